@@ -1,0 +1,66 @@
+"""The command line: one static table of names, each command imported only when it is used.
+
+`segrt run` therefore never imports torch, and `segrt export` without torch can say what to install.
+"""
+
+import sys
+from importlib import import_module
+
+import click
+
+from segrt.runtime.errors import SegrtError
+
+# name: (module:function, one line for `segrt --help`)
+COMMANDS = {
+    "demo": ("segrt.runtime.cli.demo:demo", "Run everything on the embedded models; no network needed."),
+    "adopt": ("segrt.export.cli.adopt:adopt", "Turn an ONNX file of your own into a bundle."),
+    "verify": ("segrt.runtime.cli.verify:verify", "Check a bundle's golden frames on this device."),
+    "inspect": ("segrt.runtime.cli.inspect:inspect", "Show what a bundle holds."),
+    "run": ("segrt.runtime.cli.run:run", "Segment images and save the results."),
+    "compare": ("segrt.runtime.cli.compare:compare", "Put several bundles' results on one image side by side."),
+    "stream": ("segrt.runtime.cli.stream:stream", "Segment video, frame by frame, into sinks."),
+    "eval": ("segrt.runtime.cli.eval:evaluate", "Measure accuracy: mIoU, mask AP, PQ."),
+}
+
+
+class LazyGroup(click.Group):
+    """A click group that reads its commands from `COMMANDS` and imports each on first use."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 (click's signature)
+        """Return the command names in the table's order."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        """Import and return the command, or None for an unknown name."""
+        if cmd_name not in COMMANDS:
+            return None
+        module, _, function = COMMANDS[cmd_name][0].partition(":")
+        command = getattr(import_module(module), function)
+        assert isinstance(command, click.Command)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        """List the commands from the table, so that `--help` imports none of them."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="segrt")
+def cli() -> None:
+    """Take segmentation networks to edge devices and run them there: semantic, instance, panoptic."""
+
+
+def main() -> None:
+    """Run the command line; a `SegrtError` becomes one line on standard error and its exit code."""
+    try:
+        cli(standalone_mode=False)
+    except SegrtError as error:
+        print(f"segrt: error: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except click.Abort:
+        print("segrt: interrupted", file=sys.stderr)
+        sys.exit(130)

@@ -1,0 +1,33 @@
+"""The errors that a user can mend.
+
+Everything raised as a `SegrtError` ends a command with one line on standard error and the error's exit code, never
+with a traceback. The line names the file or argument, the value met and the remedy.
+"""
+
+
+class SegrtError(Exception):
+    """Wrong use or bad input: the message names the thing, the value met and the remedy. Exit code 2."""
+
+    exit_code = 2
+
+
+class BundleError(SegrtError):
+    """A bundle that cannot be opened: missing, damaged, foreign or made by a newer segrt."""
+
+
+class ImageError(SegrtError):
+    """A picture that cannot be read or written."""
+
+
+class VideoError(SegrtError):
+    """A video or stream that cannot be read or written."""
+
+
+class BackendError(SegrtError):
+    """A network that cannot be executed on this device."""
+
+
+class CheckFailed(SegrtError):
+    """A check that ran and failed (golden frames differ, a tolerance was exceeded). Exit code 1."""
+
+    exit_code = 1
