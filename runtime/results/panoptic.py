@@ -1,0 +1,113 @@
+"""The panoptic result: one class and one instance id for every pixel, no overlaps."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from segrt.runtime.results import rle
+from segrt.runtime.results.instance import InstanceResult
+from segrt.runtime.results.labels import Label, check_labels
+from segrt.runtime.results.remap import remap
+from segrt.runtime.results.semantic import SemanticResult, class_map_dtype, describe
+from segrt.runtime.results.timings import Timings
+
+
+@dataclass(frozen=True)
+class Segment:
+    """One segment: its `id` in the map, `area` in pixels, `bbox` (x, y, width, height) in pixels."""
+
+    id: int
+    class_id: int
+    isthing: bool
+    score: float
+    area: int
+    bbox: tuple[int, int, int, int]
+
+
+@dataclass(frozen=True, eq=False)
+class PanopticResult:
+    """One class and one instance id for every pixel.
+
+    `segment_ids` int32 (H, W), 0 = void; `segments` describes each id in it; their class_ids are positions in `labels`.
+    """
+
+    segment_ids: npt.NDArray[np.int32]
+    segments: list[Segment]
+    labels: tuple[Label, ...]
+    timings: Timings | None = None
+
+    def __post_init__(self) -> None:
+        """Raise ValueError with what was expected and what was met."""
+        object.__setattr__(self, "labels", check_labels(self.labels))
+        array = self.segment_ids
+        if not isinstance(array, np.ndarray) or array.ndim != 2 or array.dtype != np.int32 or array.size == 0:
+            raise ValueError(f"segment_ids must be int32 with shape (H, W), but got {describe(array)}")
+        ids = [segment.id for segment in self.segments]
+        if len(set(ids)) != len(ids) or min(ids, default=1) < 1:
+            raise ValueError(f"segments must have distinct ids of at least 1, but got {sorted(ids)}")
+        for segment in self.segments:
+            if not 0 <= segment.class_id < len(self.labels):
+                raise ValueError(
+                    f"segment {segment.id} has class_id {segment.class_id}, but there are {len(self.labels)} labels"
+                )
+        # A full look-up of every pixel would cost more than the merge; the extremes catch maps that are not ids at all.
+        lowest, highest = int(array.min()), int(array.max())
+        if lowest < 0 or highest > max(ids, default=0):
+            raise ValueError(
+                f"segment_ids holds {lowest} to {highest}, but segments has ids up to {max(ids, default=0)}"
+            )
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """The picture's (height, width)."""
+        height, width = self.segment_ids.shape
+        return int(height), int(width)
+
+    def to_semantic(self) -> SemanticResult:
+        """Return each pixel's class; pixels of id 0 become the semantic result's `void_id`."""
+        dtype = class_map_dtype(len(self.labels))
+        table = {segment.id: segment.class_id for segment in self.segments}
+        class_map = remap(self.segment_ids, table, default=int(np.iinfo(dtype).max), dtype=dtype)
+        return SemanticResult(class_map, self.labels, self.timings)
+
+    def to_instances(self) -> InstanceResult:
+        """Return the things as objects, best score first; stuff has no objects and is left out."""
+        things = sorted((segment for segment in self.segments if segment.isthing), key=lambda segment: -segment.score)
+        boxes = np.array([_xyxy(segment.bbox) for segment in things], dtype=np.float32).reshape(-1, 4)
+        return InstanceResult(
+            boxes=boxes,
+            scores=np.array([segment.score for segment in things], dtype=np.float32),
+            class_ids=np.array([segment.class_id for segment in things], dtype=np.int64),
+            rles=[rle.encode(self.segment_ids == segment.id) for segment in things],
+            size=self.size,
+            labels=self.labels,
+            timings=self.timings,
+        )
+
+    def to_coco(self, image_id: int | str, file_name: str) -> dict[str, Any]:
+        """Return the annotation of COCO's panoptic JSON; `file_name` is that of the PNG (see `coco.id2rgb`).
+
+        `category_id` is the label's `dataset_id`; `score` is carried along, which COCO's readers ignore.
+        """
+        return {
+            "image_id": image_id,
+            "file_name": file_name,
+            "segments_info": [
+                {
+                    "id": segment.id,
+                    "category_id": self.labels[segment.class_id].dataset_id,
+                    "area": segment.area,
+                    "bbox": list(segment.bbox),
+                    "iscrowd": 0,
+                    "score": round(float(segment.score), 6),
+                }
+                for segment in self.segments
+            ],
+        }
+
+
+def _xyxy(bbox: tuple[int, int, int, int]) -> tuple[int, int, int, int]:
+    x, y, width, height = bbox
+    return x, y, x + width, y + height
