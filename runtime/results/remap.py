@@ -11,7 +11,7 @@ _DENSE_IDS = 1 << 16
 
 
 def remap(ids: npt.NDArray[Any], table: Mapping[int, int], *, default: int, dtype: npt.DTypeLike) -> npt.NDArray[Any]:
-    """Return `ids` (H, W), integers of at least 0, with each id replaced by `table[id]`, or `default` where it has none."""
+    """Return `ids` (H, W), integers of at least 0, each id replaced by `table[id]` (else by `default`)."""
     highest = int(ids.max(initial=0))
     if highest < _DENSE_IDS:
         dense = np.full(highest + 1, default, dtype=dtype)
