@@ -8,11 +8,12 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, overload
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from segrt.runtime.atomic import make_folder, write_atomic
 from segrt.runtime.errors import ImageError
-from segrt.runtime.results.atomic import write_bytes, write_json
 from segrt.runtime.results.instance import InstanceResult
 from segrt.runtime.results.labels import Label
 from segrt.runtime.results.panoptic import PanopticResult
@@ -67,9 +68,9 @@ def encode_png(image: npt.NDArray[Any]) -> bytes:
     return data.tobytes()
 
 
-def write_panoptic_png(path: "str | os.PathLike[str]", segment_ids: npt.NDArray[Any]) -> Path:
-    """Write `segment_ids` (H, W) as COCO's panoptic PNG, atomically."""
-    return write_bytes(path, encode_panoptic_png(segment_ids))
+def write_panoptic_png(path: "str | os.PathLike[str]", segment_ids: npt.NDArray[Any]) -> None:
+    """Write `segment_ids` (H, W) as COCO's panoptic PNG, whole or not at all; the folder must exist."""
+    write_atomic(Path(path), encode_panoptic_png(segment_ids))
 
 
 def read_panoptic_png(path: "str | os.PathLike[str]") -> npt.NDArray[np.int32]:
@@ -97,7 +98,8 @@ def read_panoptic_png(path: "str | os.PathLike[str]") -> npt.NDArray[np.int32]:
         raise ImageError(f"{file} must be an 8-bit RGB PNG of segment ids, but is {image.dtype} {image.shape}")
     code = cv2.COLOR_BGR2RGBA if image.shape[2] == 3 else cv2.COLOR_BGRA2RGBA
     packed = cv2.cvtColor(image, code).view("<u4")[..., 0]
-    return (packed & np.uint32(0xFFFFFF)).view(np.int32)
+    ids: npt.NDArray[np.int32] = (packed & np.uint32(0xFFFFFF)).view(np.int32)
+    return ids
 
 
 def categories(labels: Sequence[Label]) -> list[dict[str, Any]]:
@@ -143,13 +145,13 @@ class PanopticFolder:
         """Write the PNG of `file_name`'s result now and keep its annotation for the JSON."""
         height, width = result.size
         png_name = Path(file_name).with_suffix(".png").name
-        write_panoptic_png(self.png_folder / png_name, result.segment_ids)
+        write_panoptic_png(make_folder(self.png_folder) / png_name, result.segment_ids)
         self._images.append({"id": image_id, "file_name": file_name, "height": height, "width": width})
         self._annotations.append(result.to_coco(image_id, png_name))
 
-    def write(self) -> Path:
+    def write(self) -> None:
         """Write the JSON of all that was added so far."""
-        return write_panoptic_json(self.json_path, self._images, self._annotations, self._labels)
+        write_panoptic_json(self.json_path, self._images, self._annotations, self._labels)
 
     def __enter__(self) -> "PanopticFolder":
         """Return itself."""
@@ -165,7 +167,7 @@ def write_panoptic_json(
     images: Iterable[dict[str, Any]],
     annotations: Iterable[dict[str, Any]],
     labels: Sequence[Label],
-) -> Path:
-    """Write COCO's panoptic JSON: `images` with id, file_name, height, width; `annotations` of `PanopticResult.to_coco`."""
+) -> None:
+    """Write COCO's panoptic JSON; `images` have id, file_name, height, width, `annotations` are of `to_coco`."""
     content = {"images": list(images), "annotations": list(annotations), "categories": categories(labels)}
-    return write_json(path, content)
+    write_atomic(Path(path), msgspec.json.encode(content) + b"\n")

@@ -13,12 +13,14 @@ _DENSE_IDS = 1 << 16
 def remap(ids: npt.NDArray[Any], table: Mapping[int, int], *, default: int, dtype: npt.DTypeLike) -> npt.NDArray[Any]:
     """Return `ids` (H, W), integers of at least 0, each id replaced by `table[id]` (else by `default`)."""
     highest = int(ids.max(initial=0))
+    mapped: npt.NDArray[Any]
     if highest < _DENSE_IDS:
         dense = np.full(highest + 1, default, dtype=dtype)
         for key, value in table.items():
             if key <= highest:
                 dense[key] = value
-        return dense[ids]
+        mapped = dense[ids]
+        return mapped
     keys = np.array(sorted(table), dtype=np.int64)
     if not len(keys):
         return np.full(ids.shape, default, dtype=dtype)

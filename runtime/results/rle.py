@@ -36,7 +36,8 @@ def decode(rle: Rle) -> npt.NDArray[np.bool_]:
         )
     inside = np.zeros(len(counts), dtype=np.bool_)
     inside[1::2] = True
-    return np.repeat(inside, counts).reshape(width, height).T
+    mask: npt.NDArray[np.bool_] = np.repeat(inside, counts).reshape(width, height).T
+    return mask
 
 
 def area(rle: Rle) -> int:
