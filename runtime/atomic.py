@@ -1,0 +1,39 @@
+"""Writes files whole or not at all: beside the target first, then renamed over it."""
+
+import os
+import secrets
+from pathlib import Path
+
+from segrt.runtime.errors import SegrtError
+
+
+def write_atomic(path: Path, data: bytes) -> None:
+    """Write `data` to `path` so that a reader sees the old file or the whole new one, never a part.
+
+    Raises SegrtError when it cannot be written. The folder must exist.
+    """
+    try:
+        aside = path.with_name(f".{path.name}.{secrets.token_hex(4)}.partial")
+        try:
+            with aside.open("xb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            aside.replace(path)
+        except BaseException:
+            aside.unlink(missing_ok=True)
+            raise
+    except OSError as error:
+        raise SegrtError(f"{path}: cannot be written ({error.strerror}); choose a writable folder with space") from None
+
+
+def make_folder(path: Path) -> Path:
+    """Create the output folder `path` and its parents; raise SegrtError when that fails or it cannot be written to."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SegrtError(f"{path}: cannot be made a folder ({error.strerror}); choose another output folder") from None
+    if not os.access(path, os.W_OK | os.X_OK):
+        raise SegrtError(f"{path}: is not writable; choose another output folder or change its permissions")
+    return path
+

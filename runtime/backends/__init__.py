@@ -1,0 +1,1 @@
+"""What executes a network. One file and one entry in `table` for each backend."""

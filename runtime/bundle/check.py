@@ -1,0 +1,125 @@
+"""Contradictions inside a manifest that its types cannot express."""
+
+import re
+from collections.abc import Iterable
+
+from segrt.runtime.bundle.manifest import HeadSpec, InputSpec, Manifest
+from segrt.runtime.bundle.rules import ROLES, TECHNIQUE_RULES, QueryInstances, QuerySemantic, rule_name
+from segrt.runtime.errors import BundleError
+
+_SAFE_PATH = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*(/[A-Za-z0-9_][A-Za-z0-9._-]*)*")
+_FLOATS = ("float16", "float32")
+# role: (number of dimensions, dtypes)
+_HEAD_FORMS: dict[str, tuple[tuple[int, ...], tuple[str, ...]]] = {
+    "semantic_logits": ((4,), _FLOATS),
+    "class_map": ((3, 4), ("uint8", "int8", "int32", "int64")),
+    "class_logits": ((3,), _FLOATS),
+    "mask_logits": ((4,), _FLOATS),
+    "boxes": ((3,), _FLOATS),
+    "scores": ((2,), _FLOATS),
+    "class_ids": ((2,), ("uint8", "int32", "int64", *_FLOATS)),
+    "masks": ((4, 5), _FLOATS),
+}
+
+
+def check_manifest(manifest: Manifest, where: str) -> None:
+    """Raise BundleError when `manifest` contradicts itself; `where` names the file."""
+    for problem in _problems(manifest):
+        raise BundleError(f"{where}: {problem}; write the bundle again with `segrt export` or `segrt adopt`")
+
+
+def _problems(manifest: Manifest) -> Iterable[str]:
+    rules = TECHNIQUE_RULES[manifest.technique]
+    if not isinstance(manifest.decode, rules):
+        names = ", ".join(str(rule.__struct_config__.tag) for rule in rules)
+        yield f"decode rule of a {manifest.technique} bundle must be one of {names}, but got {rule_name(manifest.decode)}"
+        return
+    if not manifest.labels:
+        yield "labels must not be empty"
+    if not manifest.variants:
+        yield "variants must not be empty"
+    images = [spec for spec in manifest.inputs if spec.role == "image"]
+    if len(images) != 1:
+        yield f"inputs must have one of role image, but got {len(images)}"
+    for names, what in (
+        ([spec.name for spec in manifest.inputs], "inputs"),
+        ([spec.name for spec in manifest.heads], "heads"),
+        ([spec.role for spec in manifest.heads], "roles of heads"),
+        ([variant.precision for variant in manifest.variants], "variants"),
+        ([file.path for file in manifest.files], "files"),
+    ):
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            yield f"{what} must differ, but {twice[0]!r} is there twice"
+    for spec in manifest.inputs:
+        yield from _input_problems(spec)
+    yield from _head_problems(manifest)
+    for file in manifest.files:
+        if not _SAFE_PATH.fullmatch(file.path):
+            yield f"file {file.path!r} must be a plain path inside the bundle"
+
+
+def _input_problems(spec: InputSpec) -> Iterable[str]:
+    dims = 3 if spec.role == "valid_mask" else 4
+    if len(spec.shape) != dims:
+        yield f"input {spec.name!r} must have {dims} dimensions, but got shape {list(spec.shape)}"
+        return
+    if spec.shape[0] != "N" and spec.shape[0] != 1:
+        yield f'input {spec.name!r} must have a first dimension of 1 or "N", but got {spec.shape[0]!r}'
+    if any(not isinstance(dim, int) or dim < 1 for dim in spec.shape[1:]):
+        yield f"input {spec.name!r} must have a fixed size, but got shape {list(spec.shape)}"
+    if spec.role == "valid_mask":
+        return
+    channels = spec.shape[3] if spec.layout == "NHWC" else spec.shape[1]
+    if channels != 3:
+        yield f"input {spec.name!r} must have 3 channels in layout {spec.layout}, but got shape {list(spec.shape)}"
+    if spec.dtype not in ("uint8", *_FLOATS):
+        yield f"input {spec.name!r} must be uint8, float16 or float32, but got {spec.dtype}"
+    plain = (spec.scale, spec.mean, spec.std) == (1.0, (0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
+    if spec.dtype == "uint8" and not plain:
+        yield f"input {spec.name!r} is uint8, so its scale, mean and std must be left at 1, 0 and 1"
+    if 0.0 in spec.std:
+        yield f"std of input {spec.name!r} must not be 0, but got {list(spec.std)}"
+    if any(not 0 <= value <= 255 for value in spec.resize.pad):
+        yield f"resize.pad of input {spec.name!r} must be 0 to 255, but got {list(spec.resize.pad)}"
+    if (spec.resize.rule == "shortest_edge") != (spec.resize.shortest_edge is not None):
+        yield f"resize.shortest_edge of input {spec.name!r} must be given with the rule shortest_edge and only then"
+    if spec.resize.antialias and spec.resize.interpolation not in ("linear", "cubic"):
+        yield f"resize.antialias of input {spec.name!r} needs interpolation linear or cubic"
+
+
+def _head_problems(manifest: Manifest) -> Iterable[str]:
+    roles = {head.role: head for head in manifest.heads}
+    for role in ROLES[type(manifest.decode)]:
+        if role not in roles:
+            yield f"decode rule {rule_name(manifest.decode)} needs a head of role {role}, but there is none"
+            continue
+        dims, dtypes = _HEAD_FORMS[role]
+        head = roles[role]
+        if len(head.shape) not in dims or head.dtype not in dtypes:
+            forms = " or ".join(str(count) for count in dims)
+            yield (
+                f"head {head.name!r} of role {role} must have {forms} dimensions and dtype {' or '.join(dtypes)}, "
+                f"but got {head.dtype} {list(head.shape)}"
+            )
+            continue
+        yield from _class_problems(manifest, head)
+    names = {head.name for head in manifest.heads}
+    for variant in manifest.variants:
+        unknown = sorted((set(variant.head_dtypes) | set(variant.tolerance.heads)) - names)
+        if unknown:
+            yield f"variant {variant.precision} names a head {unknown[0]!r} that is not among the heads"
+
+
+def _class_problems(manifest: Manifest, head: HeadSpec) -> Iterable[str]:
+    count = len(manifest.labels)
+    if head.role == "semantic_logits" and head.shape[1] != count:
+        yield f"head {head.name!r} has {head.shape[1]} classes, but there are {count} labels"
+    if head.role == "class_logits":
+        sigmoid = isinstance(manifest.decode, QueryInstances) and manifest.decode.activation == "sigmoid"
+        expected = (count,) if sigmoid else (count + 1,)
+        if isinstance(manifest.decode, QuerySemantic):
+            expected = (count + 1,)
+        if head.shape[2] not in expected:
+            extra = "" if sigmoid else " + 1 for no object"
+            yield f"head {head.name!r} has {head.shape[2]} classes, but there are {count} labels{extra}"

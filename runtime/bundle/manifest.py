@@ -1,0 +1,187 @@
+"""`manifest.json` as strict structs: everything that is known about a bundle without opening its network.
+
+Shapes are those of the network's tensors; a leading "N" stands for the number of frames in a batch, any other string
+for a length that varies from frame to frame. Files are named relative to the bundle's folder, with forward slashes.
+"""
+
+from typing import Annotated, Literal
+
+import msgspec
+
+from segrt.runtime.bundle.rules import Decode
+from segrt.runtime.results.labels import Label
+
+FORMAT = (1, 0)
+KNOWN_FEATURES: frozenset[str] = frozenset()
+
+Technique = Literal["semantic", "instance", "panoptic"]
+DType = Literal["uint8", "int8", "int32", "int64", "float16", "float32", "bool"]
+Positive = Annotated[int, msgspec.Meta(ge=1)]
+Dim = Annotated[int, msgspec.Meta(ge=0)] | Annotated[str, msgspec.Meta(min_length=1)]
+Channels = tuple[float, float, float]
+Name = Annotated[str, msgspec.Meta(min_length=1)]
+Sha256 = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
+
+
+class Source(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Where the network comes from: weights (name, address or seed), licence of the weights, versions of tools."""
+
+    weights: str
+    licence: str
+    versions: dict[str, str] = {}
+    notes: str = ""
+
+
+class Resize(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How a picture is brought to the network's size.
+
+    `stretch` ignores the aspect ratio; `letterbox` keeps it and pads; `shortest_edge` scales the shorter side to
+    `shortest_edge` pixels, or less where the picture would not fit the network's input, and pads.
+    `antialias` widens the filter when shrinking, as PIL and torchvision do; without it `interpolation` is OpenCV's.
+    `pad` is the colour of the padding in the network's channel order, 0 to 255, before normalisation; `pad_side` says
+    whether the picture sits in the middle or in the top left corner.
+    """
+
+    rule: Literal["stretch", "letterbox", "shortest_edge"] = "stretch"
+    interpolation: Literal["nearest", "linear", "cubic", "area"] = "linear"
+    antialias: bool = False
+    shortest_edge: Positive | None = None
+    pad: tuple[int, int, int] = (0, 0, 0)
+    pad_side: Literal["both", "bottom_right"] = "both"
+
+
+class InputSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One input of the network.
+
+    Role `image`: a picture of `dtype` in `layout` and `color` order; a float one holds (value * scale - mean) / std
+    for each channel in `color` order. Role `valid_mask`: (N, h, w), 1 where the picture is and 0 on the padding.
+    """
+
+    name: Name
+    dtype: DType
+    shape: tuple[Dim, ...]
+    role: Literal["image", "valid_mask"] = "image"
+    layout: Literal["NHWC", "NCHW"] = "NHWC"
+    color: Literal["rgb", "bgr"] = "rgb"
+    scale: float = 1.0
+    mean: Channels = (0.0, 0.0, 0.0)
+    std: Channels = (1.0, 1.0, 1.0)
+    resize: Resize = Resize()
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """The network's picture size (h, w) in pixels."""
+        shape = self.shape[1:] if self.role == "valid_mask" or self.layout == "NHWC" else self.shape[2:]
+        return int(shape[0]), int(shape[1])
+
+
+class HeadSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One raw output of the network and the role that it plays in the decode rule."""
+
+    name: Name
+    role: Name
+    dtype: DType
+    shape: tuple[Dim, ...]
+
+
+class HeadTolerance(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How far a head may be from the golden one: |a - b| <= absolute + relative * |b| for every value.
+
+    `rows` says what is compared: `all` values, or only `live_queries`, the queries that the golden result is made of.
+    Dead queries may differ between frameworks, where a TopK meets ties among suppressed cells.
+    `outliers` is the share of the values that may lie outside.
+    """
+
+    absolute: Annotated[float, msgspec.Meta(ge=0.0)]
+    relative: Annotated[float, msgspec.Meta(ge=0.0)] = 0.0
+    rows: Literal["all", "live_queries"] = "all"
+    outliers: Annotated[float, msgspec.Meta(ge=0.0, le=1.0)] = 0.0
+
+
+class Tolerance(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What `segrt verify` asks of a variant on the golden frames.
+
+    `agreement` is the least agreement of the final result, 0 to 1: pixels for semantic and panoptic, mean IoU of the
+    matched objects for instance. A head without an entry in `heads` is not compared by itself.
+    """
+
+    agreement: Annotated[float, msgspec.Meta(ge=0.0, le=1.0)]
+    heads: dict[str, HeadTolerance] = {}
+
+
+class HeadParity(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Measured difference of one head from the source framework's."""
+
+    max_abs: float
+    mean_abs: float
+
+
+class Parity(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Measured agreement of a variant with the source framework over `images` pictures not used for export."""
+
+    images: int
+    agreement: float
+    heads: dict[str, HeadParity] = {}
+
+
+class File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A file of the bundle: path inside it, length in bytes, SHA-256 in lower-case hex."""
+
+    path: Name
+    size: Annotated[int, msgspec.Meta(ge=0)]
+    sha256: Sha256
+
+
+class Variant(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The network at one precision, as an ONNX file.
+
+    `head_dtypes` names the heads whose dtype differs from the manifest's (float16 heads of an fp16 variant).
+    `precision_share` is the share of multiply-adds that really runs at the precision, 0 to 1, where it is known.
+    """
+
+    precision: Annotated[str, msgspec.Meta(pattern="^[a-z0-9][a-z0-9-]*$")]
+    file: File
+    tolerance: Tolerance
+    head_dtypes: dict[str, DType] = {}
+    precision_share: Annotated[float, msgspec.Meta(ge=0.0, le=1.0)] | None = None
+    parity: Parity | None = None
+
+
+class Golden(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A small picture (PNG) and what the source framework made of it (NPZ, see `segrt.runtime.bundle.golden`)."""
+
+    name: Name
+    image: File
+    outputs: File
+
+
+class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Everything about a bundle. The first variant is the default one."""
+
+    format: Annotated[str, msgspec.Meta(pattern=r"^[0-9]+\.[0-9]+$")] = f"{FORMAT[0]}.{FORMAT[1]}"
+    required_features: tuple[str, ...] = ()
+    name: Name
+    technique: Technique
+    family: str
+    source: Source
+    inputs: tuple[InputSpec, ...]
+    heads: tuple[HeadSpec, ...]
+    labels: tuple[Label, ...]
+    decode: Decode
+    variants: tuple[Variant, ...]
+    golden: tuple[Golden, ...] = ()
+
+    @property
+    def image_input(self) -> InputSpec:
+        """The input with role `image`."""
+        return next(spec for spec in self.inputs if spec.role == "image")
+
+    @property
+    def files(self) -> tuple[File, ...]:
+        """Every file that the manifest names."""
+        golden = [file for frame in self.golden for file in (frame.image, frame.outputs)]
+        return (*(variant.file for variant in self.variants), *golden)
+
+    def head(self, role: str) -> HeadSpec:
+        """Return the head that plays `role`."""
+        return next(spec for spec in self.heads if spec.role == role)

@@ -1,0 +1,82 @@
+"""The decode rules: how a bundle's heads become a result, with the thresholds that stay out of the graph.
+
+A rule is one struct here, one decoder in `segrt.runtime.decode` and one entry in the decoder table. Every threshold can
+be overridden when the bundle is opened, so a camera is tuned without a new export.
+"""
+
+from typing import Annotated, Literal
+
+import msgspec
+
+Share = Annotated[float, msgspec.Meta(ge=0.0, le=1.0)]
+MergeRule = Literal["maskformer", "mask2former", "eomt", "detr"]
+
+
+class Argmax(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="rule", tag="argmax"):
+    """Semantic: head `semantic_logits` (1, C, h, w); bilinear logits, argmax over classes."""
+
+
+class ClassMap(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="rule", tag="class_map"):
+    """Semantic: head `class_map` (1, h, w) or (1, 1, h, w) of class ids, mapped to the source by nearest neighbour.
+
+    `void_value` is the id that means "no class" in the graph's own output (often 255), if it has one.
+    """
+
+    void_value: int | None = None
+
+
+class QuerySemantic(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="rule", tag="query_semantic"):
+    """Semantic from queries (MaskFormer): heads `class_logits` (1, Q, C+1), `mask_logits` (1, Q, h, w)."""
+
+
+class QueryInstances(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="rule", tag="query_instances"):
+    """Instances from queries: heads `class_logits` and `mask_logits` (1, Q, h, w).
+
+    `class_logits` is (1, Q, C+1) with "no object" last for `softmax`, (1, Q, C) for `sigmoid`.
+    """
+
+    activation: Literal["softmax", "sigmoid"] = "softmax"
+    top_k: Annotated[int, msgspec.Meta(ge=1)] = 100
+    score_threshold: Share = 0.5
+
+
+class PasteMasks(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="rule", tag="paste_masks"):
+    """Instances from boxes and box-sized masks (Mask R-CNN).
+
+    Heads `boxes` (1, N, 4) xyxy in network pixels, `scores` (1, N), `class_ids` (1, N), `masks` (1, N, m, m) of
+    probabilities; `first_class` is the id that the graph gives to label 0 (1 where it counts a background class).
+    """
+
+    score_threshold: Share = 0.5
+    mask_threshold: Share = 0.5
+    first_class: Annotated[int, msgspec.Meta(ge=0)] = 0
+
+
+class MergeQueries(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="rule", tag="merge_queries"):
+    """Panoptic from queries: heads `class_logits` (1, Q, C+1), `mask_logits` (1, Q, h, w), merged by `merge_rule`."""
+
+    merge_rule: MergeRule = "maskformer"
+    score_threshold: Share = 0.5
+    overlap_threshold: Share = 0.8
+
+
+Decode = Argmax | ClassMap | QuerySemantic | QueryInstances | PasteMasks | MergeQueries
+
+TECHNIQUE_RULES: dict[str, tuple[type[msgspec.Struct], ...]] = {
+    "semantic": (Argmax, ClassMap, QuerySemantic),
+    "instance": (QueryInstances, PasteMasks),
+    "panoptic": (MergeQueries,),
+}
+ROLES: dict[type[msgspec.Struct], tuple[str, ...]] = {
+    Argmax: ("semantic_logits",),
+    ClassMap: ("class_map",),
+    QuerySemantic: ("class_logits", "mask_logits"),
+    QueryInstances: ("class_logits", "mask_logits"),
+    PasteMasks: ("boxes", "scores", "class_ids", "masks"),
+    MergeQueries: ("class_logits", "mask_logits"),
+}
+
+
+def rule_name(decode: Decode) -> str:
+    """Return the rule's name as it stands in the manifest, `merge_queries` for instance."""
+    return str(type(decode).__struct_config__.tag)
