@@ -1,0 +1,31 @@
+"""The frame: one picture of a source on its way through the pipeline."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+
+@dataclass(frozen=True, eq=False)
+class Frame:
+    """One picture of a source; it travels with its result to the sinks. Nobody writes into its image.
+
+    Attributes:
+        image: (H, W, 3) uint8 BGR in [0, 255], upright and with square pixels.
+        index: place in its source, counted from 0 without gaps as captured; dropped frames leave gaps downstream.
+        pts: presentation time in seconds as the source states it, or None where it states none.
+        capture_time: `time.monotonic()` in seconds, taken when the picture was complete. Frame age counts from here.
+        source_id: name of the source, unique within a run and free of credentials.
+    """
+
+    image: npt.NDArray[np.uint8]
+    index: int
+    pts: float | None
+    capture_time: float
+    source_id: str
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(H, W) in pixels."""
+        height, width = self.image.shape[:2]
+        return height, width
