@@ -115,7 +115,11 @@ class Backend(ABC):
     def submit(self, slot: Slot) -> None:
         """Start execution on the slot's inputs, which must not be touched until `wait` returns."""
         self._move(slot, "acquired", "submitted")
-        self._start(slot)
+        try:
+            self._start(slot)
+        except BaseException:
+            slot.state = "acquired"
+            raise
 
     def wait(self, slot: Slot) -> Mapping[str, Head]:
         """Wait for the execution and return the heads, name → head, valid until `release`.
@@ -137,7 +141,7 @@ class Backend(ABC):
     def release(self, slot: Slot) -> None:
         """Give the slot back; its heads are invalid from here on. A submitted slot must be waited for first."""
         with self._changed:
-            if slot.state not in ("acquired", "done"):
+            if slot.state not in ("acquired", "done") and not self._closed:
                 raise BackendError(f"{self.name}: release of slot {slot.index}, which is {slot.state}")
             slot.state = "free"
             slot.sources.clear()

@@ -1,0 +1,160 @@
+"""ONNX Runtime behind the slots: one worker thread executes them in the order of submission.
+
+Inputs are bound where they lie and heads are written straight into the slot's own buffers, so nothing is copied.
+"""
+
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from importlib.metadata import PackageNotFoundError, distribution
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from segrt.runtime.backends.base import Array, Backend, Head, Slot, Stopwatch, TensorSpec
+from segrt.runtime.backends.specs import check_network, tensor_specs
+from segrt.runtime.bundle.bundle import Bundle
+from segrt.runtime.bundle.manifest import Variant
+from segrt.runtime.errors import BackendError
+
+_DTYPES = {
+    "tensor(uint8)": "uint8",
+    "tensor(int8)": "int8",
+    "tensor(int32)": "int32",
+    "tensor(int64)": "int64",
+    "tensor(float16)": "float16",
+    "tensor(float)": "float32",
+    "tensor(bool)": "bool",
+}
+_FATAL_ONLY = 4
+
+
+def why_not(bundle: Bundle, variant: Variant) -> str | None:  # noqa: ARG001 (the table's signature)
+    """Return why ONNX Runtime cannot be used here, with the remedy, or None if it can."""
+    if _is_installed("onnxruntime") and _is_installed("onnxruntime-gpu"):
+        return (
+            "onnxruntime and onnxruntime-gpu are both installed and overwrite each other; "
+            "`pip uninstall -y onnxruntime onnxruntime-gpu`, then install one of them"
+        )
+    try:
+        import onnxruntime  # noqa: F401
+    except ImportError as error:
+        return f"onnxruntime cannot be imported ({error}); `pip install onnxruntime`"
+    return None
+
+
+def open_backend(bundle: Bundle, variant: Variant, *, threads: int, slots: int, batch: int) -> Backend:
+    """Open the ONNX file of `variant` in ONNX Runtime."""
+    inputs, heads = tensor_specs(bundle.manifest, variant, batch)
+    return OnnxRuntimeBackend(bundle.network(variant), inputs, heads, threads=threads, slots=slots)
+
+
+class OnnxRuntimeBackend(Backend):
+    """Executes an ONNX file with ONNX Runtime, on CUDA where its provider really loads, else on the CPU.
+
+    `device` is "cuda" or "cpu": what ONNX Runtime really uses.
+    """
+
+    name = "onnxruntime"
+
+    def __init__(
+        self,
+        path: Path,
+        inputs: Sequence[TensorSpec],
+        heads: Sequence[TensorSpec],
+        *,
+        threads: int = 0,
+        slots: int = 2,
+    ) -> None:
+        self._path = path
+        self._session = _open_session(path, threads)
+        self.device = "cuda" if "CUDAExecutionProvider" in self._session.get_providers() else "cpu"
+        check_network(str(path), "input", inputs, _specs(self._session.get_inputs()), complete=True)
+        check_network(str(path), "head", heads, _specs(self._session.get_outputs()), complete=False)
+        super().__init__(inputs, heads, slots=slots)
+        self._buffers = [
+            {spec.name: np.empty(spec.shape, spec.dtype) for spec in self.head_specs if spec.is_fixed}
+            for _ in self._slots
+        ]
+        self._bindings = [self._bind(slot) for slot in self._slots]
+        self._running: dict[int, Future[tuple[dict[str, Head], float]]] = {}
+        self._worker = ThreadPoolExecutor(1, thread_name_prefix="segrt-onnxruntime")
+
+    def _make_inputs(self, index: int) -> Mapping[str, Array]:  # noqa: ARG002 (all slots are alike)
+        return {spec.name: np.zeros(spec.shape, spec.dtype) for spec in self.input_specs}
+
+    def _start(self, slot: Slot) -> None:
+        self._running[slot.index] = self._worker.submit(self._execute, slot)
+
+    def _finish(self, slot: Slot) -> Mapping[str, Head]:
+        heads, slot.inference_ms = self._running.pop(slot.index).result()
+        return heads
+
+    def _shut(self) -> None:
+        self._worker.shutdown(wait=True)
+        self._bindings.clear()
+        del self._session
+
+    def _bind(self, slot: Slot) -> Any:
+        binding = self._session.io_binding()
+        for name, array in slot.inputs.items():
+            binding.bind_input(name, "cpu", 0, array.dtype, array.shape, array.ctypes.data)
+        for spec in self.head_specs:
+            buffer = self._buffers[slot.index].get(spec.name)
+            if buffer is None:
+                binding.bind_output(spec.name, "cpu")
+            else:
+                binding.bind_output(spec.name, "cpu", 0, buffer.dtype, buffer.shape, buffer.ctypes.data)
+        return binding
+
+    def _execute(self, slot: Slot) -> tuple[dict[str, Head], float]:
+        binding, buffers = self._bindings[slot.index], self._buffers[slot.index]
+        watch = Stopwatch()
+        try:
+            self._session.run_with_iobinding(binding)
+            elapsed = watch.ms()
+            values = dict(zip((spec.name for spec in self.head_specs), binding.get_outputs(), strict=True))
+            heads = {
+                name: Head(name, buffers[name] if name in buffers else value.numpy()) for name, value in values.items()
+            }
+        except Exception as error:  # ONNX Runtime's errors share no base class of their own
+            raise BackendError(f"{self._path}: ONNX Runtime cannot execute the network ({_one_line(error)})") from error
+        return heads, elapsed
+
+
+def _open_session(path: Path, threads: int) -> Any:
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = _FATAL_ONLY
+    wanted = ["CUDAExecutionProvider", "CPUExecutionProvider"]
+    providers = [name for name in wanted if name in onnxruntime.get_available_providers()]
+    try:
+        return onnxruntime.InferenceSession(str(path), options, providers=providers)
+    except Exception as error:  # ONNX Runtime's errors share no base class of their own
+        raise BackendError(f"{path}: ONNX Runtime cannot load the network ({_one_line(error)})") from error
+
+
+def _specs(values: Sequence[Any]) -> list[TensorSpec]:
+    return [
+        TensorSpec(
+            value.name,
+            _DTYPES.get(value.type, value.type),
+            tuple(dim if isinstance(dim, int) else str(dim) for dim in value.shape),
+        )
+        for value in values
+    ]
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())[:300]
+
+
+def _is_installed(name: str) -> bool:
+    try:
+        distribution(name)
+    except PackageNotFoundError:
+        return False
+    return True

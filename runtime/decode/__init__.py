@@ -1,0 +1,1 @@
+"""From heads to results: one file for each technique, looked up by (rule, device) in `table`."""

@@ -1,0 +1,55 @@
+"""The table of decoders: (rule, device of the heads) → function, so that one on a GPU can stand beside one on the CPU."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any, cast
+
+import msgspec
+
+from segrt.runtime.backends.base import Head
+from segrt.runtime.bundle.rules import rule_name
+from segrt.runtime.errors import BackendError
+from segrt.runtime.geometry import Geometry
+from segrt.runtime.results import InstanceResult, Label, PanopticResult, SemanticResult
+
+
+@dataclass(frozen=True)
+class Context:
+    """What a decoder needs besides the heads: the rule with its thresholds, the labels, CPU threads (0: default)."""
+
+    decode: msgspec.Struct
+    labels: tuple[Label, ...]
+    threads: int = 0
+
+
+# (role → the head's array of one frame, without the batch axis; geometry; context) → result at source size
+Decoder = Callable[[Mapping[str, Any], Geometry, Context], SemanticResult | InstanceResult | PanopticResult]
+
+_DECODERS: dict[tuple[str, str], str] = {}
+
+
+def register(rule: str, device: str, target: str) -> None:
+    """Add the decoder `target` ("module:function") for a rule and device; raise ValueError when there is one already."""
+    key = (rule, device)
+    if key in _DECODERS:
+        raise ValueError(f"decoder {key} is registered twice: {_DECODERS[key]} and {target}")
+    _DECODERS[key] = target
+
+
+register("argmax", "cpu", "segrt.runtime.decode.semantic:argmax")
+register("class_map", "cpu", "segrt.runtime.decode.semantic:class_map")
+register("query_semantic", "cpu", "segrt.runtime.decode.semantic:query_semantic")
+register("query_instances", "cpu", "segrt.runtime.decode.instance:query_instances")
+register("paste_masks", "cpu", "segrt.runtime.decode.instance:paste_masks")
+register("merge_queries", "cpu", "segrt.runtime.decode.panoptic:merge_queries")
+
+
+def find_decoder(decode: msgspec.Struct, heads: Mapping[str, Head]) -> Decoder:
+    """Return the decoder for the rule of `decode` on the device where the heads lie; raise BackendError without one."""
+    devices = sorted({head.device for head in heads.values()})
+    key = (rule_name(decode), devices[0] if len(devices) == 1 else "+".join(devices))
+    if key not in _DECODERS:
+        raise BackendError(f"there is no decoder for rule {key[0]!r} with heads on {key[1]}")
+    module, _, function = _DECODERS[key].partition(":")
+    return cast("Decoder", getattr(import_module(module), function))

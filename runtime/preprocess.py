@@ -1,0 +1,141 @@
+"""Brings a picture to the network's input: resize, pad, channel order, layout, normalisation."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from segrt.runtime.bundle.manifest import InputSpec, Resize
+from segrt.runtime.errors import ImageError
+from segrt.runtime.geometry import Geometry
+from segrt.runtime.resample import resize_antialias
+
+Picture = npt.NDArray[np.uint8]
+
+
+def check_picture(image: npt.NDArray[Any]) -> Picture:
+    """Return `image`, which must be uint8 BGR (H, W, 3) with at least one pixel; raise ImageError when it is not."""
+    if not isinstance(image, np.ndarray):
+        raise ImageError(f"image must be a numpy array, uint8 BGR (H, W, 3), but got {type(image).__name__}")
+    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or image.size == 0:
+        raise ImageError(
+            f"image must be uint8 BGR with shape (H, W, 3) and at least one pixel, "
+            f"but got {image.dtype} {image.shape}; segrt.runtime.images.read_image makes such arrays"
+        )
+    return image
+
+
+def place(source_size: tuple[int, int], network_size: tuple[int, int], resize: Resize) -> Geometry:
+    """Return where a picture of `source_size` (H, W) comes to lie in an input of `network_size` (h, w)."""
+    height, width = network_size
+    if resize.rule == "stretch":
+        return Geometry(source_size, network_size, (0, 0, height, width))
+    fit = min(height / source_size[0], width / source_size[1])
+    if resize.rule == "shortest_edge" and resize.shortest_edge is not None:
+        fit = min(fit, resize.shortest_edge / min(source_size))
+    inner = tuple(
+        min(max(round(side * fit), 1), limit) for side, limit in zip(source_size, network_size, strict=True)
+    )
+    top = (height - inner[0]) // 2 if resize.pad_side == "both" else 0
+    left = (width - inner[1]) // 2 if resize.pad_side == "both" else 0
+    return Geometry(source_size, network_size, (top, left, top + inner[0], left + inner[1]))
+
+
+def fill_inputs(
+    image: Picture, specs: Sequence[InputSpec], views: Mapping[str, npt.NDArray[Any]], index: int = 0
+) -> Geometry:
+    """Write `image` (uint8 BGR (H, W, 3)) into place `index` of the batch in `views`; return its geometry.
+
+    `views` maps each input's name to its array by the manifest, batch first. Raises ImageError for a wrong array.
+    """
+    check_picture(image)
+    spec = next(spec for spec in specs if spec.role == "image")
+    geometry = place((image.shape[0], image.shape[1]), spec.size, spec.resize)
+    _fill_image(image, spec, geometry, views[spec.name][index])
+    for other in specs:
+        if other.role == "valid_mask":
+            mask = views[other.name][index]
+            mask[...] = 0
+            mask[_window(geometry)] = 1
+    return geometry
+
+
+def resize_picture(image: Picture, size: tuple[int, int], resize: Resize) -> Picture:
+    """Return `image` (H, W, 3) resized to `size` (h, w) with the interpolation that `resize` states."""
+    import cv2
+
+    if image.shape[:2] == size:
+        return image
+    if resize.antialias:
+        return resize_antialias(image, size, cubic=resize.interpolation == "cubic")
+    flags = {
+        "nearest": cv2.INTER_NEAREST_EXACT,
+        "linear": cv2.INTER_LINEAR,
+        "cubic": cv2.INTER_CUBIC,
+        "area": cv2.INTER_AREA,
+    }
+    resized: Picture = cv2.resize(image, (size[1], size[0]), interpolation=flags[resize.interpolation])  # type: ignore[assignment]
+    return resized
+
+
+def _fill_image(image: Picture, spec: InputSpec, geometry: Geometry, view: npt.NDArray[Any]) -> None:
+    import cv2
+
+    window = _window(geometry)
+    inner = (window[0].stop - window[0].start, window[1].stop - window[1].start)
+    resized = resize_picture(image, inner, spec.resize)
+    if spec.dtype == "uint8" and spec.layout == "NHWC":
+        _fill_padding(view, spec.resize.pad, window)
+        target = view[window]
+        if spec.color == "rgb":
+            if target.flags.c_contiguous:
+                cv2.cvtColor(resized, cv2.COLOR_BGR2RGB, dst=target)
+            else:
+                target[...] = cv2.cvtColor(resized, cv2.COLOR_BGR2RGB)
+        else:
+            target[...] = resized
+        return
+    canvas = resized
+    if inner != geometry.network_size:
+        canvas = np.empty((*geometry.network_size, 3), np.uint8)
+        pad = spec.resize.pad[::-1] if spec.color == "rgb" else spec.resize.pad
+        _fill_padding(canvas, pad, window)
+        canvas[window] = resized
+    if spec.dtype == "uint8":
+        planes = cv2.split(canvas)
+        view[...] = planes[::-1] if spec.color == "rgb" else planes
+        return
+    _normalise(canvas, spec, view)
+
+
+def _normalise(canvas: Picture, spec: InputSpec, view: npt.NDArray[Any]) -> None:
+    """Write (value * scale - mean) / std of `canvas` (BGR, at network size) into `view`."""
+    from segrt.runtime import postproc
+
+    direct = view.dtype == np.float32 and view.flags.c_contiguous
+    values = postproc.resize_normalize(
+        canvas,
+        spec.size,
+        mean=spec.mean,
+        std=spec.std,
+        scale=spec.scale,
+        swap_rb=spec.color == "rgb",
+        layout=spec.layout,
+        out=view if direct else None,
+    )
+    if not direct:
+        view[...] = values
+
+
+def _fill_padding(canvas: npt.NDArray[Any], pad: tuple[int, int, int], window: tuple[slice, slice]) -> None:
+    rows, columns = window
+    canvas[: rows.start] = pad
+    canvas[rows.stop :] = pad
+    canvas[rows, : columns.start] = pad
+    canvas[rows, columns.stop :] = pad
+
+
+def _window(geometry: Geometry) -> tuple[slice, slice]:
+    top, left, bottom, right = (int(edge) for edge in geometry.window)
+    return slice(top, bottom), slice(left, right)

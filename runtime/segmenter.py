@@ -1,0 +1,182 @@
+"""A bundle opened on a backend: picture in, result out."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from segrt.runtime.backends.base import Backend, Head, Slot, Stopwatch
+from segrt.runtime.backends.table import open_backend
+from segrt.runtime.bundle.bundle import Bundle, read_bundle
+from segrt.runtime.bundle.manifest import Manifest, Variant
+from segrt.runtime.bundle.rules import rule_name
+from segrt.runtime.decode.table import Context, find_decoder
+from segrt.runtime.errors import BundleError
+from segrt.runtime.geometry import Geometry
+from segrt.runtime.preprocess import check_picture, fill_inputs
+from segrt.runtime.results import Label, Result, Timings
+
+if TYPE_CHECKING:
+    from segrt.runtime.stream.frame import Frame
+
+
+class Segmenter:
+    """Calls a network on pictures; made by `open_bundle`, to be closed or used in a `with` statement.
+
+    `preprocess` and `postprocess` are the two steps around the backend, for pipelines that overlap them.
+    """
+
+    def __init__(self, bundle: Bundle, variant: Variant, backend: Backend, context: Context) -> None:
+        self.bundle = bundle
+        self.variant = variant
+        self.backend = backend
+        self._context = context
+
+    @property
+    def manifest(self) -> Manifest:
+        """What the bundle says about itself."""
+        return self.bundle.manifest
+
+    @property
+    def technique(self) -> str:
+        """`semantic`, `instance` or `panoptic`."""
+        return self.bundle.manifest.technique
+
+    @property
+    def labels(self) -> tuple[Label, ...]:
+        """The classes; a label's position is its class id."""
+        return self.bundle.manifest.labels
+
+    @property
+    def decode(self) -> msgspec.Struct:
+        """The decode rule with the thresholds in force."""
+        return self._context.decode
+
+    def __call__(self, image: npt.NDArray[np.uint8]) -> Result:
+        """Segment `image`, uint8 BGR (H, W, 3); the result is at the picture's size and carries its timings.
+
+        Raises ImageError for another kind of array, BackendError when the execution fails.
+        """
+        slot = self.backend.acquire()
+        try:
+            watch = Stopwatch()
+            geometry = self.preprocess(image, slot)
+            preprocess_ms = watch.ms()
+            self.backend.submit(slot)
+            heads = self.backend.wait(slot)
+            inference_ms = slot.inference_ms
+            watch = Stopwatch()
+            result = self.postprocess(heads, geometry)
+            postprocess_ms = watch.ms()
+        finally:
+            self.backend.release(slot)
+        return with_timings(result, Timings(preprocess_ms, inference_ms, postprocess_ms))
+
+    def preprocess(self, image: npt.NDArray[np.uint8], slot: Slot, index: int = 0) -> Geometry:
+        """Write `image`, uint8 BGR (H, W, 3), into place `index` of the slot's batch; return where it lies there."""
+        return fill_inputs(image, self.manifest.inputs, slot.inputs, index)
+
+    def postprocess(self, heads: Mapping[str, Head], geometry: Geometry, index: int = 0) -> Result:
+        """Decode place `index` of the heads into a result at source size, without timings.
+
+        Nothing of the result refers to the heads, so their slot can be released afterwards.
+        """
+        decoder = find_decoder(self._context.decode, heads)
+        arrays = {spec.role: heads[spec.name].array[index] for spec in self.manifest.heads}
+        return decoder(arrays, geometry, self._context)
+
+    def heads(self, image: npt.NDArray[np.uint8]) -> tuple[dict[str, npt.NDArray[Any]], Geometry]:
+        """Return the raw heads for `image`, name → copy with the batch axis, and where the picture lies in the input."""
+        check_picture(image)
+        slot = self.backend.acquire()
+        try:
+            geometry = self.preprocess(image, slot)
+            self.backend.submit(slot)
+            heads = self.backend.wait(slot)
+            return {name: np.array(head.array, copy=True) for name, head in heads.items()}, geometry
+        finally:
+            self.backend.release(slot)
+
+    def stream(self, source: str | Path, *, policy: str = "all") -> "Iterator[tuple[Frame, Result]]":
+        """Yield (frame, result) for a video or stream; see `segrt.runtime.stream`."""
+        from segrt.runtime.stream import stream
+
+        return stream(self, source, policy=policy)
+
+    def close(self) -> None:
+        """Free the network. Closing twice does nothing."""
+        self.backend.close()
+
+    def __enter__(self) -> "Segmenter":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def open_bundle(
+    path_or_name: str | Path,
+    *,
+    backend: str = "auto",
+    precision: str | None = None,
+    threads: int = 0,
+    score_threshold: float | None = None,
+    overlap_threshold: float | None = None,
+    batch: int = 1,
+) -> Segmenter:
+    """Open a bundle's folder, or an embedded bundle by name ("street-panoptic"), on a backend.
+
+    `precision` picks a variant (the first one by default), `threads` the number of CPU threads (0: the default),
+    the thresholds (0 to 1) replace those of the bundle's decode rule. Raises BundleError or BackendError.
+    """
+    bundle = read_bundle(path_or_name)
+    return open_segmenter(
+        bundle,
+        backend=backend,
+        precision=precision,
+        threads=threads,
+        thresholds={"score_threshold": score_threshold, "overlap_threshold": overlap_threshold},
+        batch=batch,
+    )
+
+
+def open_segmenter(
+    bundle: Bundle,
+    *,
+    backend: str = "auto",
+    precision: str | None = None,
+    threads: int = 0,
+    thresholds: Mapping[str, float | None] | None = None,
+    batch: int = 1,
+) -> Segmenter:
+    """Open `bundle`, whose manifest has been read; see `open_bundle`."""
+    decode = _with_thresholds(bundle, thresholds or {})
+    variant = bundle.variant(precision)
+    opened = open_backend(bundle, variant, backend=backend, threads=threads, batch=batch)
+    return Segmenter(bundle, variant, opened, Context(decode, bundle.manifest.labels, threads))
+
+
+def with_timings(result: Result, timings: Timings) -> Result:
+    """Return `result` carrying `timings`; the arrays are shared."""
+    object.__setattr__(result, "timings", timings)
+    return result
+
+
+def _with_thresholds(bundle: Bundle, thresholds: Mapping[str, float | None]) -> msgspec.Struct:
+    decode: msgspec.Struct = bundle.manifest.decode
+    given = {name: value for name, value in thresholds.items() if value is not None}
+    for name, value in given.items():
+        if name not in decode.__struct_fields__:
+            raise BundleError(
+                f"{bundle.folder}: the rule {rule_name(bundle.manifest.decode)} has no {name}, but got {value}; "
+                "leave it out"
+            )
+        if not 0.0 <= value <= 1.0:
+            raise BundleError(f"{name} must be 0 to 1, but got {value}")
+    return msgspec.structs.replace(decode, **given) if given else decode
