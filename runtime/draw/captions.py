@@ -1,0 +1,165 @@
+"""Where labels stand: inside their segment where it is widest, beside it where it is small, never on each other."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from segrt.runtime.draw.fills import Image, Pen
+from segrt.runtime.draw.palette import Color
+from segrt.runtime.draw.text import Sprite, pill
+
+# Places are sought on a small map: a label is some pixels off at most, and a 4K frame costs what a small one does.
+_MAP_SIDE = 224
+# Labels are wide and low, so room to the left and right counts for less than above and below.
+_SQUEEZE = 2.2
+# An object below this share of its label's own area gets none: it would be a label without an object.
+_SMALLEST_OBJECT = 0.6
+# Fractions of the picture: a smaller region gets no label, a class's second region gets one from here on.
+SMALLEST_REGION = 0.004
+_SECOND_REGION = 0.04
+_REGIONS_PER_CLASS = 2
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What a label belongs to: `mask` bool or uint8 (h, w) lies at (left, top) of the picture; `area` in pixels."""
+
+    name: str
+    score: float | None
+    color: Color
+    mask: npt.NDArray[Any]
+    left: int
+    top: int
+    area: int
+
+
+class Board:
+    """The places taken on a picture of (height, width); labels are put down in the order of the calls."""
+
+    def __init__(self, canvas: Image, pen: Pen) -> None:
+        self._canvas = canvas
+        self._pen = pen
+        self._taken: list[tuple[int, int, int, int]] = []
+        self._waiting: list[tuple[Sprite, int, int]] = []
+
+    def label_object(self, subject: Subject, *, score: bool) -> None:
+        """Put a label into the object, or above or below it where it is too small; a tiny object gets none."""
+        height, width = subject.mask.shape
+        number = f"{subject.score:.2f}" if score and subject.score is not None else ""
+        sprite = pill(subject.name, number, self._pen.font, subject.color)
+        tall, wide = sprite.size
+        if subject.area < _SMALLEST_OBJECT * tall * wide:
+            return
+        centre = subject.left + width // 2
+        places: list[tuple[int, int]] = []
+        if wide <= 0.85 * width and tall <= 0.4 * height:
+            places += [(x, y) for x, y, _ in widest_places(subject.mask, subject.left, subject.top, 1)]
+        above = (centre, subject.top - tall // 2 - self._pen.reach // 2)
+        inside_top = (centre, subject.top + tall)
+        below = (centre, subject.top + height + tall // 2 + self._pen.reach // 2)
+        middle = (centre, subject.top + height // 2)
+        places += [above, inside_top, below, middle] if height > 3 * tall else [above, below]
+        for x, y in places:
+            if self._put(sprite, x, y):
+                return
+
+    def label_region(self, subject: Subject, *, score: bool) -> None:
+        """Put a label where the region is widest and free; a region without room for it gets none."""
+        number = f"{subject.score:.2f}" if score and subject.score is not None else ""
+        sprite = pill(subject.name, number, self._pen.font, subject.color)
+        tall, wide = sprite.size
+        free = self._free_part(subject, tall, wide)
+        for x, y, room in widest_places(free, subject.left, subject.top, 3):
+            if room >= 0.5 * tall and self._put(sprite, x, y):
+                return
+
+    def paste(self) -> None:
+        """Draw all labels, the ones put down first on top."""
+        for sprite, left, top in reversed(self._waiting):
+            sprite.paste(self._canvas, left, top)
+
+    def _free_part(self, subject: Subject, tall: int, wide: int) -> npt.NDArray[Any]:
+        """Return the subject's mask without the places from which a label would touch another."""
+        height, width = subject.mask.shape
+        scale = _map_scale(height, width)
+        small = cv2.resize(subject.mask, scale, interpolation=cv2.INTER_NEAREST)
+        fy, fx = scale[1] / height, scale[0] / width
+        for left, top, right, bottom in self._taken:
+            x0, x1 = (left - subject.left - wide * 0.55) * fx, (right - subject.left + wide * 0.55) * fx
+            y0, y1 = (top - subject.top - tall * 0.6) * fy, (bottom - subject.top + tall * 0.6) * fy
+            small[max(0, int(y0)) : max(0, int(y1)), max(0, int(x0)) : max(0, int(x1))] = 0
+        return cv2.resize(small, (width, height), interpolation=cv2.INTER_NEAREST)
+
+    def _put(self, sprite: Sprite, x: int, y: int) -> bool:
+        """Take the place centred on (x, y), moved into the picture; return whether it was free."""
+        tall, wide = sprite.size
+        height, width = self._canvas.shape[:2]
+        margin = max(2, self._pen.font // 3)
+        if wide + 2 * margin > width or tall + 2 * margin > height:
+            return False
+        left = min(max(x - wide // 2, margin), width - wide - margin)
+        top = min(max(y - tall // 2, margin), height - tall - margin)
+        if abs(top - (y - tall // 2)) > tall:
+            return False
+        gap = max(1, margin // 2)
+        box = (left - gap, top - gap, left + wide + gap, top + tall + gap)
+        if any(box[0] < b[2] and b[0] < box[2] and box[1] < b[3] and b[1] < box[3] for b in self._taken):
+            return False
+        self._taken.append(box)
+        self._waiting.append((sprite, left, top))
+        return True
+
+
+def widest_places(mask: npt.NDArray[Any], left: int, top: int, count: int) -> list[tuple[int, int, float]]:
+    """Return up to `count` places (x, y, room) of the picture where `mask`, lying at (left, top), is widest.
+
+    `room` is the free height around the place in pixels: the pole of inaccessibility, in a metric in which width counts
+    less than height. Borders of the mask's array count as edges.
+    """
+    height, width = mask.shape
+    scale = _map_scale(height, width)
+    small = cv2.resize(mask, scale, interpolation=cv2.INTER_NEAREST)
+    framed = cv2.copyMakeBorder(small, 1, 1, 1, 1, cv2.BORDER_CONSTANT, value=0)
+    depth = cv2.distanceTransform(framed, cv2.DIST_L2, 3)
+    places = []
+    for _ in range(count):
+        _, deepest, _, (column, row) = cv2.minMaxLoc(depth)
+        if deepest <= 0:
+            break
+        # The middle of all equally deep places: a band of even width has its label in the middle, not at its end.
+        ridge = depth >= deepest * 0.97
+        near = np.argwhere(ridge)
+        middle = near.mean(axis=0)
+        row, column = near[np.argmin(np.abs(near - middle).sum(axis=1))]
+        x = left + int((column - 0.5) * width / scale[0])
+        y = top + int((row - 0.5) * height / scale[1])
+        places.append((x, y, deepest * height / scale[1]))
+        radius = int(deepest) + 1
+        depth[max(0, row - radius) : row + radius + 1, max(0, column - 2 * radius) : column + 2 * radius + 1] = 0
+    return places
+
+
+def regions(mask: npt.NDArray[np.uint8], picture_area: int) -> list[tuple[npt.NDArray[np.uint8], int, int, int]]:
+    """Return the large connected parts of `mask` uint8 0 or 1 (h, w) as (mask, left, top, area), largest first.
+
+    `picture_area` is in pixels of the same map. At most two parts come back, and none too small for a label.
+    """
+    count, parts, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=4)
+    order = sorted(range(1, count), key=lambda part: -int(stats[part, cv2.CC_STAT_AREA]))[:_REGIONS_PER_CLASS]
+    found = []
+    for rank, part in enumerate(order):
+        left, top, width, height, area = (int(value) for value in stats[part])
+        if area < (_SECOND_REGION if rank else SMALLEST_REGION) * picture_area:
+            break
+        cut = (parts[top : top + height, left : left + width] == part).astype(np.uint8)
+        found.append((cut, left, top, area))
+    return found
+
+
+def _map_scale(height: int, width: int) -> tuple[int, int]:
+    """Return the (width, height) of the small map on which places of a mask of this size are sought."""
+    factor = min(1.0, _MAP_SIDE / max(height, width))
+    return max(1, round(width * factor / _SQUEEZE)), max(1, round(height * factor))
