@@ -13,7 +13,9 @@ import numpy.typing as npt
 _BITS = 22
 
 
-def resize_antialias(image: npt.NDArray[np.uint8], size: tuple[int, int], *, cubic: bool = False) -> npt.NDArray[np.uint8]:
+def resize_antialias(
+    image: npt.NDArray[np.uint8], size: tuple[int, int], *, cubic: bool = False
+) -> npt.NDArray[np.uint8]:
     """Return `image` (H, W, C) uint8 resized to `size` (h, w), bit for bit as Pillow's BILINEAR or BICUBIC, x first."""
     if image.shape[1] != size[1]:
         image = _filter(image.transpose(1, 0, 2), size[1], cubic).transpose(1, 0, 2)

@@ -90,7 +90,7 @@ class Segmenter:
         return decoder(arrays, geometry, self._context)
 
     def heads(self, image: npt.NDArray[np.uint8]) -> tuple[dict[str, npt.NDArray[Any]], Geometry]:
-        """Return the raw heads for `image`, name → copy with the batch axis, and where the picture lies in the input."""
+        """Return the raw heads for `image`, name → copy with the batch axis, and where the picture lies in it."""
         check_picture(image)
         slot = self.backend.acquire()
         try:

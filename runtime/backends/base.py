@@ -134,7 +134,8 @@ class Backend(ABC):
                 raise BackendError(f"{self.name}: head {spec} is missing from the network's outputs")
             if head.device == "cpu" and not spec.fits(head.array.dtype, head.array.shape):
                 raise BackendError(
-                    f"{self.name}: head must be {spec}, but the network gave {head.array.dtype} {list(head.array.shape)}"
+                    f"{self.name}: head must be {spec}, "
+                    f"but the network gave {head.array.dtype} {list(head.array.shape)}"
                 )
         return heads
 

@@ -21,7 +21,9 @@ def tensor_specs(
         if shape and shape[0] == "N":
             return (batch, *shape[1:])
         if batch != 1:
-            raise BackendError(f"batch must be 1, but got {batch}: {name!r} of this network has a fixed first dimension")
+            raise BackendError(
+                f"batch must be 1, but got {batch}: {name!r} of this network has a fixed first dimension"
+            )
         return tuple(shape)
 
     inputs = tuple(TensorSpec(spec.name, spec.dtype, fixed(spec.name, spec.shape)) for spec in manifest.inputs)

@@ -76,7 +76,7 @@ def read_bundle(path_or_name: str | Path) -> Bundle:
 
 
 def locate(path_or_name: str | Path) -> Path:
-    """Return the folder of the bundle at a path or of the embedded one by name; raise BundleError when none is there."""
+    """Return the folder of the bundle at a path or of the embedded one by name; raise BundleError for neither."""
     path = Path(path_or_name)
     if (path / MANIFEST).exists():
         return path

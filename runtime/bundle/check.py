@@ -32,7 +32,8 @@ def _problems(manifest: Manifest) -> Iterable[str]:
     rules = TECHNIQUE_RULES[manifest.technique]
     if not isinstance(manifest.decode, rules):
         names = ", ".join(str(rule.__struct_config__.tag) for rule in rules)
-        yield f"decode rule of a {manifest.technique} bundle must be one of {names}, but got {rule_name(manifest.decode)}"
+        got = rule_name(manifest.decode)
+        yield f"decode rule of a {manifest.technique} bundle must be one of {names}, but got {got}"
         return
     if not manifest.labels:
         yield "labels must not be empty"

@@ -33,7 +33,9 @@ def refuse_external_data(path: Path) -> None:
     except (OSError, ValueError, IndexError) as error:
         raise BundleError(f"{path}: is no ONNX file ({error}); export the network again") from None
     if external:
-        raise BundleError(f"{path}: keeps tensors in another file; save the network as one ONNX file with its weights inside")
+        raise BundleError(
+            f"{path}: keeps tensors in another file; save the network as one ONNX file with its weights inside"
+        )
 
 
 def _has_external(data: mmap.mmap, start: int, end: int, message: str, depth: int) -> bool:

@@ -16,7 +16,7 @@ Array = npt.NDArray[Any]
 
 
 def query_instances(heads: Mapping[str, Array], geometry: Geometry, context: Context) -> InstanceResult:
-    """Decode `class_logits` (Q, C or C+1) and `mask_logits` (Q, h, w): the best (query, class) pairs with their masks."""
+    """Decode `class_logits` (Q, C or C+1) and `mask_logits` (Q, h, w): the best (query, class) pairs and masks."""
     from segrt.runtime import postproc
 
     rule = cast("QueryInstances", context.decode)
@@ -35,7 +35,7 @@ def query_instances(heads: Mapping[str, Array], geometry: Geometry, context: Con
 
 
 def paste_masks(heads: Mapping[str, Array], geometry: Geometry, context: Context) -> InstanceResult:
-    """Decode `boxes` (N, 4) in network pixels, `scores`, `class_ids` and box-sized `masks` (N, m, m) of probabilities."""
+    """Decode `boxes` (N, 4) in network pixels, `scores`, `class_ids` and box-sized mask probabilities (N, m, m)."""
     from segrt.runtime import postproc
 
     rule = cast("PasteMasks", context.decode)
@@ -46,7 +46,7 @@ def paste_masks(heads: Mapping[str, Array], geometry: Geometry, context: Context
     if class_ids.size and (class_ids.min() < 0 or class_ids.max() >= len(context.labels)):
         raise BundleError(
             f"the network gives class ids {int(class_ids.min())} to {int(class_ids.max())} after subtracting "
-            f"first_class {rule.first_class}, but the bundle has {len(context.labels)} labels; adopt it again with its own"
+            f"first_class {rule.first_class}, but the bundle has {len(context.labels)} labels; adopt it with its own"
         )
     boxes = boxes_to_source(np.asarray(heads["boxes"][kept], np.float32), geometry)
     masks = np.ascontiguousarray(heads["masks"][kept], np.float32)

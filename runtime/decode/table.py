@@ -1,4 +1,4 @@
-"""The table of decoders: (rule, device of the heads) → function, so that one on a GPU can stand beside one on the CPU."""
+"""The table of decoders: (rule, device of the heads) → function, so that a GPU can have its own beside the CPU's."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -30,7 +30,7 @@ _DECODERS: dict[tuple[str, str], str] = {}
 
 
 def register(rule: str, device: str, target: str) -> None:
-    """Add the decoder `target` ("module:function") for a rule and device; raise ValueError when there is one already."""
+    """Add the decoder `target` ("module:function") for a rule and device; raise ValueError if there is one."""
     key = (rule, device)
     if key in _DECODERS:
         raise ValueError(f"decoder {key} is registered twice: {_DECODERS[key]} and {target}")

@@ -1,0 +1,210 @@
+"""Writes a bundle from ONNX files, what is known about them, and golden frames; checks it before it is put in place."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from segrt.runtime.backends.base import Head
+from segrt.runtime.backends.specs import tensor_specs
+from segrt.runtime.bundle.bundle import read_bundle
+from segrt.runtime.bundle.golden import QUERY_ROLES, GoldenOutputs, pack_golden
+from segrt.runtime.bundle.manifest import (
+    DType,
+    Golden,
+    HeadSpec,
+    HeadTolerance,
+    InputSpec,
+    Manifest,
+    Parity,
+    Source,
+    Technique,
+    Tolerance,
+    Variant,
+)
+from segrt.runtime.bundle.rules import Decode
+from segrt.runtime.bundle.writer import BundleWriter
+from segrt.runtime.decode.table import Context, find_decoder
+from segrt.runtime.errors import BundleError, CheckFailed
+from segrt.runtime.geometry import Geometry
+from segrt.runtime.images import encode_image
+from segrt.runtime.preprocess import fill_inputs
+from segrt.runtime.results import Label, Result
+from segrt.runtime.segmenter import open_segmenter
+from segrt.runtime.verification import live_queries, verify
+
+Array = npt.NDArray[Any]
+_INTEGERS = ("uint8", "int8", "int32", "int64")
+
+
+@dataclass(frozen=True)
+class Network:
+    """What is the same for all variants of a network; the fields are the manifest's."""
+
+    name: str
+    technique: Technique
+    family: str
+    source: Source
+    inputs: tuple[InputSpec, ...]
+    heads: tuple[HeadSpec, ...]
+    labels: tuple[Label, ...]
+    decode: Decode
+
+
+@dataclass(frozen=True)
+class VariantFile:
+    """An ONNX file at a precision. Without `tolerance` the default of its precision is taken (`default_tolerance`)."""
+
+    precision: str
+    onnx: Path
+    tolerance: Tolerance | None = None
+    head_dtypes: Mapping[str, DType] = field(default_factory=dict)
+    parity: Parity | None = None
+    precision_share: float | None = None
+
+
+@dataclass(frozen=True)
+class GoldenPicture:
+    """A small picture, uint8 BGR (H, W, 3), and the source framework's heads for it.
+
+    `heads` maps each head's name to its array with the batch axis, computed on `network_inputs`. Without them the
+    first variant's own outputs in ONNX Runtime are golden (an adopted network has no other source). `result` is the
+    source framework's own final result; without it the heads are decoded by the bundle's rule.
+    """
+
+    name: str
+    image: npt.NDArray[np.uint8]
+    heads: Mapping[str, Array] | None = None
+    result: Result | None = None
+
+
+def network_inputs(inputs: Sequence[InputSpec], image: npt.NDArray[np.uint8]) -> tuple[dict[str, Array], Geometry]:
+    """Return what the network is fed for `image` (uint8 BGR (H, W, 3)), name → array with batch 1, and its geometry."""
+    arrays = {spec.name: np.zeros((1, *(int(dim) for dim in spec.shape[1:])), spec.dtype) for spec in inputs}
+    return arrays, fill_inputs(image, inputs, arrays)
+
+
+def default_tolerance(network: Network, precision: str) -> Tolerance:
+    """Return what `segrt verify` asks by default: equal heads for fp32, similar ones for fp16, only results for int8."""
+    agreement, absolute, relative, outliers = {
+        "fp32": (0.995, 2e-3, 2e-3, 0.0),
+        "fp16": (0.98, 5e-2, 2e-2, 1e-3),
+    }.get(precision, (0.9, 0.0, 0.0, 0.0))
+    heads = {}
+    for head in network.heads:
+        if precision not in ("fp32", "fp16"):
+            continue
+        if head.dtype in _INTEGERS:
+            heads[head.name] = HeadTolerance(absolute=0.0, outliers=1 - agreement)
+            continue
+        rows = "live_queries" if head.role in QUERY_ROLES else "all"
+        heads[head.name] = HeadTolerance(absolute, relative, rows, outliers)
+    return Tolerance(agreement, heads)
+
+
+def write_bundle(
+    out: Path,
+    network: Network,
+    variants: Sequence[VariantFile],
+    golden: Sequence[GoldenPicture],
+    *,
+    overwrite: bool = False,
+    check: bool = True,
+    threads: int = 0,
+) -> Path:
+    """Write the bundle to the folder `out` and return it; the folder appears whole or not at all.
+
+    With `check` every variant is opened in ONNX Runtime and run on the golden frames first. Raises BundleError when
+    something is missing or does not fit, CheckFailed when the golden frames differ.
+    """
+    with BundleWriter(out, overwrite=overwrite) as writer:
+        entries = tuple(_add_variant(writer, network, variant) for variant in variants)
+        manifest = Manifest(
+            name=network.name,
+            technique=network.technique,
+            family=network.family,
+            source=network.source,
+            inputs=network.inputs,
+            heads=network.heads,
+            labels=network.labels,
+            decode=network.decode,
+            variants=entries,
+        )
+        frames = tuple(
+            _add_golden(writer, network, picture, _heads_of(manifest, variants[0], picture, threads))
+            for picture in golden
+        )
+
+        def verify_all(folder: Path) -> None:
+            for entry in entries:
+                _verify(folder, out, entry.precision, threads)
+
+        complete = msgspec.structs.replace(manifest, golden=frames)
+        return writer.finish(complete, verify_all if check and frames else None)
+
+
+def _add_variant(writer: BundleWriter, network: Network, variant: VariantFile) -> Variant:
+    try:
+        data = variant.onnx.read_bytes()
+    except OSError as error:
+        raise BundleError(f"{variant.onnx}: cannot be read ({error.strerror}); check the path") from None
+    return Variant(
+        precision=variant.precision,
+        file=writer.add(f"model.{variant.precision}.onnx", data),
+        tolerance=variant.tolerance or default_tolerance(network, variant.precision),
+        head_dtypes=dict(variant.head_dtypes),
+        precision_share=variant.precision_share,
+        parity=variant.parity,
+    )
+
+
+def _heads_of(manifest: Manifest, variant: VariantFile, picture: GoldenPicture, threads: int) -> Mapping[str, Array]:
+    if picture.heads is not None:
+        return picture.heads
+    from segrt.runtime.backends.onnxruntime import OnnxRuntimeBackend
+
+    inputs, heads = tensor_specs(manifest, manifest.variants[0])
+    arrays, _ = network_inputs(manifest.inputs, picture.image)
+    with OnnxRuntimeBackend(variant.onnx, inputs, heads, threads=threads, slots=1) as backend:
+        return backend.run(arrays)
+
+
+def _add_golden(writer: BundleWriter, network: Network, picture: GoldenPicture, heads: Mapping[str, Array]) -> Golden:
+    for spec in network.heads:
+        array = heads.get(spec.name)
+        if array is None or array.shape[0] != 1 or array.ndim != len(spec.shape):
+            got = "none" if array is None else f"{array.dtype} {list(array.shape)}"
+            raise BundleError(
+                f"golden frame {picture.name!r} must have head {spec.name!r} {list(spec.shape)}, but got {got}"
+            )
+    by_role = {spec.role: heads[spec.name][0] for spec in network.heads}
+    result = picture.result
+    if result is None:
+        _, geometry = network_inputs(network.inputs, picture.image)
+        decoder = find_decoder(network.decode, {name: Head(name, array) for name, array in heads.items()})
+        result = decoder(by_role, geometry, Context(network.decode, network.labels))
+    live = None
+    if set(QUERY_ROLES) <= set(by_role):
+        live = live_queries(network.decode, by_role["class_logits"])
+        by_role |= {role: by_role[role][live] for role in QUERY_ROLES}
+    data = pack_golden(GoldenOutputs(by_role, result, live))
+    return Golden(
+        picture.name,
+        writer.add(f"golden/{picture.name}.png", encode_image(picture.image, ".png")),
+        writer.add(f"golden/{picture.name}.npz", data),
+    )
+
+
+def _verify(folder: Path, out: Path, precision: str, threads: int) -> None:
+    with open_segmenter(read_bundle(folder), backend="onnxruntime", precision=precision, threads=threads) as segmenter:
+        failed = [check for check in verify(segmenter) if not check.passed]
+    if failed:
+        first = failed[0]
+        raise CheckFailed(
+            f"{out}: {len(failed)} golden checks of the {precision} variant fail, first {first.frame} {first.what}: "
+            f"{first.value}, but must be {first.limit}; nothing was written"
+        )

@@ -1,0 +1,101 @@
+"""Golden frames: what the source framework made of a small picture, kept beside the network.
+
+The NPZ holds `head_ROLE` arrays without the batch axis, `live_queries` (for query heads: the positions, in the source
+framework's output, of the queries that are kept; the dead ones are not stored) and the decoded result: `class_map`,
+or `segment_ids`, `ids`, `class_ids`, `scores`, or `masks` (packed bits), `class_ids`, `scores`, `boxes`. Large float32
+heads are stored as float16.
+"""
+
+import io
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from segrt.runtime.bundle.bundle import Bundle
+from segrt.runtime.bundle.manifest import Golden
+from segrt.runtime.errors import BundleError
+from segrt.runtime.images import read_image
+from segrt.runtime.results import InstanceResult, Label, PanopticResult, Result, Segment, SemanticResult, rle
+
+Array = npt.NDArray[Any]
+QUERY_ROLES = ("class_logits", "mask_logits")
+HALF_EPSILON = 2.0**-11
+_HALF_ABOVE = 64 << 10
+
+
+@dataclass(frozen=True)
+class GoldenOutputs:
+    """Heads by role, without batch axis, only the live queries where `live` is set, and the decoded result."""
+
+    heads: Mapping[str, Array]
+    result: Result
+    live: npt.NDArray[np.int64] | None = None
+
+
+def read_golden(bundle: Bundle, golden: Golden) -> tuple[npt.NDArray[np.uint8], GoldenOutputs]:
+    """Return the picture (uint8 BGR (H, W, 3)) and outputs of a golden frame; raise BundleError for a damaged one."""
+    image = read_image(bundle.checked(golden.image))
+    path = bundle.checked(golden.outputs)
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            arrays = {name: file[name] for name in file.files}
+        size = (image.shape[0], image.shape[1])
+        result = _unpack_result(arrays, size, bundle.manifest.technique, bundle.manifest.labels)
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        raise BundleError(f"{path}: is no golden frame ({error}); write the bundle again") from None
+    heads = {name.removeprefix("head_"): array for name, array in arrays.items() if name.startswith("head_")}
+    return image, GoldenOutputs(heads, result, arrays.get("live_queries"))
+
+
+def pack_golden(outputs: GoldenOutputs) -> bytes:
+    """Return `outputs` as the bytes of an NPZ file."""
+    arrays: dict[str, Array] = {}
+    for role, array in outputs.heads.items():
+        half = array.dtype == np.float32 and array.nbytes > _HALF_ABOVE
+        arrays[f"head_{role}"] = array.astype(np.float16) if half else array
+    if outputs.live is not None:
+        arrays["live_queries"] = outputs.live
+    arrays |= _pack_result(outputs.result)
+    file = io.BytesIO()
+    np.savez_compressed(file, **arrays)  # type: ignore[arg-type]  # numpy's stub takes the names for its own
+    return file.getvalue()
+
+
+def _pack_result(result: Result) -> dict[str, Array]:
+    if isinstance(result, SemanticResult):
+        return {"class_map": result.class_map}
+    if isinstance(result, PanopticResult):
+        return {
+            "segment_ids": result.segment_ids,
+            "ids": np.array([segment.id for segment in result.segments], np.int64),
+            "class_ids": np.array([segment.class_id for segment in result.segments], np.int64),
+            "scores": np.array([segment.score for segment in result.segments], np.float32),
+        }
+    return {
+        "masks": np.packbits(result.masks, axis=-1),
+        "class_ids": np.asarray(result.class_ids, np.int64),
+        "scores": result.scores,
+        "boxes": result.boxes,
+    }
+
+
+def _unpack_result(
+    arrays: Mapping[str, Array], size: tuple[int, int], technique: str, labels: tuple[Label, ...]
+) -> Result:
+    if technique == "semantic":
+        return SemanticResult(arrays["class_map"], labels)
+    if technique == "panoptic":
+        ids = arrays["segment_ids"]
+        described = zip(arrays["ids"].tolist(), arrays["class_ids"].tolist(), arrays["scores"].tolist(), strict=True)
+        segments = [
+            Segment(index, class_id, labels[class_id].isthing, score, int((ids == index).sum()), (0, 0, 0, 0))
+            for index, class_id, score in described
+        ]
+        return PanopticResult(ids, segments, labels)
+    masks = np.unpackbits(arrays["masks"], axis=-1, count=size[1]).astype(bool)
+    rles = [rle.encode(mask) for mask in masks]
+    return InstanceResult(arrays["boxes"], arrays["scores"], arrays["class_ids"], rles, size, labels)
