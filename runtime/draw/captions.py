@@ -25,15 +25,24 @@ _REGIONS_PER_CLASS = 2
 
 @dataclass(frozen=True)
 class Subject:
-    """What a label belongs to: `mask` bool or uint8 (h, w) lies at (left, top) of the picture; `area` in pixels."""
+    """What a label belongs to: `mask` uint8 (h, w), 0 outside, lies at (left, top) of the picture; `area` in pixels.
+
+    A pixel of the mask stands for `step` by `step` pixels of the picture.
+    """
 
     name: str
     score: float | None
     color: Color
-    mask: npt.NDArray[Any]
+    mask: Image
     left: int
     top: int
     area: int
+    step: int = 1
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(height, width) of the subject's box in pixels of the picture."""
+        return self.mask.shape[0] * self.step, self.mask.shape[1] * self.step
 
 
 class Board:
@@ -47,7 +56,7 @@ class Board:
 
     def label_object(self, subject: Subject, *, score: bool) -> None:
         """Put a label into the object, or above or below it where it is too small; a tiny object gets none."""
-        height, width = subject.mask.shape
+        height, width = subject.size
         number = f"{subject.score:.2f}" if score and subject.score is not None else ""
         sprite = pill(subject.name, number, self._pen.font, subject.color)
         tall, wide = sprite.size
@@ -56,7 +65,7 @@ class Board:
         centre = subject.left + width // 2
         places: list[tuple[int, int]] = []
         if wide <= 0.85 * width and tall <= 0.4 * height:
-            places += [(x, y) for x, y, _ in widest_places(subject.mask, subject.left, subject.top, 1)]
+            places += [(x, y) for x, y, _ in _widest_places(subject, _reduced(subject), 1)]
         above = (centre, subject.top - tall // 2 - self._pen.reach // 2)
         inside_top = (centre, subject.top + tall)
         below = (centre, subject.top + height + tall // 2 + self._pen.reach // 2)
@@ -72,7 +81,7 @@ class Board:
         sprite = pill(subject.name, number, self._pen.font, subject.color)
         tall, wide = sprite.size
         free = self._free_part(subject, tall, wide)
-        for x, y, room in widest_places(free, subject.left, subject.top, 3):
+        for x, y, room in _widest_places(subject, free, 3):
             if room >= 0.5 * tall and self._put(sprite, x, y):
                 return
 
@@ -81,17 +90,15 @@ class Board:
         for sprite, left, top in reversed(self._waiting):
             sprite.paste(self._canvas, left, top)
 
-    def _free_part(self, subject: Subject, tall: int, wide: int) -> npt.NDArray[Any]:
-        """Return the subject's mask without the places from which a label would touch another."""
-        height, width = subject.mask.shape
-        scale = _map_scale(height, width)
-        small = cv2.resize(subject.mask, scale, interpolation=cv2.INTER_NEAREST)
-        fy, fx = scale[1] / height, scale[0] / width
+    def _free_part(self, subject: Subject, tall: int, wide: int) -> Image:
+        """Return the subject's reduced mask without the places from which a label would touch another."""
+        small = _reduced(subject)
+        fy, fx = small.shape[0] / subject.size[0], small.shape[1] / subject.size[1]
         for left, top, right, bottom in self._taken:
             x0, x1 = (left - subject.left - wide * 0.55) * fx, (right - subject.left + wide * 0.55) * fx
             y0, y1 = (top - subject.top - tall * 0.6) * fy, (bottom - subject.top + tall * 0.6) * fy
             small[max(0, int(y0)) : max(0, int(y1)), max(0, int(x0)) : max(0, int(x1))] = 0
-        return cv2.resize(small, (width, height), interpolation=cv2.INTER_NEAREST)
+        return small
 
     def _put(self, sprite: Sprite, x: int, y: int) -> bool:
         """Take the place centred on (x, y), moved into the picture; return whether it was free."""
@@ -113,36 +120,38 @@ class Board:
         return True
 
 
-def widest_places(mask: npt.NDArray[Any], left: int, top: int, count: int) -> list[tuple[int, int, float]]:
-    """Return up to `count` places (x, y, room) of the picture where `mask`, lying at (left, top), is widest.
+def _reduced(subject: Subject) -> Image:
+    """Return the subject's mask on the small, squeezed map on which places are sought."""
+    height, width = subject.mask.shape
+    factor = min(1.0, _MAP_SIDE / max(height, width))
+    size = (max(1, round(width * factor / _SQUEEZE)), max(1, round(height * factor)))
+    return cv2.resize(subject.mask, size, interpolation=cv2.INTER_NEAREST)
+
+
+def _widest_places(subject: Subject, small: Image, count: int) -> list[tuple[int, int, float]]:
+    """Return up to `count` places (x, y, room) of the picture where `small`, the subject's reduced mask, is widest.
 
     `room` is the free height around the place in pixels: the pole of inaccessibility, in a metric in which width counts
     less than height. Borders of the mask's array count as edges.
     """
-    height, width = mask.shape
-    scale = _map_scale(height, width)
-    small = cv2.resize(mask, scale, interpolation=cv2.INTER_NEAREST)
+    fy, fx = small.shape[0] / subject.size[0], small.shape[1] / subject.size[1]
     framed = cv2.copyMakeBorder(small, 1, 1, 1, 1, cv2.BORDER_CONSTANT, value=0)
-    depth = cv2.distanceTransform(framed, cv2.DIST_L2, 3)
+    depth: npt.NDArray[Any] = cv2.distanceTransform(framed, cv2.DIST_L2, 3)
     places = []
     for _ in range(count):
-        _, deepest, _, (column, row) = cv2.minMaxLoc(depth)
+        deepest = float(depth.max())
         if deepest <= 0:
             break
         # The middle of all equally deep places: a band of even width has its label in the middle, not at its end.
-        ridge = depth >= deepest * 0.97
-        near = np.argwhere(ridge)
-        middle = near.mean(axis=0)
-        row, column = near[np.argmin(np.abs(near - middle).sum(axis=1))]
-        x = left + int((column - 0.5) * width / scale[0])
-        y = top + int((row - 0.5) * height / scale[1])
-        places.append((x, y, deepest * height / scale[1]))
+        ridge = np.argwhere(depth >= deepest * 0.97)
+        row, column = (int(value) for value in ridge[np.abs(ridge - ridge.mean(axis=0)).sum(axis=1).argmin()])
+        places.append((subject.left + int((column - 0.5) / fx), subject.top + int((row - 0.5) / fy), deepest / fy))
         radius = int(deepest) + 1
         depth[max(0, row - radius) : row + radius + 1, max(0, column - 2 * radius) : column + 2 * radius + 1] = 0
     return places
 
 
-def regions(mask: npt.NDArray[np.uint8], picture_area: int) -> list[tuple[npt.NDArray[np.uint8], int, int, int]]:
+def regions(mask: Image, picture_area: int) -> list[tuple[Image, int, int, int]]:
     """Return the large connected parts of `mask` uint8 0 or 1 (h, w) as (mask, left, top, area), largest first.
 
     `picture_area` is in pixels of the same map. At most two parts come back, and none too small for a label.
@@ -157,9 +166,3 @@ def regions(mask: npt.NDArray[np.uint8], picture_area: int) -> list[tuple[npt.ND
         cut = (parts[top : top + height, left : left + width] == part).astype(np.uint8)
         found.append((cut, left, top, area))
     return found
-
-
-def _map_scale(height: int, width: int) -> tuple[int, int]:
-    """Return the (width, height) of the small map on which places of a mask of this size are sought."""
-    factor = min(1.0, _MAP_SIDE / max(height, width))
-    return max(1, round(width * factor / _SQUEEZE)), max(1, round(height * factor))

@@ -16,7 +16,8 @@ import numpy.typing as npt
 
 from segrt.runtime.draw.palette import Color, bgr, mix
 
-Image = npt.NDArray[np.uint8]
+# uint8; spelled Any because the stubs of OpenCV 4 and 5 state different element types for what is uint8 in fact.
+Image = npt.NDArray[Any]
 
 # Of the light lines between regions, out of 255.
 _LINE_OPACITY = 130
@@ -86,7 +87,7 @@ def paint_object(
 
 
 def paint_regions(
-    image: Image, index: npt.NDArray[np.uint8], colors: dict[int, Color], alpha: float, pen: Pen, *, lines: bool
+    image: Image, index: Image, colors: dict[int, Color], alpha: float, pen: Pen, *, lines: bool
 ) -> Image:
     """Return `image` (H, W, 3) with the regions of `index` uint8 (H, W) tinted: an index without a colour stays clear.
 
@@ -104,7 +105,7 @@ def paint_regions(
     return painted
 
 
-def _draw_borders(canvas: Image, index: npt.NDArray[np.uint8], pen: Pen) -> None:
+def _draw_borders(canvas: Image, index: Image, pen: Pen) -> None:
     """Draw a soft light line between different values of `index`."""
     reach = max(2, round(pen.line))
     kernel = np.ones((reach, reach), np.uint8)

@@ -69,7 +69,7 @@ def overlay(
     return canvas
 
 
-_Painted = tuple[Image, list[Subject], "npt.NDArray[np.uint8] | None", dict[int, Label]]
+_Painted = tuple[Image, list[Subject], Image | None, dict[int, Label]]
 
 
 def _semantic(image: Image, result: SemanticResult, alpha: float, pen: Pen) -> _Painted:
@@ -96,7 +96,7 @@ def _panoptic(image: Image, result: PanopticResult, alpha: float, pen: Pen) -> _
     objects = []
     for segment, number in zip(things, shades, strict=True):
         cut = _around(segment, result.size, pen.reach)
-        mask = cv2.compare(result.segment_ids[cut], segment.id, cv2.CMP_EQ)
+        mask = _where(result.segment_ids[cut], segment.id)
         label = result.labels[segment.class_id]
         color = shade(label.color, number)
         paint_object(canvas, mask, cut[1].start, cut[0].start, color, alpha, pen)
@@ -128,14 +128,14 @@ def _instance(image: Image, result: InstanceResult, alpha: float, pen: Pen) -> _
         segment = Segment(position + 1, int(result.class_ids[position]), label.isthing, score, area, box)
         cut = _around(segment, result.size, pen.reach)
         color = shade(label.color, number)
-        mask = cv2.multiply(whole[cut], 255)
+        mask = whole[cut] * np.uint8(255)
         paint_object(canvas, mask, cut[1].start, cut[0].start, color, alpha, pen)
         x, y, width, height = box
         objects.append(Subject(label.name, score, color, whole[y : y + height, x : x + width], x, y, area))
     return canvas, objects, None, {}
 
 
-def _region_subjects(index: npt.NDArray[np.uint8], names: dict[int, Label]) -> Iterable[Subject]:
+def _region_subjects(index: Image, names: dict[int, Label]) -> Iterable[Subject]:
     """Yield what to label in a map of regions: the large connected parts of each class, largest first."""
     height, width = index.shape
     step = max(1, round(max(height, width) / _REGION_MAP_SIDE))
@@ -145,21 +145,21 @@ def _region_subjects(index: npt.NDArray[np.uint8], names: dict[int, Label]) -> I
     for value, label in names.items():
         if present[value] < SMALLEST_REGION * small.size:
             continue
-        mask = cv2.compare(small, value, cv2.CMP_EQ)
+        mask = _where(small, value)
         # A line of one pixel, a lamp post for instance, does not cut a region in two.
         joined = cv2.morphologyEx(mask, cv2.MORPH_CLOSE, np.ones((3, 3), np.uint8))
         for cut, left, top, area in regions(joined, small.size):
             inside = cv2.bitwise_and(
                 cut, (mask[top : top + cut.shape[0], left : left + cut.shape[1]] > 0).view(np.uint8)
             )
-            full = cv2.resize(inside, (cut.shape[1] * step, cut.shape[0] * step), interpolation=cv2.INTER_NEAREST)
-            subjects.append(Subject(label.name, None, label.color, full, left * step, top * step, area * step * step))
+            place = (left * step, top * step, area * step * step, step)
+            subjects.append(Subject(label.name, None, label.color, inside, *place))
     return sorted(subjects, key=lambda subject: -subject.area)
 
 
 def _class_index(
     class_map: npt.NDArray[Any], classes: Iterable[int], labels: tuple[Label, ...]
-) -> tuple[npt.NDArray[np.uint8], dict[int, Label]]:
+) -> tuple[Image, dict[int, Label]]:
     """Return a map of uint8 indices and the label of each, for a map of any number of classes."""
     if class_map.dtype == np.uint8:
         return np.ascontiguousarray(class_map), {class_id: labels[class_id] for class_id in classes}
@@ -168,7 +168,7 @@ def _class_index(
     return _look_up(class_map, values), {value: labels[class_id] for class_id, value in values.items()}
 
 
-def _look_up(ids: npt.NDArray[Any], table: dict[int, int]) -> npt.NDArray[np.uint8]:
+def _look_up(ids: npt.NDArray[Any], table: dict[int, int]) -> Image:
     """Return uint8 `table[id]`, or 0, for each of `ids` (H, W)."""
     if int(ids.max()) < 256:
         dense = np.zeros(256, np.uint8)
@@ -176,6 +176,12 @@ def _look_up(ids: npt.NDArray[Any], table: dict[int, int]) -> npt.NDArray[np.uin
             dense[key] = value
         return cv2.LUT(ids.astype(np.uint8), dense)
     return remap(ids, table, default=0, dtype=np.uint8)
+
+
+def _where(ids: npt.NDArray[Any], value: int) -> Image:
+    """Return uint8 255 where `ids` is `value`, else 0."""
+    found: Image = (ids == value).view(np.uint8) * np.uint8(255)
+    return found
 
 
 def _around(segment: Segment, size: tuple[int, int], reach: int) -> tuple[slice, slice]:

@@ -5,12 +5,11 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
+from segrt.runtime.draw.fills import Image
 from segrt.runtime.draw.palette import Color
 from segrt.runtime.draw.text import line, text_width
 
-Image = npt.NDArray[np.uint8]
 Panel = tuple[str, Image, Sequence[str]]
 
 _PAGE: Color = (247, 248, 250)

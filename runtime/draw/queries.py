@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from segrt.runtime.draw.fills import Image, Pen, paint_object
-from segrt.runtime.draw.panels import fit, side_by_side
+from segrt.runtime.draw.panels import Panel, fit, side_by_side
 from segrt.runtime.results import Label
 
 _PANEL_SIDE = 480
@@ -62,7 +62,7 @@ def query_grid(
     picture = fit(image_bgr, _PANEL_SIDE)
     if not kept:
         return side_by_side([("no query kept", picture, [f"none scores above {score_threshold:g}"])], width, columns=1)
-    panels = []
+    panels: list[Panel] = []
     for query in kept[:max_queries]:
         label = labels[int(best[query])]
         lit = _lit(picture, _probability(mask_logits[query], picture.shape[:2], window), label)
@@ -81,8 +81,8 @@ def _probability(
     rows = top + (np.arange(size[0], dtype=np.float32) + 0.5) / size[0] * (bottom - top) - 0.5
     columns = left + (np.arange(size[1], dtype=np.float32) + 0.5) / size[1] * (right - left) - 0.5
     grid_x, grid_y = np.meshgrid(columns.astype(np.float32), rows.astype(np.float32))
-    full = cv2.remap(logits, grid_x, grid_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    probability: npt.NDArray[np.float32] = 1 / (1 + np.exp(-np.clip(full, -30, 30)))
+    full: npt.NDArray[Any] = cv2.remap(logits, grid_x, grid_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    probability: npt.NDArray[np.float32] = (1 / (1 + np.exp(-np.clip(full, -30, 30)))).astype(np.float32)
     return probability
 
 
