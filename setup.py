@@ -13,9 +13,7 @@ ROOMS = {"segrt.export": "export", "segrt.runtime": "runtime"}
 CORE = Path("cpp_postproc")
 
 packages = [
-    name
-    for room, folder in ROOMS.items()
-    for name in [room, *(f"{room}.{sub}" for sub in find_packages(folder))]
+    name for room, folder in ROOMS.items() for name in [room, *(f"{room}.{sub}" for sub in find_packages(folder))]
 ]
 
 extension = Pybind11Extension(
@@ -24,7 +22,18 @@ extension = Pybind11Extension(
     depends=sorted(str(path) for path in CORE.glob("*.h")),
     include_dirs=[str(CORE)],
     cxx_std=20,
-    extra_compile_args=["-O3", "-Wall", "-Wextra", "-Wconversion", "-fvisibility=hidden", "-pthread"],
+    # No contraction: every instruction set must give the same bits, fused only where the source says std::fma.
+    extra_compile_args=[
+        "-O3",
+        "-Wall",
+        "-Wextra",
+        "-Wconversion",
+        "-ffp-contract=off",
+        "-fno-math-errno",
+        "-fno-trapping-math",
+        "-fvisibility=hidden",
+        "-pthread",
+    ],
     extra_link_args=["-pthread"],
 )
 

@@ -34,7 +34,9 @@ def query_loss(network: QueryNetwork, batch: Batch) -> dict[str, Tensor]:
         truth = torch.stack([batch.semantic == index for index in range(STUFF_CLASSES)], 1).float()
         present = truth.flatten(2).sum(2) > 0
         valid = batch.valid[:, None].expand_as(truth)
-        entropy, dice = _mask_losses(pixel_logits[:, :STUFF_CLASSES].flatten(0, 1), truth.flatten(0, 1), valid.flatten(0, 1))
+        entropy, dice = _mask_losses(
+            pixel_logits[:, :STUFF_CLASSES].flatten(0, 1), truth.flatten(0, 1), valid.flatten(0, 1)
+        )
         losses["stuff"] = 4 * entropy.mean() + (dice * present.flatten()).sum() / present.sum()
     if len(things.image):
         image, cell = _training_cells(batch)

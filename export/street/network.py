@@ -63,7 +63,9 @@ class Backbone(nn.Module):
         self.lateral4 = nn.Conv2d(32, 32, 1)
         self.down4 = nn.Conv2d(64, 32, 1)
         self.merge4 = nn.Sequential(convolution(32, 32), convolution(32, 32))
-        self.merge2 = nn.Sequential(convolution(48, MASK_CHANNELS), nn.Conv2d(MASK_CHANNELS, MASK_CHANNELS, 3, padding=1))
+        self.merge2 = nn.Sequential(
+            convolution(48, MASK_CHANNELS), nn.Conv2d(MASK_CHANNELS, MASK_CHANNELS, 3, padding=1)
+        )
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Return mask features (B, MASK_CHANNELS, H/2, W/2) and grid features (B, 64, H/8, W/8)."""
@@ -98,7 +100,7 @@ class SemanticNetwork(nn.Module):
 
 
 class QueryNetwork(nn.Module):
-    """Thing queries, and with `stuff` one query per stuff class: class logits with "no object" last, and mask logits."""
+    """Class logits ("no object" last) and mask logits of thing queries, with `stuff` also of one query per stuff class."""
 
     x_of_column: Tensor
     y_of_row: Tensor
@@ -112,7 +114,9 @@ class QueryNetwork(nn.Module):
         self.head = nn.Sequential(convolution(64, 64), convolution(64, 64))
         self.heat = nn.Conv2d(64, THING_CLASSES, 1)
         self.kernel = nn.Conv2d(64, MASK_CHANNELS + PARABOLA, 1)
-        self.classify = nn.Conv2d(MASK_CHANNELS, CLASSES, 1)  # helps training; the panoptic network takes its stuff rows
+        self.classify = nn.Conv2d(
+            MASK_CHANNELS, CLASSES, 1
+        )  # helps training; the panoptic network takes its stuff rows
         nn.init.constant_(self.heat.bias, -3.5)  # type: ignore[arg-type]
         self.register_buffer("class_bias", torch.zeros(THING_CLASSES))  # calibrated after training
         unit = 16.0  # pixels; keeps coordinates near one
@@ -167,7 +171,9 @@ class QueryNetwork(nn.Module):
         fixed = torch.full((STUFF_CLASSES, CLASSES + 1), NEVER, device=x.device)
         fixed[:, -1] = 0.0
         fixed += torch.cat([torch.eye(STUFF_CLASSES) * 16.0, torch.zeros(STUFF_CLASSES, THING_CLASSES + 1)], 1)
-        stuff_masks = F.conv2d(F.relu(features), self.classify.weight[:STUFF_CLASSES], self.classify.bias[:STUFF_CLASSES])
+        stuff_masks = F.conv2d(
+            F.relu(features), self.classify.weight[:STUFF_CLASSES], self.classify.bias[:STUFF_CLASSES]
+        )
         return (
             torch.cat([fixed.expand(batch, -1, -1), class_logits], 1),
             torch.cat([stuff_masks.float(), mask_logits], 1),

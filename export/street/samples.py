@@ -15,6 +15,7 @@ from torch import Tensor
 
 from segrt.export.street.network import GRID_STRIDE, MASK_STRIDE, SIZE, STUFF_CLASSES, normalise
 from segrt.runtime.streetworld import StreetWorld
+from segrt.runtime.streetworld.moments import drawn_time
 
 TRAINING_SEED = 1_000_000
 CALIBRATION_SEED = 800_000
@@ -52,7 +53,11 @@ def render_frames(first_seed: int, count: int, folder: Path, workers: int = 2) -
         with multiprocessing.get_context("spawn").Pool(workers) as pool:
             for start, images, marks, classes in pool.imap_unordered(partial(_render_chunk, first_seed), chunks):
                 end = start + len(images)
-                arrays["images"][start:end], arrays["marks"][start:end], arrays["classes"][start:end] = images, marks, classes
+                arrays["images"][start:end], arrays["marks"][start:end], arrays["classes"][start:end] = (
+                    images,
+                    marks,
+                    classes,
+                )
         for name, path in paths.items():
             arrays[name].flush()
             parts[name].rename(path)
@@ -68,8 +73,7 @@ def _render_chunk(
     classes = np.full((count, MAX_THINGS), VOID, np.uint8)
     for row in range(count):
         seed = first_seed + start + row
-        time = float(np.random.default_rng([seed, 2]).uniform(0, 30))
-        view = StreetWorld(seed).render(time, SIZE)
+        view = StreetWorld(seed).render(drawn_time(seed), SIZE)
         images[row] = view.image[..., ::-1]
         things = 0
         for segment in view.segments:
@@ -133,7 +137,9 @@ def draw_batch(frames: Frames, size: int, random: np.random.Generator) -> Batch:
 
 def _label(marks: npt.NDArray[np.uint8], classes: npt.NDArray[np.uint8]) -> tuple[Things, Tensor]:
     height, width = SIZE
-    columns, rows = (axis.ravel().astype(np.float64) for axis in np.meshgrid(np.arange(width) + 0.5, np.arange(height) + 0.5))
+    columns, rows = (
+        axis.ravel().astype(np.float64) for axis in np.meshgrid(np.arange(width) + 0.5, np.arange(height) + 0.5)
+    )
     table = np.full((len(marks), 256), VOID, np.uint8)
     table[:, :STUFF_CLASSES] = np.arange(STUFF_CLASSES)
     found: list[tuple[int, int, int, float, float, float]] = []

@@ -71,7 +71,11 @@ def train(
     started, recent = time.monotonic(), {}
     network.train()
     for step in range(first, steps):
-        rate = learning_rate * min(1.0, (step + 1) / WARM_UP) * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * step / steps)))
+        rate = (
+            learning_rate
+            * min(1.0, (step + 1) / WARM_UP)
+            * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * step / steps)))
+        )
         for group in optimizer.param_groups:
             group["lr"] = rate
         batch = draw_batch(frames, batch_size, random)

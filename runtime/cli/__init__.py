@@ -51,16 +51,24 @@ def cli() -> None:
     """Take segmentation networks to edge devices and run them there: semantic, instance, panoptic."""
 
 
-def main() -> None:
-    """Run the command line; a `SegrtError` becomes one line on standard error and its exit code."""
+def run_command(command: click.Command) -> None:
+    """Run a command as the program; a `SegrtError` becomes one line on standard error and its exit code."""
     try:
-        cli(standalone_mode=False)
+        code = command(standalone_mode=False)
     except SegrtError as error:
         print(f"segrt: error: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)
-    except click.Abort:
+    except (click.Abort, KeyboardInterrupt):
         print("segrt: interrupted", file=sys.stderr)
         sys.exit(130)
+    except BrokenPipeError:
+        sys.exit(1)  # the reader of our output went away
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def main() -> None:
+    """Run segrt's command line."""
+    run_command(cli)

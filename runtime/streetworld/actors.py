@@ -32,7 +32,7 @@ class Placed:
 
 @dataclass(frozen=True)
 class Actor:
-    """A thing and its path. `path` is "across" (along x), "along" (along z, one way), "stroll" (to and fro) or "stand"."""
+    """A thing and its path: "across" (along x), "along" (along z, one way), "stroll" (to and fro) or "stand"."""
 
     index: int
     name: str
@@ -142,7 +142,15 @@ def make_actors(random: np.random.Generator, layout: Layout, busy: float) -> tup
         add("person", "stroll", 4.0, random.uniform(12, 18), random.uniform(0.8, 1.6), place, "back")
     for _ in range(count(0.8)):  # people who stand
         z = depth(4.5, 14)
-        add("person", "stand", z, z, 0.0, random.uniform(-1, 1) * layout.camera.half_width(z), str(random.choice(["front", "back"])))
+        add(
+            "person",
+            "stand",
+            z,
+            z,
+            0.0,
+            random.uniform(-1, 1) * layout.camera.half_width(z),
+            str(random.choice(["front", "back"])),
+        )
     for _ in range(count(1.1)):
         cross("dog", depth(3.6, 10), random.uniform(0.8, 2.2))
     for _ in range(count(1.5)):

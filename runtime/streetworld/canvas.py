@@ -9,7 +9,6 @@ from collections.abc import Sequence
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
 SHIFT = 4  # fixed-point bits of OpenCV's sub-pixel coordinates
 LIMIT = 1 << 14  # coordinates beyond this many pixels are cut, to stay within OpenCV's fixed point

@@ -16,7 +16,7 @@ SKY, BUILDING, ROAD, PAVEMENT, GRASS = range(1, len(STUFF) + 1)  # marks
 
 @dataclass(frozen=True)
 class Camera:
-    """A fixed camera: height above the ground in metres; focal length, horizon and vanishing point as shares of the picture."""
+    """A fixed camera: height in metres; focal length, horizon and vanishing point as shares of the picture."""
 
     height: float
     focal: float
@@ -138,11 +138,21 @@ def make_layout(random: np.random.Generator) -> Layout:
         junction=junction,
         buildings=tuple(sorted(buildings, key=lambda building: -building.z1)),
         patches=tuple(
-            (random.uniform(-0.85, 0.85), 1 / random.uniform(1 / 30, 1 / 3), random.uniform(0.3, 1.2), random.uniform(0.9, 1.08))
+            (
+                random.uniform(-0.85, 0.85),
+                1 / random.uniform(1 / 30, 1 / 3),
+                random.uniform(0.3, 1.2),
+                random.uniform(0.9, 1.08),
+            )
             for _ in range(7)
         ),
         tufts=tuple(
-            (random.uniform(-1, 1), 1 / random.uniform(1 / 40, 1 / 3), random.uniform(0.3, 1.5), random.uniform(0.82, 1.2))
+            (
+                random.uniform(-1, 1),
+                1 / random.uniform(1 / 40, 1 / 3),
+                random.uniform(0.3, 1.5),
+                random.uniform(0.82, 1.2),
+            )
             for _ in range(40)
         ),
     )
@@ -203,7 +213,13 @@ def paint_sky(canvas: Canvas, layout: Layout, drift: float, cloudiness: float) -
     white = mix((255, 255, 255), layout.sky_bottom, 0.2)
     for x, y, size in layout.clouds:
         center = ((x + drift + 0.3) % 1.6 - 0.3) * canvas.width
-        for dx, dy, factor in ((-1.0, 0.15, 0.55), (-0.4, -0.12, 0.8), (0.35, -0.2, 0.9), (1.0, 0.1, 0.6), (0.1, 0.2, 1.1)):
+        for dx, dy, factor in (
+            (-1.0, 0.15, 0.55),
+            (-0.4, -0.12, 0.8),
+            (0.35, -0.2, 0.9),
+            (1.0, 0.1, 0.6),
+            (0.1, 0.2, 1.1),
+        ):
             radius = size * canvas.width * factor
             place = center + dx * size * canvas.width, (y + dy * size) * canvas.height
             canvas.ellipse(place, (radius, radius * 0.38), mix(white, layout.sky_top, 0.25 + 0.3 * cloudiness))
@@ -211,7 +227,9 @@ def paint_sky(canvas: Canvas, layout: Layout, drift: float, cloudiness: float) -
     canvas.mark = GRASS
     for x, width, height, color in layout.hills:
         canvas.ellipse(
-            (x * canvas.width, bottom_row), (width * canvas.width, height * canvas.height), mix(color, layout.sky_bottom, 0.45)
+            (x * canvas.width, bottom_row),
+            (width * canvas.width, height * canvas.height),
+            mix(color, layout.sky_bottom, 0.45),
         )
     canvas.mark = BUILDING
     for x, width, height, color in layout.skyline:

@@ -84,7 +84,9 @@ def bus(pen: Pen, random: np.random.Generator, pose: Pose) -> None:
     band = (240, 240, 240) if random.random() < 0.6 else shade(body, 0.6)
     if pose.facing == "side":
         half = random.uniform(3.9, 4.8)
-        pen.polygon([(-half, 0.35), (-half, 2.9), (-half + 0.2, 3.05), (half - 0.2, 3.05), (half, 2.8), (half, 0.35)], body)
+        pen.polygon(
+            [(-half, 0.35), (-half, 2.9), (-half + 0.2, 3.05), (half - 0.2, 3.05), (half, 2.8), (half, 0.35)], body
+        )
         pen.box(-half, 0.35, half, 0.5, shade(body, 0.6))
         pen.box(-half + 0.05, 1.08, half - 0.05, 1.25, band)
         count = 7
@@ -152,7 +154,15 @@ def _figure(pen: Pen, random: np.random.Generator, height: float, stride: float,
         top,
     )
     if skirt:
-        pen.polygon([(-width * 0.8, hip + 0.03 * h), (width * 0.8, hip + 0.03 * h), (width * 1.2, 0.3 * h), (-width * 1.2, 0.3 * h)], legs)
+        pen.polygon(
+            [
+                (-width * 0.8, hip + 0.03 * h),
+                (width * 0.8, hip + 0.03 * h),
+                (width * 1.2, 0.3 * h),
+                (-width * 1.2, 0.3 * h),
+            ],
+            legs,
+        )
     if side:
         pen.limb((0.0, shoulder - 0.04 * h), (0.13 * h * swing, 0.5 * h), 0.07 * h, shade(top, 0.88))
         pen.disc(0.13 * h * swing, 0.48 * h, 0.035 * h, 0.035 * h, skin)
@@ -210,7 +220,13 @@ def cyclist(pen: Pen, random: np.random.Generator, pose: Pose) -> None:
         pen.limb(saddle, knee, 0.16, legs if point is pedal else shade(legs, 0.7))
         pen.limb(knee, point, 0.12, legs if point is pedal else shade(legs, 0.7))
         if point is other:
-            for start, end in (((-0.55, 0.34), saddle), (saddle, bars), (saddle, crank), (crank, bars), (bars, (0.55, 0.34))):
+            for start, end in (
+                ((-0.55, 0.34), saddle),
+                (saddle, bars),
+                (saddle, crank),
+                (crank, bars),
+                (bars, (0.55, 0.34)),
+            ):
                 pen.limb(start, end, 0.06, frame)
     pen.polygon([(-0.34, 0.95), (0.02, 1.5), (0.22, 1.44), (0.0, 0.9)], top)
     pen.limb((0.12, 1.4), (0.38, 1.05), 0.1, shade(top, 0.85))
@@ -241,7 +257,9 @@ def dog(pen: Pen, random: np.random.Generator, pose: Pose) -> None:
     dark = shade(coat, 0.7)
     swing = 0.11 * math.sin(2 * math.pi * pose.phase)
     for u, direction in ((-0.33, 1), (-0.2, -1), (0.2, 1), (0.33, -1)):
-        pen.limb((u * size, 0.38 * size), (u * size + direction * swing, 0.03), 0.09 * size, dark if direction < 0 else coat)
+        pen.limb(
+            (u * size, 0.38 * size), (u * size + direction * swing, 0.03), 0.09 * size, dark if direction < 0 else coat
+        )
     wag = 0.08 * math.sin(4 * math.pi * pose.phase)
     pen.limb((-0.38 * size, 0.5 * size), (-0.6 * size + wag, 0.78 * size), 0.07 * size, coat)
     pen.disc(0.0, 0.44 * size, 0.43 * size, 0.17 * size, coat)

@@ -54,7 +54,7 @@ def make_weather(random: np.random.Generator, condition: str | None = None) -> W
 
 
 def apply_weather(image: np.ndarray, weather: Weather, random: np.random.Generator) -> np.ndarray:
-    """Return the picture (uint8 BGR, H×W×3) as this weather and camera show it; `random` is the frame's own generator."""
+    """Return the picture (uint8 BGR, H×W×3) as this weather and camera show it; `random` belongs to the frame."""
     height, width = image.shape[:2]
     if weather.condition == "rain":
         image = _with_rain(image, random)
@@ -72,7 +72,9 @@ def _with_rain(image: np.ndarray, random: np.random.Generator) -> np.ndarray:
     height, width = image.shape[:2]
     drops = np.zeros((height, width), np.uint8)
     length = 0.045 * height
-    for x, y, factor in zip(random.uniform(0, width, 130), random.uniform(0, height, 130), random.uniform(0.5, 1.3, 130), strict=True):
+    for x, y, factor in zip(
+        random.uniform(0, width, 130), random.uniform(0, height, 130), random.uniform(0.5, 1.3, 130), strict=True
+    ):
         start = round(x * 16), round(y * 16)
         end = round((x + 0.2 * length * factor) * 16), round((y + length * factor) * 16)
         cv2.line(drops, start, end, 70, max(1, round(width / 900)), cv2.LINE_AA, 4)

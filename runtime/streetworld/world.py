@@ -40,7 +40,7 @@ class StreetView:
 
 
 class StreetWorld:
-    """The street of one seed. `weather` fixes the condition (see `weather.CONDITIONS`), `busy` scales how full it is."""
+    """The street of one seed; `weather` fixes the condition (one of `CONDITIONS`), `busy` scales how full it is."""
 
     def __init__(self, seed: int, *, weather: str | None = None, busy: float = 1.0) -> None:
         if seed < 0:

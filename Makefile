@@ -1,0 +1,71 @@
+# The front door. `make demo` and `make test` set up everything they need in .venv on a fresh clone.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+CPP := $(wildcard cpp_postproc/*.cpp cpp_postproc/*.h)
+SOURCES := setup.py pyproject.toml $(CPP)
+
+.PHONY: help setup demo test lint format bench accuracy wheel clean
+
+help:
+	@echo "make demo      set up, then run the three embedded models on a street: demo/comparison.png, demo/stream.mp4"
+	@echo "make test      set up, then run the tests"
+	@echo "make setup     the runtime alone, without torch, in $(VENV)"
+	@echo "make lint      ruff, mypy --strict, import rules, clang-format, clang-tidy"
+	@echo "make format    rewrite the code as the linters want it"
+	@echo "make bench     measure against the peers"
+	@echo "make accuracy  mIoU, mask AP and PQ of the embedded models on 200 held-out streets"
+	@echo "make wheel     build a wheel into dist/"
+
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+
+$(VENV)/.runtime: $(BIN)/python $(SOURCES)
+	$(BIN)/python -m pip install --quiet --editable .
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.runtime
+	$(BIN)/python -m pip install --quiet --editable '.[dev,export]'
+	@touch $@
+
+setup: $(VENV)/.runtime
+
+demo: $(VENV)/.runtime
+	$(BIN)/segrt demo --out demo
+
+test: $(VENV)/.dev
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	rm -rf build/typecheck
+	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --target build/typecheck .
+	cd build/typecheck && PATH=$(abspath $(BIN)):$$PATH MYPYPATH=. $(abspath $(BIN))/mypy \
+		--config-file $(abspath pyproject.toml) --python-executable $(abspath $(BIN)/python) -p segrt.runtime -p segrt.export
+	$(BIN)/clang-format --dry-run --Werror $(CPP)
+	$(BIN)/clang-tidy --quiet $(filter %.cpp,$(CPP)) -- -std=c++20 -Icpp_postproc \
+		$$($(BIN)/python -m pybind11 --includes)
+
+format: $(VENV)/.dev
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+	$(BIN)/clang-format -i $(CPP)
+
+bench: $(VENV)/.dev
+	$(BIN)/python -m pip install --quiet '.[bench]'
+	$(BIN)/python benchmarks/postproc.py
+
+accuracy: $(VENV)/.runtime
+	$(BIN)/python -m segrt.runtime.streetworld build/street --frames 200 --seed 900000
+	$(BIN)/segrt eval street-semantic street-instance street-panoptic \
+		--annotations build/street/panoptic.json --images build/street/images
+
+wheel: $(VENV)/.dev
+	rm -rf build/lib
+	$(BIN)/python -m build --wheel
+
+clean:
+	rm -rf build dist *.egg-info demo runtime/*.so

@@ -1,0 +1,43 @@
+"""`python -m segrt.runtime.streetworld OUT`: writes a data set (a folder) or a clip (an mp4) of the street world."""
+
+import re
+from pathlib import Path
+
+import click
+
+from segrt.runtime.cli import run_command
+from segrt.runtime.streetworld.dataset import write_dataset, write_video
+from segrt.runtime.streetworld.moments import Clip, scattered
+from segrt.runtime.streetworld.weather import CONDITIONS
+
+
+def parse_size(_context: click.Context, _parameter: click.Parameter, value: str) -> tuple[int, int]:
+    """Parse "HEIGHTxWIDTH"."""
+    match = re.fullmatch(r"(\d+)x(\d+)", value)
+    if not match:
+        raise click.BadParameter(f"{value!r} is not HEIGHTxWIDTH, such as 360x640")
+    return int(match[1]), int(match[2])
+
+
+@click.command()
+@click.argument("out", type=click.Path(path_type=Path))
+@click.option("--seed", type=click.IntRange(0), default=900_000, show_default=True, help="The (first) world.")
+@click.option("--frames", type=click.IntRange(1), default=200, show_default=True)
+@click.option("--size", default="192x320", show_default=True, callback=parse_size, metavar="HEIGHTxWIDTH")
+@click.option("--moving", is_flag=True, help="One street as it moves, instead of one street per picture.")
+@click.option("--fps", type=click.FloatRange(1, 240), default=25.0, show_default=True, help="Of a moving street.")
+@click.option("--weather", type=click.Choice(CONDITIONS), help="Of a moving street; its seed decides otherwise.")
+def main(
+    out: Path, seed: int, frames: int, size: tuple[int, int], moving: bool, fps: float, weather: str | None
+) -> None:
+    """Render the street world to OUT: a COCO panoptic data set if a folder, a moving street if an .mp4 file."""
+    clip = Clip(seed=seed, frames=frames, size=size, fps=fps, weather=weather)
+    if out.suffix == ".mp4":
+        write_video(out, clip, fps)
+    else:
+        write_dataset(out, clip if moving else scattered(seed, frames, size))
+    click.echo(f"{out}: {frames} frames of {size[0]}x{size[1]}")
+
+
+if __name__ == "__main__":
+    run_command(main)
