@@ -1,0 +1,15 @@
+// Semantic segmentation: the class of the highest interpolated logit at every target pixel.
+#pragma once
+
+#include <optional>
+
+#include "merge_queries.h"
+#include "views.h"
+
+namespace segrt {
+
+// logits: shape (classes, h, w). Returns how many values are not finite. Label is std::uint8_t or std::uint16_t.
+template <class Label>
+std::int64_t argmax_map(const FloatStack& logits, std::optional<Window> window, int threads, Map<Label> classes);
+
+}  // namespace segrt

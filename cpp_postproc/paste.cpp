@@ -1,0 +1,162 @@
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <limits>
+#include <stdexcept>
+
+#include "grid_mask.h"
+#include "instances.h"
+#include "kernels.h"
+#include "rle.h"
+#include "scratch.h"
+#include "thread_pool.h"
+
+namespace segrt {
+namespace {
+
+// The stretch of one picture axis that a box covers, cut to the picture.
+struct Span {
+    Index first = 0;
+    Axis axis;
+};
+
+Span empty_span() { return {}; }
+
+// torchvision: the mask is padded by one cell on each side, the box enlarged alike and cut to whole pixels, both ends
+// included (expand_boxes, paste_mask_in_image).
+Span torchvision_span(ScratchFrame& frame, Index cells, float low, float high, Index length) {
+    const float scale = static_cast<float>(static_cast<double>(cells + 2) / static_cast<double>(cells));
+    const float half = (high - low) * 0.5F * scale;
+    const float centre = (high + low) * 0.5F;
+    const float begin = centre - half, end = centre + half;
+    constexpr float kFarthest = 1e15F;
+    if (!(std::fabs(begin) < kFarthest && std::fabs(end) < kFarthest)) {
+        return empty_span();
+    }
+    const auto first_pixel = static_cast<std::int64_t>(begin), last_pixel = static_cast<std::int64_t>(end);
+    const std::int64_t size = std::max<std::int64_t>(last_pixel - first_pixel + 1, 1);
+    const std::int64_t from = std::max<std::int64_t>(first_pixel, 0);
+    const std::int64_t to = std::min<std::int64_t>(last_pixel + 1, length);
+    if (from >= to) {
+        return empty_span();
+    }
+    return {from, bilinear_axis_part(frame, cells + 2, size, from - first_pixel, to - from)};
+}
+
+// detectron2: pixel centres mapped into the box, cells outside the mask are 0; only pixels up to one beyond the box.
+Span detectron2_span(ScratchFrame& frame, Index cells, float low, float high, Index length) {
+    const float farthest = static_cast<float>(length) + 2.0F;
+    const auto from = static_cast<Index>(std::clamp(std::floor(low) - 1.0F, 0.0F, farthest));
+    const auto to = std::min(static_cast<Index>(std::clamp(std::ceil(high) + 1.0F, 0.0F, farthest)), length);
+    if (from >= to || !(high > low)) {
+        return empty_span();
+    }
+    const Index count = to - from;
+    const auto below = frame.take<std::int32_t>(count), above = frame.take<std::int32_t>(count);
+    const auto below_weight = frame.take<float>(count), above_weight = frame.take<float>(count);
+    const auto m = static_cast<float>(cells);
+    for (Index i = 0; i < count; ++i) {
+        const auto at = static_cast<std::size_t>(i);
+        const float centred = (static_cast<float>(from + i) + 0.5F - low) / (high - low) * 2.0F - 1.0F;
+        // In the padded grid cell c stands at c + 1, so that the zeros around it take part.
+        const float position = std::clamp(((centred + 1.0F) * m - 1.0F) / 2.0F + 1.0F, 0.0F, m + 1.0F);
+        const auto whole = static_cast<std::int32_t>(position);
+        below[at] = whole;
+        above[at] = std::min(whole + 1, static_cast<std::int32_t>(cells) + 1);
+        above_weight[at] = position - static_cast<float>(whole);
+        below_weight[at] = 1.0F - above_weight[at];
+    }
+    return {from, {cells + 2, count, below.data(), above.data(), below_weight.data(), above_weight.data()}};
+}
+
+class Paster {
+public:
+    Paster(const FloatStack& masks, const FloatTable& boxes, PasteRule rule, float threshold, Size size)
+        : masks_(masks), boxes_(boxes), rule_(rule), threshold_(threshold), size_(size) {
+        if (masks.count != boxes.rows || boxes.columns != 4) {
+            throw std::invalid_argument("masks must have shape (N, m, m) and boxes (N, 4), but have " +
+                                        std::to_string(masks.count) + " masks and boxes of shape (" +
+                                        std::to_string(boxes.rows) + ", " + std::to_string(boxes.columns) + ")");
+        }
+        if (masks.count > 0 && (masks.height < 1 || masks.width < 1)) {
+            throw std::invalid_argument("masks must have shape (N, m, m) with m at least 1");
+        }
+        // "Not below t" is "above the next smaller number".
+        if (rule == PasteRule::detectron2) {
+            threshold_ = std::nextafter(threshold, -std::numeric_limits<float>::infinity());
+        }
+    }
+
+    GridMask grid_mask(ScratchFrame& frame, Index image, std::int64_t& nonfinite) const {
+        std::array<float, 4> box{};
+        const std::int64_t bad =
+            kernels().read(boxes_.row(image), boxes_.type, boxes_.strides[1], box.data(), 4);
+        nonfinite += bad;
+        const Index height = masks_.height + 2, width = masks_.width + 2;
+        const auto grid = frame.filled<float>(height * width, 0.0F);
+        const auto row = frame.take<float>(masks_.width);
+        for (Index y = 0; y < masks_.height; ++y) {
+            nonfinite += kernels().read(masks_.row(image, y), masks_.type, masks_.strides[2], row.data(), masks_.width);
+            for (Index x = 0; x < masks_.width; ++x) {
+                grid[static_cast<std::size_t>((x + 1) * height + y + 1)] = row[static_cast<std::size_t>(x)];
+            }
+        }
+        if (bad != 0) {
+            return {};
+        }
+        const auto span = rule_ == PasteRule::torchvision ? torchvision_span : detectron2_span;
+        const Span columns = span(frame, masks_.width, box[0], box[2], size_.width);
+        const Span rows = span(frame, masks_.height, box[1], box[3], size_.height);
+        return {grid.data(), rows.axis, columns.axis, rows.first, columns.first, threshold_};
+    }
+
+private:
+    const FloatStack& masks_;
+    const FloatTable& boxes_;
+    PasteRule rule_;
+    float threshold_;
+    Size size_;
+};
+
+template <class F>
+std::int64_t for_each_mask(Index count, int threads, F&& function) {
+    ScratchFrame frame;
+    const auto nonfinite = frame.filled<std::int64_t>(threads, 0);
+    parallel_for(threads, count, 1, [&](Index begin, Index end, int slot) {
+        for (Index i = begin; i < end; ++i) {
+            function(i, nonfinite[static_cast<std::size_t>(slot)]);
+        }
+    });
+    std::int64_t total = 0;
+    for (const std::int64_t number : nonfinite) {
+        total += number;
+    }
+    return total;
+}
+
+}  // namespace
+
+std::int64_t paste_masks(const FloatStack& masks, const FloatTable& boxes, PasteRule rule, float threshold, Size size,
+                         int threads, std::uint8_t* pictures) {
+    const Paster paster(masks, boxes, rule, threshold, size);
+    return for_each_mask(masks.count, threads, [&](Index i, std::int64_t& nonfinite) {
+        ScratchFrame frame;
+        std::uint8_t* picture = pictures + i * size.height * size.width;
+        std::fill_n(picture, size.height * size.width, std::uint8_t{0});
+        paint_grid_mask(paster.grid_mask(frame, i, nonfinite), {picture, size.height, size.width, size.width});
+    });
+}
+
+std::int64_t paste_masks_rle(const FloatStack& masks, const FloatTable& boxes, PasteRule rule, float threshold,
+                             Size size, int threads, std::vector<std::string>& codes) {
+    const Paster paster(masks, boxes, rule, threshold, size);
+    codes.assign(static_cast<std::size_t>(masks.count), {});
+    return for_each_mask(masks.count, threads, [&](Index i, std::int64_t& nonfinite) {
+        thread_local std::vector<std::uint32_t> counts;
+        ScratchFrame frame;
+        encode_grid_mask(paster.grid_mask(frame, i, nonfinite), size.height, size.width, counts);
+        codes[static_cast<std::size_t>(i)] = pack_counts(counts);
+    });
+}
+
+}  // namespace segrt

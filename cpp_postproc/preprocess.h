@@ -1,0 +1,30 @@
+// From a picture to a network input that wants floats: resize, reorder, normalise in one pass.
+#pragma once
+
+#include <array>
+#include <cstdint>
+
+#include "views.h"
+
+namespace segrt {
+
+// uint8, shape (height, width, 3); the three bytes of a pixel and the pixels of a row are contiguous.
+struct Picture {
+    const std::uint8_t* data = nullptr;
+    Index height = 0, width = 0, row_stride = 0;  // in bytes
+};
+
+// Where channel c of pixel (y, x) goes: data[c * channel_stride + y * row_stride + x * pixel_stride].
+struct FloatTarget {
+    float* data = nullptr;
+    Index height = 0, width = 0, channel_stride = 0, row_stride = 0, pixel_stride = 0;  // in floats
+};
+
+struct Normalization {
+    std::array<float, 3> factor{1, 1, 1}, offset{};  // of the target's channels: value * factor + offset
+    bool swap_rb = false;                            // target channel c comes from picture channel 2 - c
+};
+
+void resize_normalize(const Picture& picture, const Normalization& normalization, int threads, FloatTarget target);
+
+}  // namespace segrt

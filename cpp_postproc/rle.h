@@ -1,0 +1,56 @@
+// COCO run-length encoding: counts of 0s and 1s in turn, down the columns, and their packing into bytes.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "views.h"
+
+namespace segrt {
+
+// Collects the runs of one mask from the positions (column-major) where its value changes.
+class RunWriter {
+public:
+    explicit RunWriter(std::vector<std::uint32_t>& counts) : counts_(counts) { counts_.clear(); }
+
+    // From `position` on, the mask has `value`. Positions never decrease; a repeated value is no change.
+    void set(std::int64_t position, bool value) {
+        if (value == value_) {
+            return;
+        }
+        counts_.push_back(static_cast<std::uint32_t>(position - last_));
+        last_ = position;
+        value_ = value;
+    }
+
+    void finish(std::int64_t size) {
+        if (size > last_ || counts_.empty()) {
+            counts_.push_back(static_cast<std::uint32_t>(size - last_));
+        }
+    }
+
+private:
+    std::vector<std::uint32_t>& counts_;
+    std::int64_t last_ = 0;
+    bool value_ = false;
+};
+
+struct PixelBox {
+    Index left = 0, top = 0, right = 0, bottom = 0;  // right and bottom are exclusive; all 0 when empty
+};
+
+// pycocotools' rleToString: differences to the count before last, in groups of 5 bits from character 48 on.
+std::string pack_counts(std::span<const std::uint32_t> counts);
+
+// The reverse. Throws std::invalid_argument when the bytes do not describe exactly height * width pixels.
+void unpack_counts(std::string_view bytes, Index height, Index width, std::vector<std::uint32_t>& counts);
+
+std::int64_t area_of_counts(std::span<const std::uint32_t> counts);
+PixelBox box_of_counts(std::span<const std::uint32_t> counts, Index height);
+
+void encode_mask(const MaskStack& masks, Index image, std::vector<std::uint32_t>& counts);
+void decode_mask(std::span<const std::uint32_t> counts, Map<std::uint8_t> mask);
+
+}  // namespace segrt

@@ -1,0 +1,174 @@
+#include "thread_pool.h"
+
+#include <pthread.h>
+#include <sched.h>
+
+#include <algorithm>
+#include <atomic>
+#include <condition_variable>
+#include <cstdlib>
+#include <exception>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+namespace segrt {
+namespace {
+
+// One parallel_for. It lives on the caller's stack; the pool's list of jobs links through `next`.
+struct Job {
+    ChunkTask task;
+    Index count, chunk;
+    int helpers_wanted;
+    std::atomic<Index> position{0};
+    std::atomic<int> slots{1};  // slot 0 is the caller's
+    int helpers_inside = 0;     // guarded by the pool's mutex
+    std::exception_ptr error;   // guarded by the pool's mutex
+    Job* next = nullptr;
+
+    Job(ChunkTask what, Index how_many, Index at_once, int helpers)
+        : task(what), count(how_many), chunk(at_once), helpers_wanted(helpers) {}
+
+    void work(int slot) {
+        for (;;) {
+            const Index begin = position.fetch_add(chunk, std::memory_order_relaxed);
+            if (begin >= count) {
+                return;
+            }
+            task(begin, std::min(begin + chunk, count), slot);
+        }
+    }
+};
+
+class Pool {
+public:
+    void run(Job& job) {
+        {
+            const std::lock_guard lock(mutex_);
+            while (static_cast<int>(workers_.size()) < job.helpers_wanted) {
+                workers_.emplace_back([this] { serve(); });
+                workers_.back().detach();
+            }
+            job.next = jobs_;
+            jobs_ = &job;
+        }
+        wake_.notify_all();
+        std::exception_ptr error;
+        try {
+            job.work(0);
+        } catch (...) {
+            error = std::current_exception();
+            job.position = job.count;
+        }
+        std::unique_lock lock(mutex_);
+        remove(job);
+        left_.wait(lock, [&job] { return job.helpers_inside == 0; });
+        if (!error) {
+            error = job.error;
+        }
+        lock.unlock();
+        if (error) {
+            std::rethrow_exception(error);
+        }
+    }
+
+private:
+    void remove(const Job& job) {
+        Job** link = &jobs_;
+        while (*link != nullptr && *link != &job) {
+            link = &(*link)->next;
+        }
+        if (*link != nullptr) {
+            *link = job.next;
+        }
+    }
+
+    Job* find_open() {
+        for (Job* job = jobs_; job != nullptr; job = job->next) {
+            if (job->slots <= job->helpers_wanted && job->position < job->count) {
+                return job;
+            }
+        }
+        return nullptr;
+    }
+
+    void serve() {
+        std::unique_lock lock(mutex_);
+        for (;;) {
+            Job* job = nullptr;
+            wake_.wait(lock, [&] { return (job = find_open()) != nullptr; });
+            const int slot = job->slots++;
+            ++job->helpers_inside;
+            lock.unlock();
+            std::exception_ptr error;
+            try {
+                job->work(slot);
+            } catch (...) {
+                error = std::current_exception();
+                job->position = job->count;
+            }
+            lock.lock();
+            if (error && !job->error) {
+                job->error = error;
+            }
+            if (--job->helpers_inside == 0) {
+                left_.notify_all();
+            }
+        }
+    }
+
+    std::mutex mutex_;
+    std::condition_variable wake_, left_;
+    std::vector<std::thread> workers_;
+    Job* jobs_ = nullptr;
+};
+
+// Never destroyed: workers may still wait on it while the process ends. A forked child has no workers and starts anew.
+std::atomic<Pool*> g_pool{nullptr};
+
+Pool& pool() {
+    static const bool ready = [] {
+        g_pool = new Pool;
+        pthread_atfork(nullptr, nullptr, [] { g_pool = new Pool; });
+        return true;
+    }();
+    static_cast<void>(ready);
+    return *g_pool;
+}
+
+}  // namespace
+
+int default_threads() {
+    static const int threads = [] {
+        if (const char* wish = std::getenv("SEGRT_THREADS"); wish != nullptr) {
+            const int number = std::atoi(wish);
+            if (number > 0) {
+                return std::min(number, 256);
+            }
+        }
+        cpu_set_t set;
+        if (sched_getaffinity(0, sizeof set, &set) == 0) {
+            return std::max(CPU_COUNT(&set), 1);
+        }
+        return std::max(static_cast<int>(std::thread::hardware_concurrency()), 1);
+    }();
+    return threads;
+}
+
+void run_chunks(int threads, Index count, Index chunk, ChunkTask task) {
+    if (count <= 0) {
+        return;
+    }
+    const Index pieces = (count + chunk - 1) / chunk;
+    const int helpers = static_cast<int>(std::min<Index>(threads, pieces)) - 1;
+    if (helpers <= 0) {
+        for (Index begin = 0; begin < count; begin += chunk) {
+            task(begin, std::min(begin + chunk, count), 0);
+        }
+        return;
+    }
+    Job job(task, count, chunk, helpers);
+    pool().run(job);
+}
+
+}  // namespace segrt

@@ -1,0 +1,56 @@
+// Strided views of the caller's arrays: the core never owns an input or an output.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+
+namespace segrt {
+
+using Index = std::ptrdiff_t;
+
+enum class FloatType { float32, float16 };
+
+// shape (count, height, width), strides in bytes and of any sign: a stack of float images, such as mask logits.
+struct FloatStack {
+    const std::byte* data = nullptr;
+    FloatType type = FloatType::float32;
+    Index count = 0, height = 0, width = 0;
+    std::array<Index, 3> strides{};
+
+    [[nodiscard]] const std::byte* row(Index image, Index y) const {
+        return data + image * strides[0] + y * strides[1];
+    }
+};
+
+// shape (rows, columns), strides in bytes: class logits, boxes, coefficients.
+struct FloatTable {
+    const std::byte* data = nullptr;
+    FloatType type = FloatType::float32;
+    Index rows = 0, columns = 0;
+    std::array<Index, 2> strides{};
+
+    [[nodiscard]] const std::byte* row(Index y) const { return data + y * strides[0]; }
+};
+
+// shape (count, height, width) of bytes that are 0 or not 0, strides in bytes.
+struct MaskStack {
+    const std::uint8_t* data = nullptr;
+    Index count = 0, height = 0, width = 0;
+    std::array<Index, 3> strides{};
+
+    [[nodiscard]] const std::uint8_t* row(Index image, Index y) const {
+        return data + image * strides[0] + y * strides[1];
+    }
+};
+
+// shape (height, width) to be written; the pixels of a row are contiguous, rows lie `stride` elements apart.
+template <class T>
+struct Map {
+    T* data = nullptr;
+    Index height = 0, width = 0, stride = 0;
+
+    [[nodiscard]] T* row(Index y) const { return data + y * stride; }
+};
+
+}  // namespace segrt

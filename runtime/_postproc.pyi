@@ -1,0 +1,55 @@
+"""Types of the compiled post-processing. Arrays are checked again in C++ and refused with ValueError."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+_Array = NDArray[Any]
+_Size = tuple[int, int]
+_Window = tuple[float, float, float, float] | None
+_Segment = tuple[int, int, float, int, tuple[int, int, int, int], int]
+
+def merge_queries(
+    class_logits: _Array,
+    mask_logits: _Array,
+    out: NDArray[np.int32],
+    rule: str,
+    score_threshold: float,
+    overlap_threshold: float,
+    stuff_classes: list[int],
+    processed_size: _Size | None,
+    window: _Window,
+    compat: bool,
+    threads: int,
+) -> tuple[list[_Segment], int]: ...
+def argmax_map(logits: _Array, out: _Array, window: _Window, threads: int) -> int: ...
+def query_instances(
+    class_logits: _Array,
+    mask_logits: _Array,
+    size: _Size,
+    top_k: int,
+    score_threshold: float,
+    activation: str,
+    weigh_by_mask: bool,
+    window: _Window,
+    threads: int,
+) -> tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.float32], NDArray[np.int64], list[bytes], int]: ...
+def paste_masks(
+    masks: _Array, boxes: _Array, out: NDArray[np.bool_], threshold: float, rule: str, threads: int
+) -> int: ...
+def paste_masks_rle(
+    masks: _Array, boxes: _Array, size: _Size, threshold: float, rule: str, threads: int
+) -> tuple[list[bytes], int]: ...
+def encode_masks(masks: _Array, threads: int) -> list[bytes]: ...
+def decode_masks(codes: list[bytes], out: NDArray[np.bool_], threads: int) -> None: ...
+def measure_codes(codes: list[bytes], size: _Size) -> tuple[NDArray[np.int64], NDArray[np.int64]]: ...
+def resize_normalize(
+    image: NDArray[np.uint8],
+    out: NDArray[np.float32],
+    channel_axis: int,
+    factor: tuple[float, ...],
+    offset: tuple[float, ...],
+    swap_rb: bool,
+    threads: int,
+) -> None: ...
