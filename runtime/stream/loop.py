@@ -1,0 +1,97 @@
+"""The two ways to run a stream: a Python loop over results, and a run into sinks."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from segrt.runtime.results import Result
+from segrt.runtime.stream.frame import Frame
+from segrt.runtime.stream.metrics import StreamMetrics
+from segrt.runtime.stream.pipeline import Pipeline
+from segrt.runtime.stream.sinks.base import Sink
+from segrt.runtime.stream.sinks.table import open_sink
+from segrt.runtime.stream.sources.table import AnySource, open_sources
+from segrt.runtime.stream.stages import Draw
+
+if TYPE_CHECKING:
+    from os import PathLike
+
+    from segrt.runtime.segmenter import Segmenter
+
+
+def stream(
+    segmenter: "Segmenter",
+    source: AnySource | Iterable[AnySource],
+    *,
+    policy: str | None = None,
+    max_frames: int | None = None,
+) -> Iterator[tuple[Frame, Result]]:
+    """Return an iterator of (frame, result) over a video, picture, folder of pictures or stream, or several of them.
+
+    Capture, preprocessing, inference and post-processing run ahead of the loop in threads, a few frames at most;
+    frames of one source come in order. `policy`: "all" processes every frame, "latest" the newest (default: "latest"
+    for live sources, else "all"). Leaving the loop, by `break` or an exception, ends the threads. Results carry their
+    timings.
+
+    Raises VideoError or ImageError for a source that cannot be opened, at once; and what a stage raises in the loop,
+    after the results of the frames before.
+    """
+    return _results(open_pipeline(segmenter, source, policy=policy, max_frames=max_frames, deliver=True))
+
+
+def run_stream(
+    segmenter: "Segmenter",
+    source: AnySource | Iterable[AnySource],
+    sinks: "Sequence[str | PathLike[str] | Sink]" = (),
+    *,
+    policy: str | None = None,
+    max_frames: int | None = None,
+    draw: Draw | None = None,
+    progress: Callable[[int], None] | None = None,
+) -> StreamMetrics:
+    """Run sources through the segmenter into sinks (FILE.mp4, FILE.jsonl, DIR, "null", or `Sink`s) to their end.
+
+    `draw` paints the picture for those that need one (default: `segrt.runtime.draw.overlay`); `progress` is called
+    with the number of results ten times a second. Returns the metrics. Raises what a source, stage or sink raises
+    when all files are closed; so does an interruption (KeyboardInterrupt).
+    """
+    pipeline = open_pipeline(segmenter, source, sinks, policy=policy, max_frames=max_frames, draw=draw)
+    pipeline.run(progress)
+    return pipeline.recorder.metrics()
+
+
+def open_pipeline(
+    segmenter: "Segmenter",
+    source: AnySource | Iterable[AnySource],
+    sinks: "Sequence[str | PathLike[str] | Sink]" = (),
+    *,
+    policy: str | None = None,
+    **options: Any,
+) -> Pipeline:
+    """Open sources and sinks and return a pipeline that has not started; see `Pipeline` for `options`.
+
+    Raises SegrtError for what cannot be opened; then nothing is left open.
+    """
+    opened = open_sources(source)
+    try:
+        live = any(one.info.live for one in opened)
+        return Pipeline(
+            segmenter,
+            opened,
+            [sink if isinstance(sink, Sink) else open_sink(sink) for sink in sinks],
+            policy=policy or ("latest" if live else "all"),
+            **options,
+        )
+    except BaseException:
+        for one in opened:
+            one.close()
+        raise
+
+
+def _results(pipeline: Pipeline) -> Iterator[tuple[Frame, Result]]:
+    pipeline.start()
+    try:
+        yield from pipeline.results()
+    except BaseException:
+        pipeline.abandon()
+        raise
+    pipeline.join()

@@ -1,0 +1,49 @@
+"""Opens a sink by its name: suffix or scheme → class. A new kind of sink is one file and one line here."""
+
+from os import PathLike, fspath
+from pathlib import Path
+
+from segrt.runtime.errors import VideoError
+from segrt.runtime.stream.registry import Registry
+from segrt.runtime.stream.sinks.base import Sink
+from segrt.runtime.stream.uri import redact, scheme_of
+
+# Each is called with the path (suffixes, "folder") or URI (schemes).
+SINKS = Registry(
+    "sink",
+    {
+        ".mp4": "segrt.runtime.stream.sinks.mp4:Mp4Sink",
+        ".jsonl": "segrt.runtime.stream.sinks.jsonl:JsonlSink",
+        ".jpg": "segrt.runtime.stream.sinks.pictures:PictureSink",
+        ".jpeg": "segrt.runtime.stream.sinks.pictures:PictureSink",
+        ".png": "segrt.runtime.stream.sinks.pictures:PictureSink",
+        "folder": "segrt.runtime.stream.sinks.pictures:PictureSink",
+    },
+)
+KNOWN = "FILE.mp4, FILE.jsonl, DIR, DIR/%06d.png or null"
+
+
+def open_sink(spec: str | PathLike[str]) -> Sink:
+    """Open the sink that `spec` names: FILE.mp4, FILE.jsonl, DIR, DIR/NAME%06d.png, "null", or a registered scheme.
+
+    Raises SegrtError for an unknown kind and for a place that cannot be written.
+    """
+    text = fspath(spec)
+    if text == "null":
+        from segrt.runtime.stream.sinks.null import NullSink
+
+        return NullSink()
+    scheme = scheme_of(text)
+    if scheme is not None:
+        if scheme not in SINKS or scheme == "folder":
+            raise VideoError(f"sink {redact(text)}: scheme {scheme!r} is not known; use {KNOWN}")
+        named: Sink = SINKS.load(scheme)(text)
+        return named
+    path = Path(text)
+    kind = path.suffix.lower()
+    if text.endswith("/") or path.is_dir() or not kind:
+        kind = "folder"
+    if not text or kind not in SINKS:
+        raise VideoError(f"sink {text or repr(text)}: sinks of type {kind!r} are not known; use {KNOWN}")
+    sink: Sink = SINKS.load(kind)(path)
+    return sink

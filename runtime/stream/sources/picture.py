@@ -1,0 +1,66 @@
+"""From a decoded frame to the picture that people see: BGR, square pixels, upright."""
+
+import struct
+from fractions import Fraction
+from functools import cache
+from typing import Any
+
+import av
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+Picture = npt.NDArray[np.uint8]
+
+
+def to_picture(decoded: av.VideoFrame, pixel_ratio: Fraction) -> Picture:
+    """Return the decoded frame as uint8 BGR (H, W, 3) with square pixels, turned as its display matrix says.
+
+    `pixel_ratio` is width to height of a pixel; the shorter side of the pixel is stretched, so that nothing is lost.
+    Bit depth, chroma subsampling, colour matrix and range are converted by swscale.
+    """
+    width, height = decoded.width, decoded.height
+    if pixel_ratio > 1:
+        width = max(1, round(width * pixel_ratio))
+    elif pixel_ratio < 1:
+        height = max(1, round(height / pixel_ratio))
+    options: dict[str, Any] = {"format": "bgr24", "width": width, "height": height, **_one_thread()}
+    picture = np.asarray(decoded.to_ndarray(**options), dtype=np.uint8)
+    matrix = display_matrix(decoded)
+    return picture if matrix is None else turn(picture, matrix)
+
+
+def display_matrix(decoded: av.VideoFrame) -> tuple[float, float, float, float] | None:
+    """Return (a, b, c, d) of the frame's display matrix, which maps (x, y) to (a x + c y, b x + d y), or None."""
+    data: Any = decoded.side_data.get("DISPLAYMATRIX")
+    if data is None:
+        return None
+    a, b, _, c, d, *_ = struct.unpack("=9i", bytes(data))
+    return a / 65536, b / 65536, c / 65536, d / 65536
+
+
+def turn(picture: Picture, matrix: tuple[float, float, float, float]) -> Picture:
+    """Turn and mirror by a display matrix (a, b, c, d), y pointing down; other than right angles are left alone."""
+    a, b, c, d = (round(value) for value in matrix)
+    if abs(a) == 1 and abs(d) == 1 and b == c == 0:
+        right, down, turned = a, d, picture
+    elif abs(b) == 1 and abs(c) == 1 and a == d == 0:
+        # The source's rows become columns: its x axis points along ±y of the picture, its y axis along ±x.
+        right, down, turned = c, b, np.asarray(cv2.transpose(picture), dtype=np.uint8)
+    else:
+        return picture
+    if right < 0:
+        turned = turned[:, ::-1]
+    if down < 0:
+        turned = turned[::-1]
+    return np.ascontiguousarray(turned)
+
+
+@cache
+def _one_thread() -> dict[str, int]:
+    """Keep swscale on the calling thread, where PyAV offers the choice: slices cost more than they bring here."""
+    try:
+        av.VideoFrame(2, 2, "gray").reformat(format="bgr24", threads=1)
+    except TypeError:  # before PyAV 17
+        return {}
+    return {"threads": 1}

@@ -1,0 +1,24 @@
+"""Names of sources and sinks: their scheme, and how they are shown without credentials."""
+
+import re
+
+_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
+_USER = re.compile(r"://.*@", re.DOTALL)
+_SECRET = re.compile(r"([?&;][^=&;#]*(?:token|pass|pwd|secret|key|auth|sig|cred)[^=&;#]*=)[^&;#]*", re.IGNORECASE)
+
+
+def scheme_of(uri: str) -> str | None:
+    """Return the scheme of `uri` in lower case, or None for a plain path."""
+    match = _SCHEME.match(uri)
+    return match.group(1).lower() if match else None
+
+
+def redact(uri: str) -> str:
+    """Return `uri` without user, password and secret query values, fit for logs, metrics and files.
+
+    A password may contain anything, "/" and "@" included, so everything up to the last "@" goes; a path with an "@"
+    loses its host, which is the price. Plain paths are returned as they are.
+    """
+    if scheme_of(uri) is None:
+        return uri
+    return _SECRET.sub(r"\1***", _USER.sub("://***@", uri))
