@@ -9,7 +9,6 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from segrt.runtime.backends.base import Head
 from segrt.runtime.backends.specs import tensor_specs
 from segrt.runtime.bundle.bundle import read_bundle
 from segrt.runtime.bundle.golden import QUERY_ROLES, GoldenOutputs, pack_golden
@@ -30,9 +29,8 @@ from segrt.runtime.bundle.rules import Decode
 from segrt.runtime.bundle.writer import BundleWriter
 from segrt.runtime.decode.table import Context, find_decoder
 from segrt.runtime.errors import BundleError, CheckFailed
-from segrt.runtime.geometry import Geometry
 from segrt.runtime.images import encode_image
-from segrt.runtime.preprocess import fill_inputs
+from segrt.runtime.preprocess import network_inputs
 from segrt.runtime.results import Label, Result
 from segrt.runtime.segmenter import open_segmenter
 from segrt.runtime.verification import live_queries, verify
@@ -82,14 +80,8 @@ class GoldenPicture:
     result: Result | None = None
 
 
-def network_inputs(inputs: Sequence[InputSpec], image: npt.NDArray[np.uint8]) -> tuple[dict[str, Array], Geometry]:
-    """Return what the network is fed for `image` (uint8 BGR (H, W, 3)), name → array with batch 1, and its geometry."""
-    arrays = {spec.name: np.zeros((1, *(int(dim) for dim in spec.shape[1:])), spec.dtype) for spec in inputs}
-    return arrays, fill_inputs(image, inputs, arrays)
-
-
 def default_tolerance(network: Network, precision: str) -> Tolerance:
-    """Return what `segrt verify` asks by default: equal heads for fp32, similar ones for fp16, only results for int8."""
+    """Return what `segrt verify` asks by default: equal heads for fp32, similar ones for fp16, results for int8."""
     agreement, absolute, relative, outliers = {
         "fp32": (0.995, 2e-3, 2e-3, 0.0),
         "fp16": (0.98, 5e-2, 2e-2, 1e-3),
@@ -101,8 +93,9 @@ def default_tolerance(network: Network, precision: str) -> Tolerance:
         if head.dtype in _INTEGERS:
             heads[head.name] = HeadTolerance(absolute=0.0, outliers=1 - agreement)
             continue
-        rows = "live_queries" if head.role in QUERY_ROLES else "all"
-        heads[head.name] = HeadTolerance(absolute, relative, rows, outliers)
+        heads[head.name] = HeadTolerance(
+            absolute, relative, rows="live_queries" if head.role in QUERY_ROLES else "all", outliers=outliers
+        )
     return Tolerance(agreement, heads)
 
 
@@ -185,7 +178,7 @@ def _add_golden(writer: BundleWriter, network: Network, picture: GoldenPicture, 
     result = picture.result
     if result is None:
         _, geometry = network_inputs(network.inputs, picture.image)
-        decoder = find_decoder(network.decode, {name: Head(name, array) for name, array in heads.items()})
+        decoder = find_decoder(network.decode, "cpu")
         result = decoder(by_role, geometry, Context(network.decode, network.labels))
     live = None
     if set(QUERY_ROLES) <= set(by_role):

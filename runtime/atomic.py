@@ -36,4 +36,3 @@ def make_folder(path: Path) -> Path:
     if not os.access(path, os.W_OK | os.X_OK):
         raise SegrtError(f"{path}: is not writable; choose another output folder or change its permissions")
     return path
-

@@ -3,9 +3,11 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 
+from segrt.runtime import postproc
 from segrt.runtime.bundle.manifest import InputSpec, Resize
 from segrt.runtime.errors import ImageError
 from segrt.runtime.geometry import Geometry
@@ -59,10 +61,16 @@ def fill_inputs(
     return geometry
 
 
+def network_inputs(
+    specs: Sequence[InputSpec], image: npt.NDArray[np.uint8]
+) -> tuple[dict[str, npt.NDArray[Any]], Geometry]:
+    """Return what a network is fed for `image` (uint8 BGR (H, W, 3)), name → array of batch 1, and its geometry."""
+    arrays = {spec.name: np.zeros((1, *(int(dim) for dim in spec.shape[1:])), spec.dtype) for spec in specs}
+    return arrays, fill_inputs(image, specs, arrays)
+
+
 def resize_picture(image: Picture, size: tuple[int, int], resize: Resize) -> Picture:
     """Return `image` (H, W, 3) resized to `size` (h, w) with the interpolation that `resize` states."""
-    import cv2
-
     if image.shape[:2] == size:
         return image
     if resize.antialias:
@@ -78,8 +86,6 @@ def resize_picture(image: Picture, size: tuple[int, int], resize: Resize) -> Pic
 
 
 def _fill_image(image: Picture, spec: InputSpec, geometry: Geometry, view: npt.NDArray[Any]) -> None:
-    import cv2
-
     window = _window(geometry)
     inner = (window[0].stop - window[0].start, window[1].stop - window[1].start)
     resized = resize_picture(image, inner, spec.resize)
@@ -109,8 +115,6 @@ def _fill_image(image: Picture, spec: InputSpec, geometry: Geometry, view: npt.N
 
 def _normalise(canvas: Picture, spec: InputSpec, view: npt.NDArray[Any]) -> None:
     """Write (value * scale - mean) / std of `canvas` (BGR, at network size) into `view`."""
-    from segrt.runtime import postproc
-
     direct = view.dtype == np.float32 and view.flags.c_contiguous
     values = postproc.resize_normalize(
         canvas,

@@ -17,7 +17,7 @@ from segrt.runtime.bundle.rules import rule_name
 from segrt.runtime.decode.table import Context, find_decoder
 from segrt.runtime.errors import BundleError
 from segrt.runtime.geometry import Geometry
-from segrt.runtime.preprocess import check_picture, fill_inputs
+from segrt.runtime.preprocess import check_picture, fill_inputs, network_inputs
 from segrt.runtime.results import Label, Result, Timings
 
 if TYPE_CHECKING:
@@ -35,6 +35,7 @@ class Segmenter:
         self.variant = variant
         self.backend = backend
         self._context = context
+        self._decoder = find_decoder(context.decode, backend.head_device)
 
     @property
     def manifest(self) -> Manifest:
@@ -61,6 +62,16 @@ class Segmenter:
 
         Raises ImageError for another kind of array, BackendError when the execution fails.
         """
+        return self._segment(image, copy_heads=False)[0]
+
+    def detailed(self, image: npt.NDArray[np.uint8]) -> tuple[Result, dict[str, npt.NDArray[Any]], Geometry]:
+        """Return the result of `image`, copies of the raw heads (name → array with the batch axis) and the geometry."""
+        return self._segment(image, copy_heads=True)
+
+    def _segment(
+        self, image: npt.NDArray[np.uint8], *, copy_heads: bool
+    ) -> tuple[Result, dict[str, npt.NDArray[Any]], Geometry]:
+        check_picture(image)
         slot = self.backend.acquire()
         try:
             watch = Stopwatch()
@@ -68,13 +79,13 @@ class Segmenter:
             preprocess_ms = watch.ms()
             self.backend.submit(slot)
             heads = self.backend.wait(slot)
-            inference_ms = slot.inference_ms
             watch = Stopwatch()
             result = self.postprocess(heads, geometry)
-            postprocess_ms = watch.ms()
+            timings = Timings(preprocess_ms, slot.inference_ms, watch.ms())
+            copies = {name: np.array(head.array, copy=True) for name, head in heads.items()} if copy_heads else {}
         finally:
             self.backend.release(slot)
-        return with_timings(result, Timings(preprocess_ms, inference_ms, postprocess_ms))
+        return with_timings(result, timings), copies, geometry
 
     def preprocess(self, image: npt.NDArray[np.uint8], slot: Slot, index: int = 0) -> Geometry:
         """Write `image`, uint8 BGR (H, W, 3), into place `index` of the slot's batch; return where it lies there."""
@@ -85,21 +96,13 @@ class Segmenter:
 
         Nothing of the result refers to the heads, so their slot can be released afterwards.
         """
-        decoder = find_decoder(self._context.decode, heads)
         arrays = {spec.role: heads[spec.name].array[index] for spec in self.manifest.heads}
-        return decoder(arrays, geometry, self._context)
+        return self._decoder(arrays, geometry, self._context)
 
     def heads(self, image: npt.NDArray[np.uint8]) -> tuple[dict[str, npt.NDArray[Any]], Geometry]:
         """Return the raw heads for `image`, name → copy with the batch axis, and where the picture lies in it."""
-        check_picture(image)
-        slot = self.backend.acquire()
-        try:
-            geometry = self.preprocess(image, slot)
-            self.backend.submit(slot)
-            heads = self.backend.wait(slot)
-            return {name: np.array(head.array, copy=True) for name, head in heads.items()}, geometry
-        finally:
-            self.backend.release(slot)
+        arrays, geometry = network_inputs(self.manifest.inputs, image)
+        return self.backend.run(arrays), geometry
 
     def stream(self, source: str | Path, *, policy: str = "all") -> "Iterator[tuple[Frame, Result]]":
         """Yield (frame, result) for a video or stream; see `segrt.runtime.stream`."""
@@ -163,7 +166,7 @@ def open_segmenter(
 
 
 def with_timings(result: Result, timings: Timings) -> Result:
-    """Return `result` carrying `timings`; the arrays are shared."""
+    """Give `result` its timings, which are known only after it was made, without validating its arrays again."""
     object.__setattr__(result, "timings", timings)
     return result
 

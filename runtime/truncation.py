@@ -15,9 +15,9 @@ def is_truncated(data: bytes) -> bool:
     if data.startswith(b"\x89PNG\r\n\x1a\n"):
         return not _png_ends(data)
     if data.startswith(b"RIFF") and data[8:12] == b"WEBP":
-        return len(data) < 8 + struct.unpack_from("<I", data, 4)[0]
+        return len(data) < 8 + int(struct.unpack_from("<I", data, 4)[0])
     if data.startswith(b"BM") and len(data) >= 14:
-        return len(data) < struct.unpack_from("<I", data, 2)[0]
+        return len(data) < int(struct.unpack_from("<I", data, 2)[0])
     return False
 
 
@@ -32,7 +32,7 @@ def _jpeg_ends(data: bytes) -> bool:
             continue
         if position + 2 > len(data):
             return False
-        position += struct.unpack_from(">H", data, position)[0]
+        position += int(struct.unpack_from(">H", data, position)[0])
     return False
 
 
@@ -40,7 +40,7 @@ def _png_ends(data: bytes) -> bool:
     position = 8
     while position + 12 <= len(data):
         length, kind = struct.unpack_from(">I4s", data, position)
-        position += 12 + length
+        position += 12 + int(length)
         if kind == b"IEND":
             return position <= len(data)
     return False

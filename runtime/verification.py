@@ -111,9 +111,11 @@ def _compare_head(
     allowed = tolerance.absolute + (tolerance.relative + stored) * np.abs(wanted)
     outside = float(np.mean(~(error <= allowed))) if error.size else 0.0
     worst = float(error.max()) if error.size else 0.0
-    limit = f"{tolerance.absolute:g} + {tolerance.relative:g}·|x|"
-    value = f"largest error {worst:.3g}"
+    limit = f"{tolerance.absolute:g} + {tolerance.relative:g}·|x|" if spec.dtype.startswith("float") else "equal"
+    value = f"largest error {worst:.2g}"
+    if spec.dtype.startswith("float") and tolerance.absolute > 0 and error.size:
+        value += f" ({float((error / allowed).max()):.3g} of what is allowed)"
     if tolerance.outliers or outside:
-        value += f", {outside:.4%} outside"
-        limit += f", {tolerance.outliers:.4%} outside"
+        value += f", {outside:.3%} outside"
+        limit += f", {tolerance.outliers:.3%} outside"
     return Check(frame, what, value, limit, outside <= tolerance.outliers)

@@ -40,6 +40,13 @@ class TensorSpec:
         """Whether every length is known."""
         return all(isinstance(dim, int) for dim in self.shape)
 
+    @property
+    def lengths(self) -> tuple[int, ...]:
+        """The shape of a tensor that `is_fixed`; raise ValueError for another."""
+        if not self.is_fixed:
+            raise ValueError(f"{self} has no fixed shape")
+        return tuple(int(dim) for dim in self.shape)
+
     def fits(self, dtype: npt.DTypeLike, shape: Sequence[int]) -> bool:
         """Whether an array of `dtype` and `shape` is such a tensor."""
         return (
@@ -76,10 +83,14 @@ class Slot:
 
 
 class Backend(ABC):
-    """Executes one network; safe to use from several threads, each slot from one thread at a time."""
+    """Executes one network; safe to use from several threads, each slot from one thread at a time.
+
+    `device` is what executes, `head_device` where the heads lie.
+    """
 
     name: str
     device: str
+    head_device: Device = "cpu"
 
     def __init__(self, inputs: Sequence[TensorSpec], heads: Sequence[TensorSpec], *, slots: int = 2) -> None:
         if slots < 1:
@@ -132,6 +143,8 @@ class Backend(ABC):
             head = heads.get(spec.name)
             if head is None:
                 raise BackendError(f"{self.name}: head {spec} is missing from the network's outputs")
+            if head.device != self.head_device:
+                raise BackendError(f"{self.name}: head {spec} must lie on {self.head_device}, but is on {head.device}")
             if head.device == "cpu" and not spec.fits(head.array.dtype, head.array.shape):
                 raise BackendError(
                     f"{self.name}: head must be {spec}, "

@@ -73,7 +73,7 @@ class OnnxRuntimeBackend(Backend):
         check_network(str(path), "head", heads, _specs(self._session.get_outputs()), complete=False)
         super().__init__(inputs, heads, slots=slots)
         self._buffers = [
-            {spec.name: np.empty(spec.shape, spec.dtype) for spec in self.head_specs if spec.is_fixed}
+            {spec.name: np.empty(spec.lengths, spec.dtype) for spec in self.head_specs if spec.is_fixed}
             for _ in self._slots
         ]
         self._bindings = [self._bind(slot) for slot in self._slots]
@@ -81,7 +81,7 @@ class OnnxRuntimeBackend(Backend):
         self._worker = ThreadPoolExecutor(1, thread_name_prefix="segrt-onnxruntime")
 
     def _make_inputs(self, index: int) -> Mapping[str, Array]:  # noqa: ARG002 (all slots are alike)
-        return {spec.name: np.zeros(spec.shape, spec.dtype) for spec in self.input_specs}
+        return {spec.name: np.zeros(spec.lengths, spec.dtype) for spec in self.input_specs}
 
     def _start(self, slot: Slot) -> None:
         self._running[slot.index] = self._worker.submit(self._execute, slot)

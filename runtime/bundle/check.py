@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable
 
 from segrt.runtime.bundle.manifest import HeadSpec, InputSpec, Manifest
-from segrt.runtime.bundle.rules import ROLES, TECHNIQUE_RULES, QueryInstances, QuerySemantic, rule_name
+from segrt.runtime.bundle.rules import ROLES, TECHNIQUE_RULES, QueryInstances, rule_name
 from segrt.runtime.errors import BundleError
 
 _SAFE_PATH = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*(/[A-Za-z0-9_][A-Za-z0-9._-]*)*")
@@ -42,14 +42,14 @@ def _problems(manifest: Manifest) -> Iterable[str]:
     images = [spec for spec in manifest.inputs if spec.role == "image"]
     if len(images) != 1:
         yield f"inputs must have one of role image, but got {len(images)}"
-    for names, what in (
+    for entries, what in (
         ([spec.name for spec in manifest.inputs], "inputs"),
         ([spec.name for spec in manifest.heads], "heads"),
         ([spec.role for spec in manifest.heads], "roles of heads"),
         ([variant.precision for variant in manifest.variants], "variants"),
         ([file.path for file in manifest.files], "files"),
     ):
-        twice = sorted({name for name in names if names.count(name) > 1})
+        twice = sorted({name for name in entries if entries.count(name) > 1})
         if twice:
             yield f"{what} must differ, but {twice[0]!r} is there twice"
     for spec in manifest.inputs:
@@ -118,9 +118,6 @@ def _class_problems(manifest: Manifest, head: HeadSpec) -> Iterable[str]:
         yield f"head {head.name!r} has {head.shape[1]} classes, but there are {count} labels"
     if head.role == "class_logits":
         sigmoid = isinstance(manifest.decode, QueryInstances) and manifest.decode.activation == "sigmoid"
-        expected = (count,) if sigmoid else (count + 1,)
-        if isinstance(manifest.decode, QuerySemantic):
-            expected = (count + 1,)
-        if head.shape[2] not in expected:
+        if head.shape[2] != (count if sigmoid else count + 1):
             extra = "" if sigmoid else " + 1 for no object"
             yield f"head {head.name!r} has {head.shape[2]} classes, but there are {count} labels{extra}"

@@ -25,10 +25,6 @@ class ClassMap(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_fiel
     void_value: int | None = None
 
 
-class QuerySemantic(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="rule", tag="query_semantic"):
-    """Semantic from queries (MaskFormer): heads `class_logits` (1, Q, C+1), `mask_logits` (1, Q, h, w)."""
-
-
 class QueryInstances(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="rule", tag="query_instances"):
     """Instances from queries: heads `class_logits` and `mask_logits` (1, Q, h, w).
 
@@ -60,23 +56,22 @@ class MergeQueries(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_
     overlap_threshold: Share = 0.8
 
 
-Decode = Argmax | ClassMap | QuerySemantic | QueryInstances | PasteMasks | MergeQueries
+Decode = Argmax | ClassMap | QueryInstances | PasteMasks | MergeQueries
 
 TECHNIQUE_RULES: dict[str, tuple[type[msgspec.Struct], ...]] = {
-    "semantic": (Argmax, ClassMap, QuerySemantic),
+    "semantic": (Argmax, ClassMap),
     "instance": (QueryInstances, PasteMasks),
     "panoptic": (MergeQueries,),
 }
 ROLES: dict[type[msgspec.Struct], tuple[str, ...]] = {
     Argmax: ("semantic_logits",),
     ClassMap: ("class_map",),
-    QuerySemantic: ("class_logits", "mask_logits"),
     QueryInstances: ("class_logits", "mask_logits"),
     PasteMasks: ("boxes", "scores", "class_ids", "masks"),
     MergeQueries: ("class_logits", "mask_logits"),
 }
 
 
-def rule_name(decode: Decode) -> str:
-    """Return the rule's name as it stands in the manifest, `merge_queries` for instance."""
+def rule_name(decode: msgspec.Struct) -> str:
+    """Return the name of one of the rules above as it stands in the manifest, `merge_queries` for instance."""
     return str(type(decode).__struct_config__.tag)

@@ -6,6 +6,7 @@ from typing import Any, cast
 import numpy as np
 import numpy.typing as npt
 
+from segrt.runtime import postproc
 from segrt.runtime.bundle.rules import PasteMasks, QueryInstances
 from segrt.runtime.decode.table import Context
 from segrt.runtime.errors import BundleError
@@ -17,8 +18,6 @@ Array = npt.NDArray[Any]
 
 def query_instances(heads: Mapping[str, Array], geometry: Geometry, context: Context) -> InstanceResult:
     """Decode `class_logits` (Q, C or C+1) and `mask_logits` (Q, h, w): the best (query, class) pairs and masks."""
-    from segrt.runtime import postproc
-
     rule = cast("QueryInstances", context.decode)
     masks = heads["mask_logits"]
     class_ids, scores, boxes, rles = postproc.query_instances_rle(
@@ -36,8 +35,6 @@ def query_instances(heads: Mapping[str, Array], geometry: Geometry, context: Con
 
 def paste_masks(heads: Mapping[str, Array], geometry: Geometry, context: Context) -> InstanceResult:
     """Decode `boxes` (N, 4) in network pixels, `scores`, `class_ids` and box-sized mask probabilities (N, m, m)."""
-    from segrt.runtime import postproc
-
     rule = cast("PasteMasks", context.decode)
     scores = np.asarray(heads["scores"], np.float32)
     kept = np.flatnonzero(scores >= rule.score_threshold)
@@ -63,4 +60,5 @@ def boxes_to_source(boxes: npt.NDArray[np.float32], geometry: Geometry) -> npt.N
     height, width = geometry.source_size
     scale = np.array([width / (right - left), height / (bottom - top)] * 2, np.float32)
     moved = (boxes - np.array([left, top] * 2, np.float32)) * scale
-    return np.clip(moved, 0, np.array([width, height] * 2, np.float32))
+    clipped: npt.NDArray[np.float32] = np.clip(moved, 0, np.array([width, height] * 2, np.float32))
+    return clipped

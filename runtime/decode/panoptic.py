@@ -5,6 +5,7 @@ from typing import Any, cast
 
 import numpy.typing as npt
 
+from segrt.runtime import postproc
 from segrt.runtime.bundle.rules import MergeQueries
 from segrt.runtime.decode.table import Context
 from segrt.runtime.geometry import Geometry
@@ -13,8 +14,6 @@ from segrt.runtime.results import PanopticResult, Segment
 
 def merge_queries(heads: Mapping[str, npt.NDArray[Any]], geometry: Geometry, context: Context) -> PanopticResult:
     """Decode `class_logits` (Q, C+1) and `mask_logits` (Q, h, w) by the bundle's merge rule and thresholds."""
-    from segrt.runtime import postproc
-
     rule = cast("MergeQueries", context.decode)
     masks = heads["mask_logits"]
     segment_ids, merged = postproc.merge_queries(

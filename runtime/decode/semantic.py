@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from segrt.runtime import postproc
 from segrt.runtime.bundle.rules import ClassMap
 from segrt.runtime.decode.table import Context
 from segrt.runtime.errors import BundleError
@@ -17,23 +18,9 @@ Array = npt.NDArray[Any]
 
 def argmax(heads: Mapping[str, Array], geometry: Geometry, context: Context) -> SemanticResult:
     """Decode `semantic_logits` (C, h, w): bilinear logits, argmax."""
-    from segrt.runtime import postproc
-
     logits = heads["semantic_logits"]
     window = geometry.window_on(logits.shape[1:])
     classes = postproc.argmax_map(logits, geometry.source_size, window=window, threads=context.threads)
-    return SemanticResult(classes, context.labels)
-
-
-def query_semantic(heads: Mapping[str, Array], geometry: Geometry, context: Context) -> SemanticResult:
-    """Decode `class_logits` (Q, C+1) and `mask_logits` (Q, h, w): class scores weighted by mask probabilities."""
-    from segrt.runtime import postproc
-
-    masks = heads["mask_logits"]
-    window = geometry.window_on(masks.shape[1:])
-    classes = postproc.query_semantic(
-        heads["class_logits"], masks, geometry.source_size, window=window, threads=context.threads
-    )
     return SemanticResult(classes, context.labels)
 
 

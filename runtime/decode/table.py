@@ -7,7 +7,7 @@ from typing import Any, cast
 
 import msgspec
 
-from segrt.runtime.backends.base import Head
+from segrt.runtime.backends.base import Device
 from segrt.runtime.bundle.rules import rule_name
 from segrt.runtime.errors import BackendError
 from segrt.runtime.geometry import Geometry
@@ -39,16 +39,14 @@ def register(rule: str, device: str, target: str) -> None:
 
 register("argmax", "cpu", "segrt.runtime.decode.semantic:argmax")
 register("class_map", "cpu", "segrt.runtime.decode.semantic:class_map")
-register("query_semantic", "cpu", "segrt.runtime.decode.semantic:query_semantic")
 register("query_instances", "cpu", "segrt.runtime.decode.instance:query_instances")
 register("paste_masks", "cpu", "segrt.runtime.decode.instance:paste_masks")
 register("merge_queries", "cpu", "segrt.runtime.decode.panoptic:merge_queries")
 
 
-def find_decoder(decode: msgspec.Struct, heads: Mapping[str, Head]) -> Decoder:
-    """Return the decoder for the rule of `decode` on the device where the heads lie; raise BackendError without one."""
-    devices = sorted({head.device for head in heads.values()})
-    key = (rule_name(decode), devices[0] if len(devices) == 1 else "+".join(devices))
+def find_decoder(decode: msgspec.Struct, device: Device) -> Decoder:
+    """Return the decoder for the rule of `decode` with heads on `device`; raise BackendError when there is none."""
+    key = (rule_name(decode), device)
     if key not in _DECODERS:
         raise BackendError(f"there is no decoder for rule {key[0]!r} with heads on {key[1]}")
     module, _, function = _DECODERS[key].partition(":")

@@ -1,0 +1,106 @@
+"""`segrt inspect`: what a bundle holds, without running its network."""
+
+from pathlib import Path
+
+import click
+
+from segrt.runtime.cli.options import print_table
+
+
+@click.command()
+@click.argument("bundle")
+@click.option("--json", "as_json", is_flag=True, help="Print the manifest and the state of its files as JSON.")
+def inspect(bundle: str, as_json: bool) -> None:
+    """Show what BUNDLE (a folder, or the name of an embedded bundle) holds.
+
+    Files are compared with the manifest by size alone; `segrt verify` compares their hashes.
+    """
+    from segrt.runtime.bundle.bundle import Bundle, read_bundle
+    from segrt.runtime.bundle.rules import rule_name
+    from segrt.runtime.errors import BundleError
+
+    opened: Bundle = read_bundle(bundle)
+    manifest = opened.manifest
+    states = {file.path: _state(opened.folder / file.path, file.size) for file in manifest.files}
+    if as_json:
+        import msgspec
+
+        content = {"folder": str(opened.folder.resolve()), "manifest": manifest, "files": states}
+        click.echo(msgspec.json.format(msgspec.json.encode(content), indent=2))
+        return
+    decode = {name: getattr(manifest.decode, name) for name in manifest.decode.__struct_fields__}
+    options = ", ".join(f"{name} {value}" for name, value in decode.items())
+    print_table(
+        manifest.name,
+        ["", ""],
+        [
+            ["folder", str(opened.folder)],
+            ["format", manifest.format],
+            ["technique", manifest.technique],
+            ["family", manifest.family],
+            ["weights", f"{manifest.source.weights} (licence: {manifest.source.licence})"],
+            *([["notes", manifest.source.notes]] if manifest.source.notes else []),
+            ["made with", ", ".join(f"{name} {version}" for name, version in manifest.source.versions.items())],
+            ["decode rule", rule_name(manifest.decode) + (f" ({options})" if options else "")],
+            ["labels", f"{len(manifest.labels)}: " + ", ".join(label.name for label in manifest.labels)],
+            ["golden frames", ", ".join(frame.name for frame in manifest.golden) or "none"],
+        ],
+    )
+    print_table(
+        "Inputs",
+        ["name", "role", "tensor", "resize", "values"],
+        [
+            [
+                spec.name,
+                spec.role,
+                f"{spec.dtype} {_shape(spec.shape)} {spec.layout} {spec.color}" if spec.role == "image" else
+                f"{spec.dtype} {_shape(spec.shape)}",
+                _resize(spec.resize) if spec.role == "image" else "",
+                "as they are" if spec.dtype == "uint8" or spec.role != "image" else
+                f"(x * {spec.scale:g} - {list(spec.mean)}) / {list(spec.std)}",
+            ]
+            for spec in manifest.inputs
+        ],
+    )  # fmt: skip
+    print_table(
+        "Heads",
+        ["name", "role", "tensor"],
+        [[head.name, head.role, f"{head.dtype} {_shape(head.shape)}"] for head in manifest.heads],
+    )
+    print_table(
+        "Variants",
+        ["precision", "file", "MB", "state", "agreement with the source"],
+        [
+            [
+                variant.precision,
+                variant.file.path,
+                f"{variant.file.size / 1e6:.2f}",
+                states[variant.file.path],
+                f"{variant.parity.agreement:.4%} over {variant.parity.images} images" if variant.parity else "",
+            ]
+            for variant in manifest.variants
+        ],
+    )
+    broken = {path: state for path, state in states.items() if state != "ok"}
+    if broken:
+        path, state = next(iter(broken.items()))
+        raise BundleError(f"{opened.folder / path}: {state}; copy the bundle again")
+
+
+def _state(path: Path, size: int) -> str:
+    if path.is_symlink() or not path.is_file():
+        return "is a link" if path.is_symlink() else "is missing"
+    actual = path.stat().st_size
+    return "ok" if actual == size else f"has {actual} bytes instead of {size}"
+
+
+def _shape(shape: tuple[int | str, ...]) -> str:
+    return "×".join(str(dim) for dim in shape)
+
+
+def _resize(resize: object) -> str:
+    from segrt.runtime.bundle.manifest import Resize
+
+    assert isinstance(resize, Resize)
+    edge = f" {resize.shortest_edge}" if resize.shortest_edge else ""
+    return f"{resize.rule}{edge}, {resize.interpolation}{', antialias' if resize.antialias else ''}"

@@ -1,0 +1,58 @@
+"""Options that several commands share, and how their tables look."""
+
+import sys
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+_WIDTH_IN_FILES = 120
+_Command = TypeVar("_Command", bound=Callable[..., Any])
+
+
+def backend_options(command: _Command) -> _Command:
+    """Add --backend, --precision and --threads."""
+    for option in (
+        click.option("--threads", type=click.IntRange(0, 1024), default=0, help="CPU threads; 0 means the default."),
+        click.option("--precision", metavar="NAME", help="Variant to use, fp32 for instance; the first by default."),
+        click.option(
+            "--backend", metavar="NAME", default="auto", show_default=True, help="What executes it: auto, onnxruntime."
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+def threshold_options(command: _Command) -> _Command:
+    """Add --score-threshold and --overlap-threshold, which replace the bundle's own."""
+    for name in ("overlap", "score"):
+        command = click.option(
+            f"--{name}-threshold", type=click.FloatRange(0, 1), help=f"Replace the bundle's {name} threshold."
+        )(command)
+    return command
+
+
+def print_table(title: str, columns: list[str], rows: list[list[str]]) -> None:
+    """Print a table on standard output; cells are taken literally. Long cells are folded, never cut."""
+    from rich.box import SIMPLE_HEAD
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(title=Text(title, style="bold"), title_justify="left", box=SIMPLE_HEAD, show_header=any(columns))
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(cell) for cell in row))
+    Console(highlight=False, width=None if sys.stdout.isatty() else _WIDTH_IN_FILES).print(table)
+
+
+def counted(count: int, noun: str) -> str:
+    """Return "1 picture", "2 pictures"."""
+    return f"{count} {noun}" + ("" if count == 1 else "s")
+
+
+def milliseconds(values: list[float]) -> str:
+    """Return the median of `values` as text, "3.21 ms"."""
+    ordered = sorted(values)
+    return f"{ordered[len(ordered) // 2]:.2f} ms" if ordered else "-"

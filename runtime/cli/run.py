@@ -1,0 +1,111 @@
+"""`segrt run`: pictures in, results in a folder out."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from segrt.runtime.cli.options import backend_options, counted, milliseconds, print_table, threshold_options
+
+if TYPE_CHECKING:
+    from segrt.runtime.saving import Savers, Segmented
+    from segrt.runtime.segmenter import Segmenter
+
+
+@click.command()
+@click.argument("bundle")
+@click.argument("sources", nargs=-1, required=True, metavar="SOURCE...")
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder for the results.")
+@click.option(
+    "--save",
+    default="overlay",
+    show_default=True,
+    metavar="KINDS",
+    help="What to save, comma-separated: overlay, panoptic, coco, labels, queries.",
+)
+@click.option("--skip-bad", is_flag=True, help="Report pictures that cannot be read and go on with the next.")
+@threshold_options
+@backend_options
+def run(
+    bundle: str,
+    sources: tuple[str, ...],
+    out: Path,
+    save: str,
+    skip_bad: bool,
+    score_threshold: float | None,
+    overlap_threshold: float | None,
+    backend: str,
+    precision: str | None,
+    threads: int,
+) -> None:
+    """Segment pictures with BUNDLE (a folder, or the name of an embedded bundle) and save the results.
+
+    A SOURCE is a picture, a folder of pictures or a pattern such as "photos/*.jpg". A picture that cannot be read
+    ends the command after what was done so far has been saved, unless --skip-bad is given.
+    """
+    from rich.console import Console
+    from rich.progress import track
+
+    from segrt.runtime.errors import ImageError
+    from segrt.runtime.pictures import find_pictures, unique_names
+    from segrt.runtime.saving import Savers
+    from segrt.runtime.segmenter import open_bundle
+
+    paths = find_pictures(sources)
+    names = unique_names(paths)
+    numbered = all(name.isascii() and name.isdecimal() for name in names)
+    kinds = [kind.strip() for kind in save.split(",") if kind.strip()]
+    times, skipped = [], 0
+    with (
+        open_bundle(
+            bundle,
+            backend=backend,
+            precision=precision,
+            threads=threads,
+            score_threshold=score_threshold,
+            overlap_threshold=overlap_threshold,
+        ) as segmenter,
+        Savers(kinds, out, segmenter) as savers,
+    ):
+        bar = Console(stderr=True)
+        pairs = list(zip(paths, names, strict=True))
+        for path, name in track(pairs, "segmenting", console=bar, disable=len(pairs) < 3 or not bar.is_terminal):
+            try:
+                item = _segment(segmenter, savers, path, name, int(name) if numbered else name)
+            except ImageError as error:
+                if not skip_bad:
+                    raise
+                skipped += 1
+                click.echo(f"segrt: skipped: {error}", err=True)
+                continue
+            savers.add(item)
+            times.append(item.result.timings)
+    if not times:
+        raise ImageError(f"{out}: nothing was saved, none of the {len(paths)} pictures could be read")
+    known = [timing for timing in times if timing is not None]
+    print_table(
+        f"{counted(len(times), 'picture')} saved in {out}" + (f", {skipped} skipped" if skipped else ""),
+        ["median of", "preprocess", "inference", "postprocess", "total"],
+        [
+            [
+                f"{segmenter.manifest.name} {segmenter.variant.precision}",
+                milliseconds([timing.preprocess_ms for timing in known]),
+                milliseconds([timing.inference_ms for timing in known]),
+                milliseconds([timing.postprocess_ms for timing in known]),
+                milliseconds([timing.total_ms for timing in known]),
+            ]
+        ],
+    )
+    sys.stdout.flush()
+
+
+def _segment(segmenter: "Segmenter", savers: "Savers", path: Path, name: str, image_id: int | str) -> "Segmented":
+    from segrt.runtime.images import read_image
+    from segrt.runtime.saving import Segmented
+
+    image = read_image(path)
+    if not savers.wants_heads:
+        return Segmented(path, name, image_id, image, segmenter(image), {}, None)
+    result, heads, geometry = segmenter.detailed(image)
+    return Segmented(path, name, image_id, image, result, heads, geometry)

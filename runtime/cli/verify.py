@@ -1,0 +1,39 @@
+"""`segrt verify`: the golden frames of a bundle on this device."""
+
+import click
+
+from segrt.runtime.cli.options import backend_options, print_table
+
+
+@click.command()
+@click.argument("bundle")
+@backend_options
+def verify(bundle: str, backend: str, precision: str | None, threads: int) -> None:
+    """Check BUNDLE on this device: every file's hash, then the golden frames of every variant (or of --precision).
+
+    Prints what was compared and exits with 1 when a golden frame differs from what the source framework gave.
+    """
+    from segrt.runtime.bundle.bundle import read_bundle
+    from segrt.runtime.errors import CheckFailed
+    from segrt.runtime.segmenter import open_segmenter
+    from segrt.runtime.verification import verify as check
+
+    opened = read_bundle(bundle)
+    variants = (opened.variant(precision),) if precision else opened.manifest.variants
+    for file in opened.manifest.files:
+        opened.checked(file, full=True)
+    rows, failed, where = [], 0, ""
+    for variant in variants:
+        with open_segmenter(opened, backend=backend, precision=variant.precision, threads=threads) as segmenter:
+            where = f"{segmenter.backend.name} ({segmenter.backend.device})"
+            for line in check(segmenter):
+                failed += not line.passed
+                state = "ok" if line.passed else "DIFFERS"
+                rows.append([variant.precision, line.frame, line.what, line.value, line.limit, state])
+    print_table(
+        f"{opened.manifest.name} on {where}: {len(opened.manifest.files)} files with the right hash",
+        ["variant", "golden frame", "compared", "found", "allowed", ""],
+        rows,
+    )
+    if failed:
+        raise CheckFailed(f"{opened.folder}: {failed} of {len(rows)} golden checks differ on this device")
