@@ -1,8 +1,11 @@
 """The two ways to run a stream: a Python loop over results, and a run into sinks."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from os import PathLike, fspath
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from segrt.runtime.errors import VideoError
 from segrt.runtime.results import Result
 from segrt.runtime.stream.frame import Frame
 from segrt.runtime.stream.metrics import StreamMetrics
@@ -11,10 +14,9 @@ from segrt.runtime.stream.sinks.base import Sink
 from segrt.runtime.stream.sinks.table import open_sink
 from segrt.runtime.stream.sources.table import AnySource, open_sources
 from segrt.runtime.stream.stages import Draw
+from segrt.runtime.stream.uri import scheme_of
 
 if TYPE_CHECKING:
-    from os import PathLike
-
     from segrt.runtime.segmenter import Segmenter
 
 
@@ -41,7 +43,7 @@ def stream(
 def run_stream(
     segmenter: "Segmenter",
     source: AnySource | Iterable[AnySource],
-    sinks: "Sequence[str | PathLike[str] | Sink]" = (),
+    sinks: Sequence[str | PathLike[str] | Sink] = (),
     *,
     policy: str | None = None,
     max_frames: int | None = None,
@@ -62,7 +64,7 @@ def run_stream(
 def open_pipeline(
     segmenter: "Segmenter",
     source: AnySource | Iterable[AnySource],
-    sinks: "Sequence[str | PathLike[str] | Sink]" = (),
+    sinks: Sequence[str | PathLike[str] | Sink] = (),
     *,
     policy: str | None = None,
     **options: Any,
@@ -73,6 +75,7 @@ def open_pipeline(
     """
     opened = open_sources(source)
     try:
+        _check_places(source, sinks)
         live = any(one.info.live for one in opened)
         return Pipeline(
             segmenter,
@@ -85,6 +88,26 @@ def open_pipeline(
         for one in opened:
             one.close()
         raise
+
+
+def _check_places(source: AnySource | Iterable[AnySource], sinks: Sequence[str | PathLike[str] | Sink]) -> None:
+    """Refuse a sink that would overwrite a source, and two sinks that would overwrite each other."""
+    named = [source] if isinstance(source, (str, PathLike)) else source
+    read = (
+        {Path(one).resolve() for one in named if isinstance(one, (str, PathLike))}
+        if isinstance(named, Iterable)
+        else set()
+    )
+    written: set[Path] = set()
+    for sink in sinks:
+        if isinstance(sink, Sink) or str(sink) == "null" or scheme_of(fspath(sink)):
+            continue
+        place = Path(sink).resolve()
+        if place in read and not place.is_dir():
+            raise VideoError(f"sink {sink}: is the source itself; write to another file")
+        if place in written:
+            raise VideoError(f"sink {sink}: is given twice; leave one out")
+        written.add(place)
 
 
 def _results(pipeline: Pipeline) -> Iterator[tuple[Frame, Result]]:

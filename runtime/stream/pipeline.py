@@ -41,7 +41,8 @@ class Pipeline:
     not live is then played at its own speed. `max_frames` ends the run after that many results. `draw` paints the
     picture for the sinks that need one (default: `segrt.runtime.draw.overlay`). The pipeline closes its sources and
     sinks; the segmenter stays open. Call `run`; or `start`, then take
-    `results`, and in the end always `join` or `abandon`.
+    `results`, and in the end always `join` or `abandon`. `frames` is the number of frames that the sources announce,
+    None if one does not; `recorder` collects the metrics.
     """
 
     def __init__(
@@ -61,6 +62,7 @@ class Pipeline:
             raise SegrtError(f"max_frames must be at least 1, but got {max_frames}")
         infos = [source.info for source in sources]
         recorder = self.recorder = Recorder([info.source_id for info in infos])
+        self.frames = sum(info.frames or 0 for info in infos) if all(info.frames for info in infos) else None
         backend = self._backend = segmenter.backend
         self._failures: list[BaseException] = []
         self._cancelled = False
@@ -108,9 +110,10 @@ class Pipeline:
         if undrawn:
             work = partial(stages.paint, draw, undrawn, outputs, recorder, backend)
             self._stages.append(self._stage("draw", work, undrawn, outputs))
-        for sink, jobs in zip(sinks, inputs, strict=True):
-            work = partial(stages.feed, sink, jobs, infos, recorder)
-            self._stages.append(self._stage(f"sink {sink.name}", work, jobs))
+        for number, (sink, jobs) in enumerate(zip(sinks, inputs, strict=True), 1):
+            name = sink.name if sum(other.name == sink.name for other in sinks) == 1 else f"{sink.name} {number}"
+            work = partial(stages.feed, sink, name, jobs, infos, recorder)
+            self._stages.append(self._stage(f"sink {name}", work, jobs))
 
     def start(self) -> None:
         """Start all stages."""

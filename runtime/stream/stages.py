@@ -163,8 +163,8 @@ def paint(
         _pass_on(job, targets, backend)
 
 
-def feed(sink: Sink, jobs: Channel[Job], sources: Sequence[SourceInfo], recorder: Recorder) -> None:
-    """Write every job into `sink`, and close it whatever happens."""
+def feed(sink: Sink, name: str, jobs: Channel[Job], sources: Sequence[SourceInfo], recorder: Recorder) -> None:
+    """Write every job into `sink`, called `name` in the metrics, and close it whatever happens."""
     try:
         sink.open(sources)
         while True:
@@ -172,7 +172,7 @@ def feed(sink: Sink, jobs: Channel[Job], sources: Sequence[SourceInfo], recorder
             assert job.result is not None
             start = time.perf_counter()
             sink.write(job.frame, job.result, job.drawn)
-            recorder.took(job.frame.source_id, sink.name, _ms_since(start))
+            recorder.took(job.frame.source_id, name, _ms_since(start))
     finally:
         sink.close()
 

@@ -1,0 +1,144 @@
+"""`segrt stream`: video in, results into sinks."""
+
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING
+
+import click
+
+from segrt.runtime.cli.options import backend_options, counted, threshold_options
+
+if TYPE_CHECKING:
+    from segrt.runtime.stream.metrics import StreamMetrics
+    from segrt.runtime.stream.pipeline import Pipeline
+
+
+class Terminated(KeyboardInterrupt):
+    """The process was asked to end by SIGTERM."""
+
+
+@click.command()
+@click.argument("bundle")
+@click.argument("sources", nargs=-1, required=True, metavar="SOURCE...")
+@click.option(
+    "--sink",
+    "sinks",
+    multiple=True,
+    metavar="SINK",
+    help="Where results go, repeatable: FILE.mp4, FILE.jsonl, DIR, DIR/%06d.png or null (the default).",
+)
+@click.option(
+    "--policy",
+    type=click.Choice(["latest", "all"]),
+    help="Every frame, or always the newest; the default is all for files and latest for live sources.",
+)
+@click.option("--max-frames", type=click.IntRange(min=1), metavar="N", help="End after N results.")
+@click.option(
+    "--metrics", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", help="Write metrics as JSON."
+)
+@threshold_options
+@backend_options
+def stream(
+    bundle: str,
+    sources: tuple[str, ...],
+    sinks: tuple[str, ...],
+    policy: str | None,
+    max_frames: int | None,
+    metrics: Path | None,
+    score_threshold: float | None,
+    overlap_threshold: float | None,
+    backend: str,
+    precision: str | None,
+    threads: int,
+) -> None:
+    """Segment video with BUNDLE (a folder, or the name of an embedded bundle), frame by frame, into sinks.
+
+    A SOURCE is a video file, a picture or a folder of pictures. When a source ends early or an error occurs, what was
+    done until then is written and stays valid. Ctrl-C and SIGTERM end the stream and close all files; the exit code
+    is then 130 or 143.
+    """
+    from segrt.runtime.segmenter import open_bundle
+    from segrt.runtime.stream.loop import open_pipeline
+
+    interruption: KeyboardInterrupt | None = None
+    with (
+        _sigterm_raises(),
+        open_bundle(
+            bundle,
+            backend=backend,
+            precision=precision,
+            threads=threads,
+            score_threshold=score_threshold,
+            overlap_threshold=overlap_threshold,
+        ) as segmenter,
+    ):
+        pipeline = open_pipeline(segmenter, sources, sinks or ("null",), policy=policy, max_frames=max_frames)
+        try:
+            with _progress(pipeline, max_frames) as progress:
+                pipeline.run(progress)
+        except KeyboardInterrupt as error:
+            interruption = error
+        finally:
+            measured = pipeline.recorder.metrics()
+            click.echo(summary(measured))
+            if metrics is not None:
+                measured.write(metrics)
+        if interruption is not None:
+            _exit_interrupted(interruption, pipeline)
+
+
+def summary(metrics: "StreamMetrics") -> str:
+    """Return one line about a run: frames, rate, drops, latency from capture to result."""
+    age = metrics.frame_age_ms
+    latency = "" if age.p50 is None else f", latency p50 {age.p50:.1f} ms, p95 {age.p95:.1f} ms"
+    return f"{counted(metrics.frames_out, 'frame')} at {metrics.fps:.1f} fps, {metrics.dropped} dropped{latency}"
+
+
+@contextmanager
+def _sigterm_raises() -> Iterator[None]:
+    """Let SIGTERM raise `Terminated` in the main thread, as SIGINT raises KeyboardInterrupt."""
+
+    def handle(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 (signal's signature)
+        raise Terminated
+
+    before = signal.signal(signal.SIGTERM, handle)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+@contextmanager
+def _progress(pipeline: "Pipeline", max_frames: int | None) -> Iterator[Callable[[int], None] | None]:
+    """Show a progress bar on standard error when that is a terminal."""
+    from rich.console import Console
+
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield None
+        return
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    total = pipeline.frames
+    if max_frames is not None:
+        total = max_frames if total is None else min(total, max_frames)
+    columns = ("streaming", BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[fps]:.1f} fps"))
+    with Progress(*columns, TimeRemainingColumn(), console=console, transient=True) as bar:
+        task = bar.add_task("streaming", total=total, fps=0.0)
+        yield lambda count: bar.update(task, completed=count, fps=bar.tasks[task].speed or 0.0)
+
+
+def _exit_interrupted(interruption: KeyboardInterrupt, pipeline: "Pipeline") -> None:
+    code = 128 + (signal.SIGTERM if isinstance(interruption, Terminated) else signal.SIGINT)
+    click.echo("segrt: interrupted", err=True)
+    if pipeline.running():
+        # The files are closed; what still runs is a network that cannot be interrupted. The process need not wait.
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+    sys.exit(code)
