@@ -143,6 +143,6 @@ def _check_rle(path: Path, entry: dict[str, Any], size: tuple[int, int]) -> None
     encoded = convert(path, entry["segmentation"], _RleJson)
     if encoded.size != size:
         raise SegrtError(
-            f"{path}: a mask of image {entry['image_id']} has size {list(encoded.size)}, but the image has {list(size)}; "
-            "masks must have the image's (height, width)"
+            f"{path}: a mask of image {entry['image_id']} is {list(encoded.size)}, but the image is {list(size)}; "
+            "give masks of the image's (height, width)"
         )
