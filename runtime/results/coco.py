@@ -17,6 +17,7 @@ from segrt.runtime.errors import ImageError
 from segrt.runtime.results.instance import InstanceResult
 from segrt.runtime.results.labels import Label
 from segrt.runtime.results.panoptic import PanopticResult
+from segrt.runtime.truncation import is_truncated
 
 ImageId = int | str
 
@@ -89,7 +90,7 @@ def read_panoptic_png(path: "str | os.PathLike[str]") -> npt.NDArray[np.int32]:
     except OSError as error:
         raise ImageError(f"cannot read {file}: {error.strerror}") from error
     try:
-        image = cv2.imdecode(data, cv2.IMREAD_UNCHANGED) if data.size else None
+        image = cv2.imdecode(data, cv2.IMREAD_UNCHANGED) if data.size and not is_truncated(data.tobytes()) else None
     except cv2.error:
         image = None
     if image is None:
