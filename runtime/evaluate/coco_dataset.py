@@ -1,7 +1,7 @@
 """COCO data sets: panoptic (JSON and a folder of PNG files) and instances (JSON)."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -229,6 +229,11 @@ def _sample(
     return Sample(image_id, folder / entry.file_name, size, annotation)
 
 
+def _ordered(samples: Iterable[Sample]) -> tuple[Sample, ...]:
+    """Return the samples by image id: AP ranks detections of equal score in this order, as pycocotools does."""
+    return tuple(sorted(samples, key=lambda sample: (isinstance(sample.image_id, str), sample.image_id)))
+
+
 def _panoptic(
     path: Path,
     content: dict[str, Any],
@@ -241,7 +246,7 @@ def _panoptic(
     png_folder = Path(panoptic_dir) if panoptic_dir is not None else path.with_suffix("")
     if not png_folder.is_dir():
         raise SegrtError(f"{png_folder} is no folder; give the one with the panoptic PNG files as --panoptic-dir")
-    samples = tuple(_sample(path, entries, entry.image_id, folder, entry) for entry in annotations)
+    samples = _ordered(_sample(path, entries, entry.image_id, folder, entry) for entry in annotations)
     return PanopticDataset(path, png_folder, labels, samples)
 
 
@@ -275,7 +280,7 @@ def _instances(
         if entry.get("segmentation"):
             kept["segmentation"] = entry["segmentation"]
         objects.setdefault(entry["image_id"], []).append(kept)
-    samples = tuple(_sample(path, entries, image_id, folder) for image_id in entries)
+    samples = _ordered(_sample(path, entries, image_id, folder) for image_id in entries)
     if any(sample.size is None for sample in samples):
         raise SegrtError(f"{path} has images without height or width; COCO instances need both")
     return InstanceDataset(path, labels, samples, objects)

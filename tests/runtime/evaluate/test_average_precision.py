@@ -1,0 +1,95 @@
+"""Average precision equals pycocotools to the last digit, and the figures known for the fixture."""
+
+import contextlib
+import io
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from segrt.runtime.evaluate import InstanceEvaluator, evaluate_predictions, open_dataset
+from segrt.runtime.results import Label, rle
+
+FIXTURES = Path(__file__).resolve().parents[4] / "shared" / "fixtures" / "coco_eval"
+TWELVE = ["ap", "ap50", "ap75", "ap_small", "ap_medium", "ap_large"]
+TWELVE += ["ar1", "ar10", "ar100", "ar_small", "ar_medium", "ar_large"]
+
+
+def peers_figures(truth_path, results, kind):
+    from pycocotools.coco import COCO
+    from pycocotools.cocoeval import COCOeval
+
+    with contextlib.redirect_stdout(io.StringIO()):
+        truth = COCO(str(truth_path))
+        evaluation = COCOeval(truth, truth.loadRes(results), kind)
+        evaluation.evaluate()
+        evaluation.accumulate()
+        evaluation.summarize()
+    return evaluation.stats.tolist()
+
+
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+@pytest.mark.parametrize(("kind", "known"), [("bbox", 0.505), ("segm", 0.320)])
+def test_the_twelve_figures_are_the_peers(kind, known):
+    if not FIXTURES.is_dir():
+        pytest.skip(f"{FIXTURES} is missing")
+    truth_path = FIXTURES / "instances_val2014_100.json"
+    predictions = FIXTURES / f"instances_val2014_fake{kind}100_results.json"
+    result = evaluate_predictions(predictions, open_dataset(truth_path))
+    expected = peers_figures(truth_path, str(predictions), kind)
+    assert [result.metrics[name] for name in TWELVE] == pytest.approx(expected, abs=1e-9)
+    assert result.metrics["ap"] == pytest.approx(known, abs=5e-4)
+    known_classes = [figures["ap"] for figures in result.per_class.values() if figures["ap"] is not None]
+    assert np.mean(known_classes) == pytest.approx(result.metrics["ap"], abs=1e-9)
+
+
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+def test_masks_from_arrays_with_crowds_give_the_peers_figures(tmp_path):
+    rng = np.random.default_rng(3)
+    labels = [Label("car", 5, True, (0, 0, 0)), Label("dog", 9, True, (0, 0, 0))]
+    evaluator = InstanceEvaluator(labels)
+    content = {"images": [], "annotations": [], "categories": [{"id": i, "name": str(i)} for i in range(2)]}
+    results = []
+    for image_id in range(1, 9):
+        content["images"].append({"id": image_id, "height": 120, "width": 160})
+        truth, predicted = [], []
+        for number in range(int(rng.integers(1, 6))):
+            y, x, h, w = (int(v) for v in (rng.integers(0, 60), rng.integers(0, 80), *rng.integers(10, 60, 2)))
+            mask = np.zeros((120, 160), bool)
+            mask[y : y + h, x : x + w] = True
+            category = int(rng.integers(2))
+            entry = {
+                "category_id": category,
+                "iscrowd": int(number == 4),
+                "area": int(mask.sum()),
+                "bbox": [x, y, w, h],
+                "segmentation": rle.encode(mask),
+            }
+            truth.append(entry)
+            moved = np.roll(mask, (int(rng.integers(-6, 7)), int(rng.integers(-6, 7))), (0, 1))
+            predicted.append({"category_id": category, "score": float(rng.random()), "segmentation": rle.encode(moved)})
+        evaluator.update(predicted, truth, (120, 160))
+        for entry in truth:
+            text = {**entry["segmentation"], "counts": entry["segmentation"]["counts"].decode()}
+            whole = {**entry, "segmentation": text, "image_id": image_id, "id": len(content["annotations"]) + 1}
+            content["annotations"].append(whole)
+        results += [{**entry, "image_id": image_id} for entry in predicted]
+    (tmp_path / "truth.json").write_text(json.dumps(content))
+    expected = [None if figure == -1 else figure for figure in peers_figures(tmp_path / "truth.json", results, "segm")]
+    found = evaluator.result()
+    for name, figure in zip(TWELVE, expected, strict=True):
+        assert found.metrics[name] == (None if figure is None else pytest.approx(figure, abs=1e-9))
+    assert found == evaluator.result()
+
+
+def test_no_detections_give_zero_and_no_objects_give_nothing():
+    labels = [Label("car", 5, True, (0, 0, 0))]
+    mask = np.ones((40, 50), bool)
+    truth = {"category_id": 0, "iscrowd": 0, "area": 2000, "bbox": [0, 0, 50, 40], "segmentation": rle.encode(mask)}
+    evaluator = InstanceEvaluator(labels)
+    evaluator.update([], [truth], (40, 50))
+    assert evaluator.result().metrics["ap"] == 0.0
+    evaluator = InstanceEvaluator(labels)
+    evaluator.update([{"category_id": 0, "score": 0.5, "segmentation": rle.encode(mask)}], [], (40, 50))
+    assert evaluator.result().metrics["ap"] is None
