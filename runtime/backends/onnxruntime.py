@@ -49,6 +49,16 @@ def open_backend(bundle: Bundle, variant: Variant, *, threads: int, slots: int, 
     return OnnxRuntimeBackend(bundle.network(variant), inputs, heads, threads=threads, slots=slots)
 
 
+def run_file(path: Path, inputs: Mapping[str, Array], *, threads: int = 0) -> dict[str, Array]:
+    """Execute the ONNX file at `path` once, whatever its outputs are; return them all, name → array."""
+    session = _open_session(path, threads)
+    names = [value.name for value in session.get_outputs()]
+    try:
+        return dict(zip(names, session.run(names, dict(inputs)), strict=True))
+    except Exception as error:  # ONNX Runtime's errors share no base class of their own
+        raise BackendError(f"{path}: ONNX Runtime cannot execute the network ({_one_line(error)})") from error
+
+
 class OnnxRuntimeBackend(Backend):
     """Executes an ONNX file with ONNX Runtime, on CUDA where its provider really loads, else on the CPU.
 

@@ -1,0 +1,153 @@
+"""`segrt adopt`: an ONNX file of your own becomes a bundle."""
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+# click 8.1, which is supported too, has no generic ParamType
+_ParamType = click.ParamType[Any] if TYPE_CHECKING else click.ParamType
+_PATH = click.Path(path_type=Path)
+
+
+class Triple(_ParamType):
+    """One number for all channels, or three, comma-separated."""
+
+    name = "R,G,B"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return three floats."""
+        if isinstance(value, tuple):
+            return value
+        try:
+            numbers = tuple(float(part) for part in str(value).split(","))
+        except ValueError:
+            numbers = ()
+        if len(numbers) not in (1, 3):
+            self.fail(f"must be one number or three, comma-separated, but got {value!r}", param, ctx)
+        return numbers * 3 if len(numbers) == 1 else numbers
+
+
+class Size(_ParamType):
+    """A picture size, height first."""
+
+    name = "HxW"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return (height, width)."""
+        if isinstance(value, tuple):
+            return value
+        match = re.fullmatch(r"([1-9]\d{0,5})x([1-9]\d{0,5})", str(value))
+        if match is None:
+            self.fail(f"must be HEIGHTxWIDTH, 512x1024 for instance, but got {value!r}", param, ctx)
+        return int(match[1]), int(match[2])
+
+
+class Head(_ParamType):
+    """A head's role and the output that plays it."""
+
+    name = "ROLE=NAME"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return (role, name)."""
+        if isinstance(value, tuple):
+            return value
+        role, equals, name = str(value).partition("=")
+        if not equals or not role or not name:
+            self.fail(f"must be ROLE=NAME, but got {value!r}", param, ctx)
+        return role, name
+
+
+@click.command()
+@click.argument("model", type=_PATH)
+@click.option("--out", required=True, type=_PATH, help="Folder of the new bundle.")
+@click.option("--technique", required=True, type=click.Choice(["semantic", "instance", "panoptic"]))
+@click.option(
+    "--labels",
+    required=True,
+    metavar="LIST",
+    help="voc, coco, coco-panoptic, cityscapes, ade20k, or a file (JSON, text).",
+)
+@click.option(
+    "--ids",
+    type=click.Choice(["list", "dataset"]),
+    default="list",
+    show_default=True,
+    help="Whether class ids are positions in the list or the data set's own, gapped ids.",
+)
+@click.option("--name", help="The bundle's name; the folder's by default.")
+@click.option("--layout", type=click.Choice(["NHWC", "NCHW"]), help="Of the input, where its shape leaves it open.")
+@click.option("--size", type=Size(), help="Of the input, where the network takes any.")
+@click.option("--color", type=click.Choice(["rgb", "bgr"]), help="Channel order of the input; rgb by default.")
+@click.option("--scale", type=float, help="Input = (x * scale - mean) / std with x 0 to 255.")
+@click.option("--mean", type=Triple(), help="One number or three; see --scale.")
+@click.option("--std", type=Triple(), help="One number or three; see --scale.")
+@click.option(
+    "--resize",
+    "rule",
+    type=click.Choice(["stretch", "letterbox", "shortest-edge"]),
+    default="stretch",
+    show_default=True,
+    help="How a picture is brought to the input's size.",
+)
+@click.option("--shortest-edge", type=click.IntRange(1), help="Pixels of the shorter side, for --resize shortest-edge.")
+@click.option(
+    "--interpolation", type=click.Choice(["nearest", "linear", "cubic", "area"]), default="linear", show_default=True
+)
+@click.option("--antialias", is_flag=True, help="Shrink as PIL and torchvision do, not as OpenCV.")
+@click.option("--pad", type=Triple(), default="0", help="Colour of the padding, 0 to 255.", show_default=True)
+@click.option("--head", "heads", multiple=True, type=Head(), help="Say which output plays a role; may be repeated.")
+@click.option("--precision", metavar="NAME", help="Of the network (fp32, fp16, int8); read from the file by default.")
+@click.option(
+    "--merge-rule",
+    type=click.Choice(["maskformer", "mask2former", "eomt", "detr"]),
+    default="maskformer",
+    show_default=True,
+    help="How panoptic queries are merged.",
+)
+@click.option("--score-threshold", type=click.FloatRange(0, 1), help="0.5 by default.")
+@click.option("--overlap-threshold", type=click.FloatRange(0, 1), default=0.8, show_default=True)
+@click.option("--activation", type=click.Choice(["softmax", "sigmoid"]), help="Of the class scores of queries.")
+@click.option("--void-value", type=click.IntRange(0, 65535), help="The id in a class map that means no class.")
+@click.option("--first-class", type=click.IntRange(0), default=0, help="The class id that means the first label.")
+@click.option("--golden", multiple=True, type=_PATH, help="A picture for a golden frame; may be repeated.")
+@click.option("--weights", help="Where the weights come from; the file's name by default.")
+@click.option("--licence", default="unknown", show_default=True, help="Licence of the weights.")
+@click.option("--overwrite", is_flag=True, help="Replace a bundle that is already there.")
+def adopt(
+    model: Path,
+    out: Path,
+    rule: str,
+    shortest_edge: int | None,
+    interpolation: str,
+    antialias: bool,
+    pad: tuple[float, float, float],
+    heads: tuple[tuple[str, str], ...],
+    **known: Any,
+) -> None:
+    """Turn MODEL, an ONNX file, into a bundle, guessing what is not said; every guess is printed.
+
+    Heads have these roles. Semantic: class_map (ids) or semantic_logits. Instance: class_logits and mask_logits
+    (queries), or boxes, scores, class_ids and masks. Panoptic: class_logits and mask_logits.
+    """
+    from segrt.export.adopt import AdoptOptions, adopt_network
+    from segrt.runtime.bundle.manifest import Resize
+    from segrt.runtime.errors import SegrtError
+
+    if (rule == "shortest-edge") != (shortest_edge is not None):
+        raise SegrtError("--shortest-edge PIXELS must be given with --resize shortest-edge, and only then")
+    if antialias and interpolation not in ("linear", "cubic"):
+        raise SegrtError(f"--antialias needs --interpolation linear or cubic, but got {interpolation}")
+    resize = Resize(
+        rule="shortest_edge" if rule == "shortest-edge" else rule,  # type: ignore[arg-type]  # click checked it
+        interpolation=interpolation,  # type: ignore[arg-type]  # click checked it
+        antialias=antialias,
+        shortest_edge=shortest_edge,
+        pad=(round(pad[0]), round(pad[1]), round(pad[2])),
+        pad_side="bottom_right" if rule == "shortest-edge" else "both",
+    )
+    said = adopt_network(model, out, AdoptOptions(resize=resize, heads=dict(heads), **known))
+    for line in said:
+        click.echo(line)
+    click.echo(f"{out}: written and verified; look at `segrt inspect {out}`, then `segrt run {out} PICTURE --out DIR`")

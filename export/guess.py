@@ -1,0 +1,167 @@
+"""Guesses what a foreign network's inputs and outputs are, from their names, dtypes and shapes."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from segrt.runtime.backends.base import TensorSpec
+from segrt.runtime.bundle.manifest import Technique
+from segrt.runtime.errors import SegrtError
+
+_FLOATS = ("float16", "float32")
+_INTEGERS = ("uint8", "int8", "int32", "int64")
+BOX_ROLES = ("boxes", "scores", "class_ids", "masks")
+# role: parts of names by which exporters call such a head
+_NAMES = {
+    "class_logits": ("class", "logits", "cls", "score"),
+    "mask_logits": ("mask", "seg"),
+    "boxes": ("box",),
+    "scores": ("score", "conf"),
+    "class_ids": ("label", "class", "cls"),
+    "masks": ("mask",),
+}
+
+
+@dataclass(frozen=True)
+class Output:
+    """An output as it came out of a run: spec with real lengths, whether its first axis is the batch, shape declared."""
+
+    spec: TensorSpec
+    has_batch: bool
+    declared: tuple[int | str, ...]
+
+    @property
+    def rank(self) -> int:
+        """The number of axes with the batch."""
+        return len(self.spec.shape) + (not self.has_batch)
+
+
+def guess_layout(spec: TensorSpec, wanted: str | None) -> str:
+    """Return "NHWC" or "NCHW" for an image input; raise SegrtError when its shape allows neither."""
+    if len(spec.shape) != 4:
+        raise SegrtError(f"input {spec} is no picture: it must have 4 dimensions")
+    last, second = spec.shape[3] == 3, spec.shape[1] == 3
+    free = [layout for layout, index in (("NHWC", 3), ("NCHW", 1)) if isinstance(spec.shape[index], str)]
+    possible = [layout for layout, fits in (("NHWC", last), ("NCHW", second)) if fits] or free
+    if wanted is not None:
+        if wanted not in possible and wanted not in free:
+            raise SegrtError(f"--layout {wanted}: input {spec} has no 3 channels there; leave --layout out")
+        return wanted
+    if len(possible) != 1:
+        raise SegrtError(f"input {spec}: the channels are not to be told from its shape; add --layout NHWC or NCHW")
+    return possible[0]
+
+
+def guess_heads(
+    outputs: Sequence[Output], technique: Technique, labels: int, given: Mapping[str, str]
+) -> tuple[str, dict[str, Output]]:
+    """Return the decode rule's name and the outputs by role; `given` maps roles to names that the user stated.
+
+    Raises SegrtError that lists the outputs when they are not to be told apart.
+    """
+    by_name = {output.spec.name: output for output in outputs}
+    for role, name in given.items():
+        if name not in by_name:
+            raise SegrtError(f"--head {role}={name}: there is no such output; there are {_listed(outputs)}")
+    stated = {role: by_name[name] for role, name in given.items()}
+    free = [output for output in outputs if output.spec.name not in given.values()]
+    if technique == "semantic":
+        return _semantic(free, stated, outputs)
+    if technique == "instance" and ("boxes" in stated or _boxes(free)) and not _is_query_network(stated):
+        return "paste_masks", _box_heads(free, stated, outputs)
+    rule = "merge_queries" if technique == "panoptic" else "query_instances"
+    return rule, _query_heads(free, stated, outputs, labels)
+
+
+def _semantic(
+    free: Sequence[Output], stated: dict[str, Output], outputs: Sequence[Output]
+) -> tuple[str, dict[str, Output]]:
+    if "class_map" in stated:
+        return "class_map", {"class_map": stated["class_map"]}
+    if "semantic_logits" in stated:
+        return "argmax", {"semantic_logits": stated["semantic_logits"]}
+    maps = [out for out in free if out.spec.dtype in _INTEGERS and out.rank in (3, 4)]
+    if len(maps) == 1:
+        return "class_map", {"class_map": maps[0]}
+    logits = [out for out in free if out.spec.dtype in _FLOATS and out.rank == 4]
+    # Auxiliary heads come second in torchvision's and smp's exports; the first one is the result.
+    if not maps and logits:
+        return "argmax", {"semantic_logits": logits[0]}
+    raise SegrtError(_unclear("semantic", ("class_map", "semantic_logits"), outputs))
+
+
+def _query_heads(
+    free: Sequence[Output], stated: dict[str, Output], outputs: Sequence[Output], labels: int
+) -> dict[str, Output]:
+    heads = dict(stated)
+    if "mask_logits" not in heads:
+        masks = _named([out for out in free if out.spec.dtype in _FLOATS and out.rank == 4], "mask_logits")
+        if len(masks) == 1:
+            heads["mask_logits"] = masks[0]
+    if "class_logits" not in heads and "mask_logits" in heads:
+        queries = heads["mask_logits"].spec.shape[1]
+        rows = [
+            out
+            for out in free
+            if out.spec.dtype in _FLOATS and out.rank == 3 and out.spec.shape[1] == queries and out.spec.shape[2] != 4
+        ]
+        exact = [out for out in rows if out.spec.shape[2] in (labels, labels + 1)] or _named(rows, "class_logits")
+        if len(exact) == 1:
+            heads["class_logits"] = exact[0]
+    for role in ("class_logits", "mask_logits"):
+        if role not in heads:
+            raise SegrtError(_unclear("query", ("class_logits", "mask_logits"), outputs))
+    return {role: heads[role] for role in ("class_logits", "mask_logits")}
+
+
+def _box_heads(free: Sequence[Output], stated: dict[str, Output], outputs: Sequence[Output]) -> dict[str, Output]:
+    heads = dict(stated)
+    candidates = {
+        "boxes": _boxes(free),
+        "scores": [out for out in free if out.spec.dtype in _FLOATS and out.rank == 2],
+        "class_ids": [out for out in free if out.spec.dtype in _INTEGERS and out.rank == 2],
+        "masks": [out for out in free if out.spec.dtype in _FLOATS and out.rank in (4, 5)],
+    }
+    for role, found in candidates.items():
+        found = _named(found, role)
+        if role not in heads and len(found) == 1:
+            heads[role] = found[0]
+    if any(role not in heads for role in BOX_ROLES):
+        raise SegrtError(_unclear("box", BOX_ROLES, outputs))
+    return {role: heads[role] for role in BOX_ROLES}
+
+
+def _boxes(outputs: Sequence[Output]) -> list[Output]:
+    boxes = [out for out in outputs if out.spec.dtype in _FLOATS and out.rank == 3 and out.spec.shape[-1] == 4]
+    return [out for out in boxes if not _is_beside_queries(out, outputs)]
+
+
+def _is_beside_queries(boxes: Output, outputs: Sequence[Output]) -> bool:
+    """Whether `boxes` are a DETR's: there are no scores, but logits and masks of as many queries."""
+    count = boxes.spec.shape[-2]
+    logits = any(out.rank == 3 and out is not boxes and out.spec.shape[-2] == count for out in outputs)
+    masks = any(out.rank == 4 and out.spec.shape[-3] == count for out in outputs)
+    scores = any(out.rank == 2 for out in outputs)
+    return logits and masks and not scores
+
+
+def _is_query_network(stated: Mapping[str, Output]) -> bool:
+    return "class_logits" in stated or "mask_logits" in stated
+
+
+def _named(found: list[Output], role: str) -> list[Output]:
+    """Return those of `found` whose name speaks of `role`, or all when there is no choice to make."""
+    if len(found) < 2:
+        return found
+    speaking = [out for out in found if any(part in out.spec.name.lower() for part in _NAMES[role])]
+    return speaking or found
+
+
+def _unclear(kind: str, roles: Sequence[str], outputs: Sequence[Output]) -> str:
+    return (
+        f"the heads of a {kind} network are not to be told from the outputs {_listed(outputs)}; "
+        f"name them with --head ROLE=NAME, ROLE one of {', '.join(roles)}"
+    )
+
+
+def _listed(outputs: Sequence[Output]) -> str:
+    return ", ".join(str(output.spec) for output in outputs)

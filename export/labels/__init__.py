@@ -1,0 +1,1 @@
+"""Class lists of well-known data sets, one module each, and reading one from a file."""
