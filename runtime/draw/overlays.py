@@ -10,7 +10,7 @@ import numpy.typing as npt
 from segrt.runtime.draw.captions import SMALLEST_REGION, Board, Subject, regions
 from segrt.runtime.draw.fills import Image, Pen, paint_object, paint_regions
 from segrt.runtime.draw.palette import instance_shades, shade
-from segrt.runtime.results import InstanceResult, Label, PanopticResult, Result, Segment, SemanticResult
+from segrt.runtime.results import InstanceResult, Label, PanopticResult, Result, SemanticResult, rle
 from segrt.runtime.results.remap import remap
 
 # Regions are labelled from a reduced map, whose long side is this.
@@ -95,7 +95,7 @@ def _panoptic(image: Image, result: PanopticResult, alpha: float, pen: Pen) -> _
     )
     objects = []
     for segment, number in zip(things, shades, strict=True):
-        cut = _around(segment, result.size, pen.reach)
+        cut = _around(segment.bbox, result.size, pen.reach)
         mask = _where(result.segment_ids[cut], segment.id)
         label = result.labels[segment.class_id]
         color = shade(label.color, number)
@@ -108,30 +108,25 @@ def _panoptic(image: Image, result: PanopticResult, alpha: float, pen: Pen) -> _
 
 def _instance(image: Image, result: InstanceResult, alpha: float, pen: Pen) -> _Painted:
     canvas = image.copy()
-    found = []
-    for position in range(len(result)):
-        mask = result.masks[position].view(np.uint8)
-        x, y, width, height = cv2.boundingRect(mask)
-        area = cv2.countNonZero(mask)
-        if area:
-            found.append((area, position, (x, y, width, height), mask))
+    areas, extents = rle.measure(result.rles)
     # Large objects first: what is small lies on top and stays visible.
-    found.sort(key=lambda item: -item[0])
+    order = [int(position) for position in np.argsort(-areas, kind="stable") if areas[position]]
+    boxes = [_xywh(extents[position]) for position in order]
     shades = instance_shades(
-        [int(result.class_ids[position]) for _, position, _, _ in found],
-        [(box[0] + box[2] / 2) / result.size[1] for _, _, box, _ in found],
+        [int(result.class_ids[position]) for position in order],
+        [(box[0] + box[2] / 2) / result.size[1] for box in boxes],
     )
     objects = []
-    for (area, position, box, whole), number in zip(found, shades, strict=True):
+    for position, box, number in zip(order, boxes, shades, strict=True):
         label = result.labels[int(result.class_ids[position])]
-        score = float(result.scores[position])
-        segment = Segment(position + 1, int(result.class_ids[position]), label.isthing, score, area, box)
-        cut = _around(segment, result.size, pen.reach)
         color = shade(label.color, number)
-        mask = whole[cut] * np.uint8(255)
-        paint_object(canvas, mask, cut[1].start, cut[0].start, color, alpha, pen)
+        # One mask at a time: all of a 4K picture's would be hundreds of megabytes.
+        whole = rle.decode(result.rles[position]).view(np.uint8)
+        cut = _around(box, result.size, pen.reach)
+        paint_object(canvas, whole[cut] * np.uint8(255), cut[1].start, cut[0].start, color, alpha, pen)
         x, y, width, height = box
-        objects.append(Subject(label.name, score, color, whole[y : y + height, x : x + width], x, y, area))
+        tight = whole[y : y + height, x : x + width]
+        objects.append(Subject(label.name, float(result.scores[position]), color, tight, x, y, int(areas[position])))
     return canvas, objects, None, {}
 
 
@@ -184,8 +179,13 @@ def _where(ids: npt.NDArray[Any], value: int) -> Image:
     return found
 
 
-def _around(segment: Segment, size: tuple[int, int], reach: int) -> tuple[slice, slice]:
-    """Return the rows and columns of the segment's box, `reach` pixels wider, within the picture."""
-    x, y, width, height = segment.bbox
+def _xywh(extent: npt.NDArray[Any]) -> tuple[int, int, int, int]:
+    left, top, right, bottom = (int(side) for side in extent)
+    return left, top, right - left, bottom - top
+
+
+def _around(box: tuple[int, int, int, int], size: tuple[int, int], reach: int) -> tuple[slice, slice]:
+    """Return the rows and columns of a box (x, y, width, height), `reach` pixels wider, within the picture."""
+    x, y, width, height = box
     rows = slice(max(0, y - reach), min(size[0], y + height + reach))
     return rows, slice(max(0, x - reach), min(size[1], x + width + reach))

@@ -59,7 +59,4 @@ class InstanceResult:
     @cached_property
     def masks(self) -> npt.NDArray[np.bool_]:
         """All masks, bool (N, H, W); decoded on first use and kept."""
-        masks = np.zeros((len(self), *self.size), dtype=np.bool_)
-        for index, encoded in enumerate(self.rles):
-            masks[index] = rle.decode(encoded)
-        return masks
+        return rle.decode_all(self.rles, self.size)
