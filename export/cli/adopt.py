@@ -2,61 +2,45 @@
 
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
-# click 8.1, which is supported too, has no generic ParamType
-_ParamType = click.ParamType[Any] if TYPE_CHECKING else click.ParamType
 _PATH = click.Path(path_type=Path)
 
 
-class Triple(_ParamType):
-    """One number for all channels, or three, comma-separated."""
-
-    name = "R,G,B"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """Return three floats."""
-        if isinstance(value, tuple):
-            return value
-        try:
-            numbers = tuple(float(part) for part in str(value).split(","))
-        except ValueError:
-            numbers = ()
-        if len(numbers) not in (1, 3):
-            self.fail(f"must be one number or three, comma-separated, but got {value!r}", param, ctx)
-        return numbers * 3 if len(numbers) == 1 else numbers
+def _triple(ctx: click.Context, param: click.Parameter, value: str | None) -> tuple[float, ...] | None:  # noqa: ARG001
+    """Read one number for all channels, or three, comma-separated."""
+    if value is None:
+        return None
+    try:
+        numbers = tuple(float(part) for part in value.split(","))
+    except ValueError:
+        numbers = ()
+    if len(numbers) not in (1, 3):
+        raise click.BadParameter(f"must be one number or three, comma-separated, but got {value!r}")
+    return numbers * 3 if len(numbers) == 1 else numbers
 
 
-class Size(_ParamType):
-    """A picture size, height first."""
-
-    name = "HxW"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """Return (height, width)."""
-        if isinstance(value, tuple):
-            return value
-        match = re.fullmatch(r"([1-9]\d{0,5})x([1-9]\d{0,5})", str(value))
-        if match is None:
-            self.fail(f"must be HEIGHTxWIDTH, 512x1024 for instance, but got {value!r}", param, ctx)
-        return int(match[1]), int(match[2])
+def _size(ctx: click.Context, param: click.Parameter, value: str | None) -> tuple[int, int] | None:  # noqa: ARG001
+    """Read a picture size, height first."""
+    if value is None:
+        return None
+    match = re.fullmatch(r"([1-9]\d{0,5})x([1-9]\d{0,5})", value)
+    if match is None:
+        raise click.BadParameter(f"must be HEIGHTxWIDTH, 512x1024 for instance, but got {value!r}")
+    return int(match[1]), int(match[2])
 
 
-class Head(_ParamType):
-    """A head's role and the output that plays it."""
-
-    name = "ROLE=NAME"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """Return (role, name)."""
-        if isinstance(value, tuple):
-            return value
-        role, equals, name = str(value).partition("=")
-        if not equals or not role or not name:
-            self.fail(f"must be ROLE=NAME, but got {value!r}", param, ctx)
-        return role, name
+def _heads(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) -> dict[str, str]:  # noqa: ARG001
+    """Read heads' roles and the outputs that play them."""
+    heads = {}
+    for value in values:
+        role, _, name = value.partition("=")
+        if not role or not name:
+            raise click.BadParameter(f"must be ROLE=NAME, but got {value!r}")
+        heads[role] = name
+    return heads
 
 
 @click.command()
@@ -78,11 +62,11 @@ class Head(_ParamType):
 )
 @click.option("--name", help="The bundle's name; the folder's by default.")
 @click.option("--layout", type=click.Choice(["NHWC", "NCHW"]), help="Of the input, where its shape leaves it open.")
-@click.option("--size", type=Size(), help="Of the input, where the network takes any.")
+@click.option("--size", metavar="HxW", callback=_size, help="Of the input, where the network takes any.")
 @click.option("--color", type=click.Choice(["rgb", "bgr"]), help="Channel order of the input; rgb by default.")
 @click.option("--scale", type=float, help="Input = (x * scale - mean) / std with x 0 to 255.")
-@click.option("--mean", type=Triple(), help="One number or three; see --scale.")
-@click.option("--std", type=Triple(), help="One number or three; see --scale.")
+@click.option("--mean", metavar="R,G,B", callback=_triple, help="One number or three; see --scale.")
+@click.option("--std", metavar="R,G,B", callback=_triple, help="One number or three; see --scale.")
 @click.option(
     "--resize",
     "rule",
@@ -96,8 +80,17 @@ class Head(_ParamType):
     "--interpolation", type=click.Choice(["nearest", "linear", "cubic", "area"]), default="linear", show_default=True
 )
 @click.option("--antialias", is_flag=True, help="Shrink as PIL and torchvision do, not as OpenCV.")
-@click.option("--pad", type=Triple(), default="0", help="Colour of the padding, 0 to 255.", show_default=True)
-@click.option("--head", "heads", multiple=True, type=Head(), help="Say which output plays a role; may be repeated.")
+@click.option(
+    "--pad", metavar="R,G,B", callback=_triple, default="0", help="Colour of the padding, 0 to 255.", show_default=True
+)
+@click.option(
+    "--head",
+    "heads",
+    multiple=True,
+    metavar="ROLE=NAME",
+    callback=_heads,
+    help="Say which output plays a role; may be repeated.",
+)
 @click.option("--precision", metavar="NAME", help="Of the network (fp32, fp16, int8); read from the file by default.")
 @click.option(
     "--merge-rule",
@@ -123,7 +116,7 @@ def adopt(
     interpolation: str,
     antialias: bool,
     pad: tuple[float, float, float],
-    heads: tuple[tuple[str, str], ...],
+    heads: dict[str, str],
     **known: Any,
 ) -> None:
     """Turn MODEL, an ONNX file, into a bundle, guessing what is not said; every guess is printed.
@@ -147,7 +140,7 @@ def adopt(
         pad=(round(pad[0]), round(pad[1]), round(pad[2])),
         pad_side="bottom_right" if rule == "shortest-edge" else "both",
     )
-    said = adopt_network(model, out, AdoptOptions(resize=resize, heads=dict(heads), **known))
+    said = adopt_network(model, out, AdoptOptions(resize=resize, heads=heads, **known))
     for line in said:
         click.echo(line)
     click.echo(f"{out}: written and verified; look at `segrt inspect {out}`, then `segrt run {out} PICTURE --out DIR`")

@@ -100,7 +100,7 @@ class SemanticNetwork(nn.Module):
 
 
 class QueryNetwork(nn.Module):
-    """Class logits ("no object" last) and mask logits of thing queries, with `stuff` also of one query per stuff class."""
+    """Class logits ("no object" last) and mask logits of thing queries; with `stuff`, of one per stuff class too."""
 
     x_of_column: Tensor
     y_of_row: Tensor
