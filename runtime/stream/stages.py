@@ -7,6 +7,7 @@ the job's slot.
 
 import time
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -103,7 +104,8 @@ def preprocess(
             job.preprocess_ms = _ms_since(start)
             backend.submit(slot)
         except BaseException:
-            backend.release(slot)
+            with suppress(SegrtError):
+                backend.release(slot)
             raise
         count += 1
         _pass_on(job, [submitted], backend)
@@ -183,12 +185,10 @@ def release(items: Iterable[object], backend: "Backend") -> None:
         if not isinstance(job, Job) or job.slot is None:
             continue
         slot, job.slot = job.slot, None
-        try:
+        with suppress(Exception):  # nobody wants these heads any more, so neither their error
             if not job.waited:
                 backend.wait(slot)
-        except SegrtError:
-            pass  # nobody wants these heads any more, so neither their error
-        finally:
+        with suppress(SegrtError):  # the backend has been closed, and the slot with it
             backend.release(slot)
 
 

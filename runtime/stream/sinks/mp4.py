@@ -8,7 +8,7 @@ from segrt.runtime.results import Result
 from segrt.runtime.stream.frame import Frame
 from segrt.runtime.stream.sinks.base import Picture, Sink
 from segrt.runtime.stream.sinks.mp4_writer import Mp4Writer
-from segrt.runtime.stream.sinks.place import check_file, file_of_source
+from segrt.runtime.stream.sinks.place import check_file, names_of_sources
 from segrt.runtime.stream.sources.base import SourceInfo
 
 
@@ -25,8 +25,10 @@ class Mp4Sink(Sink):
 
     def open(self, sources: Sequence[SourceInfo]) -> None:
         """Prepare a writer for each source; its file is created with the first frame."""
+        names = names_of_sources(sources)
         for source in sources:
-            path = file_of_source(self._path, source.source_id, len(sources) > 1)
+            name = names[source.source_id]
+            path = self._path.with_name(f"{self._path.stem}-{name}{self._path.suffix}") if name else self._path
             check_file(path)
             self._writers[source.source_id] = Mp4Writer(path, rate=source.rate)
 

@@ -7,6 +7,7 @@ whose frames can be counted without reading them. The index is not moved to the 
 the whole file, and a server that knows ranges lets browsers play it as it is.
 """
 
+from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
 
@@ -24,6 +25,7 @@ TICKS = 90_000
 _LOOKAHEAD = 5  # frames; no B-frames: a frame leaves the encoder 5 frames later, and files stay as small
 _KEY_SECONDS = 2  # from key frame to key frame, what a seek has to decode
 _HYBRID_SINCE = (61, 7)
+_HEAD_BYTES = 4096  # more than what libavformat goes back to when it closes a file
 _LOWEST_RATE, _HIGHEST_RATE = Fraction(1, 60), 1000  # what containers state beyond is a mistake
 Picture = npt.NDArray[np.uint8]
 
@@ -51,7 +53,8 @@ class Mp4Writer:
         self._stream: av.VideoStream | None = None
         self._clock = Clock(self._rate)
         self._frames = 0
-        self._failed = False
+        self._whole = 0  # bytes that end with a whole fragment
+        self._head = b""
 
     def write(self, picture: Picture, pts: float | None) -> None:
         """Encode `picture`, uint8 BGR (H, W, 3), shown from `pts` seconds on (None: one nominal frame after the last).
@@ -70,23 +73,20 @@ class Mp4Writer:
             self._mux(frame)
             self._frames += 1
         except (av.error.FFmpegError, OSError) as error:
-            self._failed = True
+            self._salvage()
             raise could_not(self._path, error, f"{self._frames} frames were encoded") from error
 
     def close(self) -> None:
         """Write what the encoder still holds, and the index. Without a frame there is no file."""
-        container, self._container = self._container, None
-        if container is None:
+        if self._container is None:
             return
         try:
-            if not self._failed:
-                self._container = container
-                self._mux(None)
-                self._container = None
-            container.close()
+            self._mux(None)
+            self._container.close()
+            self._container = None
         except (av.error.FFmpegError, OSError) as error:
-            if not self._failed:
-                raise could_not(self._path, error, f"{self._frames} frames were encoded") from error
+            self._salvage()
+            raise could_not(self._path, error, f"{self._frames} frames were encoded") from error
 
     def _start(self, height: int, width: int) -> None:
         flags = "frag_every_frame+empty_moov+default_base_moof"
@@ -118,6 +118,21 @@ class Mp4Writer:
             if not packet.duration:
                 packet.duration = self._clock.period
             self._container.mux(packet)
+            self._whole = self._path.stat().st_size
+            if not self._head:
+                with self._path.open("rb") as file:
+                    self._head = file.read(_HEAD_BYTES)
+
+    def _salvage(self) -> None:
+        """After a failed write: cut off the fragment that was not finished and undo what closing did to the head."""
+        container, self._container = self._container, None
+        if container is None:
+            return
+        with suppress(av.error.FFmpegError, OSError):  # the disk is still full: the index cannot be written
+            container.close()
+        with suppress(OSError), self._path.open("r+b") as file:
+            file.write(self._head)
+            file.truncate(self._whole)
 
 
 class Clock:

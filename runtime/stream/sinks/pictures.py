@@ -10,7 +10,7 @@ from segrt.runtime.images import write_image
 from segrt.runtime.results import Result
 from segrt.runtime.stream.frame import Frame
 from segrt.runtime.stream.sinks.base import Picture, Sink
-from segrt.runtime.stream.sinks.place import safe_name
+from segrt.runtime.stream.sinks.place import names_of_sources
 from segrt.runtime.stream.sources.base import SourceInfo
 
 _NUMBER = re.compile(r"%0?\d*d")
@@ -40,9 +40,8 @@ class PictureSink(Sink):
 
     def open(self, sources: Sequence[SourceInfo]) -> None:
         """Make a folder for each of several sources."""
-        for source in sources:
-            folder = self._folder / safe_name(source.source_id) if len(sources) > 1 else self._folder
-            self._folders[source.source_id] = make_folder(folder)
+        for source_id, name in names_of_sources(sources).items():
+            self._folders[source_id] = make_folder(self._folder / name)
 
     def write(self, frame: Frame, result: Result, drawn: Picture | None) -> None:  # noqa: ARG002
         """Write the frame's picture whole or not at all."""

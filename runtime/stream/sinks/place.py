@@ -2,10 +2,12 @@
 
 import os
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 from segrt.runtime.atomic import make_folder
 from segrt.runtime.errors import VideoError
+from segrt.runtime.stream.sources.base import SourceInfo
 
 
 def check_file(path: Path) -> None:
@@ -17,9 +19,18 @@ def check_file(path: Path) -> None:
         raise VideoError(f"{path}: is not writable; choose another file or change its permissions")
 
 
-def file_of_source(path: Path, source_id: str, several: bool) -> Path:
-    """Return `path` for a single source; of several, each has a file of its own: out.mp4 → out-NAME.mp4."""
-    return path.with_name(f"{path.stem}-{safe_name(source_id)}{path.suffix}") if several else path
+def names_of_sources(sources: Sequence[SourceInfo]) -> dict[str, str]:
+    """Return a file name for each source id, all different; "" when there is but one source."""
+    if len(sources) == 1:
+        return {sources[0].source_id: ""}
+    names: dict[str, str] = {}
+    for source in sources:
+        name = base = safe_name(source.source_id)
+        number = 2
+        while name in names.values():
+            name, number = f"{base}-{number}", number + 1
+        names[source.source_id] = name
+    return names
 
 
 def safe_name(source_id: str) -> str:

@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+_FULL_RANGE = 2  # AVCOL_RANGE_JPEG
 Picture = npt.NDArray[np.uint8]
 
 
@@ -25,6 +26,10 @@ def to_picture(decoded: av.VideoFrame, pixel_ratio: Fraction) -> Picture:
     elif pixel_ratio < 1:
         height = max(1, round(height / pixel_ratio))
     options: dict[str, Any] = {"format": "bgr24", "width": width, "height": height, **_one_thread()}
+    # BGR has no matrix; naming one makes PyAV before 17 apply the source's, which it else takes for BT.601.
+    options["dst_colorspace"] = "ITU601"
+    if decoded.color_range == _FULL_RANGE:
+        options["src_color_range"] = "JPEG"
     picture = np.asarray(decoded.to_ndarray(**options), dtype=np.uint8)
     matrix = display_matrix(decoded)
     return picture if matrix is None else turn(picture, matrix)

@@ -1,0 +1,307 @@
+"""The pipeline: frames and results stay together and in order, stages overlap, and every end is an end."""
+
+import threading
+import time
+
+import numpy as np
+import pytest
+
+from segrt.runtime.errors import SegrtError
+from segrt.runtime.stream import run_stream, stream
+from segrt.runtime.stream.pipeline import Pipeline
+
+pytestmark = pytest.mark.timeout(30)
+
+
+def all_slots_are_free(segmenter):
+    slots = [segmenter.backend.acquire(timeout=5) for _ in range(segmenter.backend.slots)]
+    for slot in slots:
+        segmenter.backend.release(slot)
+
+
+def draw(image, result):
+    return np.full_like(image, int(result.class_map[0, 0]) + 1)
+
+
+def run(segmenter, fakes, sinks, count=10, **options):
+    source = fakes.ListSource(count)
+    metrics = run_stream(segmenter, source, sinks, draw=draw, **options)
+    assert source.closed
+    all_slots_are_free(segmenter)
+    return metrics
+
+
+def test_every_frame_comes_with_its_own_result_in_order(segmenter, fakes):
+    seen = [(frame.index, int(result.class_map[0, 0])) for frame, result in stream(segmenter, fakes.ListSource(150))]
+    assert seen == [(index, index) for index in range(150)]
+
+
+def test_results_carry_their_timings(fakes):
+    with fakes.FakeSegmenter(seconds=0.002) as segmenter:
+        for _, result in stream(segmenter, fakes.ListSource(3)):
+            assert result.timings is not None
+            assert result.timings.inference_ms == pytest.approx(2.0)
+            assert result.timings.preprocess_ms > 0
+            assert result.timings.postprocess_ms > 0
+
+
+def test_stages_overlap(segmenter, fakes):
+    """Frame 0 is not post-processed before frame 1 has been submitted: without overlap that would never happen."""
+    submitted = threading.Event()
+    submit = segmenter.backend.submit
+
+    def watched(slot):
+        submit(slot)
+        if int(slot.inputs["image"][0, 0]) == 1:
+            submitted.set()
+
+    segmenter.backend.submit = watched
+    segmenter.before_postprocess = lambda index: index > 0 or submitted.wait(10) or pytest.fail("no overlap")
+    assert len(list(stream(segmenter, fakes.ListSource(4)))) == 4
+
+
+def test_capture_runs_ahead_but_not_without_bound(segmenter, fakes):
+    source = fakes.ListSource(1000)
+    results = stream(segmenter, source)
+    next(results)
+    time.sleep(0.2)
+    assert 2 < source.given < 20
+    results.close()
+
+
+def test_the_segmenter_can_be_used_inside_the_loop(segmenter, fakes):
+    """The loop's own call needs a slot while the pipeline would like to have all of them."""
+    for frame, result in stream(segmenter, fakes.ListSource(30)):
+        time.sleep(0.005)
+        assert int(segmenter(frame.image).class_map[0, 0]) == int(result.class_map[0, 0])
+
+
+def test_one_slot_is_enough(fakes):
+    with fakes.FakeSegmenter(slots=1) as segmenter:
+        for frame, _ in stream(segmenter, fakes.ListSource(10)):
+            segmenter(frame.image)
+
+
+def test_all_sinks_get_everything_and_are_closed_once(segmenter, fakes):
+    sinks = [fakes.ListSink("a"), fakes.ListSink("b", drawing=True)]
+    run(segmenter, fakes, sinks)
+    assert sinks[1].items == [("list", index, index, index + 1) for index in range(10)]
+    assert [item[:3] for item in sinks[0].items] == [item[:3] for item in sinks[1].items]
+    assert [sink.closes for sink in sinks] == [1, 1]
+
+
+@pytest.mark.parametrize(("drawing", "expected"), [([False, False], 0), ([True, True], 5), ([False, True], 5)])
+def test_a_frame_is_drawn_once_and_only_if_a_sink_needs_it(segmenter, fakes, drawing, expected):
+    calls = []
+    sinks = [fakes.ListSink(str(index), drawing=needs) for index, needs in enumerate(drawing)]
+    run_stream(segmenter, fakes.ListSource(5), sinks, draw=lambda image, _: calls.append(1) or image)
+    assert len(calls) == expected
+
+
+def test_max_frames_ends_the_run(segmenter, fakes):
+    sink = fakes.ListSink()
+    metrics = run(segmenter, fakes, [sink], count=100, max_frames=7)
+    assert len(sink.items) == metrics.frames_out == metrics.frames_in == 7
+    assert len(list(stream(segmenter, fakes.ListSource(100), max_frames=3))) == 3
+
+
+def test_sources_are_served_in_turn_and_each_keeps_its_order(segmenter, fakes):
+    sink = fakes.ListSink()
+    sources = [fakes.ListSource(40, source_id="a"), fakes.ListSource(10, source_id="b", seconds=0.001)]
+    metrics = run_stream(segmenter, sources, [sink])
+    for name, count in (("a", 40), ("b", 10)):
+        assert [index for source, index, *_ in sink.items if source == name] == list(range(count))
+        assert metrics.sources[name].frames_out == count
+    assert metrics.frames_out == 50
+
+
+def test_latest_takes_the_newest_frame_and_counts_the_others(fakes):
+    with fakes.FakeSegmenter(seconds=0.05) as segmenter:
+        sink = fakes.ListSink()
+        source = fakes.ListSource(60, seconds=0.005, live=True)
+        metrics = run_stream(segmenter, source, [sink])  # live: latest by default
+    indices = [index for _, index, *_ in sink.items]
+    assert indices == sorted(indices)
+    assert metrics.dropped > 20
+    assert metrics.frames_in == metrics.frames_out + metrics.dropped == 60
+    assert indices[-1] == 59
+    # Two executions of 50 ms and one frame of 5 ms, and air for a busy machine; queued frames would be seconds old.
+    assert metrics.frame_age_ms.p50 < 250
+
+
+def test_latest_plays_a_file_at_its_own_speed(segmenter, fakes):
+    start = time.monotonic()
+    metrics = run_stream(segmenter, fakes.ListSource(6, pts_step=0.05), [fakes.ListSink()], policy="latest")
+    assert time.monotonic() - start >= 0.25
+    assert metrics.frames_out + metrics.dropped == 6
+
+
+def test_metrics_count_heads_that_are_not_finite(segmenter, fakes):
+    segmenter.backend.poison = float("nan")
+    assert run(segmenter, fakes, [fakes.ListSink()], count=4).nonfinite_heads == 4
+
+
+def test_metrics_name_every_stage(segmenter, fakes):
+    metrics = run(segmenter, fakes, [fakes.ListSink("a", drawing=True), fakes.ListSink("a")])
+    assert list(metrics.stages)[-1] == "total"
+    assert {"decode", "preprocess", "inference", "postprocess", "draw", "a 1", "a 2", "total"} == set(metrics.stages)
+    assert metrics.frame_age_ms.p95 >= metrics.frame_age_ms.p50 > 0
+    assert metrics.fps > 0
+    assert metrics.sources == {}
+
+
+FAILURES = {
+    "source": (3, lambda s: None, {}),  # noqa: ARG005
+    "preprocess": (5, lambda s: setattr(s, "fail_preprocess_at", 5), {}),
+    "inference": (5, lambda s: setattr(s.backend, "fail_at", 5), {}),
+    "postprocess": (5, lambda s: setattr(s, "fail_postprocess_at", 5), {}),
+    "draw": (5, lambda s: None, {}),  # noqa: ARG005
+}
+
+
+@pytest.mark.parametrize("stage", FAILURES)
+@pytest.mark.parametrize("count", [8, 500])
+def test_a_failure_ends_the_run_after_writing_all_frames_before_it(segmenter, fakes, stage, count):
+    before, prepare, _ = FAILURES[stage]
+    prepare(segmenter)
+
+    def failing_draw(image, result):
+        if stage == "draw" and int(result.class_map[0, 0]) == 5:
+            raise fakes.Boom("draw")
+        return image
+
+    source = fakes.ListSource(count, fail_after=3 if stage == "source" else None)
+    sinks = [fakes.ListSink("a", drawing=True), fakes.ListSink("b")]
+    with pytest.raises(fakes.Boom, match=stage):
+        run_stream(segmenter, source, sinks, draw=failing_draw)
+    for sink in sinks:
+        assert [index for _, index, *_ in sink.items] == list(range(before))
+        assert sink.closes == 1
+    assert source.closed
+    all_slots_are_free(segmenter)
+
+
+@pytest.mark.parametrize("stage", ["source", "preprocess", "inference", "postprocess"])
+def test_a_failure_reaches_the_loop_after_all_results_before_it(segmenter, fakes, stage):
+    before, prepare, _ = FAILURES[stage]
+    prepare(segmenter)
+    seen = []
+    with pytest.raises(fakes.Boom, match=stage):  # noqa: PT012
+        for frame, _ in stream(segmenter, fakes.ListSource(500, fail_after=3 if stage == "source" else None)):
+            seen.append(frame.index)
+    assert seen == list(range(before))
+    all_slots_are_free(segmenter)
+
+
+@pytest.mark.parametrize("where", [{"fail_at": 0}, {"fail_at": 5}, {"fail_open": True}, {"fail_close": True}])
+@pytest.mark.parametrize("count", [7, 500])
+def test_a_failing_sink_ends_the_run_and_the_others_close_their_files(segmenter, fakes, where, count):
+    good, bad, drawn = fakes.ListSink("good"), fakes.ListSink("bad", **where), fakes.ListSink("drawn", drawing=True)
+    source = fakes.ListSource(count)
+    with pytest.raises(fakes.Boom, match="sink"):
+        run_stream(segmenter, source, [good, bad, drawn], draw=draw)
+    assert [sink.closes for sink in (good, bad, drawn)] == [1, 1, 1]
+    indices = [index for _, index, *_ in good.items]
+    assert indices == list(range(len(indices)))
+    assert len(indices) >= min(where.get("fail_at", 0), count)
+    assert source.closed
+    all_slots_are_free(segmenter)
+
+
+def test_a_failure_does_not_wait_for_the_next_frame(segmenter, fakes):
+    """The source's second frame comes in an hour; the failure on the first is reported now."""
+    released = threading.Event()
+
+    class Slow(fakes.ListSource):
+        def frames(self):
+            yield from list(super().frames())[:1]
+            released.wait(10)
+
+    segmenter.fail_postprocess_at = 0
+    start = time.monotonic()
+    pipeline = Pipeline(segmenter, [Slow()], [fakes.ListSink()])
+    pipeline.start()
+    while pipeline.running(0.05) and time.monotonic() - start < 5:
+        pass
+    assert not pipeline.running()
+    released.set()
+    with pytest.raises(fakes.Boom, match="postprocess"):
+        pipeline.join()
+
+
+def test_leaving_the_loop_ends_all_threads(segmenter, fakes):
+    source = fakes.ListSource(10_000)
+    for frame, _ in stream(segmenter, source):
+        if frame.index == 4:
+            break
+    assert fakes.stage_threads() == []
+    assert source.closed
+    all_slots_are_free(segmenter)
+
+
+def test_an_exception_in_the_loop_passes_and_ends_all_threads(segmenter, fakes):
+    with pytest.raises(fakes.Boom, match="consumer"):  # noqa: PT012
+        for frame, _ in stream(segmenter, fakes.ListSource(10_000)):
+            if frame.index == 4:
+                raise fakes.Boom("consumer")
+    all_slots_are_free(segmenter)
+
+
+@pytest.mark.parametrize("seconds", [0.0, 0.02])
+@pytest.mark.parametrize("after", range(0, 12, 3))
+def test_leaving_at_any_moment_gives_all_slots_back(fakes, seconds, after):
+    with fakes.FakeSegmenter(seconds=seconds) as segmenter:
+        results = stream(segmenter, fakes.ListSource(10_000))
+        for _ in range(after):
+            next(results)
+        results.close()
+        all_slots_are_free(segmenter)
+
+
+def test_an_iterator_that_was_never_started_leaves_nothing_behind(segmenter, fakes):
+    results = stream(segmenter, fakes.ListSource(10))
+    del results
+    assert fakes.stage_threads() == []
+
+
+def test_closing_the_segmenter_in_mid_stream_is_an_error_not_a_hang(fakes):
+    segmenter = fakes.FakeSegmenter()
+    results = stream(segmenter, fakes.ListSource(10_000))
+    next(results)
+    segmenter.close()
+    with pytest.raises(SegrtError, match="closed"):
+        list(results)
+
+
+def test_an_interruption_writes_what_is_in_the_network_and_closes_files(fakes):
+    with fakes.FakeSegmenter(seconds=0.02) as segmenter:
+        sink = fakes.ListSink()
+
+        def progress(count):
+            if count >= 3:
+                raise KeyboardInterrupt
+
+        start = time.monotonic()
+        with pytest.raises(KeyboardInterrupt):
+            run_stream(segmenter, fakes.ListSource(10_000), [sink], progress=progress)
+        assert time.monotonic() - start < 10
+        assert sink.closes == 1
+        assert [index for _, index, *_ in sink.items] == list(range(len(sink.items)))
+        assert len(sink.items) >= 3
+        all_slots_are_free(segmenter)
+
+
+def test_an_empty_source_is_an_empty_run(segmenter, fakes):
+    sink = fakes.ListSink()
+    metrics = run(segmenter, fakes, [sink], count=0)
+    assert metrics.frames_out == 0
+    assert metrics.frame_age_ms.p50 is None
+    assert sink.closes == 1
+
+
+@pytest.mark.parametrize(("options", "message"), [({"policy": "some"}, "policy"), ({"max_frames": 0}, "max_frames")])
+def test_wrong_arguments_are_refused_and_the_source_is_closed(segmenter, fakes, options, message):
+    source = fakes.ListSource()
+    with pytest.raises(SegrtError, match=message):
+        run_stream(segmenter, source, **options)
+    assert source.closed

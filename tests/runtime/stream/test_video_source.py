@@ -1,0 +1,289 @@
+"""Video files in: what PyAV decodes arrives upright, square and at its own time; what is wrong is said in one line."""
+
+import struct
+from fractions import Fraction
+
+import av
+import numpy as np
+import pytest
+
+from segrt.runtime.errors import ImageError, SegrtError, VideoError
+from segrt.runtime.stream.sources.extent import missing_bytes
+from segrt.runtime.stream.sources.picture import turn
+from segrt.runtime.stream.sources.table import open_source
+
+FASTSTART = {"movflags": "faststart"}
+
+
+def read(path):
+    """Return all frames and the error that ended the source, or None."""
+    source = open_source(path)
+    frames, error = [], None
+    try:
+        for frame in source.frames():
+            frames.append(frame)  # noqa: PERF402
+    except VideoError as caught:
+        error = caught
+    source.close()
+    return frames, error
+
+
+def corner_colours(image):
+    """Return the names of the quadrants' colours, row by row."""
+    names = {(0, 0, 1): "red", (0, 1, 0): "green", (1, 0, 0): "blue", (1, 1, 1): "white"}
+    height, width = image.shape[:2]
+    spots = [image[y, x] for y in (height // 4, 3 * height // 4) for x in (width // 4, 3 * width // 4)]
+    return [names[tuple(int(value > 110) for value in spot)] for spot in spots]
+
+
+def test_frames_come_with_index_time_and_source(tmp_path, fakes):
+    path = fakes.write_video(tmp_path / "a.mp4", fakes.shades(10))
+    source = open_source(path)
+    assert (source.info.rate, source.info.frames, source.info.live) == (Fraction(25), 10, False)
+    frames = list(source.frames())
+    source.close()
+    assert [frame.index for frame in frames] == list(range(10))
+    assert [frame.pts for frame in frames] == pytest.approx([index / 25 for index in range(10)])
+    assert {frame.source_id for frame in frames} == {str(path)}
+    for frame, expected in zip(frames, fakes.shades(10), strict=True):
+        assert frame.image.dtype == np.uint8
+        assert frame.size == (48, 64)
+        assert np.abs(frame.image.astype(int) - expected).max() <= 6
+    assert [frame.capture_time for frame in frames] == sorted(frame.capture_time for frame in frames)
+
+
+def test_variable_frame_rate_keeps_its_times(tmp_path, fakes):
+    pts = [0, 10, 15, 400, 401, 2000]
+    frames, error = read(fakes.write_video(tmp_path / "a.mp4", fakes.shades(6), pts=pts, options={"bf": "0"}))
+    assert error is None
+    assert [frame.pts for frame in frames] == pytest.approx([value / 1000 for value in pts], abs=1e-4)
+
+
+def test_a_stream_without_times_has_none(tmp_path, fakes):
+    frames, error = read(fakes.write_video(tmp_path / "a.h264", fakes.shades(5), format="h264"))
+    assert error is None
+    assert [frame.pts for frame in frames] == [None] * 5
+
+
+@pytest.mark.parametrize("size", [(47, 63), (49, 64), (48, 65)])
+def test_odd_sizes(tmp_path, fakes, size):
+    path = fakes.write_video(tmp_path / "a.mp4", fakes.shades(3, size), pix_fmt="yuv444p")
+    frames, _ = read(path)
+    assert [frame.size for frame in frames] == [size] * 3
+
+
+@pytest.mark.parametrize(
+    ("codec", "pix_fmt", "suffix"),
+    [
+        ("libx264", "yuv420p10le", ".mp4"),
+        ("libx264", "yuv422p", ".mkv"),
+        ("ffv1", "gray", ".mkv"),
+        ("ffv1", "gray16le", ".mkv"),
+        ("png", "rgb48be", ".mov"),
+        ("mpeg4", "yuv420p", ".avi"),
+    ],
+)
+def test_depths_and_greys_become_8_bit_bgr(tmp_path, fakes, codec, pix_fmt, suffix):
+    frames, error = read(fakes.write_video(tmp_path / f"a{suffix}", fakes.shades(5), codec=codec, pix_fmt=pix_fmt))
+    assert error is None
+    for frame, expected in zip(frames, fakes.shades(5), strict=True):
+        assert frame.image.shape == (48, 64, 3)
+        assert frame.image.dtype == np.uint8
+        assert np.abs(frame.image.astype(int) - expected).max() <= 6
+
+
+def test_grey_h264_is_limited_range_as_its_standard_says(tmp_path, fakes):
+    luma = [np.round(16 + image * (219 / 255)).astype(np.uint8) for image in fakes.shades(5)]
+    frames, _ = read(fakes.write_video(tmp_path / "a.mp4", luma, pix_fmt="gray"))
+    for frame, expected in zip(frames, fakes.shades(5), strict=True):
+        assert np.abs(frame.image.astype(int) - expected).max() <= 6
+
+
+def test_full_range_is_not_stretched(tmp_path, fakes):
+    images = [np.full((48, 64, 3), value, np.uint8) for value in (0, 8, 128, 247, 255)]
+    path = fakes.write_video(tmp_path / "a.avi", images, codec="mjpeg", pix_fmt="yuvj420p", colour_range="JPEG")
+    frames, _ = read(path)
+    assert [int(frame.image.mean()) for frame in frames] == pytest.approx([0, 8, 128, 247, 255], abs=3)
+
+
+def test_colours_survive(tmp_path, fakes):
+    frames, _ = read(fakes.write_video(tmp_path / "a.mp4", [fakes.quadrants()] * 2))
+    assert corner_colours(frames[0].image) == ["red", "green", "blue", "white"]
+
+
+@pytest.mark.parametrize(
+    ("ratio", "size"), [(Fraction(4, 3), (64, 128)), (Fraction(1, 2), (128, 96)), (Fraction(1), (64, 96))]
+)
+def test_pixels_become_square(tmp_path, fakes, ratio, size):
+    frames, _ = read(fakes.write_video(tmp_path / "a.mp4", [fakes.quadrants()] * 2, pixel_ratio=ratio))
+    assert frames[0].size == size
+    assert corner_colours(frames[0].image) == ["red", "green", "blue", "white"]
+
+
+def set_matrix(path, matrix):
+    """Write the display matrix a b c d into an mp4's track header (ISO/IEC 14496-12, 8.3.2, version 0)."""
+    data = bytearray(path.read_bytes())
+    at = data.index(b"tkhd") + 4 + 40
+    a, b, c, d = (value * 65536 for value in matrix)
+    data[at : at + 36] = struct.pack(">9i", a, b, 0, c, d, 0, 0, 0, 1 << 30)
+    path.write_bytes(data)
+
+
+@pytest.mark.parametrize(
+    ("matrix", "expected"),
+    [
+        ((0, 1, -1, 0), lambda image: np.rot90(image, -1)),
+        ((-1, 0, 0, -1), lambda image: np.rot90(image, 2)),
+        ((0, -1, 1, 0), lambda image: np.rot90(image, 1)),
+        ((-1, 0, 0, 1), lambda image: image[:, ::-1]),
+    ],
+)
+def test_the_display_matrix_turns_the_picture(tmp_path, fakes, matrix, expected):
+    path = fakes.write_video(tmp_path / "a.mp4", [fakes.quadrants()] * 2)
+    set_matrix(path, matrix)
+    frames, _ = read(path)
+    upright = expected(fakes.quadrants())
+    assert frames[0].image.shape == upright.shape
+    assert corner_colours(frames[0].image) == corner_colours(upright)
+
+
+@pytest.mark.parametrize(
+    "matrix", [(a, b, c, d) for a, b, c, d in np.ndindex(3, 3, 3, 3) if (a, b, c, d) != (1, 1, 1, 1)]
+)
+def test_turn_equals_moving_every_pixel(matrix):
+    """Against the definition: source pixel (x, y) goes to (a x + c y, b x + d y), moved to where the picture begins."""
+    a, b, c, d = (value - 1 for value in matrix)
+    image = np.arange(2 * 3 * 3, dtype=np.uint8).reshape(2, 3, 3)
+    turned = turn(image, (a, b, c, d))
+    axes = np.array([[a, b], [c, d]])
+    if not np.array_equal(axes @ axes.T, np.eye(2)):
+        assert turned is image
+        return
+    places = {(a * x + c * y, b * x + d * y): image[y, x] for y in range(2) for x in range(3)}
+    left, top = min(x for x, _ in places), min(y for _, y in places)
+    for (x, y), value in places.items():
+        assert np.array_equal(turned[y - top, x - left], value)
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".avi", ".mov"])
+def test_a_whole_file_lacks_nothing(tmp_path, fakes, suffix):
+    assert missing_bytes(fakes.write_video(tmp_path / f"a{suffix}", fakes.shades(20))) == 0
+
+
+@pytest.mark.parametrize(
+    ("suffix", "options"),
+    [
+        (".mp4", FASTSTART),
+        (".mp4", {"movflags": "frag_keyframe+empty_moov"}),
+        (".mkv", {}),
+        (".avi", {}),
+        (".mov", FASTSTART),
+    ],
+)
+def test_a_cut_off_file_gives_its_frames_and_then_says_so(tmp_path, fakes, suffix, options):
+    noise = [np.random.default_rng(index).integers(0, 255, (48, 64, 3), np.uint8) for index in range(60)]
+    path = fakes.write_video(tmp_path / f"a{suffix}", noise, options={"g": "5"}, container_options=options)
+    data = path.read_bytes()
+    path.write_bytes(data[: len(data) * 6 // 10])
+    frames, error = read(path)
+    assert 10 < len(frames) < 50
+    assert error is not None
+    assert str(error).startswith(
+        f"{path}: ends early, {len(data) - len(data) * 6 // 10} bytes are missing"
+    ) or "a.mp4" in str(error)
+    assert f"{len(frames)}" in str(error)
+    assert "copy it again" in str(error)
+    assert [frame.index for frame in frames] == list(range(len(frames)))
+
+
+def test_damaged_frames_are_left_out_and_counted(tmp_path, fakes):
+    path = fakes.write_video(tmp_path / "a.avi", fakes.shades(20), codec="png", pix_fmt="rgb24")
+    data = bytearray(path.read_bytes())
+    for start in [at for at in range(len(data)) if data[at : at + 4] == b"IDAT"][5:7]:
+        data[start : start + 40] = b"\xff" * 40
+    path.write_bytes(data)
+    frames, error = read(path)
+    assert len(frames) == 18
+    assert "2 frames are damaged, 18 of 20 could be read" in str(error)
+
+
+def make_bad(kind, tmp_path, fakes):
+    path = tmp_path / f"{kind}.mp4"
+    if kind == "folder":
+        path.mkdir()
+    elif kind == "empty":
+        path.write_bytes(b"")
+    elif kind == "text":
+        path.write_text("not a video\n" * 100)
+    elif kind == "noise":
+        path.write_bytes(np.random.default_rng(0).bytes(10_000))
+    elif kind == "no index":
+        fakes.write_video(path, fakes.shades(50))
+        path.write_bytes(path.read_bytes()[:1500])
+    elif kind == "sound":
+        with av.open(str(path), "w") as container:
+            stream = container.add_stream("aac", rate=8000)
+            for start in range(0, 4096, 1024):
+                frame = av.AudioFrame.from_ndarray(np.zeros((1, 1024), np.float32), format="fltp", layout="mono")
+                frame.sample_rate, frame.pts = 8000, start
+                container.mux(stream.encode(frame))
+            container.mux(stream.encode(None))
+    elif kind == "no frames":
+        with av.open(str(path), "w", options={"movflags": "empty_moov+frag_keyframe"}) as container:
+            stream = container.add_stream("libx264", rate=25)
+            stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+            stream.codec_context.open()
+            container.start_encoding()
+    return path
+
+
+@pytest.mark.parametrize(
+    ("kind", "message"),
+    [
+        ("missing", "cannot be opened.*check the path"),
+        ("folder", "no pictures|is a folder"),
+        ("empty", "is empty; give"),
+        ("text", "is no video|cannot be opened as a video"),
+        ("noise", "cannot be opened as a video.*give a video file"),
+        ("no index", "ends early.*index.*copy it again"),
+        ("sound", "no video stream.*audio.*give a file with video"),
+        ("no frames", "holds no frames|cannot be opened as a video|no video stream"),
+    ],
+)
+def test_what_is_no_video_is_refused_in_one_line(tmp_path, fakes, kind, message):
+    path = make_bad(kind, tmp_path, fakes)
+    with pytest.raises(SegrtError, match=message) as failure:
+        list(open_source(path).frames())
+    assert str(path) in str(failure.value)
+    assert "\n" not in str(failure.value)
+
+
+def test_a_folder_of_pictures_in_natural_order(tmp_path):
+    from segrt.runtime.images import write_image
+
+    for number in (10, 9, 1):
+        write_image(tmp_path / f"f{number}.png", np.full((4, 5, 3), number, np.uint8))
+    (tmp_path / "notes.txt").write_text("")
+    source = open_source(tmp_path)
+    frames = list(source.frames())
+    assert source.info.frames == 3
+    assert [int(frame.image[0, 0, 0]) for frame in frames] == [1, 9, 10]
+    assert [(frame.index, frame.pts) for frame in frames] == [(0, None), (1, None), (2, None)]
+    assert len(list(open_source(tmp_path / "f9.png").frames())) == 1
+
+
+def test_bad_pictures_are_refused(tmp_path):
+    with pytest.raises(ImageError, match="no pictures"):
+        open_source(tmp_path)
+    with pytest.raises(ImageError, match="no such file"):
+        open_source(tmp_path / "a.png")
+    (tmp_path / "a.png").write_text("no picture")
+    with pytest.raises(ImageError, match=r"a\.png"):
+        list(open_source(tmp_path / "a.png").frames())
+
+
+def test_file_uris_are_paths(tmp_path, fakes):
+    path = fakes.write_video(tmp_path / "a b.mp4", fakes.shades(2))
+    frames, error = read(f"file://{tmp_path}/a%20b.mp4")
+    assert (len(frames), error) == (2, None)
+    assert path.exists()
