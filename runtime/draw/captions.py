@@ -85,6 +85,11 @@ class Board:
             if room >= 0.5 * tall and self._put(sprite, x, y):
                 return
 
+    @property
+    def places(self) -> list[tuple[int, int, int, int]]:
+        """Where the labels stand: (left, top, right, bottom) of each in pixels."""
+        return [(x, y, x + sprite.size[1], y + sprite.size[0]) for sprite, x, y in self._waiting]
+
     def paste(self) -> None:
         """Draw all labels, the ones put down first on top."""
         for sprite, left, top in reversed(self._waiting):

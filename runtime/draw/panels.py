@@ -1,5 +1,6 @@
 """Pictures beside each other on a light page: title above, caption lines below."""
 
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -127,9 +128,8 @@ def _shorten(text: str, size: int, width: int) -> str:
     """Return `text`, cut with dots where it is wider than `width` pixels."""
     if text_width(text, size) <= width:
         return text
-    while text and text_width(text + "...", size) > width:
-        text = text[:-1]
-    return text.rstrip() + "..."
+    kept = bisect_right(range(len(text)), width, key=lambda count: text_width(text[:count] + "...", size)) - 1
+    return text[: max(0, kept)].rstrip() + "..."
 
 
 def _plain(height: int, width: int, color: Color) -> Image:

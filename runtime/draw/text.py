@@ -79,7 +79,7 @@ def line(text: str, size: int, color: Color, weight: float = 0.0) -> Sprite:
     font, ascent, descent = _metrics(size)
     shown = printable(text)
     stroke = round(weight * _OVERSAMPLING / 2)
-    width = _round_up(font.getlength(shown) + 2 * stroke)
+    width = max(_OVERSAMPLING, _round_up(font.getlength(shown) + 2 * stroke))
     height = _round_up(ascent + descent + 2 * stroke + _OVERSAMPLING)
     canvas = Image.new("L", (width, height), 0)
     ImageDraw.Draw(canvas).text((stroke, ascent + stroke), shown, fill=255, font=font, anchor="ls", stroke_width=stroke)
