@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 _FULL_RANGE = 2  # AVCOL_RANGE_JPEG
+_OTHER_MATRICES = (1, 7, 9)  # AVCOL_SPC_BT709, SMPTE240M, BT2020_NCL
 Picture = npt.NDArray[np.uint8]
 
 
@@ -26,10 +27,11 @@ def to_picture(decoded: av.VideoFrame, pixel_ratio: Fraction) -> Picture:
     elif pixel_ratio < 1:
         height = max(1, round(height / pixel_ratio))
     options: dict[str, Any] = {"format": "bgr24", "width": width, "height": height, **_one_thread()}
-    # BGR has no matrix; naming one makes PyAV before 17 apply the source's, which it else takes for BT.601.
-    options["dst_colorspace"] = "ITU601"
-    if decoded.color_range == _FULL_RANGE:
-        options["src_color_range"] = "JPEG"
+    if decoded.colorspace in _OTHER_MATRICES and decoded.format.name.startswith("yuv"):
+        # BGR has no matrix, but naming one makes PyAV before 17 apply the source's, which it else takes for BT.601.
+        options["dst_colorspace"] = "ITU601"
+        if decoded.color_range == _FULL_RANGE:
+            options["src_color_range"] = "JPEG"
     picture = np.asarray(decoded.to_ndarray(**options), dtype=np.uint8)
     matrix = display_matrix(decoded)
     return picture if matrix is None else turn(picture, matrix)

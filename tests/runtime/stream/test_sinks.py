@@ -20,6 +20,7 @@ from segrt.runtime.stream.frame import Frame
 from segrt.runtime.stream.sinks.mp4_writer import TICKS, Clock, Mp4Writer
 from segrt.runtime.stream.sinks.table import open_sink
 from segrt.runtime.stream.sources.base import SourceInfo
+from segrt.runtime.stream.sources.table import open_source
 
 LABELS = (
     Label(name="road", dataset_id=7, isthing=False, color=(1, 2, 3)),
@@ -56,7 +57,7 @@ def test_an_mp4_holds_every_frame_as_h264(tmp_path, fakes):
 @pytest.mark.parametrize("size", [(48, 64), (720, 64)])
 def test_colours_survive_the_mp4(tmp_path, fakes, size):
     write(tmp_path / "a.mp4", [fakes.quadrants(size)] * 3)
-    _, _, images = decode(tmp_path / "a.mp4")
+    images = [frame.image for frame in open_source(tmp_path / "a.mp4").frames()]
     height, width = size
     for y in (height // 4, 3 * height // 4):
         for x in (width // 4, 3 * width // 4):

@@ -106,6 +106,21 @@ def test_full_range_is_not_stretched(tmp_path, fakes):
     assert [int(frame.image.mean()) for frame in frames] == pytest.approx([0, 8, 128, 247, 255], abs=3)
 
 
+@pytest.mark.parametrize("matrix", ["bt709", "smpte170m"])
+def test_the_tagged_matrix_is_applied(tmp_path, matrix):
+    """Red at full saturation, luma and chroma written as each standard has them: 63/102/240 and 81/90/240."""
+    luma, blue, red = {"bt709": (63, 102, 240), "smpte170m": (81, 90, 240)}[matrix]
+    planes = np.full((48 * 3 // 2, 64), luma, np.uint8)
+    planes[48:60], planes[60:] = blue, red
+    with av.open(str(tmp_path / "a.mp4"), "w") as container:
+        stream = container.add_stream("libx264", rate=25, options={"colorspace": matrix, "color_range": "tv"})
+        stream.height, stream.width, stream.pix_fmt = 48, 64, "yuv420p"
+        container.mux(stream.encode(av.VideoFrame.from_ndarray(planes, format="yuv420p")))
+        container.mux(stream.encode(None))
+    frames, _ = read(tmp_path / "a.mp4")
+    assert frames[0].image[20, 30].astype(int) == pytest.approx([0, 0, 255], abs=6)
+
+
 def test_colours_survive(tmp_path, fakes):
     frames, _ = read(fakes.write_video(tmp_path / "a.mp4", [fakes.quadrants()] * 2))
     assert corner_colours(frames[0].image) == ["red", "green", "blue", "white"]
