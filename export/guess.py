@@ -23,7 +23,7 @@ _NAMES = {
 
 @dataclass(frozen=True)
 class Output:
-    """An output as it came out of a run: spec with real lengths, whether the first axis is the batch, declared shape."""
+    """An output as a run gave it: spec with real lengths, whether the first axis is the batch, declared shape."""
 
     spec: TensorSpec
     has_batch: bool

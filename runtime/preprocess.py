@@ -43,7 +43,12 @@ def place(source_size: tuple[int, int], network_size: tuple[int, int], resize: R
 
 
 def fill_inputs(
-    image: Picture, specs: Sequence[InputSpec], views: Mapping[str, npt.NDArray[Any]], index: int = 0
+    image: Picture,
+    specs: Sequence[InputSpec],
+    views: Mapping[str, npt.NDArray[Any]],
+    index: int = 0,
+    *,
+    threads: int = 0,
 ) -> Geometry:
     """Write `image` (uint8 BGR (H, W, 3)) into place `index` of the batch in `views`; return its geometry.
 
@@ -52,7 +57,7 @@ def fill_inputs(
     check_picture(image)
     spec = next(spec for spec in specs if spec.role == "image")
     geometry = place((image.shape[0], image.shape[1]), spec.size, spec.resize)
-    _fill_image(image, spec, geometry, views[spec.name][index])
+    _fill_image(image, spec, geometry, views[spec.name][index], threads)
     for other in specs:
         if other.role == "valid_mask":
             mask = views[other.name][index]
@@ -85,52 +90,45 @@ def resize_picture(image: Picture, size: tuple[int, int], resize: Resize) -> Pic
     return resized
 
 
-def _fill_image(image: Picture, spec: InputSpec, geometry: Geometry, view: npt.NDArray[Any]) -> None:
+def _fill_image(image: Picture, spec: InputSpec, geometry: Geometry, view: npt.NDArray[Any], threads: int) -> None:
+    """Write `image` into `view`, one picture of the input (h, w, 3) or (3, h, w) by the layout of `spec`."""
     window = _window(geometry)
     inner = (window[0].stop - window[0].start, window[1].stop - window[1].start)
-    resized = resize_picture(image, inner, spec.resize)
-    if spec.dtype == "uint8" and spec.layout == "NHWC":
-        _fill_padding(view, spec.resize.pad, window)
-        target = view[window]
-        if spec.color == "rgb":
-            if target.flags.c_contiguous:
-                cv2.cvtColor(resized, cv2.COLOR_BGR2RGB, dst=target)
-            else:
-                target[...] = cv2.cvtColor(resized, cv2.COLOR_BGR2RGB)
-        else:
-            target[...] = resized
-        return
-    canvas = resized
-    if inner != geometry.network_size:
-        canvas = np.empty((*geometry.network_size, 3), np.uint8)
-        pad = spec.resize.pad[::-1] if spec.color == "rgb" else spec.resize.pad
-        _fill_padding(canvas, pad, window)
-        canvas[window] = resized
+    rows = view if spec.layout == "NHWC" else view.transpose(1, 2, 0)
     if spec.dtype == "uint8":
-        planes = cv2.split(canvas)
-        view[...] = planes[::-1] if spec.color == "rgb" else planes
+        _fill_padding(rows, spec.resize.pad, window)
+        resized = resize_picture(image, inner, spec.resize)
+        target = rows[window]
+        if spec.color == "rgb" and target.flags.c_contiguous:
+            cv2.cvtColor(resized, cv2.COLOR_BGR2RGB, dst=target)
+        else:
+            target[...] = resized[..., ::-1] if spec.color == "rgb" else resized
         return
-    _normalise(canvas, spec, view)
-
-
-def _normalise(canvas: Picture, spec: InputSpec, view: npt.NDArray[Any]) -> None:
-    """Write (value * scale - mean) / std of `canvas` (BGR, at network size) into `view`."""
-    direct = view.dtype == np.float32 and view.flags.c_contiguous
+    pad = (np.array(spec.resize.pad, np.float64) * spec.scale - spec.mean) / spec.std
+    _fill_padding(rows, pad, window)
+    # Plain linear resizing is fused with the rest; every other kind comes first, and the pass below only normalises.
+    fused = spec.resize.interpolation == "linear" and not spec.resize.antialias
+    direct = view.dtype == np.float32
+    target = rows[window] if spec.layout == "NHWC" else view[(slice(None), *window)]
     values = postproc.resize_normalize(
-        canvas,
-        spec.size,
+        image if fused else resize_picture(image, inner, spec.resize),
+        inner,
         mean=spec.mean,
         std=spec.std,
         scale=spec.scale,
         swap_rb=spec.color == "rgb",
-        layout=spec.layout,
-        out=view if direct else None,
+        layout="HWC" if spec.layout == "NHWC" else "CHW",
+        out=target if direct else None,
+        threads=threads,
     )
     if not direct:
-        view[...] = values
+        target[...] = values
 
 
-def _fill_padding(canvas: npt.NDArray[Any], pad: tuple[int, int, int], window: tuple[slice, slice]) -> None:
+def _fill_padding(
+    canvas: npt.NDArray[Any], pad: Sequence[float] | npt.NDArray[np.float64], window: tuple[slice, slice]
+) -> None:
+    """Write the colour `pad` around `window` of `canvas` (h, w, 3)."""
     rows, columns = window
     canvas[: rows.start] = pad
     canvas[rows.stop :] = pad

@@ -89,7 +89,7 @@ class Segmenter:
 
     def preprocess(self, image: npt.NDArray[np.uint8], slot: Slot, index: int = 0) -> Geometry:
         """Write `image`, uint8 BGR (H, W, 3), into place `index` of the slot's batch; return where it lies there."""
-        return fill_inputs(image, self.manifest.inputs, slot.inputs, index)
+        return fill_inputs(image, self.manifest.inputs, slot.inputs, index, threads=self._context.threads)
 
     def postprocess(self, heads: Mapping[str, Head], geometry: Geometry, index: int = 0) -> Result:
         """Decode place `index` of the heads into a result at source size, without timings.
