@@ -75,7 +75,9 @@ class InstanceEvaluator:
         }
         truth = COCO(content)
         # An evaluation writes into its annotations; result() can be asked for again.
-        detections = truth.loadRes([dict(entry) for entry in self._detections])
+        found = [dict(entry) for entry in self._detections]
+        # Before 1.7 the library's reader wants at least one result.
+        detections = truth.loadRes(found) if found else COCO({**content, "annotations": []})
         evaluation = COCOeval_faster(truth, detections, iouType=self._kind, print_function=_silent)
         evaluation.evaluate()
         evaluation.accumulate()
