@@ -1,0 +1,113 @@
+"""What the network is fed, against plain numpy, OpenCV and Pillow."""
+
+import cv2
+import numpy as np
+import pytest
+
+from segrt.runtime.bundle.manifest import InputSpec, Resize
+from segrt.runtime.preprocess import fill_inputs, network_inputs
+from segrt.runtime.resample import resize_antialias
+
+MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+
+
+def noise(height: int, width: int, seed: int = 0) -> np.ndarray:
+    small = np.random.default_rng(seed).integers(0, 256, (height // 4 + 2, width // 4 + 2, 3), dtype=np.uint8)
+    return np.asarray(cv2.resize(small, (width, height), interpolation=cv2.INTER_CUBIC))
+
+
+def expected(
+    image: np.ndarray, spec: InputSpec, size: tuple[int, int], window: tuple[int, int, int, int]
+) -> np.ndarray:
+    """The input made step by step: resize, pad, channel order, normalise, layout."""
+    top, left, bottom, right = window
+    canvas = np.empty((*size, 3), np.float64)
+    canvas[...] = spec.resize.pad
+    resized = cv2.resize(image.astype(np.float64), (right - left, bottom - top), interpolation=cv2.INTER_LINEAR)
+    canvas[top:bottom, left:right] = resized[..., ::-1] if spec.color == "rgb" else resized
+    canvas = (canvas * spec.scale - spec.mean) / spec.std
+    return canvas.transpose(2, 0, 1)[None] if spec.layout == "NCHW" else canvas[None]
+
+
+@pytest.mark.parametrize("color", ["rgb", "bgr"])
+@pytest.mark.parametrize("layout", ["NHWC", "NCHW"])
+@pytest.mark.parametrize("dtype", ["uint8", "float16", "float32"])
+@pytest.mark.parametrize("rule", ["stretch", "letterbox"])
+def test_layout_colour_and_dtype_against_numpy(color: str, layout: str, dtype: str, rule: str) -> None:
+    image, size = noise(50, 90), (40, 60)
+    shape = (1, *size, 3) if layout == "NHWC" else (1, 3, *size)
+    values = {} if dtype == "uint8" else {"scale": 1 / 255, "mean": MEAN, "std": STD}
+    resize = Resize(rule, pad=(10, 20, 30))  # type: ignore[arg-type]
+    spec = InputSpec("x", dtype, shape, layout=layout, color=color, resize=resize, **values)  # type: ignore[arg-type]
+    arrays, geometry = network_inputs([spec], image)
+    window = (3, 0, 36, 60) if rule == "letterbox" else (0, 0, 40, 60)
+    assert geometry.window == window
+    assert arrays["x"].dtype == np.dtype(dtype)
+    # OpenCV's 8-bit resizing has 11 bits of weights, so that it may be one grey level off.
+    grey_level = 1.01 if dtype == "uint8" else 0.02 if dtype == "float16" else 1e-3
+    np.testing.assert_allclose(arrays["x"].astype(np.float64), expected(image, spec, size, window), atol=grey_level)
+
+
+def test_uint8_input_of_the_networks_size_is_the_picture_itself() -> None:
+    image = noise(32, 48)
+    arrays, _ = network_inputs([InputSpec("x", "uint8", (1, 32, 48, 3))], image)
+    np.testing.assert_array_equal(arrays["x"][0], image[..., ::-1])
+
+
+def test_a_place_in_a_batch_leaves_the_others_alone() -> None:
+    spec = InputSpec("x", "uint8", ("N", 8, 8, 3))
+    batch = np.full((3, 8, 8, 3), 7, np.uint8)
+    fill_inputs(np.full((20, 20, 3), 99, np.uint8), [spec], {"x": batch}, index=1)
+    assert batch[:, 0, 0, 0].tolist() == [7, 99, 7]
+
+
+def test_the_valid_mask_is_one_where_the_picture_is() -> None:
+    resize = Resize("letterbox", pad_side="bottom_right")
+    specs = [
+        InputSpec("x", "uint8", (1, 10, 20, 3), resize=resize),
+        InputSpec("mask", "int64", (1, 10, 20), role="valid_mask"),
+    ]
+    arrays, _ = network_inputs(specs, noise(30, 30))
+    truth = np.zeros((1, 10, 20), np.int64)
+    truth[:, :, :10] = 1
+    np.testing.assert_array_equal(arrays["mask"], truth)
+
+
+@pytest.mark.parametrize(
+    ("interpolation", "flag"),
+    [("nearest", cv2.INTER_NEAREST_EXACT), ("cubic", cv2.INTER_CUBIC), ("area", cv2.INTER_AREA)],
+)
+def test_interpolation_is_what_the_manifest_says(interpolation: str, flag: int) -> None:
+    image = noise(50, 90)
+    spec = InputSpec("x", "uint8", (1, 20, 30, 3), color="bgr", resize=Resize(interpolation=interpolation))  # type: ignore[arg-type]
+    arrays, _ = network_inputs([spec], image)
+    np.testing.assert_array_equal(arrays["x"][0], cv2.resize(image, (30, 20), interpolation=flag))
+
+
+@pytest.mark.parametrize("cubic", [False, True], ids=["bilinear", "bicubic"])
+@pytest.mark.parametrize(("source", "target"), [(300, 64), (64, 300), (97, 13), (5, 1), (1, 7), (33, 32)])
+def test_antialiased_resizing_is_pillows_bit_for_bit(cubic: bool, source: int, target: int) -> None:
+    pillow = pytest.importorskip("PIL.Image")
+    kind = pillow.Resampling.BICUBIC if cubic else pillow.Resampling.BILINEAR
+    for seed in range(5):
+        image = np.random.default_rng(seed).integers(0, 256, (source, 21, 3), dtype=np.uint8)
+        tall = np.asarray(pillow.fromarray(image).resize((21, target), kind))
+        np.testing.assert_array_equal(resize_antialias(image, (target, 21), cubic=cubic), tall)
+        wide = np.ascontiguousarray(image.transpose(1, 0, 2))
+        np.testing.assert_array_equal(
+            resize_antialias(wide, (21, target), cubic=cubic),
+            np.asarray(pillow.fromarray(wide).resize((target, 21), kind)),
+        )
+        # Both ways at once, x first whatever Pillow's version.
+        both = np.asarray(pillow.fromarray(image).resize((9, source), kind).resize((9, target), kind))
+        np.testing.assert_array_equal(resize_antialias(image, (target, 9), cubic=cubic), both)
+
+
+def test_antialiasing_matters_and_is_used() -> None:
+    image = noise(200, 200)
+    plain, _ = network_inputs([InputSpec("x", "uint8", (1, 20, 20, 3), color="bgr")], image)
+    smooth, _ = network_inputs(
+        [InputSpec("x", "uint8", (1, 20, 20, 3), color="bgr", resize=Resize(antialias=True))], image
+    )
+    np.testing.assert_array_equal(smooth["x"][0], resize_antialias(image, (20, 20)))
+    assert np.abs(plain["x"].astype(int) - smooth["x"]).max() > 10
