@@ -4,13 +4,48 @@ Everything static stands in pyproject.toml. Here is only what it cannot say: tha
 `runtime/` is `segrt.runtime` (a namespace without a root `__init__.py`), and how the extension is compiled.
 """
 
+import platform
 from pathlib import Path
+from typing import Any
 
-from pybind11.setup_helpers import ParallelCompile, Pybind11Extension, build_ext, naive_recompile
+from pybind11.setup_helpers import ParallelCompile, Pybind11Extension, build_ext
 from setuptools import find_packages, setup
 
 ROOMS = {"segrt.export": "export", "segrt.runtime": "runtime"}
 CORE = Path("cpp_postproc")
+
+# The inner loops are compiled once per instruction set and chosen at run time; nothing else needs a newer processor.
+AVX2 = ["-mavx2", "-mfma", "-mf16c", "-mbmi2"]
+AVX512 = [*AVX2, "-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl", "-mprefer-vector-width=512"]
+# GCC 12 warns of its own header (an intentionally undefined register).
+AVX512 += ["-Wno-maybe-uninitialized"]
+FLAGS_OF_FILE = {"kernels_avx2.cpp": AVX2, "kernels_avx512.cpp": AVX512}
+
+
+class BuildWithKernels(build_ext):
+    """Adds the flags of single files, which setuptools has no place for."""
+
+    def build_extensions(self) -> None:
+        if platform.machine() in ("x86_64", "AMD64"):
+            compile_one = self.compiler._compile
+
+            def compile_with_flags(
+                obj: str, src: str, ext: str, cc_args: list[str], extra_postargs: list[str], pp_opts: list[str]
+            ) -> Any:
+                extra = [*extra_postargs, *FLAGS_OF_FILE.get(Path(src).name, [])]
+                return compile_one(obj, src, ext, cc_args, extra, pp_opts)
+
+            self.compiler._compile = compile_with_flags
+        super().build_extensions()
+
+
+def needs_recompile(obj: str, src: str) -> bool:
+    """Whether an object file is older than its source, a header or the flags."""
+    if not Path(obj).exists():
+        return True
+    inputs = [Path(src), Path("setup.py"), *CORE.glob("*.h")]
+    return Path(obj).stat().st_mtime < max(path.stat().st_mtime for path in inputs)
+
 
 packages = [
     name for room, folder in ROOMS.items() for name in [room, *(f"{room}.{sub}" for sub in find_packages(folder))]
@@ -37,11 +72,11 @@ extension = Pybind11Extension(
     extra_link_args=["-pthread"],
 )
 
-ParallelCompile("SEGRT_BUILD_JOBS", default=0, needs_recompile=naive_recompile).install()
+ParallelCompile("SEGRT_BUILD_JOBS", default=0, needs_recompile=needs_recompile).install()
 
 setup(
     packages=packages,
     package_dir=ROOMS,
     ext_modules=[extension],
-    cmdclass={"build_ext": build_ext},
+    cmdclass={"build_ext": BuildWithKernels},
 )

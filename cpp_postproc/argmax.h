@@ -3,7 +3,7 @@
 
 #include <optional>
 
-#include "merge_queries.h"
+#include "labelling.h"
 #include "views.h"
 
 namespace segrt {

@@ -356,6 +356,9 @@ PYBIND11_MODULE(_postproc, module) {
     using namespace segrt;
     using namespace pybind11::literals;
     module.doc() = "The C++ post-processing of segrt. Use it through segrt.runtime.postproc.";
+    module.def("choose_kernels", [](const std::string& name) { choose_kernels(name.c_str()); }, "name"_a);
+    module.def("kernels_name", [] { return kernels().name; });
+    module.def("default_threads", &default_threads);
     module.def("merge_queries", &merge_queries_, "class_logits"_a, "mask_logits"_a, "out"_a, "rule"_a,
                "score_threshold"_a, "overlap_threshold"_a, "stuff_classes"_a, "processed_size"_a, "window"_a,
                "compat"_a, "threads"_a);

@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "merge_queries.h"
+#include "labelling.h"
 #include "views.h"
 
 namespace segrt {

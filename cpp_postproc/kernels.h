@@ -1,5 +1,5 @@
 // The inner loops, one table of them per instruction set. Every table gives the same results, bit for bit: the
-// arithmetic is the same sequence of float32 operations (with std::fma where torch fuses), only wider.
+// arithmetic is the same sequence of float32 operations (fused where torch fuses), only wider.
 #pragma once
 
 #include "bilinear.h"
@@ -7,7 +7,7 @@
 
 namespace segrt {
 
-// How the value of a channel at a pixel follows from its interpolated plane.
+// How the value of a channel at a pixel follows from its interpolated grid.
 enum class Ranking {
     plain,           // the interpolated value
     weighted,        // score * interpolated probability; `original` counts values >= 0.5
@@ -25,32 +25,64 @@ struct Tally {
     void add(const Tally& other);
 };
 
-// For every target pixel the first channel of the highest value. `planes` are finite (h, w) grids, contiguous.
+// For every target pixel, the first channel of the highest value.
 struct LabelJob {
-    const float* const* planes = nullptr;
-    const float* weights = nullptr;  // null for Ranking::plain
+    FloatStack source;
+    const std::int32_t* images = nullptr;  // channel k is image images[k] of the source
     Index channels = 0;
-    Axis rows, columns;
+    bool probabilities = false;      // take the sigmoid of the source before interpolation
+    const float* weights = nullptr;  // one per channel; null for Ranking::plain
     Ranking ranking = Ranking::plain;
-    bool tally = false;  // whether tallies are wanted at all
+    Axis rows, columns;   // columns with kBlock entries of padding
+    bool tally = false;   // whether tallies are wanted at all
 };
+
+// Target pixels of a row that are decided together.
+constexpr Index kBlock = 32;
+
+// Beyond this, numbers are taken for infinite: interpolation between two such never overflows.
+constexpr float kLargest = 1e38F;
+
+// Source rows that a thread which labels target rows [begin, ...) reads first: earlier ones belong to the thread before.
+[[nodiscard]] inline Index first_own_row(const Axis& rows, Index begin) {
+    return begin == 0 ? 0 : Index{rows.high[begin - 1]} + 1;
+}
 
 struct Kernels {
     const char* name;
-    // Converts `count` values that lie `stride` bytes apart to float32 and makes them finite: NaN becomes the lowest
-    // float, infinities the largest of their sign. Returns how many were not finite.
+    // Converts `count` values that lie `stride` bytes apart to float32, limited to +-kLargest; NaN becomes the lowest.
+    // Returns how many were not finite.
     std::int64_t (*read)(const std::byte* source, FloatType type, Index stride, float* target, Index count);
     void (*sigmoid)(float* values, Index count);
+    // Floats of working memory that a call of label8 or label16 needs.
+    Index (*label_memory)(const LabelJob& job);
     // Labels target rows [begin, end). A void pixel (Ranking::weighted_logit) gets the label `channels`.
-    void (*label8)(const LabelJob& job, Index begin, Index end, Map<std::uint8_t> labels, Tally* tallies);
-    void (*label16)(const LabelJob& job, Index begin, Index end, Map<std::uint16_t> labels, Tally* tallies);
+    // Returns how many source values were not finite.
+    std::int64_t (*label8)(const LabelJob& job, Index begin, Index end, Map<std::uint8_t> labels, Tally* tallies,
+                           float* memory);
+    std::int64_t (*label16)(const LabelJob& job, Index begin, Index end, Map<std::uint16_t> labels, Tally* tallies,
+                            float* memory);
     // out[y][x] = plane interpolated, rows [begin, end).
     void (*resize)(const float* plane, const Axis& rows, const Axis& columns, Index begin, Index end, float* out);
+    // ids[x] = id_of_label[labels[x]].
+    void (*paint8)(const std::uint8_t* labels, const std::int32_t* id_of_label, std::int32_t* ids, Index count);
+    void (*paint16)(const std::uint16_t* labels, const std::int32_t* id_of_label, std::int32_t* ids, Index count);
 };
 
 // The readable version, used by tests to hold the others to it.
 extern const Kernels kScalarKernels;
+// What every processor of the architecture can do (SSE2; NEON).
+extern const Kernels kBaselineKernels;
+#if defined(__x86_64__)
+extern const Kernels kAvx2Kernels;
+extern const Kernels kAvx512Kernels;
+#endif
 
+// The best table for this processor, or the one that was chosen.
 const Kernels& kernels();
+
+// Chooses a table by name, for tests and benchmarks: "auto", "scalar", "baseline", "avx2" or "avx512". Throws
+// std::invalid_argument when this processor or build does not have it. Not to be called while others work.
+void choose_kernels(const char* name);
 
 }  // namespace segrt

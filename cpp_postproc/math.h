@@ -1,4 +1,5 @@
 // Elementary functions in a fixed sequence of float32 operations, so that every instruction set gives the same bits.
+// All of it has internal linkage: this header is compiled once per instruction set.
 #pragma once
 
 #include <cmath>
@@ -8,9 +9,31 @@
 namespace segrt {
 namespace {
 
+// a * b + c, rounded once. Without the instruction, fmaf is a slow call; this vectorises. The product is exact in
+// double; the sum is rounded to odd (its last bit set where it is not exact), which makes the second rounding, to
+// float, the right one.
+[[maybe_unused]] inline float fused(float a, float b, float c) {
+#if defined(__FMA__) || defined(__aarch64__)
+    return __builtin_fmaf(a, b, c);
+#else
+    const double product = static_cast<double>(a) * static_cast<double>(b);
+    const double addend = static_cast<double>(c);
+    double sum = product + addend;
+    const double part = sum - product;
+    const double error = (product - (sum - part)) + (addend - part);
+    std::int64_t bits;
+    std::memcpy(&bits, &sum, sizeof bits);
+    const bool away_from_zero = (error > 0) == (sum > 0);
+    const std::int64_t odd = away_from_zero ? bits + 1 : bits - 1;
+    bits = error != 0 && (bits & 1) == 0 ? odd : bits;
+    std::memcpy(&sum, &bits, sizeof sum);
+    return static_cast<float>(sum);
+#endif
+}
+
 // Horizontal or vertical step of torch's bilinear interpolation.
 [[maybe_unused]] inline float lerp(float a, float weight_a, float b, float weight_b) {
-    return std::fma(a, weight_a, b * weight_b);
+    return fused(a, weight_a, b * weight_b);
 }
 
 // exp(x) to about one unit in the last place, for x within [-87, 88]; beyond, its value at the limit.
@@ -20,15 +43,15 @@ namespace {
     x = x > 88.0F ? 88.0F : x;
     constexpr float kRound = 12582912.0F;  // 1.5 * 2^23: adding it rounds to the nearest integer
     const float n = (x * 1.44269504088896341F + kRound) - kRound;
-    float r = std::fma(n, -0.693359375F, x);
-    r = std::fma(n, 2.12194440e-4F, r);
+    float r = fused(n, -0.693359375F, x);
+    r = fused(n, 2.12194440e-4F, r);
     float p = 1.9875691500e-4F;
-    p = std::fma(p, r, 1.3981999507e-3F);
-    p = std::fma(p, r, 8.3334519073e-3F);
-    p = std::fma(p, r, 4.1665795894e-2F);
-    p = std::fma(p, r, 1.6666665459e-1F);
-    p = std::fma(p, r, 5.0000001201e-1F);
-    p = std::fma(p, r * r, r) + 1.0F;
+    p = fused(p, r, 1.3981999507e-3F);
+    p = fused(p, r, 8.3334519073e-3F);
+    p = fused(p, r, 4.1665795894e-2F);
+    p = fused(p, r, 1.6666665459e-1F);
+    p = fused(p, r, 5.0000001201e-1F);
+    p = fused(p, r * r, r) + 1.0F;
     const std::int32_t exponent = (static_cast<std::int32_t>(n) + 127) * (1 << 23);
     float power;
     std::memcpy(&power, &exponent, sizeof power);

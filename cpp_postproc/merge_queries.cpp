@@ -1,7 +1,9 @@
 #include "merge_queries.h"
 
 #include <algorithm>
+#include <numeric>
 #include <stdexcept>
+#include <string>
 
 #include "class_scores.h"
 #include "kernels.h"
@@ -10,18 +12,36 @@
 namespace segrt {
 namespace {
 
-constexpr Index kRowsPerChunk = 16;
-
-// The masks of the kept queries on one grid, float32 and finite, with the part of the grid that the target shows.
-struct Planes {
-    std::span<const float*> at;
-    Size size;
+// The masks of the kept queries: images of a stack, and the part of its grid that the target shows.
+struct Masks {
+    FloatStack stack;
+    std::span<std::int32_t> images;
     Window window;
 };
 
-Window whole(Size size) {
-    return {{0, static_cast<double>(size.height)}, {0, static_cast<double>(size.width)}};
-}
+// The whole pixels that an extent touches.
+struct Cut {
+    Index begin, end;
+
+    Cut(Extent extent, Index length)
+        : begin(std::clamp(static_cast<Index>(extent.begin), Index{0}, length - 1)),
+          end(std::clamp(static_cast<Index>(extent.end + 0.999), begin + 1, length)) {}
+
+    [[nodiscard]] Index length() const { return end - begin; }
+
+    [[nodiscard]] Axis part_of(Axis axis) const {
+        axis.low += begin;
+        axis.high += begin;
+        axis.low_weight += begin;
+        axis.high_weight += begin;
+        axis.length = length();
+        return axis;
+    }
+
+    [[nodiscard]] Extent shifted(Extent extent) const {
+        return {extent.begin - static_cast<double>(begin), extent.end - static_cast<double>(begin)};
+    }
+};
 
 class Merge {
 public:
@@ -46,28 +66,25 @@ public:
 private:
     template <class Label>
     void merge() {
-        Planes planes = read_planes();
-        if (options_.processed_size) {
-            planes = resize_planes(planes, *options_.processed_size);
-        }
+        const Masks masks = options_.processed_size ? resized_masks(*options_.processed_size) : all_masks();
         if (options_.rule == MergeRule::detr) {
-            merge_detr<Label>(planes);
+            merge_detr<Label>(masks);
             return;
         }
-        const bool logits = options_.rule == MergeRule::eomt;
-        if (!logits) {
-            parallel_for(options_.threads, count(), 1, [&](Index begin, Index end, int) {
-                for (Index k = begin; k < end; ++k) {
-                    kernels().sigmoid(writable_[static_cast<std::size_t>(k)], planes.size.height * planes.size.width);
-                }
-            });
-        }
         const auto weights = frame_.take<float>(count());
-        for (std::size_t k = 0; k < kept_.size(); ++k) {
-            weights[k] = kept_[k].score;
-        }
+        std::transform(kept_.begin(), kept_.end(), weights.begin(), [](const ScoredQuery& query) { return query.score; });
+        const bool logits = options_.rule == MergeRule::eomt;
         const Map<Label> labels = label_map<Label>({ids_.height, ids_.width});
-        const auto tallies = label(planes, labels, weights.data(), logits ? Ranking::weighted_logit : Ranking::weighted);
+        const auto tallies = frame_.take<Tally>(count());
+        nonfinite_ += label_pixels({.source = masks.stack,
+                                    .images = masks.images.data(),
+                                    .channels = count(),
+                                    .probabilities = !logits,
+                                    .weights = weights.data(),
+                                    .ranking = logits ? Ranking::weighted_logit : Ranking::weighted,
+                                    .rows = {},
+                                    .columns = {}},
+                                   masks.window, options_.threads, labels, tallies);
         paint(labels, choose_segments(tallies));
     }
 
@@ -79,119 +96,59 @@ private:
         }
     }
 
-    std::span<float*> new_planes(Size size) {
-        const Index pixels = size.height * size.width;
-        const auto memory = frame_.take<float>(count() * pixels);
-        const auto planes = frame_.take<float*>(count());
-        for (Index k = 0; k < count(); ++k) {
-            planes[static_cast<std::size_t>(k)] = memory.data() + k * pixels;
-        }
-        return planes;
-    }
-
-    std::span<const float*> readable(std::span<float*> planes) {
-        const auto pointers = frame_.take<const float*>(static_cast<Index>(planes.size()));
-        std::copy(planes.begin(), planes.end(), pointers.begin());
-        writable_ = planes;
-        return pointers;
-    }
-
-    Planes read_planes() {
-        const Size size{mask_logits_.height, mask_logits_.width};
-        const auto planes = new_planes(size);
-        const auto nonfinite = frame_.filled<std::int64_t>(options_.threads, 0);
-        parallel_for(options_.threads, count(), 1, [&](Index begin, Index end, int slot) {
-            for (Index k = begin; k < end; ++k) {
-                float* target = planes[static_cast<std::size_t>(k)];
-                for (Index y = 0; y < size.height; ++y, target += size.width) {
-                    nonfinite[static_cast<std::size_t>(slot)] +=
-                        kernels().read(mask_logits_.row(kept_[static_cast<std::size_t>(k)].query, y),
-                                       mask_logits_.type, mask_logits_.strides[2], target, size.width);
-                }
-            }
-        });
-        for (const std::int64_t number : nonfinite) {
-            nonfinite_ += number;
-        }
-        return {readable(planes), size, options_.window.value_or(whole(size))};
+    Masks all_masks() {
+        const auto images = frame_.take<std::int32_t>(count());
+        std::transform(kept_.begin(), kept_.end(), images.begin(), [](const ScoredQuery& query) { return query.query; });
+        return {mask_logits_, images, options_.window.value_or(whole_window({mask_logits_.height, mask_logits_.width}))};
     }
 
     // The peers' first resize, of the whole grid to the size the network saw. What lies outside the window is padding
     // and is cut away, so that the second resize does not blend it in.
-    Planes resize_planes(const Planes& from, Size processed) {
-        const double row_scale = static_cast<double>(processed.height) / static_cast<double>(from.size.height);
-        const double column_scale = static_cast<double>(processed.width) / static_cast<double>(from.size.width);
-        Window window{{from.window.rows.begin * row_scale, from.window.rows.end * row_scale},
-                      {from.window.columns.begin * column_scale, from.window.columns.end * column_scale}};
-        const Cut rows(window.rows, processed.height), columns(window.columns, processed.width);
-        const Axis row_axis =
-            cut_axis(bilinear_axis(frame_, from.size.height, whole(from.size).rows, processed.height), rows);
-        const Axis column_axis =
-            cut_axis(bilinear_axis(frame_, from.size.width, whole(from.size).columns, processed.width), columns);
-        const Size size{rows.length(), columns.length()};
-        const auto planes = new_planes(size);
-        parallel_for(options_.threads, count(), 1, [&](Index begin, Index end, int) {
+    Masks resized_masks(Size processed) {
+        const Masks from = all_masks();
+        const Size grid{mask_logits_.height, mask_logits_.width};
+        const double row_scale = static_cast<double>(processed.height) / static_cast<double>(grid.height);
+        const double column_scale = static_cast<double>(processed.width) / static_cast<double>(grid.width);
+        const Extent shown_rows{from.window.rows.begin * row_scale, from.window.rows.end * row_scale};
+        const Extent shown_columns{from.window.columns.begin * column_scale, from.window.columns.end * column_scale};
+        const Cut row_cut(shown_rows, processed.height), column_cut(shown_columns, processed.width);
+        const Axis rows = row_cut.part_of(
+            bilinear_axis(frame_, grid.height, whole_window(grid).rows, processed.height));
+        const Axis columns = column_cut.part_of(
+            bilinear_axis(frame_, grid.width, whole_window(grid).columns, processed.width));
+
+        const Index pixels = rows.length * columns.length;
+        float* resized = frame_.take<float>(count() * pixels).data();
+        float* grids = frame_.take<float>(options_.threads * grid.height * grid.width).data();
+        const auto nonfinite = frame_.filled<std::int64_t>(options_.threads, 0);
+        parallel_for(options_.threads, count(), 1, [&](Index begin, Index end, int slot) {
+            float* plane = grids + slot * grid.height * grid.width;
             for (Index k = begin; k < end; ++k) {
-                const auto at = static_cast<std::size_t>(k);
-                kernels().resize(from.at[at], row_axis, column_axis, 0, size.height, planes[at]);
+                for (Index y = 0; y < grid.height; ++y) {
+                    nonfinite[static_cast<std::size_t>(slot)] +=
+                        kernels().read(mask_logits_.row(from.images[static_cast<std::size_t>(k)], y), mask_logits_.type,
+                                       mask_logits_.strides[2], plane + y * grid.width, grid.width);
+                }
+                kernels().resize(plane, rows, columns, 0, rows.length, resized + k * pixels);
             }
         });
-        window.rows.begin -= static_cast<double>(rows.begin);
-        window.rows.end -= static_cast<double>(rows.begin);
-        window.columns.begin -= static_cast<double>(columns.begin);
-        window.columns.end -= static_cast<double>(columns.begin);
-        return {readable(planes), size, window};
-    }
+        nonfinite_ += sum(nonfinite);
 
-    // The whole pixels that an extent touches.
-    struct Cut {
-        Index begin, end;
-
-        Cut(Extent extent, Index length)
-            : begin(std::clamp(static_cast<Index>(extent.begin), Index{0}, length - 1)),
-              end(std::clamp(static_cast<Index>(extent.end + 0.999), begin + 1, length)) {}
-        [[nodiscard]] Index length() const { return end - begin; }
-    };
-
-    static Axis cut_axis(Axis axis, Cut cut) {
-        axis.low += cut.begin;
-        axis.high += cut.begin;
-        axis.low_weight += cut.begin;
-        axis.high_weight += cut.begin;
-        axis.length = cut.length();
-        return axis;
+        constexpr Index kFloat = sizeof(float);
+        std::iota(from.images.begin(), from.images.end(), 0);
+        return {{.data = reinterpret_cast<const std::byte*>(resized),
+                 .type = FloatType::float32,
+                 .count = count(),
+                 .height = rows.length,
+                 .width = columns.length,
+                 .strides = {pixels * kFloat, columns.length * kFloat, kFloat}},
+                from.images,
+                {row_cut.shifted(shown_rows), column_cut.shifted(shown_columns)}};
     }
 
     template <class Label>
     Map<Label> label_map(Size size) {
         return {frame_.take<Label>(size.height * size.width).data(), size.height, size.width, size.width};
-    }
-
-    template <class Label>
-    std::span<Tally> label(const Planes& planes, Map<Label> labels, const float* weights, Ranking ranking) {
-        const auto channels = static_cast<Index>(planes.at.size());
-        const LabelJob job{
-            .planes = planes.at.data(),
-            .weights = weights,
-            .channels = channels,
-            .rows = bilinear_axis(frame_, planes.size.height, planes.window.rows, labels.height, kAxisPadding),
-            .columns = bilinear_axis(frame_, planes.size.width, planes.window.columns, labels.width, kAxisPadding),
-            .ranking = ranking,
-            .tally = true,
-        };
-        const auto tallies = frame_.filled<Tally>(options_.threads * channels, Tally{});
-        parallel_for(options_.threads, labels.height, kRowsPerChunk, [&](Index begin, Index end, int slot) {
-            Tally* own = tallies.data() + slot * channels;
-            if constexpr (sizeof(Label) == 1) {
-                kernels().label8(job, begin, end, labels, own);
-            } else {
-                kernels().label16(job, begin, end, labels, own);
-            }
-        });
-        for (Index i = channels; i < options_.threads * channels; ++i) {
-            tallies[static_cast<std::size_t>(i % channels)].add(tallies[static_cast<std::size_t>(i)]);
-        }
-        return tallies.first(planes.at.size());
     }
 
     [[nodiscard]] bool is_stuff(std::int32_t class_id) const {
@@ -229,16 +186,20 @@ private:
         segment.width = right - segment.left;
         segment.height = bottom - segment.top;
         segment.area += other.area;
-        if (other.score > segment.score) {
-            segment.score = other.score;
-            segment.query = other.query;
+        take_better_score(segment, other.score, other.query);
+    }
+
+    static void take_better_score(Segment& segment, float score, std::int32_t query) {
+        if (score > segment.score) {
+            segment.score = score;
+            segment.query = query;
         }
     }
 
     // Appends the segment, or fuses it with the earlier one of the same stuff class. Returns its id.
     std::int32_t add_segment(const ScoredQuery& query, const Tally& tally) {
         const auto next = static_cast<std::int32_t>(segments_.size()) + 1;
-        Segment segment = new_segment(next, query, tally);
+        const Segment segment = new_segment(next, query, tally);
         if (is_stuff(query.class_id)) {
             for (Segment& earlier : segments_) {
                 if (earlier.class_id == query.class_id) {
@@ -253,35 +214,24 @@ private:
 
     // transformers' DETR, MaskFormer and Mask2Former: after a fused repeat the counter falls back to the repeated id,
     // so that later segments share ids; one entry per query.
-    std::span<std::int32_t> choose_segments_compat(std::span<const Tally> tallies) {
-        const auto ids = frame_.filled<std::int32_t>(count() + 1, 0);
-        std::int32_t current = 0;
-        for (std::size_t k = 0; k < kept_.size(); ++k) {
-            if (!survives(tallies[k])) {
-                continue;
+    std::int32_t add_segment_compat(const ScoredQuery& query, const Tally& tally) {
+        std::int32_t id = segments_.empty() ? 1 : segments_.back().id + 1;
+        if (is_stuff(query.class_id)) {
+            for (const Segment& earlier : segments_) {
+                id = earlier.class_id == query.class_id ? earlier.id : id;
             }
-            std::int32_t fused_id = 0;
-            if (is_stuff(kept_[k].class_id)) {
-                for (const Segment& earlier : segments_) {
-                    fused_id = earlier.class_id == kept_[k].class_id ? earlier.id : fused_id;
-                }
-            }
-            current = fused_id != 0 ? fused_id : current + 1;
-            segments_.push_back(new_segment(current, kept_[k], tallies[k]));
-            ids[k] = current;
         }
-        return ids;
+        segments_.push_back(new_segment(id, query, tally));
+        return id;
     }
 
     // The id of each label; the label after the last is void.
     std::span<std::int32_t> choose_segments(std::span<const Tally> tallies) {
-        if (options_.compat && options_.rule != MergeRule::eomt) {
-            return choose_segments_compat(tallies);
-        }
+        const bool compat = options_.compat && options_.rule != MergeRule::eomt;
         const auto ids = frame_.filled<std::int32_t>(count() + 1, 0);
         for (std::size_t k = 0; k < kept_.size(); ++k) {
             if (survives(tallies[k])) {
-                ids[k] = add_segment(kept_[k], tallies[k]);
+                ids[k] = compat ? add_segment_compat(kept_[k], tallies[k]) : add_segment(kept_[k], tallies[k]);
             }
         }
         return ids;
@@ -289,21 +239,34 @@ private:
 
     template <class Label>
     void paint(Map<Label> labels, std::span<const std::int32_t> id_of_label) {
-        parallel_for(options_.threads, ids_.height, kRowsPerChunk, [&](Index begin, Index end, int) {
-            for (Index y = begin; y < end; ++y) {
-                const Label* label = labels.row(y);
-                std::int32_t* id = ids_.row(y);
-                for (Index x = 0; x < ids_.width; ++x) {
-                    id[x] = id_of_label[label[x]];
-                }
-            }
-        });
+        const Kernels& loops = kernels();
+        parallel_for(options_.threads, ids_.height, rows_per_chunk(ids_.height, options_.threads),
+                     [&](Index begin, Index end, int) {
+                         for (Index y = begin; y < end; ++y) {
+                             if constexpr (sizeof(Label) == 1) {
+                                 loops.paint8(labels.row(y), id_of_label.data(), ids_.row(y), ids_.width);
+                             } else {
+                                 loops.paint16(labels.row(y), id_of_label.data(), ids_.row(y), ids_.width);
+                             }
+                         }
+                     });
     }
 
     template <class Label>
-    void merge_detr(const Planes& planes);
+    void merge_detr(Masks masks);
 
-    static constexpr Index kAxisPadding = 64;
+    // For each kept query, the index of the one whose segment it belongs to: itself, or the first of its stuff class.
+    void find_groups(std::span<std::size_t> group, bool fuse_stuff) const {
+        for (std::size_t k = 0; k < kept_.size(); ++k) {
+            group[k] = k;
+            for (std::size_t j = 0; fuse_stuff && j < k && is_stuff(kept_[k].class_id); ++j) {
+                if (kept_[j].class_id == kept_[k].class_id) {
+                    group[k] = j;
+                    break;
+                }
+            }
+        }
+    }
 
     ScratchFrame frame_;
     const FloatStack& mask_logits_;
@@ -311,7 +274,6 @@ private:
     Map<std::int32_t> ids_;
     std::vector<Segment>& segments_;
     std::span<ScoredQuery> kept_;
-    std::span<float*> writable_;
     std::int64_t nonfinite_ = 0;
 };
 
@@ -320,81 +282,65 @@ private:
 // segment. The original fuses stuff only the first time, onto the first query: the others then have no area, are
 // dropped, and their region goes to whoever is next (compat).
 template <class Label>
-void Merge::merge_detr(const Planes& planes) {
+void Merge::merge_detr(Masks masks) {
     constexpr std::int64_t kSmallestArea = 5;
-    const Size size = options_.processed_size ? planes.size : Size{ids_.height, ids_.width};
+    const Size target{ids_.height, ids_.width};
+    const Size size = options_.processed_size ? Size{masks.stack.height, masks.stack.width} : target;
+    const Window label_window = options_.processed_size ? whole_window(size) : masks.window;
+    const Window target_window = options_.processed_size ? masks.window : whole_window(target);
+    const std::int32_t* rows = nearest_axis(frame_, size.height, target_window.rows, target.height);
+    const std::int32_t* columns = nearest_axis(frame_, size.width, target_window.columns, target.width);
     const Map<Label> labels = label_map<Label>(size);
-    Planes remaining = planes;
-    bool fuse_stuff = true;
-    for (;;) {
-        const auto channels = remaining.at.size();
-        // first_of[k]: the query whose segment the pixels of query k belong to.
-        const auto first_of = frame_.take<std::size_t>(static_cast<Index>(channels));
-        for (std::size_t k = 0; k < channels; ++k) {
-            first_of[k] = k;
-            for (std::size_t j = 0; fuse_stuff && j < k && first_of[k] == k; ++j) {
-                if (kept_[j].class_id == kept_[k].class_id && is_stuff(kept_[k].class_id)) {
-                    first_of[k] = j;
-                }
-            }
-        }
-        Planes shown = remaining;
-        if (options_.processed_size) {
-            shown.window = whole(size);
-        }
-        label(shown, labels, nullptr, Ranking::plain);
-        const auto tallies = frame_.filled<Tally>(static_cast<Index>(channels), Tally{});
-        const std::int32_t* rows = nearest_axis(
-            frame_, size.height, options_.processed_size ? planes.window.rows : whole(size).rows, ids_.height);
-        const std::int32_t* columns = nearest_axis(
-            frame_, size.width, options_.processed_size ? planes.window.columns : whole(size).columns, ids_.width);
-        for (Index y = 0; y < ids_.height; ++y) {
+    const auto group = frame_.take<std::size_t>(count());
+    const auto tallies = frame_.take<Tally>(count());
+    for (bool first_time = true;; first_time = false) {
+        find_groups(group, first_time || !options_.compat);
+        const std::int64_t nonfinite =
+            label_pixels({.source = masks.stack, .images = masks.images.data(), .channels = count(), .rows = {}, .columns = {}},
+                         label_window, options_.threads, labels, {});
+        nonfinite_ += first_time ? nonfinite : 0;
+        std::fill(tallies.begin(), tallies.end(), Tally{});
+        for (Index y = 0; y < target.height; ++y) {
             const Label* row = labels.row(rows[y]);
-            for (Index x = 0; x < ids_.width; ++x) {
-                const std::size_t segment = first_of[row[columns[x]]];
+            for (Index x = 0; x < target.width; ++x) {
+                const std::size_t segment = group[row[columns[x]]];
                 ids_.row(y)[x] = static_cast<std::int32_t>(segment);
                 const auto column = static_cast<std::int32_t>(x), line = static_cast<std::int32_t>(y);
                 tallies[segment].add({1, 1, 1, column, line, column, line});
             }
         }
-        // Drop what is too small, whole fused groups at once.
+        // Drop what is too small; groups stand and fall together, except with the original's mistake.
         std::size_t left = 0;
-        for (std::size_t k = 0; k < channels; ++k) {
-            const std::size_t judged = options_.compat ? k : first_of[k];
-            if (tallies[judged].visible >= kSmallestArea) {
+        for (std::size_t k = 0; k < kept_.size(); ++k) {
+            if (tallies[options_.compat ? k : group[k]].visible >= kSmallestArea) {
                 kept_[left] = kept_[k];
-                remaining.at[left] = remaining.at[k];
+                masks.images[left] = masks.images[k];
                 ++left;
             }
         }
-        if (left == channels) {
-            const auto ids = frame_.filled<std::int32_t>(static_cast<Index>(channels), 0);
-            for (std::size_t k = 0; k < channels; ++k) {
-                if (first_of[k] == k) {
-                    segments_.push_back(new_segment(static_cast<std::int32_t>(segments_.size()) + 1, kept_[k], tallies[k]));
-                    ids[k] = segments_.back().id;
-                } else {
-                    Segment& first = segments_[static_cast<std::size_t>(ids[first_of[k]] - 1)];
-                    if (kept_[k].score > first.score) {
-                        first.score = kept_[k].score;
-                        first.query = kept_[k].query;
-                    }
-                }
-            }
-            for (Index y = 0; y < ids_.height; ++y) {
-                for (Index x = 0; x < ids_.width; ++x) {
-                    ids_.row(y)[x] = ids[static_cast<std::size_t>(ids_.row(y)[x])];
-                }
-            }
-            return;
+        if (left == kept_.size()) {
+            break;
         }
         kept_ = kept_.first(left);
-        remaining.at = remaining.at.first(left);
         if (left == 0) {
             clear_ids();
             return;
         }
-        fuse_stuff = !options_.compat;
+    }
+    const auto id_of_group = frame_.filled<std::int32_t>(count(), 0);
+    for (std::size_t k = 0; k < kept_.size(); ++k) {
+        if (group[k] == k) {
+            id_of_group[k] = static_cast<std::int32_t>(segments_.size()) + 1;
+            segments_.push_back(new_segment(id_of_group[k], kept_[k], tallies[k]));
+        } else {
+            Segment& first = segments_[static_cast<std::size_t>(id_of_group[group[k]] - 1)];
+            take_better_score(first, kept_[k].score, kept_[k].query);
+        }
+    }
+    for (Index y = 0; y < target.height; ++y) {
+        std::int32_t* row = ids_.row(y);
+        std::transform(row, row + target.width, row,
+                       [&](std::int32_t k) { return id_of_group[static_cast<std::size_t>(k)]; });
     }
 }
 

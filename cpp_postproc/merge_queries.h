@@ -6,21 +6,12 @@
 #include <span>
 #include <vector>
 
-#include "bilinear.h"
+#include "labelling.h"
 #include "views.h"
 
 namespace segrt {
 
 enum class MergeRule { maskformer, mask2former, eomt, detr };
-
-struct Size {
-    Index height = 0, width = 0;
-};
-
-// The part of the mask grid that the target shows, in mask pixels.
-struct Window {
-    Extent rows, columns;
-};
 
 struct MergeOptions {
     MergeRule rule = MergeRule::maskformer;

@@ -1,7 +1,7 @@
 // The readable versions of the inner loops. Only tests use them, as the reference that every fast version equals.
 #include <algorithm>
 #include <bit>
-#include <limits>
+#include <vector>
 
 #include "kernels.h"
 #include "math.h"
@@ -34,16 +34,11 @@ float read_one(const std::byte* source, FloatType type) {
 }
 
 std::int64_t read(const std::byte* source, FloatType type, Index stride, float* target, Index count) {
-    constexpr float kLargest = std::numeric_limits<float>::max();
     std::int64_t nonfinite = 0;
     for (Index i = 0; i < count; ++i) {
         const float value = read_one(source + i * stride, type);
-        if (std::isfinite(value)) {
-            target[i] = value;
-        } else {
-            target[i] = value > 0 ? kLargest : -kLargest;
-            ++nonfinite;
-        }
+        nonfinite += std::isfinite(value) ? 0 : 1;
+        target[i] = std::isnan(value) ? -kLargest : std::clamp(value, -kLargest, kLargest);
     }
     return nonfinite;
 }
@@ -54,42 +49,75 @@ void sigmoid(float* values, Index count) {
     }
 }
 
-float interpolate(const float* plane, const Axis& rows, const Axis& columns, Index y, Index x) {
-    const float* above = plane + rows.low[y] * columns.source_length;
-    const float* below = plane + rows.high[y] * columns.source_length;
+float interpolate(const float* above, const float* below, const Axis& rows, const Axis& columns, Index y, Index x) {
     const Index left = columns.low[x], right = columns.high[x];
     const float upper = lerp(above[left], columns.low_weight[x], above[right], columns.high_weight[x]);
     const float lower = lerp(below[left], columns.low_weight[x], below[right], columns.high_weight[x]);
     return lerp(upper, rows.low_weight[y], lower, rows.high_weight[y]);
 }
 
+struct Value {
+    float rank;
+    bool claimed;  // the channel claims the pixel by itself
+};
+
+Value rank(const LabelJob& job, Index k, float interpolated) {
+    switch (job.ranking) {
+        case Ranking::weighted: {
+            const float value = interpolated * job.weights[k];
+            return {value, value >= 0.5F};
+        }
+        case Ranking::weighted_logit: {
+            const float probability = sigmoid_float(interpolated);
+            return {job.weights[k] * probability, probability >= 0.5F};
+        }
+        case Ranking::plain:
+            break;
+    }
+    return {interpolated, true};
+}
+
 template <class T>
-void label(const LabelJob& job, Index begin, Index end, Map<T> labels, Tally* tallies) {
+std::int64_t label(const LabelJob& job, Index begin, Index end, Map<T> labels, Tally* tallies, float*) {
+    const Index height = job.source.height, width = job.source.width;
+    std::vector<float> grids(static_cast<std::size_t>(job.channels * height * width));
+    std::vector<bool> used(static_cast<std::size_t>(height), false);
+    for (Index y = begin; y < end; ++y) {
+        used[static_cast<std::size_t>(job.rows.low[y])] = true;
+        used[static_cast<std::size_t>(job.rows.high[y])] = true;
+    }
+    std::int64_t nonfinite = 0;
+    for (Index k = 0; k < job.channels; ++k) {
+        for (Index r = 0; r < height; ++r) {
+            if (!used[static_cast<std::size_t>(r)]) {
+                continue;
+            }
+            float* row = grids.data() + (k * height + r) * width;
+            const std::int64_t bad =
+                read(job.source.row(job.images[k], r), job.source.type, job.source.strides[2], row, width);
+            nonfinite += r >= first_own_row(job.rows, begin) ? bad : 0;
+            if (job.probabilities) {
+                sigmoid(row, width);
+            }
+        }
+    }
     for (Index y = begin; y < end; ++y) {
         for (Index x = 0; x < job.columns.length; ++x) {
             Index winner = 0;
-            float best = 0;
-            bool visible = true;
+            Value best{};
             for (Index k = 0; k < job.channels; ++k) {
-                float value = interpolate(job.planes[k], job.rows, job.columns, y, x);
-                bool claimed = false;
-                if (job.ranking == Ranking::weighted) {
-                    value *= job.weights[k];
-                    claimed = value >= 0.5F;
-                } else if (job.ranking == Ranking::weighted_logit) {
-                    const float probability = sigmoid_float(value);
-                    claimed = probability >= 0.5F;
-                    value = job.weights[k] * probability;
-                }
-                if (job.tally && claimed) {
+                const float* grid = grids.data() + k * height * width;
+                const Value value = rank(job, k, interpolate(grid + job.rows.low[y] * width,
+                                                             grid + job.rows.high[y] * width, job.rows, job.columns, y, x));
+                if (job.tally && value.claimed) {
                     ++tallies[k].original;
                 }
-                if (k == 0 || value > best) {
+                if (k == 0 || value.rank > best.rank) {
                     best = value;
                     winner = k;
-                    visible = job.ranking != Ranking::weighted_logit || claimed;
                 }
             }
+            const bool visible = job.ranking != Ranking::weighted_logit || best.claimed;
             labels.row(y)[x] = static_cast<T>(visible ? winner : job.channels);
             if (job.tally) {
                 Tally& tally = tallies[winner];
@@ -104,37 +132,40 @@ void label(const LabelJob& job, Index begin, Index end, Map<T> labels, Tally* ta
             }
         }
     }
+    return nonfinite;
 }
+
+Index label_memory(const LabelJob&) { return 0; }
 
 void resize(const float* plane, const Axis& rows, const Axis& columns, Index begin, Index end, float* out) {
     for (Index y = begin; y < end; ++y) {
+        const float* above = plane + rows.low[y] * columns.source_length;
+        const float* below = plane + rows.high[y] * columns.source_length;
         for (Index x = 0; x < columns.length; ++x) {
-            out[y * columns.length + x] = interpolate(plane, rows, columns, y, x);
+            out[y * columns.length + x] = interpolate(above, below, rows, columns, y, x);
         }
+    }
+}
+
+template <class T>
+void paint(const T* labels, const std::int32_t* id_of_label, std::int32_t* ids, Index count) {
+    for (Index i = 0; i < count; ++i) {
+        ids[i] = id_of_label[labels[i]];
     }
 }
 
 }  // namespace
 
-void Tally::add(const Tally& other) {
-    labelled += other.labelled;
-    original += other.original;
-    visible += other.visible;
-    left = std::min(left, other.left);
-    top = std::min(top, other.top);
-    right = std::max(right, other.right);
-    bottom = std::max(bottom, other.bottom);
-}
-
 const Kernels kScalarKernels{
     .name = "scalar",
     .read = read,
     .sigmoid = sigmoid,
+    .label_memory = label_memory,
     .label8 = label<std::uint8_t>,
     .label16 = label<std::uint16_t>,
     .resize = resize,
+    .paint8 = paint<std::uint8_t>,
+    .paint16 = paint<std::uint16_t>,
 };
-
-const Kernels& kernels() { return kScalarKernels; }
 
 }  // namespace segrt

@@ -1,0 +1,99 @@
+// Inner loops over single rows. See kernels_fast.h for how this file is compiled.
+#pragma once
+
+#include "kernels.h"
+#include "lanes.h"
+#include "math.h"
+
+namespace segrt {
+namespace {
+
+inline float smaller(float a, float b) { return a < b ? a : b; }
+inline float larger(float a, float b) { return a > b ? a : b; }
+
+// In place; returns how many are not finite.
+inline std::int64_t limit_row(float* values, Index count) {
+    std::int32_t nonfinite = 0;
+    for (Index i = 0; i < count; ++i) {
+        const float value = values[i];
+        std::uint32_t bits;
+        std::memcpy(&bits, &value, sizeof bits);
+        nonfinite += (bits & 0x7F800000U) == 0x7F800000U ? 1 : 0;
+        // A comparison with NaN is false, so that NaN takes the lower limit.
+        values[i] = smaller(value > -kLargest ? value : -kLargest, kLargest);
+    }
+    return nonfinite;
+}
+
+inline std::int64_t read_row(const std::byte* source, FloatType type, Index stride, float* target, Index count) {
+    if (type == FloatType::float32) {
+        if (stride == Index{sizeof(float)}) {
+            std::memcpy(target, source, static_cast<std::size_t>(count) * sizeof(float));
+        } else {
+            for (Index i = 0; i < count; ++i) {
+                std::memcpy(target + i, source + i * stride, sizeof(float));
+            }
+        }
+    } else if (stride == Index{sizeof(std::uint16_t)} && reinterpret_cast<std::uintptr_t>(source) % 2 == 0) {
+        halves_to_floats(reinterpret_cast<const std::uint16_t*>(source), target, count);
+    } else {
+        for (Index i = 0; i < count; ++i) {
+            std::uint16_t half;
+            std::memcpy(&half, source + i * stride, sizeof half);
+            target[i] = half_to_float(half);
+        }
+    }
+    return limit_row(target, count);
+}
+
+inline void sigmoid_row(float* values, Index count) {
+    for (Index i = 0; i < count; ++i) {
+        values[i] = sigmoid_float(values[i]);
+    }
+}
+
+inline void resize_rows(const float* plane, const Axis& rows, const Axis& columns, Index begin, Index end, float* out) {
+    for (Index y = begin; y < end; ++y) {
+        const float* above = plane + rows.low[y] * columns.source_length;
+        const float* below = plane + rows.high[y] * columns.source_length;
+        const float above_weight = rows.low_weight[y], below_weight = rows.high_weight[y];
+        float* row = out + y * columns.length;
+        for (Index x = 0; x < columns.length; ++x) {
+            const std::int32_t left = columns.low[x], right = columns.high[x];
+            const float left_weight = columns.low_weight[x], right_weight = columns.high_weight[x];
+            const float upper = lerp(above[left], left_weight, above[right], right_weight);
+            const float lower = lerp(below[left], left_weight, below[right], right_weight);
+            row[x] = lerp(upper, above_weight, lower, below_weight);
+        }
+    }
+}
+
+template <class Label>
+inline void paint_row(const Label* labels, const std::int32_t* id_of_label, std::int32_t* ids, Index count) {
+    constexpr Index kRun = 32;
+    Index x = 0;
+    for (; x + kRun <= count; x += kRun) {
+        // Within a segment, which is nearly everywhere, one look-up serves many pixels.
+        const Label first = labels[x];
+        Label difference = 0;
+        for (Index i = 0; i < kRun; ++i) {
+            difference = static_cast<Label>(difference | (labels[x + i] ^ first));
+        }
+        if (difference == 0) {
+            const std::int32_t id = id_of_label[first];
+            for (Index i = 0; i < kRun; ++i) {
+                ids[x + i] = id;
+            }
+        } else {
+            for (Index i = 0; i < kRun; ++i) {
+                ids[x + i] = id_of_label[labels[x + i]];
+            }
+        }
+    }
+    for (; x < count; ++x) {
+        ids[x] = id_of_label[labels[x]];
+    }
+}
+
+}  // namespace
+}  // namespace segrt

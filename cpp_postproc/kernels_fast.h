@@ -1,0 +1,24 @@
+// The inner loops, written so that compilers vectorise them; compiled once per instruction set, with SEGRT_KERNELS
+// naming the table. Internal linkage and no standard library templates: a function compiled here for a newer processor
+// must never be the copy that the linker keeps for all.
+
+#include "fast_label.h"
+#include "fast_rows.h"
+#include "kernels.h"
+
+namespace segrt {
+
+extern const Kernels SEGRT_KERNELS;
+const Kernels SEGRT_KERNELS{
+    .name = SEGRT_KERNELS_NAME,
+    .read = read_row,
+    .sigmoid = sigmoid_row,
+    .label_memory = label_memory,
+    .label8 = label<std::uint8_t>,
+    .label16 = label<std::uint16_t>,
+    .resize = resize_rows,
+    .paint8 = paint_row<std::uint8_t>,
+    .paint16 = paint_row<std::uint16_t>,
+};
+
+}  // namespace segrt

@@ -1,0 +1,62 @@
+#include "labelling.h"
+
+#include <algorithm>
+#include <numeric>
+
+#include "thread_pool.h"
+
+namespace segrt {
+
+void Tally::add(const Tally& other) {
+    labelled += other.labelled;
+    original += other.original;
+    visible += other.visible;
+    left = std::min(left, other.left);
+    top = std::min(top, other.top);
+    right = std::max(right, other.right);
+    bottom = std::max(bottom, other.bottom);
+}
+
+Index rows_per_chunk(Index rows, int threads) {
+    constexpr Index kPiecesPerThread = 4, kFewest = 8;
+    return threads <= 1 ? rows : std::max(kFewest, rows / (threads * kPiecesPerThread));
+}
+
+std::int64_t sum(std::span<const std::int64_t> numbers) {
+    return std::accumulate(numbers.begin(), numbers.end(), std::int64_t{0});
+}
+
+template <class Label>
+std::int64_t label_pixels(LabelJob job, const Window& window, int threads, Map<Label> labels,
+                          std::span<Tally> tallies) {
+    ScratchFrame frame;
+    job.rows = bilinear_axis(frame, job.source.height, window.rows, labels.height);
+    job.columns = bilinear_axis(frame, job.source.width, window.columns, labels.width, kBlock);
+    job.tally = !tallies.empty();
+    const Kernels& loops = kernels();
+    const Index memory_size = loops.label_memory(job);
+    float* memory = frame.take<float>(threads * memory_size).data();
+    const Index tallied = job.tally ? job.channels : 0;
+    const auto own_tallies = frame.filled<Tally>(threads * tallied, Tally{});
+    const auto nonfinite = frame.filled<std::int64_t>(threads, 0);
+    parallel_for(threads, labels.height, rows_per_chunk(labels.height, threads), [&](Index begin, Index end, int slot) {
+        Tally* own = own_tallies.data() + slot * tallied;
+        float* own_memory = memory + slot * memory_size;
+        std::int64_t& bad = nonfinite[static_cast<std::size_t>(slot)];
+        if constexpr (sizeof(Label) == 1) {
+            bad += loops.label8(job, begin, end, labels, own, own_memory);
+        } else {
+            bad += loops.label16(job, begin, end, labels, own, own_memory);
+        }
+    });
+    std::fill(tallies.begin(), tallies.end(), Tally{});
+    for (std::size_t i = 0; i < own_tallies.size(); ++i) {
+        tallies[i % tallies.size()].add(own_tallies[i]);
+    }
+    return sum(nonfinite);
+}
+
+template std::int64_t label_pixels(LabelJob, const Window&, int, Map<std::uint8_t>, std::span<Tally>);
+template std::int64_t label_pixels(LabelJob, const Window&, int, Map<std::uint16_t>, std::span<Tally>);
+
+}  // namespace segrt

@@ -1,0 +1,101 @@
+// The few operations that compilers do not find by themselves, per instruction set. Internal linkage throughout.
+#pragma once
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
+#include "math.h"
+#include "views.h"
+
+namespace segrt {
+namespace {
+
+inline float half_to_float(std::uint16_t half) {
+#if defined(__F16C__)
+    return _cvtsh_ss(half);
+#elif defined(__aarch64__)
+    __fp16 value;
+    std::memcpy(&value, &half, sizeof value);
+    return static_cast<float>(value);
+#else
+    // Shifted into place, a half's value is 2^-112 times what it should be; infinities and NaN keep their exponent.
+    const std::uint32_t magnitude = (half & 0x7FFFU) << 13U;
+    const std::uint32_t sign = (half & 0x8000U) << 16U;
+    float value;
+    std::memcpy(&value, &magnitude, sizeof value);
+    value *= 0x1p112F;
+    std::uint32_t bits;
+    std::memcpy(&bits, &value, sizeof bits);
+    bits |= sign | (magnitude >= 0x0F800000U ? 0x7F800000U : 0U);
+    std::memcpy(&value, &bits, sizeof value);
+    return value;
+#endif
+}
+
+inline void halves_to_floats(const std::uint16_t* halves, float* floats, Index count) {
+    Index i = 0;
+#if defined(__AVX512F__)
+    for (; i + 16 <= count; i += 16) {
+        _mm512_storeu_ps(floats + i,
+                         _mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(halves + i))));
+    }
+#elif defined(__F16C__)
+    for (; i + 8 <= count; i += 8) {
+        _mm256_storeu_ps(floats + i, _mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(halves + i))));
+    }
+#endif
+    for (; i < count; ++i) {
+        floats[i] = half_to_float(halves[i]);
+    }
+}
+
+// `count` (a multiple of 16) target pixels from one source row, which is readable kRowPadding floats beyond its end.
+// Neighbouring targets have neighbouring sources: when enlarging, one register holds all that a register of targets
+// needs, and a permutation replaces the gather.
+constexpr Index kRowPadding = 16;
+
+inline void interpolate_row(const float* row, const std::int32_t* low, const std::int32_t* high,
+                            const float* low_weight, const float* high_weight, float* out, Index count) {
+#if defined(__AVX512F__)
+    for (Index x = 0; x < count; x += 16) {
+        const __m512i first = _mm512_loadu_si512(low + x), second = _mm512_loadu_si512(high + x);
+        __m512 a, b;
+        if (high[x + 15] - low[x] < 16) {
+            const __m512i base = _mm512_set1_epi32(low[x]);
+            const __m512 source = _mm512_loadu_ps(row + low[x]);
+            a = _mm512_permutexvar_ps(_mm512_sub_epi32(first, base), source);
+            b = _mm512_permutexvar_ps(_mm512_sub_epi32(second, base), source);
+        } else {
+            a = _mm512_i32gather_ps(first, row, 4);
+            b = _mm512_i32gather_ps(second, row, 4);
+        }
+        const __m512 right = _mm512_mul_ps(b, _mm512_loadu_ps(high_weight + x));
+        _mm512_storeu_ps(out + x, _mm512_fmadd_ps(a, _mm512_loadu_ps(low_weight + x), right));
+    }
+#elif defined(__AVX2__) && defined(__FMA__)
+    for (Index x = 0; x < count; x += 8) {
+        const __m256i first = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(low + x));
+        const __m256i second = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(high + x));
+        __m256 a, b;
+        if (high[x + 7] - low[x] < 8) {
+            const __m256i base = _mm256_set1_epi32(low[x]);
+            const __m256 source = _mm256_loadu_ps(row + low[x]);
+            a = _mm256_permutevar8x32_ps(source, _mm256_sub_epi32(first, base));
+            b = _mm256_permutevar8x32_ps(source, _mm256_sub_epi32(second, base));
+        } else {
+            a = _mm256_i32gather_ps(row, first, 4);
+            b = _mm256_i32gather_ps(row, second, 4);
+        }
+        const __m256 right = _mm256_mul_ps(b, _mm256_loadu_ps(high_weight + x));
+        _mm256_storeu_ps(out + x, _mm256_fmadd_ps(a, _mm256_loadu_ps(low_weight + x), right));
+    }
+#else
+    for (Index x = 0; x < count; ++x) {
+        out[x] = lerp(row[low[x]], low_weight[x], row[high[x]], high_weight[x]);
+    }
+#endif
+}
+
+}  // namespace
+}  // namespace segrt
