@@ -48,7 +48,7 @@ _NAMED: dict[str, Color] = {
 }
 
 # (turn of hue, factor of saturation, factor of value): neighbours in the list differ clearly, none leaves its class.
-_SHADES = ((0.0, 1.0, 1.0), (0.035, 0.72, 1.06), (-0.035, 1.1, 0.78), (0.02, 0.55, 0.92), (-0.02, 0.85, 1.2))
+_SHADES = ((0.0, 1.0, 1.0), (0.035, 0.78, 1.06), (-0.035, 1.1, 0.78), (0.02, 0.66, 0.95), (-0.02, 0.88, 1.2))
 SHADES = len(_SHADES)
 
 
