@@ -134,7 +134,8 @@ class _Bar:
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-        self._progress = Progress(*columns, console=Console(stderr=True), transient=True)
+        console = Console(stderr=True)
+        self._progress = Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
         self._task = self._progress.add_task(f"evaluating {escape(title)}", total=None)
 
     def __enter__(self) -> "Progress":
@@ -171,9 +172,13 @@ def _text(figure: float | None) -> str:
 def _check_output(path: Path | None) -> None:
     """Fail before the work, not after it, when the JSON cannot be written."""
     from segrt.runtime.atomic import make_folder
+    from segrt.runtime.errors import SegrtError
 
-    if path is not None:
-        make_folder(path.absolute().parent)
+    if path is None:
+        return
+    if path.is_dir():
+        raise SegrtError(f"{path} is a folder; give --json a file")
+    make_folder(path.absolute().parent)
 
 
 def _write(path: Path, found: "list[Evaluation]") -> None:

@@ -332,6 +332,15 @@ def test_the_command_writes_the_figures_as_json(folder):
     assert content["per_class"]["car"] == {"pq": 1.0, "sq": 1.0, "rq": 1.0}
 
 
+def test_the_command_refuses_a_folder_as_output_before_the_work(folder):
+    predictions = save_predictions(folder, "panoptic")
+    arguments = ["--annotations", folder / "truth.json", "--predictions", predictions, "--json", folder]
+    outcome = CliRunner().invoke(command, [str(argument) for argument in arguments])
+    assert isinstance(outcome.exception, SegrtError)
+    assert "is a folder; give --json a file" in str(outcome.exception)
+    assert not outcome.output
+
+
 def test_the_command_wants_bundles_or_predictions(folder):
     for extra in ([], ["street-panoptic", "--predictions", "x.json"]):
         outcome = CliRunner().invoke(command, ["--annotations", str(folder / "truth.json"), *extra])
