@@ -174,6 +174,10 @@ def _add_golden(writer: BundleWriter, network: Network, picture: GoldenPicture, 
             raise BundleError(
                 f"golden frame {picture.name!r} must have head {spec.name!r} {list(spec.shape)}, but got {got}"
             )
+        if array.dtype.kind == "f" and not np.isfinite(array).all():
+            raise BundleError(
+                f"golden frame {picture.name!r} must be finite, but head {spec.name!r} holds NaN or infinity"
+            )
     by_role = {spec.role: heads[spec.name][0] for spec in network.heads}
     result = picture.result
     if result is None:

@@ -86,7 +86,7 @@ def _match_queries(
         found = heads[spec.name][0].reshape(cost.shape[1], -1).astype(np.float32)
         spread = float(np.abs(golden).mean()) or 1.0
         for query in range(count):
-            cost[query] += np.abs(found - golden[query]).mean(axis=1) / spread
+            cost[query] += np.nan_to_num(np.abs(found - golden[query]).mean(axis=1) / spread, nan=np.inf)
     return cast("npt.NDArray[np.intp]", cost.argmin(axis=1))
 
 

@@ -51,8 +51,9 @@ def _instance(golden: InstanceResult, result: InstanceResult) -> float:
 
 def _best_ious(objects: InstanceResult, others: InstanceResult) -> npt.NDArray[np.float64]:
     sure, possible = objects.scores >= _SURE, others.scores >= _POSSIBLE
-    masks = objects.masks[sure].reshape(int(sure.sum()), -1).astype(np.float32)
-    rivals = others.masks[possible].reshape(int(possible.sum()), -1).astype(np.float32)
+    pixels = objects.size[0] * objects.size[1]
+    masks = objects.masks[sure].reshape(-1, pixels).astype(np.float32)
+    rivals = others.masks[possible].reshape(-1, pixels).astype(np.float32)
     if not len(masks) or not len(rivals):
         return np.zeros(len(masks))
     shared = masks @ rivals.T
