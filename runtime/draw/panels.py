@@ -128,8 +128,8 @@ def _shorten(text: str, size: int, width: int) -> str:
     """Return `text`, cut with dots where it is wider than `width` pixels."""
     if text_width(text, size) <= width:
         return text
-    kept = bisect_right(range(len(text)), width, key=lambda count: text_width(text[:count] + "...", size)) - 1
-    return text[: max(0, kept)].rstrip() + "..."
+    widths = [text_width(text[:count] + "...", size) for count in range(min(len(text), width))]
+    return text[: max(0, bisect_right(widths, width) - 1)].rstrip() + "..."
 
 
 def _plain(height: int, width: int, color: Color) -> Image:
