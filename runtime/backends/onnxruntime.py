@@ -82,6 +82,7 @@ class OnnxRuntimeBackend(Backend):
         check_network(str(path), "input", inputs, _specs(self._session.get_inputs()), complete=True)
         check_network(str(path), "head", heads, _specs(self._session.get_outputs()), complete=False)
         super().__init__(inputs, heads, slots=slots)
+        self._variable = [spec.name for spec in self.head_specs if not spec.is_fixed]
         self._buffers = [
             {spec.name: np.empty(spec.lengths, spec.dtype) for spec in self.head_specs if spec.is_fixed}
             for _ in self._slots
@@ -109,24 +110,21 @@ class OnnxRuntimeBackend(Backend):
         binding = self._session.io_binding()
         for name, array in slot.inputs.items():
             binding.bind_input(name, "cpu", 0, array.dtype, array.shape, array.ctypes.data)
-        for spec in self.head_specs:
-            buffer = self._buffers[slot.index].get(spec.name)
-            if buffer is None:
-                binding.bind_output(spec.name, "cpu")
-            else:
-                binding.bind_output(spec.name, "cpu", 0, buffer.dtype, buffer.shape, buffer.ctypes.data)
+        for name, buffer in self._buffers[slot.index].items():
+            binding.bind_output(name, "cpu", 0, buffer.dtype, buffer.shape, buffer.ctypes.data)
         return binding
 
     def _execute(self, slot: Slot) -> tuple[dict[str, Head], float]:
         binding, buffers = self._bindings[slot.index], self._buffers[slot.index]
         watch = Stopwatch()
         try:
+            for name in self._variable:  # bound anew each time, else ONNX Runtime insists on the last run's lengths
+                binding.bind_output(name, "cpu")
             self._session.run_with_iobinding(binding)
             elapsed = watch.ms()
-            values = dict(zip((spec.name for spec in self.head_specs), binding.get_outputs(), strict=True))
-            heads = {
-                name: Head(name, buffers[name] if name in buffers else value.numpy()) for name, value in values.items()
-            }
+            values = binding.get_outputs()[len(buffers) :]
+            heads = {name: Head(name, buffer) for name, buffer in buffers.items()}
+            heads |= {name: Head(name, value.numpy()) for name, value in zip(self._variable, values, strict=True)}
         except Exception as error:  # ONNX Runtime's errors share no base class of their own
             raise BackendError(f"{self._path}: ONNX Runtime cannot execute the network ({_one_line(error)})") from error
         return heads, elapsed

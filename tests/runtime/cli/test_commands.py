@@ -1,0 +1,212 @@
+"""The commands as a user meets them: results where they were asked for, one line and exit code 2 for what is wrong."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+
+import cv2
+import numpy as np
+import pytest
+
+from segrt.runtime import cli
+from segrt.runtime.images import read_image, write_image
+
+Segrt = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def segrt(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Segrt:
+    """Call the command line in this process: arguments → (exit code, standard output, standard error)."""
+
+    def call(*arguments: object) -> tuple[int, str, str]:
+        monkeypatch.setattr("sys.argv", ["segrt", *map(str, arguments)])
+        code = 0
+        try:
+            cli.main()
+        except SystemExit as end:
+            code = int(end.code or 0)
+        out, err = capfd.readouterr()
+        return code, out, err
+
+    return call
+
+
+@pytest.fixture
+def photos(tiny: SimpleNamespace, tmp_path: Path) -> Path:
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    write_image(folder / "000000000007.png", tiny.thirds(60, 90))
+    write_image(folder / "000000000011.jpg", tiny.thirds(40, 120))
+    return folder
+
+
+def fails(result: tuple[int, str, str], code: int, *parts: str) -> None:
+    assert result[0] == code
+    assert result[2].count("\n") == 1, result[2]
+    assert result[2].startswith("segrt: error: ")
+    for part in parts:
+        assert part in result[2]
+
+
+def test_run_saves_every_kind_of_a_panoptic_bundle(
+    tiny: SimpleNamespace, segrt: Segrt, photos: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "new/out"
+    code, text, err = segrt(
+        "run", tiny.bundle("merge_queries"), photos, "--out", out, "--save", "overlay,panoptic,coco,labels,queries"
+    )
+    assert (code, err) == (0, "")
+    assert "2 pictures saved" in text
+    for kind in ("overlay", "panoptic", "labels", "queries"):
+        assert sorted(path.name for path in (out / kind).iterdir()) == ["000000000007.png", "000000000011.png"]
+    assert read_image(out / "overlay/000000000007.png").shape == (60, 90, 3)
+    labels = cv2.imread(str(out / "labels/000000000011.png"), cv2.IMREAD_UNCHANGED)
+    assert labels.shape == (40, 120)
+    assert [labels[20, column] for column in (10, 60, 110)] == [0, 1, 2]
+    panoptic = json.loads((out / "panoptic.json").read_text())
+    assert [image["id"] for image in panoptic["images"]] == [7, 11]
+    assert [segment["category_id"] for segment in panoptic["annotations"][0]["segments_info"]] == [10, 20, 30]
+    ids = cv2.imread(str(out / "panoptic/000000000007.png"))[..., ::-1].astype(int) @ [1, 256, 65536]
+    for segment in panoptic["annotations"][0]["segments_info"]:
+        assert (ids == segment["id"]).sum() == segment["area"]
+    objects = json.loads((out / "coco.json").read_text())
+    assert sorted((entry["image_id"], entry["category_id"]) for entry in objects) == [
+        (7, 20), (7, 30), (11, 20), (11, 30),
+    ]  # fmt: skip
+
+
+def test_a_bad_picture_ends_the_run_after_saving_what_was_done(
+    tiny: SimpleNamespace, segrt: Segrt, photos: Path, tmp_path: Path
+) -> None:
+    (photos / "000000000009.png").write_bytes(b"no picture")
+    out = tmp_path / "out"
+    command = ("run", tiny.bundle("merge_queries"), photos, "--out", out, "--save", "panoptic,coco")
+    fails(segrt(*command), 2, "000000000009.png: is no picture")
+    assert [image["id"] for image in json.loads((out / "panoptic.json").read_text())["images"]] == [7]
+    assert {entry["image_id"] for entry in json.loads((out / "coco.json").read_text())} == {7}
+    code, text, err = segrt(*command, "--skip-bad")
+    assert code == 0
+    assert "1 skipped" in text
+    assert err.startswith("segrt: skipped: ")
+    assert err.count("\n") == 1
+    assert [image["id"] for image in json.loads((out / "panoptic.json").read_text())["images"]] == [7, 11]
+
+
+def test_only_bad_pictures_are_an_error_even_when_skipped(tiny: SimpleNamespace, segrt: Segrt, tmp_path: Path) -> None:
+    (tmp_path / "x.png").write_bytes(b"no picture")
+    code, _, err = segrt("run", tiny.bundle("argmax"), tmp_path / "x.png", "--out", tmp_path / "o", "--skip-bad")
+    assert code == 2
+    assert "nothing was saved" in err
+
+
+@pytest.mark.parametrize(
+    ("kind", "save", "message"),
+    [
+        ("argmax", "panoptic", "panoptic needs a panoptic bundle, but 'tiny-argmax' is semantic"),
+        ("argmax", "coco", "coco needs an instance or panoptic bundle"),
+        ("query_instances", "labels", "labels needs a semantic or panoptic bundle"),
+        ("paste_masks", "queries", "queries needs a bundle of a network with softmax queries"),
+        ("argmax", "overlay,everything", "--save must be of overlay, panoptic, coco, labels, queries"),
+    ],
+)
+def test_what_cannot_be_saved_is_said_before_anything_runs(
+    tiny: SimpleNamespace, segrt: Segrt, photos: Path, tmp_path: Path, kind: str, save: str, message: str
+) -> None:
+    fails(segrt("run", tiny.bundle(kind), photos, "--out", tmp_path / "o", "--save", save), 2, message)
+    assert not (tmp_path / "o").exists()
+
+
+def test_an_output_folder_that_cannot_be_written_is_named(tiny: SimpleNamespace, segrt: Segrt, photos: Path) -> None:
+    bundle = tiny.bundle("argmax")
+    fails(segrt("run", bundle, photos, "--out", "/proc/out"), 2, "/proc/out: cannot be made a folder")
+    file = photos / "000000000007.png"
+    fails(segrt("run", bundle, photos, "--out", file), 2, "000000000007.png", "choose another output folder")
+    fails(segrt("compare", file, bundle, "--out", "/proc/x.png", "--repeat", 1), 2, "/proc/x.png: cannot be written")
+
+
+def test_sources_and_bundles_that_are_missing_are_named(
+    tiny: SimpleNamespace, segrt: Segrt, photos: Path, tmp_path: Path
+) -> None:
+    fails(segrt("run", tmp_path / "gone", photos, "--out", tmp_path / "o"), 2, "gone: there is no such bundle")
+    fails(segrt("run", tiny.bundle("argmax"), "gone.jpg", "--out", tmp_path / "o"), 2, "gone.jpg: there is no such")
+    fails(segrt("compare", "gone.jpg", "x", "--out", tmp_path / "o.png"), 2, "gone.jpg: cannot be read")
+    fails(segrt("inspect", tmp_path), 2, "is no bundle")
+    fails(segrt("verify", tmp_path / "gone"), 2, "there is no such bundle")
+
+
+@pytest.mark.parametrize(
+    "arguments", [("run",), ("run", "b"), ("verify",), ("run", "b", "s"), ("inspect", "--no-such")]
+)
+def test_wrong_use_exits_with_2_and_no_traceback(segrt: Segrt, arguments: tuple[str, ...]) -> None:
+    code, _, err = segrt(*arguments)
+    assert code == 2
+    assert "Error: " in err
+    assert "Traceback" not in err
+
+
+def test_verify_prints_a_table_and_exits_with_1_when_golden_frames_differ(tiny: SimpleNamespace, segrt: Segrt) -> None:
+    folder = tiny.bundle("merge_queries")
+    code, text, err = segrt("verify", folder)
+    assert (code, err) == (0, "")
+    assert "masks (3 live queries)" in text
+    assert "100.0000% agree" in text
+    assert "DIFFERS" not in text
+    content = json.loads((folder / "manifest.json").read_text())
+    content["decode"]["overlap_threshold"] = 1.0
+    (folder / "manifest.json").write_text(json.dumps(content))
+    result = segrt("verify", folder)
+    assert "DIFFERS" in result[1]
+    fails(result, 1, "golden checks differ on this device")
+
+
+def test_verify_checks_every_hash_even_when_the_cache_knows_the_file(tiny: SimpleNamespace, segrt: Segrt) -> None:
+    import os
+
+    folder = tiny.bundle("argmax")
+    assert segrt("verify", folder)[0] == 0
+    path = folder / "model.fp32.onnx"
+    times = path.stat()
+    data = bytearray(path.read_bytes())
+    data[-1] ^= 1
+    path.write_bytes(data)
+    os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+    fails(segrt("verify", folder), 2, "model.fp32.onnx: has SHA-256")
+
+
+def test_inspect_shows_and_gives_json(tiny: SimpleNamespace, segrt: Segrt) -> None:
+    folder = tiny.bundle("merge_queries")
+    code, text, _ = segrt("inspect", folder)
+    assert code == 0
+    for word in ("tiny-merge_queries", "panoptic", "merge_queries", "red, green, blue", "uint8 1×32×48×3", "fp32"):
+        assert word in text
+    content = json.loads(segrt("inspect", folder, "--json")[1])
+    assert content["manifest"]["decode"]["rule"] == "merge_queries"
+    assert set(content["files"].values()) == {"ok"}
+    (folder / "golden/thirds.npz").unlink()
+    fails(segrt("inspect", folder), 2, "thirds.npz: is missing")
+
+
+def test_compare_writes_one_picture_with_a_panel_per_bundle(
+    tiny: SimpleNamespace, segrt: Segrt, photos: Path, tmp_path: Path
+) -> None:
+    bundles = [tiny.bundle(kind) for kind in ("argmax", "query_instances", "merge_queries")]
+    out = tmp_path / "side/by/side.png"
+    code, text, err = segrt("compare", photos / "000000000007.png", *bundles, "--out", out, "--repeat", 2)
+    assert (code, err) == (0, "")
+    for word in ("tiny-argmax", "3 classes", "3 objects", "3 segments"):
+        assert word in text
+    page = read_image(out)
+    assert page.shape[1] > page.shape[0]
+    alone = tmp_path / "alone.png"
+    segrt("compare", photos / "000000000007.png", bundles[0], "--out", alone, "--repeat", 1)
+    assert np.prod(read_image(alone).shape) < np.prod(page.shape)
+
+
+def test_thresholds_of_the_command_line_are_used(
+    tiny: SimpleNamespace, segrt: Segrt, photos: Path, tmp_path: Path
+) -> None:
+    bundle, out = tiny.bundle("paste_masks"), tmp_path / "out"
+    assert segrt("run", bundle, photos, "--out", out, "--save", "coco", "--score-threshold", "0.05")[0] == 0
+    assert len(json.loads((out / "coco.json").read_text())) == 4
+    fails(segrt("run", bundle, photos, "--out", out, "--overlap-threshold", "0.5"), 2, "has no overlap_threshold")
