@@ -15,7 +15,10 @@ from segrt.runtime.streetworld.world import StreetView
 
 
 def write_dataset(folder: Path, views: Iterable[StreetView]) -> None:
-    """Write `images/*.png`, `panoptic/*.png` and `panoptic.json` in COCO's panoptic format; things keep their ids."""
+    """Write `images/*.png`, `panoptic/*.png` and `panoptic.json` in COCO's panoptic format; things keep their ids.
+
+    Raises SegrtError when the folder cannot be written.
+    """
     labels = street_labels()
     image_folder, png_folder = make_folder(folder / "images"), make_folder(folder / "panoptic")
     images: list[dict[str, Any]] = []
@@ -49,9 +52,12 @@ def _segments(view: StreetView, labels: Sequence[Label]) -> list[dict[str, Any]]
 
 
 def write_video(path: Path, views: Iterable[StreetView], fps: float) -> None:
-    """Write the views' images as an H.264 mp4."""
-    from segrt.runtime.stream.sinks.mp4 import Mp4Writer
+    """Write the views' images as an H.264 mp4 of `fps` frames a second; raises VideoError when it cannot be written."""
+    from segrt.runtime.stream.sinks.mp4_writer import Mp4Writer
 
-    with Mp4Writer(path, rate=Fraction(fps).limit_denominator(1001)) as writer:
-        for view in views:
-            writer.write(view.image)
+    writer = Mp4Writer(path, rate=Fraction(fps).limit_denominator(1001), crf=16)
+    try:
+        for index, view in enumerate(views):
+            writer.write(view.image, index / fps)
+    finally:
+        writer.close()

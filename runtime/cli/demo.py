@@ -1,0 +1,56 @@
+"""`segrt demo`: everything on the embedded models, no network needed."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from segrt.runtime.cli.options import print_table
+
+if TYPE_CHECKING:
+    from segrt.runtime.streetworld import StreetView
+
+SIZE = (720, 1280)
+FPS = 25.0
+
+
+@click.command()
+@click.option(
+    "--out", type=click.Path(path_type=Path, file_okay=False), default=Path("demo"), show_default=True, help="Folder."
+)
+@click.option("--seed", type=click.IntRange(0), default=900_020, show_default=True, help="Which street.")
+@click.option("--frames", type=click.IntRange(2), default=150, show_default=True, help="Length of the clip at 25 fps.")
+@click.option("--threads", type=click.IntRange(0, 1024), default=0, help="CPU threads; 0 means the default.")
+def demo(out: Path, seed: int, frames: int, threads: int) -> None:
+    """Run the three embedded models on a street that is rendered for it: a picture, a video, a table of latencies."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    from segrt.runtime.demo import STAGES, run_demo
+    from segrt.runtime.streetworld.moments import Clip
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True)) as progress:
+
+        def track(views: "Iterable[StreetView]", total: int, what: str) -> "Iterable[StreetView]":
+            return progress.track(views, total=total, description=what)
+
+        streaming = progress.add_task("Streaming the clip", total=frames, start=False, visible=False)
+
+        def count(done: int) -> None:
+            progress.start_task(streaming)
+            progress.update(streaming, completed=done, visible=True)
+
+        clip = Clip(seed=seed, frames=frames, size=SIZE, fps=FPS)
+        report = run_demo(out, clip, threads=threads, track=track, count=count)
+        progress.update(streaming, completed=frames)
+    rows = [
+        [item.technique, *(f"{p50:.1f} / {p95:.1f}" for p50, p95 in (item.latency[stage] for stage in STAGES))]
+        + [f"{item.metric} {item.value:.3f}"]
+        for item in report.techniques
+    ]
+    title = f"Latency of {SIZE[1]} x {SIZE[0]} pictures, p50 / p95 in ms"
+    print_table(title, ["technique", *STAGES, "on this clip"], rows)
+    click.echo(f"{report.comparison}: the three techniques side by side")
+    click.echo(f"{report.stream}: the clip through the panoptic model, {report.fps:.0f} frames a second")
