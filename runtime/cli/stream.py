@@ -85,18 +85,26 @@ def stream(
             interruption = error
         finally:
             measured = pipeline.recorder.metrics()
-            click.echo(summary(measured))
+            if measured.frames_out or interruption is not None:
+                click.echo(summary(measured, latest=pipeline.policy == "latest"))
             if metrics is not None:
                 measured.write(metrics)
         if interruption is not None:
             _exit_interrupted(interruption, pipeline)
 
 
-def summary(metrics: "StreamMetrics") -> str:
-    """Return one line about a run: frames, rate, drops, latency from capture to result."""
-    age = metrics.frame_age_ms
-    latency = "" if age.p50 is None else f", latency p50 {age.p50:.1f} ms, p95 {age.p95:.1f} ms"
-    return f"{counted(metrics.frames_out, 'frame')} at {metrics.fps:.1f} fps, {metrics.dropped} dropped{latency}"
+def summary(metrics: "StreamMetrics", *, latest: bool) -> str:
+    """Return one line about a run: frames, rate, drops, latency; with `latest`, where it counts, also frame age.
+
+    Latency is the work on a frame (preprocess + inference + post-process); age also counts its waiting.
+    """
+    line = f"{counted(metrics.frames_out, 'frame')} at {metrics.fps:.1f} fps, {metrics.dropped} dropped"
+    total, age = metrics.stages.get("total"), metrics.frame_age_ms
+    if total is not None:
+        line += f", latency p50 {total.p50_ms:.1f} ms, p95 {total.p95_ms:.1f} ms"
+    if latest and age.p50 is not None:
+        line += f", frame age p50 {age.p50:.1f} ms, p95 {age.p95:.1f} ms"
+    return line
 
 
 @contextmanager

@@ -40,9 +40,10 @@ class Pipeline:
     `policy`: "all" processes every frame; "latest" always the newest, dropping what it displaces, and a source that is
     not live is then played at its own speed. `max_frames` ends the run after that many results. `draw` paints the
     picture for the sinks that need one (default: `segrt.runtime.draw.overlay`). The pipeline closes its sources and
-    sinks; the segmenter stays open. Call `run`; or `start`, then take
-    `results`, and in the end always `join` or `abandon`. `frames` is the number of frames that the sources announce,
-    None if one does not; `recorder` collects the metrics.
+    sinks; the segmenter stays open.
+
+    Call `run`; or `start`, then take `results`, and in the end always `join` or `abandon`. `policy` is the one in
+    force, `frames` the number of frames that the sources announce (None if one does not), `recorder` has the metrics.
     """
 
     def __init__(
@@ -62,6 +63,7 @@ class Pipeline:
             raise SegrtError(f"max_frames must be at least 1, but got {max_frames}")
         infos = [source.info for source in sources]
         recorder = self.recorder = Recorder([info.source_id for info in infos])
+        self.policy = policy
         self.frames = sum(info.frames or 0 for info in infos) if all(info.frames for info in infos) else None
         backend = self._backend = segmenter.backend
         self._failures: list[BaseException] = []

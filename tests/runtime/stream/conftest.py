@@ -21,7 +21,7 @@ from segrt.runtime.stream.frame import Frame
 from segrt.runtime.stream.sinks.base import Sink
 from segrt.runtime.stream.sources.base import Source, SourceInfo
 
-LABELS = tuple(Label(name=f"class {i}", dataset_id=i, isthing=False, color=(i, i, i)) for i in range(200))
+LABELS = tuple(Label(name=f"class {i}", dataset_id=i, isthing=False, color=(i, i, i)) for i in range(250))
 SIZE = (4, 6)
 
 

@@ -1,0 +1,229 @@
+"""`segrt stream` as a user meets it: exit codes, an error in one line, files that stay valid, clean ends on signals."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+import av
+import pytest
+
+from segrt.runtime.cli import main
+
+pytestmark = pytest.mark.timeout(120)
+
+# The command line with a fake network: nothing here depends on what a bundle's network sees.
+FAKE_CLI = """
+import sys
+sys.path.insert(0, {here!r})
+import conftest
+import segrt.runtime.segmenter
+segrt.runtime.segmenter.open_bundle = lambda *_, **__: conftest.FakeSegmenter(seconds={seconds})
+from segrt.runtime.cli import main
+main()
+"""
+
+
+def command(*arguments, seconds=0.0):
+    code = FAKE_CLI.format(here=str(Path(__file__).parent), seconds=seconds)
+    return [sys.executable, "-c", code, "stream", "bundle", *map(str, arguments)]
+
+
+class Done(NamedTuple):
+    """How a command ended."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+@pytest.fixture
+def run(monkeypatch, capfd, fakes):
+    """Run the command line in this process, with a fake network."""
+
+    def run_here(*arguments, seconds=0.0):
+        monkeypatch.setattr(
+            "segrt.runtime.segmenter.open_bundle", lambda *_, **__: fakes.FakeSegmenter(seconds=seconds)
+        )
+        monkeypatch.setattr("sys.argv", ["segrt", "stream", "bundle", *map(str, arguments)])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        return Done(int(ended.value.code or 0), *capfd.readouterr())
+
+    return run_here
+
+
+def frames_of(path):
+    with av.open(str(path)) as container:
+        return sum(1 for _ in container.decode(video=0))
+
+
+@pytest.fixture
+def video(tmp_path, fakes):
+    return fakes.write_video(
+        tmp_path / "in.mp4", fakes.shades(30, (96, 128)), container_options={"movflags": "faststart"}
+    )
+
+
+def test_a_video_becomes_a_video_of_as_many_frames(run, tmp_path, video):
+    out, lines, metrics = tmp_path / "sub" / "out.mp4", tmp_path / "out.jsonl", tmp_path / "m.json"
+    done = run(video, "--sink", out, "--sink", lines, "--sink", "null", "--metrics", metrics)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.count("\n") == 1
+    assert done.stdout.startswith("30 frames at ")
+    assert "0 dropped, latency p50 " in done.stdout
+    assert frames_of(out) == 30
+    assert [json.loads(line)["index"] for line in lines.read_text().splitlines()] == list(range(30))
+    measured = json.loads(metrics.read_text())
+    assert (measured["frames_in"], measured["frames_out"], measured["dropped"]) == (30, 30, 0)
+    assert (measured["reconnects"], measured["nonfinite_heads"]) == (0, 0)
+    assert set(measured["frame_age_ms"]) == {"p50", "p95", "p99"}
+    assert {"decode", "preprocess", "inference", "postprocess", "draw", "mp4", "jsonl", "null", "total"} == set(
+        measured["stages"]
+    )
+    for times in measured["stages"].values():
+        assert set(times) == {"mean_ms", "p50_ms", "p90_ms", "p95_ms", "p99_ms"}
+    assert "sources" not in measured
+
+
+def test_several_sources_have_metrics_of_their_own(run, tmp_path, video):
+    metrics = tmp_path / "m.json"
+    done = run(video, video, "--metrics", metrics, "--max-frames", 40)
+    assert done.returncode == 0
+    measured = json.loads(metrics.read_text())
+    assert measured["frames_out"] == 40
+    assert set(measured["sources"]) == {str(video), f"{video}#2"}
+    assert sum(source["frames_out"] for source in measured["sources"].values()) == 40
+
+
+def test_latest_reports_the_age_of_frames(run, video):
+    done = run(video, "--policy", "latest", seconds=0.05)
+    assert done.returncode == 0
+    assert "frame age p50" in done.stdout
+
+
+def test_a_video_that_ends_early_leaves_its_frames_and_says_how_many(run, tmp_path, video):
+    data = video.read_bytes()
+    video.write_bytes(data[: len(data) * 8 // 10])
+    out, metrics = tmp_path / "out.mp4", tmp_path / "m.json"
+    done = run(video, "--sink", out, "--sink", tmp_path / "out.jsonl", "--metrics", metrics)
+    assert done.returncode == 2
+    count = json.loads(metrics.read_text())["frames_out"]
+    assert 0 < count < 30
+    assert frames_of(out) == count
+    assert (tmp_path / "out.jsonl").read_text().count("\n") == count
+    assert done.stderr.count("\n") == 1
+    assert done.stderr.startswith(f"segrt: error: {video}: ends early")
+    assert f"{count} of 30 frames" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["missing.mp4"], "missing.mp4: cannot be opened"),
+        (["missing.mp4", "--sink", "out.mp4"], "missing.mp4: cannot be opened"),
+        (["text.mp4"], "text.mp4"),
+        (["in.mp4", "--sink", "out.avi"], "out.avi: sinks of type '.avi' are not known; use FILE.mp4"),
+        (["in.mp4", "--sink", "text.mp4/out.mp4"], "text.mp4: cannot be made a folder"),
+        (["in.mp4", "--sink", "in.mp4"], "in.mp4: is the source itself"),
+        (["rtsp://me:hunter2@host/x"], "rtsp://***@host/x: sources of scheme 'rtsp' are not known"),
+        (["in.mp4", "--sink", "mqtt://me:hunter2@host/x"], "mqtt://***@host/x: scheme 'mqtt' is not known"),
+        (["in.mp4", "--policy", "some"], "--policy"),
+        (["in.mp4", "--max-frames", "0"], "--max-frames"),
+    ],
+)
+def test_wrong_use_is_one_line_and_exit_code_2(run, tmp_path, video, monkeypatch, arguments, message):  # noqa: ARG001
+    monkeypatch.chdir(tmp_path)
+    Path("text.mp4").write_text("no video")
+    before = Path("in.mp4").read_bytes()
+    done = run(*arguments)
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert "hunter2" not in done.stderr + done.stdout
+    assert "Traceback" not in done.stderr
+    if not done.stderr.startswith("Usage"):  # click shows how a command is used before its line
+        assert done.stderr.count("\n") == 1
+    assert Path("in.mp4").read_bytes() == before
+    assert not Path("out.mp4").exists()
+
+
+def test_metrics_that_cannot_be_written_are_one_line(run, tmp_path, video):
+    done = run(video, "--metrics", video / "m.json", "--sink", tmp_path / "out.mp4")
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize("seconds", [0.02, 5.0])
+def test_signals_end_the_stream_within_two_seconds_with_files_closed(tmp_path, fakes, number, code, seconds):
+    """Also when the network is in the middle of an execution of five seconds."""
+    video = fakes.write_video(tmp_path / "in.mp4", fakes.shades(3000, (48, 64)))
+    out, lines, metrics = tmp_path / "out.mp4", tmp_path / "out.jsonl", tmp_path / "m.json"
+    with subprocess.Popen(
+        command(video, "--sink", out, "--sink", lines, "--metrics", metrics, seconds=seconds),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    ) as process:
+        deadline = time.monotonic() + 30
+        while time.monotonic() < deadline and not (lines.exists() and (seconds > 1 or lines.stat().st_size > 2000)):
+            time.sleep(0.01)
+        time.sleep(0.3)
+        process.send_signal(number)
+        start = time.monotonic()
+        stdout, stderr = process.communicate(timeout=30)
+        took = time.monotonic() - start
+    assert process.returncode == code
+    assert stderr == "segrt: interrupted\n"
+    assert "frame" in stdout
+    assert took < 4, "two seconds, and as many again for a busy machine"
+    count = json.loads(metrics.read_text())["frames_out"]
+    if seconds < 1:
+        assert count > 5
+        assert [json.loads(line)["index"] for line in lines.read_text().splitlines()] == list(range(count))
+        with av.open(str(out)) as container:
+            assert container.streams.video[0].frames == count, "closed with its index"
+        assert frames_of(out) == count
+
+
+def test_a_terminal_sees_a_progress_bar(video):
+    leader, follower = os.openpty()
+    with subprocess.Popen(
+        command(video, seconds=0.02), stdout=subprocess.DEVNULL, stderr=follower, env={**os.environ, "TERM": "xterm"}
+    ) as process:
+        os.close(follower)
+        shown = b""
+        while True:
+            try:
+                data = os.read(leader, 4096)
+            except OSError:  # the other end is closed
+                break
+            if not data:
+                break
+            shown += data
+    os.close(leader)
+    assert process.returncode == 0
+    assert b"/30" in shown
+    assert b"fps" in shown
+
+
+def test_the_embedded_bundle_runs_for_real(tmp_path, video):
+    code = "from segrt.runtime.cli import main; main()"
+    done = subprocess.run(
+        [sys.executable, "-c", code, "stream", "street-panoptic", video, "--threads", "1", "--max-frames", "5"]
+        + ["--sink", tmp_path / "out.mp4", "--sink", tmp_path / "out.jsonl"],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=100,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert frames_of(tmp_path / "out.mp4") == 5
+    line = json.loads((tmp_path / "out.jsonl").read_text().splitlines()[0])
+    assert line["technique"] == "panoptic"
+    assert sum(segment["area"] for segment in line["segments"]) <= 96 * 128
