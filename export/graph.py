@@ -104,25 +104,32 @@ def read_graph(path: Path) -> Graph:
     onnx = require_onnx()
     try:
         model = onnx.load(str(path), load_external_data=False)
-        onnx.checker.check_model(model)
     except FileNotFoundError:
         raise BundleError(f"{path}: there is no such file; give the ONNX file of a network") from None
     except OSError as error:
         raise BundleError(f"{path}: cannot be read ({error.strerror}); give the ONNX file of a network") from None
-    except Exception as error:  # protobuf and the checker raise errors of their own, without a common base
-        text = " ".join(str(error).split())[:200]
-        raise BundleError(f"{path}: is no valid ONNX file ({text}); export the network again") from None
+    except Exception as error:  # protobuf raises an error of its own
+        raise BundleError(f"{path}: is no valid ONNX file ({_one_line(error)}); export the network again") from None
     external = any(onnx.external_data_helper.uses_external_data(tensor) for tensor in model.graph.initializer)
     if external:
         try:
             onnx.external_data_helper.load_external_data_for_model(model, str(path.parent))
-        except Exception as error:  # as above
-            text = " ".join(str(error).split())[:200]
-            raise BundleError(f"{path}: its weights beside it cannot be read ({text}); copy them too") from None
+        except Exception as error:  # the checker, which is asked here too, has an error of its own
+            raise BundleError(
+                f"{path}: its weights beside it cannot be read ({_one_line(error)}); copy them too"
+            ) from None
         for tensor in model.graph.initializer:
             tensor.ClearField("external_data")
             tensor.data_location = onnx.TensorProto.DEFAULT
+    try:
+        onnx.checker.check_model(model)
+    except onnx.checker.ValidationError as error:
+        raise BundleError(f"{path}: is no valid ONNX file ({_one_line(error)}); export the network again") from None
     return Graph(model, path, is_changed=external)
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())[:200]
 
 
 def _spec(value: "onnx.ValueInfoProto") -> TensorSpec:

@@ -99,10 +99,10 @@ def _query_heads(
             heads["mask_logits"] = masks[0]
     if "class_logits" not in heads and "mask_logits" in heads:
         queries = heads["mask_logits"].spec.shape[1]
+        rows = [out for out in free if out.spec.dtype in _FLOATS and out.rank == 3 and out.spec.shape[1] == queries]
+        # A DETR's boxes lie beside its logits, with four numbers for each query.
         rows = [
-            out
-            for out in free
-            if out.spec.dtype in _FLOATS and out.rank == 3 and out.spec.shape[1] == queries and out.spec.shape[2] != 4
+            out for out in rows if len(rows) == 1 or (out.spec.shape[2] != 4 and "box" not in out.spec.name.lower())
         ]
         exact = [out for out in rows if out.spec.shape[2] in (labels, labels + 1)] or _named(rows, "class_logits")
         if len(exact) == 1:
@@ -131,17 +131,10 @@ def _box_heads(free: Sequence[Output], stated: dict[str, Output], outputs: Seque
 
 
 def _boxes(outputs: Sequence[Output]) -> list[Output]:
-    boxes = [out for out in outputs if out.spec.dtype in _FLOATS and out.rank == 3 and out.spec.shape[-1] == 4]
-    return [out for out in boxes if not _is_beside_queries(out, outputs)]
-
-
-def _is_beside_queries(boxes: Output, outputs: Sequence[Output]) -> bool:
-    """Whether `boxes` are a DETR's: there are no scores, but logits and masks of as many queries."""
-    count = boxes.spec.shape[-2]
-    logits = any(out.rank == 3 and out is not boxes and out.spec.shape[-2] == count for out in outputs)
-    masks = any(out.rank == 4 and out.spec.shape[-3] == count for out in outputs)
-    scores = any(out.rank == 2 for out in outputs)
-    return logits and masks and not scores
+    """Return the outputs that may be boxes: four numbers each, in a network that also gives a score for each."""
+    if not any(out.spec.dtype in _FLOATS and out.rank == 2 for out in outputs):
+        return []
+    return [out for out in outputs if out.spec.dtype in _FLOATS and out.rank == 3 and out.spec.shape[-1] == 4]
 
 
 def _is_query_network(stated: Mapping[str, Output]) -> bool:
