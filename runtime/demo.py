@@ -66,7 +66,7 @@ def run_demo(folder: Path, clip: Clip, *, threads: int, track: Track, count: Cou
         panels = [("input", common.image, [f"{clip.size[1]} × {clip.size[0]} pixels", "the street world"])]
         for report, result in zip(reports, results, strict=True):
             captions = [f"{report.latency['total'][0]:.1f} ms", f"{report.metric} {report.value:.2f}"]
-            panels.append((report.technique, overlay(common.image, result), captions))
+            panels.append((report.technique, overlay(common.image, result, text_scale=1.5), captions))
         write_image(paths["comparison.png"], side_by_side(panels))
         metrics = run_stream(segmenters["panoptic"], paths["street.mp4"], [paths["stream.mp4"]], progress=count)
     finally:

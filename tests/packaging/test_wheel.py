@@ -1,0 +1,71 @@
+"""The built wheel works by itself: installed in an environment of its own, without torch, it passes a file of tests."""
+
+import os
+import subprocess
+import sys
+import venv
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Build the wheel from a copy of what git knows, so that no stale build folder is shipped."""
+    folder = tmp_path_factory.mktemp("source")
+    names = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT, check=True, capture_output=True, text=True,
+    ).stdout.split("\0")  # fmt: skip
+    for name in filter(None, names):
+        if (ROOT / name).is_file():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (folder / name).write_bytes((ROOT / name).read_bytes())
+    out = tmp_path_factory.mktemp("wheel")
+    subprocess.run(
+        [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(out)],
+        cwd=folder, check=True, capture_output=True,
+    )  # fmt: skip
+    (built,) = out.glob("*.whl")
+    return built
+
+
+def test_wheel_holds_the_rooms_the_extension_and_the_embedded_bundles(wheel: Path) -> None:
+    names = set(zipfile.ZipFile(wheel).namelist())
+    for technique in ("semantic", "instance", "panoptic"):
+        assert f"segrt/runtime/models/street-{technique}/manifest.json" in names
+        assert f"segrt/runtime/models/street-{technique}/model.fp32.onnx" in names
+    assert {"segrt/runtime/py.typed", "segrt/export/py.typed", "segrt/runtime/_postproc.pyi"} <= names
+    assert any(name.startswith("segrt/runtime/_postproc.") and name.endswith(".so") for name in names)
+    assert "segrt/__init__.py" not in names
+    top = {name.split("/")[0] for name in names}
+    assert {name for name in top if not name.endswith(".dist-info")} == {"segrt"}
+
+
+@pytest.mark.slow
+def test_installed_wheel_runs_without_torch(wheel: Path, tmp_path: Path) -> None:
+    venv.create(tmp_path / "env", with_pip=True)
+    python = tmp_path / "env/bin/python"
+    environment = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "VIRTUAL_ENV")}
+
+    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+        done = subprocess.run(
+            [str(python), *arguments], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=280
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done
+
+    run("-m", "pip", "install", "--quiet", "--disable-pip-version-check", str(wheel), "pytest", "pytest-timeout")
+    assert "torch" not in run("-m", "pip", "list").stdout.lower().split()
+    (tmp_path / "test_installed.py").write_bytes((ROOT / "tests/runtime/test_embedded.py").read_bytes())
+    done = run("-m", "pytest", "-q", "-p", "no:cacheprovider", "test_installed.py")
+    assert " passed" in done.stdout
+    assert str(tmp_path / "env") in run("-c", "import segrt.runtime; print(segrt.runtime.__file__)").stdout
+    refused = subprocess.run(
+        [str(tmp_path / "env/bin/segrt"), "adopt", "x.onnx"], env=environment, capture_output=True, text=True
+    )
+    assert refused.returncode == 2
+    assert "Traceback" not in refused.stderr
