@@ -82,7 +82,7 @@ def adopt_network(path: Path, out: Path, options: AdoptOptions) -> list[str]:
             for role, output in found.items()
         )
         said += [f"head {head.name!r} {head.dtype} {list(head.shape)} is {head.role}" for head in heads]
-        labels = _fitting_labels(labels, rule, heads, options, said)
+        labels = _fitting_labels(graph, labels, rule, heads, options, said)
         decode = _decode(rule, heads, len(labels), options, said)
         file.write_bytes(graph.bytes())
         precision = options.precision or graph.precision
@@ -209,13 +209,18 @@ def _in_place(graph: Graph, role: str, output: Output, labels: int, said: list[s
 
 
 def _fitting_labels(
-    labels: tuple[Label, ...], rule: str, heads: Sequence[HeadSpec], options: AdoptOptions, said: list[str]
+    graph: Graph,
+    labels: tuple[Label, ...],
+    rule: str,
+    heads: Sequence[HeadSpec],
+    options: AdoptOptions,
+    said: list[str],
 ) -> tuple[Label, ...]:
     """Return the labels in the order of the network's class ids."""
     highest = max(label.dataset_id for label in labels)
     if options.ids == "dataset":
         labels = spread(labels, highest + 1)
-    classes = _class_count(rule, heads, len(labels), options)
+    classes = _class_count(graph, rule, heads, len(labels), options)
     if classes is None or classes == len(labels):
         return labels
     if classes > highest and classes > len(labels):
@@ -228,11 +233,13 @@ def _fitting_labels(
     )
 
 
-def _class_count(rule: str, heads: Sequence[HeadSpec], labels: int, options: AdoptOptions) -> int | None:
+def _class_count(graph: Graph, rule: str, heads: Sequence[HeadSpec], labels: int, options: AdoptOptions) -> int | None:
     roles = {head.role: head for head in heads}
     if rule == "argmax":
         return int(roles["semantic_logits"].shape[1])
-    if rule in ("class_map", "paste_masks"):
+    if rule == "class_map":
+        return graph.argmax_classes(roles["class_map"].name)
+    if rule == "paste_masks":
         return None
     rows = int(roles["class_logits"].shape[2])
     return rows if _activation(rule, rows, labels, options) == "sigmoid" else rows - 1

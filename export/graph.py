@@ -54,6 +54,24 @@ class Graph:
                 sizes[tensor.data_type] += len(tensor.raw_data) or 4 * len(tensor.float_data) or len(tensor.int32_data)
         return "fp16" if sizes[onnx.TensorProto.FLOAT16] > sizes[onnx.TensorProto.FLOAT] else "fp32"
 
+    def argmax_classes(self, name: str) -> int | None:
+        """Return how many classes the ArgMax behind output `name` chooses from, or None where none is in sight."""
+        onnx = require_onnx()
+        makers = {out: node for node in self.model.graph.node for out in node.output}
+        node = makers.get(name)
+        while node is not None and node.op_type in ("Cast", "Identity", "Squeeze", "Unsqueeze", "Reshape", "Transpose"):
+            node = makers.get(node.input[0])
+        if node is None or node.op_type != "ArgMax":
+            return None
+        inferred = onnx.shape_inference.infer_shapes(self.model).graph
+        values = {value.name: value for value in (*inferred.value_info, *inferred.input)}
+        if node.input[0] not in values:
+            return None
+        shape = _spec(values[node.input[0]]).shape
+        axis = next((int(attribute.i) for attribute in node.attribute if attribute.name == "axis"), 0)
+        length = shape[axis] if -len(shape) <= axis < len(shape) else None
+        return length if isinstance(length, int) else None
+
     def fix_input(self, name: str, shape: Sequence[int | str]) -> None:
         """Declare the shape of input `name`; a string stays a free length. The outputs' declared shapes are dropped."""
         value = next(value for value in self.model.graph.input if value.name == name)

@@ -63,9 +63,14 @@ def encode_image(image: npt.NDArray[Any], suffix: str) -> bytes:
 def write_image(path: str | Path, image: npt.NDArray[Any]) -> None:
     """Write `image`, uint8 BGR (H, W, 3) or grey (H, W), to `path` in the format of its suffix, whole or not at all."""
     path = Path(path)
+    check_suffix(path)
+    write_atomic(path, encode_image(image, path.suffix.lower()))
+
+
+def check_suffix(path: Path) -> None:
+    """Raise ImageError unless a picture can be written under the name `path`."""
     if path.suffix.lower() not in SUFFIXES:
         raise ImageError(f"{path}: has no suffix of a picture; use .png or .jpg")
-    write_atomic(path, encode_image(image, path.suffix.lower()))
 
 
 def _quiet_cv2() -> Any:

@@ -109,7 +109,7 @@ def _fill_image(image: Picture, spec: InputSpec, geometry: Geometry, view: npt.N
     # Plain linear resizing is fused with the rest; every other kind comes first, and the pass below only normalises.
     fused = spec.resize.interpolation == "linear" and not spec.resize.antialias
     direct = view.dtype == np.float32
-    target = rows[window] if spec.layout == "NHWC" else view[(slice(None), *window)]
+    target = rows[window] if spec.layout == "NHWC" else view[:, window[0], window[1]]
     values = postproc.resize_normalize(
         image if fused else resize_picture(image, inner, spec.resize),
         inner,

@@ -183,6 +183,8 @@ class Savers:
 
     def __init__(self, kinds: Iterable[str], out: Path, segmenter: Segmenter) -> None:
         chosen = list(dict.fromkeys(kinds))
+        if not chosen:
+            raise SegrtError(f"--save must be of {', '.join(SAVERS)}, but is empty")
         for kind in chosen:
             if kind not in SAVERS:
                 raise SegrtError(f"--save must be of {', '.join(SAVERS)}, but got {kind!r}")

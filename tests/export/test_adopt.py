@@ -189,8 +189,13 @@ def test_too_few_labels_are_refused(tiny: SimpleNamespace, adopt: Adopt, tmp_pat
     path.write_text(json.dumps([{"id": 0, "name": "a"}, {"id": 9, "name": "b"}]))
     with pytest.raises(SegrtError, match=r"two\.json: has 2 classes, but the network has 3; give its own"):
         adopt(tiny.semantic_model(), "semantic", labels=str(path))
+    with pytest.raises(SegrtError, match=r"two\.json: has 2 classes, but the network has 3; give its own"):
+        adopt(tiny.class_map_model(), "semantic", labels=str(path))
+    hidden = tiny.class_map_model()
+    hidden.graph.node[-1].output[0] = "found"
+    hidden.graph.node.append(helper.make_node("Abs", ["found"], ["classes"]))
     with pytest.raises(BundleError, match="holds class id 2, but the bundle has 2 labels"):
-        adopt(tiny.class_map_model(), "semantic", labels=str(path), golden=[_photo(tiny, tmp_path)])
+        adopt(hidden, "semantic", labels=str(path), golden=[_photo(tiny, tmp_path)])
 
 
 def test_outputs_that_are_not_to_be_told_apart_are_asked_for(tiny: SimpleNamespace, adopt: Adopt) -> None:

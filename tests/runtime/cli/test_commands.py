@@ -107,6 +107,7 @@ def test_only_bad_pictures_are_an_error_even_when_skipped(tiny: SimpleNamespace,
         ("argmax", "coco", "coco needs an instance or panoptic bundle"),
         ("query_instances", "labels", "labels needs a semantic or panoptic bundle"),
         ("paste_masks", "queries", "queries needs a bundle of a network with softmax queries"),
+        ("argmax", " ,", "--save must be of overlay, panoptic, coco, labels, queries, but is empty"),
         ("argmax", "overlay,everything", "--save must be of overlay, panoptic, coco, labels, queries"),
     ],
 )
