@@ -109,7 +109,7 @@ def summary(metrics: "StreamMetrics", *, latest: bool) -> str:
 
 @contextmanager
 def _sigterm_raises() -> Iterator[None]:
-    """Let SIGTERM raise `Terminated` in the main thread, as SIGINT raises KeyboardInterrupt."""
+    """Let SIGTERM raise `Terminated` in the main thread, as SIGINT raises KeyboardInterrupt, and exit with its code."""
 
     def handle(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 (signal's signature)
         raise Terminated
@@ -117,6 +117,9 @@ def _sigterm_raises() -> Iterator[None]:
     before = signal.signal(signal.SIGTERM, handle)
     try:
         yield
+    except Terminated:
+        click.echo("segrt: interrupted", err=True)
+        sys.exit(128 + signal.SIGTERM)
     finally:
         signal.signal(signal.SIGTERM, before)
 

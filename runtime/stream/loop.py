@@ -12,6 +12,7 @@ from segrt.runtime.stream.metrics import StreamMetrics
 from segrt.runtime.stream.pipeline import Pipeline
 from segrt.runtime.stream.sinks.base import Sink
 from segrt.runtime.stream.sinks.table import open_sink
+from segrt.runtime.stream.sources.base import Source
 from segrt.runtime.stream.sources.table import AnySource, open_sources
 from segrt.runtime.stream.stages import Draw
 from segrt.runtime.stream.uri import scheme_of
@@ -73,9 +74,10 @@ def open_pipeline(
 
     Raises SegrtError for what cannot be opened; then nothing is left open.
     """
-    opened = open_sources(source)
+    sources = [source] if isinstance(source, (str, PathLike, Source)) else list(source)
+    opened = open_sources(sources)
     try:
-        _check_places(source, sinks)
+        _check_places(sources, sinks)
         live = any(one.info.live for one in opened)
         return Pipeline(
             segmenter,
@@ -90,17 +92,12 @@ def open_pipeline(
         raise
 
 
-def _check_places(source: AnySource | Iterable[AnySource], sinks: Sequence[str | PathLike[str] | Sink]) -> None:
+def _check_places(sources: Sequence[AnySource], sinks: Sequence[str | PathLike[str] | Sink]) -> None:
     """Refuse a sink that would overwrite a source, and two sinks that would overwrite each other."""
-    named = [source] if isinstance(source, (str, PathLike)) else source
-    read = (
-        {Path(one).resolve() for one in named if isinstance(one, (str, PathLike))}
-        if isinstance(named, Iterable)
-        else set()
-    )
+    read = {Path(source).resolve() for source in sources if not isinstance(source, Source)}
     written: set[Path] = set()
     for sink in sinks:
-        if isinstance(sink, Sink) or str(sink) == "null" or scheme_of(fspath(sink)):
+        if isinstance(sink, Sink) or fspath(sink) == "null" or scheme_of(fspath(sink)):
             continue
         place = Path(sink).resolve()
         if place in read and not place.is_dir():

@@ -102,7 +102,7 @@ def _open(path: Path) -> "av.container.InputContainer":
     if status.st_size == 0:
         raise VideoError(f"{path}: is empty; give a video file")
     try:
-        container = av.open(str(path), mode="r")
+        container = av.open(str(path), mode="r", metadata_errors="replace")
     except (av.error.FFmpegError, OSError) as error:
         if missing := missing_bytes(path):
             raise VideoError(
@@ -120,8 +120,9 @@ def _video_stream(container: "av.container.InputContainer", path: Path) -> Any:
     """Return the first stream that moves: a cover picture is not a video."""
     streams = [stream for stream in container.streams.video if not _is_cover(stream)]
     if not streams:
-        held = ", ".join(sorted({stream.type for stream in container.streams})) or "nothing"
-        raise VideoError(f"{path}: has no video stream (it holds {held}); give a file with video")
+        # Not stream.type: PyAV 14 crashes on a stream of unknown type.
+        held = ", ".join(kind for kind in ("audio", "subtitles") if getattr(container.streams, kind)) or "none of use"
+        raise VideoError(f"{path}: has no video stream (what it holds: {held}); give a file with video")
     if streams[0].codec_context is None:
         raise VideoError(f"{path}: its video codec is not known to this PyAV; convert it to H.264")
     return streams[0]

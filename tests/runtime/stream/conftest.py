@@ -179,9 +179,11 @@ def write_video(
     pixel_ratio=None,
     format=None,  # noqa: A002 (PyAV's name)
     colour_range=None,
+    metadata=None,
 ):
     """Encode uint8 BGR images with PyAV; `pts` are milliseconds."""
     with av.open(str(path), "w", format=format, options=container_options or {}) as container:
+        container.metadata.update(metadata or {})
         stream = container.add_stream(codec, rate=rate, options=options or {})
         stream.height, stream.width = images[0].shape[:2]
         stream.pix_fmt = pix_fmt
