@@ -1,5 +1,6 @@
 """Reads pictures as uint8 BGR (H, W, 3) and writes them whole or not at all."""
 
+import stat
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from segrt.runtime.errors import ImageError
 from segrt.runtime.truncation import is_truncated
 
 SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".jp2", ".pbm", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"})
+_MOST_BYTES = 1 << 30
 _REMEDY = "give a JPEG, PNG, WebP, TIFF or BMP picture"
 
 
@@ -22,9 +24,13 @@ def read_image(path: str | Path) -> npt.NDArray[np.uint8]:
     """
     path = Path(path)
     try:
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):
+            kind = "a folder" if stat.S_ISDIR(status.st_mode) else "a device or pipe"
+            raise ImageError(f"{path}: is {kind}, not a picture; {_REMEDY}")
+        if status.st_size > _MOST_BYTES:
+            raise ImageError(f"{path}: has {status.st_size} bytes, too many for a picture; {_REMEDY}")
         data = path.read_bytes()
-    except IsADirectoryError:
-        raise ImageError(f"{path}: is a folder, not a picture; {_REMEDY}") from None
     except OSError as error:
         raise ImageError(f"{path}: cannot be read ({error.strerror}); check the path and its permissions") from None
     return decode_image(data, str(path))

@@ -8,6 +8,7 @@ heads are stored as float16.
 
 import io
 import zipfile
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -45,7 +46,7 @@ def read_golden(bundle: Bundle, golden: Golden) -> tuple[npt.NDArray[np.uint8], 
             arrays = {name: file[name] for name in file.files}
         size = (image.shape[0], image.shape[1])
         result = _unpack_result(arrays, size, bundle.manifest.technique, bundle.manifest.labels)
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+    except (OSError, ValueError, LookupError, EOFError, MemoryError, zipfile.BadZipFile, zlib.error) as error:
         raise BundleError(f"{path}: is no golden frame ({error}); write the bundle again") from None
     heads = {name.removeprefix("head_"): array for name, array in arrays.items() if name.startswith("head_")}
     return image, GoldenOutputs(heads, result, arrays.get("live_queries"))

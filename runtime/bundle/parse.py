@@ -30,7 +30,7 @@ def parse_manifest(data: bytes, where: str) -> Manifest:
         header = msgspec.json.decode(data, type=_Header)
     except msgspec.ValidationError as error:
         raise BundleError(f"{where}: {error}; {_REMEDY}") from None
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise BundleError(f"{where}: is no JSON ({error}); {_REMEDY}") from None
     newer = _is_newer_minor(header.format, where)
     unknown = sorted(set(header.required_features) - KNOWN_FEATURES)

@@ -1,6 +1,7 @@
 """Foreign ONNX files become bundles: what is guessed is right, what cannot be guessed is asked for."""
 
 import json
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -371,6 +372,20 @@ def test_wrong_options_are_named(
         cli.main()
     assert end.value.code == 2
     assert message in capsys.readouterr().err
+
+
+def test_adopting_needs_no_torch(tiny: SimpleNamespace, tmp_path: Path, names: str) -> None:
+    file = tiny.save(tiny.query_model())
+    script = (
+        "import sys; sys.modules['torch'] = None\n"
+        "from segrt.runtime import cli\n"
+        f"sys.argv = ['segrt', 'adopt', {str(file)!r}, '--out', {str(tmp_path / 'b')!r}, "
+        f"'--technique', 'panoptic', '--labels', {names!r}]\n"
+        "cli.main()"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "written and verified" in done.stdout
 
 
 def test_the_real_deeplab_finds_the_train(fixtures: Path, tmp_path: Path) -> None:

@@ -158,6 +158,8 @@ def test_missing_files_and_folders_are_named(tmp_path: Path) -> None:
         read_image(tmp_path / "nowhere.png")
     with pytest.raises(ImageError, match="is a folder, not a picture"):
         read_image(tmp_path)
+    with pytest.raises(ImageError, match="/dev/zero: is a device or pipe, not a picture"):
+        read_image("/dev/zero")
 
 
 def test_writing_is_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -156,3 +156,41 @@ def test_contradictions_are_named(
     change(manifest)
     with pytest.raises(BundleError, match=message):
         parse(manifest)
+
+
+def _places(content: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    found = [path] if path else []
+    if isinstance(content, dict | list):
+        for key, value in content.items() if isinstance(content, dict) else enumerate(content):
+            found += _places(value, (*path, key))
+    return found
+
+
+def test_no_mutation_of_a_manifest_escapes_as_another_error(manifest: dict[str, Any]) -> None:
+    import copy
+    import random
+
+    rng = random.Random(0)
+    values = [None, -1, 0, 3, 1.5, "", "x", [], {}, [1], True, 10**30, "\u0000", {"rule": "argmax"}, [[]], "N"]
+    places = _places(manifest)
+    refused = 0
+    for number in range(1500):
+        content = copy.deepcopy(manifest)
+        if number % 2:
+            content["format"] = f"{FORMAT[0]}.{FORMAT[1] + 1}"
+        *steps, last = rng.choice(places)
+        target = content
+        for step in steps:
+            target = target[step]
+        target[last] = rng.choice(values)
+        try:
+            parse(content)
+        except BundleError as error:
+            refused += "\n" not in str(error)
+    assert refused > 900
+
+
+@pytest.mark.parametrize("data", [b"[" * 200_000, b'{"a":' * 200_000, b'{"format": "1.9", "x": ' + b"[" * 100_000])
+def test_nesting_without_end_is_refused(data: bytes) -> None:
+    with pytest.raises(BundleError, match=r"^manifest\.json: "):
+        parse_manifest(data, "manifest.json")
