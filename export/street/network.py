@@ -171,9 +171,7 @@ class QueryNetwork(nn.Module):
         fixed = torch.full((STUFF_CLASSES, CLASSES + 1), NEVER, device=x.device)
         fixed[:, -1] = 0.0
         fixed += torch.cat([torch.eye(STUFF_CLASSES) * 16.0, torch.zeros(STUFF_CLASSES, THING_CLASSES + 1)], 1)
-        stuff_masks = F.conv2d(
-            F.relu(features), self.classify.weight[:STUFF_CLASSES], self.classify.bias[:STUFF_CLASSES]
-        )
+        stuff_masks = self.classify(F.relu(features))[:, :STUFF_CLASSES]
         return (
             torch.cat([fixed.expand(batch, -1, -1), class_logits], 1),
             torch.cat([stuff_masks.float(), mask_logits], 1),

@@ -51,7 +51,7 @@ def train(
     """
     torch.manual_seed(seed)
     random = np.random.default_rng(seed)
-    network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    network = network.to(memory_format=torch.channels_last)
     average = copy.deepcopy(network).eval()
     decayed = [weight for weight in network.parameters() if weight.ndim > 1]
     plain = [weight for weight in network.parameters() if weight.ndim <= 1]
@@ -68,7 +68,8 @@ def train(
         optimizer.load_state_dict(state["optimizer"])
         first = state["step"]
         random = np.random.default_rng([seed, first])
-    started, recent = time.monotonic(), {}
+    started = time.monotonic()
+    recent: dict[str, float] = {}
     network.train()
     for step in range(first, steps):
         rate = (
@@ -83,7 +84,7 @@ def train(
             losses = loss_of(network, batch)
             total = torch.stack(list(losses.values())).sum()
         optimizer.zero_grad()
-        total.backward()
+        total.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(network.parameters(), 5.0)
         optimizer.step()
         _move_average(average, network, min(AVERAGE, (1 + step) / (20 + step)))

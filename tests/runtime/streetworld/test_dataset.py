@@ -56,7 +56,9 @@ def test_wrong_arguments_exit_with_2(tmp_path: Path, arguments: list[str], messa
     assert message in done.output
 
 
-def test_an_unwritable_folder_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unwritable_folder_is_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     from segrt.runtime.cli import run_command
 
     (tmp_path / "file").write_text("")

@@ -82,7 +82,7 @@ def test_the_picture_shows_what_the_truth_says() -> None:
 def test_wrong_arguments_are_refused_by_name() -> None:
     with pytest.raises(SegrtError, match="seed must be 0 or more, but got -1"):
         StreetWorld(-1)
-    with pytest.raises(SegrtError, match="weather must be one of clear, .*'sunny'"):
+    with pytest.raises(SegrtError, match=r"weather must be one of clear, .*'sunny'"):
         StreetWorld(0, weather="sunny")
     with pytest.raises(SegrtError, match="size must be at least 32x32, but got 16x160"):
         StreetWorld(0).render(0.0, (16, 160))
