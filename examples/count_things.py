@@ -1,7 +1,4 @@
-"""Counts the things in every frame of a video: the shortest useful streaming loop.
-
-    python examples/count_things.py street-panoptic street.mp4
-"""
+"""Counts the things in every frame of a video: `python examples/count_things.py street-panoptic street.mp4`."""
 
 import sys
 from collections import Counter
