@@ -12,6 +12,7 @@ from segrt.runtime.errors import ImageError
 from segrt.runtime.truncation import is_truncated
 
 SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".jp2", ".pbm", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"})
+_SILENT = 0
 _MOST_BYTES = 1 << 30
 _REMEDY = "give a JPEG, PNG, WebP, TIFF or BMP picture"
 
@@ -83,7 +84,8 @@ def _quiet_cv2() -> Any:
     """Return cv2 with its log silenced: what goes wrong is said in one line here, not by libraries on stderr."""
     import cv2
 
-    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+    set_level: Any = getattr(cv2, "setLogLevel", None)  # OpenCV 5 has it in cv2.utils.logging alone
+    (set_level or cv2.utils.logging.setLogLevel)(_SILENT)
     return cv2
 
 

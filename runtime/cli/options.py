@@ -1,12 +1,14 @@
 """Options that several commands share, and how their tables look."""
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
 import click
 
 _WIDTH_IN_FILES = 120
+_WORTH_A_BAR = 3
+_Item = TypeVar("_Item")
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
 
@@ -45,6 +47,16 @@ def print_table(title: str, columns: list[str], rows: list[list[str]]) -> None:
     for row in rows:
         table.add_row(*(Text(cell) for cell in row))
     Console(highlight=False, width=None if sys.stdout.isatty() else _WIDTH_IN_FILES).print(table)
+
+
+def with_progress(items: list[_Item], text: str) -> Iterable[_Item]:
+    """Return `items` to iterate over, with a progress bar on standard error where that is a terminal."""
+    if len(items) < _WORTH_A_BAR or not sys.stderr.isatty():
+        return items
+    from rich.console import Console
+    from rich.progress import track
+
+    return track(items, text, console=Console(stderr=True))
 
 
 def counted(count: int, noun: str) -> str:

@@ -6,7 +6,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from segrt.runtime.cli.options import backend_options, counted, milliseconds, print_table, threshold_options
+from segrt.runtime.cli.options import (
+    backend_options,
+    counted,
+    milliseconds,
+    print_table,
+    threshold_options,
+    with_progress,
+)
 
 if TYPE_CHECKING:
     from segrt.runtime.saving import Savers, Segmented
@@ -44,9 +51,6 @@ def run(
     A SOURCE is a picture, a folder of pictures or a pattern such as "photos/*.jpg". A picture that cannot be read
     ends the command after what was done so far has been saved, unless --skip-bad is given.
     """
-    from rich.console import Console
-    from rich.progress import track
-
     from segrt.runtime.errors import ImageError
     from segrt.runtime.pictures import find_pictures, unique_names
     from segrt.runtime.saving import Savers
@@ -68,9 +72,7 @@ def run(
         ) as segmenter,
         Savers(kinds, out, segmenter) as savers,
     ):
-        bar = Console(stderr=True)
-        pairs = list(zip(paths, names, strict=True))
-        for path, name in track(pairs, "segmenting", console=bar, disable=len(pairs) < 3 or not bar.is_terminal):
+        for path, name in with_progress(list(zip(paths, names, strict=True)), "segmenting"):
             try:
                 item = _segment(segmenter, savers, path, name, int(name) if numbered else name)
             except ImageError as error:
