@@ -26,6 +26,7 @@ class BuildWithKernels(build_ext):
     """Adds the flags of single files, which setuptools has no place for."""
 
     def build_extensions(self) -> None:
+        """Compile as usual, each file with its own flags as well."""
         if platform.machine() in ("x86_64", "AMD64"):
             compile_one = self.compiler._compile
 

@@ -50,11 +50,11 @@ Axis bilinear_axis(ScratchFrame& frame, Index source_length, Extent extent, Inde
 }
 
 Axis bilinear_axis_part(ScratchFrame& frame, Index source_length, std::int64_t length, std::int64_t first,
-                        Index count) {
-    const AxisWriter writer(frame, source_length, count);
+                        Index count, Index padding) {
+    const AxisWriter writer(frame, source_length, count + padding);
     const float scale = static_cast<float>(source_length) / static_cast<float>(length);
-    for (Index i = 0; i < count; ++i) {
-        const float centre = static_cast<float>(first + i) + 0.5F;
+    for (Index i = 0; i < count + padding; ++i) {
+        const float centre = static_cast<float>(first + std::min(i, count - 1)) + 0.5F;
         writer.write(i, scale * centre - 0.5F);
     }
     return writer.axis(count);

@@ -29,7 +29,8 @@ Axis bilinear_axis(ScratchFrame& frame, Index source_length, Extent extent, Inde
 
 // The entries [first, first + count) of the axis that shows a whole source on `length` pixels: what remains of a box
 // that reaches out of the picture.
-Axis bilinear_axis_part(ScratchFrame& frame, Index source_length, std::int64_t length, std::int64_t first, Index count);
+Axis bilinear_axis_part(ScratchFrame& frame, Index source_length, std::int64_t length, std::int64_t first, Index count,
+                        Index padding = 0);
 
 // Pillow's NEAREST: the source pixel that contains the centre of each output pixel.
 const std::int32_t* nearest_axis(ScratchFrame& frame, Index source_length, Extent extent, Index length);

@@ -9,10 +9,14 @@
 #include <string>
 
 #include "argmax.h"
+#include "detections.h"
+#include "group_centers.h"
 #include "instances.h"
 #include "kernels.h"
+#include "merge_instances.h"
 #include "merge_queries.h"
 #include "preprocess.h"
+#include "query_semantic.h"
 #include "rle.h"
 #include "thread_pool.h"
 
@@ -108,6 +112,26 @@ std::optional<Window> checked_window(const WindowTuple& window) {
     return Window{{top, bottom}, {left, right}};
 }
 
+ClassMap class_map(const py::array& array, const char* name) {
+    const py::dtype dtype = array.dtype();
+    const bool whole = (dtype.kind() == 'u' && dtype.itemsize() <= 2) ||
+                       (dtype.kind() == 'i' && (dtype.itemsize() == 4 || dtype.itemsize() == 8));
+    if (array.ndim() != 2 || !whole) {
+        refuse(name, "uint8, uint16, int32 or int64 with shape (H, W)", array);
+    }
+    return {static_cast<const std::byte*>(array.data()), dtype.itemsize(), array.shape(0), array.shape(1),
+            {array.strides(0), array.strides(1)}};
+}
+
+py::list segment_list(const std::vector<Segment>& segments) {
+    py::list list;
+    for (const Segment& s : segments) {
+        list.append(py::make_tuple(s.id, s.class_id, s.score, s.area, py::make_tuple(s.left, s.top, s.width, s.height),
+                                   s.query));
+    }
+    return list;
+}
+
 py::tuple merge_queries_(const py::array& class_logits, const py::array& mask_logits, py::array out,
                          const std::string& rule, float score_threshold, double overlap_threshold,
                          const std::vector<std::int64_t>& stuff_classes, const std::optional<SizeTuple>& processed_size,
@@ -143,12 +167,42 @@ py::tuple merge_queries_(const py::array& class_logits, const py::array& mask_lo
         const py::gil_scoped_release release;
         nonfinite = merge_queries(classes, masks, options, ids, segments);
     }
-    py::list list;
-    for (const Segment& s : segments) {
-        list.append(py::make_tuple(s.id, s.class_id, s.score, s.area, py::make_tuple(s.left, s.top, s.width, s.height),
-                                   s.query));
+    return py::make_tuple(segment_list(segments), nonfinite);
+}
+
+py::list merge_semantic_instances_(const py::array& semantic, const py::array& masks,
+                                   const std::vector<float>& scores, const std::vector<std::int64_t>& class_ids,
+                                   py::array out, float score_threshold, double overlap_threshold,
+                                   std::int64_t stuff_area_limit, int threads) {
+    const ClassMap classes = class_map(semantic, "semantic");
+    const MaskStack stack = mask_stack(masks, "masks");
+    const InstanceMergeOptions options{score_threshold, overlap_threshold, stuff_area_limit, checked_threads(threads)};
+    const auto ids = writable_map<std::int32_t>(out, "out");
+    checked_size({ids.height, ids.width});
+    std::vector<Segment> segments;
+    {
+        const py::gil_scoped_release release;
+        merge_semantic_instances(classes, stack, scores, class_ids, options, ids, segments);
     }
-    return py::make_tuple(list, nonfinite);
+    return segment_list(segments);
+}
+
+py::tuple group_centers_(const py::array& semantic, const py::array& center_heatmap, const py::array& offsets,
+                         py::array out, const std::vector<std::int64_t>& thing_classes, float threshold,
+                         Index nms_kernel, Index top_k, std::int64_t stuff_area_limit, int threads) {
+    const ClassMap classes = class_map(semantic, "semantic");
+    const FloatStack heat = float_stack(center_heatmap, "center_heatmap", "(1, H, W)");
+    const FloatStack shifts = float_stack(offsets, "offsets", "(2, H, W)");
+    const GroupOptions options{thing_classes, threshold, nms_kernel, top_k, stuff_area_limit, checked_threads(threads)};
+    const auto ids = writable_map<std::int32_t>(out, "out");
+    checked_size({ids.height, ids.width});
+    std::vector<Segment> segments;
+    std::int64_t nonfinite = 0;
+    {
+        const py::gil_scoped_release release;
+        nonfinite = group_centers(classes, heat, shifts, options, ids, segments);
+    }
+    return py::make_tuple(segment_list(segments), nonfinite);
 }
 
 std::int64_t argmax_map_(const py::array& logits, py::array out, const WindowTuple& window, int threads) {
@@ -164,6 +218,23 @@ std::int64_t argmax_map_(const py::array& logits, py::array out, const WindowTup
     const auto map = writable_map<std::uint16_t>(out, "out");
     const py::gil_scoped_release release;
     return argmax_map(stack, part, count, map);
+}
+
+std::int64_t query_semantic_(const py::array& class_logits, const py::array& mask_logits, py::array out,
+                             const WindowTuple& window, int threads) {
+    const FloatTable classes = float_table(class_logits, "class_logits", "(Q, C+1)");
+    const FloatStack masks = float_stack(mask_logits, "mask_logits", "(Q, h, w)");
+    const std::optional<Window> part = checked_window(window);
+    const int count = checked_threads(threads);
+    checked_size({out.ndim() == 2 ? out.shape(0) : 0, out.ndim() == 2 ? out.shape(1) : 0});
+    if (py::isinstance<py::array_t<std::uint8_t>>(out)) {
+        const auto map = writable_map<std::uint8_t>(out, "out");
+        const py::gil_scoped_release release;
+        return query_semantic(classes, masks, part, count, map);
+    }
+    const auto map = writable_map<std::uint16_t>(out, "out");
+    const py::gil_scoped_release release;
+    return query_semantic(classes, masks, part, count, map);
 }
 
 py::list bytes_list(const std::vector<std::string>& codes) {
@@ -227,7 +298,7 @@ PasteRule paste_rule(const std::string& rule) {
     throw std::invalid_argument("rule must be torchvision or detectron2, but got " + rule);
 }
 
-std::int64_t paste_masks_(const py::array& masks, const py::array& boxes, py::array out, float threshold,
+std::int64_t paste_masks_(const py::array& masks, const py::array& boxes, py::array out, bool zeroed, float threshold,
                           const std::string& rule, int threads) {
     const FloatStack stack = float_stack(masks, "masks", "(N, m, m)");
     const FloatTable table = float_table(boxes, "boxes", "(N, 4)");
@@ -240,7 +311,7 @@ std::int64_t paste_masks_(const py::array& masks, const py::array& boxes, py::ar
     const int count = checked_threads(threads);
     auto* pictures = static_cast<std::uint8_t*>(out.mutable_data());
     const py::gil_scoped_release release;
-    return paste_masks(stack, table, chosen, threshold, size, count, pictures);
+    return paste_masks(stack, table, chosen, threshold, size, count, pictures, zeroed);
 }
 
 py::tuple paste_masks_rle_(const py::array& masks, const py::array& boxes, SizeTuple size, float threshold,
@@ -257,6 +328,69 @@ py::tuple paste_masks_rle_(const py::array& masks, const py::array& boxes, SizeT
         nonfinite = paste_masks_rle(stack, table, chosen, threshold, target, count, codes);
     }
     return py::make_tuple(bytes_list(codes), nonfinite);
+}
+
+py::tuple prototype_masks_rle_(const py::array& prototypes, const py::array& coefficients, const py::array& boxes,
+                               SizeTuple size, int threads) {
+    const FloatStack stack = float_stack(prototypes, "prototypes", "(P, h, w)");
+    const FloatTable weights = float_table(coefficients, "coefficients", "(N, P)");
+    const FloatTable table = float_table(boxes, "boxes", "(N, 4)");
+    const Size target = checked_size(size);
+    const int count = checked_threads(threads);
+    std::vector<std::string> codes;
+    std::int64_t nonfinite = 0;
+    {
+        const py::gil_scoped_release release;
+        nonfinite = prototype_masks_rle(stack, weights, table, target, count, codes);
+    }
+    return py::make_tuple(bytes_list(codes), nonfinite);
+}
+
+// Boxes (N, 4), scores, class ids and anchors, and how many values are not finite.
+py::tuple decode_yolo_(const py::array& predictions, float score_threshold, float iou_threshold, Index max_detections,
+                       Index coefficients) {
+    const FloatTable table = float_table(predictions, "predictions", "(4 + classes + coefficients, anchors)");
+    const YoloOptions options{score_threshold, iou_threshold, max_detections, coefficients};
+    std::vector<Detection> detections;
+    std::int64_t nonfinite = 0;
+    {
+        const py::gil_scoped_release release;
+        nonfinite = decode_yolo(table, options, detections);
+    }
+    const auto count = static_cast<Index>(detections.size());
+    py::array_t<float> boxes({count, Index{4}});
+    py::array_t<float> scores(count);
+    py::array_t<std::int64_t> class_ids(count);
+    py::array_t<std::int64_t> anchors(count);
+    for (Index i = 0; i < count; ++i) {
+        const Detection& detection = detections[static_cast<std::size_t>(i)];
+        boxes.mutable_at(i, 0) = detection.left;
+        boxes.mutable_at(i, 1) = detection.top;
+        boxes.mutable_at(i, 2) = detection.right;
+        boxes.mutable_at(i, 3) = detection.bottom;
+        scores.mutable_at(i) = detection.score;
+        class_ids.mutable_at(i) = detection.class_id;
+        anchors.mutable_at(i) = detection.anchor;
+    }
+    return py::make_tuple(boxes, scores, class_ids, anchors, nonfinite);
+}
+
+py::array_t<float> matrix_nms_(const py::array& masks, const std::vector<float>& scores,
+                               const std::vector<std::int64_t>& class_ids, const std::string& kernel, float sigma,
+                               int threads) {
+    const MaskStack stack = mask_stack(masks, "masks");
+    if (kernel != "gaussian" && kernel != "linear") {
+        throw std::invalid_argument("kernel must be gaussian or linear, but got " + kernel);
+    }
+    const DecayKernel decay = kernel == "gaussian" ? DecayKernel::gaussian : DecayKernel::linear;
+    const int count = checked_threads(threads);
+    py::array_t<float> decayed(static_cast<Index>(scores.size()));
+    const std::span<float> values(decayed.mutable_data(), scores.size());
+    {
+        const py::gil_scoped_release release;
+        matrix_nms(stack, scores, class_ids, decay, sigma, count, values);
+    }
+    return decayed;
 }
 
 py::list encode_masks(const py::array& masks, int threads) {
@@ -365,9 +499,20 @@ PYBIND11_MODULE(_postproc, module) {
     module.def("argmax_map", &argmax_map_, "logits"_a, "out"_a, "window"_a, "threads"_a);
     module.def("query_instances", &query_instances_, "class_logits"_a, "mask_logits"_a, "size"_a, "top_k"_a,
                "score_threshold"_a, "activation"_a, "weigh_by_mask"_a, "window"_a, "threads"_a);
-    module.def("paste_masks", &paste_masks_, "masks"_a, "boxes"_a, "out"_a, "threshold"_a, "rule"_a, "threads"_a);
+    module.def("paste_masks", &paste_masks_, "masks"_a, "boxes"_a, "out"_a, "zeroed"_a, "threshold"_a,
+               "rule"_a, "threads"_a);
     module.def("paste_masks_rle", &paste_masks_rle_, "masks"_a, "boxes"_a, "size"_a, "threshold"_a, "rule"_a,
                "threads"_a);
+    module.def("merge_semantic_instances", &merge_semantic_instances_, "semantic"_a, "masks"_a, "scores"_a,
+               "class_ids"_a, "out"_a, "score_threshold"_a, "overlap_threshold"_a, "stuff_area_limit"_a, "threads"_a);
+    module.def("group_centers", &group_centers_, "semantic"_a, "center_heatmap"_a, "offsets"_a, "out"_a,
+               "thing_classes"_a, "threshold"_a, "nms_kernel"_a, "top_k"_a, "stuff_area_limit"_a, "threads"_a);
+    module.def("query_semantic", &query_semantic_, "class_logits"_a, "mask_logits"_a, "out"_a, "window"_a, "threads"_a);
+    module.def("prototype_masks_rle", &prototype_masks_rle_, "prototypes"_a, "coefficients"_a, "boxes"_a, "size"_a,
+               "threads"_a);
+    module.def("decode_yolo", &decode_yolo_, "predictions"_a, "score_threshold"_a, "iou_threshold"_a,
+               "max_detections"_a, "coefficients"_a);
+    module.def("matrix_nms", &matrix_nms_, "masks"_a, "scores"_a, "class_ids"_a, "kernel"_a, "sigma"_a, "threads"_a);
     module.def("encode_masks", &encode_masks, "masks"_a, "threads"_a);
     module.def("decode_masks", &decode_masks, "codes"_a, "out"_a, "threads"_a);
     module.def("measure_codes", &measure_codes, "codes"_a, "size"_a);

@@ -21,6 +21,8 @@ constexpr float kLogitSlack = 1e-3F;
 // With more than this share of the channels left to evaluate, bounds are a waste; they are tried again now and then.
 constexpr float kPruningFails = 0.7F;
 constexpr int kBandsWithoutPruning = 8;
+// Counts of a column of a block fit a byte.
+constexpr Index kHighestBand = 128;
 
 struct Bounds {
     float low, high;
@@ -70,7 +72,7 @@ public:
         Index top = begin;
         while (top < end) {
             Index bottom = top + 1;
-            while (bottom < end && job_.rows.low[bottom] == job_.rows.low[top]) {
+            while (bottom < end && bottom - top < kHighestBand && job_.rows.low[bottom] == job_.rows.low[top]) {
                 ++bottom;
             }
             label_band(top, bottom);
@@ -394,7 +396,14 @@ private:
             if constexpr (ranking == Ranking::weighted_logit) {
                 store_with_void(block, y, winner, shown);
             } else {
-                store(block, y, count, winner);
+                store(block, y, winner);
+            }
+        }
+        if (ranking != Ranking::weighted_logit && job_.tally) {
+            for (Index i = 0; i < count; ++i) {
+                if ((candidates_[i] & kMayWin) != 0) {
+                    tally_block(block, static_cast<Label>(candidates_[i] & kChannel));
+                }
             }
         }
     }
@@ -428,7 +437,7 @@ private:
         return claims;
     }
 
-    void store(const Block& block, Index y, Index count, const std::int32_t* winner) {
+    void store(const Block& block, Index y, const std::int32_t* winner) {
         Label label[kBlock];
         for (Index j = 0; j < kBlock; ++j) {
             label[j] = static_cast<Label>(winner[j]);
@@ -439,28 +448,26 @@ private:
         } else {
             std::memcpy(row, label, static_cast<std::size_t>(block.columns) * sizeof(Label));
         }
-        if (!job_.tally) {
-            return;
-        }
-        for (Index i = 0; i < count; ++i) {
-            const std::int32_t candidate = candidates_[i];
-            if ((candidate & kMayWin) != 0) {
-                tally_row(block, y, static_cast<Label>(candidate & kChannel), label);
-            }
-        }
     }
 
-    // Counts a label in a row of the block; looks for its ends only where they are news.
-    void tally_row(const Block& block, Index y, Label k, const Label* label) {
+    // Counts the pixels of a label in a block that has just been stored.
+    void tally_block(const Block& block, Label k) {
+        std::uint8_t in_column[kBlock] = {};
+        for (Index y = block.top; y < block.bottom; ++y) {
+            const Label* label = labels_.row(y) + block.x;
+            if (block.columns == kBlock) {
+                for (Index j = 0; j < kBlock; ++j) {
+                    in_column[j] = static_cast<std::uint8_t>(in_column[j] + (label[j] == k ? 1 : 0));
+                }
+            } else {
+                for (Index j = 0; j < block.columns; ++j) {
+                    in_column[j] = static_cast<std::uint8_t>(in_column[j] + (label[j] == k ? 1 : 0));
+                }
+            }
+        }
         std::int32_t pixels = 0;
-        if (block.columns == kBlock) {
-            for (Index j = 0; j < kBlock; ++j) {
-                pixels += label[j] == k ? 1 : 0;
-            }
-        } else {
-            for (Index j = 0; j < block.columns; ++j) {
-                pixels += label[j] == k ? 1 : 0;
-            }
+        for (Index j = 0; j < kBlock; ++j) {
+            pixels += in_column[j];
         }
         if (pixels == 0) {
             return;
@@ -468,16 +475,37 @@ private:
         Tally& tally = tallies_[k];
         tally.labelled += pixels;
         tally.visible += pixels;
-        if (block.x < tally.left || block.x + block.columns - 1 > tally.right || y < tally.top || y > tally.bottom) {
-            Index left = 0, right = block.columns - 1;
-            while (label[left] != k) {
-                ++left;
-            }
-            while (label[right] != k) {
-                --right;
-            }
-            extend(tally, block.x + left, block.x + right, y, y);
+        if (block.x < tally.left || block.x + block.columns - 1 > tally.right || block.top < tally.top ||
+            block.bottom - 1 > tally.bottom) {
+            extend_to(tally, block, k, in_column);
         }
+    }
+
+    // The exact extent of a label within a block, looked for only where it may be news.
+    void extend_to(Tally& tally, const Block& block, Label k, const std::uint8_t* in_column) const {
+        Index left = 0, right = block.columns - 1, top = block.top, bottom = block.bottom - 1;
+        while (in_column[left] == 0) {
+            ++left;
+        }
+        while (in_column[right] == 0) {
+            --right;
+        }
+        while (!row_has(block, top, k)) {
+            ++top;
+        }
+        while (!row_has(block, bottom, k)) {
+            --bottom;
+        }
+        extend(tally, block.x + left, block.x + right, top, bottom);
+    }
+
+    bool row_has(const Block& block, Index y, Label k) const {
+        const Label* label = labels_.row(y) + block.x;
+        bool has = false;
+        for (Index j = 0; j < block.columns; ++j) {
+            has = has || label[j] == k;
+        }
+        return has;
     }
 
     // weighted_logit: the winner shows only where its own probability is at least 0.5.

@@ -68,6 +68,29 @@ inline void resize_rows(const float* plane, const Axis& rows, const Axis& column
     }
 }
 
+inline void combine_rows(const float* weights, Index weight_stride, const float* rows, Index row_stride, Index count,
+                         Index width, float* out) {
+    constexpr Index kStep = 64;
+    for (Index x = 0; x < width; x += kStep) {
+        const Index step = x + kStep < width ? kStep : width - x;
+        float sums[kStep] = {};
+        for (Index i = 0; i < count; ++i) {
+            const float weight = weights[i * weight_stride];
+            const float* row = rows + i * row_stride + x;
+            if (step == kStep) {
+                for (Index j = 0; j < kStep; ++j) {
+                    sums[j] = fused(weight, row[j], sums[j]);
+                }
+            } else {
+                for (Index j = 0; j < step; ++j) {
+                    sums[j] = fused(weight, row[j], sums[j]);
+                }
+            }
+        }
+        std::memcpy(out + x, sums, static_cast<std::size_t>(step) * sizeof(float));
+    }
+}
+
 template <class Label>
 inline void paint_row(const Label* labels, const std::int32_t* id_of_label, std::int32_t* ids, Index count) {
     constexpr Index kRun = 32;

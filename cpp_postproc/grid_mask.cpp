@@ -1,26 +1,25 @@
 #include "grid_mask.h"
 
-#include "math.h"
+#include <algorithm>
+
 #include "rle.h"
 #include "scratch.h"
 
 namespace segrt {
 namespace {
 
-// The grid interpolated to one target column: one value per grid row.
-void interpolate_column(const GridMask& mask, Index x, float* column) {
-    const Index grid_rows = mask.rows.source_length;
-    const float* left = mask.columns_of_grid + mask.columns.low[x] * grid_rows;
-    const float* right = mask.columns_of_grid + mask.columns.high[x] * grid_rows;
-    const float left_weight = mask.columns.low_weight[x], right_weight = mask.columns.high_weight[x];
-    for (Index r = 0; r < grid_rows; ++r) {
-        column[r] = lerp(left[r], left_weight, right[r], right_weight);
+// starts[r]: the first target row that lies on or below grid row r; starts[rows] is the number of target rows.
+std::span<std::int32_t> row_starts(ScratchFrame& frame, const Axis& rows) {
+    const auto starts = frame.take<std::int32_t>(rows.source_length + 1);
+    std::int32_t y = 0;
+    for (std::size_t r = 0; r < starts.size(); ++r) {
+        while (y < rows.length && rows.low[y] < static_cast<std::int32_t>(r)) {
+            ++y;
+        }
+        starts[r] = y;
     }
-}
-
-float value_at(const GridMask& mask, const float* column, Index y) {
-    return lerp(column[mask.rows.low[y]], mask.rows.low_weight[y], column[mask.rows.high[y]],
-                mask.rows.high_weight[y]);
+    starts.back() = static_cast<std::int32_t>(rows.length);
+    return starts;
 }
 
 }  // namespace
@@ -29,24 +28,38 @@ void encode_grid_mask(const GridMask& mask, Index height, Index width, std::vect
     RunWriter runs(counts);
     if (!mask.empty()) {
         ScratchFrame frame;
-        float* column = frame.take<float>(mask.rows.source_length).data();
+        const Kernels& loops = kernels();
+        const Index grid_rows = mask.rows.source_length, grid_columns = mask.columns.source_length;
+        const auto starts = row_starts(frame, mask.rows);
+        const auto active = frame.take<std::uint8_t>(grid_columns);
+        loops.active_columns(mask, active.data());
+        const auto column = frame.take<float>(grid_rows + kGridPadding);
+        const auto sides = frame.take<std::uint8_t>(grid_rows + kGridPadding);
+        const auto changes = frame.take<std::int32_t>(mask.rows.length + 1);
+        const bool to_the_bottom = mask.top + mask.rows.length == height;
+        bool open = false;  // the mask reached the bottom of the column before
         for (Index x = 0; x < mask.columns.length; ++x) {
             const std::int64_t start = (mask.left + x) * height;
-            interpolate_column(mask, x, column);
-            if (mask.top > 0) {
+            const auto low = static_cast<std::size_t>(mask.columns.low[x]);
+            const auto high = static_cast<std::size_t>(mask.columns.high[x]);
+            const bool looked_at = (active[low] | active[high]) != 0;
+            const Index count =
+                looked_at ? loops.column_changes(mask, x, starts.data(), column.data(), sides.data(), changes.data()) : 0;
+            if (open && !(count > 0 && changes[0] == 0 && mask.top == 0)) {
                 runs.set(start, false);
             }
-            for (Index y = 0; y < mask.rows.length; ++y) {
-                runs.set(start + mask.top + y, value_at(mask, column, y) > mask.threshold);
+            bool value = false;
+            for (Index i = 0; i < count; ++i) {
+                value = !value;
+                runs.set(start + mask.top + changes[static_cast<std::size_t>(i)], value);
             }
-            const Index bottom = mask.top + mask.rows.length;
-            if (bottom < height) {
-                runs.set(start + bottom, false);
+            open = value && to_the_bottom;
+            if (value && !to_the_bottom) {
+                runs.set(start + mask.top + mask.rows.length, false);
             }
         }
         runs.set((mask.left + mask.columns.length) * height, false);
     }
-    // A run that reaches the end of the picture leaves nothing to be counted after it.
     runs.finish(height * width);
 }
 
@@ -55,12 +68,18 @@ void paint_grid_mask(const GridMask& mask, Map<std::uint8_t> picture) {
         return;
     }
     ScratchFrame frame;
-    float* column = frame.take<float>(mask.rows.source_length).data();
-    for (Index x = 0; x < mask.columns.length; ++x) {
-        interpolate_column(mask, x, column);
-        for (Index y = 0; y < mask.rows.length; ++y) {
-            picture.row(mask.top + y)[mask.left + x] = value_at(mask, column, y) > mask.threshold ? 1 : 0;
-        }
+    const Kernels& loops = kernels();
+    const Index grid_width = mask.columns.source_length;
+    const Index width = (mask.columns.length + kBlock - 1) / kBlock * kBlock;
+    const Index first = mask.rows.low[0], last = mask.rows.high[mask.rows.length - 1];
+    float* enlarged = frame.take<float>((last - first + 1) * width).data();
+    for (Index r = first; r <= last; ++r) {
+        loops.enlarge_row(mask.grid + r * grid_width, mask.columns, enlarged + (r - first) * width, width);
+    }
+    for (Index y = 0; y < mask.rows.length; ++y) {
+        loops.cut_row(enlarged + (mask.rows.low[y] - first) * width, mask.rows.low_weight[y],
+                      enlarged + (mask.rows.high[y] - first) * width, mask.rows.high_weight[y], mask.threshold,
+                      picture.row(mask.top + y) + mask.left, mask.columns.length);
     }
 }
 

@@ -5,24 +5,18 @@
 #include <cstdint>
 #include <vector>
 
-#include "bilinear.h"
+#include "kernels.h"
 #include "views.h"
 
 namespace segrt {
 
-struct GridMask {
-    const float* columns_of_grid = nullptr;  // value (row r, column c) of the grid at [c * rows.source_length + r]
-    Axis rows, columns;                      // of the target rectangle
-    Index top = 0, left = 0;                 // of the target rectangle in the picture
-    float threshold = 0;                     // a pixel belongs to the mask when its value is above
+// Readable floats that must follow a grid, so that kernels may load whole registers.
+constexpr Index kGridPadding = 16;
 
-    [[nodiscard]] bool empty() const { return rows.length <= 0 || columns.length <= 0; }
-};
-
-// The run lengths of the mask in a picture of height x width.
+// The run lengths of the mask in a picture of height x width. The grid lies column after column.
 void encode_grid_mask(const GridMask& mask, Index height, Index width, std::vector<std::uint32_t>& counts);
 
-// Sets the pixels of the target rectangle to 0 or 1.
+// Sets the pixels of the target rectangle to 0 or 1. The grid lies row after row; the column axis has kBlock padding.
 void paint_grid_mask(const GridMask& mask, Map<std::uint8_t> picture);
 
 }  // namespace segrt

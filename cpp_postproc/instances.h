@@ -49,10 +49,18 @@ enum class PasteRule {
 
 // masks: shape (N, m, m), probabilities; boxes: shape (N, 4), x0, y0, x1, y1 in target pixels. A pixel is set when its
 // value is above the threshold (detectron2: not below). Boxes that are not finite give empty masks.
-// Returns the number of mask values and box coordinates that are not finite.
+// Returns the number of mask values and box coordinates that are not finite. `zeroed` says that the pictures, one after
+// the other, already hold zeros, so that only boxes are written.
 std::int64_t paste_masks(const FloatStack& masks, const FloatTable& boxes, PasteRule rule, float threshold, Size size,
-                         int threads, std::uint8_t* pictures);
+                         int threads, std::uint8_t* pictures, bool zeroed);
 std::int64_t paste_masks_rle(const FloatStack& masks, const FloatTable& boxes, PasteRule rule, float threshold,
                              Size size, int threads, std::vector<std::string>& codes);
+
+// YOLO and YOLACT, as ultralytics' process_mask: each mask is the sum of prototypes weighted by its coefficients, 0 in
+// the cells outside its box (cell index below the box's edge in cells, or not below the other), enlarged; above 0.
+// prototypes: shape (P, h, w); coefficients: shape (N, P); boxes: shape (N, 4) in target pixels.
+// Returns how many values are not finite; a box that is not gives an empty mask.
+std::int64_t prototype_masks_rle(const FloatStack& prototypes, const FloatTable& coefficients, const FloatTable& boxes,
+                                 Size size, int threads, std::vector<std::string>& codes);
 
 }  // namespace segrt

@@ -48,6 +48,16 @@ constexpr float kLargest = 1e38F;
     return begin == 0 ? 0 : Index{rows.high[begin - 1]} + 1;
 }
 
+// A grid enlarged onto a rectangle of the picture: see grid_mask.h.
+struct GridMask {
+    const float* grid = nullptr;  // column after column to be encoded, row after row to be painted
+    Axis rows, columns;           // of the target rectangle
+    Index top = 0, left = 0;      // of the target rectangle in the picture
+    float threshold = 0;          // a pixel belongs to the mask when its value is above
+
+    [[nodiscard]] bool empty() const { return rows.length <= 0 || columns.length <= 0; }
+};
+
 struct Kernels {
     const char* name;
     // Converts `count` values that lie `stride` bytes apart to float32, limited to +-kLargest; NaN becomes the lowest.
@@ -64,9 +74,23 @@ struct Kernels {
                             float* memory);
     // out[y][x] = plane interpolated, rows [begin, end).
     void (*resize)(const float* plane, const Axis& rows, const Axis& columns, Index begin, Index end, float* out);
+    // out[x] = sum over i of weights[i * weight_stride] * rows[i * row_stride + x], in this order, each step fused.
+    void (*combine)(const float* weights, Index weight_stride, const float* rows, Index row_stride, Index count,
+                    Index width, float* out);
     // ids[x] = id_of_label[labels[x]].
     void (*paint8)(const std::uint8_t* labels, const std::int32_t* id_of_label, std::int32_t* ids, Index count);
     void (*paint16)(const std::uint16_t* labels, const std::int32_t* id_of_label, std::int32_t* ids, Index count);
+    // active[c]: whether grid column c holds anything above the threshold, or so close to it that rounding decides.
+    void (*active_columns)(const GridMask& mask, std::uint8_t* active);
+    // The target rows where the mask changes in target column x, beginning outside; returns how many. `row_starts`:
+    // see grid_mask.cpp; `column` and `sides` hold as many elements as the grid has rows, and 16 more.
+    Index (*column_changes)(const GridMask& mask, Index x, const std::int32_t* row_starts, float* column,
+                            std::uint8_t* sides, std::int32_t* changes);
+    // One grid row at target width; `count` is a multiple of kBlock.
+    void (*enlarge_row)(const float* row, const Axis& columns, float* out, Index count);
+    // out[x] = whether the value between two enlarged rows is above the threshold.
+    void (*cut_row)(const float* upper, float upper_weight, const float* lower, float lower_weight, float threshold,
+                    std::uint8_t* out, Index count);
 };
 
 // The readable version, used by tests to hold the others to it.

@@ -3,6 +3,7 @@
 // must never be the copy that the linker keeps for all.
 
 #include "fast_label.h"
+#include "fast_mask.h"
 #include "fast_rows.h"
 #include "kernels.h"
 
@@ -17,8 +18,13 @@ const Kernels SEGRT_KERNELS{
     .label8 = label<std::uint8_t>,
     .label16 = label<std::uint16_t>,
     .resize = resize_rows,
+    .combine = combine_rows,
     .paint8 = paint_row<std::uint8_t>,
     .paint16 = paint_row<std::uint16_t>,
+    .active_columns = active_columns,
+    .column_changes = column_changes,
+    .enlarge_row = enlarge_row,
+    .cut_row = cut_row,
 };
 
 }  // namespace segrt

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "labelling.h"
+#include "segment.h"
 #include "views.h"
 
 namespace segrt {
@@ -22,15 +23,6 @@ struct MergeOptions {
     std::optional<Window> window;
     bool compat = false;
     int threads = 1;
-};
-
-struct Segment {
-    std::int32_t id = 0;
-    std::int32_t class_id = 0;
-    float score = 0;
-    std::int64_t area = 0;
-    std::int32_t left = 0, top = 0, width = 0, height = 0;
-    std::int32_t query = 0;
 };
 
 // Writes `ids` (0 is void) and `segments`; returns how many values that were read are not finite.

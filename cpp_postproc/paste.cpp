@@ -40,7 +40,7 @@ Span torchvision_span(ScratchFrame& frame, Index cells, float low, float high, I
     if (from >= to) {
         return empty_span();
     }
-    return {from, bilinear_axis_part(frame, cells + 2, size, from - first_pixel, to - from)};
+    return {from, bilinear_axis_part(frame, cells + 2, size, from - first_pixel, to - from, kBlock)};
 }
 
 // detectron2: pixel centres mapped into the box, cells outside the mask are 0; only pixels up to one beyond the box.
@@ -51,13 +51,13 @@ Span detectron2_span(ScratchFrame& frame, Index cells, float low, float high, In
     if (from >= to || !(high > low)) {
         return empty_span();
     }
-    const Index count = to - from;
-    const auto below = frame.take<std::int32_t>(count), above = frame.take<std::int32_t>(count);
-    const auto below_weight = frame.take<float>(count), above_weight = frame.take<float>(count);
+    const Index count = to - from, padded = count + kBlock;
+    const auto below = frame.take<std::int32_t>(padded), above = frame.take<std::int32_t>(padded);
+    const auto below_weight = frame.take<float>(padded), above_weight = frame.take<float>(padded);
     const auto m = static_cast<float>(cells);
-    for (Index i = 0; i < count; ++i) {
+    for (Index i = 0; i < padded; ++i) {
         const auto at = static_cast<std::size_t>(i);
-        const float centred = (static_cast<float>(from + i) + 0.5F - low) / (high - low) * 2.0F - 1.0F;
+        const float centred = (static_cast<float>(from + std::min(i, count - 1)) + 0.5F - low) / (high - low) * 2.0F - 1.0F;
         // In the padded grid cell c stands at c + 1, so that the zeros around it take part.
         const float position = std::clamp(((centred + 1.0F) * m - 1.0F) / 2.0F + 1.0F, 0.0F, m + 1.0F);
         const auto whole = static_cast<std::int32_t>(position);
@@ -87,18 +87,22 @@ public:
         }
     }
 
-    GridMask grid_mask(ScratchFrame& frame, Index image, std::int64_t& nonfinite) const {
+    // Row after row, or column after column.
+    enum class Order { rows, columns };
+
+    GridMask grid_mask(ScratchFrame& frame, Index image, Order order, std::int64_t& nonfinite) const {
         std::array<float, 4> box{};
         const std::int64_t bad =
             kernels().read(boxes_.row(image), boxes_.type, boxes_.strides[1], box.data(), 4);
         nonfinite += bad;
         const Index height = masks_.height + 2, width = masks_.width + 2;
-        const auto grid = frame.filled<float>(height * width, 0.0F);
+        const auto grid = frame.filled<float>(height * width + kGridPadding, 0.0F);
+        const Index row_step = order == Order::rows ? width : 1, column_step = order == Order::rows ? 1 : height;
         const auto row = frame.take<float>(masks_.width);
         for (Index y = 0; y < masks_.height; ++y) {
             nonfinite += kernels().read(masks_.row(image, y), masks_.type, masks_.strides[2], row.data(), masks_.width);
             for (Index x = 0; x < masks_.width; ++x) {
-                grid[static_cast<std::size_t>((x + 1) * height + y + 1)] = row[static_cast<std::size_t>(x)];
+                grid[static_cast<std::size_t>((x + 1) * column_step + (y + 1) * row_step)] = row[static_cast<std::size_t>(x)];
             }
         }
         if (bad != 0) {
@@ -118,6 +122,7 @@ private:
     Size size_;
 };
 
+// Calls function(i, nonfinite) for every mask on several threads; returns the sum of what they counted.
 template <class F>
 std::int64_t for_each_mask(Index count, int threads, F&& function) {
     ScratchFrame frame;
@@ -127,23 +132,22 @@ std::int64_t for_each_mask(Index count, int threads, F&& function) {
             function(i, nonfinite[static_cast<std::size_t>(slot)]);
         }
     });
-    std::int64_t total = 0;
-    for (const std::int64_t number : nonfinite) {
-        total += number;
-    }
-    return total;
+    return sum(nonfinite);
 }
 
 }  // namespace
 
 std::int64_t paste_masks(const FloatStack& masks, const FloatTable& boxes, PasteRule rule, float threshold, Size size,
-                         int threads, std::uint8_t* pictures) {
+                         int threads, std::uint8_t* pictures, bool zeroed) {
     const Paster paster(masks, boxes, rule, threshold, size);
     return for_each_mask(masks.count, threads, [&](Index i, std::int64_t& nonfinite) {
         ScratchFrame frame;
         std::uint8_t* picture = pictures + i * size.height * size.width;
-        std::fill_n(picture, size.height * size.width, std::uint8_t{0});
-        paint_grid_mask(paster.grid_mask(frame, i, nonfinite), {picture, size.height, size.width, size.width});
+        if (!zeroed) {
+            std::fill_n(picture, size.height * size.width, std::uint8_t{0});
+        }
+        paint_grid_mask(paster.grid_mask(frame, i, Paster::Order::rows, nonfinite),
+                        {picture, size.height, size.width, size.width});
     });
 }
 
@@ -154,7 +158,7 @@ std::int64_t paste_masks_rle(const FloatStack& masks, const FloatTable& boxes, P
     return for_each_mask(masks.count, threads, [&](Index i, std::int64_t& nonfinite) {
         thread_local std::vector<std::uint32_t> counts;
         ScratchFrame frame;
-        encode_grid_mask(paster.grid_mask(frame, i, nonfinite), size.height, size.width, counts);
+        encode_grid_mask(paster.grid_mask(frame, i, Paster::Order::columns, nonfinite), size.height, size.width, counts);
         codes[static_cast<std::size_t>(i)] = pack_counts(counts);
     });
 }

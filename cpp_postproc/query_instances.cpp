@@ -6,6 +6,7 @@
 #include "grid_mask.h"
 #include "instances.h"
 #include "kernels.h"
+#include "labelling.h"
 #include "math.h"
 #include "rle.h"
 #include "scratch.h"
@@ -130,15 +131,13 @@ QueryInstances query_instances(const FloatTable& class_logits, const FloatStack&
                 }
             }
             masks[at].quality = options.weigh_by_mask ? mask_quality(grid, height, width, window) : 1.0F;
-            encode_grid_mask({.columns_of_grid = grid, .rows = rows, .columns = columns}, size.height, size.width,
+            encode_grid_mask({.grid = grid, .rows = rows, .columns = columns}, size.height, size.width,
                              counts);
             masks[at].box = box_of_counts(counts, size.height);
             result.codes[at] = pack_counts(counts);
         }
     });
-    for (const std::int64_t number : nonfinite) {
-        result.nonfinite += number;
-    }
+    result.nonfinite += sum(nonfinite);
 
     for (const Candidate& pair : pairs) {
         const std::int32_t slot = slot_of_query[static_cast<std::size_t>(pair.query)];

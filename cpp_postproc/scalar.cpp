@@ -147,10 +147,59 @@ void resize(const float* plane, const Axis& rows, const Axis& columns, Index beg
     }
 }
 
+void combine(const float* weights, Index weight_stride, const float* rows, Index row_stride, Index count, Index width,
+             float* out) {
+    for (Index x = 0; x < width; ++x) {
+        float value = 0;
+        for (Index i = 0; i < count; ++i) {
+            value = fused(weights[i * weight_stride], rows[i * row_stride + x], value);
+        }
+        out[x] = value;
+    }
+}
+
 template <class T>
 void paint(const T* labels, const std::int32_t* id_of_label, std::int32_t* ids, Index count) {
     for (Index i = 0; i < count; ++i) {
         ids[i] = id_of_label[labels[i]];
+    }
+}
+
+void active_columns(const GridMask& mask, std::uint8_t* active) {
+    std::fill_n(active, mask.columns.source_length, std::uint8_t{1});
+}
+
+Index column_changes(const GridMask& mask, Index x, const std::int32_t*, float* column, std::uint8_t*,
+                     std::int32_t* changes) {
+    const Index rows = mask.rows.source_length;
+    const float* left = mask.grid + mask.columns.low[x] * rows;
+    const float* right = mask.grid + mask.columns.high[x] * rows;
+    for (Index r = 0; r < rows; ++r) {
+        column[r] = lerp(left[r], mask.columns.low_weight[x], right[r], mask.columns.high_weight[x]);
+    }
+    Index count = 0;
+    bool inside = false;
+    for (Index y = 0; y < mask.rows.length; ++y) {
+        const float value = lerp(column[mask.rows.low[y]], mask.rows.low_weight[y], column[mask.rows.high[y]],
+                                 mask.rows.high_weight[y]);
+        if ((value > mask.threshold) != inside) {
+            inside = !inside;
+            changes[count++] = static_cast<std::int32_t>(y);
+        }
+    }
+    return count;
+}
+
+void enlarge_row(const float* row, const Axis& columns, float* out, Index count) {
+    for (Index x = 0; x < count; ++x) {
+        out[x] = lerp(row[columns.low[x]], columns.low_weight[x], row[columns.high[x]], columns.high_weight[x]);
+    }
+}
+
+void cut_row(const float* upper, float upper_weight, const float* lower, float lower_weight, float threshold,
+             std::uint8_t* out, Index count) {
+    for (Index x = 0; x < count; ++x) {
+        out[x] = lerp(upper[x], upper_weight, lower[x], lower_weight) > threshold ? 1 : 0;
     }
 }
 
@@ -164,8 +213,13 @@ const Kernels kScalarKernels{
     .label8 = label<std::uint8_t>,
     .label16 = label<std::uint16_t>,
     .resize = resize,
+    .combine = combine,
     .paint8 = paint<std::uint8_t>,
     .paint16 = paint<std::uint16_t>,
+    .active_columns = active_columns,
+    .column_changes = column_changes,
+    .enlarge_row = enlarge_row,
+    .cut_row = cut_row,
 };
 
 }  // namespace segrt

@@ -44,6 +44,14 @@ struct MaskStack {
     }
 };
 
+// shape (height, width) of class ids, any integer type of 1, 2, 4 or 8 bytes, strides in bytes.
+struct ClassMap {
+    const std::byte* data = nullptr;
+    Index item_size = 1;
+    Index height = 0, width = 0;
+    std::array<Index, 2> strides{};
+};
+
 // shape (height, width) to be written; the pixels of a row are contiguous, rows lie `stride` elements apart.
 template <class T>
 struct Map {

@@ -10,6 +10,9 @@ _Size = tuple[int, int]
 _Window = tuple[float, float, float, float] | None
 _Segment = tuple[int, int, float, int, tuple[int, int, int, int], int]
 
+def choose_kernels(name: str) -> None: ...
+def kernels_name() -> str: ...
+def default_threads() -> int: ...
 def merge_queries(
     class_logits: _Array,
     mask_logits: _Array,
@@ -36,7 +39,7 @@ def query_instances(
     threads: int,
 ) -> tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.float32], NDArray[np.int64], list[bytes], int]: ...
 def paste_masks(
-    masks: _Array, boxes: _Array, out: NDArray[np.bool_], threshold: float, rule: str, threads: int
+    masks: _Array, boxes: _Array, out: NDArray[np.bool_], zeroed: bool, threshold: float, rule: str, threads: int
 ) -> int: ...
 def paste_masks_rle(
     masks: _Array, boxes: _Array, size: _Size, threshold: float, rule: str, threads: int
@@ -53,3 +56,36 @@ def resize_normalize(
     swap_rb: bool,
     threads: int,
 ) -> None: ...
+def merge_semantic_instances(
+    semantic: _Array,
+    masks: _Array,
+    scores: list[float],
+    class_ids: list[int],
+    out: NDArray[np.int32],
+    score_threshold: float,
+    overlap_threshold: float,
+    stuff_area_limit: int,
+    threads: int,
+) -> list[_Segment]: ...
+def group_centers(
+    semantic: _Array,
+    center_heatmap: _Array,
+    offsets: _Array,
+    out: NDArray[np.int32],
+    thing_classes: list[int],
+    threshold: float,
+    nms_kernel: int,
+    top_k: int,
+    stuff_area_limit: int,
+    threads: int,
+) -> tuple[list[_Segment], int]: ...
+def query_semantic(class_logits: _Array, mask_logits: _Array, out: _Array, window: _Window, threads: int) -> int: ...
+def prototype_masks_rle(
+    prototypes: _Array, coefficients: _Array, boxes: _Array, size: _Size, threads: int
+) -> tuple[list[bytes], int]: ...
+def decode_yolo(
+    predictions: _Array, score_threshold: float, iou_threshold: float, max_detections: int, coefficients: int
+) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.int64], NDArray[np.int64], int]: ...
+def matrix_nms(
+    masks: _Array, scores: list[float], class_ids: list[int], kernel: str, sigma: float, threads: int
+) -> NDArray[np.float32]: ...

@@ -22,7 +22,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segrt.runtime import _postproc
-from segrt.runtime.errors import SegrtError
+from segrt.runtime.postproc_checks import (
+    ArgumentError,
+    Size,
+    Window,
+    check_boxes,
+    check_choice,
+    check_classes,
+    check_floats,
+    check_masks,
+    check_same_queries,
+    checked_out,
+    checked_size,
+    checked_threads,
+    checked_vector,
+    checked_window,
+    class_list,
+    describe,
+)
 
 __all__ = [
     "ArgumentError",
@@ -30,25 +47,26 @@ __all__ = [
     "QueryInstances",
     "Report",
     "Rle",
+    "YoloDetections",
     "argmax_map",
     "decode_rle",
+    "decode_yolo",
     "encode_rle",
+    "group_centers",
+    "matrix_nms",
     "measure_rle",
     "merge_queries",
+    "merge_semantic_instances",
     "paste_masks",
     "paste_masks_rle",
+    "prototype_masks_rle",
     "query_instances_rle",
+    "query_semantic",
     "resize_normalize",
 ]
 
 Floats = NDArray[np.float32] | NDArray[np.float16]
-Size = tuple[int, int]
-Window = tuple[float, float, float, float]
 MergeRule = Literal["maskformer", "mask2former", "eomt", "detr"]
-
-
-class ArgumentError(SegrtError, ValueError):
-    """A wrong argument: the message names it, the value met and the remedy."""
 
 
 class Rle(TypedDict):
@@ -76,6 +94,15 @@ class QueryInstances(NamedTuple):
     scores: NDArray[np.float32]
     boxes: NDArray[np.float32]
     rles: list[Rle]
+
+
+class YoloDetections(NamedTuple):
+    """Boxes (N, 4) float32 xyxy, scores (N,) float32, class_ids (N,) int64 and coefficients (N, M) float32."""
+
+    boxes: NDArray[np.float32]
+    scores: NDArray[np.float32]
+    class_ids: NDArray[np.int64]
+    coefficients: NDArray[np.float32]
 
 
 @dataclass
@@ -127,37 +154,155 @@ def merge_queries(
     Returns:
         The map of segment ids, int32 (H, W), 0 where no segment is, and the segments, ids from 1 in query order.
     """
-    _check_choice("rule", rule, ("maskformer", "mask2former", "eomt", "detr"))
-    _check_floats("class_logits", class_logits, "(Q, C+1)", 2)
-    _check_floats("mask_logits", mask_logits, "(Q, h, w)", 3)
-    _check_same_queries(class_logits, mask_logits)
+    check_choice("rule", rule, ("maskformer", "mask2former", "eomt", "detr"))
+    check_floats("class_logits", class_logits, "(Q, C+1)", 2)
+    check_floats("mask_logits", mask_logits, "(Q, h, w)", 3)
+    check_same_queries(class_logits, mask_logits)
     if class_logits.shape[1] < 2:
         raise ArgumentError(
             f"class_logits must have a column for no object beside the classes, got {class_logits.shape}"
         )
-    size = _checked_size("size", size)
+    size = checked_size("size", size)
     if rule == "mask2former" and processed_size is None:
         processed_size = (384, 384)
     if processed_size is not None:
         if rule == "maskformer":
             raise ArgumentError("processed_size has no meaning for rule maskformer: leave it out")
-        processed_size = _checked_size("processed_size", processed_size)
-    out = _checked_out(out, size, np.dtype(np.int32))
+        processed_size = checked_size("processed_size", processed_size)
+    ids = checked_out(out, size, np.dtype(np.int32))
     segments, nonfinite = _postproc.merge_queries(
         class_logits,
         mask_logits,
-        out,
+        ids,
         rule,
         float(score_threshold),
         float(overlap_threshold),
-        _class_list("stuff_classes", stuff_classes),
+        class_list("stuff_classes", stuff_classes),
         processed_size,
-        _checked_window(window, mask_logits.shape[1:]),
+        checked_window(window, mask_logits.shape[1:]),
         bool(compat),
-        _checked_threads(threads),
+        checked_threads(threads),
     )
     _count(report, nonfinite)
-    return out, [MergedSegment(*segment) for segment in segments]
+    return ids, [MergedSegment(*segment) for segment in segments]
+
+
+def merge_semantic_instances(
+    semantic: NDArray[Any],
+    masks: NDArray[Any],
+    scores: Sequence[float] | NDArray[Any],
+    class_ids: Sequence[int] | NDArray[Any],
+    *,
+    score_threshold: float = 0.5,
+    overlap_threshold: float = 0.5,
+    stuff_area_limit: int = 4096,
+    threads: int = 0,
+    out: NDArray[np.int32] | None = None,
+) -> tuple[NDArray[np.int32], list[MergedSegment]]:
+    """Merge a class map and instance masks into one panoptic map: detectron2's Panoptic FPN heuristic.
+
+    Instances paint free pixels by descending score, equal ones in input order; then every class but 0 with enough free
+    pixels becomes a segment, in ascending order (`combine_semantic_and_instance_outputs`).
+
+    Args:
+        semantic: class ids 0 to 65535, shape (H, W), uint8, uint16, int32 or int64; 0 stands for all things.
+        masks: bool or uint8, shape (N, H, W).
+        scores: shape (N,); instances below `score_threshold` (or NaN) are left out.
+        class_ids: shape (N,).
+        score_threshold: the lowest score, inclusive.
+        overlap_threshold: an instance is left out when a greater share of it is taken already.
+        stuff_area_limit: the fewest pixels of a stuff segment.
+        threads: the most threads to use.
+        out: int32 (H, W) to write into; rows must be contiguous.
+
+    Returns:
+        The map of segment ids, int32 (H, W), 0 where no segment is, and the segments; `query` is the instance's index,
+        -1 for stuff, which has score 1.
+    """
+    check_classes("semantic", semantic)
+    check_masks("masks", masks)
+    size = checked_size("semantic's (H, W)", semantic.shape)
+    if len(masks) > 0 and masks.shape[1:] != size:
+        raise ArgumentError(f"masks must have shape (N, {size[0]}, {size[1]}) as semantic, got {masks.shape}")
+    ids = checked_out(out, size, np.dtype(np.int32))
+    segments = _call_checked(
+        _postproc.merge_semantic_instances,
+        semantic,
+        masks,
+        checked_vector("scores", scores, len(masks), "f"),
+        checked_vector("class_ids", class_ids, len(masks), "i"),
+        ids,
+        float(score_threshold),
+        float(overlap_threshold),
+        int(stuff_area_limit),
+        checked_threads(threads),
+    )
+    return ids, [MergedSegment(*segment) for segment in segments]
+
+
+def group_centers(
+    semantic: NDArray[Any],
+    center_heatmap: Floats,
+    offsets: Floats,
+    *,
+    thing_classes: Iterable[int],
+    threshold: float = 0.1,
+    nms_kernel: int = 7,
+    top_k: int = 200,
+    stuff_area_limit: int = 2048,
+    threads: int = 0,
+    out: NDArray[np.int32] | None = None,
+    report: Report | None = None,
+) -> tuple[NDArray[np.int32], list[MergedSegment]]:
+    """Group the pixels of things around their centres: Panoptic-DeepLab's post-processing.
+
+    Args:
+        semantic: class ids 0 to 65535, shape (H, W), uint8, uint16, int32 or int64.
+        center_heatmap: shape (H, W) or (1, H, W).
+        offsets: shape (2, H, W): from each pixel to its centre, y then x, in pixels.
+        thing_classes: classes whose pixels belong to instances.
+        threshold: a centre's heat must be greater.
+        nms_kernel: odd; a centre is the largest value in a square of this size.
+        top_k: of more centres, those above the top_k-th highest heat are taken (exclusive, as the peers do).
+        stuff_area_limit: the fewest pixels of a stuff segment.
+        threads: the most threads to use.
+        out: int32 (H, W) to write into; rows must be contiguous.
+        report: counts values that are not finite.
+
+    Returns:
+        The map of segment ids, int32 (H, W), 0 where no segment is, and the segments: instances in order of their
+        centres (score is the heat, query the number of the centre), then stuff (score 1, query -1).
+    """
+    check_classes("semantic", semantic)
+    heat = (
+        center_heatmap[None] if isinstance(center_heatmap, np.ndarray) and center_heatmap.ndim == 2 else center_heatmap
+    )
+    check_floats("center_heatmap", heat, "(1, H, W)", 3)
+    check_floats("offsets", offsets, "(2, H, W)", 3)
+    size = checked_size("semantic's (H, W)", semantic.shape)
+    if heat.shape != (1, *size) or offsets.shape != (2, *size):
+        raise ArgumentError(
+            f"center_heatmap must have shape {(1, *size)} and offsets {(2, *size)} as semantic, "
+            f"got {center_heatmap.shape} and {offsets.shape}"
+        )
+    if nms_kernel < 1 or nms_kernel % 2 == 0 or top_k < 1:
+        raise ArgumentError(f"nms_kernel must be odd and top_k at least 1, got {nms_kernel} and {top_k}")
+    ids = checked_out(out, size, np.dtype(np.int32))
+    segments, nonfinite = _call_checked(
+        _postproc.group_centers,
+        semantic,
+        heat,
+        offsets,
+        ids,
+        class_list("thing_classes", thing_classes),
+        float(threshold),
+        int(nms_kernel),
+        int(top_k),
+        int(stuff_area_limit),
+        checked_threads(threads),
+    )
+    _count(report, nonfinite)
+    return ids, [MergedSegment(*segment) for segment in segments]
 
 
 def argmax_map(
@@ -182,15 +327,55 @@ def argmax_map(
     Returns:
         (H, W), uint8 up to 256 classes, else uint16.
     """
-    _check_floats("logits", logits, "(C, h, w)", 3)
+    check_floats("logits", logits, "(C, h, w)", 3)
     if not 1 <= logits.shape[0] <= 65536:
         raise ArgumentError(f"logits must have 1 to 65536 classes, got shape {logits.shape}")
-    size = _checked_size("size", size)
+    size = checked_size("size", size)
     dtype = np.dtype(np.uint8 if logits.shape[0] <= 256 else np.uint16)
-    out = _checked_out(out, size, dtype)
-    threads = _checked_threads(threads)
-    _count(report, _postproc.argmax_map(logits, out, _checked_window(window, logits.shape[1:]), threads))
+    out = checked_out(out, size, dtype)
+    threads = checked_threads(threads)
+    _count(report, _postproc.argmax_map(logits, out, checked_window(window, logits.shape[1:]), threads))
     return out
+
+
+def query_semantic(
+    class_logits: Floats,
+    mask_logits: Floats,
+    size: Size,
+    *,
+    threads: int = 0,
+    out: NDArray[Any] | None = None,
+    window: Window | None = None,
+    report: Report | None = None,
+) -> NDArray[Any]:
+    """The class map of a query-based network: MaskFormer's `post_process_semantic_segmentation`.
+
+    A class's score in a grid cell is the sum over queries of softmax(class_logits) * sigmoid(mask_logits), "no object"
+    left out; scores are interpolated, and the highest wins.
+
+    Args:
+        class_logits: shape (Q, C + 1); the last column is "no object".
+        mask_logits: shape (Q, h, w).
+        size: (H, W) of the map.
+        threads: the most threads to use.
+        out: (H, W) to write into, uint8 up to 256 classes, else uint16; rows must be contiguous.
+        window: the part of the grid that shows the picture.
+        report: counts values that are not finite.
+
+    Returns:
+        (H, W), uint8 up to 256 classes, else uint16.
+    """
+    _check_queries(class_logits, mask_logits)
+    classes = class_logits.shape[1] - 1
+    if classes > 65536 or len(class_logits) == 0:
+        raise ArgumentError(
+            f"class_logits must have at least 1 query and at most 65536 classes, got {class_logits.shape}"
+        )
+    size = checked_size("size", size)
+    class_map = checked_out(out, size, np.dtype(np.uint8 if classes <= 256 else np.uint16))
+    part = checked_window(window, mask_logits.shape[1:])
+    _count(report, _postproc.query_semantic(class_logits, mask_logits, class_map, part, checked_threads(threads)))
+    return class_map
 
 
 def query_instances_rle(
@@ -224,13 +409,13 @@ def query_instances_rle(
     Returns:
         class_ids, scores, boxes (the masks' extents, edges in pixels) and codes, by descending score.
     """
-    _check_choice("activation", activation, ("softmax", "sigmoid"))
-    _check_floats("class_logits", class_logits, "(Q, C+1)" if activation == "softmax" else "(Q, C)", 2)
-    _check_floats("mask_logits", mask_logits, "(Q, h, w)", 3)
-    _check_same_queries(class_logits, mask_logits)
+    check_choice("activation", activation, ("softmax", "sigmoid"))
+    check_floats("class_logits", class_logits, "(Q, C+1)" if activation == "softmax" else "(Q, C)", 2)
+    check_floats("mask_logits", mask_logits, "(Q, h, w)", 3)
+    check_same_queries(class_logits, mask_logits)
     if class_logits.shape[1] < (2 if activation == "softmax" else 1):
         raise ArgumentError(f"class_logits must have at least one class, got shape {class_logits.shape}")
-    height, width = _checked_size("size", size)
+    height, width = checked_size("size", size)
     if top_k < 0:
         raise ArgumentError(f"top_k must be at least 0, got {top_k}")
     class_ids, scores, boxes, mask_of, codes, nonfinite = _postproc.query_instances(
@@ -241,8 +426,8 @@ def query_instances_rle(
         float(score_threshold),
         activation,
         activation == "softmax" if weigh_by_mask is None else bool(weigh_by_mask),
-        _checked_window(window, mask_logits.shape[1:]),
-        _checked_threads(threads),
+        checked_window(window, mask_logits.shape[1:]),
+        checked_threads(threads),
     )
     _count(report, nonfinite)
     return QueryInstances(class_ids, scores, boxes, [Rle(size=[height, width], counts=codes[i]) for i in mask_of])
@@ -275,16 +460,18 @@ def paste_masks(
     Returns:
         bool (N, H, W).
     """
-    size = _checked_size("size", size)
-    _check_boxes("masks", masks, boxes)
-    _check_choice("rule", rule, ("torchvision", "detectron2"))
+    size = checked_size("size", size)
+    check_boxes("masks", masks, boxes)
+    check_choice("rule", rule, ("torchvision", "detectron2"))
     shape = (masks.shape[0], *size)
+    zeroed = out is None
     if out is None:
-        out = np.empty(shape, np.bool_)
+        # Pages that no box touches are never written, not even with zeros.
+        out = np.zeros(shape, np.bool_)
     elif not isinstance(out, np.ndarray) or out.dtype != np.bool_ or out.shape != shape or not out.flags.c_contiguous:
-        raise ArgumentError(f"out must be contiguous bool with shape {shape}, got {_describe(out)}")
-    threads = _checked_threads(threads)
-    _count(report, _postproc.paste_masks(masks, boxes, out, float(threshold), rule, threads))
+        raise ArgumentError(f"out must be contiguous bool with shape {shape}, got {describe(out)}")
+    threads = checked_threads(threads)
+    _count(report, _postproc.paste_masks(masks, boxes, out, zeroed, float(threshold), rule, threads))
     return out
 
 
@@ -299,14 +486,126 @@ def paste_masks_rle(
     report: Report | None = None,
 ) -> list[Rle]:
     """`paste_masks` straight to run-length codes, without the pictures."""
-    height, width = _checked_size("size", size)
-    _check_boxes("masks", masks, boxes)
-    _check_choice("rule", rule, ("torchvision", "detectron2"))
+    height, width = checked_size("size", size)
+    check_boxes("masks", masks, boxes)
+    check_choice("rule", rule, ("torchvision", "detectron2"))
     codes, nonfinite = _postproc.paste_masks_rle(
-        masks, boxes, (height, width), float(threshold), rule, _checked_threads(threads)
+        masks, boxes, (height, width), float(threshold), rule, checked_threads(threads)
     )
     _count(report, nonfinite)
     return [Rle(size=[height, width], counts=code) for code in codes]
+
+
+def prototype_masks_rle(
+    prototypes: Floats,
+    coefficients: Floats,
+    boxes: Floats,
+    size: Size,
+    *,
+    threads: int = 0,
+    report: Report | None = None,
+) -> list[Rle]:
+    """Masks from prototypes, as YOLO and YOLACT make them: ultralytics' `process_mask` with `upsample=True`.
+
+    Args:
+        prototypes: shape (P, h, w).
+        coefficients: shape (N, P); a mask is the sum of the prototypes weighted by its coefficients.
+        boxes: shape (N, 4): x0, y0, x1, y1 in pixels of `size`; grid cells outside are 0. A box that is not finite
+            gives an empty mask.
+        size: (H, W) of the picture that the grid shows; pixels whose interpolated value is above 0 belong to a mask.
+        threads: the most threads to use.
+        report: counts values that are not finite.
+    """
+    height, width = checked_size("size", size)
+    check_floats("prototypes", prototypes, "(P, h, w)", 3)
+    check_floats("coefficients", coefficients, "(N, P)", 2)
+    check_floats("boxes", boxes, "(N, 4)", 2)
+    if coefficients.shape[1] != len(prototypes) or len(prototypes) == 0:
+        raise ArgumentError(
+            f"coefficients must have shape (N, P) with P the number of prototypes, at least 1, "
+            f"got {coefficients.shape} for {len(prototypes)} prototypes"
+        )
+    if boxes.shape != (len(coefficients), 4):
+        raise ArgumentError(f"boxes must have shape {(len(coefficients), 4)} as coefficients, got {boxes.shape}")
+    codes, nonfinite = _postproc.prototype_masks_rle(
+        prototypes, coefficients, boxes, (height, width), checked_threads(threads)
+    )
+    _count(report, nonfinite)
+    return [Rle(size=[height, width], counts=code) for code in codes]
+
+
+def decode_yolo(
+    predictions: Floats,
+    *,
+    score_threshold: float = 0.25,
+    iou_threshold: float = 0.45,
+    max_detections: int = 300,
+    coefficients: int = 0,
+    report: Report | None = None,
+) -> YoloDetections:
+    """Boxes from YOLO's raw output, with class-wise suppression.
+
+    Args:
+        predictions: shape (4 + C + M, anchors): centre x, centre y, width, height in network pixels, C class scores
+            (probabilities), M mask coefficients. A transposed view is read in place. Anchors with a box or score that
+            is not finite are dropped.
+        score_threshold: the best class score must be greater.
+        iou_threshold: a box that overlaps a better one of its class by more is dropped.
+        max_detections: the most boxes to return.
+        coefficients: M.
+        report: counts values that are not finite.
+
+    Returns:
+        boxes, scores, class_ids and coefficients, by descending score.
+    """
+    check_floats("predictions", predictions, "(4 + classes + coefficients, anchors)", 2)
+    if coefficients < 0 or predictions.shape[0] < 5 + coefficients:
+        raise ArgumentError(
+            f"predictions must have 4 rows of boxes, at least one of class scores and {coefficients} of coefficients, "
+            f"got shape {predictions.shape}"
+        )
+    if max_detections < 0:
+        raise ArgumentError(f"max_detections must be at least 0, got {max_detections}")
+    boxes, scores, class_ids, anchors, nonfinite = _postproc.decode_yolo(
+        predictions, float(score_threshold), float(iou_threshold), int(max_detections), int(coefficients)
+    )
+    _count(report, nonfinite)
+    chosen = predictions[predictions.shape[0] - coefficients :, anchors].T.astype(np.float32)
+    return YoloDetections(boxes, scores, class_ids, chosen)
+
+
+def matrix_nms(
+    masks: NDArray[Any],
+    scores: Sequence[float] | NDArray[Any],
+    class_ids: Sequence[int] | NDArray[Any],
+    *,
+    kernel: Literal["gaussian", "linear"] = "gaussian",
+    sigma: float = 2.0,
+    threads: int = 0,
+) -> NDArray[np.float32]:
+    """SOLOv2's suppression: scores lowered by the overlap with better masks of the same class.
+
+    Args:
+        masks: bool or uint8, shape (N, h, w).
+        scores: shape (N,).
+        class_ids: shape (N,).
+        kernel: how an overlap lowers a score.
+        sigma: of the Gaussian kernel.
+        threads: the most threads to use.
+
+    Returns:
+        The lowered scores, float32 (N,), in input order; equal scores rank in input order.
+    """
+    check_masks("masks", masks)
+    check_choice("kernel", kernel, ("gaussian", "linear"))
+    return _postproc.matrix_nms(
+        masks,
+        checked_vector("scores", scores, len(masks), "f"),
+        checked_vector("class_ids", class_ids, len(masks), "i"),
+        kernel,
+        float(sigma),
+        checked_threads(threads),
+    )
 
 
 def encode_rle(masks: NDArray[Any], *, threads: int = 0) -> list[Rle]:
@@ -316,12 +615,11 @@ def encode_rle(masks: NDArray[Any], *, threads: int = 0) -> list[Rle]:
         masks: bool or uint8 (not 0 is set), shape (N, H, W).
         threads: the most threads to use.
     """
-    if not isinstance(masks, np.ndarray) or masks.dtype not in (np.bool_, np.uint8) or masks.ndim != 3:
-        raise ArgumentError(f"masks must be bool or uint8 with shape (N, H, W), got {_describe(masks)}")
+    check_masks("masks", masks)
     if len(masks) == 0:
         return []
-    height, width = _checked_size("the masks' (H, W)", masks.shape[1:])
-    codes = _postproc.encode_masks(masks, _checked_threads(threads))
+    height, width = checked_size("the masks' (H, W)", masks.shape[1:])
+    codes = _postproc.encode_masks(masks, checked_threads(threads))
     return [Rle(size=[height, width], counts=code) for code in codes]
 
 
@@ -329,7 +627,7 @@ def decode_rle(rles: Sequence[Rle], *, threads: int = 0) -> NDArray[np.bool_]:
     """Masks, bool (N, H, W), of run-length codes that share one size. No codes give shape (0, 0, 0)."""
     size, codes = _codes_of(rles)
     out = np.empty((len(codes), *size), np.bool_)
-    _call_checked(_postproc.decode_masks, codes, out, _checked_threads(threads))
+    _call_checked(_postproc.decode_masks, codes, out, checked_threads(threads))
     return out
 
 
@@ -374,11 +672,11 @@ def resize_normalize(
         `out`, or a new array of the layout's rank.
     """
     if not isinstance(image, np.ndarray) or image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
-        raise ArgumentError(f"image must be uint8 with shape (H, W, 3), got {_describe(image)}")
-    _checked_size("the image's (H, W)", image.shape[:2])
-    height, width = _checked_size("size", size)
-    _check_choice("interpolation", interpolation, ("linear",))
-    _check_choice("layout", layout, ("NCHW", "NHWC", "CHW", "HWC"))
+        raise ArgumentError(f"image must be uint8 with shape (H, W, 3), got {describe(image)}")
+    checked_size("the image's (H, W)", image.shape[:2])
+    height, width = checked_size("size", size)
+    check_choice("interpolation", interpolation, ("linear",))
+    check_choice("layout", layout, ("NCHW", "NHWC", "CHW", "HWC"))
     means, stds = np.asarray(mean, np.float64), np.asarray(std, np.float64)
     if means.shape != (3,) or stds.shape != (3,) or not np.isfinite([*means, *stds, scale]).all() or (stds == 0).any():
         raise ArgumentError(f"mean and std must be 3 finite numbers each, std not 0, got mean={mean}, std={std}")
@@ -388,106 +686,35 @@ def resize_normalize(
     if out is None:
         out = np.empty((1, *shape) if layout.startswith("N") else shape, np.float32)
     elif not isinstance(out, np.ndarray) or out.dtype != np.float32 or out.shape not in (shape, (1, *shape)):
-        raise ArgumentError(f"out must be float32 with shape {shape} or {(1, *shape)}, got {_describe(out)}")
+        raise ArgumentError(f"out must be float32 with shape {shape} or {(1, *shape)}, got {describe(out)}")
     target = out[0] if out.ndim == 4 else out
     factor, offset = scale / stds, -means / stds
     channel_axis = 0 if layout.endswith("CHW") else 2
     _postproc.resize_normalize(
-        image, target, channel_axis, tuple(factor), tuple(offset), bool(swap_rb), _checked_threads(threads)
+        image, target, channel_axis, tuple(factor), tuple(offset), bool(swap_rb), checked_threads(threads)
     )
     return out
 
 
-def _describe(value: object) -> str:
-    return f"{value.dtype} {value.shape}" if isinstance(value, np.ndarray) else type(value).__name__
-
-
-def _check_floats(name: str, value: object, shape: str, rank: int) -> None:
-    if not isinstance(value, np.ndarray) or value.ndim != rank or value.dtype not in (np.float32, np.float16):
-        raise ArgumentError(f"{name} must be float32 or float16 with shape {shape}, got {_describe(value)}")
-    if rank == 3 and 0 in value.shape[1:]:
-        raise ArgumentError(f"{name} must have shape {shape} with h and w at least 1, got {value.shape}")
-
-
-def _check_same_queries(class_logits: Floats, mask_logits: Floats) -> None:
-    if class_logits.shape[0] != mask_logits.shape[0]:
+def _check_queries(class_logits: Floats, mask_logits: Floats) -> None:
+    check_floats("class_logits", class_logits, "(Q, C+1)", 2)
+    check_floats("mask_logits", mask_logits, "(Q, h, w)", 3)
+    check_same_queries(class_logits, mask_logits)
+    if class_logits.shape[1] < 2:
         raise ArgumentError(
-            "class_logits and mask_logits must have the same number of queries, "
-            f"got {class_logits.shape[0]} and {mask_logits.shape[0]}"
+            f"class_logits must have a class beside the last column, no object, got {class_logits.shape}"
         )
-
-
-def _check_boxes(name: str, masks: Floats, boxes: Floats) -> None:
-    _check_floats(name, masks, "(N, m, m)", 3)
-    _check_floats("boxes", boxes, "(N, 4)", 2)
-    if boxes.shape != (masks.shape[0], 4):
-        raise ArgumentError(
-            f"boxes must have shape {(masks.shape[0], 4)} as {name} has {len(masks)}, got {boxes.shape}"
-        )
-
-
-def _check_choice(name: str, value: object, choices: tuple[str, ...]) -> None:
-    if value not in choices:
-        raise ArgumentError(f"{name} must be one of {', '.join(choices)}, got {value!r}")
-
-
-def _checked_size(name: str, size: Sequence[int]) -> Size:
-    try:
-        height, width = (int(edge) for edge in size)
-        whole = (height, width) == tuple(size)
-    except (TypeError, ValueError):
-        raise ArgumentError(f"{name} must be (height, width), got {size!r}") from None
-    if not whole or height < 1 or width < 1 or max(height, width) > 1 << 20 or height * width >= 1 << 31:
-        raise ArgumentError(f"{name} must be (height, width), at least 1 and below 2**31 pixels in all, got {size!r}")
-    return height, width
-
-
-def _checked_out(out: NDArray[Any] | None, size: Size, dtype: np.dtype[Any]) -> NDArray[Any]:
-    if out is None:
-        return np.empty(size, dtype)
-    if not isinstance(out, np.ndarray) or out.dtype != dtype or out.shape != size or not out.flags.writeable:
-        raise ArgumentError(f"out must be writable {dtype} with shape {size}, got {_describe(out)}")
-    if (size[1] > 1 and out.strides[1] != dtype.itemsize) or out.strides[0] % dtype.itemsize:
-        raise ArgumentError(f"out must have contiguous rows, got strides {out.strides}")
-    return out
-
-
-def _checked_window(window: Window | None, grid: Sequence[int]) -> Window | None:
-    if window is None:
-        return None
-    try:
-        top, left, bottom, right = (float(edge) for edge in window)
-    except (TypeError, ValueError):
-        raise ArgumentError(f"window must be (top, left, bottom, right), got {window!r}") from None
-    if not (0 <= top < bottom <= grid[0] and 0 <= left < right <= grid[1]):
-        raise ArgumentError(f"window must be (top, left, bottom, right) within the grid {tuple(grid)}, got {window!r}")
-    return top, left, bottom, right
-
-
-def _checked_threads(threads: int) -> int:
-    if not 0 <= threads <= 256:
-        raise ArgumentError(f"threads must be between 0 (the default number) and 256, got {threads}")
-    return int(threads)
-
-
-def _class_list(name: str, classes: Iterable[int]) -> list[int]:
-    try:
-        return [int(c) for c in classes]
-    except (TypeError, ValueError):
-        raise ArgumentError(f"{name} must be class ids, got {classes!r}") from None
 
 
 def _codes_of(rles: Sequence[Rle]) -> tuple[Size, list[bytes]]:
     if not rles:
         return (0, 0), []
-    size = _checked_size("size of the codes", rles[0]["size"])
+    size = checked_size("size of the codes", rles[0]["size"])
     for rle in rles:
         if tuple(rle["size"]) != size:
             raise ArgumentError(f"rles must share one size, got {list(size)} and {rle['size']}")
         if not isinstance(rle["counts"], bytes):
-            raise ArgumentError(
-                f"rles must have packed counts (bytes), got {type(rle['counts']).__name__}: encode them"
-            )
+            raise ArgumentError(f"rles must have packed counts (bytes), got {type(rle['counts']).__name__}: pack them")
     return size, [rle["counts"] for rle in rles]
 
 

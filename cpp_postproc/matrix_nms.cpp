@@ -1,0 +1,114 @@
+#include <algorithm>
+#include <bit>
+#include <cmath>
+#include <numeric>
+#include <stdexcept>
+
+#include "detections.h"
+#include "scratch.h"
+#include "thread_pool.h"
+
+namespace segrt {
+namespace {
+
+// Masks as bits, 64 pixels to a word, with the rows that hold any.
+struct PackedMasks {
+    Index words_per_row = 0;
+    std::span<std::uint64_t> bits;  // [mask][row][word]
+    std::span<std::int64_t> area;
+    std::span<Index> top, bottom;  // [top, bottom) rows
+};
+
+PackedMasks pack(ScratchFrame& frame, const MaskStack& masks, int threads) {
+    PackedMasks packed;
+    packed.words_per_row = (masks.width + 63) / 64;
+    const Index words = masks.height * packed.words_per_row;
+    packed.bits = frame.filled<std::uint64_t>(masks.count * words, 0);
+    packed.area = frame.filled<std::int64_t>(masks.count, 0);
+    packed.top = frame.filled<Index>(masks.count, masks.height);
+    packed.bottom = frame.filled<Index>(masks.count, 0);
+    parallel_for(threads, masks.count, 1, [&](Index begin, Index end, int) {
+        for (Index i = begin; i < end; ++i) {
+            const auto at = static_cast<std::size_t>(i);
+            for (Index y = 0; y < masks.height; ++y) {
+                const std::uint8_t* row = masks.row(i, y);
+                std::uint64_t* bits = packed.bits.data() + i * words + y * packed.words_per_row;
+                for (Index x = 0; x < masks.width; ++x) {
+                    bits[x / 64] |= std::uint64_t{row[x * masks.strides[2]] != 0} << (x % 64);
+                }
+                std::int64_t in_row = 0;
+                for (Index word = 0; word < packed.words_per_row; ++word) {
+                    in_row += std::popcount(bits[word]);
+                }
+                if (in_row > 0) {
+                    packed.area[at] += in_row;
+                    packed.top[at] = std::min(packed.top[at], y);
+                    packed.bottom[at] = y + 1;
+                }
+            }
+        }
+    });
+    return packed;
+}
+
+float overlap(const PackedMasks& masks, Index words, std::size_t a, std::size_t b) {
+    const Index top = std::max(masks.top[a], masks.top[b]), bottom = std::min(masks.bottom[a], masks.bottom[b]);
+    std::int64_t both = 0;
+    const std::uint64_t* bits_a = masks.bits.data() + static_cast<Index>(a) * words;
+    const std::uint64_t* bits_b = masks.bits.data() + static_cast<Index>(b) * words;
+    for (Index i = top * masks.words_per_row; i < bottom * masks.words_per_row; ++i) {
+        both += std::popcount(bits_a[i] & bits_b[i]);
+    }
+    const std::int64_t either = masks.area[a] + masks.area[b] - both;
+    return either == 0 ? 0.0F : static_cast<float>(both) / static_cast<float>(either);
+}
+
+}  // namespace
+
+void matrix_nms(const MaskStack& masks, std::span<const float> scores, std::span<const std::int64_t> class_ids,
+                DecayKernel kernel, float sigma, int threads, std::span<float> decayed) {
+    const auto count = static_cast<std::size_t>(masks.count);
+    if (scores.size() != count || class_ids.size() != count || decayed.size() != count) {
+        throw std::invalid_argument("masks must have shape (N, h, w), scores and class_ids (N,)");
+    }
+    ScratchFrame frame;
+    const PackedMasks packed = pack(frame, masks, threads);
+    const Index words = masks.height * packed.words_per_row;
+    const auto order = frame.take<std::size_t>(masks.count);
+    std::iota(order.begin(), order.end(), std::size_t{0});
+    std::sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) {
+        const bool nan_a = std::isnan(scores[a]), nan_b = std::isnan(scores[b]);
+        if (nan_a != nan_b) {
+            return nan_b;
+        }
+        return !nan_a && scores[a] != scores[b] ? scores[a] > scores[b] : a < b;
+    });
+    // overlaps[j][i], i < j in score order: with a better mask of the same class, else 0.
+    const auto overlaps = frame.filled<float>(masks.count * masks.count, 0.0F);
+    const auto worst = frame.filled<float>(masks.count, 0.0F);
+    parallel_for(threads, masks.count, 4, [&](Index begin, Index end, int) {
+        for (auto j = static_cast<std::size_t>(begin); j < static_cast<std::size_t>(end); ++j) {
+            for (std::size_t i = 0; i < j; ++i) {
+                if (class_ids[order[i]] == class_ids[order[j]]) {
+                    const float value = overlap(packed, words, order[i], order[j]);
+                    overlaps[j * count + i] = value;
+                    worst[j] = std::max(worst[j], value);
+                }
+            }
+        }
+    });
+    for (std::size_t j = 0; j < count; ++j) {
+        // The best mask, and those of other classes, leave the factor at 1 or above it: their own overlap is 0.
+        float factor = 1.0F;
+        for (std::size_t i = 0; i < j; ++i) {
+            const float value = overlaps[j * count + i];
+            const float decay = kernel == DecayKernel::gaussian
+                                    ? std::exp(-sigma * (value * value - worst[i] * worst[i]))
+                                    : (1.0F - value) / (1.0F - worst[i]);
+            factor = std::min(factor, decay);
+        }
+        decayed[order[j]] = scores[order[j]] * factor;
+    }
+}
+
+}  // namespace segrt
