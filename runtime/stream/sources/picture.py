@@ -13,10 +13,11 @@ import numpy.typing as npt
 _FULL_RANGE = 2  # AVCOL_RANGE_JPEG
 _OTHER_MATRICES = (1, 7, 9)  # AVCOL_SPC_BT709, SMPTE240M, BT2020_NCL
 Picture = npt.NDArray[np.uint8]
+Matrix = tuple[float, float, float, float]
 
 
-def to_picture(decoded: av.VideoFrame, pixel_ratio: Fraction) -> Picture:
-    """Return the decoded frame as uint8 BGR (H, W, 3) with square pixels, turned as its display matrix says.
+def to_picture(decoded: av.VideoFrame, pixel_ratio: Fraction, matrix: Matrix | None) -> Picture:
+    """Return the decoded frame as uint8 BGR (H, W, 3) with square pixels, turned as its display `matrix` says.
 
     `pixel_ratio` is width to height of a pixel; the shorter side of the pixel is stretched, so that nothing is lost.
     Bit depth, chroma subsampling, colour matrix and range are converted by swscale.
@@ -33,12 +34,14 @@ def to_picture(decoded: av.VideoFrame, pixel_ratio: Fraction) -> Picture:
         if decoded.color_range == _FULL_RANGE:
             options["src_color_range"] = "JPEG"
     picture = np.asarray(decoded.to_ndarray(**options), dtype=np.uint8)
-    matrix = display_matrix(decoded)
     return picture if matrix is None else turn(picture, matrix)
 
 
-def display_matrix(decoded: av.VideoFrame) -> tuple[float, float, float, float] | None:
-    """Return (a, b, c, d) of the frame's display matrix, which maps (x, y) to (a x + c y, b x + d y), or None."""
+def display_matrix(decoded: av.VideoFrame) -> Matrix | None:
+    """Return (a, b, c, d) of the frame's display matrix, which maps (x, y) to (a x + c y, b x + d y), or None.
+
+    Not for every frame: PyAV's frame and side data then refer to each other and stay until the collector comes.
+    """
     data: Any = decoded.side_data.get("DISPLAYMATRIX")
     if data is None:
         return None
@@ -46,7 +49,7 @@ def display_matrix(decoded: av.VideoFrame) -> tuple[float, float, float, float] 
     return a / 65536, b / 65536, c / 65536, d / 65536
 
 
-def turn(picture: Picture, matrix: tuple[float, float, float, float]) -> Picture:
+def turn(picture: Picture, matrix: Matrix) -> Picture:
     """Turn and mirror by a display matrix (a, b, c, d), y pointing down; other than right angles are left alone."""
     a, b, c, d = (round(value) for value in matrix)
     if abs(a) == 1 and abs(d) == 1 and b == c == 0:

@@ -14,7 +14,7 @@ from segrt.runtime.errors import VideoError
 from segrt.runtime.stream.frame import Frame
 from segrt.runtime.stream.sources.base import Source, SourceInfo
 from segrt.runtime.stream.sources.extent import missing_bytes
-from segrt.runtime.stream.sources.picture import to_picture
+from segrt.runtime.stream.sources.picture import display_matrix, to_picture
 
 # Demuxers that accept any text file, and show it as a film of letters.
 _NO_VIDEO_FORMATS = frozenset(("tty", "bin", "xbin", "adf", "idf"))
@@ -50,7 +50,7 @@ class VideoSource(Source):
         Raises VideoError after the last good frame of a file that is cut off, holds damaged frames or none at all.
         """
         count = damaged = 0
-        pixel_ratio = _pixel_ratio(self._stream)
+        pixel_ratio, matrix, coded_size = _pixel_ratio(self._stream), None, None
         try:
             for packet in self._container.demux(self._stream):
                 try:
@@ -63,7 +63,9 @@ class VideoSource(Source):
                         # Before the first good frame this is a recording that begins between two key frames.
                         damaged += 1 if count else 0
                         continue
-                    image = to_picture(picture, pixel_ratio)
+                    if coded_size != (picture.width, picture.height):  # a file states it once, for all its frames
+                        coded_size, matrix = (picture.width, picture.height), display_matrix(picture)
+                    image = to_picture(picture, pixel_ratio, matrix)
                     yield Frame(image, count, picture.time, time.monotonic(), self.info.source_id)
                     count += 1
         except (av.error.FFmpegError, OSError) as error:

@@ -1,5 +1,6 @@
 """Video files in: what PyAV decodes arrives upright, square and at its own time; what is wrong is said in one line."""
 
+import gc
 import struct
 from fractions import Fraction
 
@@ -229,6 +230,19 @@ def test_a_picture_size_that_changes_in_mid_stream_is_followed(tmp_path, fakes):
     frames, error = read(tmp_path / "c.h264")
     assert error is None
     assert [frame.size for frame in frames] == [(48, 64)] * 4 + [(96, 128)] * 4
+
+
+def test_frames_are_freed_without_the_collector(tmp_path, fakes):
+    """Cyclic garbage of a frame each would let memory grow by hundreds of megabytes between two collections."""
+    source = open_source(fakes.write_video(tmp_path / "a.mp4", fakes.shades(200)))
+    gc.collect()
+    gc.disable()
+    try:
+        assert sum(1 for _ in source.frames()) == 200
+        assert gc.collect() < 100
+    finally:
+        gc.enable()
+    source.close()
 
 
 def test_a_title_in_an_old_encoding_is_no_obstacle(tmp_path, fakes):
