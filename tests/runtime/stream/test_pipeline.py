@@ -2,6 +2,7 @@
 
 import threading
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,6 +10,9 @@ import pytest
 from segrt.runtime.errors import SegrtError
 from segrt.runtime.stream import run_stream, stream
 from segrt.runtime.stream.pipeline import Pipeline
+from segrt.runtime.stream.sources.table import open_source
+
+FIXTURES = Path(__file__).parents[4] / "shared" / "fixtures"
 
 pytestmark = pytest.mark.timeout(30)
 
@@ -208,6 +212,22 @@ def test_a_failing_sink_ends_the_run_and_the_others_close_their_files(segmenter,
     all_slots_are_free(segmenter)
 
 
+def test_a_failing_source_ends_the_others_too(segmenter, fakes):
+    """One of them may be endless."""
+    sources = [
+        fakes.ListSource(10_000, source_id="endless", seconds=0.001),
+        fakes.ListSource(10, source_id="broken", fail_after=4),
+    ]
+    sink = fakes.ListSink()
+    with pytest.raises(fakes.Boom, match="source"):
+        run_stream(segmenter, sources, [sink])
+    for name in ("endless", "broken"):
+        indices = [index for source, index, *_ in sink.items if source == name]
+        assert indices == list(range(len(indices)))
+    assert sum(source == "broken" for source, *_ in sink.items) == 4
+    assert all(source.closed for source in sources)
+
+
 def test_a_failure_does_not_wait_for_the_next_frame(segmenter, fakes):
     """The source's second frame comes in an hour; the failure on the first is reported now."""
     released = threading.Event()
@@ -297,6 +317,19 @@ def test_an_empty_source_is_an_empty_run(segmenter, fakes):
     assert metrics.frames_out == 0
     assert metrics.frame_age_ms.p50 is None
     assert sink.closes == 1
+
+
+def test_a_real_clip_becomes_an_mp4_of_as_many_frames_at_their_times(tmp_path, segmenter):
+    clip = FIXTURES / "video" / "car-detection.mp4"
+    if not clip.exists():
+        pytest.skip(f"{clip} is missing")
+    out = tmp_path / "out.mp4"
+    metrics = run_stream(segmenter, clip, [out], draw=lambda image, _: image)
+    assert metrics.frames_out == 377
+    before, after = ([(frame.index, frame.pts) for frame in open_source(path).frames()] for path in (clip, out))
+    assert len(after) == 377
+    assert [index for index, _ in after] == [index for index, _ in before]
+    assert [pts for _, pts in after] == pytest.approx([pts for _, pts in before], abs=1e-4)
 
 
 @pytest.mark.parametrize(("options", "message"), [({"policy": "some"}, "policy"), ({"max_frames": 0}, "max_frames")])

@@ -212,6 +212,20 @@ def test_a_terminal_sees_a_progress_bar(video):
     assert b"fps" in shown
 
 
+def test_the_segmenters_own_loop(video):
+    from segrt.runtime.segmenter import open_bundle
+
+    with open_bundle("street-semantic", threads=1) as segmenter:
+        seen = []
+        for frame, result in segmenter.stream(video):
+            assert result.size == frame.size
+            assert result.timings.total_ms > 0
+            seen.append(frame.index)
+            if len(seen) == 4:
+                break
+    assert seen == [0, 1, 2, 3]
+
+
 def test_the_embedded_bundle_runs_for_real(tmp_path, video):
     code = "from segrt.runtime.cli import main; main()"
     done = subprocess.run(
