@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
 from segrt.runtime.atomic import make_folder
 from segrt.runtime.draw import overlay, side_by_side
@@ -126,7 +125,7 @@ def _measure(
     return reports, [middle[name] for name in segmenters]
 
 
-def _p50_p95(samples: "npt.ArrayLike") -> tuple[float, float]:
+def _p50_p95(samples: Sequence[float]) -> tuple[float, float]:
     p50, p95 = np.percentile(samples, [50, 95])
     return float(p50), float(p95)
 

@@ -19,7 +19,7 @@ FPS = 25.0
 @click.option(
     "--out", type=click.Path(path_type=Path, file_okay=False), default=Path("demo"), show_default=True, help="Folder."
 )
-@click.option("--seed", type=click.IntRange(0), default=900_020, show_default=True, help="Which street.")
+@click.option("--seed", type=click.IntRange(0), default=910_012, show_default=True, help="Which street.")
 @click.option("--frames", type=click.IntRange(2), default=150, show_default=True, help="Length of the clip at 25 fps.")
 @click.option("--threads", type=click.IntRange(0, 1024), default=0, help="CPU threads; 0 means the default.")
 def demo(out: Path, seed: int, frames: int, threads: int) -> None:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 
 from segrt.runtime.streetworld.canvas import Color
 
@@ -53,7 +54,7 @@ def make_weather(random: np.random.Generator, condition: str | None = None) -> W
     )
 
 
-def apply_weather(image: np.ndarray, weather: Weather, random: np.random.Generator) -> np.ndarray:
+def apply_weather(image: npt.NDArray[np.uint8], weather: Weather, random: np.random.Generator) -> npt.NDArray[np.uint8]:
     """Return the picture (uint8 BGR, H×W×3) as this weather and camera show it; `random` belongs to the frame."""
     height, width = image.shape[:2]
     if weather.condition == "rain":
@@ -64,8 +65,9 @@ def apply_weather(image: np.ndarray, weather: Weather, random: np.random.Generat
     gain = light[None, :, None] * np.asarray(weather.tint, np.float32)
     noise = np.empty((height, width, 3), np.int16)
     cv2.setRNGSeed(int(random.integers(1 << 31)))
-    cv2.randn(noise, (0, 0, 0), (weather.noise,) * 3)
-    return np.clip(image * gain + noise, 0, 255).astype(np.uint8)
+    cv2.randn(noise, np.zeros(3), np.full(3, weather.noise))
+    shown: npt.NDArray[np.uint8] = np.clip(image * gain + noise, 0, 255).astype(np.uint8)
+    return shown
 
 
 def _with_rain(image: np.ndarray, random: np.random.Generator) -> np.ndarray:
