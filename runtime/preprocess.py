@@ -25,7 +25,8 @@ def check_picture(image: npt.NDArray[Any]) -> Picture:
             f"image must be uint8 BGR with shape (H, W, 3) and at least one pixel, "
             f"but got {image.dtype} {image.shape}; segrt.runtime.images.read_image makes such arrays"
         )
-    return image
+    # OpenCV takes parts of a larger picture as they are, but neither mirrored nor thinned-out views.
+    return image if image.strides[0] > 0 and image.strides[1:] == (3, 1) else np.ascontiguousarray(image)
 
 
 def place(source_size: tuple[int, int], network_size: tuple[int, int], resize: Resize) -> Geometry:
@@ -54,7 +55,7 @@ def fill_inputs(
 
     `views` maps each input's name to its array by the manifest, batch first. Raises ImageError for a wrong array.
     """
-    check_picture(image)
+    image = check_picture(image)
     spec = next(spec for spec in specs if spec.role == "image")
     geometry = place((image.shape[0], image.shape[1]), spec.size, spec.resize)
     _fill_image(image, spec, geometry, views[spec.name][index], threads)

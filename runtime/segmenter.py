@@ -1,6 +1,8 @@
 """A bundle opened on a backend: picture in, result out."""
 
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -17,7 +19,7 @@ from segrt.runtime.bundle.rules import rule_name
 from segrt.runtime.decode.table import Context, find_decoder
 from segrt.runtime.errors import BundleError
 from segrt.runtime.geometry import Geometry
-from segrt.runtime.preprocess import check_picture, fill_inputs, network_inputs
+from segrt.runtime.preprocess import check_picture, fill_inputs
 from segrt.runtime.results import Label, Result, Timings
 
 if TYPE_CHECKING:
@@ -68,9 +70,23 @@ class Segmenter:
         """Return the result of `image`, copies of the raw heads (name → array with the batch axis) and the geometry."""
         return self._segment(image, copy_heads=True)
 
+    def heads(self, image: npt.NDArray[np.uint8]) -> tuple[dict[str, npt.NDArray[Any]], Geometry]:
+        """Return the raw heads for `image`, name → copy with the batch axis, and where the picture lies in it."""
+        with self._executed(image) as done:
+            return _copies(done.heads), done.geometry
+
     def _segment(
         self, image: npt.NDArray[np.uint8], *, copy_heads: bool
     ) -> tuple[Result, dict[str, npt.NDArray[Any]], Geometry]:
+        with self._executed(image) as done:
+            watch = Stopwatch()
+            result = self.postprocess(done.heads, done.geometry)
+            timings = Timings(done.preprocess_ms, done.inference_ms, watch.ms())
+            return with_timings(result, timings), _copies(done.heads) if copy_heads else {}, done.geometry
+
+    @contextmanager
+    def _executed(self, image: npt.NDArray[np.uint8]) -> "Iterator[_Executed]":
+        """Run the network on `image`; its slot is released when the block ends."""
         check_picture(image)
         slot = self.backend.acquire()
         try:
@@ -79,13 +95,9 @@ class Segmenter:
             preprocess_ms = watch.ms()
             self.backend.submit(slot)
             heads = self.backend.wait(slot)
-            watch = Stopwatch()
-            result = self.postprocess(heads, geometry)
-            timings = Timings(preprocess_ms, slot.inference_ms, watch.ms())
-            copies = {name: np.array(head.array, copy=True) for name, head in heads.items()} if copy_heads else {}
+            yield _Executed(heads, geometry, preprocess_ms, slot.inference_ms)
         finally:
             self.backend.release(slot)
-        return with_timings(result, timings), copies, geometry
 
     def preprocess(self, image: npt.NDArray[np.uint8], slot: Slot, index: int = 0) -> Geometry:
         """Write `image`, uint8 BGR (H, W, 3), into place `index` of the slot's batch; return where it lies there."""
@@ -98,11 +110,6 @@ class Segmenter:
         """
         arrays = {spec.role: heads[spec.name].array[index] for spec in self.manifest.heads}
         return self._decoder(arrays, geometry, self._context)
-
-    def heads(self, image: npt.NDArray[np.uint8]) -> tuple[dict[str, npt.NDArray[Any]], Geometry]:
-        """Return the raw heads for `image`, name → copy with the batch axis, and where the picture lies in it."""
-        arrays, geometry = network_inputs(self.manifest.inputs, image)
-        return self.backend.run(arrays), geometry
 
     def stream(self, source: str | Path, *, policy: str = "all") -> "Iterator[tuple[Frame, Result]]":
         """Yield (frame, result) for a video or stream; see `segrt.runtime.stream`."""
@@ -163,6 +170,20 @@ def open_segmenter(
     variant = bundle.variant(precision)
     opened = open_backend(bundle, variant, backend=backend, threads=threads, batch=batch)
     return Segmenter(bundle, variant, opened, Context(decode, bundle.manifest.labels, threads))
+
+
+@dataclass(frozen=True)
+class _Executed:
+    """The heads of one picture, valid while its slot is held, and how long they took."""
+
+    heads: Mapping[str, Head]
+    geometry: Geometry
+    preprocess_ms: float
+    inference_ms: float
+
+
+def _copies(heads: Mapping[str, Head]) -> dict[str, npt.NDArray[Any]]:
+    return {name: np.array(head.array, copy=True) for name, head in heads.items()}
 
 
 def with_timings(result: Result, timings: Timings) -> Result:

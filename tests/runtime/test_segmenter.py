@@ -1,14 +1,19 @@
 """A bundle opened on ONNX Runtime gives the right result for each decode rule, at source size."""
 
+from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from onnx import TensorProto, helper
 
+from segrt.export.bundling import GoldenPicture, VariantFile, write_bundle
 from segrt.runtime import open_bundle
-from segrt.runtime.bundle.manifest import Resize
+from segrt.runtime.bundle.manifest import HeadSpec, InputSpec, Resize
 from segrt.runtime.errors import BackendError, BundleError, ImageError
 from segrt.runtime.results import InstanceResult, PanopticResult, SemanticResult
+from segrt.runtime.verification import verify
 
 # Black padding: the heads of a network mix what lies within a cell, and black does not change which channel is highest.
 LETTERBOX = Resize("letterbox")
@@ -145,3 +150,80 @@ def test_a_class_map_with_unknown_ids_is_refused_and_void_is_kept(tiny: SimpleNa
     result = class_map({"class_map": grid}, geometry, Context(ClassMap(255), tiny.labels))
     assert isinstance(result, SemanticResult)
     assert result.class_map.tolist() == [[0, result.void_id], [2, 1]]
+
+
+@pytest.mark.parametrize("kind", ["argmax", "merge_queries"])
+def test_views_of_pictures_are_read_as_they_look(tiny: SimpleNamespace, kind: str) -> None:
+    big = np.zeros((200, 400, 3), np.uint8)
+    big[50:82, 60:108] = tiny.thirds(32, 48)
+    views = [big[50:82, 60:108], big[81:49:-1, 60:108], big[50:82, 107:59:-1], tiny.thirds(64, 96)[::2, ::2]]
+    views.append(tiny.thirds(32, 48)[..., ::-1])
+    with open_bundle(tiny.bundle(kind), threads=1) as segmenter:
+        for view in views:
+            seen, copied = segmenter(view), segmenter(view.copy())
+            if isinstance(seen, SemanticResult) and isinstance(copied, SemanticResult):
+                np.testing.assert_array_equal(seen.class_map, copied.class_map)
+            if isinstance(seen, PanopticResult) and isinstance(copied, PanopticResult):
+                np.testing.assert_array_equal(seen.segment_ids, copied.segment_ids)
+
+
+def test_very_long_pictures_are_segmented(tiny: SimpleNamespace) -> None:
+    with open_bundle(tiny.bundle("argmax"), threads=1) as segmenter:
+        for size in ((2, 70_000), (70_000, 2)):
+            result = segmenter(np.full((*size, 3), (0, 255, 0), np.uint8))
+            assert isinstance(result, SemanticResult)
+            np.testing.assert_array_equal(result.class_map, np.ones(size))
+
+
+def test_a_variant_with_float16_heads_gives_the_same_result(tiny: SimpleNamespace, tmp_path: Path) -> None:
+    half = tiny.query_model()
+    for node, output in zip(half.graph.node[-2:], ("masks", "classes"), strict=True):
+        node.output[0] = f"{output}_wide"
+        half.graph.node.append(helper.make_node("Cast", [f"{output}_wide"], [output], to=TensorProto.FLOAT16))
+    for value in half.graph.output:
+        value.type.tensor_type.elem_type = TensorProto.FLOAT16
+    variants = [
+        VariantFile("fp32", tiny.save(tiny.query_model(), "full.onnx")),
+        VariantFile("fp16", tiny.save(half, "half.onnx"), head_dtypes={"masks": "float16", "classes": "float16"}),
+    ]
+    golden = [GoldenPicture("g", tiny.thirds(32, 48))]
+    folder = write_bundle(tmp_path / "both", tiny.network("merge_queries"), variants, golden, threads=1)
+    results = []
+    for precision in (None, "fp16"):
+        with open_bundle(folder, precision=precision, threads=1) as segmenter:
+            assert all(check.passed for check in verify(segmenter))
+            results.append(segmenter(tiny.thirds(96, 144)))
+            dtypes = {array.dtype for array in segmenter.heads(tiny.thirds(32, 48))[0].values()}
+            assert dtypes == {np.dtype(np.float16 if precision else np.float32)}
+    first, second = results
+    assert isinstance(first, PanopticResult)
+    assert isinstance(second, PanopticResult)
+    np.testing.assert_array_equal(first.segment_ids, second.segment_ids)
+
+
+def test_a_batch_holds_pictures_of_different_sizes(tiny: SimpleNamespace, tmp_path: Path) -> None:
+    model = tiny.semantic_model()
+    for value in (*model.graph.input, *model.graph.output):
+        value.type.tensor_type.shape.dim[0].dim_param = "N"
+    described = replace(
+        tiny.network("argmax"),
+        inputs=(InputSpec("image", "uint8", ("N", *tiny.size, 3)),),
+        heads=(HeadSpec("logits", "semantic_logits", "float32", ("N", 3, 8, 12)),),
+    )
+    folder = write_bundle(tmp_path / "b", described, [VariantFile("fp32", tiny.save(model))], [], threads=1)
+    pictures = [tiny.thirds(32, 48), tiny.thirds(60, 30)[:, ::-1].copy()]
+    with open_bundle(folder, threads=1, batch=2) as segmenter:
+        slot = segmenter.backend.acquire()
+        places = [segmenter.preprocess(picture, slot, index) for index, picture in enumerate(pictures)]
+        segmenter.backend.submit(slot)
+        heads = segmenter.backend.wait(slot)
+        both = [segmenter.postprocess(heads, place, index) for index, place in enumerate(places)]
+        segmenter.backend.release(slot)
+        alone = [segmenter(picture) for picture in pictures]
+        assert segmenter.heads(pictures[0])[0]["logits"].shape == (2, 3, 8, 12)
+    for one, other, picture in zip(both, alone, pictures, strict=True):
+        assert isinstance(one, SemanticResult)
+        assert isinstance(other, SemanticResult)
+        assert one.class_map.shape == picture.shape[:2]
+        np.testing.assert_array_equal(one.class_map, other.class_map)
+    assert both[1].class_map[30, [2, 15, 27]].tolist() == [2, 1, 0]  # type: ignore[union-attr]
