@@ -213,3 +213,13 @@ def test_wrong_arguments_are_named():
         draw.overlay(picture(), result, alpha=2)
     with pytest.raises(ValueError, match="text_scale must be"):
         draw.overlay(picture(), result, text_scale=0)
+
+
+def test_the_background_class_of_a_semantic_map_is_left_as_it_is() -> None:
+    labels = (Label("background", 0, False, (0, 0, 0)), Label("car", 7, True, (0, 0, 255)))
+    class_map = np.zeros((120, 160), np.uint8)
+    class_map[40:80, 60:110] = 1
+    image = np.full((120, 160, 3), 200, np.uint8)
+    painted = overlay(image, SemanticResult(class_map, labels), captions=False)
+    np.testing.assert_array_equal(painted[:30], image[:30])
+    assert np.abs(painted[55:65, 75:95].astype(int) - 200).max() > 50
