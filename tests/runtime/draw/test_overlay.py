@@ -220,6 +220,6 @@ def test_the_background_class_of_a_semantic_map_is_left_as_it_is() -> None:
     class_map = np.zeros((120, 160), np.uint8)
     class_map[40:80, 60:110] = 1
     image = np.full((120, 160, 3), 200, np.uint8)
-    painted = overlay(image, SemanticResult(class_map, labels), captions=False)
+    painted = draw.overlay(image, SemanticResult(class_map, labels), captions=False)
     np.testing.assert_array_equal(painted[:30], image[:30])
     assert np.abs(painted[55:65, 75:95].astype(int) - 200).max() > 50
