@@ -10,22 +10,29 @@ import numpy as np
 import numpy.typing as npt
 
 from segrt.export.bundling import GoldenPicture, Network, VariantFile, write_bundle
+from segrt.export.golden_pictures import golden_pictures
 from segrt.export.graph import Graph, read_graph, require_onnx
 from segrt.export.guess import BOX_ROLES, Output, guess_heads, guess_layout
 from segrt.export.labels.table import read_labels, spread
 from segrt.runtime.backends.base import TensorSpec
 from segrt.runtime.backends.onnxruntime import run_file
 from segrt.runtime.bundle.manifest import Channels, HeadSpec, InputSpec, Resize, Source, Technique
-from segrt.runtime.bundle.rules import Argmax, ClassMap, Decode, MergeQueries, MergeRule, PasteMasks, QueryInstances
-from segrt.runtime.draw import fit
+from segrt.runtime.bundle.rules import (
+    Argmax,
+    ClassMap,
+    Decode,
+    MergeQueries,
+    MergeRule,
+    PasteMasks,
+    QueryInstances,
+    QuerySemantic,
+)
 from segrt.runtime.errors import BackendError, BundleError, SegrtError
-from segrt.runtime.images import read_image
 from segrt.runtime.preprocess import network_inputs
 from segrt.runtime.results import Label
 
 Picture = npt.NDArray[np.uint8]
 _IMAGENET_MEAN, _IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-_GOLDEN_SIDE = 320
 _INPUT_DTYPES = ("uint8", "float16", "float32")
 
 
@@ -70,7 +77,7 @@ def adopt_network(path: Path, out: Path, options: AdoptOptions) -> list[str]:
     said: list[str] = []
     declared = graph.outputs
     inputs = _inputs(graph, options, said)
-    pictures = _pictures(options)
+    pictures = golden_pictures(options.golden)
     with tempfile.TemporaryDirectory(prefix="segrt-adopt-") as folder:
         file = Path(folder) / "network.onnx"
         file.write_bytes(graph.bytes())
@@ -255,6 +262,8 @@ def _decode(rule: str, heads: Sequence[HeadSpec], labels: int, options: AdoptOpt
     threshold = 0.5 if options.score_threshold is None else options.score_threshold
     if rule == "argmax":
         return Argmax()
+    if rule == "query_semantic":
+        return QuerySemantic()
     if rule == "class_map":
         return ClassMap(options.void_value)
     if rule == "paste_masks":
@@ -265,30 +274,6 @@ def _decode(rule: str, heads: Sequence[HeadSpec], labels: int, options: AdoptOpt
     activation = _activation(rule, rows, labels, options)
     said.append(f"class scores by {activation}")
     return QueryInstances(activation=cast("Any", activation), score_threshold=threshold)
-
-
-def _pictures(options: AdoptOptions) -> list[tuple[str, Picture]]:
-    """Return the golden pictures by name: the user's, reduced, or two made from a seed."""
-    if options.golden:
-        return [
-            (f"picture-{number}", fit(read_image(path), _GOLDEN_SIDE)) for number, path in enumerate(options.golden, 1)
-        ]
-    return [(f"synthetic-{seed}", synthetic_picture(seed)) for seed in (1, 2)]
-
-
-def synthetic_picture(seed: int, size: tuple[int, int] = (192, 256)) -> Picture:
-    """Return a picture of colour gradients, ellipses and noise, uint8 BGR (H, W, 3), the same for the same seed."""
-    rng = np.random.default_rng(seed)
-    rows, columns = np.mgrid[0 : size[0], 0 : size[1]].astype(np.float64)
-    picture = np.stack([rows * rng.uniform(-0.4, 0.4) + columns * rng.uniform(-0.4, 0.4) for _ in range(3)], axis=-1)
-    picture += rng.uniform(90, 160, 3)
-    for _ in range(8):
-        top, left = rng.uniform(0, size[0]), rng.uniform(0, size[1])
-        inside = ((rows - top) / rng.uniform(10, 50)) ** 2 + ((columns - left) / rng.uniform(10, 50)) ** 2 < 1
-        picture[inside] = rng.uniform(0, 255, 3)
-    picture += rng.normal(0, 12, picture.shape)
-    clipped: Picture = np.clip(picture, 0, 255).astype(np.uint8)
-    return clipped
 
 
 def _versions(graph: Graph) -> dict[str, str]:

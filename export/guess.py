@@ -64,12 +64,12 @@ def guess_heads(
             raise SegrtError(f"--head {role}={name}: there is no such output; there are {_listed(outputs)}")
     stated = {role: by_name[name] for role, name in given.items()}
     free = [output for output in outputs if output.spec.name not in given.values()]
-    if technique == "semantic":
+    if technique == "semantic" and not _is_query_network(stated) and not _has_queries(free):
         return _semantic(free, stated, outputs)
     if technique == "instance" and ("boxes" in stated or _boxes(free)) and not _is_query_network(stated):
         return "paste_masks", _box_heads(free, stated, outputs)
-    rule = "merge_queries" if technique == "panoptic" else "query_instances"
-    return rule, _query_heads(free, stated, outputs, labels)
+    rules = {"semantic": "query_semantic", "instance": "query_instances", "panoptic": "merge_queries"}
+    return rules[technique], _query_heads(free, stated, outputs, labels)
 
 
 def _semantic(
@@ -135,6 +135,12 @@ def _boxes(outputs: Sequence[Output]) -> list[Output]:
     if not any(out.spec.dtype in _FLOATS and out.rank == 2 for out in outputs):
         return []
     return [out for out in outputs if out.spec.dtype in _FLOATS and out.rank == 3 and out.spec.shape[-1] == 4]
+
+
+def _has_queries(outputs: Sequence[Output]) -> bool:
+    """Whether there is one row of logits for each of an output's masks."""
+    rows = {out.spec.shape[1] for out in outputs if out.spec.dtype in _FLOATS and out.rank == 3 and out.has_batch}
+    return any(out.spec.dtype in _FLOATS and out.rank == 4 and out.spec.shape[1] in rows for out in outputs)
 
 
 def _is_query_network(stated: Mapping[str, Output]) -> bool:

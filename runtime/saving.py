@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from segrt.runtime.atomic import make_folder, write_atomic
-from segrt.runtime.bundle.rules import MergeQueries, QueryInstances
+from segrt.runtime.bundle.rules import MergeQueries, QueryInstances, QuerySemantic
 from segrt.runtime.errors import SegrtError
 from segrt.runtime.geometry import Geometry
 from segrt.runtime.images import write_image
@@ -24,7 +24,7 @@ from segrt.runtime.results import InstanceResult, PanopticResult, Result, Semant
 from segrt.runtime.results.coco import PanopticFolder, instance_annotations
 from segrt.runtime.segmenter import Segmenter
 
-QUERY_RULES = (MergeQueries, QueryInstances)
+QUERY_RULES = (MergeQueries, QueryInstances, QuerySemantic)
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import pytest
 
 from segrt.export.bundling import GoldenPicture, Network, VariantFile, write_bundle
 from segrt.runtime.bundle.manifest import HeadSpec, InputSpec, Resize, Source
-from segrt.runtime.bundle.rules import Argmax, ClassMap, MergeQueries, PasteMasks, QueryInstances
+from segrt.runtime.bundle.rules import Argmax, ClassMap, MergeQueries, PasteMasks, QueryInstances, QuerySemantic
 from segrt.runtime.results import Label
 
 try:
@@ -132,6 +132,7 @@ _KINDS: dict[str, tuple[Callable[[], Any], str, tuple[HeadSpec, ...], Any]] = {
         (HeadSpec("classes", "class_map", "int64", (1, 8, 12)),),
         ClassMap(),
     ),
+    "query_semantic": (query_model, "semantic", QUERY_HEADS, QuerySemantic()),
     "query_instances": (query_model, "instance", QUERY_HEADS, QueryInstances()),
     "merge_queries": (query_model, "panoptic", QUERY_HEADS, MergeQueries()),
     "paste_masks": (

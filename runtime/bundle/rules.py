@@ -25,6 +25,10 @@ class ClassMap(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_fiel
     void_value: int | None = None
 
 
+class QuerySemantic(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="rule", tag="query_semantic"):
+    """Semantic from queries (MaskFormer): heads `class_logits` (1, Q, C+1), `mask_logits` (1, Q, h, w)."""
+
+
 class QueryInstances(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="rule", tag="query_instances"):
     """Instances from queries: heads `class_logits` and `mask_logits` (1, Q, h, w).
 
@@ -56,16 +60,17 @@ class MergeQueries(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_
     overlap_threshold: Share = 0.8
 
 
-Decode = Argmax | ClassMap | QueryInstances | PasteMasks | MergeQueries
+Decode = Argmax | ClassMap | QuerySemantic | QueryInstances | PasteMasks | MergeQueries
 
 TECHNIQUE_RULES: dict[str, tuple[type[msgspec.Struct], ...]] = {
-    "semantic": (Argmax, ClassMap),
+    "semantic": (Argmax, ClassMap, QuerySemantic),
     "instance": (QueryInstances, PasteMasks),
     "panoptic": (MergeQueries,),
 }
 ROLES: dict[type[msgspec.Struct], tuple[str, ...]] = {
     Argmax: ("semantic_logits",),
     ClassMap: ("class_map",),
+    QuerySemantic: ("class_logits", "mask_logits"),
     QueryInstances: ("class_logits", "mask_logits"),
     PasteMasks: ("boxes", "scores", "class_ids", "masks"),
     MergeQueries: ("class_logits", "mask_logits"),

@@ -24,6 +24,16 @@ def argmax(heads: Mapping[str, Array], geometry: Geometry, context: Context) -> 
     return SemanticResult(classes, context.labels)
 
 
+def query_semantic(heads: Mapping[str, Array], geometry: Geometry, context: Context) -> SemanticResult:
+    """Decode `class_logits` (Q, C+1) and `mask_logits` (Q, h, w): class scores weighted by mask probabilities."""
+    masks = heads["mask_logits"]
+    window = geometry.window_on((masks.shape[1], masks.shape[2]))
+    classes = postproc.query_semantic(
+        heads["class_logits"], masks, geometry.source_size, window=window, threads=context.threads
+    )
+    return SemanticResult(classes, context.labels)
+
+
 def class_map(heads: Mapping[str, Array], geometry: Geometry, context: Context) -> SemanticResult:
     """Decode `class_map` (h, w) or (1, h, w) of class ids: the nearest pixel's class.
 

@@ -39,6 +39,7 @@ def register(rule: str, device: str, target: str) -> None:
 
 register("argmax", "cpu", "segrt.runtime.decode.semantic:argmax")
 register("class_map", "cpu", "segrt.runtime.decode.semantic:class_map")
+register("query_semantic", "cpu", "segrt.runtime.decode.semantic:query_semantic")
 register("query_instances", "cpu", "segrt.runtime.decode.instance:query_instances")
 register("paste_masks", "cpu", "segrt.runtime.decode.instance:paste_masks")
 register("merge_queries", "cpu", "segrt.runtime.decode.panoptic:merge_queries")

@@ -13,7 +13,8 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
-from segrt.export.adopt import AdoptOptions, adopt_network, synthetic_picture
+from segrt.export.adopt import AdoptOptions, adopt_network
+from segrt.export.golden_pictures import synthetic_picture
 from segrt.runtime import cli, open_bundle
 from segrt.runtime.bundle.bundle import read_bundle
 from segrt.runtime.errors import BackendError, BundleError, SegrtError
@@ -138,7 +139,10 @@ def test_resize_rule_and_padding_are_kept(tiny: SimpleNamespace, adopt: Adopt) -
     assert result.class_map[24, [4, 24, 44]].tolist() == [0, 1, 2]
 
 
-def test_queries_are_recognised_for_both_techniques(tiny: SimpleNamespace, adopt: Adopt) -> None:
+def test_queries_are_recognised_for_each_technique(tiny: SimpleNamespace, adopt: Adopt) -> None:
+    folder, said = adopt(tiny.query_model(), "semantic")
+    assert said[-1] == "precision fp32, decode rule query_semantic"
+    assert classes(folder, tiny.thirds(32, 48)).tolist() == [0, 1, 2]
     folder, said = adopt(tiny.query_model(), "panoptic")
     assert "head 'masks' float32 [1, 4, 8, 12] is mask_logits" in said
     assert read_bundle(folder).manifest.decode.score_threshold == 0.5  # type: ignore[union-attr]

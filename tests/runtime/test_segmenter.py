@@ -20,7 +20,7 @@ LETTERBOX = Resize("letterbox")
 SHORTEST = Resize("shortest_edge", shortest_edge=16, pad_side="bottom_right")
 
 
-@pytest.mark.parametrize("kind", ["argmax", "class_map"])
+@pytest.mark.parametrize("kind", ["argmax", "class_map", "query_semantic"])
 @pytest.mark.parametrize("resize", [None, LETTERBOX, SHORTEST], ids=["stretch", "letterbox", "shortest_edge"])
 def test_semantic_thirds_come_back_at_source_size(tiny: SimpleNamespace, kind: str, resize: Resize | None) -> None:
     image = tiny.thirds(120, 240)

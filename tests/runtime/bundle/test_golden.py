@@ -30,7 +30,9 @@ def query_heads(order: tuple[int, ...], dead: float) -> dict[str, np.ndarray]:
     }
 
 
-@pytest.mark.parametrize("kind", ["argmax", "class_map", "query_instances", "merge_queries", "paste_masks"])
+@pytest.mark.parametrize(
+    "kind", ["argmax", "class_map", "query_semantic", "query_instances", "merge_queries", "paste_masks"]
+)
 def test_every_rule_verifies_and_compares_heads_and_result(tiny: SimpleNamespace, kind: str) -> None:
     with open_bundle(tiny.bundle(kind), threads=1) as segmenter:
         checks = verify(segmenter)

@@ -125,7 +125,10 @@ def _set(*path: Any, to: Any) -> Callable[[dict[str, Any]], None]:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (_set("technique", to="semantic"), "decode rule of a semantic bundle must be one of argmax, class_map"),
+        (
+            _set("technique", to="semantic"),
+            "decode rule of a semantic bundle must be one of argmax, class_map, query_semantic",
+        ),
         (_set("labels", to=[]), "labels must not be empty"),
         (_set("variants", to=[]), "variants must not be empty"),
         (_set("inputs", to=[]), "inputs must have one of role image, but got 0"),

@@ -1,0 +1,35 @@
+"""Small pictures for golden frames: the user's own, reduced, or two made from a seed."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from segrt.runtime.draw import fit
+from segrt.runtime.images import read_image
+
+Picture = npt.NDArray[np.uint8]
+_LONGEST_SIDE = 320
+
+
+def golden_pictures(paths: Sequence[Path]) -> list[tuple[str, Picture]]:
+    """Return golden pictures, uint8 BGR (H, W, 3), by name: those at `paths`, or synthetic ones where there are none."""
+    if not paths:
+        return [(f"synthetic-{seed}", synthetic_picture(seed)) for seed in (1, 2)]
+    return [(f"picture-{number}", fit(read_image(path), _LONGEST_SIDE)) for number, path in enumerate(paths, 1)]
+
+
+def synthetic_picture(seed: int, size: tuple[int, int] = (192, 256)) -> Picture:
+    """Return a picture of colour gradients, ellipses and noise, uint8 BGR (H, W, 3), the same for the same seed."""
+    rng = np.random.default_rng(seed)
+    rows, columns = np.mgrid[0 : size[0], 0 : size[1]].astype(np.float64)
+    picture = np.stack([rows * rng.uniform(-0.4, 0.4) + columns * rng.uniform(-0.4, 0.4) for _ in range(3)], axis=-1)
+    picture += rng.uniform(90, 160, 3)
+    for _ in range(8):
+        top, left = rng.uniform(0, size[0]), rng.uniform(0, size[1])
+        inside = ((rows - top) / rng.uniform(10, 50)) ** 2 + ((columns - left) / rng.uniform(10, 50)) ** 2 < 1
+        picture[inside] = rng.uniform(0, 255, 3)
+    picture += rng.normal(0, 12, picture.shape)
+    clipped: Picture = np.clip(picture, 0, 255).astype(np.uint8)
+    return clipped
