@@ -95,7 +95,7 @@ def adopt_network(path: Path, out: Path, options: AdoptOptions) -> list[str]:
         precision = options.precision or graph.precision
         said.append(f"precision {precision}, decode rule {rule}")
         network = Network(
-            name=options.name or out.name,
+            name=options.name or out.absolute().name or "adopted",
             technique=options.technique,
             family=options.family,
             source=Source(options.weights or path.name, options.licence, _versions(graph)),

@@ -14,7 +14,7 @@ _LONGEST_SIDE = 320
 
 
 def golden_pictures(paths: Sequence[Path]) -> list[tuple[str, Picture]]:
-    """Return golden pictures, uint8 BGR (H, W, 3), by name: those at `paths`, or synthetic ones where there are none."""
+    """Return golden pictures, uint8 BGR (H, W, 3), by name: those at `paths`, or else synthetic ones."""
     if not paths:
         return [(f"synthetic-{seed}", synthetic_picture(seed)) for seed in (1, 2)]
     return [(f"picture-{number}", fit(read_image(path), _LONGEST_SIDE)) for number, path in enumerate(paths, 1)]

@@ -22,6 +22,7 @@ class BundleWriter:
     """
 
     def __init__(self, out: Path, *, overwrite: bool = False) -> None:
+        out = Path(os.path.abspath(out))  # noqa: PTH100 ("." and ".." have no name to write beside; links stay)
         self.out = out
         self._aside = out.with_name(f".{out.name}.{secrets.token_hex(4)}.partial")
         if out.exists() and not overwrite:

@@ -32,6 +32,18 @@ def test_a_folder_that_is_no_bundle_is_never_replaced(tiny: SimpleNamespace, tmp
     assert (tmp_path / "photos/one.jpg").exists()
 
 
+def test_the_working_folder_is_never_the_bundle(
+    tiny: SimpleNamespace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tiny.save(tiny.semantic_model())
+    (tmp_path / "here").mkdir()
+    (tmp_path / "here/note.txt").touch()
+    monkeypatch.chdir(tmp_path / "here")
+    for out in (".", "..", "/"):
+        with pytest.raises(BundleError, match="is already there"):
+            write_bundle(Path(out), tiny.network("argmax"), [VariantFile("fp32", file)], [])
+
+
 def test_failure_at_any_point_leaves_the_old_bundle_and_no_traces(
     tiny: SimpleNamespace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
