@@ -120,6 +120,8 @@ class Graph:
 def read_graph(path: Path) -> Graph:
     """Read the ONNX file at `path`, with the weights that it keeps beside it; raise BundleError if it cannot."""
     onnx = require_onnx()
+    if path.exists() and not path.is_file():
+        raise BundleError(f"{path}: is no file; give the ONNX file of a network")
     try:
         model = onnx.load(str(path), load_external_data=False)
     except FileNotFoundError:

@@ -24,11 +24,11 @@ class BundleWriter:
     def __init__(self, out: Path, *, overwrite: bool = False) -> None:
         out = Path(os.path.abspath(out))  # noqa: PTH100 ("." and ".." have no name to write beside; links stay)
         self.out = out
-        self._aside = out.with_name(f".{out.name}.{secrets.token_hex(4)}.partial")
         if out.exists() and not overwrite:
             raise BundleError(f"{out}: is already there; choose another folder or add --overwrite")
         if out.exists() and not (out / MANIFEST).is_file() and (not out.is_dir() or any(out.iterdir())):
             raise BundleError(f"{out}: is there and is no bundle, so it is not overwritten; choose another folder")
+        self._aside = out.with_name(f".{out.name}.{secrets.token_hex(4)}.partial")
 
     def __enter__(self) -> "BundleWriter":
         try:

@@ -302,6 +302,9 @@ def test_files_that_are_no_networks_are_refused(tmp_path: Path, names: str) -> N
         with pytest.raises(BundleError, match=message) as caught:
             adopt_network(tmp_path / name, tmp_path / "out", AdoptOptions("semantic", names))
         assert "\n" not in str(caught.value)
+    for name in (tmp_path, Path("/dev/zero")):
+        with pytest.raises(BundleError, match="is no file; give the ONNX file of a network"):
+            adopt_network(name, tmp_path / "out", AdoptOptions("semantic", names))
     assert not (tmp_path / "out").exists()
 
 
