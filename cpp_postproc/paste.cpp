@@ -22,6 +22,9 @@ struct Span {
 
 Span empty_span() { return {}; }
 
+// Edges beyond this are as good as infinite: float32 no longer tells pixels apart, nor would integers hold them.
+constexpr float kFarthest = 1e15F;
+
 // torchvision: the mask is padded by one cell on each side, the box enlarged alike and cut to whole pixels, both ends
 // included (expand_boxes, paste_mask_in_image).
 Span torchvision_span(ScratchFrame& frame, Index cells, float low, float high, Index length) {
@@ -29,7 +32,6 @@ Span torchvision_span(ScratchFrame& frame, Index cells, float low, float high, I
     const float half = (high - low) * 0.5F * scale;
     const float centre = (high + low) * 0.5F;
     const float begin = centre - half, end = centre + half;
-    constexpr float kFarthest = 1e15F;
     if (!(std::fabs(begin) < kFarthest && std::fabs(end) < kFarthest)) {
         return empty_span();
     }
@@ -48,7 +50,7 @@ Span detectron2_span(ScratchFrame& frame, Index cells, float low, float high, In
     const float farthest = static_cast<float>(length) + 2.0F;
     const auto from = static_cast<Index>(std::clamp(std::floor(low) - 1.0F, 0.0F, farthest));
     const auto to = std::min(static_cast<Index>(std::clamp(std::ceil(high) + 1.0F, 0.0F, farthest)), length);
-    if (from >= to || !(high > low)) {
+    if (from >= to || !(high > low) || std::fabs(low) > kFarthest || std::fabs(high) > kFarthest) {
         return empty_span();
     }
     const Index count = to - from, padded = count + kBlock;

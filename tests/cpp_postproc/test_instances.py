@@ -1,0 +1,201 @@
+"""Instance masks: from boxes, queries and prototypes, painted and as run lengths."""
+
+import warnings
+from typing import Any
+
+import numpy as np
+import pytest
+import reference
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scenes import available_kernels, kernels, query_heads
+
+from segrt.runtime import postproc
+
+SIZE = (90, 130)
+
+
+def boxes_for(rng: np.random.Generator, count: int, size: tuple[int, int]) -> Any:
+    """Boxes that touch the picture, some reaching out of it."""
+    corner = rng.uniform(-0.2, 0.9, (count, 2)) * size[::-1]
+    extent = rng.uniform(0.25, 0.6, (count, 2)) * size[::-1]
+    return np.concatenate([corner, corner + extent], 1).astype(np.float32)
+
+
+def pycocotools_codes(masks: Any) -> list[dict[str, Any]]:
+    coco = pytest.importorskip("pycocotools.mask")
+    return [coco.encode(np.asfortranarray(mask.astype(np.uint8))) for mask in masks]
+
+
+@pytest.mark.parametrize("cells", [1, 7, 28])
+@pytest.mark.parametrize("size", [SIZE, (480, 640)])
+def test_paste_equals_torchvision(cells: int, size: tuple[int, int]) -> None:
+    torch = pytest.importorskip("torch")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        roi_heads = pytest.importorskip("torchvision.models.detection.roi_heads")
+    rng = np.random.default_rng(cells)
+    masks, boxes = rng.uniform(size=(30, cells, cells)).astype(np.float32), boxes_for(rng, 30, size)
+    expected = roi_heads.paste_masks_in_image(torch.from_numpy(masks)[:, None], torch.from_numpy(boxes), size)
+    expected = (expected > 0.5)[:, 0].numpy()
+    assert expected.any()
+    assert np.array_equal(postproc.paste_masks(masks, boxes, size), expected)
+    assert postproc.paste_masks_rle(masks, boxes, size) == pycocotools_codes(expected)
+
+
+def test_paste_detectron2_equals_sampling_at_pixel_centres() -> None:
+    rng = np.random.default_rng(0)
+    masks, boxes = rng.uniform(size=(20, 14, 14)).astype(np.float32), boxes_for(rng, 20, SIZE)
+    result = postproc.paste_masks(masks, boxes, SIZE, rule="detectron2")
+    for mask, box, pasted in zip(masks, boxes, result, strict=True):
+        # float32 against float64: a pixel at the threshold may fall to either side.
+        assert (pasted != reference.paste_detectron2(mask, box, SIZE)).sum() <= 1
+
+
+STRANGE_BOXES = {
+    "inside a pixel": [20.2, 30.3, 20.4, 30.4],
+    "without extent": [20, 30, 20, 30],
+    "upside down": [60, 70, 20, 30],
+    "outside left": [-80, 10, -40, 50],
+    "outside right": [500, 10, 540, 50],
+    "around everything": [-1000, -1000, 2000, 2000],
+    "huge": [-1e9, -1e9, 1e9, 1e9],
+    "beyond integers": [-3e38, -3e38, 3e38, 3e38],
+    "infinite": [-np.inf, 0, np.inf, 50],
+    "not a number": [np.nan, 0, 10, 10],
+}
+
+
+@pytest.mark.parametrize("name", STRANGE_BOXES)
+@pytest.mark.parametrize("rule", ["torchvision", "detectron2"])
+def test_strange_boxes_are_pasted_alike_by_both_ways(name: str, rule: Any) -> None:
+    box = np.array([STRANGE_BOXES[name]], np.float32)
+    mask = np.ones((1, 5, 5), np.float32)
+    report = postproc.Report()
+    painted = postproc.paste_masks(mask, box, SIZE, rule=rule, report=report)
+    assert postproc.paste_masks_rle(mask, box, SIZE, rule=rule) == pycocotools_codes(painted)
+    assert report.nonfinite == int((~np.isfinite(box)).sum())
+    if name in ("infinite", "not a number", "outside left", "outside right", "beyond integers"):
+        assert not painted.any()
+    if name == "around everything":
+        assert painted.all()
+    if rule == "torchvision" and name not in ("huge", "beyond integers"):
+        assert np.array_equal(painted[0], reference.paste_torchvision(mask[0], box[0], SIZE))
+
+
+def test_paste_reuses_a_buffer_that_holds_another_frame() -> None:
+    rng = np.random.default_rng(3)
+    masks, boxes = rng.uniform(size=(4, 9, 9)).astype(np.float32), boxes_for(rng, 4, SIZE)
+    out = np.ones((4, *SIZE), np.bool_)
+    assert postproc.paste_masks(masks, boxes, SIZE, out=out) is out
+    assert np.array_equal(out, postproc.paste_masks(masks, boxes, SIZE))
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    seed=st.integers(0, 10**6),
+    cells=st.tuples(st.integers(1, 20), st.integers(1, 20)),
+    size=st.tuples(st.integers(1, 90), st.integers(1, 120)),
+    rule=st.sampled_from(["torchvision", "detectron2"]),
+    kind=st.sampled_from(["noisy", "blob", "levels"]),
+)
+def test_every_kernel_pastes_alike_and_codes_equal_pictures(
+    seed: int, cells: Any, size: Any, rule: Any, kind: str
+) -> None:
+    rng = np.random.default_rng(seed)
+    masks = rng.uniform(size=(3, *cells)).astype(np.float32)
+    if kind == "blob":
+        masks = np.clip(np.cumsum(masks - 0.5, 1), 0, 1).astype(np.float32)
+    if kind == "levels":
+        masks = np.round(masks * 4) / 4
+    boxes = boxes_for(rng, 3, size)
+    with kernels("scalar"):
+        expected = postproc.paste_masks(masks, boxes, size, rule=rule)
+    for name in available_kernels():
+        with kernels(name):
+            assert np.array_equal(postproc.paste_masks(masks, boxes, size, rule=rule, threads=2), expected), name
+            codes = postproc.paste_masks_rle(masks, boxes, size, rule=rule, threads=2)
+        assert codes == pycocotools_codes(expected), name
+
+
+@pytest.mark.parametrize("activation", ["softmax", "sigmoid"])
+@pytest.mark.parametrize("weigh", [True, False])
+def test_query_instances_equal_the_reference(activation: Any, weigh: bool) -> None:
+    class_logits, mask_logits = query_heads(np.random.default_rng(1), 12, 4, 23, 31)
+    found = reference.query_instances(
+        class_logits, mask_logits, SIZE, top_k=20, activation=activation, weigh_by_mask=weigh
+    )
+    result = postproc.query_instances_rle(
+        class_logits, mask_logits, SIZE, top_k=20, activation=activation, weigh_by_mask=weigh
+    )
+    assert len(found) > 5
+    np.testing.assert_allclose(result.scores, [score for _, score, _ in found], rtol=1e-5)
+    assert result.class_ids.tolist() == [class_id for class_id, _, _ in found]
+    assert result.rles == pycocotools_codes([mask for _, _, mask in found])
+    for box, (_, _, mask) in zip(result.boxes, found, strict=True):
+        x, y, width, height = reference.box_of(mask)
+        assert box.tolist() == [x, y, x + width, y + height]
+
+
+def test_query_instances_leave_out_what_is_not_above_the_threshold() -> None:
+    class_logits, mask_logits = query_heads(np.random.default_rng(1), 12, 4, 23, 31)
+    every = postproc.query_instances_rle(class_logits, mask_logits, SIZE)
+    limit = float(every.scores[3])
+    some = postproc.query_instances_rle(class_logits, mask_logits, SIZE, score_threshold=limit)
+    assert some.scores.tolist() == every.scores[:3].tolist()
+    assert len(postproc.query_instances_rle(class_logits, mask_logits, SIZE, top_k=0).rles) == 0
+    assert len(postproc.query_instances_rle(class_logits, mask_logits - 99, SIZE).rles) == 0
+    assert len(postproc.query_instances_rle(class_logits[:0], mask_logits[:0], SIZE).rles) == 0
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    seed=st.integers(0, 10**6),
+    grid=st.tuples(st.integers(1, 30), st.integers(1, 40)),
+    size=st.tuples(st.integers(1, 120), st.integers(1, 150)),
+    kind=st.sampled_from(["smooth", "noisy", "ties", "nonfinite", "half"]),
+    window=st.booleans(),
+)
+def test_every_kernel_finds_the_same_instances(seed: int, grid: Any, size: Any, kind: str, window: bool) -> None:
+    rng = np.random.default_rng(seed)
+    class_logits, mask_logits = query_heads(rng, 5, 2, *grid, noise=4.0 if kind == "noisy" else 0.3)
+    if kind == "ties":
+        mask_logits = np.round(mask_logits / 4)
+    if kind == "nonfinite":
+        mask_logits[rng.uniform(size=mask_logits.shape) < 0.1] = rng.choice([np.nan, np.inf, -np.inf])
+    if kind == "half":
+        mask_logits = mask_logits.astype(np.float16)  # type: ignore[assignment]
+    part = (0.0, 0.25, float(grid[0]), grid[1] - 0.25) if window else None
+    results = []
+    for name in available_kernels():
+        report = postproc.Report()
+        with kernels(name):
+            found = postproc.query_instances_rle(class_logits, mask_logits, size, window=part, report=report)
+        results.append((found.rles, found.scores.tolist(), found.boxes.tolist(), report.nonfinite))
+    assert all(result == results[0] for result in results)
+    codes, decoded = results[0][0], postproc.decode_rle(results[0][0])
+    assert codes == (pycocotools_codes(decoded) if codes else [])
+    if kind in ("smooth", "noisy", "ties"):
+        large = reference.resize(mask_logits, size, part) > 0
+        assert {mask.tobytes() for mask in decoded} <= {mask.tobytes() for mask in large}
+
+
+@pytest.mark.parametrize("half", [False, True])
+def test_prototype_masks_equal_the_reference(half: bool) -> None:
+    rng = np.random.default_rng(0)
+    kind = np.float16 if half else np.float32
+    prototypes = rng.normal(size=(8, 40, 52)).astype(kind)
+    coefficients = rng.normal(size=(12, 8)).astype(kind)
+    boxes = boxes_for(rng, 12, (160, 208)).astype(kind)
+    codes = postproc.prototype_masks_rle(prototypes, coefficients, boxes, (160, 208), threads=2)
+    for code, weights, box in zip(codes, coefficients, boxes, strict=True):
+        mask = reference.prototype_mask(prototypes, weights, box.astype(np.float32), (160, 208))
+        # The sum over prototypes is rounded in another order.
+        assert (postproc.decode_rle([code])[0] != mask).sum() <= 3
+
+
+def test_prototype_masks_of_boxes_without_cells_are_empty() -> None:
+    prototypes = np.ones((1, 8, 8), np.float32)
+    boxes = np.array([[-50, -50, -10, -10], [9, 9, 2, 2], [np.nan, 0, 8, 8], [0, 0, 64, 64]], np.float32)
+    codes = postproc.prototype_masks_rle(prototypes, np.ones((4, 1), np.float32), boxes, (64, 64))
+    assert [mask.sum() for mask in postproc.decode_rle(codes)] == [0, 0, 0, 64 * 64]
