@@ -49,8 +49,8 @@ Axis bilinear_axis(ScratchFrame& frame, Index source_length, Extent extent, Inde
     return writer.axis(length);
 }
 
-Axis bilinear_axis_part(ScratchFrame& frame, Index source_length, std::int64_t length, std::int64_t first,
-                        Index count, Index padding) {
+Axis bilinear_axis_part(ScratchFrame& frame, Index source_length, std::int64_t length, std::int64_t first, Index count,
+                        Index padding) {
     const AxisWriter writer(frame, source_length, count + padding);
     const float scale = static_cast<float>(source_length) / static_cast<float>(length);
     for (Index i = 0; i < count + padding; ++i) {

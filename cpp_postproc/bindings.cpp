@@ -15,6 +15,7 @@
 #include "kernels.h"
 #include "merge_instances.h"
 #include "merge_queries.h"
+#include "overlaps.h"
 #include "preprocess.h"
 #include "query_semantic.h"
 #include "rle.h"
@@ -25,7 +26,7 @@ namespace py = pybind11;
 namespace segrt {
 namespace {
 
-using SizeTuple = std::pair<Index, Index>;                                // height, width
+using SizeTuple = std::pair<Index, Index>;                                      // height, width
 using WindowTuple = std::optional<std::tuple<double, double, double, double>>;  // top, left, bottom, right
 
 [[noreturn]] void refuse(const std::string& name, const std::string& wanted, const py::array& array) {
@@ -50,8 +51,7 @@ FloatStack float_stack(const py::array& array, const char* name, const char* sha
     if (array.ndim() != 3) {
         refuse(name, std::string("float32 or float16 with shape ") + shape, array);
     }
-    return {static_cast<const std::byte*>(array.data()), type,
-            array.shape(0), array.shape(1), array.shape(2),
+    return {static_cast<const std::byte*>(array.data()),           type, array.shape(0), array.shape(1), array.shape(2),
             {array.strides(0), array.strides(1), array.strides(2)}};
 }
 
@@ -60,7 +60,10 @@ FloatTable float_table(const py::array& array, const char* name, const char* sha
     if (array.ndim() != 2) {
         refuse(name, std::string("float32 or float16 with shape ") + shape, array);
     }
-    return {static_cast<const std::byte*>(array.data()), type, array.shape(0), array.shape(1),
+    return {static_cast<const std::byte*>(array.data()),
+            type,
+            array.shape(0),
+            array.shape(1),
             {array.strides(0), array.strides(1)}};
 }
 
@@ -69,7 +72,10 @@ MaskStack mask_stack(const py::array& array, const char* name) {
     if (array.ndim() != 3 || dtype.itemsize() != 1 || (dtype.kind() != 'b' && dtype.kind() != 'u')) {
         refuse(name, "bool or uint8 with shape (N, h, w)", array);
     }
-    return {static_cast<const std::uint8_t*>(array.data()), array.shape(0), array.shape(1), array.shape(2),
+    return {static_cast<const std::uint8_t*>(array.data()),
+            array.shape(0),
+            array.shape(1),
+            array.shape(2),
             {array.strides(0), array.strides(1), array.strides(2)}};
 }
 
@@ -79,8 +85,7 @@ Map<T> writable_map(py::array& array, const char* name) {
         (array.shape(1) > 1 && array.strides(1) != array.itemsize()) || array.strides(0) % array.itemsize() != 0) {
         refuse(name, "writable, of the result's type, with shape (H, W) and contiguous rows", array);
     }
-    return {static_cast<T*>(array.mutable_data()), array.shape(0), array.shape(1),
-            array.strides(0) / array.itemsize()};
+    return {static_cast<T*>(array.mutable_data()), array.shape(0), array.shape(1), array.strides(0) / array.itemsize()};
 }
 
 Size checked_size(SizeTuple size) {
@@ -88,8 +93,9 @@ Size checked_size(SizeTuple size) {
     constexpr Index kMost = 1 << 20;
     if (height < 1 || width < 1 || height > kMost || width > kMost ||
         height * width > std::numeric_limits<std::int32_t>::max()) {
-        throw std::invalid_argument("size must be (height, width), each at least 1 and together below 2**31 pixels, but got (" +
-                                    std::to_string(height) + ", " + std::to_string(width) + ")");
+        throw std::invalid_argument(
+            "size must be (height, width), each at least 1 and together below 2**31 pixels, but got (" +
+            std::to_string(height) + ", " + std::to_string(width) + ")");
     }
     return {height, width};
 }
@@ -107,7 +113,8 @@ std::optional<Window> checked_window(const WindowTuple& window) {
     }
     const auto [top, left, bottom, right] = *window;
     if (!(top >= 0 && left >= 0 && bottom > top && right > left && bottom < 1e9 && right < 1e9)) {
-        throw std::invalid_argument("window must be (top, left, bottom, right) with 0 <= top < bottom and 0 <= left < right");
+        throw std::invalid_argument(
+            "window must be (top, left, bottom, right) with 0 <= top < bottom and 0 <= left < right");
     }
     return Window{{top, bottom}, {left, right}};
 }
@@ -119,7 +126,10 @@ ClassMap class_map(const py::array& array, const char* name) {
     if (array.ndim() != 2 || !whole) {
         refuse(name, "uint8, uint16, int32 or int64 with shape (H, W)", array);
     }
-    return {static_cast<const std::byte*>(array.data()), dtype.itemsize(), array.shape(0), array.shape(1),
+    return {static_cast<const std::byte*>(array.data()),
+            dtype.itemsize(),
+            array.shape(0),
+            array.shape(1),
             {array.strides(0), array.strides(1)}};
 }
 
@@ -170,10 +180,9 @@ py::tuple merge_queries_(const py::array& class_logits, const py::array& mask_lo
     return py::make_tuple(segment_list(segments), nonfinite);
 }
 
-py::list merge_semantic_instances_(const py::array& semantic, const py::array& masks,
-                                   const std::vector<float>& scores, const std::vector<std::int64_t>& class_ids,
-                                   py::array out, float score_threshold, double overlap_threshold,
-                                   std::int64_t stuff_area_limit, int threads) {
+py::list merge_semantic_instances_(const py::array& semantic, const py::array& masks, const std::vector<float>& scores,
+                                   const std::vector<std::int64_t>& class_ids, py::array out, float score_threshold,
+                                   double overlap_threshold, std::int64_t stuff_area_limit, int threads) {
     const ClassMap classes = class_map(semantic, "semantic");
     const MaskStack stack = mask_stack(masks, "masks");
     const InstanceMergeOptions options{score_threshold, overlap_threshold, stuff_area_limit, checked_threads(threads)};
@@ -472,8 +481,11 @@ void resize_normalize_(const py::array& image, py::array out, Index channel_axis
         }
     }
     checked_size({out.shape(first), out.shape(first + 1)});
-    const FloatTarget target{static_cast<float*>(out.mutable_data()), out.shape(first), out.shape(first + 1),
-                             out.strides(channel_axis) / kBytes, out.strides(first) / kBytes,
+    const FloatTarget target{static_cast<float*>(out.mutable_data()),
+                             out.shape(first),
+                             out.shape(first + 1),
+                             out.strides(channel_axis) / kBytes,
+                             out.strides(first) / kBytes,
                              out.strides(first + 1) / kBytes};
     const Picture picture{static_cast<const std::uint8_t*>(image.data()), image.shape(0), image.shape(1),
                           image.strides(0)};
@@ -481,6 +493,69 @@ void resize_normalize_(const py::array& image, py::array out, Index channel_axis
     const int count = checked_threads(threads);
     const py::gil_scoped_release release;
     resize_normalize(picture, normalization, count, target);
+}
+
+ClassMap color_map(const py::array& array, const char* name) {
+    if (!py::isinstance<py::array_t<std::uint8_t>>(array) || array.ndim() != 3 ||
+        (array.shape(2) != 3 && array.shape(2) != 4) || array.strides(2) != 1) {
+        refuse(name, "uint8 with shape (H, W, 3) or (H, W, 4) and contiguous pixels", array);
+    }
+    return {static_cast<const std::byte*>(array.data()),
+            3,
+            array.shape(0),
+            array.shape(1),
+            {array.strides(0), array.strides(1)}};
+}
+
+ClassMap id_map(const py::array& array, const char* name) {
+    if (array.ndim() == 3) {
+        return color_map(array, name);
+    }
+    const py::dtype dtype = array.dtype();
+    const bool known = (dtype.kind() == 'u' && dtype.itemsize() <= 2) || (dtype.kind() == 'i' && dtype.itemsize() == 4);
+    if (array.ndim() != 2 || !known || dtype.byteorder() == '>') {
+        refuse(name, "uint8, uint16 or int32 with shape (H, W)", array);
+    }
+    return {static_cast<const std::byte*>(array.data()),
+            dtype.itemsize(),
+            array.shape(0),
+            array.shape(1),
+            {array.strides(0), array.strides(1)}};
+}
+
+py::array_t<std::int64_t> count_overlaps_(const py::array& first, const py::array& second,
+                                          const std::vector<std::int32_t>& first_ids,
+                                          const std::vector<std::int32_t>& second_ids) {
+    const ClassMap one = id_map(first, "first");
+    const ClassMap other = id_map(second, "second");
+    py::array_t<std::int64_t> counts({first_ids.size() + 1, second_ids.size() + 1});
+    const std::span<std::int64_t> values(counts.mutable_data(), static_cast<std::size_t>(counts.size()));
+    {
+        const py::gil_scoped_release release;
+        count_overlaps(one, other, first_ids, second_ids, values);
+    }
+    return counts;
+}
+
+py::array_t<std::int64_t> count_ids_(const py::array& map, const std::vector<std::int32_t>& ids) {
+    const ClassMap view = id_map(map, "map");
+    py::array_t<std::int64_t> counts(static_cast<Index>(ids.size() + 1));
+    const std::span<std::int64_t> values(counts.mutable_data(), ids.size() + 1);
+    {
+        const py::gil_scoped_release release;
+        count_ids(view, ids, values);
+    }
+    return counts;
+}
+
+void ids_of_colors_(const py::array& image, py::array out) {
+    const ClassMap colors = color_map(image, "image");
+    const auto ids = writable_map<std::int32_t>(out, "out");
+    if (ids.height != colors.height || ids.width != colors.width) {
+        refuse("out", "of the image's (H, W)", out);
+    }
+    const py::gil_scoped_release release;
+    ids_of_colors(colors, ids);
 }
 
 }  // namespace
@@ -499,8 +574,8 @@ PYBIND11_MODULE(_postproc, module) {
     module.def("argmax_map", &argmax_map_, "logits"_a, "out"_a, "window"_a, "threads"_a);
     module.def("query_instances", &query_instances_, "class_logits"_a, "mask_logits"_a, "size"_a, "top_k"_a,
                "score_threshold"_a, "activation"_a, "weigh_by_mask"_a, "window"_a, "threads"_a);
-    module.def("paste_masks", &paste_masks_, "masks"_a, "boxes"_a, "out"_a, "zeroed"_a, "threshold"_a,
-               "rule"_a, "threads"_a);
+    module.def("paste_masks", &paste_masks_, "masks"_a, "boxes"_a, "out"_a, "zeroed"_a, "threshold"_a, "rule"_a,
+               "threads"_a);
     module.def("paste_masks_rle", &paste_masks_rle_, "masks"_a, "boxes"_a, "size"_a, "threshold"_a, "rule"_a,
                "threads"_a);
     module.def("merge_semantic_instances", &merge_semantic_instances_, "semantic"_a, "masks"_a, "scores"_a,
@@ -515,6 +590,9 @@ PYBIND11_MODULE(_postproc, module) {
     module.def("matrix_nms", &matrix_nms_, "masks"_a, "scores"_a, "class_ids"_a, "kernel"_a, "sigma"_a, "threads"_a);
     module.def("encode_masks", &encode_masks, "masks"_a, "threads"_a);
     module.def("decode_masks", &decode_masks, "codes"_a, "out"_a, "threads"_a);
+    module.def("count_overlaps", &count_overlaps_, "first"_a, "second"_a, "first_ids"_a, "second_ids"_a);
+    module.def("count_ids", &count_ids_, "map"_a, "ids"_a);
+    module.def("ids_of_colors", &ids_of_colors_, "image"_a, "out"_a);
     module.def("measure_codes", &measure_codes, "codes"_a, "size"_a);
     module.def("resize_normalize", &resize_normalize_, "image"_a, "out"_a, "channel_axis"_a, "factor"_a, "offset"_a,
                "swap_rb"_a, "threads"_a);

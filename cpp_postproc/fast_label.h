@@ -1,9 +1,9 @@
 // Labelling by pruning. See kernels_fast.h for how this file is compiled.
 //
-// An interpolated value never exceeds its corners. The target is worked on in blocks: kBlock pixels wide, and as high as
-// the rows that share their two source rows. The lowest and highest corner of a channel bound its values in the block;
-// a channel whose upper bound is below another's lower bound cannot win there. Where one channel is left the block is
-// filled, elsewhere those left are evaluated pixel by pixel, with the same arithmetic as without pruning.
+// An interpolated value never exceeds its corners. The target is worked on in blocks: kBlock pixels wide, and as high
+// as the rows that share their two source rows. The lowest and highest corner of a channel bound its values in the
+// block; a channel whose upper bound is below another's lower bound cannot win there. Where one channel is left the
+// block is filled, elsewhere those left are evaluated pixel by pixel, with the same arithmetic as without pruning.
 #pragma once
 
 #include "fast_rows.h"
@@ -28,13 +28,17 @@ struct Bounds {
     float low, high;
 };
 
-inline Index blocks_of(const LabelJob& job) { return (job.columns.length + kBlock - 1) / kBlock; }
-inline Index padded_width(const LabelJob& job) { return (job.source.width + 2 * kRowPadding - 1) / kRowPadding * kRowPadding; }
+inline Index blocks_of(const LabelJob& job) {
+    return (job.columns.length + kBlock - 1) / kBlock;
+}
+inline Index padded_width(const LabelJob& job) {
+    return (job.source.width + 2 * kRowPadding - 1) / kRowPadding * kRowPadding;
+}
 
 inline Index label_memory(const LabelJob& job) {
     const Index blocks = blocks_of(job), width = padded_width(job);
     const Index padded_blocks = (blocks + 15) / 16 * 16;
-    return 2 * job.channels * width           // source rows
+    return 2 * job.channels * width            // source rows
            + 6 * job.channels * padded_blocks  // bounds of rows and of the band
            + 2 * width + 8 * padded_blocks     // sliding extremes, block table
            + 2 * job.channels * kBlock         // interpolated rows of a block
@@ -45,7 +49,11 @@ template <class Label, Ranking ranking>
 class Labeller {
 public:
     Labeller(const LabelJob& job, Map<Label> labels, Tally* tallies, float* memory)
-        : job_(job), labels_(labels), tallies_(tallies), blocks_(blocks_of(job)), width_(padded_width(job)),
+        : job_(job),
+          labels_(labels),
+          tallies_(tallies),
+          blocks_(blocks_of(job)),
+          width_(padded_width(job)),
           padded_blocks_((blocks_ + 15) / 16 * 16) {
         for (int i = 0; i < 2; ++i) {
             rows_[i] = take(memory, job.channels * width_);
@@ -531,13 +539,13 @@ private:
     Tally* const tallies_;
     const Index blocks_, width_, padded_blocks_;
     Index narrowest_ = 1;
-    float* rows_[2];                 // [channel][column], the two source rows that a band lies between
+    float* rows_[2];                    // [channel][column], the two source rows that a band lies between
     float *row_low_[2], *row_high_[2];  // [channel][block]
     float *band_low_, *band_high_;
     float *sliding_low_, *sliding_high_;
-    float* best_low_;                // [block]: the highest lower bound
+    float* best_low_;  // [block]: the highest lower bound
     std::int32_t *first_, *last_, *rivals_, *winner_;
-    float *upper_, *lower_;          // [candidate][pixel of the block]
+    float *upper_, *lower_;  // [candidate][pixel of the block]
     std::int32_t* candidates_;
     Index held_[2] = {-1, -1};
     bool has_bounds_[2] = {false, false};

@@ -8,8 +8,12 @@
 namespace segrt {
 namespace {
 
-inline float smaller(float a, float b) { return a < b ? a : b; }
-inline float larger(float a, float b) { return a > b ? a : b; }
+inline float smaller(float a, float b) {
+    return a < b ? a : b;
+}
+inline float larger(float a, float b) {
+    return a > b ? a : b;
+}
 
 // In place; returns how many are not finite.
 inline std::int64_t limit_row(float* values, Index count) {

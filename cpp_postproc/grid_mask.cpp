@@ -44,7 +44,8 @@ void encode_grid_mask(const GridMask& mask, Index height, Index width, std::vect
             const auto high = static_cast<std::size_t>(mask.columns.high[x]);
             const bool looked_at = (active[low] | active[high]) != 0;
             const Index count =
-                looked_at ? loops.column_changes(mask, x, starts.data(), column.data(), sides.data(), changes.data()) : 0;
+                looked_at ? loops.column_changes(mask, x, starts.data(), column.data(), sides.data(), changes.data())
+                          : 0;
             if (open && !(count > 0 && changes[0] == 0 && mask.top == 0)) {
                 runs.set(start, false);
             }

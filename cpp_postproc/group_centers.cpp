@@ -94,9 +94,14 @@ void nearest_centers(std::span<const Center> centers, Index y, Index x, const fl
 
 class Grouping {
 public:
-    Grouping(const ClassMap& semantic, const FloatStack& heatmap, const FloatStack& offsets, const GroupOptions& options,
-             Map<std::int32_t> ids, std::vector<Segment>& segments)
-        : semantic_(semantic), heatmap_(heatmap), offsets_(offsets), options_(options), ids_(ids), segments_(segments),
+    Grouping(const ClassMap& semantic, const FloatStack& heatmap, const FloatStack& offsets,
+             const GroupOptions& options, Map<std::int32_t> ids, std::vector<Segment>& segments)
+        : semantic_(semantic),
+          heatmap_(heatmap),
+          offsets_(offsets),
+          options_(options),
+          ids_(ids),
+          segments_(segments),
           chunk_(rows_per_chunk(ids.height, options.threads)) {
         is_thing_ = frame_.filled<std::uint8_t>(kClasses, 0);
         for (const std::int64_t c : options.thing_classes) {
@@ -220,8 +225,8 @@ private:
     void choose_instances(std::span<const Center> centers) {
         id_of_group_ = frame_.filled<std::int32_t>(groups_, 0);
         for (Index group = 1; group < groups_; ++group) {
-            const auto pixels = pixels_.subspan(static_cast<std::size_t>(group * class_count_),
-                                                static_cast<std::size_t>(class_count_));
+            const auto pixels =
+                pixels_.subspan(static_cast<std::size_t>(group * class_count_), static_cast<std::size_t>(class_count_));
             const auto most = std::max_element(pixels.begin(), pixels.end());
             if (*most == 0) {
                 continue;

@@ -33,8 +33,8 @@ struct LabelJob {
     bool probabilities = false;      // take the sigmoid of the source before interpolation
     const float* weights = nullptr;  // one per channel; null for Ranking::plain
     Ranking ranking = Ranking::plain;
-    Axis rows, columns;   // columns with kBlock entries of padding
-    bool tally = false;   // whether tallies are wanted at all
+    Axis rows, columns;  // columns with kBlock entries of padding
+    bool tally = false;  // whether tallies are wanted at all
 };
 
 // Target pixels of a row that are decided together.
@@ -43,7 +43,8 @@ constexpr Index kBlock = 32;
 // Beyond this, numbers are taken for infinite: interpolation between two such never overflows.
 constexpr float kLargest = 1e38F;
 
-// Source rows that a thread which labels target rows [begin, ...) reads first: earlier ones belong to the thread before.
+// Source rows that a thread which labels target rows [begin, ...) reads first: earlier ones belong to the thread
+// before.
 [[nodiscard]] inline Index first_own_row(const Axis& rows, Index begin) {
     return begin == 0 ? 0 : Index{rows.high[begin - 1]} + 1;
 }

@@ -37,8 +37,7 @@ inline void halves_to_floats(const std::uint16_t* halves, float* floats, Index c
     Index i = 0;
 #if defined(__AVX512F__)
     for (; i + 16 <= count; i += 16) {
-        _mm512_storeu_ps(floats + i,
-                         _mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(halves + i))));
+        _mm512_storeu_ps(floats + i, _mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(halves + i))));
     }
 #elif defined(__F16C__)
     for (; i + 8 <= count; i += 8) {

@@ -58,7 +58,9 @@ namespace {
     return p * power;
 }
 
-[[maybe_unused]] inline float sigmoid_float(float x) { return 1.0F / (1.0F + exp_float(-x)); }
+[[maybe_unused]] inline float sigmoid_float(float x) {
+    return 1.0F / (1.0F + exp_float(-x));
+}
 
 }  // namespace
 }  // namespace segrt

@@ -122,11 +122,12 @@ public:
 private:
     template <class F>
     void for_rows(F&& function) {
-        parallel_for(threads_, ids_.height, rows_per_chunk(ids_.height, threads_), [&](Index begin, Index end, int slot) {
-            for (Index y = begin; y < end; ++y) {
-                function(y, slot);
-            }
-        });
+        parallel_for(threads_, ids_.height, rows_per_chunk(ids_.height, threads_),
+                     [&](Index begin, Index end, int slot) {
+                         for (Index y = begin; y < end; ++y) {
+                             function(y, slot);
+                         }
+                     });
     }
 
     const std::uint8_t* contiguous_row(Index image, Index y, int slot) {
@@ -193,8 +194,9 @@ void add_stuff(const ClassMap& semantic, std::int64_t area_limit, int threads, M
     parallel_for(threads, ids.height, chunk, [&](Index begin, Index end, int slot) {
         Region* own = regions.data() + slot * count;
         for (Index y = begin; y < end; ++y) {
-            for_free_runs(classes.data() + y * ids.width, ids.row(y), ids.width,
-                          [&](std::uint16_t c, Index first, Index last) { own[c].add_row(y, first, last - 1, last - first); });
+            for_free_runs(
+                classes.data() + y * ids.width, ids.row(y), ids.width,
+                [&](std::uint16_t c, Index first, Index last) { own[c].add_row(y, first, last - 1, last - first); });
         }
     });
     const auto id_of_class = frame.filled<std::int32_t>(count, 0);
@@ -212,9 +214,9 @@ void add_stuff(const ClassMap& semantic, std::int64_t area_limit, int threads, M
     parallel_for(threads, ids.height, chunk, [&](Index begin, Index end, int) {
         for (Index y = begin; y < end; ++y) {
             std::int32_t* row = ids.row(y);
-            for_free_runs(classes.data() + y * ids.width, row, ids.width, [&](std::uint16_t c, Index first, Index last) {
-                std::fill(row + first, row + last, id_of_class[c]);
-            });
+            for_free_runs(
+                classes.data() + y * ids.width, row, ids.width,
+                [&](std::uint16_t c, Index first, Index last) { std::fill(row + first, row + last, id_of_class[c]); });
         }
     });
 }
@@ -244,9 +246,8 @@ void merge_semantic_instances(const ClassMap& semantic, const MaskStack& masks, 
             order[candidates++] = i;
         }
     }
-    std::sort(order.begin(), order.begin() + static_cast<Index>(candidates), [&](std::size_t a, std::size_t b) {
-        return scores[a] != scores[b] ? scores[a] > scores[b] : a < b;
-    });
+    std::sort(order.begin(), order.begin() + static_cast<Index>(candidates),
+              [&](std::size_t a, std::size_t b) { return scores[a] != scores[b] ? scores[a] > scores[b] : a < b; });
     InstanceMerge merge(masks, ids, options.threads);
     for (const std::size_t i : order.first(candidates)) {
         const auto image = static_cast<Index>(i);

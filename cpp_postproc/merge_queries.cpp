@@ -72,7 +72,8 @@ private:
             return;
         }
         const auto weights = frame_.take<float>(count());
-        std::transform(kept_.begin(), kept_.end(), weights.begin(), [](const ScoredQuery& query) { return query.score; });
+        std::transform(kept_.begin(), kept_.end(), weights.begin(),
+                       [](const ScoredQuery& query) { return query.score; });
         const bool logits = options_.rule == MergeRule::eomt;
         const Map<Label> labels = label_map<Label>({ids_.height, ids_.width});
         const auto tallies = frame_.take<Tally>(count());
@@ -98,8 +99,10 @@ private:
 
     Masks all_masks() {
         const auto images = frame_.take<std::int32_t>(count());
-        std::transform(kept_.begin(), kept_.end(), images.begin(), [](const ScoredQuery& query) { return query.query; });
-        return {mask_logits_, images, options_.window.value_or(whole_window({mask_logits_.height, mask_logits_.width}))};
+        std::transform(kept_.begin(), kept_.end(), images.begin(),
+                       [](const ScoredQuery& query) { return query.query; });
+        return {mask_logits_, images,
+                options_.window.value_or(whole_window({mask_logits_.height, mask_logits_.width}))};
     }
 
     // The peers' first resize, of the whole grid to the size the network saw. What lies outside the window is padding
@@ -112,10 +115,10 @@ private:
         const Extent shown_rows{from.window.rows.begin * row_scale, from.window.rows.end * row_scale};
         const Extent shown_columns{from.window.columns.begin * column_scale, from.window.columns.end * column_scale};
         const Cut row_cut(shown_rows, processed.height), column_cut(shown_columns, processed.width);
-        const Axis rows = row_cut.part_of(
-            bilinear_axis(frame_, grid.height, whole_window(grid).rows, processed.height));
-        const Axis columns = column_cut.part_of(
-            bilinear_axis(frame_, grid.width, whole_window(grid).columns, processed.width));
+        const Axis rows =
+            row_cut.part_of(bilinear_axis(frame_, grid.height, whole_window(grid).rows, processed.height));
+        const Axis columns =
+            column_cut.part_of(bilinear_axis(frame_, grid.width, whole_window(grid).columns, processed.width));
 
         const Index pixels = rows.length * columns.length;
         float* resized = frame_.take<float>(count() * pixels).data();
@@ -295,9 +298,9 @@ void Merge::merge_detr(Masks masks) {
     const auto tallies = frame_.take<Tally>(count());
     for (bool first_time = true;; first_time = false) {
         find_groups(group, first_time || !options_.compat);
-        const std::int64_t nonfinite =
-            label_pixels({.source = masks.stack, .images = masks.images.data(), .channels = count(), .rows = {}, .columns = {}},
-                         label_window, options_.threads, labels, {});
+        const std::int64_t nonfinite = label_pixels(
+            {.source = masks.stack, .images = masks.images.data(), .channels = count(), .rows = {}, .columns = {}},
+            label_window, options_.threads, labels, {});
         nonfinite_ += first_time ? nonfinite : 0;
         std::fill(tallies.begin(), tallies.end(), Tally{});
         for (Index y = 0; y < target.height; ++y) {

@@ -20,7 +20,9 @@ struct Span {
     Axis axis;
 };
 
-Span empty_span() { return {}; }
+Span empty_span() {
+    return {};
+}
 
 // Edges beyond this are as good as infinite: float32 no longer tells pixels apart, nor would integers hold them.
 constexpr float kFarthest = 1e15F;
@@ -59,7 +61,8 @@ Span detectron2_span(ScratchFrame& frame, Index cells, float low, float high, In
     const auto m = static_cast<float>(cells);
     for (Index i = 0; i < padded; ++i) {
         const auto at = static_cast<std::size_t>(i);
-        const float centred = (static_cast<float>(from + std::min(i, count - 1)) + 0.5F - low) / (high - low) * 2.0F - 1.0F;
+        const float centred =
+            (static_cast<float>(from + std::min(i, count - 1)) + 0.5F - low) / (high - low) * 2.0F - 1.0F;
         // In the padded grid cell c stands at c + 1, so that the zeros around it take part.
         const float position = std::clamp(((centred + 1.0F) * m - 1.0F) / 2.0F + 1.0F, 0.0F, m + 1.0F);
         const auto whole = static_cast<std::int32_t>(position);
@@ -94,8 +97,7 @@ public:
 
     GridMask grid_mask(ScratchFrame& frame, Index image, Order order, std::int64_t& nonfinite) const {
         std::array<float, 4> box{};
-        const std::int64_t bad =
-            kernels().read(boxes_.row(image), boxes_.type, boxes_.strides[1], box.data(), 4);
+        const std::int64_t bad = kernels().read(boxes_.row(image), boxes_.type, boxes_.strides[1], box.data(), 4);
         nonfinite += bad;
         const Index height = masks_.height + 2, width = masks_.width + 2;
         const auto grid = frame.filled<float>(height * width + kGridPadding, 0.0F);
@@ -104,7 +106,8 @@ public:
         for (Index y = 0; y < masks_.height; ++y) {
             nonfinite += kernels().read(masks_.row(image, y), masks_.type, masks_.strides[2], row.data(), masks_.width);
             for (Index x = 0; x < masks_.width; ++x) {
-                grid[static_cast<std::size_t>((x + 1) * column_step + (y + 1) * row_step)] = row[static_cast<std::size_t>(x)];
+                grid[static_cast<std::size_t>((x + 1) * column_step + (y + 1) * row_step)] =
+                    row[static_cast<std::size_t>(x)];
             }
         }
         if (bad != 0) {
@@ -160,7 +163,8 @@ std::int64_t paste_masks_rle(const FloatStack& masks, const FloatTable& boxes, P
     return for_each_mask(masks.count, threads, [&](Index i, std::int64_t& nonfinite) {
         thread_local std::vector<std::uint32_t> counts;
         ScratchFrame frame;
-        encode_grid_mask(paster.grid_mask(frame, i, Paster::Order::columns, nonfinite), size.height, size.width, counts);
+        encode_grid_mask(paster.grid_mask(frame, i, Paster::Order::columns, nonfinite), size.height, size.width,
+                         counts);
         codes[static_cast<std::size_t>(i)] = pack_counts(counts);
     });
 }

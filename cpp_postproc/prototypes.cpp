@@ -34,10 +34,11 @@ struct Cells {
 std::int64_t prototype_masks_rle(const FloatStack& prototypes, const FloatTable& coefficients, const FloatTable& boxes,
                                  Size size, int threads, std::vector<std::string>& codes) {
     if (coefficients.columns != prototypes.count || coefficients.rows != boxes.rows || boxes.columns != 4) {
-        throw std::invalid_argument("prototypes must have shape (P, h, w), coefficients (N, P) and boxes (N, 4), but have " +
-                                    std::to_string(prototypes.count) + " prototypes, coefficients (" +
-                                    std::to_string(coefficients.rows) + ", " + std::to_string(coefficients.columns) +
-                                    ") and boxes (" + std::to_string(boxes.rows) + ", " + std::to_string(boxes.columns) + ")");
+        throw std::invalid_argument(
+            "prototypes must have shape (P, h, w), coefficients (N, P) and boxes (N, 4), but have " +
+            std::to_string(prototypes.count) + " prototypes, coefficients (" + std::to_string(coefficients.rows) +
+            ", " + std::to_string(coefficients.columns) + ") and boxes (" + std::to_string(boxes.rows) + ", " +
+            std::to_string(boxes.columns) + ")");
     }
     if (prototypes.count < 1 || prototypes.height < 1 || prototypes.width < 1) {
         throw std::invalid_argument("prototypes must have shape (P, h, w), none empty");
@@ -82,8 +83,8 @@ std::int64_t prototype_masks_rle(const FloatStack& prototypes, const FloatTable&
                 std::fill(grid.begin(), grid.end(), 0.0F);
                 for (Index x = across.begin; x < across.end && down.begin < down.end; ++x) {
                     const Index first = x * height + down.begin;
-                    kernels().combine(weights.data(), 1, grids + first, cells, prototypes.count,
-                                              down.end - down.begin, grid.data() + first);
+                    kernels().combine(weights.data(), 1, grids + first, cells, prototypes.count, down.end - down.begin,
+                                      grid.data() + first);
                 }
             }
             encode_grid_mask(mask, size.height, size.width, counts);

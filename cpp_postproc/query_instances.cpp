@@ -109,8 +109,8 @@ QueryInstances query_instances(const FloatTable& class_logits, const FloatStack&
     }
 
     const Index height = mask_logits.height, width = mask_logits.width;
-    const Window window = options.window.value_or(
-        Window{{0, static_cast<double>(height)}, {0, static_cast<double>(width)}});
+    const Window window =
+        options.window.value_or(Window{{0, static_cast<double>(height)}, {0, static_cast<double>(width)}});
     const Axis rows = bilinear_axis(frame, height, window.rows, size.height);
     const Axis columns = bilinear_axis(frame, width, window.columns, size.width);
     const auto masks = frame.filled<QueryMask>(used, QueryMask{});
@@ -131,8 +131,7 @@ QueryInstances query_instances(const FloatTable& class_logits, const FloatStack&
                 }
             }
             masks[at].quality = options.weigh_by_mask ? mask_quality(grid, height, width, window) : 1.0F;
-            encode_grid_mask({.grid = grid, .rows = rows, .columns = columns}, size.height, size.width,
-                             counts);
+            encode_grid_mask({.grid = grid, .rows = rows, .columns = columns}, size.height, size.width, counts);
             masks[at].box = box_of_counts(counts, size.height);
             result.codes[at] = pack_counts(counts);
         }

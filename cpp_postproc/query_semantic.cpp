@@ -12,11 +12,12 @@
 namespace segrt {
 
 template <class Label>
-std::int64_t query_semantic(const FloatTable& class_logits, const FloatStack& mask_logits,
-                            std::optional<Window> window, int threads, Map<Label> classes) {
+std::int64_t query_semantic(const FloatTable& class_logits, const FloatStack& mask_logits, std::optional<Window> window,
+                            int threads, Map<Label> classes) {
     if (class_logits.rows != mask_logits.count || class_logits.rows < 1) {
-        throw std::invalid_argument("class_logits and mask_logits must have the same number of queries, at least 1, but have " +
-                                    std::to_string(class_logits.rows) + " and " + std::to_string(mask_logits.count));
+        throw std::invalid_argument(
+            "class_logits and mask_logits must have the same number of queries, at least 1, but have " +
+            std::to_string(class_logits.rows) + " and " + std::to_string(mask_logits.count));
     }
     if (class_logits.columns < 2 || mask_logits.height < 1 || mask_logits.width < 1) {
         throw std::invalid_argument("class_logits must have shape (Q, C+1) and mask_logits (Q, h, w), none empty");
@@ -39,9 +40,8 @@ std::int64_t query_semantic(const FloatTable& class_logits, const FloatStack& ma
         float* probabilities = rows + slot * queries * width;
         for (Index y = begin; y < end; ++y) {
             for (Index q = 0; q < queries; ++q) {
-                nonfinite[static_cast<std::size_t>(slot)] +=
-                    kernels().read(mask_logits.row(q, y), mask_logits.type, mask_logits.strides[2],
-                                   probabilities + q * width, width);
+                nonfinite[static_cast<std::size_t>(slot)] += kernels().read(
+                    mask_logits.row(q, y), mask_logits.type, mask_logits.strides[2], probabilities + q * width, width);
             }
             kernels().sigmoid(probabilities, queries * width);
             for (Index c = 0; c < count; ++c) {

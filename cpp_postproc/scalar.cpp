@@ -17,8 +17,8 @@ float half_to_float(std::uint16_t half) {
         const float value = static_cast<float>(fraction) * 0x1p-24F;
         return sign != 0 ? -value : value;
     }
-    const std::uint32_t bits = exponent == 31 ? sign | 0x7F800000U | fraction << 13U
-                                              : sign | (exponent + 112) << 23U | fraction << 13U;
+    const std::uint32_t bits =
+        exponent == 31 ? sign | 0x7F800000U | fraction << 13U : sign | (exponent + 112) << 23U | fraction << 13U;
     return std::bit_cast<float>(bits);
 }
 
@@ -107,8 +107,9 @@ std::int64_t label(const LabelJob& job, Index begin, Index end, Map<T> labels, T
             Value best{};
             for (Index k = 0; k < job.channels; ++k) {
                 const float* grid = grids.data() + k * height * width;
-                const Value value = rank(job, k, interpolate(grid + job.rows.low[y] * width,
-                                                             grid + job.rows.high[y] * width, job.rows, job.columns, y, x));
+                const Value value = rank(job, k,
+                                         interpolate(grid + job.rows.low[y] * width, grid + job.rows.high[y] * width,
+                                                     job.rows, job.columns, y, x));
                 if (job.tally && value.claimed) {
                     ++tallies[k].original;
                 }
@@ -135,7 +136,9 @@ std::int64_t label(const LabelJob& job, Index begin, Index end, Map<T> labels, T
     return nonfinite;
 }
 
-Index label_memory(const LabelJob&) { return 0; }
+Index label_memory(const LabelJob&) {
+    return 0;
+}
 
 void resize(const float* plane, const Axis& rows, const Axis& columns, Index begin, Index end, float* out) {
     for (Index y = begin; y < end; ++y) {

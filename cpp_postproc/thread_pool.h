@@ -18,9 +18,8 @@ public:
     template <class F>
         requires(!std::is_same_v<std::remove_cvref_t<F>, ChunkTask>)
     explicit ChunkTask(F& function)
-        : object_(&function), call_([](void* object, Index begin, Index end, int slot) {
-              (*static_cast<F*>(object))(begin, end, slot);
-          }) {}
+        : object_(&function),
+          call_([](void* object, Index begin, Index end, int slot) { (*static_cast<F*>(object))(begin, end, slot); }) {}
 
     void operator()(Index begin, Index end, int slot) const { call_(object_, begin, end, slot); }
 

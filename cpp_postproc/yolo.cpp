@@ -54,9 +54,10 @@ std::int64_t decode_yolo(const FloatTable& predictions, const YoloOptions& optio
                          std::vector<Detection>& detections) {
     const Index classes = predictions.rows - 4 - options.coefficients;
     if (classes < 1 || options.coefficients < 0) {
-        throw std::invalid_argument("predictions must have shape (4 + classes + coefficients, anchors) with at least one "
-                                    "class, but have " + std::to_string(predictions.rows) + " rows for " +
-                                    std::to_string(options.coefficients) + " coefficients");
+        throw std::invalid_argument(
+            "predictions must have shape (4 + classes + coefficients, anchors) with at least one "
+            "class, but have " +
+            std::to_string(predictions.rows) + " rows for " + std::to_string(options.coefficients) + " coefficients");
     }
     if (predictions.columns > std::numeric_limits<std::int32_t>::max() || options.max_detections < 0) {
         throw std::invalid_argument("max_detections must be at least 0 and anchors below 2**31");
@@ -70,8 +71,8 @@ std::int64_t decode_yolo(const FloatTable& predictions, const YoloOptions& optio
     std::span<float> box[4];
     for (Index edge = 0; edge < 4; ++edge) {
         box[edge] = frame.take<float>(anchors);
-        const std::int64_t bad = kernels().read(predictions.row(edge), predictions.type, predictions.strides[1],
-                                                box[edge].data(), anchors);
+        const std::int64_t bad =
+            kernels().read(predictions.row(edge), predictions.type, predictions.strides[1], box[edge].data(), anchors);
         nonfinite += bad;
         for (std::size_t i = 0; bad != 0 && i < refused.size(); ++i) {
             refused[i] = box[edge][i] >= kLargest || box[edge][i] <= -kLargest ? 1 : refused[i];

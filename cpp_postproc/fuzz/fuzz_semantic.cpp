@@ -1,0 +1,27 @@
+// Class maps of any logits and of any queries hold classes only.
+#include "argmax.h"
+#include "bytes.h"
+#include "query_semantic.h"
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+    using namespace segrt;
+    fuzz::Bytes bytes(data, size);
+    const Index classes = bytes.between(1, 20), queries = bytes.between(1, 5);
+    const Index height = bytes.between(1, 9), width = bytes.between(1, 9);
+    const Index rows = bytes.between(1, 50), columns = bytes.between(1, 100);
+    std::vector<std::uint8_t> map(static_cast<std::size_t>(rows * columns));
+    const Map<std::uint8_t> view{map.data(), rows, columns, columns};
+    const int threads = static_cast<int>(bytes.between(1, 2));
+    argmax_map<std::uint8_t>(fuzz::stack_of(bytes.numbers(classes * height * width), classes, height, width),
+                             std::nullopt, threads, view);
+    for (const std::uint8_t value : map) {
+        if (value >= classes) {
+            __builtin_trap();
+        }
+    }
+    const std::vector<float> scores = bytes.numbers(queries * (classes + 1));
+    const std::vector<float> masks = bytes.numbers(queries * height * width);
+    query_semantic<std::uint8_t>(fuzz::table_of(scores, queries, classes + 1),
+                                 fuzz::stack_of(masks, queries, height, width), std::nullopt, threads, view);
+    return 0;
+}

@@ -1,0 +1,188 @@
+#include "overlaps.h"
+
+#include <algorithm>
+#include <bit>
+#include <cstring>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+namespace segrt {
+namespace {
+
+// Finds the place of an id in a list: an open-addressed table, at most half full.
+class IdTable {
+public:
+    explicit IdTable(std::span<const std::int32_t> ids)
+        : mask_(std::bit_ceil(2 * ids.size() + 2) - 1), slots_(mask_ + 1, Slot{}) {
+        for (std::size_t i = 0; i < ids.size(); ++i) {
+            Slot& slot = slots_[place(ids[i])];
+            if (slot.index != 0) {
+                throw std::invalid_argument("ids must be distinct, but id " + std::to_string(ids[i]) +
+                                            " is listed twice");
+            }
+            slot = {ids[i], i + 1};
+        }
+    }
+
+    // 1 + the position of `id`, 0 when it is not listed.
+    [[nodiscard]] std::size_t find(std::int32_t id) const { return slots_[place(id)].index; }
+
+private:
+    struct Slot {
+        std::int32_t id = 0;
+        std::size_t index = 0;
+    };
+
+    [[nodiscard]] std::size_t place(std::int32_t id) const {
+        // Multiplication by the golden ratio spreads ids that differ in high bits alone, as colours do.
+        std::size_t at = (static_cast<std::uint32_t>(id) * 2654435769U >> 7U) & mask_;
+        while (slots_[at].index != 0 && slots_[at].id != id) {
+            at = (at + 1) & mask_;
+        }
+        return at;
+    }
+
+    std::size_t mask_;
+    std::vector<Slot> slots_;
+};
+
+template <class T>
+T load(const void* from) {
+    T value;
+    std::memcpy(&value, from, sizeof value);
+    return value;
+}
+
+template <class T>
+void read_row(const ClassMap& map, Index y, std::int32_t* ids) {
+    const std::byte* row = map.data + y * map.strides[0];
+    if (map.strides[1] == static_cast<Index>(sizeof(T))) {
+        for (Index x = 0; x < map.width; ++x) {
+            ids[x] = static_cast<std::int32_t>(load<T>(row + x * static_cast<Index>(sizeof(T))));
+        }
+        return;
+    }
+    for (Index x = 0; x < map.width; ++x) {
+        ids[x] = static_cast<std::int32_t>(load<T>(row + x * map.strides[1]));
+    }
+}
+
+// Blue first: R + 256 G + 65536 B are the three bytes from last to first.
+void read_colors(const std::byte* row, Index width, Index step, std::int32_t* ids) {
+    const auto* pixel = reinterpret_cast<const std::uint8_t*>(row);
+    Index x = 0;
+    if constexpr (std::endian::native == std::endian::little) {
+        // Four bytes at a time: the fourth is the next pixel's first, so the last pixel is left to the loop below.
+        for (; x + 1 < width; ++x, pixel += step) {
+            const auto word = load<std::uint32_t>(pixel);
+            ids[x] = static_cast<std::int32_t>((word & 0xFFU) << 16U | (word & 0xFF00U) | (word >> 16U & 0xFFU));
+        }
+    }
+    for (; x < width; ++x, pixel += step) {
+        ids[x] = pixel[2] | pixel[1] << 8 | pixel[0] << 16;
+    }
+}
+
+// Returns row y as int32: in place where it is that already, else copied to `buffer`.
+const std::int32_t* row_of(const ClassMap& map, Index y, std::vector<std::int32_t>& buffer) {
+    const std::byte* row = map.data + y * map.strides[0];
+    switch (map.item_size) {
+        case 1:
+            read_row<std::uint8_t>(map, y, buffer.data());
+            return buffer.data();
+        case 2:
+            read_row<std::uint16_t>(map, y, buffer.data());
+            return buffer.data();
+        case 3:
+            read_colors(row, map.width, map.strides[1], buffer.data());
+            return buffer.data();
+        default:
+            if (map.strides[1] == 4 && reinterpret_cast<std::uintptr_t>(row) % alignof(std::int32_t) == 0) {
+                return reinterpret_cast<const std::int32_t*>(row);
+            }
+            read_row<std::int32_t>(map, y, buffer.data());
+            return buffer.data();
+    }
+}
+
+void check_type(const ClassMap& map, const char* name) {
+    if (map.item_size < 1 || map.item_size > 4) {
+        throw std::invalid_argument(std::string(name) + " must be uint8, uint16, int32 or colours of three bytes");
+    }
+}
+
+std::uint64_t twice(std::int32_t id) { return static_cast<std::uint32_t>(id) * 0x1'0000'0001ULL; }
+
+// The end of the run that begins at x: label maps are patches, so pixels are compared two at a time, eight in a block.
+Index end_of_run(const std::int32_t* first, const std::int32_t* second, Index x, Index width) {
+    const std::uint64_t a = twice(first[x]), b = twice(second[x]);
+    const auto differ = [&](Index at) {
+        return (load<std::uint64_t>(first + at) ^ a) | (load<std::uint64_t>(second + at) ^ b);
+    };
+    for (++x; x + 8 <= width; x += 8) {
+        if ((differ(x) | differ(x + 2) | differ(x + 4) | differ(x + 6)) != 0) {
+            break;
+        }
+    }
+    while (x < width && first[x] == static_cast<std::int32_t>(a) && second[x] == static_cast<std::int32_t>(b)) {
+        ++x;
+    }
+    return x;
+}
+
+}  // namespace
+
+void count_overlaps(const ClassMap& first, const ClassMap& second, std::span<const std::int32_t> first_ids,
+                    std::span<const std::int32_t> second_ids, std::span<std::int64_t> counts) {
+    check_type(first, "first");
+    check_type(second, "second");
+    if (first.height != second.height || first.width != second.width) {
+        throw std::invalid_argument("first and second must have one shape, but got (" + std::to_string(first.height) +
+                                    ", " + std::to_string(first.width) + ") and (" + std::to_string(second.height) +
+                                    ", " + std::to_string(second.width) + ")");
+    }
+    const std::size_t columns = second_ids.size() + 1;
+    if (counts.size() != (first_ids.size() + 1) * columns) {
+        throw std::invalid_argument("counts must have shape (first_ids + 1, second_ids + 1)");
+    }
+    const IdTable rows(first_ids), places(second_ids);
+    std::ranges::fill(counts, 0);
+    std::vector<std::int32_t> first_row(static_cast<std::size_t>(first.width));
+    std::vector<std::int32_t> second_row(static_cast<std::size_t>(second.width));
+    for (Index y = 0; y < first.height; ++y) {
+        const std::int32_t* a = row_of(first, y, first_row);
+        const std::int32_t* b = row_of(second, y, second_row);
+        for (Index x = 0; x < first.width;) {
+            const Index end = end_of_run(a, b, x, first.width);
+            counts[rows.find(a[x]) * columns + places.find(b[x])] += end - x;
+            x = end;
+        }
+    }
+}
+
+void count_ids(const ClassMap& map, std::span<const std::int32_t> ids, std::span<std::int64_t> counts) {
+    check_type(map, "map");
+    if (counts.size() != ids.size() + 1) {
+        throw std::invalid_argument("counts must have shape (ids + 1,)");
+    }
+    const IdTable places(ids);
+    std::ranges::fill(counts, 0);
+    std::vector<std::int32_t> buffer(static_cast<std::size_t>(map.width));
+    for (Index y = 0; y < map.height; ++y) {
+        const std::int32_t* row = row_of(map, y, buffer);
+        for (Index x = 0; x < map.width;) {
+            const Index end = end_of_run(row, row, x, map.width);
+            counts[places.find(row[x])] += end - x;
+            x = end;
+        }
+    }
+}
+
+void ids_of_colors(const ClassMap& image, Map<std::int32_t> ids) {
+    for (Index y = 0; y < image.height; ++y) {
+        read_colors(image.data + y * image.strides[0], image.width, image.strides[1], ids.row(y));
+    }
+}
+
+}  // namespace segrt
