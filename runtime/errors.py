@@ -27,7 +27,7 @@ class BackendError(SegrtError):
     """A network that cannot be executed on this device."""
 
 
-class CheckFailed(SegrtError):
+class CheckFailed(SegrtError):  # noqa: N818 (the verdict of a check, not a fault)
     """A check that ran and failed (golden frames differ, a tolerance was exceeded). Exit code 1."""
 
     exit_code = 1
