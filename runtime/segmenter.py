@@ -111,7 +111,7 @@ class Segmenter:
         arrays = {spec.role: heads[spec.name].array[index] for spec in self.manifest.heads}
         return self._decoder(arrays, geometry, self._context)
 
-    def stream(self, source: str | Path, *, policy: str = "all") -> "Iterator[tuple[Frame, Result]]":
+    def stream(self, source: str | Path, *, policy: str | None = None) -> "Iterator[tuple[Frame, Result]]":
         """Yield (frame, result) for a video or stream; see `segrt.runtime.stream`."""
         from segrt.runtime.stream import stream
 
