@@ -112,7 +112,9 @@ void check_type(const ClassMap& map, const char* name) {
     }
 }
 
-std::uint64_t twice(std::int32_t id) { return static_cast<std::uint32_t>(id) * 0x1'0000'0001ULL; }
+std::uint64_t twice(std::int32_t id) {
+    return static_cast<std::uint32_t>(id) * 0x1'0000'0001ULL;
+}
 
 // The end of the run that begins at x: label maps are patches, so pixels are compared two at a time, eight in a block.
 Index end_of_run(const std::int32_t* first, const std::int32_t* second, Index x, Index width) {

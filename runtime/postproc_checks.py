@@ -115,6 +115,18 @@ def check_classes(name: str, value: object) -> None:
         raise ArgumentError(f"{name} must be uint8, uint16, int32 or int64 with shape (H, W), got {describe(value)}")
 
 
+def check_ids(name: str, value: object) -> None:
+    """Refuse what is neither a label map (H, W) of an integer type that is counted in place nor a picture of ids."""
+    if isinstance(value, np.ndarray):
+        if value.ndim == 2 and value.dtype in (np.uint8, np.uint16, np.int32):
+            return
+        if value.ndim == 3 and value.dtype == np.uint8 and value.shape[2] in (3, 4) and value.strides[2] == 1:
+            return
+    raise ArgumentError(
+        f"{name} must be uint8, uint16 or int32 with shape (H, W), or a uint8 picture of ids, got {describe(value)}"
+    )
+
+
 def check_masks(name: str, value: object) -> None:
     """Refuse what is not a stack of bool or uint8 masks."""
     if not isinstance(value, np.ndarray) or value.dtype not in (np.bool_, np.uint8) or value.ndim != 3:

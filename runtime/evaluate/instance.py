@@ -32,11 +32,17 @@ class InstanceEvaluator:
     AP is the mean over classes, over IoU thresholds 0.50 to 0.95 in steps of 0.05, and over 101 points of recall, of
     the interpolated precision of the at most 100 best detections of an image (https://cocodataset.org/#detection-eval).
     Small is below 32², large above 96² pixels. Crowds are neither found nor missed.
+
+    Of masks whose detections have boxes too, `bbox_ap` is AP with the boxes' IoU. With `boundary` also `boundary_ap`:
+    the IoU is the smaller one of the masks' and of their boundaries' (Cheng et al. 2021).
     """
 
-    def __init__(self, labels: Sequence[Label], *, kind: Literal["segm", "bbox"] = "segm") -> None:
+    def __init__(
+        self, labels: Sequence[Label], *, kind: Literal["segm", "bbox"] = "segm", boundary: bool = False
+    ) -> None:
         self._labels = tuple(labels)
         self._kind = kind
+        self._boundary = boundary
         self._images: list[dict[str, Any]] = []
         self._truths: list[dict[str, Any]] = []
         self._detections: list[dict[str, Any]] = []
@@ -60,25 +66,56 @@ class InstanceEvaluator:
         for entry in truth:
             kept = {**entry, "image_id": image_id, "id": len(self._truths) + 1}
             self._truths.append(kept)
-        # COCO's reader takes a detection's area from its box where it has one; for masks the area is the mask's.
-        keys = ("category_id", "score", "segmentation" if self._kind == "segm" else "bbox")
-        self._detections.extend({**{key: entry[key] for key in keys}, "image_id": image_id} for entry in predicted)
+        keys = ("category_id", "score", "segmentation", "bbox")
+        self._detections.extend(
+            {**{key: entry[key] for key in keys if key in entry}, "image_id": image_id} for entry in predicted
+        )
+
+    def merge(self, other: "InstanceEvaluator") -> None:
+        """Add what another evaluator of the same labels and kind has gathered, its images after this one's."""
+        images, truths = len(self._images), len(self._truths)
+        self._images += [{**entry, "id": entry["id"] + images} for entry in other._images]
+        for entry in other._truths:
+            self._truths.append({**entry, "id": entry["id"] + truths, "image_id": entry["image_id"] + images})
+        self._detections += [{**entry, "image_id": entry["image_id"] + images} for entry in other._detections]
 
     def result(self) -> Evaluation:
-        """Return `ap`, `ap50`, `ap75`, by size and the recalls `ar1` to `ar_large`; per class `ap`, `ap50`, `ap75`."""
+        """Return `ap`, `ap50`, `ap75`, by size and the recalls `ar1` to `ar_large`; per class `ap`, `ap50`, `ap75`.
+
+        With masks also `bbox_` and `boundary_` `ap`, `ap50`, `ap75`, as far as they were asked for and can be had.
+        """
+        metrics, per_class = self._evaluate(self._kind, "", list(_FIGURES))
+        more: list[Literal["bbox", "boundary"]] = []
+        if self._kind == "segm" and self._detections and all("bbox" in entry for entry in self._detections):
+            more.append("bbox")
+        if self._kind == "segm" and self._boundary:
+            more.append("boundary")
+        for kind in more:
+            figures, by_class = self._evaluate(kind, f"{kind}_", ["ap", "ap50", "ap75"])
+            metrics |= figures
+            for name, values in by_class.items():
+                per_class[name] |= values
+        return Evaluation("instance", len(self._images), metrics, per_class)
+
+    def _evaluate(
+        self, kind: Literal["segm", "bbox", "boundary"], prefix: str, names: list[str]
+    ) -> tuple[dict[str, Figure], dict[str, dict[str, Figure]]]:
         from faster_coco_eval import COCO, COCOeval_faster
 
+        # An evaluation writes into its annotations; every one gets its own.
         content = {
             "images": self._images,
-            "annotations": self._truths,
+            "annotations": [dict(entry) for entry in self._truths],
             "categories": [{"id": index, "name": label.name} for index, label in enumerate(self._labels)],
         }
         truth = COCO(content)
-        # An evaluation writes into its annotations; result() can be asked for again.
-        found = [dict(entry) for entry in self._detections]
+        # COCO's reader takes a detection's area from its box where it has one; for masks the area is the mask's.
+        unused = "segmentation" if kind == "bbox" else "bbox"
+        found = [{key: value for key, value in entry.items() if key != unused} for entry in self._detections]
         # Before 1.7 the library's reader wants at least one result.
         detections = truth.loadRes(found) if found else COCO({**content, "annotations": []})
-        evaluation = COCOeval_faster(truth, detections, iouType=self._kind, print_function=_silent)
+        options = {"boundary_cpu_count": 1} if kind == "boundary" else {}
+        evaluation = COCOeval_faster(truth, detections, iouType=kind, print_function=_silent, **options)
         evaluation.evaluate()
         evaluation.accumulate()
         arrays = {
@@ -96,12 +133,12 @@ class InstanceEvaluator:
                 values = values[np.isclose(thresholds, threshold)]
             return _mean_of_known(values)
 
-        metrics = {name: figure(name, slice(None)) for name in _FIGURES}
+        metrics = {prefix + name: figure(name, slice(None)) for name in names}
         per_class = {
-            label.name: {name: figure(name, index) for name in ("ap", "ap50", "ap75")}
+            label.name: {prefix + name: figure(name, index) for name in ("ap", "ap50", "ap75")}
             for index, label in enumerate(self._labels)
         }
-        return Evaluation("instance", len(self._images), metrics, per_class)
+        return metrics, per_class
 
 
 def _mean_of_known(values: npt.NDArray[Any]) -> Figure:

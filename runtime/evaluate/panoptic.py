@@ -1,6 +1,9 @@
 """Panoptic quality, exactly as panopticapi counts it."""
 
+import math
+from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -8,10 +11,39 @@ import numpy.typing as npt
 
 from segrt.runtime.evaluate.evaluation import Evaluation, Figure, mean
 from segrt.runtime.evaluate.truth import PanopticTruth
+from segrt.runtime.postproc import count_overlaps
 from segrt.runtime.results import Label, PanopticResult
-from segrt.runtime.results.remap import remap
 
-_UNKNOWN = 0xFFFF
+
+@dataclass
+class Tally:
+    """What was counted of one class; the lists are summed exactly in the end, so that no order of images matters."""
+
+    ious: list[float] = field(default_factory=list)
+    covered: list[float] = field(default_factory=list)
+    area: int = 0
+    false_positives: int = 0
+    false_negatives: int = 0
+
+    def add(self, other: "Tally") -> None:
+        """Add the counts of another one."""
+        self.ious += other.ious
+        self.covered += other.covered
+        self.area += other.area
+        self.false_positives += other.false_positives
+        self.false_negatives += other.false_negatives
+
+    def figures(self) -> dict[str, Figure]:
+        """Return `pq`, `sq`, `rq` and `pc`, None where there was nothing to find."""
+        hits = len(self.ious)
+        weight = hits + 0.5 * self.false_positives + 0.5 * self.false_negatives
+        iou_sum = math.fsum(self.ious)
+        return {
+            "pq": iou_sum / weight if weight else None,
+            "sq": (iou_sum / hits if hits else 0.0) if weight else None,
+            "rq": hits / weight if weight else None,
+            "pc": math.fsum(self.covered) / self.area if self.area else None,
+        }
 
 
 class PanopticEvaluator:
@@ -23,90 +55,104 @@ class PanopticEvaluator:
     with any segment. As in panopticapi's evaluation.py, crowds are never matched nor missed, and an unmatched
     prediction that lies by more than half on void or on a crowd of its class is not counted; where an image has
     several crowds of a class, the last one counts.
+
+    Parsing covering (Yang et al. 2019, DeeperLab, eq. 1 and 2): per class the mean, weighted by area, over its true
+    segments of the best IoU with a predicted segment of the class; void and crowds as above.
     """
 
     def __init__(self, labels: Sequence[Label]) -> None:
         self._labels = tuple(labels)
         self._images = 0
         classes = len(self._labels)
-        self.iou_sum = np.zeros(classes, dtype=np.float64)
-        self.true_positives = np.zeros(classes, dtype=np.int64)
-        self.false_positives = np.zeros(classes, dtype=np.int64)
-        self.false_negatives = np.zeros(classes, dtype=np.int64)
+        self._tallies = [Tally() for _ in range(classes)]
 
-    def update(self, predicted: PanopticResult, truth: PanopticTruth) -> None:
-        """Count one image; the class ids of both are positions in the evaluator's labels.
+    def update(self, predicted: PanopticResult | PanopticTruth, truth: PanopticTruth) -> Figure:
+        """Count one image; the class ids of both are positions in the evaluator's labels. Return the image's own PQ.
 
         Raises ValueError when the sizes differ, or a map holds an id that is not among its segments.
         """
         if predicted.size != truth.size:
             raise ValueError(f"predicted must have the truth's size {truth.size}, but got {predicted.size}")
-        rows = _index(truth.segment_ids, [segment.id for segment in truth.segments], "truth")
-        columns = _index(predicted.segment_ids, [segment.id for segment in predicted.segments], "predicted")
-        shape = (len(truth.segments) + 1, len(predicted.segments) + 1)
-        joint = rows.astype(np.int32) * np.int32(shape[1]) + columns
-        common = np.bincount(joint.reshape(-1), minlength=shape[0] * shape[1]).reshape(shape)
-        self._count(common, predicted, truth)
+        common = count_overlaps(_ids(truth), _ids(predicted), _known(truth), _known(predicted))
+        for whose, strange, image in (("truth", common[0].sum(), truth), ("predicted", common[:, 0].sum(), predicted)):
+            if strange:
+                found = sorted(set(np.unique(image.segment_ids).tolist()) - set(_known(image)))
+                raise ValueError(f"{whose} holds segment ids {found[:5]} that are not among its segments")
+        tallies = _match(common[1:, 1:], predicted, truth)
+        for class_id, tally in tallies.items():
+            self._tallies[class_id].add(tally)
         self._images += 1
+        return mean([tally.figures()["pq"] for tally in tallies.values()])
 
-    def _count(self, common: npt.NDArray[Any], predicted: PanopticResult, truth: PanopticTruth) -> None:
-        """Match on `common`, pixels shared by true segment (row) and predicted segment (column); 0 is void."""
-        true_areas, predicted_areas = common.sum(axis=1), common.sum(axis=0)
-        matched: set[int] = set()
-        crowds: dict[int, int] = {}
-        for row, true in enumerate(truth.segments, start=1):
-            if true.iscrowd:
-                crowds[true.class_id] = row
-                continue
-            found = False
-            for column in (np.flatnonzero(common[row, 1:]) + 1).tolist():
-                if predicted.segments[column - 1].class_id != true.class_id:
-                    continue
-                shared = int(common[row, column])
-                union = int(true_areas[row] + predicted_areas[column] - common[0, column]) - shared
-                if 2 * shared > union:
-                    self.iou_sum[true.class_id] += shared / union
-                    self.true_positives[true.class_id] += 1
-                    matched.add(column)
-                    found = True
-            if not found:
-                self.false_negatives[true.class_id] += 1
-        for column, segment in enumerate(predicted.segments, start=1):
-            area = int(predicted_areas[column])
-            if column in matched or area == 0:
-                continue
-            excused = int(common[0, column])
-            if segment.class_id in crowds:
-                excused += int(common[crowds[segment.class_id], column])
-            if 2 * excused <= area:
-                self.false_positives[segment.class_id] += 1
+    def merge(self, other: "PanopticEvaluator") -> None:
+        """Add what another evaluator of the same labels has counted."""
+        for mine, theirs in zip(self._tallies, other._tallies, strict=True):
+            mine.add(theirs)
+        self._images += other._images
+
+    def tally(self, class_id: int) -> "Tally":
+        """Return the counts of a class."""
+        return self._tallies[class_id]
 
     def result(self) -> Evaluation:
-        """Return `pq`, `sq`, `rq`, the same with `_things` and `_stuff`; per class `pq`, `sq`, `rq` and the counts."""
-        per_class: dict[str, dict[str, Figure]] = {}
-        for index, label in enumerate(self._labels):
-            hits = int(self.true_positives[index])
-            weight = hits + 0.5 * int(self.false_positives[index]) + 0.5 * int(self.false_negatives[index])
-            iou_sum = float(self.iou_sum[index])
-            per_class[label.name] = {
-                "pq": iou_sum / weight if weight else None,
-                "sq": (iou_sum / hits if hits else 0.0) if weight else None,
-                "rq": hits / weight if weight else None,
-            }
+        """Return `pq`, `sq`, `rq` and `pc`, the same with `_things` and `_stuff`; per class the four."""
+        per_class = {label.name: tally.figures() for label, tally in zip(self._labels, self._tallies, strict=True)}
         metrics: dict[str, Figure] = {}
         for suffix, wanted in (("", (True, False)), ("_things", (True,)), ("_stuff", (False,))):
             names = [label.name for label in self._labels if label.isthing in wanted]
-            for figure in ("pq", "sq", "rq"):
+            for figure in ("pq", "sq", "rq", "pc"):
                 metrics[figure + suffix] = mean([per_class[name][figure] for name in names])
         return Evaluation("panoptic", self._images, metrics, per_class)
 
 
-def _index(ids: npt.NDArray[Any], known: list[int], whose: str) -> npt.NDArray[Any]:
-    """Return `ids` (H, W) as positions in `known` plus 1, 0 for void."""
-    table = {identity: position for position, identity in enumerate(known, start=1)}
-    table[0] = 0
-    index = remap(ids, table, default=_UNKNOWN, dtype=np.uint16)
-    if int(index.max()) == _UNKNOWN:
-        strange = sorted(set(np.unique(ids).tolist()) - set(table))
-        raise ValueError(f"{whose} holds segment ids {strange[:5]} that are not among its segments")
-    return index
+def _match(
+    common: npt.NDArray[np.int64], predicted: PanopticResult | PanopticTruth, truth: PanopticTruth
+) -> dict[int, Tally]:
+    """Match on `common`, pixels shared by true segment (row) and predicted segment (column); 0 is void."""
+    tallies: defaultdict[int, Tally] = defaultdict(Tally)
+    true_areas, predicted_areas = common.sum(axis=1).tolist(), common.sum(axis=0).tolist()
+    rows = common.tolist()
+    void = rows[0]
+    columns: defaultdict[int, list[int]] = defaultdict(list)
+    for column, segment in enumerate(predicted.segments, start=1):
+        columns[segment.class_id].append(column)
+    matched: set[int] = set()
+    crowds: dict[int, int] = {}
+    for row, true in enumerate(truth.segments, start=1):
+        if true.iscrowd:
+            crowds[true.class_id] = row
+            continue
+        tally = tallies[true.class_id]
+        found, best = False, 0.0
+        for column in columns[true.class_id]:
+            shared = rows[row][column]
+            if not shared:
+                continue
+            union = true_areas[row] + predicted_areas[column] - void[column] - shared
+            best = max(best, shared / union)
+            if 2 * shared > union:
+                tally.ious.append(shared / union)
+                matched.add(column)
+                found = True
+        tally.area += true_areas[row]
+        tally.covered.append(true_areas[row] * best)
+        tally.false_negatives += not found
+    for column, segment in enumerate(predicted.segments, start=1):
+        area = predicted_areas[column]
+        if column in matched or area == 0:
+            continue
+        excused = void[column]
+        if segment.class_id in crowds:
+            excused += rows[crowds[segment.class_id]][column]
+        if 2 * excused <= area:
+            tallies[segment.class_id].false_positives += 1
+    return tallies
+
+
+def _ids(image: PanopticResult | PanopticTruth) -> npt.NDArray[Any]:
+    return image.ids if isinstance(image, PanopticTruth) else image.segment_ids
+
+
+def _known(image: PanopticResult | PanopticTruth) -> list[int]:
+    """Return void and the segments' ids: the rows or columns of the counts."""
+    return [0, *(segment.id for segment in image.segments)]

@@ -1,13 +1,18 @@
-"""Accuracy of a class for every pixel: IoU, pixel accuracy, mean accuracy."""
+"""Accuracy of a class for every pixel: IoU, boundary IoU, pixel accuracy, mean accuracy."""
 
 from collections.abc import Sequence
 from typing import Any
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 
 from segrt.runtime.evaluate.evaluation import Evaluation, Figure, mean
+from segrt.runtime.postproc import count_overlaps
 from segrt.runtime.results import Label
+from segrt.runtime.results.semantic import class_map_dtype
+
+BOUNDARY_RATIO = 0.02
 
 
 class SemanticEvaluator:
@@ -15,49 +20,103 @@ class SemanticEvaluator:
 
     Over all pixels with a true class: IoU of a class = TP / (TP + FP + FN), mIoU its mean over the classes that the
     truth has (Everingham et al. 2010, the VOC measure, and detectron2's sem_seg_evaluation.py); pixel accuracy = right
-    pixels / all pixels; accuracy of a class = TP / (TP + FN), mean accuracy its mean. A pixel predicted as void is
+    pixels / all pixels; accuracy of a class = TP / (TP + FN), mean accuracy its mean; frequency-weighted IoU = the sum
+    over classes of IoU times the class's share of the true pixels (Long et al. 2015). A pixel predicted as void is
     wrong: it is missed by its class and taken for none.
+
+    With `boundary` also boundary IoU: the same IoU over the pixels that lie within 2 % of the picture's diagonal of
+    their region's edge (Cheng et al. 2021), summed over the images; void of the truth is left out.
     """
 
-    def __init__(self, labels: Sequence[Label]) -> None:
+    def __init__(self, labels: Sequence[Label], *, boundary: bool = False) -> None:
         self._labels = tuple(labels)
         self._images = 0
+        self._boundary = boundary
         classes = len(self._labels)
         # Row: true class. Column: predicted class, the last one void.
         self.confusion: npt.NDArray[np.int64] = np.zeros((classes, classes + 1), dtype=np.int64)
+        # Pixels on boundaries, class by class: on both, on the truth's, on the prediction's.
+        self.edges: npt.NDArray[np.int64] = np.zeros((3, classes), dtype=np.int64)
 
-    def update(self, predicted: npt.NDArray[Any], truth: npt.NDArray[Any]) -> None:
-        """Count one image: two class maps (H, W) of unsigned integers.
+    def update(self, predicted: npt.NDArray[Any], truth: npt.NDArray[Any]) -> Figure:
+        """Count one image, two class maps (H, W) of uint8, uint16 or int32; return the image's own mIoU.
 
         What is no class id is void: in the truth it is not counted, in the prediction it is wrong.
         """
         if predicted.shape != truth.shape:
             raise ValueError(f"predicted must have the truth's shape {truth.shape}, but got {predicted.shape}")
-        classes = len(self._labels)
-        known = truth < classes
-        row = truth[known].astype(np.int64)
-        column = np.minimum(predicted[known], classes).astype(np.int64)
-        counts = np.bincount(row * (classes + 1) + column, minlength=self.confusion.size)
-        self.confusion += counts.reshape(self.confusion.shape)
+        classes = range(len(self._labels))
+        shared = count_overlaps(truth, predicted, classes, classes)
+        counts = np.concatenate([shared[1:, 1:], shared[1:, :1]], axis=1)
+        self.confusion += counts
+        if self._boundary:
+            self.edges += self._count_edges(predicted, truth)
         self._images += 1
+        return mean(list(_ious(counts)))
+
+    def merge(self, other: "SemanticEvaluator") -> None:
+        """Add what another evaluator of the same labels has counted."""
+        self.confusion += other.confusion
+        self.edges += other.edges
+        self._images += other._images
+
+    def _count_edges(self, predicted: npt.NDArray[Any], truth: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
+        dtype = class_map_dtype(len(self._labels))
+        void = int(np.iinfo(dtype).max)
+        known = truth < len(self._labels)
+        true = np.where(known & boundary_band(truth), truth, void).astype(dtype)
+        taken = known & boundary_band(predicted) & (predicted < len(self._labels))
+        found = np.where(taken, predicted, void).astype(dtype)
+        classes = range(len(self._labels))
+        shared = count_overlaps(true, found, classes, classes)
+        return np.stack([np.diagonal(shared)[1:], shared[1:].sum(axis=1), shared[:, 1:].sum(axis=0)])
 
     def result(self) -> Evaluation:
-        """Return `miou`, `pixel_accuracy`, `mean_accuracy`; per class `iou`, `accuracy`."""
-        classes = len(self._labels)
+        """Return `miou`, `fwiou`, `pixel_accuracy`, `mean_accuracy`, `boundary_iou`; per class `iou` and the like."""
         right = np.diagonal(self.confusion).astype(np.float64)
         true = self.confusion.sum(axis=1).astype(np.float64)
-        predicted = self.confusion[:, :classes].sum(axis=0).astype(np.float64)
+        ious = _ious(self.confusion)
+        both, one, other = self.edges.astype(np.float64)
         per_class: dict[str, dict[str, Figure]] = {}
         for index, label in enumerate(self._labels):
-            there = true[index] > 0
-            union = true[index] + predicted[index] - right[index]
-            per_class[label.name] = {
-                "iou": float(right[index] / union) if there else None,
-                "accuracy": float(right[index] / true[index]) if there else None,
+            figures = per_class[label.name] = {
+                "iou": ious[index],
+                "accuracy": float(right[index] / true[index]) if true[index] else None,
             }
+            if self._boundary:
+                union = one[index] + other[index] - both[index]
+                figures["boundary_iou"] = float(both[index] / union) if true[index] and union else None
+        total = float(true.sum())
+        weighted = [share * iou for share, iou in zip(true.tolist(), ious, strict=True) if iou is not None]
         metrics: dict[str, Figure] = {
-            "miou": mean([figures["iou"] for figures in per_class.values()]),
-            "pixel_accuracy": float(right.sum() / true.sum()) if true.sum() else None,
+            "miou": mean(list(ious)),
+            "fwiou": sum(weighted) / total if total else None,
+            "pixel_accuracy": float(right.sum() / total) if total else None,
             "mean_accuracy": mean([figures["accuracy"] for figures in per_class.values()]),
         }
+        if self._boundary:
+            metrics["boundary_iou"] = mean([figures["boundary_iou"] for figures in per_class.values()])
         return Evaluation("semantic", self._images, metrics, per_class)
+
+
+def boundary_band(class_map: npt.NDArray[Any], ratio: float = BOUNDARY_RATIO) -> npt.NDArray[np.bool_]:
+    """Return where `class_map`, uint8 or uint16 (H, W), is within `ratio` of its diagonal of its region's edge.
+
+    For every class at once what mask_to_boundary of bowenc0221/boundary-iou-api (utils/boundary_utils.py) gives for
+    one mask: its pixels that d erosions by a 3 x 3 square take away, the picture's border being an edge.
+    """
+    height, width = class_map.shape
+    reach = max(1, round(ratio * float(np.hypot(height, width))))
+    square = np.ones((3, 3), np.uint8)
+    lowest = cv2.erode(class_map, square, iterations=reach)
+    band: npt.NDArray[np.bool_] = lowest != cv2.dilate(class_map, square, iterations=reach)
+    band[:reach] = band[-reach:] = True
+    band[:, :reach] = band[:, -reach:] = True
+    return band
+
+
+def _ious(confusion: npt.NDArray[np.int64]) -> list[Figure]:
+    """Return each class's IoU from a confusion matrix (C, C + 1), None for a class that the truth lacks."""
+    right, true = np.diagonal(confusion), confusion.sum(axis=1)
+    union = true + confusion[:, :-1].sum(axis=0) - right
+    return [float(r / u) if t else None for r, t, u in zip(right, true, union, strict=True)]

@@ -1,39 +1,62 @@
 """Panoptic ground truth, and what it says in the terms of the other two techniques."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
-from segrt.runtime.results import Label, rle
+from segrt.runtime.postproc import ids_of_colors
+from segrt.runtime.results import Label, PanopticResult, Segment, rle
 from segrt.runtime.results.remap import remap
 from segrt.runtime.results.semantic import class_map_dtype
 
 
 @dataclass(frozen=True)
 class TruthSegment:
-    """One segment of the truth; a crowd is a region of several objects that nobody told apart."""
+    """One segment; a crowd is a region of several objects that nobody told apart. Predictions carry a score."""
 
     id: int
     class_id: int
     iscrowd: bool
+    score: float = 1.0
 
 
 @dataclass(frozen=True, eq=False)
 class PanopticTruth:
-    """The truth of one image: `segment_ids` int32 (H, W), 0 = void, and what each id is; class_ids index `labels`."""
+    """The truth of one image, or a prediction read from a file: `ids` and what each id is; class_ids index `labels`.
 
-    segment_ids: npt.NDArray[np.int32]
+    `ids` is int32 (H, W), 0 = void, or a panoptic PNG's picture as decoded, uint8 BGR (H, W, 3): counting reads the
+    colours in place.
+    """
+
+    ids: npt.NDArray[Any]
     segments: tuple[TruthSegment, ...]
     labels: tuple[Label, ...]
+
+    @cached_property
+    def segment_ids(self) -> npt.NDArray[np.int32]:
+        """The segment of each pixel, int32 (H, W), 0 = void."""
+        return self.ids if self.ids.ndim == 2 else ids_of_colors(self.ids)
 
     @property
     def size(self) -> tuple[int, int]:
         """The picture's (height, width)."""
-        height, width = self.segment_ids.shape
-        return int(height), int(width)
+        return int(self.ids.shape[0]), int(self.ids.shape[1])
+
+    def to_result(self) -> PanopticResult:
+        """Return it as a segmenter would; areas and boxes are those of the map."""
+        segments = []
+        for segment in self.segments:
+            mask = (self.segment_ids == segment.id).view(np.uint8)
+            x, y, width, height = cv2.boundingRect(mask)
+            thing = self.labels[segment.class_id].isthing
+            area = int(np.count_nonzero(mask))
+            box = (x, y, width, height)
+            segments.append(Segment(segment.id, segment.class_id, thing, segment.score, area, box))
+        return PanopticResult(self.segment_ids, segments, self.labels)
 
     def class_map(self) -> npt.NDArray[Any]:
         """Return each pixel's class, uint8 or uint16 (H, W); void pixels get 255 or 65535 and are not evaluated.
@@ -66,3 +89,36 @@ class PanopticTruth:
                 }
             )
         return found
+
+
+@dataclass(frozen=True, eq=False)
+class SemanticTruth:
+    """The class of each pixel of one image, uint8 or uint16 (H, W); what is no position in `labels` is void."""
+
+    classes: npt.NDArray[Any]
+    labels: tuple[Label, ...]
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """The picture's (height, width)."""
+        return int(self.classes.shape[0]), int(self.classes.shape[1])
+
+    def class_map(self) -> npt.NDArray[Any]:
+        """Return the map."""
+        return self.classes
+
+
+@dataclass(frozen=True, eq=False)
+class InstanceTruth:
+    """The objects of one image as COCO annotations; category_id is the position in `labels`."""
+
+    annotations: list[dict[str, Any]]
+    size: tuple[int, int]
+    labels: tuple[Label, ...]
+
+    def objects(self) -> list[dict[str, Any]]:
+        """Return the objects."""
+        return self.annotations
+
+
+Truth = PanopticTruth | SemanticTruth | InstanceTruth

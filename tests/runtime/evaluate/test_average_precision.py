@@ -83,6 +83,48 @@ def test_masks_from_arrays_with_crowds_give_the_peers_figures(tmp_path):
     assert found == evaluator.result()
 
 
+def squares(*corners, side=20):
+    """Masks of (60, 80) with a square each."""
+    masks = np.zeros((len(corners), 60, 80), bool)
+    for mask, (y, x) in zip(masks, corners, strict=True):
+        mask[y : y + side, x : x + side] = True
+    return masks
+
+
+def one_square(labels, moved, **options):
+    """An evaluator that saw one true square and one found square `moved` columns to the right."""
+    true, found = squares((10, 10), (10, 10 + moved))
+    evaluator = InstanceEvaluator(labels, **options)
+    truth = {"category_id": 0, "iscrowd": 0, "area": 400, "bbox": [10, 10, 20, 20], "segmentation": rle.encode(true)}
+    detection = {"category_id": 0, "score": 0.9, "bbox": [10 + moved, 10, 20, 20], "segmentation": rle.encode(found)}
+    evaluator.update([detection], [truth], (60, 80))
+    return evaluator
+
+
+def test_boundary_and_box_precision_follow_their_own_ious():
+    labels = [Label("car", 5, True, (0, 0, 0))]
+    metrics = one_square(labels, 2, boundary=True).result().metrics
+    # IoU 360 / 440 = 0.818 of mask and box: right at seven of the ten thresholds.
+    assert metrics["ap"] == metrics["bbox_ap"] == pytest.approx(0.7)
+    # The boundary is 2 pixels wide (2 % of the diagonal of 100): frames of 144 pixels that share 72 share too little.
+    assert metrics["boundary_ap"] < 0.2
+    assert "boundary_ap" not in one_square(labels, 2).result().metrics
+
+
+def test_merged_evaluators_gather_what_one_does():
+    labels = [Label("car", 5, True, (0, 0, 0))]
+    whole = one_square(labels, 0)
+    whole.merge(one_square(labels, 6))
+    whole.merge(one_square(labels, 2))
+    expected = whole.result()
+    assert expected.images == 3
+    other = one_square(labels, 6)
+    other.merge(one_square(labels, 2))
+    first = one_square(labels, 0)
+    first.merge(other)
+    assert first.result() == expected
+
+
 def test_no_detections_give_zero_and_no_objects_give_nothing():
     labels = [Label("car", 5, True, (0, 0, 0))]
     mask = np.ones((40, 50), bool)

@@ -8,7 +8,7 @@ import pytest
 
 from segrt.runtime.evaluate import PanopticEvaluator, open_dataset
 from segrt.runtime.evaluate.truth import PanopticTruth, TruthSegment
-from segrt.runtime.results import Label, PanopticResult, Segment
+from segrt.runtime.results import Label, PanopticResult, Segment, coco
 
 FIXTURES = Path(__file__).resolve().parents[4] / "shared" / "fixtures" / "coco_panoptic"
 LABELS = (
@@ -22,7 +22,7 @@ class SlowReference:
     """PQ by definition: one boolean mask per segment, every pair compared."""
 
     def __init__(self, classes):
-        self.sums = [{"iou": 0.0, "tp": 0, "fp": 0, "fn": 0} for _ in range(classes)]
+        self.sums = [{"iou": 0.0, "tp": 0, "fp": 0, "fn": 0, "covered": 0.0, "area": 0} for _ in range(classes)]
 
     def update(self, predicted, truth):  # noqa: D102
         void = truth.segment_ids == 0
@@ -31,18 +31,21 @@ class SlowReference:
             if true.iscrowd:
                 continue
             true_mask = truth.segment_ids == true.id
-            found = False
+            found, best = False, 0.0
             for segment in predicted.segments:
                 if segment.class_id != true.class_id:
                     continue
                 mask = predicted.segment_ids == segment.id
                 union = (true_mask | (mask & ~void)).sum()
+                best = max(best, (true_mask & mask).sum() / union)
                 if (true_mask & mask).sum() / union > 0.5:
                     self.sums[true.class_id]["iou"] += (true_mask & mask).sum() / union
                     self.sums[true.class_id]["tp"] += 1
                     matched.add(segment.id)
                     found = True
             self.sums[true.class_id]["fn"] += not found
+            self.sums[true.class_id]["covered"] += true_mask.sum() * best
+            self.sums[true.class_id]["area"] += true_mask.sum()
         for segment in predicted.segments:
             mask = predicted.segment_ids == segment.id
             if segment.id in matched or not mask.any():
@@ -59,7 +62,9 @@ class SlowReference:
             if weight:
                 sq = count["iou"] / count["tp"] if count["tp"] else 0.0
                 rows.append((count["iou"] / weight, sq, count["tp"] / weight))
-        return [None] * 3 if not rows else np.mean(rows, axis=0).tolist()
+        covering = [self.sums[i]["covered"] / self.sums[i]["area"] for i in chosen if self.sums[i]["area"]]
+        pc = np.mean(covering) if covering else None
+        return [*([None] * 3 if not rows else np.mean(rows, axis=0).tolist()), pc]
 
 
 def as_result(truth, ids, class_ids):
@@ -104,10 +109,10 @@ def check(evaluator, reference, labels):
         "_stuff": [index for index, label in enumerate(labels) if not label.isthing],
     }
     for suffix, chosen in groups.items():
-        for name, expected in zip(("pq", "sq", "rq"), reference.figures(chosen), strict=True):
+        for name, expected in zip(("pq", "sq", "rq", "pc"), reference.figures(chosen), strict=True):
             assert result.metrics[name + suffix] == (None if expected is None else pytest.approx(expected, abs=1e-9))
     for index, label in enumerate(labels):
-        for name, expected in zip(("pq", "sq", "rq"), reference.figures([index]), strict=True):
+        for name, expected in zip(("pq", "sq", "rq", "pc"), reference.figures([index]), strict=True):
             figure = result.per_class[label.name][name]
             assert figure == (None if expected is None else pytest.approx(expected, abs=1e-9))
     return result
@@ -188,10 +193,10 @@ def one_image(truth_ids, truth_segments, predicted_ids, predicted_classes):
 
 def test_a_match_needs_more_than_half():
     half = one_image([[1, 1]], [TruthSegment(1, 1, False)], [[1, 0]], {1: 1})
-    assert half.true_positives[1] == 0
-    assert half.false_positives[1] == half.false_negatives[1] == 1
+    assert not half.tally(1).ious
+    assert half.tally(1).false_positives == half.tally(1).false_negatives == 1
     more = one_image([[1, 1, 1]], [TruthSegment(1, 1, False)], [[1, 1, 0]], {1: 1})
-    assert more.true_positives[1] == 1
+    assert len(more.tally(1).ious) == 1
     assert more.result().metrics["sq"] == pytest.approx(2 / 3)
 
 
@@ -207,7 +212,38 @@ def test_a_crowd_is_neither_missed_nor_a_false_positive():
     found = one_image([[4, 4, 4]], [crowd], [[9, 9, 9]], {9: 2})
     assert found.result().metrics["pq"] is None
     wrong_class = one_image([[4, 4, 4]], [crowd], [[9, 9, 9]], {9: 1})
-    assert wrong_class.false_positives[1] == 1
+    assert wrong_class.tally(1).false_positives == 1
+
+
+def test_a_merged_evaluator_gives_the_figures_of_one(truths):
+    labels = truths[0].labels
+    whole, parts = PanopticEvaluator(labels), [PanopticEvaluator(labels) for _ in range(3)]
+    for number, truth in enumerate(truths):
+        predicted = perturb(truth, "shifted", np.random.default_rng(number))
+        whole.update(predicted, truth)
+        parts[number % 3].update(predicted, truth)
+    parts[2].merge(parts[0])
+    parts[2].merge(parts[1])
+    assert parts[2].result() == whole.result()
+
+
+def test_a_picture_of_ids_is_counted_as_the_ids_are(truths):
+    truth = truths[0]
+    picture = coco.id2rgb(truth.segment_ids)[..., ::-1].copy()
+    colors = PanopticTruth(picture, truth.segments, truth.labels)
+    predicted = perturb(truth, "shifted", np.random.default_rng(3))
+    figures = []
+    for image in (truth, colors):
+        evaluator = PanopticEvaluator(truth.labels)
+        evaluator.update(predicted, image)
+        figures.append(evaluator.result())
+    assert figures[0] == figures[1]
+    assert (colors.segment_ids == truth.segment_ids).all()
+    evaluator.update(colors, truth)
+    result = colors.to_result()
+    assert [segment.area for segment in result.segments] == [
+        int((truth.segment_ids == s.id).sum()) for s in truth.segments
+    ]
 
 
 def test_maps_that_do_not_belong_together_are_refused():

@@ -19,7 +19,9 @@ def reference(pairs):
         if true:
             ious.append(hit / (true + predicted - hit))
             accuracies.append(hit / true)
-    return np.mean(ious), right / total, np.mean(accuracies)
+    weights = [sum((t == index).sum() for _, t in pairs) / total for index in range(len(LABELS))]
+    weighted = sum(weight * iou for weight, iou in zip([w for w in weights if w], ious, strict=True))
+    return np.mean(ious), right / total, np.mean(accuracies), weighted
 
 
 @pytest.mark.parametrize("seed", range(10))
@@ -34,7 +36,7 @@ def test_figures_are_the_references(seed):
         pairs.append((predicted.astype(np.uint8), truth))
         evaluator.update(*pairs[-1])
     result = evaluator.result()
-    found = [result.metrics[name] for name in ("miou", "pixel_accuracy", "mean_accuracy")]
+    found = [result.metrics[name] for name in ("miou", "pixel_accuracy", "mean_accuracy", "fwiou")]
     assert found == pytest.approx(list(reference(pairs)), abs=1e-12)
     assert result.images == 3
     assert result.per_class["d"] == {"iou": None, "accuracy": None}
@@ -43,7 +45,49 @@ def test_figures_are_the_references(seed):
 def test_void_is_not_counted_in_the_truth_and_wrong_in_the_prediction():
     evaluator = SemanticEvaluator(LABELS)
     evaluator.update(np.array([[0, 1, 255]], np.uint8), np.array([[0, 255, 0]], np.uint8))
-    assert evaluator.result().metrics == {"miou": 0.5, "pixel_accuracy": 0.5, "mean_accuracy": 0.5}
+    expected = {"miou": 0.5, "fwiou": 0.5, "pixel_accuracy": 0.5, "mean_accuracy": 0.5}
+    assert evaluator.result().metrics == expected
+
+
+def slow_boundary(mask, reach):
+    """The pixels of a mask that lie within `reach` of a pixel that is outside it, the picture's border included."""
+    found = np.zeros_like(mask)
+    padded = np.pad(mask, reach)
+    for y, x in zip(*np.nonzero(mask), strict=True):
+        found[y, x] = not padded[y : y + 2 * reach + 1, x : x + 2 * reach + 1].all()
+    return found
+
+
+def test_boundary_iou_is_that_of_masks_eroded_one_by_one():
+    rng = np.random.default_rng(5)
+    evaluator = SemanticEvaluator(LABELS, boundary=True)
+    both, either = np.zeros(3), np.zeros(3)
+    reach = round(0.02 * np.hypot(60, 80))
+    assert reach == 2
+    for _ in range(2):
+        truth = np.repeat(np.repeat(rng.choice([0, 1, 2, 255], (4, 5)), 15, 0), 16, 1).astype(np.uint8)
+        predicted = np.roll(truth, (3, 2), (0, 1))
+        evaluator.update(predicted, truth)
+        for index in range(3):
+            true = slow_boundary(truth == index, reach)
+            found = slow_boundary(predicted == index, reach) & (truth != 255)
+            both[index] += (true & found).sum()
+            either[index] += (true | found).sum()
+    result = evaluator.result()
+    assert [result.per_class[name]["boundary_iou"] for name in "abc"] == pytest.approx((both / either).tolist())
+    assert result.metrics["boundary_iou"] == pytest.approx(np.mean(both / either))
+    assert result.metrics["boundary_iou"] < result.metrics["miou"]
+
+
+def test_merged_evaluators_give_the_figures_of_one():
+    rng = np.random.default_rng(1)
+    pairs = [rng.integers(0, 4, (2, 20, 30)).astype(np.uint8) for _ in range(3)]
+    whole, parts = SemanticEvaluator(LABELS, boundary=True), [SemanticEvaluator(LABELS, boundary=True) for _ in pairs]
+    for part, (predicted, truth) in zip(parts, pairs, strict=True):
+        assert whole.update(predicted, truth) == part.update(predicted, truth) == part.result().metrics["miou"]
+    parts[0].merge(parts[1])
+    parts[0].merge(parts[2])
+    assert parts[0].result() == whole.result()
 
 
 def test_different_dtypes_of_prediction_and_truth_agree():
