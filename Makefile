@@ -22,14 +22,14 @@ help:
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet --quiet --upgrade pip
 
 $(VENV)/.runtime: $(BIN)/python $(SOURCES)
-	$(BIN)/python -m pip install --quiet --editable .
+	$(BIN)/python -m pip install --quiet --quiet --editable .
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.runtime
-	$(BIN)/python -m pip install --quiet --editable '.[dev,export]'
+	$(BIN)/python -m pip install --quiet --quiet --editable '.[dev,export]'
 	@touch $@
 
 setup: $(VENV)/.runtime
@@ -44,7 +44,7 @@ lint: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	rm -rf build/typecheck
-	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --target build/typecheck .
+	$(BIN)/python -m pip install --quiet --quiet --no-deps --no-build-isolation --target build/typecheck .
 	cd build/typecheck && PATH=$(abspath $(BIN)):$$PATH MYPYPATH=. $(abspath $(BIN))/mypy \
 		--config-file $(abspath pyproject.toml) --python-executable $(abspath $(BIN)/python) -p segrt.runtime -p segrt.export
 	$(BIN)/clang-format --dry-run --Werror $(CPP)
@@ -57,7 +57,7 @@ format: $(VENV)/.dev
 	$(BIN)/clang-format -i $(CPP)
 
 bench: $(VENV)/.dev
-	$(BIN)/python -m pip install --quiet '.[bench]'
+	$(BIN)/python -m pip install --quiet --quiet '.[bench]'
 	$(BIN)/python benchmarks/postproc.py
 
 accuracy: $(VENV)/.runtime

@@ -25,7 +25,7 @@ FPS = 25.0
 def demo(out: Path, seed: int, frames: int, threads: int) -> None:
     """Run the three embedded models on a street that is rendered for it: a picture, a video, a table of latencies."""
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
     from segrt.runtime.demo import STAGES, run_demo
     from segrt.runtime.streetworld.moments import Clip
@@ -36,15 +36,16 @@ def demo(out: Path, seed: int, frames: int, threads: int) -> None:
         def track(views: "Iterable[StreetView]", total: int, what: str) -> "Iterable[StreetView]":
             return progress.track(views, total=total, description=what)
 
-        streaming = progress.add_task("Streaming the clip", total=frames, start=False, visible=False)
+        streaming: list[TaskID] = []
 
         def count(done: int) -> None:
-            progress.start_task(streaming)
-            progress.update(streaming, completed=done, visible=True)
+            if not streaming:  # shown when its turn comes, below the others
+                streaming.append(progress.add_task("Streaming the clip", total=frames))
+            progress.update(streaming[0], completed=done)
 
         clip = Clip(seed=seed, frames=frames, size=SIZE, fps=FPS)
         report = run_demo(out, clip, threads=threads, track=track, count=count)
-        progress.update(streaming, completed=frames)
+        count(frames)
     rows = [
         [item.technique, *(f"{p50:.1f} / {p95:.1f}" for p50, p95 in (item.latency[stage] for stage in STAGES))]
         + [f"{item.metric} {item.value:.3f}"]
