@@ -30,6 +30,9 @@ inline std::int64_t limit_row(float* values, Index count) {
 }
 
 inline std::int64_t read_row(const std::byte* source, FloatType type, Index stride, float* target, Index count) {
+    if (count <= 0) {
+        return 0;
+    }
     if (type == FloatType::float32) {
         if (stride == Index{sizeof(float)}) {
             std::memcpy(target, source, static_cast<std::size_t>(count) * sizeof(float));
@@ -92,6 +95,30 @@ inline void combine_rows(const float* weights, Index weight_stride, const float*
             }
         }
         std::memcpy(out + x, sums, static_cast<std::size_t>(step) * sizeof(float));
+    }
+}
+
+inline void blend_pixels(const std::uint8_t* above, float above_weight, const std::uint8_t* below, float below_weight,
+                         Index width, float* planes, Index plane_stride) {
+    float* first = planes;
+    float* second = planes + plane_stride;
+    float* third = planes + 2 * plane_stride;
+    for (Index x = 0; x < width; ++x) {
+        first[x] = lerp(above[3 * x], above_weight, below[3 * x], below_weight);
+        second[x] = lerp(above[3 * x + 1], above_weight, below[3 * x + 1], below_weight);
+        third[x] = lerp(above[3 * x + 2], above_weight, below[3 * x + 2], below_weight);
+    }
+}
+
+inline void normalize_row(const float* values, float factor, float offset, float* out, Index stride, Index count) {
+    if (stride == 1) {
+        for (Index x = 0; x < count; ++x) {
+            out[x] = fused(values[x], factor, offset);
+        }
+    } else {
+        for (Index x = 0; x < count; ++x) {
+            out[x * stride] = fused(values[x], factor, offset);
+        }
     }
 }
 

@@ -11,7 +11,7 @@
 namespace segrt {
 
 // Readable floats that must follow a grid, so that kernels may load whole registers.
-constexpr Index kGridPadding = 16;
+constexpr Index kGridPadding = kRowPadding;
 
 // The run lengths of the mask in a picture of height x width. The grid lies column after column.
 void encode_grid_mask(const GridMask& mask, Index height, Index width, std::vector<std::uint32_t>& counts);

@@ -40,6 +40,9 @@ struct LabelJob {
 // Target pixels of a row that are decided together.
 constexpr Index kBlock = 32;
 
+// Floats that must be readable beyond the end of a row that enlarge_row reads.
+constexpr Index kRowPadding = 32;
+
 // Beyond this, numbers are taken for infinite: interpolation between two such never overflows.
 constexpr float kLargest = 1e38F;
 
@@ -89,6 +92,11 @@ struct Kernels {
                             std::uint8_t* sides, std::int32_t* changes);
     // One grid row at target width; `count` is a multiple of kBlock.
     void (*enlarge_row)(const float* row, const Axis& columns, float* out, Index count);
+    // Pixels of three bytes between two picture rows, as three float rows `plane_stride` apart.
+    void (*blend_pixels)(const std::uint8_t* above, float above_weight, const std::uint8_t* below, float below_weight,
+                         Index width, float* planes, Index plane_stride);
+    // out[x * stride] = values[x] * factor + offset, fused.
+    void (*normalize_row)(const float* values, float factor, float offset, float* out, Index stride, Index count);
     // out[x] = whether the value between two enlarged rows is above the threshold.
     void (*cut_row)(const float* upper, float upper_weight, const float* lower, float lower_weight, float threshold,
                     std::uint8_t* out, Index count);

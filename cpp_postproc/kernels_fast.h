@@ -24,6 +24,8 @@ const Kernels SEGRT_KERNELS{
     .active_columns = active_columns,
     .column_changes = column_changes,
     .enlarge_row = enlarge_row,
+    .blend_pixels = blend_pixels,
+    .normalize_row = normalize_row,
     .cut_row = cut_row,
 };
 

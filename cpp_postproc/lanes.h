@@ -5,6 +5,7 @@
 #include <immintrin.h>
 #endif
 
+#include "kernels.h"
 #include "math.h"
 #include "views.h"
 
@@ -51,9 +52,7 @@ inline void halves_to_floats(const std::uint16_t* halves, float* floats, Index c
 
 // `count` (a multiple of 16) target pixels from one source row, which is readable kRowPadding floats beyond its end.
 // Neighbouring targets have neighbouring sources: when enlarging, one register holds all that a register of targets
-// needs, and a permutation replaces the gather.
-constexpr Index kRowPadding = 16;
-
+// needs, and a permutation replaces the gather (of two registers when shrinking to no less than half).
 inline void interpolate_row(const float* row, const std::int32_t* low, const std::int32_t* high,
                             const float* low_weight, const float* high_weight, float* out, Index count) {
 #if defined(__AVX512F__)
@@ -65,6 +64,11 @@ inline void interpolate_row(const float* row, const std::int32_t* low, const std
             const __m512 source = _mm512_loadu_ps(row + low[x]);
             a = _mm512_permutexvar_ps(_mm512_sub_epi32(first, base), source);
             b = _mm512_permutexvar_ps(_mm512_sub_epi32(second, base), source);
+        } else if (high[x + 15] - low[x] < 32) {
+            const __m512i base = _mm512_set1_epi32(low[x]);
+            const __m512 source = _mm512_loadu_ps(row + low[x]), next = _mm512_loadu_ps(row + low[x] + 16);
+            a = _mm512_permutex2var_ps(source, _mm512_sub_epi32(first, base), next);
+            b = _mm512_permutex2var_ps(source, _mm512_sub_epi32(second, base), next);
         } else {
             a = _mm512_i32gather_ps(first, row, 4);
             b = _mm512_i32gather_ps(second, row, 4);
@@ -82,6 +86,15 @@ inline void interpolate_row(const float* row, const std::int32_t* low, const std
             const __m256 source = _mm256_loadu_ps(row + low[x]);
             a = _mm256_permutevar8x32_ps(source, _mm256_sub_epi32(first, base));
             b = _mm256_permutevar8x32_ps(source, _mm256_sub_epi32(second, base));
+        } else if (high[x + 7] - low[x] < 16) {
+            // The permutation takes the lowest three bits of an index; the fourth says which register is meant.
+            const __m256i base = _mm256_set1_epi32(low[x]), seven = _mm256_set1_epi32(7);
+            const __m256i at_a = _mm256_sub_epi32(first, base), at_b = _mm256_sub_epi32(second, base);
+            const __m256 source = _mm256_loadu_ps(row + low[x]), next = _mm256_loadu_ps(row + low[x] + 8);
+            const __m256 far_a = _mm256_castsi256_ps(_mm256_cmpgt_epi32(at_a, seven));
+            const __m256 far_b = _mm256_castsi256_ps(_mm256_cmpgt_epi32(at_b, seven));
+            a = _mm256_blendv_ps(_mm256_permutevar8x32_ps(source, at_a), _mm256_permutevar8x32_ps(next, at_a), far_a);
+            b = _mm256_blendv_ps(_mm256_permutevar8x32_ps(source, at_b), _mm256_permutevar8x32_ps(next, at_b), far_b);
         } else {
             a = _mm256_i32gather_ps(row, first, 4);
             b = _mm256_i32gather_ps(row, second, 4);

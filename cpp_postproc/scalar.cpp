@@ -199,6 +199,21 @@ void enlarge_row(const float* row, const Axis& columns, float* out, Index count)
     }
 }
 
+void blend_pixels(const std::uint8_t* above, float above_weight, const std::uint8_t* below, float below_weight,
+                  Index width, float* planes, Index plane_stride) {
+    for (Index c = 0; c < 3; ++c) {
+        for (Index x = 0; x < width; ++x) {
+            planes[c * plane_stride + x] = lerp(above[3 * x + c], above_weight, below[3 * x + c], below_weight);
+        }
+    }
+}
+
+void normalize_row(const float* values, float factor, float offset, float* out, Index stride, Index count) {
+    for (Index x = 0; x < count; ++x) {
+        out[x * stride] = fused(values[x], factor, offset);
+    }
+}
+
 void cut_row(const float* upper, float upper_weight, const float* lower, float lower_weight, float threshold,
              std::uint8_t* out, Index count) {
     for (Index x = 0; x < count; ++x) {
@@ -222,6 +237,8 @@ const Kernels kScalarKernels{
     .active_columns = active_columns,
     .column_changes = column_changes,
     .enlarge_row = enlarge_row,
+    .blend_pixels = blend_pixels,
+    .normalize_row = normalize_row,
     .cut_row = cut_row,
 };
 
