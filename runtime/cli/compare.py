@@ -60,6 +60,7 @@ def compare(
             )
             where = f"{segmenter.backend.name} {segmenter.backend.device}, {segmenter.variant.precision}"
             caption = [f"{total} ({where})", found]
-            panels.append((f"{segmenter.technique}: {segmenter.manifest.name}", overlay(picture, result, text_scale=1.5), caption))
+            drawn = overlay(picture, result, text_scale=1.5)  # the sheet shows it reduced
+            panels.append((f"{segmenter.technique}: {segmenter.manifest.name}", drawn, caption))
     write_image(out, side_by_side(panels))
     print_table(f"{out}", ["bundle", "technique", "preprocess", "inference", "postprocess", "total", "found"], rows)
