@@ -25,8 +25,19 @@ bool any_of_eight(const std::uint8_t* bytes) {
     return word != 0;
 }
 
+bool any_of_64(const std::uint8_t* bytes) {
+    std::uint8_t any = 0;
+    for (Index i = 0; i < 64; ++i) {
+        any = static_cast<std::uint8_t>(any | bytes[i]);
+    }
+    return any != 0;
+}
+
 Stretch find_stretch(const std::uint8_t* row, Index width) {
     Index first = 0, last = width;
+    while (first + 64 <= width && !any_of_64(row + first)) {
+        first += 64;
+    }
     while (first + 8 <= width && !any_of_eight(row + first)) {
         first += 8;
     }
@@ -35,6 +46,9 @@ Stretch find_stretch(const std::uint8_t* row, Index width) {
     }
     if (first == width) {
         return {};
+    }
+    while (last - 64 >= first && !any_of_64(row + last - 64)) {
+        last -= 64;
     }
     while (last - 8 >= first && !any_of_eight(row + last - 8)) {
         last -= 8;
@@ -152,21 +166,37 @@ private:
     std::span<std::uint8_t> rows_;
 };
 
+// How far from x on ids and classes stay what they are at x. Most runs are long: 16 pixels are looked at together.
+Index run_end(const std::uint16_t* classes, const std::int32_t* ids, Index x, Index width) {
+    const std::int32_t id = ids[x];
+    const std::uint16_t c = classes[x];
+    constexpr Index kStep = 16;
+    Index end = x + 1;
+    while (end + kStep <= width) {
+        std::int32_t differences = 0;
+        for (Index i = 0; i < kStep; ++i) {
+            differences |= (ids[end + i] ^ id) | (classes[end + i] ^ c);
+        }
+        if (differences != 0) {
+            break;
+        }
+        end += kStep;
+    }
+    while (end < width && ids[end] == id && classes[end] == c) {
+        ++end;
+    }
+    return end;
+}
+
 // Calls function(class, first, last) for each run of free pixels of one class in a row; last is exclusive.
 template <class F>
 void for_free_runs(const std::uint16_t* classes, const std::int32_t* ids, Index width, F&& function) {
-    Index x = 0;
-    while (x < width) {
-        if (ids[x] != 0) {
-            ++x;
-            continue;
+    for (Index x = 0; x < width;) {
+        const Index end = run_end(classes, ids, x, width);
+        if (ids[x] == 0) {
+            function(classes[x], x, end);
         }
-        const Index first = x;
-        const std::uint16_t c = classes[x];
-        while (x < width && ids[x] == 0 && classes[x] == c) {
-            ++x;
-        }
-        function(c, first, x);
+        x = end;
     }
 }
 
