@@ -25,14 +25,23 @@ class Ended(Exception):  # noqa: N818 (not an error: the producer has finished)
 class Channel(Generic[T]):
     """A bounded first-in-first-out queue with a lane for each producer, read in turn.
 
-    `capacity` holds for each lane. With `newest_only` a full lane gives up its oldest item instead of blocking `put`.
+    `capacity` holds for each lane. With `newest_only` a full lane gives up its oldest item instead of blocking `put`;
+    `displaced` is then called with it.
     """
 
-    def __init__(self, capacity: int, *, lanes: int = 1, newest_only: bool = False) -> None:
+    def __init__(
+        self,
+        capacity: int,
+        *,
+        lanes: int = 1,
+        newest_only: bool = False,
+        displaced: Callable[[T], None] | None = None,
+    ) -> None:
         if capacity < 1 or lanes < 1:
             raise ValueError(f"capacity and lanes must be at least 1, but got {capacity} and {lanes}")
         self._capacity = capacity
         self._newest_only = newest_only
+        self._displaced = displaced
         self._lanes: list[deque[T]] = [deque() for _ in range(lanes)]
         self._open = [True] * lanes
         self._aborted = False
@@ -57,7 +66,9 @@ class Channel(Generic[T]):
                 raise Stopped
             queue.append(item)
             self._changed.notify_all()
-            return displaced
+        if displaced is not None and self._displaced is not None:
+            self._displaced(displaced)
+        return displaced
 
     def get(self) -> T:
         """Remove and return the next item, taking the lanes in turn; block while there is none.
@@ -94,6 +105,13 @@ class Channel(Generic[T]):
         with self._changed:
             self._changed.wait_for(lambda: self._aborted or not any(self._open), max(0.0, seconds))
             if self._aborted or not any(self._open):
+                raise Stopped
+
+    def linger(self, seconds: float) -> None:
+        """Sleep for `seconds`, as a consumer that wants its next item no sooner; raise Stopped after `abort`."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._aborted, max(0.0, seconds))
+            if self._aborted:
                 raise Stopped
 
     def close(self, lane: int | None = None) -> None:

@@ -1,6 +1,7 @@
 """The two ways to run a stream: a Python loop over results, and a run into sinks."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from os import PathLike, fspath
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,10 +12,13 @@ from segrt.runtime.stream.frame import Frame
 from segrt.runtime.stream.metrics import StreamMetrics
 from segrt.runtime.stream.pipeline import Pipeline
 from segrt.runtime.stream.sinks.base import Sink
+from segrt.runtime.stream.sinks.options import SinkOptions
 from segrt.runtime.stream.sinks.table import open_sink
 from segrt.runtime.stream.sources.base import Source
+from segrt.runtime.stream.sources.live import LiveOptions
 from segrt.runtime.stream.sources.table import AnySource, open_sources
 from segrt.runtime.stream.stages import Draw
+from segrt.runtime.stream.thinning import Thinning
 from segrt.runtime.stream.uri import scheme_of
 
 if TYPE_CHECKING:
@@ -27,18 +31,22 @@ def stream(
     *,
     policy: str | None = None,
     max_frames: int | None = None,
+    thinning: Thinning | None = None,
+    live: LiveOptions | None = None,
 ) -> Iterator[tuple[Frame, Result]]:
     """Return an iterator of (frame, result) over a video, picture, folder of pictures or stream, or several of them.
 
     Capture, preprocessing, inference and post-processing run ahead of the loop in threads, a few frames at most;
     frames of one source come in order. `policy`: "all" processes every frame, "latest" the newest (default: "latest"
-    for live sources, else "all"). Leaving the loop, by `break` or an exception, ends the threads. Results carry their
+    for live sources, else "all"); `thinning` leaves frames out. A live source that fails is opened again for as long as
+    the loop runs. Leaving the loop, by `break` or an exception, ends the threads. Results carry their
     timings.
 
     Raises VideoError or ImageError for a source that cannot be opened, at once; and what a stage raises in the loop,
     after the results of the frames before.
     """
-    return _results(open_pipeline(segmenter, source, policy=policy, max_frames=max_frames, deliver=True))
+    options: dict[str, Any] = {"policy": policy, "max_frames": max_frames, "thinning": thinning, "live": live}
+    return _results(open_pipeline(segmenter, source, deliver=True, **options))
 
 
 def run_stream(
@@ -50,6 +58,8 @@ def run_stream(
     max_frames: int | None = None,
     draw: Draw | None = None,
     progress: Callable[[int], None] | None = None,
+    thinning: Thinning | None = None,
+    live: LiveOptions | None = None,
 ) -> StreamMetrics:
     """Run sources through the segmenter into sinks (FILE.mp4, FILE.jsonl, DIR, "null", or `Sink`s) to their end.
 
@@ -57,7 +67,8 @@ def run_stream(
     with the number of results ten times a second. Returns the metrics. Raises what a source, stage or sink raises
     when all files are closed; so does an interruption (KeyboardInterrupt).
     """
-    pipeline = open_pipeline(segmenter, source, sinks, policy=policy, max_frames=max_frames, draw=draw)
+    options: dict[str, Any] = {"policy": policy, "max_frames": max_frames, "thinning": thinning, "live": live}
+    pipeline = open_pipeline(segmenter, source, sinks, draw=draw, **options)
     pipeline.run(progress)
     return pipeline.recorder.metrics()
 
@@ -68,22 +79,27 @@ def open_pipeline(
     sinks: Sequence[str | PathLike[str] | Sink] = (),
     *,
     policy: str | None = None,
+    live: LiveOptions | None = None,
+    writing: SinkOptions | None = None,
     **options: Any,
 ) -> Pipeline:
     """Open sources and sinks and return a pipeline that has not started; see `Pipeline` for `options`.
 
+    `live` says how live sources are read, `writing` how sinks write.
+
     Raises SegrtError for what cannot be opened; then nothing is left open.
     """
     sources = [source] if isinstance(source, (str, PathLike, Source)) else list(source)
-    opened = open_sources(sources)
+    opened = open_sources(sources, live)
     try:
         _check_places(sources, sinks)
-        live = any(one.info.live for one in opened)
+        lasting = any(one.info.live for one in opened)
+        writing = replace(writing or SinkOptions(), live=lasting)
         return Pipeline(
             segmenter,
             opened,
-            [sink if isinstance(sink, Sink) else open_sink(sink) for sink in sinks],
-            policy=policy or ("latest" if live else "all"),
+            [sink if isinstance(sink, Sink) else open_sink(sink, writing) for sink in sinks],
+            policy=policy or ("latest" if lasting else "all"),
             **options,
         )
     except BaseException:
@@ -94,7 +110,9 @@ def open_pipeline(
 
 def _check_places(sources: Sequence[AnySource], sinks: Sequence[str | PathLike[str] | Sink]) -> None:
     """Refuse a sink that would overwrite a source, and two sinks that would overwrite each other."""
-    read = {Path(source).resolve() for source in sources if not isinstance(source, Source)}
+    read = {
+        Path(source).resolve() for source in sources if not isinstance(source, Source) and not scheme_of(fspath(source))
+    }
     written: set[Path] = set()
     for sink in sinks:
         if isinstance(sink, Sink) or fspath(sink) == "null" or scheme_of(fspath(sink)):

@@ -10,6 +10,7 @@ import msgspec
 import numpy as np
 
 from segrt.runtime.atomic import make_folder, write_atomic
+from segrt.runtime.stream.sources.base import Listener
 
 WINDOW = 8192
 """Percentiles are those of the last so many frames: a run may take months."""
@@ -33,6 +34,14 @@ class Ages(msgspec.Struct, frozen=True):
     p99: float | None
 
 
+class SinkCounts(msgspec.Struct, frozen=True):
+    """What became of the results that a sink was given: `failures` counts its outages, not the results lost in them."""
+
+    written: int
+    dropped: int
+    failures: int
+
+
 class StreamMetrics(msgspec.Struct, frozen=True, omit_defaults=True):
     """The metrics of a run, or of one source of it.
 
@@ -41,6 +50,9 @@ class StreamMetrics(msgspec.Struct, frozen=True, omit_defaults=True):
     is results by time since the start. `nonfinite_heads` counts heads with NaN or infinity in them. `stages` has
     `decode`, `preprocess`, `inference`, `postprocess`, `draw` (if anything was drawn), each sink's name, and `total`:
     preprocess + inference + postprocess. `sources` holds the same for each source when there are several.
+
+    `skipped` counts frames that `every` and `target_fps` left out, which are in no other count; `frozen` and `black`
+    how often a live source's picture became so. `sinks` has a name for each sink.
     """
 
     frames_in: int
@@ -52,6 +64,10 @@ class StreamMetrics(msgspec.Struct, frozen=True, omit_defaults=True):
     frame_age_ms: Ages
     stages: dict[str, StageTimes]
     sources: "dict[str, StreamMetrics]" = {}
+    skipped: int = 0
+    frozen: int = 0
+    black: int = 0
+    sinks: dict[str, SinkCounts] = {}
 
     def write(self, path: Path) -> None:
         """Write as JSON, whole or not at all; raise SegrtError when that fails."""
@@ -59,26 +75,50 @@ class StreamMetrics(msgspec.Struct, frozen=True, omit_defaults=True):
         write_atomic(path, msgspec.json.format(msgspec.json.encode(self)) + b"\n")
 
 
-class Recorder:
+class Recorder(Listener):
     """Collects metrics from all stages' threads."""
 
     def __init__(self, source_ids: Sequence[str]) -> None:
         self._lock = threading.Lock()
         self._tallies = {source_id: _Tally() for source_id in source_ids}
+        self._sinks: dict[str, list[int]] = {}
         self._started = time.monotonic()
         self._ended: float | None = None
 
     def start(self) -> None:
-        """Begin the time that `fps` counts."""
+        """Begin the time that `fps` counts, and that without signs of life."""
         self._started = time.monotonic()
+        for tally in self._tallies.values():
+            tally.alive = self._started
+
+    def captured(self, source_id: str) -> None:
+        """Note a source's sign of life."""
+        self._tallies[source_id].alive = time.monotonic()
+
+    def entered_state(self, source_id: str, state: str) -> None:
+        """Note the state of a live source, a sign of life; count it when its picture is frozen or black."""
+        with self._lock:
+            tally = self._tallies[source_id]
+            tally.alive = time.monotonic()
+            tally.state = state
+            tally.frozen += state == "frozen"
+            tally.black += state == "black"
+
+    def skipped(self, source_id: str) -> None:
+        """Count a frame that was not wanted."""
+        with self._lock:
+            self._tallies[source_id].skipped += 1
 
     def entered(self, source_id: str) -> None:
         """Count a frame that enters the pipeline."""
         with self._lock:
-            self._tallies[source_id].frames_in += 1
+            tally = self._tallies[source_id]
+            tally.frames_in += 1
+            if tally.waiting_since is None:
+                tally.waiting_since = time.monotonic()
 
     def dropped(self, source_id: str) -> None:
-        """Count a frame that a newer one displaced."""
+        """Count a frame that a newer one displaced, or that was too old."""
         with self._lock:
             self._tallies[source_id].frames_in += 1
             self._tallies[source_id].dropped += 1
@@ -100,7 +140,32 @@ class Recorder:
             tally.frames_out += 1
             tally.nonfinite_heads += nonfinite_heads
             tally.ages.add(age_ms)
-            self._ended = time.monotonic()
+            self._ended = tally.alive = time.monotonic()
+            tally.waiting_since = None if tally.frames_out + tally.dropped >= tally.frames_in else self._ended
+
+    def sink(self, name: str, *, written: int = 0, dropped: int = 0, failures: int = 0) -> None:
+        """Count what a sink did."""
+        with self._lock:
+            counts = self._sinks.setdefault(name, [0, 0, 0])
+            for position, count in enumerate((written, dropped, failures)):
+                counts[position] += count
+
+    def states(self) -> dict[str, str]:
+        """Return the state of each source: connecting, live, frozen, black, lost; "live" for files."""
+        with self._lock:
+            return {source_id: tally.state for source_id, tally in self._tallies.items()}
+
+    def seconds_stalled(self) -> float:
+        """Return for how long the run has stood still: a source without a sign of life, or frames without results."""
+        now = time.monotonic()
+        with self._lock:
+            since = [tally.alive for tally in self._tallies.values() if not tally.ended]
+            since += [tally.waiting_since for tally in self._tallies.values() if tally.waiting_since is not None]
+            return now - min(since) if since else 0.0
+
+    def ended(self, source_id: str) -> None:
+        """Note that no more frames will come from a source."""
+        self._tallies[source_id].ended = True
 
     def frames_out(self) -> int:
         """Return the number of results so far."""
@@ -111,11 +176,13 @@ class Recorder:
         """Return what has been measured so far."""
         with self._lock:
             seconds = (self._ended or self._started) - self._started
-            tallies = list(self._tallies.values())
-            per_source = {}
-            if len(tallies) > 1:
-                per_source = {source_id: _summary([tally], seconds) for source_id, tally in self._tallies.items()}
-            return _summary(tallies, seconds, per_source)
+            copies = {source_id: tally.copy() for source_id, tally in self._tallies.items()}
+            sinks = {name: SinkCounts(*counts) for name, counts in self._sinks.items()}
+        # Percentiles take a while, for which no stage shall wait.
+        per_source = {}
+        if len(copies) > 1:
+            per_source = {source_id: _summary([tally], seconds) for source_id, tally in copies.items()}
+        return _summary(list(copies.values()), seconds, per_source, sinks)
 
 
 class _Series:
@@ -131,18 +198,38 @@ class _Series:
         self.sum += milliseconds
         self.last.append(milliseconds)
 
+    def copy(self) -> "_Series":
+        copied = _Series()
+        copied.count, copied.sum, copied.last = self.count, self.sum, self.last.copy()
+        return copied
+
 
 class _Tally:
     """The counts and times of one source."""
 
     def __init__(self) -> None:
         self.frames_in = self.frames_out = self.dropped = self.reconnects = self.nonfinite_heads = 0
+        self.skipped = self.frozen = self.black = 0
+        self.state = "live"
+        self.alive = time.monotonic()
+        self.ended = False
+        self.waiting_since: float | None = None
         self.ages = _Series()
         self.stages: dict[str, _Series] = {}
 
+    def copy(self) -> "_Tally":
+        copied = _Tally()
+        copied.__dict__.update(self.__dict__)
+        copied.ages = self.ages.copy()
+        copied.stages = {name: series.copy() for name, series in self.stages.items()}
+        return copied
+
 
 def _summary(
-    tallies: Sequence[_Tally], seconds: float, sources: "dict[str, StreamMetrics] | None" = None
+    tallies: Sequence[_Tally],
+    seconds: float,
+    sources: "dict[str, StreamMetrics] | None" = None,
+    sinks: dict[str, SinkCounts] | None = None,
 ) -> StreamMetrics:
     frames_out = sum(tally.frames_out for tally in tallies)
     names = list(dict.fromkeys(name for tally in tallies for name in tally.stages))
@@ -158,6 +245,10 @@ def _summary(
         frame_age_ms=Ages(*ages) if ages else Ages(None, None, None),
         stages={name: _stage([tally.stages[name] for tally in tallies if name in tally.stages]) for name in names},
         sources=sources or {},
+        skipped=sum(tally.skipped for tally in tallies),
+        frozen=sum(tally.frozen for tally in tallies),
+        black=sum(tally.black for tally in tallies),
+        sinks=sinks or {},
     )
 
 

@@ -21,12 +21,14 @@ from segrt.runtime.stream.metrics import Recorder
 from segrt.runtime.stream.sinks.base import Sink
 from segrt.runtime.stream.sources.base import Source
 from segrt.runtime.stream.stages import Draw, Job
+from segrt.runtime.stream.thinning import Thinning
 
 if TYPE_CHECKING:
     from segrt.runtime.segmenter import Segmenter
 
 POLICIES = ("latest", "all")
 _DEPTH = 2  # frames that wait between two stages: enough that neither waits for the other's jitter
+_LIVE_DEPTH = 8  # results that a slow sink may be behind before it loses the oldest
 _DELIVERED = 4  # frames that may be ahead of the consumer of results: two in the network, two ready
 _TICK_SECONDS = 0.1
 _GRACE_SECONDS = 0.9  # twice that, and files closed, within two seconds of an interruption
@@ -38,9 +40,14 @@ class Pipeline:
     """Runs `sources` through `segmenter` into `sinks`, and to `results` when `deliver` is true.
 
     `policy`: "all" processes every frame; "latest" always the newest, dropping what it displaces, and a source that is
-    not live is then played at its own speed. `max_frames` ends the run after that many results. `draw` paints the
+    not live is then played at its own speed. `thinning` says which frames are wanted at all. `max_frames` ends the run
+    after that many results. `draw` paints the
     picture for the sinks that need one (default: `segrt.runtime.draw.overlay`). The pipeline closes its sources and
     sinks; the segmenter stays open.
+
+    With a live source, sinks are kept apart: one that is slow loses its oldest results and one that fails begins again,
+    both counted, and the others go on. Without one, nothing may be lost: the run is as fast as its slowest sink, and
+    ends with the first failure.
 
     Call `run`; or `start`, then take `results`, and in the end always `join` or `abandon`. `policy` is the one in
     force, `frames` the number of frames that the sources announce (None if one does not), `recorder` has the metrics.
@@ -56,6 +63,7 @@ class Pipeline:
         max_frames: int | None = None,
         deliver: bool = False,
         draw: Draw | None = None,
+        thinning: Thinning | None = None,
     ) -> None:
         if policy not in POLICIES:
             raise SegrtError(f"policy must be one of {', '.join(POLICIES)}, but got {policy!r}")
@@ -70,22 +78,50 @@ class Pipeline:
         self._cancelled = False
 
         newest = policy == "latest"
+        lasting = any(info.live for info in infos)
+        thinning = thinning or Thinning()
+        names = [_name(sinks, number) for number in range(len(sinks))]
         captured: Channel[Frame] = Channel(1 if newest else _DEPTH, lanes=len(infos), newest_only=newest)
         submitted: Channel[Job] = Channel(_DEPTH)
         inferred: Channel[Job] = Channel(_DEPTH)
-        undrawn: Channel[Job] | None = Channel(_DEPTH) if any(sink.needs_drawing for sink in sinks) else None
         delivered: Channel[Job] | None = Channel(_DELIVERED) if deliver else None
-        inputs: list[Channel[Job]] = [Channel(_DEPTH) for _ in sinks]
+        inputs: list[Channel[Job]] = [
+            Channel(_LIVE_DEPTH, newest_only=True, displaced=partial(_dropped, recorder, name))
+            if lasting
+            else Channel(_DEPTH)
+            for name in names
+        ]
         outputs = inputs + ([delivered] if delivered else [])
-        finished = [undrawn] if undrawn else outputs
+        undrawn: Channel[Job] | None = None
+        finished = outputs
+        if any(sink.needs_drawing for sink in sinks):
+            drawing = [name for name, sink in zip(names, sinks, strict=True) if sink.needs_drawing]
+            if lasting:
+                # Drawing, too, may be slow, and sinks that need no drawing do not wait for it.
+                undrawn = Channel(_DEPTH, newest_only=True, displaced=partial(_dropped, recorder, *drawing))
+                drawn = [jobs for sink, jobs in zip(sinks, inputs, strict=True) if sink.needs_drawing]
+                finished = [jobs for jobs in outputs if jobs not in drawn] + [undrawn]
+                outputs = drawn
+            else:
+                undrawn = Channel(_DEPTH)
+                finished = [undrawn]
         self._captured = captured
         self._delivered = delivered
+        self._sources = list(sources)
         self._channels: list[Channel[Any]] = [captured, submitted, inferred, *finished, *outputs]
 
         self._captures = [
             self._stage(
                 f"capture {info.source_id}",
-                partial(stages.capture, source, lane, captured, recorder, paced=newest and not info.live),
+                partial(
+                    stages.capture,
+                    source,
+                    lane,
+                    captured,
+                    recorder,
+                    paced=newest and not info.live,
+                    thinning=thinning,
+                ),
             )
             for lane, (source, info) in enumerate(zip(sources, infos, strict=True))
         ]
@@ -100,6 +136,8 @@ class Pipeline:
                     recorder,
                     max_frames=max_frames,
                     delivered=delivered,
+                    thinning=thinning,
+                    newest=newest and delivered is None,
                 ),
                 captured,
                 [submitted],
@@ -112,9 +150,9 @@ class Pipeline:
         if undrawn:
             work = partial(stages.paint, draw, undrawn, outputs, recorder, backend)
             self._stages.append(self._stage("draw", work, undrawn, outputs))
-        for number, (sink, jobs) in enumerate(zip(sinks, inputs, strict=True), 1):
-            name = sink.name if sum(other.name == sink.name for other in sinks) == 1 else f"{sink.name} {number}"
-            work = partial(stages.feed, sink, name, jobs, infos, recorder)
+        feed = stages.feed_lastingly if lasting else stages.feed
+        for name, sink, jobs in zip(names, sinks, inputs, strict=True):
+            work = partial(feed, sink, name, jobs, infos, recorder)
             self._stages.append(self._stage(f"sink {name}", work, jobs))
 
     def start(self) -> None:
@@ -137,10 +175,13 @@ class Pipeline:
     def stop(self) -> None:
         """Take no more frames; those in the network still reach the sinks. Returns at once."""
         self._captured.abort()
+        for source in self._sources:
+            source.stop()
 
     def cancel(self) -> None:
         """Drop everything that is on its way; the sinks close their files. Returns at once."""
         self._cancelled = True
+        self.stop()
         left = [item for channel in self._channels for item in channel.abort()]
         # Waiting for an execution takes its time, and the slots are needed again only after `join`.
         releasing = self._stage("release", partial(stages.release, left, self._backend))
@@ -214,8 +255,22 @@ class Pipeline:
                     channel.close()
                 if source is not None:
                     stages.release(source.abort(), self._backend)
+                if source is self._captured:
+                    self.stop()  # sources that wait for a camera need not
 
         return threading.Thread(target=run, name=f"segrt {name}", daemon=True)
+
+
+def _name(sinks: Sequence[Sink], number: int) -> str:
+    """Return the name of a sink in metrics and messages, numbered where several are of one kind."""
+    name = sinks[number].name
+    return name if sum(other.name == name for other in sinks) == 1 else f"{name} {number + 1}"
+
+
+def _dropped(recorder: Recorder, *names: Any) -> None:
+    """Count a result, the last argument, as dropped by the sinks of these names."""
+    for name in names[:-1]:
+        recorder.sink(name, dropped=1)
 
 
 def _alive(threads: Sequence[threading.Thread], timeout: float) -> list[threading.Thread]:

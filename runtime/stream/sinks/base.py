@@ -2,15 +2,24 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
+from segrt.runtime.errors import VideoError
 from segrt.runtime.results import Result
 from segrt.runtime.stream.frame import Frame
 from segrt.runtime.stream.sources.base import SourceInfo
 
+if TYPE_CHECKING:
+    from segrt.runtime.stream.metrics import Recorder
+
 Picture = npt.NDArray[np.uint8]
+
+
+class Dropped(Exception):  # noqa: N818 (not an error: the sink works, but its own queue is full)
+    """This result was dropped by the sink."""
 
 
 class Sink(ABC):
@@ -25,6 +34,13 @@ class Sink(ABC):
     needs_drawing = False
     """Whether `write` wants the drawn picture. It is drawn once for all sinks, and only if one needs it."""
 
+    def watch(self, recorder: "Recorder", name: str) -> None:  # noqa: B027 (few sinks care)
+        """Learn where the run's metrics are, and the sink's name in them; called once, before `open`."""
+
+    def reopen(self) -> None:
+        """Begin again after a failed `write` or `open`; raise SegrtError as long as that is not possible."""
+        raise VideoError("cannot begin again after a failure; the other sinks go on")
+
     def open(self, sources: Sequence[SourceInfo]) -> None:  # noqa: B027 (nothing to do is a fine answer)
         """Learn the sources whose results will come; called once, before the first `write`."""
 
@@ -33,7 +49,8 @@ class Sink(ABC):
         """Take one result; results of one source come in the order of its frames.
 
         `drawn` is the overlay, uint8 BGR (H, W, 3), or None when `needs_drawing` is false. Raises SegrtError when the
-        result cannot be written; what was written before stays valid.
+        result cannot be written; what was written before stays valid. Raises Dropped for a result that the sink itself
+        left out because it is behind.
         """
 
     @abstractmethod

@@ -1,6 +1,10 @@
 """Results as JSON lines: one line a frame, complete or absent."""
 
 from collections.abc import Sequence
+from contextlib import suppress
+from errno import ENOSPC
+from io import SEEK_END
+from os import strerror
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -10,53 +14,84 @@ import numpy as np
 from segrt.runtime.results import InstanceResult, PanopticResult, Result, SemanticResult, rle
 from segrt.runtime.stream.frame import Frame
 from segrt.runtime.stream.sinks.base import Picture, Sink
+from segrt.runtime.stream.sinks.options import SinkOptions
 from segrt.runtime.stream.sinks.place import check_file, could_not
+from segrt.runtime.stream.sinks.segments import Segments
 from segrt.runtime.stream.sources.base import SourceInfo
 
 
 class JsonlSink(Sink):
     """Writes `path`, a JSON object on each line: source, index, pts, size [H, W] and what `describe` says.
 
-    Every line is handed to the system at once, so a killed process leaves complete lines.
+    Every line is handed to the system at once, so a killed process leaves complete lines. Files are rotated as
+    `SinkOptions` says.
     """
 
     name = "jsonl"
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, options: SinkOptions | None = None) -> None:
         check_file(path)
         self._path = path
+        self._segments = Segments(path, options or SinkOptions())
+        self._whole = 0  # bytes of complete lines
         self._file: BinaryIO | None = None
         self._lines = 0
 
     def open(self, sources: Sequence[SourceInfo]) -> None:  # noqa: ARG002 (lines name their source)
         """Create the file."""
+        self._path = self._segments.next()
         try:
             self._file = self._path.open("wb", buffering=0)
         except OSError as error:
             raise could_not(self._path, error, "nothing is in it") from error
+        self._lines = self._whole = 0
+
+    def reopen(self) -> None:
+        """Go on behind the last complete line."""
+        self.close()
+        self._segments.prune()
+        try:
+            self._file = self._path.open("r+b" if self._path.exists() else "wb", buffering=0)
+            self._file.truncate(self._whole)
+            self._file.seek(0, SEEK_END)
+        except OSError as error:
+            raise could_not(self._path, error, f"{self._lines} complete lines are in it") from error
 
     def write(self, frame: Frame, result: Result, drawn: Picture | None) -> None:  # noqa: ARG002
         """Append the frame's line."""
+        if self._segments.due(frame.pts):
+            self.close()
+            self.open(())
+        if self._file is None:
+            self.reopen()
         assert self._file is not None
-        line = msgspec.json.encode(
-            {
-                "source": frame.source_id,
-                "index": frame.index,
-                "pts": None if frame.pts is None else round(frame.pts, 6),
-                "size": list(frame.size),
-                **describe(result),
-            }
-        )
+        line = msgspec.json.encode(line_of(frame, result))
         try:
-            self._file.write(line + b"\n")
+            if self._file.write(line + b"\n") != len(line) + 1:
+                raise OSError(ENOSPC, strerror(ENOSPC))  # a full disk takes a part first
         except OSError as error:
+            with suppress(OSError):
+                self._file.truncate(self._whole)
             raise could_not(self._path, error, f"{self._lines} complete lines are in it") from error
         self._lines += 1
+        self._whole += len(line) + 1
 
     def close(self) -> None:
         """Close the file."""
         if self._file is not None:
             self._file.close()
+            self._file = None
+
+
+def line_of(frame: Frame, result: Result) -> dict[str, Any]:
+    """Return what a line says of a frame and its result."""
+    return {
+        "source": frame.source_id,
+        "index": frame.index,
+        "pts": None if frame.pts is None else round(frame.pts, 6),
+        "size": list(frame.size),
+        **describe(result),
+    }
 
 
 def describe(result: Result) -> dict[str, Any]:

@@ -1,27 +1,35 @@
 """Overlays as an H.264 video."""
 
 from collections.abc import Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
+from fractions import Fraction
 from pathlib import Path
 
+from segrt.runtime.errors import SegrtError
 from segrt.runtime.results import Result
 from segrt.runtime.stream.frame import Frame
 from segrt.runtime.stream.sinks.base import Picture, Sink
-from segrt.runtime.stream.sinks.mp4_writer import Mp4Writer
+from segrt.runtime.stream.sinks.mp4_writer import LOOKAHEAD, Mp4Writer
+from segrt.runtime.stream.sinks.options import SinkOptions
 from segrt.runtime.stream.sinks.place import check_file, names_of_sources
+from segrt.runtime.stream.sinks.segments import Segments
 from segrt.runtime.stream.sources.base import SourceInfo
 
 
 class Mp4Sink(Sink):
-    """Writes the drawn frames to `path`; of several sources, each gets a file of its own beside it (out-NAME.mp4)."""
+    """Writes the drawn frames to `path`; of several sources, each gets a file of its own beside it (out-NAME.mp4).
+
+    Files are rotated as `SinkOptions` says. After a failure a new file is begun.
+    """
 
     name = "mp4"
     needs_drawing = True
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, options: SinkOptions | None = None) -> None:
         check_file(path)
         self._path = path
-        self._writers: dict[str, Mp4Writer] = {}
+        self._options = options or SinkOptions()
+        self._tracks: dict[str, _Track] = {}
 
     def open(self, sources: Sequence[SourceInfo]) -> None:
         """Prepare a writer for each source; its file is created with the first frame."""
@@ -30,15 +38,48 @@ class Mp4Sink(Sink):
             name = names[source.source_id]
             path = self._path.with_name(f"{self._path.stem}-{name}{self._path.suffix}") if name else self._path
             check_file(path)
-            self._writers[source.source_id] = Mp4Writer(path, rate=source.rate)
+            self._tracks[source.source_id] = _Track(path, source.rate, self._options)
 
     def write(self, frame: Frame, result: Result, drawn: Picture | None) -> None:  # noqa: ARG002
         """Encode the drawn frame at its own time."""
         assert drawn is not None
-        self._writers[frame.source_id].write(drawn, frame.pts)
+        self._tracks[frame.source_id].write(drawn, frame.pts)
+
+    def reopen(self) -> None:
+        """Let every source begin a new file with its next frame."""
+        for track in self._tracks.values():
+            with suppress(SegrtError):  # what could be saved was saved when it failed
+                track.close()
 
     def close(self) -> None:
         """Finish every file, also when one of them fails."""
         with ExitStack() as files:
-            for writer in self._writers.values():
-                files.callback(writer.close)
+            for track in self._tracks.values():
+                files.callback(track.close)
+
+
+class _Track:
+    """The files of one source, one after another."""
+
+    def __init__(self, path: Path, rate: Fraction | None, options: SinkOptions) -> None:
+        self._rate = rate
+        # What a camera has shown is in the file at once; a file made from a file may take its time.
+        self._lookahead = 0 if options.live else LOOKAHEAD
+        self._segments = Segments(path, options)
+        self._writer: Mp4Writer | None = None
+        self._size: tuple[int, ...] = ()
+
+    def write(self, picture: Picture, pts: float | None) -> None:
+        rotates = self._segments.seconds is not None
+        if self._segments.due(pts) or (rotates and picture.shape != self._size):
+            self.close()
+        if self._writer is None:
+            self._writer = Mp4Writer(self._segments.next(), rate=self._rate, lookahead=self._lookahead)
+            self._segments.due(pts)  # notes when it begins
+            self._size = picture.shape
+        self._writer.write(picture, pts)
+
+    def close(self) -> None:
+        writer, self._writer = self._writer, None
+        if writer is not None:
+            writer.close()

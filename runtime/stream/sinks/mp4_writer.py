@@ -1,7 +1,7 @@
 """Writes uint8 BGR pictures at given times into an H.264 mp4 that is playable at every moment.
 
 While it grows the file is fragmented, a fragment a frame, each flushed to the system, so a killed process leaves
-everything but the few frames inside the encoder (`_LOOKAHEAD`). When it is closed, libavformat (7.1 and newer,
+everything but the few frames inside the encoder (`lookahead`). When it is closed, libavformat (7.1 and newer,
 "hybrid_fragmented") turns it in place into a plain mp4 with one index at its end, which every player can seek in and
 whose frames can be counted without reading them. The index is not moved to the front ("faststart"): that would copy
 the whole file, and a server that knows ranges lets browsers play it as it is.
@@ -22,7 +22,7 @@ from segrt.runtime.stream.sinks.place import could_not
 
 TICKS = 90_000
 """Ticks a second: whole for all common rates, 30000/1001 included; the clock of MPEG's transport streams."""
-_LOOKAHEAD = 5  # frames; no B-frames: a frame leaves the encoder 5 frames later, and files stay as small
+LOOKAHEAD = 5  # frames; no B-frames: a frame leaves the encoder 5 frames later, and files stay as small
 _KEY_SECONDS = 2  # from key frame to key frame, what a seek has to decode
 _HYBRID_SINCE = (61, 7)
 _HEAD_BYTES = 4096  # more than what libavformat goes back to when it closes a file
@@ -34,11 +34,19 @@ class Mp4Writer:
     """Encodes H.264 (yuv420p) with libx264; `rate` is the nominal frames per second (None: 25).
 
     The first picture sets the size; an odd side gains a repeated line, and a picture of another size is fitted in,
-    with black around it. `crf` is x264's quality (lower is better), `preset` its effort, `threads` its threads.
+    with black around it. `crf` is x264's quality (lower is better), `preset` its effort, `threads` its threads,
+    `lookahead` how many frames it holds back to spend bits better.
     """
 
     def __init__(
-        self, path: Path, *, rate: Fraction | None = None, crf: int = 20, preset: str = "veryfast", threads: int = 1
+        self,
+        path: Path,
+        *,
+        rate: Fraction | None = None,
+        crf: int = 20,
+        preset: str = "veryfast",
+        threads: int = 1,
+        lookahead: int = LOOKAHEAD,
     ) -> None:
         self._path = path
         self._rate = rate if rate and _LOWEST_RATE <= rate <= _HIGHEST_RATE else Fraction(25)
@@ -46,8 +54,10 @@ class Mp4Writer:
             "crf": str(crf),
             "preset": preset,
             "bf": "0",
-            "rc-lookahead": str(_LOOKAHEAD),
+            "rc-lookahead": str(lookahead),
         }
+        if not lookahead:
+            self._options["tune"] = "zerolatency"
         self._threads = threads
         self._container: av.container.OutputContainer | None = None
         self._stream: av.VideoStream | None = None

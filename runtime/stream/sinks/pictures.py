@@ -10,6 +10,7 @@ from segrt.runtime.images import write_image
 from segrt.runtime.results import Result
 from segrt.runtime.stream.frame import Frame
 from segrt.runtime.stream.sinks.base import Picture, Sink
+from segrt.runtime.stream.sinks.options import SinkOptions
 from segrt.runtime.stream.sinks.place import names_of_sources
 from segrt.runtime.stream.sources.base import SourceInfo
 
@@ -26,7 +27,7 @@ class PictureSink(Sink):
     name = "pictures"
     needs_drawing = True
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, options: SinkOptions | None = None) -> None:  # noqa: ARG002
         if path.is_dir() or path.suffix.lower() not in _SUFFIXES:
             self._folder, self._pattern = path, "%06d.jpg"
         else:
@@ -48,6 +49,11 @@ class PictureSink(Sink):
         assert drawn is not None
         path = self._folders[frame.source_id] / (self._pattern % frame.index)
         write_image(path, drawn)
+
+    def reopen(self) -> None:
+        """Make the folders again, if they are gone."""
+        for folder in self._folders.values():
+            make_folder(folder)
 
     def close(self) -> None:
         """Do nothing: every picture is complete."""

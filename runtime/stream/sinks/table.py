@@ -6,9 +6,10 @@ from pathlib import Path
 from segrt.runtime.errors import VideoError
 from segrt.runtime.stream.registry import Registry
 from segrt.runtime.stream.sinks.base import Sink
+from segrt.runtime.stream.sinks.options import SinkOptions
 from segrt.runtime.stream.uri import redact, scheme_of
 
-# Each is called with the path (suffixes, "folder") or URI (schemes).
+# Each is called with the path (suffixes, "folder") or URI (schemes), and SinkOptions.
 SINKS = Registry(
     "sink",
     {
@@ -23,7 +24,7 @@ SINKS = Registry(
 KNOWN = "FILE.mp4, FILE.jsonl, DIR, DIR/%06d.png or null"
 
 
-def open_sink(spec: str | PathLike[str]) -> Sink:
+def open_sink(spec: str | PathLike[str], options: SinkOptions | None = None) -> Sink:
     """Open the sink that `spec` names: FILE.mp4, FILE.jsonl, DIR, DIR/NAME%06d.png, "null", or a registered scheme.
 
     Raises SegrtError for an unknown kind and for a place that cannot be written.
@@ -37,7 +38,7 @@ def open_sink(spec: str | PathLike[str]) -> Sink:
     if scheme is not None:
         if scheme not in SINKS or scheme == "folder":
             raise VideoError(f"sink {redact(text)}: scheme {scheme!r} is not known; use {KNOWN}")
-        named: Sink = SINKS.load(scheme)(text)
+        named: Sink = SINKS.load(scheme)(text, options)
         return named
     path = Path(text)
     kind = path.suffix.lower()
@@ -45,5 +46,5 @@ def open_sink(spec: str | PathLike[str]) -> Sink:
         kind = "folder"
     if not text or kind not in SINKS:
         raise VideoError(f"sink {text or repr(text)}: sinks of type {kind!r} are not known; use {KNOWN}")
-    sink: Sink = SINKS.load(kind)(path)
+    sink: Sink = SINKS.load(kind)(path, options)
     return sink

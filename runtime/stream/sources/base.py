@@ -22,10 +22,24 @@ class SourceInfo:
     live: bool = False
 
 
+class Listener:
+    """Hears what happens to sources; this one ignores it. States: connecting, live, frozen, black, lost."""
+
+    def entered_state(self, source_id: str, state: str) -> None:
+        """Hear that a live source is now in `state`; also a sign of life of a source that is trying to connect."""
+
+    def reconnected(self, source_id: str) -> None:
+        """Hear that a live source gives frames again."""
+
+
 class Source(ABC):
-    """Gives frames, once. Opening is construction: it raises VideoError or ImageError for what cannot be read."""
+    """Gives frames, once. Opening is construction: it raises VideoError or ImageError for what cannot be read.
+
+    A live source connects in `frames` instead, and goes on trying. `listener` is set before `frames` is called.
+    """
 
     info: SourceInfo
+    listener: Listener = Listener()
 
     @abstractmethod
     def frames(self) -> Iterator[Frame]:
@@ -33,6 +47,9 @@ class Source(ABC):
 
         Raises VideoError or ImageError when something is wrong with the source, after the frames that were right.
         """
+
+    def stop(self) -> None:  # noqa: B027 (a source that never waits for long needs none)
+        """Wake up `frames` where it waits for a camera, and let it end; called from another thread, at any time."""
 
     def close(self) -> None:
         """Free what the source holds; called when nobody reads `frames` any more. Closing twice does nothing."""

@@ -9,20 +9,32 @@ from segrt.runtime.errors import VideoError
 from segrt.runtime.images import SUFFIXES
 from segrt.runtime.stream.registry import Registry
 from segrt.runtime.stream.sources.base import Source
+from segrt.runtime.stream.sources.live import LiveOptions
 from segrt.runtime.stream.uri import redact, scheme_of
 
-# A class is called with (uri, source_id); "images" and "video" get a path.
+# A class is called with (uri, source_id, LiveOptions); "images" and "video" with (path, source_id).
 SOURCES = Registry(
     "source",
     {
         "images": "segrt.runtime.stream.sources.images:ImageSource",
         "video": "segrt.runtime.stream.sources.video:VideoSource",
+        "street": "segrt.runtime.stream.sources.street:StreetSource",
+        "rtsp": "segrt.runtime.stream.sources.network:NetworkSource",
+        "rtsps": "segrt.runtime.stream.sources.network:NetworkSource",
+        "http": "segrt.runtime.stream.sources.network:NetworkSource",
+        "https": "segrt.runtime.stream.sources.network:NetworkSource",
+        "v4l2": "segrt.runtime.stream.sources.v4l2:V4l2Source",
+        "csi": "segrt.runtime.stream.sources.gstreamer:CsiSource",
+        "gst": "segrt.runtime.stream.sources.gstreamer:GstreamerSource",
     },
 )
 AnySource = str | PathLike[str] | Source
 
 
-def open_source(uri: str | PathLike[str], source_id: str | None = None) -> Source:
+KNOWN = "rtsp, http, https, v4l2, csi, gst and street, or a file or folder"
+
+
+def open_source(uri: str | PathLike[str], source_id: str | None = None, options: LiveOptions | None = None) -> Source:
     """Open a video file, a picture, a folder of pictures, or what a registered scheme names.
 
     Raises VideoError or ImageError, naming the source and the remedy.
@@ -34,8 +46,8 @@ def open_source(uri: str | PathLike[str], source_id: str | None = None) -> Sourc
         text, scheme = unquote(urlsplit(text).path), None
     if scheme is not None:
         if scheme not in SOURCES or scheme in ("images", "video"):
-            raise VideoError(f"{redact(text)}: sources of scheme {scheme!r} are not known; give a file or folder")
-        opened: Source = SOURCES.load(scheme)(text, name)
+            raise VideoError(f"{redact(text)}: sources of scheme {scheme!r} are not known; use {KNOWN}")
+        opened: Source = SOURCES.load(scheme)(text, name, options)
         return opened
     path = Path(text)
     kind = "images" if path.is_dir() or path.suffix.lower() in SUFFIXES else "video"
@@ -43,7 +55,7 @@ def open_source(uri: str | PathLike[str], source_id: str | None = None) -> Sourc
     return source
 
 
-def open_sources(sources: AnySource | Iterable[AnySource]) -> list[Source]:
+def open_sources(sources: AnySource | Iterable[AnySource], options: LiveOptions | None = None) -> list[Source]:
     """Open one or several sources, giving each an id of its own; sources that are open already are taken as they are.
 
     Raises VideoError or ImageError; then none is left open.
@@ -59,7 +71,7 @@ def open_sources(sources: AnySource | Iterable[AnySource]) -> list[Source]:
     try:
         for source in several:
             if not isinstance(source, Source):
-                source = open_source(source, _unique(redact(fspath(source)), taken))
+                source = open_source(source, _unique(redact(fspath(source)), taken), options)
                 taken.add(source.info.source_id)
             opened.append(source)
     except BaseException:

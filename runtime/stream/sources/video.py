@@ -50,7 +50,7 @@ class VideoSource(Source):
         Raises VideoError after the last good frame of a file that is cut off, holds damaged frames or none at all.
         """
         count = damaged = 0
-        pixel_ratio, matrix, coded_size = _pixel_ratio(self._stream), None, None
+        pixel_ratio, matrix, coded_size = pixel_ratio_of(self._stream), None, None
         try:
             for packet in self._container.demux(self._stream):
                 try:
@@ -70,7 +70,7 @@ class VideoSource(Source):
                     count += 1
         except (av.error.FFmpegError, OSError) as error:
             raise VideoError(
-                f"{self._path}: reading stopped after {count} frames ({_reason(error)}); check the file and its disk"
+                f"{self._path}: reading stopped after {count} frames ({reason_of(error)}); check the file and its disk"
             ) from error
         self._check_end(count, damaged)
 
@@ -111,7 +111,7 @@ def _open(path: Path) -> "av.container.InputContainer":
                 f"{path}: ends early, {missing} bytes and with them its index are missing, so no frame can be read; "
                 "copy it again"
             ) from None
-        raise VideoError(f"{path}: cannot be opened as a video ({_reason(error)}); give a video file") from None
+        raise VideoError(f"{path}: cannot be opened as a video ({reason_of(error)}); give a video file") from None
     if container.format.name in _NO_VIDEO_FORMATS:
         container.close()
         raise VideoError(f"{path}: is no video; give a video file")
@@ -136,11 +136,12 @@ def _is_cover(stream: Any) -> bool:
     return bool(disposition is not None and flag is not None and disposition & flag)
 
 
-def _pixel_ratio(stream: Any) -> Fraction:
+def pixel_ratio_of(stream: Any) -> Fraction:
     """Return width to height of a pixel; 1 where the file says nothing, or nonsense."""
     ratio = stream.sample_aspect_ratio
     return Fraction(ratio) if ratio and Fraction(1, 4) <= ratio <= 4 else Fraction(1)
 
 
-def _reason(error: BaseException) -> str:
+def reason_of(error: BaseException) -> str:
+    """Return what FFmpeg or the system says was wrong, without the address it was wrong with."""
     return str(getattr(error, "strerror", None) or error)

@@ -1,0 +1,173 @@
+"""GStreamer pipelines: CSI cameras, hardware decoders, and whatever else a pipeline can read.
+
+GStreamer comes from the system with its Python bindings (python3-gi), never from a package index.
+"""
+
+import sys
+import time
+import warnings
+from importlib import import_module
+from typing import Any
+from urllib.parse import urlsplit
+
+import numpy as np
+
+from segrt.runtime.errors import VideoError
+from segrt.runtime.stream.sources.live import Feed, LiveOptions, LiveSource, Shot
+from segrt.runtime.stream.sources.query import number, picture_size, read_query, whole
+from segrt.runtime.stream.uri import redact
+
+_SYSTEM_PACKAGES = "/usr/lib/python3/dist-packages"  # where Debian and JetPack put python3-gi
+_SINK = "appsink name=segrt max-buffers=2 drop=true sync=false"
+_BGR = "videoconvert ! video/x-raw,format=BGR"
+_PACKAGES = "python3-gi gir1.2-gstreamer-1.0 gir1.2-gst-plugins-base-1.0 gstreamer1.0-plugins-base"
+
+
+class GstreamerSource(LiveSource):
+    """`gst:PIPELINE`, for instance `gst:videotestsrc is-live=true ! videoconvert ! appsink`.
+
+    The pipeline may end in an appsink; what is missing (conversion to BGR, the appsink) is added.
+    """
+
+    def __init__(self, uri: str, source_id: str, options: LiveOptions | None = None) -> None:
+        text = uri.partition(":")[2].strip().removeprefix("//").strip()
+        if not text:
+            raise VideoError("gst: names no pipeline; give gst:videotestsrc ! appsink")
+        start(redact(uri))
+        _open(self, source_id, text, options)
+
+
+class CsiSource(LiveSource):
+    """`csi://0?size=1280x720&fps=30`: the camera on a Jetson's (or Raspberry Pi's) CSI connector."""
+
+    def __init__(self, uri: str, source_id: str, options: LiveOptions | None = None) -> None:
+        parts = urlsplit(uri)
+        try:
+            sensor = whole(0, 63)(parts.netloc)
+        except ValueError:
+            raise VideoError(f"{uri}: names no sensor; give csi://0") from None
+        given = read_query(uri, {"size": picture_size, "fps": number(1, 240)})
+        gst = start(uri)
+        size, fps = given.get("size", (1280, 720)), given.get("fps", 30)
+        _open(self, source_id, csi_pipeline(gst, uri, sensor, size, fps), options)
+
+
+def csi_pipeline(gst: Any, uri: str, sensor: int, size: tuple[int, int], fps: float) -> str:
+    """Return the pipeline of a CSI camera for the elements that this system has; raise VideoError without any."""
+    shape = f"width={size[0]},height={size[1]},framerate={round(fps)}/1"
+    if gst.ElementFactory.find("nvarguscamerasrc"):
+        converted = "nvvidconv ! video/x-raw,format=BGRx"
+        return f"nvarguscamerasrc sensor-id={sensor} ! video/x-raw(memory:NVMM),{shape} ! {converted}"
+    if gst.ElementFactory.find("libcamerasrc"):
+        return f"libcamerasrc ! video/x-raw,{shape}"
+    raise VideoError(f"{uri}: this GStreamer has neither nvarguscamerasrc (JetPack) nor libcamerasrc; install one")
+
+
+def start(name: str) -> Any:
+    """Return GStreamer's `Gst`, ready for use; raise VideoError, naming source `name`, where it is not installed."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ImportWarning)  # of gi's own way of importing
+            gi = _import_gi()
+            gi.require_version("Gst", "1.0")
+            gi.require_version("GstApp", "1.0")
+            gst = import_module("gi.repository.Gst")
+            import_module("gi.repository.GstApp")  # gives appsinks their methods
+    except (ImportError, ValueError):
+        raise VideoError(f"{name}: needs GStreamer's Python bindings; sudo apt-get install {_PACKAGES}") from None
+    if not gst.is_initialized():
+        gst.init(None)
+    return gst
+
+
+def _import_gi() -> Any:
+    try:
+        return import_module("gi")
+    except ImportError:
+        # A virtual environment does not see the system's packages; only this one is taken from there.
+        sys.path.append(_SYSTEM_PACKAGES)
+        try:
+            gi = import_module("gi")
+            for name in ("gi.repository", "gi.overrides"):
+                import_module(name)
+            return gi
+        finally:
+            sys.path.remove(_SYSTEM_PACKAGES)
+
+
+def _open(source: LiveSource, source_id: str, pipeline: str, options: LiveOptions | None) -> None:
+    options = options or LiveOptions()
+    LiveSource.__init__(source, source_id, lambda: GstreamerFeed(pipeline, options.read_timeout), options=options)
+
+
+class GstreamerFeed(Feed):
+    """Runs a pipeline and takes BGR pictures from its appsink."""
+
+    def __init__(self, pipeline: str, timeout: float) -> None:
+        self._gst = start("gst:" + pipeline)
+        self._timeout = timeout
+        try:
+            self._pipeline = self._gst.parse_launch(_with_sink(pipeline))
+        except Exception as error:  # GLib.Error, whose class comes with gi
+            raise VideoError(f"is no GStreamer pipeline ({_text(error)})") from None
+        self._sink = self._find_sink()
+        self._sink.set_property("max-buffers", 2)
+        self._sink.set_property("drop", True)
+        self._pipeline.set_state(self._gst.State.PLAYING)
+
+    def read(self) -> Shot:
+        """Return the next picture; raise VideoError after an error, the end, or nothing for the timeout."""
+        sample = self._sink.try_pull_sample(int(self._timeout * self._gst.SECOND))
+        if sample is None:
+            raise VideoError(self._reason())
+        arrived = time.monotonic()
+        caps = sample.get_caps().get_structure(0)
+        width, height = caps.get_value("width"), caps.get_value("height")
+        if caps.get_value("format") != "BGR":
+            raise VideoError(f"the appsink gives {caps.get_value('format')}; put '{_BGR}' before it")
+        buffer = sample.get_buffer()
+        mapped, info = buffer.map(self._gst.MapFlags.READ)
+        if not mapped:
+            raise VideoError("a picture cannot be read from the pipeline's memory")
+        try:
+            stride = (width * 3 + 3) // 4 * 4
+            rows = np.frombuffer(info.data, np.uint8)[: stride * height].reshape(height, stride)
+            picture = rows[:, : width * 3].reshape(height, width, 3).copy()
+        finally:
+            buffer.unmap(info)
+        pts = None if buffer.pts == self._gst.CLOCK_TIME_NONE else buffer.pts / self._gst.SECOND
+        return Shot(picture, pts, arrived)
+
+    def close(self) -> None:
+        """Stop the pipeline."""
+        self._pipeline.set_state(self._gst.State.NULL)
+
+    def _find_sink(self) -> Any:
+        found = self._pipeline.iterate_recurse()
+        while True:
+            state, element = found.next()
+            if state != self._gst.IteratorResult.OK:
+                raise VideoError("the pipeline has no appsink; end it in '! appsink'")
+            if element.get_factory() and element.get_factory().get_name() == "appsink":
+                return element
+
+    def _reason(self) -> str:
+        types = self._gst.MessageType.ERROR | self._gst.MessageType.EOS
+        message = self._pipeline.get_bus().pop_filtered(types)
+        if message is None:
+            return f"nothing came for {self._timeout:g} s"
+        if message.type == self._gst.MessageType.EOS:
+            return "the stream has ended"
+        return f"the pipeline failed ({_text(message.parse_error()[0])})"
+
+
+def _with_sink(pipeline: str) -> str:
+    last = pipeline.rpartition("!")[2].split()
+    if last and last[0] == "appsink":
+        before = pipeline.rpartition("!")[0].rstrip().rstrip("!")
+        return f"{before} ! {_BGR} ! {' '.join(last)}" if before else pipeline
+    return f"{pipeline} ! {_BGR} ! {_SINK}"
+
+
+def _text(error: Any) -> str:
+    return redact("gst:" + str(getattr(error, "message", error)).replace("\n", " "))[4:]

@@ -1,0 +1,116 @@
+"""A feed that PyAV reads: RTSP and HTTP streams, USB cameras."""
+
+import time
+from collections import deque
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Any
+
+import av
+import av.error
+
+from segrt.runtime.errors import VideoError
+from segrt.runtime.stream.sources.live import Feed, Shot
+from segrt.runtime.stream.sources.picture import display_matrix, to_picture
+from segrt.runtime.stream.sources.video import pixel_ratio_of, reason_of
+
+_WAITED = 0.002  # seconds: a packet that took longer to come was not lying in the socket
+_BARE = frozenset(("mjpeg", "mpjpeg", "image2", "image2pipe"))  # formats whose times are made up
+_LONGEST_LAG = 30.0
+_LOW_DELAY = 1 << 19  # AV_CODEC_FLAG_LOW_DELAY
+
+
+class PacketFeed(Feed):
+    """Opens `address` with PyAV.
+
+    The capture time of a frame is when its packet arrived. One that had been waiting in the socket, because we were
+    busy, is older than that: it is then taken from the stream's own time, for which the last packet that we had to
+    wait for gives the relation.
+
+    Raises VideoError when it cannot be opened within `timeout` seconds; `read` when nothing came for so long.
+    """
+
+    def __init__(
+        self,
+        address: str,
+        *,
+        timeout: float,
+        demuxer: str | None = None,
+        options: Mapping[str, str] | None = None,
+    ) -> None:
+        self._timeout = timeout
+        # FFmpeg's RTSP, when its read is interrupted, asks the server once more, and waits for as long again.
+        read = timeout / 2 if address.lower().startswith("rtsp") else timeout
+        self._offset: float | None = None
+        self._ready: deque[Shot] = deque()
+        self._matrix_of: tuple[int, int] | None = None
+        self._matrix: Any = None
+        try:
+            self._container = av.open(
+                address, mode="r", format=demuxer, options=dict(options or {}), timeout=(timeout, read),
+                metadata_errors="replace",
+            )  # fmt: skip
+        except (av.error.FFmpegError, OSError, ValueError) as error:
+            raise VideoError(f"cannot be opened ({_why(error, timeout)})") from None
+        try:
+            if not self._container.streams.video:
+                raise VideoError("has no video")
+            self._stream: Any = self._container.streams.video[0]
+            if self._stream.codec_context is None:
+                raise VideoError("has a video codec that is not known to this PyAV")
+            self._stream.thread_type = "AUTO"
+            self._stream.thread_count = 1  # frame threads would hold frames back
+            self._stream.codec_context.flags |= _LOW_DELAY
+            self._timed = self._container.format.name not in _BARE
+            self._ratio = pixel_ratio_of(self._stream)
+            self._packets = self._container.demux(self._stream)
+        except BaseException:
+            self.close()
+            raise
+
+    def read(self) -> Shot:
+        """Return the next picture; raise VideoError when the stream ends, fails, or gives none in time."""
+        deadline = time.monotonic() + 2 * self._timeout
+        while not self._ready:
+            start = time.monotonic()
+            try:
+                packet = next(self._packets, None)
+            except (av.error.FFmpegError, OSError) as error:
+                raise VideoError(f"the connection is lost ({_why(error, self._timeout)})") from None
+            now = time.monotonic()
+            if packet is None or packet.size == 0:
+                raise VideoError("the stream has ended")
+            self._decode(packet, now, fresh=now - start > _WAITED)
+            if not self._ready and now > deadline:
+                raise VideoError(f"no picture could be decoded for {2 * self._timeout:.0f} s")
+        return self._ready.popleft()
+
+    def close(self) -> None:
+        """End the connection."""
+        with suppress(av.error.FFmpegError, OSError):
+            self._container.close()
+
+    def _decode(self, packet: Any, now: float, *, fresh: bool) -> None:
+        if self._timed and packet.pts is not None and (fresh or self._offset is None):
+            self._offset = now - float(packet.pts * packet.time_base)
+        try:
+            decoded = packet.decode()
+        except (av.error.FFmpegError, ValueError):  # damaged packets: the next key frame mends it
+            return
+        for frame in decoded:
+            if frame.is_corrupt:
+                continue
+            if self._matrix_of != (frame.width, frame.height):
+                self._matrix_of, self._matrix = (frame.width, frame.height), display_matrix(frame)
+            picture = to_picture(frame, self._ratio, self._matrix)
+            pts = frame.time if self._timed else None
+            captured = now
+            if pts is not None and self._offset is not None:
+                captured = min(now, max(pts + self._offset, now - _LONGEST_LAG))
+            self._ready.append(Shot(picture, pts, captured))
+
+
+def _why(error: BaseException, timeout: float) -> str:
+    if isinstance(error, av.error.ExitError):
+        return f"nothing came for {timeout:g} s"
+    return reason_of(error)

@@ -1,0 +1,37 @@
+"""USB cameras and other Video4Linux devices."""
+
+from fractions import Fraction
+from urllib.parse import urlsplit
+
+from segrt.runtime.errors import VideoError
+from segrt.runtime.stream.sources.live import Feed, LiveOptions, LiveSource
+from segrt.runtime.stream.sources.query import number, picture_size, read_query, word
+
+
+class V4l2Source(LiveSource):
+    """The camera of `v4l2:///dev/video0?format=mjpeg&size=1280x720&rate=30`; a camera that is unplugged may return.
+
+    `format` is FFmpeg's name (mjpeg, yuyv422, h264), `rate` frames per second; without them the driver chooses.
+    """
+
+    def __init__(self, uri: str, source_id: str, options: LiveOptions | None = None) -> None:
+        options = options or LiveOptions()
+        parts = urlsplit(uri)
+        if parts.netloc or not parts.path.startswith("/dev/"):
+            raise VideoError(f"{uri}: names no device; give v4l2:///dev/video0")
+        given = read_query(uri, {"format": word, "size": picture_size, "rate": number(0.1, 1000)})
+        asked: dict[str, str] = {}
+        if "format" in given:
+            asked["input_format"] = given["format"]
+        if "size" in given:
+            asked["video_size"] = "{}x{}".format(*given["size"])
+        if "rate" in given:
+            asked["framerate"] = f"{given['rate']:g}"
+
+        def connect() -> Feed:
+            from segrt.runtime.stream.sources.packets import PacketFeed
+
+            return PacketFeed(parts.path, demuxer="v4l2", timeout=options.read_timeout, options=asked)
+
+        rate = Fraction(given["rate"]).limit_denominator(1001) if "rate" in given else None
+        super().__init__(source_id, connect, options=options, rate=rate)

@@ -1,0 +1,34 @@
+"""Looks whether a live picture lives: a camera may go on sending one and the same picture, or black."""
+
+import numpy as np
+import numpy.typing as npt
+
+_GRID = 64  # samples along each side
+_SAME = 2  # grey levels; a frozen picture that is encoded again still wavers a little
+_DARK = 20  # of 255: the black of limited-range video and a sensor's noise, no night scene with a lamp in it
+
+
+class PictureWatch:
+    """Tells "frozen" and "black" after `seconds` of it, from a sample of the pixels."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._sample: npt.NDArray[np.uint8] | None = None
+        self._changed = 0.0
+        self._lit = 0.0
+
+    def look(self, picture: npt.NDArray[np.uint8], now: float) -> str | None:
+        """Take the picture of the moment `now` (monotonic seconds); return "frozen", "black" or None (it lives)."""
+        height, width = picture.shape[:2]
+        sample = picture[:: max(1, height // _GRID), :: max(1, width // _GRID)]
+        before = self._sample
+        if before is None or before.shape != sample.shape:
+            self._changed, self._sample = now, sample.copy()
+            self._lit = now if before is None else self._lit
+        elif int(np.max(np.maximum(sample, before) - np.minimum(sample, before))) > _SAME:
+            self._changed, self._sample = now, sample.copy()
+        if int(sample.max()) > _DARK:
+            self._lit = now
+        if now - self._lit >= self._seconds:
+            return "black"
+        return "frozen" if now - self._changed >= self._seconds else None

@@ -1,0 +1,134 @@
+"""A real RTSP server, killed, frozen and started again under a running stream."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from segrt.runtime.errors import VideoError
+from segrt.runtime.stream import stream, timecode
+from segrt.runtime.stream.backoff import Backoff
+from segrt.runtime.stream.metrics import Recorder
+from segrt.runtime.stream.sources import gstreamer
+from segrt.runtime.stream.sources.live import LiveOptions
+from segrt.runtime.stream.sources.table import open_source
+
+pytestmark = pytest.mark.timeout(120)
+FPS, SIZE = 10, (192, 320)
+SERVER = Path(__file__).with_name("rtsp_server.py")
+
+
+class Server:
+    """The camera of rtsp_server.py on a port of its own."""
+
+    def __init__(self):
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port = free.getsockname()[1]
+        self.process = None
+
+    def start(self, mode=""):  # noqa: D102
+        arguments = [sys.executable, SERVER, str(self.port), str(FPS), str(SIZE[1]), str(SIZE[0]), mode]
+        self.process = subprocess.Popen(arguments, stdout=subprocess.PIPE)
+        assert self.process.stdout.readline() == b"serving\n"
+
+    def signal(self, number):  # noqa: D102
+        os.kill(self.process.pid, number)
+
+    def kill(self):  # noqa: D102
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait()
+            self.process.stdout.close()
+            self.process = None
+
+    def uri(self, user=""):  # noqa: D102
+        return f"rtsp://{user}127.0.0.1:{self.port}/cam"
+
+
+@pytest.fixture
+def server():
+    try:
+        gstreamer.start("the RTSP server")
+        sys.modules["gi"].require_version("GstRtspServer", "1.0")
+    except (VideoError, ValueError):
+        pytest.skip("needs gir1.2-gst-rtsp-server-1.0 gstreamer1.0-plugins-ugly python3-gi from Debian (apt-get)")
+    running = Server()
+    yield running
+    running.kill()
+
+
+def test_a_stream_survives_death_and_freezing_of_its_server(server, segmenter, caplog):
+    server.start()
+    source = open_source(server.uri(), options=LiveOptions(read_timeout=2.0))
+    source._backoff = Backoff(0.5, 1.0)
+    phases = iter(("kill", "freeze", "end"))
+    ages, frames_in_phase, seen = [], 0, 0
+    for frame, result in stream(segmenter, source):
+        assert (frame.size, result.size) == (SIZE, SIZE)
+        seconds = timecode.read(frame.image)
+        if seconds is not None:
+            ages.append(time.monotonic() - seconds)
+        frames_in_phase += 1
+        seen += 1
+        if frames_in_phase < 12:
+            continue
+        phase, frames_in_phase = next(phases), 0
+        if phase == "kill":
+            server.kill()
+            threading.Timer(1.0, server.start).start()
+        elif phase == "freeze":
+            server.signal(signal.SIGSTOP)
+            threading.Timer(6.0, server.signal, [signal.SIGCONT]).start()
+        else:
+            break
+    assert source._connections == 3, "two reopenings"
+    assert len(ages) > seen * 0.8
+    assert sorted(ages)[len(ages) // 2] < 1.0, "at 10 fps, with air for a busy machine"
+    assert "nothing came for 2 s" in caplog.text
+    assert "connected again (2 reconnects)" in caplog.text
+
+
+def test_a_hang_is_noticed_in_time(server, caplog):
+    server.start()
+    source = open_source(server.uri())
+    source.listener = Recorder([source.info.source_id])
+    frames = source.frames()
+    next(frames)
+    server.signal(signal.SIGSTOP)
+    start = time.monotonic()
+
+    def lost():
+        while source._state != "lost":
+            time.sleep(0.05)
+        source.stop()
+
+    threading.Thread(target=lost, daemon=True).start()
+    list(frames)
+    took = time.monotonic() - start
+    server.signal(signal.SIGCONT)
+    print(f"a hang was noticed after {took:.1f} s")
+    assert took < 8
+    assert "nothing came for 4 s" in caplog.text
+
+
+def test_a_wrong_password_is_said_and_not_shown(server, caplog):
+    server.start("me:hunter2")
+    source = open_source(server.uri("me:wrong1@"), options=LiveOptions(read_timeout=3.0))
+    source.listener = Recorder([source.info.source_id])
+    threading.Timer(2.0, source.stop).start()
+    assert list(source.frames()) == []
+    assert "cannot be opened" in caplog.text
+    assert "nauthorized" in caplog.text
+    assert "wrong1" not in caplog.text
+    right = open_source(server.uri("me:hunter2@"))
+    right.listener = Recorder([right.info.source_id])
+    frames = right.frames()
+    assert next(frames).size == SIZE
+    frames.close()
