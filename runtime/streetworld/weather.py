@@ -60,7 +60,7 @@ def apply_weather(image: npt.NDArray[np.uint8], weather: Weather, random: np.ran
     if weather.condition == "rain":
         image = _with_rain(image, random)
     if weather.blur:
-        image = cv2.GaussianBlur(image, (0, 0), weather.blur * width / 320)
+        image = cv2.GaussianBlur(image, (0, 0), weather.blur * width / 320).astype(np.uint8, copy=False)
     light = weather.brightness * (1 + weather.slope * np.linspace(-1, 1, width, dtype=np.float32))
     gain = light[None, :, None] * np.asarray(weather.tint, np.float32)
     noise = np.empty((height, width, 3), np.int16)
