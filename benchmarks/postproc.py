@@ -143,6 +143,7 @@ def paste_cases(torch: Any) -> Iterator[Case]:
     masks = np.clip(smooth(rng, (100, 28, 28)) / 4 + 0.5, 0, 1).astype(np.float32)
     corner = rng.uniform(0, 0.7, (100, 2)) * FULL_HD[::-1]
     boxes = np.concatenate([corner, corner + rng.uniform(50, 500, (100, 2))], 1).astype(np.float32)
+    out = np.zeros((100, *FULL_HD), np.bool_)
     peer = peer_rle = None
     if torch is not None:
         try:
@@ -167,7 +168,7 @@ def paste_cases(torch: Any) -> Iterator[Case]:
     yield Case(
         "paste_masks, 100 of 28x28",
         "torchvision",
-        lambda threads: postproc.paste_masks(masks, boxes, FULL_HD, threads=threads),
+        lambda threads: postproc.paste_masks(masks, boxes, FULL_HD, threads=threads, out=out),
         peer,
         80,
     )
