@@ -1,24 +1,44 @@
 """`segrt eval`: accuracy on a labelled data set, in each technique's own metric."""
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from segrt.runtime.cli.options import backend_options, print_table, threshold_options
+from segrt.runtime.cli.options import print_table, threshold_options
 
 if TYPE_CHECKING:
-    from segrt.runtime.evaluate.coco_dataset import Dataset
-    from segrt.runtime.evaluate.evaluation import Evaluation
-    from segrt.runtime.evaluate.segmenting import Progress
-    from segrt.runtime.segmenter import Segmenter
+    from collections.abc import Callable
+    from contextlib import AbstractContextManager
 
-# What the table on the screen shows; the JSON has every figure.
+    from segrt.runtime.evaluate.dataset import Dataset
+    from segrt.runtime.evaluate.evaluation import Evaluation
+    from segrt.runtime.evaluate.measuring import Options, Outcome, Predictor, Progress
+
+# What the tables on the screen show; the JSON has every figure.
 _SHOWN = {
-    "semantic": ("miou", "pixel_accuracy", "mean_accuracy"),
-    "instance": ("ap", "ap50", "ap75", "ap_small", "ap_medium", "ap_large"),
-    "panoptic": ("pq", "sq", "rq", "pq_things", "pq_stuff"),
+    "semantic": ("miou", "fwiou", "boundary_iou", "pixel_accuracy", "mean_accuracy"),
+    "instance": ("ap", "ap50", "ap75", "ap_small", "ap_medium", "ap_large", "bbox_ap", "boundary_ap"),
+    "panoptic": ("pq", "sq", "rq", "pq_things", "pq_stuff", "pc"),
 }
+_ACROSS = (
+    ("semantic", "miou"),
+    ("semantic", "pixel_accuracy"),
+    ("instance", "ap"),
+    ("instance", "ap50"),
+    ("panoptic", "pq"),
+    ("panoptic", "pq_things"),
+    ("panoptic", "pq_stuff"),
+)
+
+
+@dataclass(frozen=True)
+class _Subject:
+    """What is evaluated: a bundle at a precision, or a file of predictions."""
+
+    name: str
+    opener: "Callable[[], AbstractContextManager[Predictor]]"
 
 
 @click.command(name="eval")
@@ -26,9 +46,8 @@ _SHOWN = {
 @click.option(
     "--annotations",
     required=True,
-    type=click.Path(path_type=Path),
     metavar="JSON",
-    help="COCO panoptic annotations (for all three techniques) or COCO instances.",
+    help="COCO panoptic annotations (for all three techniques), COCO instances, or street://?seed=…&frames=…&size=HxW.",
 )
 @click.option(
     "--images",
@@ -46,7 +65,7 @@ _SHOWN = {
     "--predictions",
     type=click.Path(path_type=Path),
     metavar="FILE",
-    help="Evaluate this file instead of a bundle: a COCO panoptic JSON or COCO instance results.",
+    help="Evaluate this file: a COCO panoptic JSON, or COCO results. Beside bundles it is what they are compared with.",
 )
 @click.option(
     "--predictions-dir",
@@ -54,17 +73,43 @@ _SHOWN = {
     metavar="DIR",
     help="The PNG files of --predictions; by default its path without its suffix.",
 )
+@click.option(
+    "--as",
+    "judged",
+    type=click.Choice(["own", "all", "semantic", "instance", "panoptic"]),
+    default="own",
+    show_default=True,
+    help="Judge results in this technique: a panoptic result can be judged as any; `all` puts everything in one table.",
+)
+@click.option("--boundary", is_flag=True, help="Measure boundary IoU and boundary AP too.")
+@click.option("--common-classes", is_flag=True, help="Evaluate the classes that model and data set share by name.")
+@click.option("--skip-bad", is_flag=True, help="Count images whose files cannot be used, and go on.")
+@click.option("--workers", type=click.IntRange(1, 256), default=1, show_default=True, help="Processes.")
+@click.option(
+    "--save",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Save the predictions as COCO files, which --predictions reads.",
+)
 @click.option("--json", "json_path", type=click.Path(path_type=Path), metavar="FILE", help="Write all figures as JSON.")
 @click.option("--per-class", is_flag=True, help="Print the figures of every class too.")
 @threshold_options
-@backend_options
+@click.option("--backend", metavar="NAME", default="auto", show_default=True, help="auto, onnxruntime, ….")
+@click.option("--precision", metavar="NAME,…", help="Variants to use, fp32,fp16 for instance; the first by default.")
+@click.option("--threads", type=click.IntRange(0, 1024), default=0, help="CPU threads; 0 means the default.")
 def evaluate(
     bundles: tuple[str, ...],
-    annotations: Path,
+    annotations: str,
     images: Path | None,
     panoptic_dir: Path | None,
     predictions: Path | None,
     predictions_dir: Path | None,
+    judged: Any,
+    boundary: bool,
+    common_classes: bool,
+    skip_bad: bool,
+    workers: int,
+    save: Path | None,
     json_path: Path | None,
     per_class: bool,
     score_threshold: float | None,
@@ -77,52 +122,88 @@ def evaluate(
 
     A panoptic data set serves all three techniques: its classes are the semantic truth, its things the instance truth.
     Average precision ranks all detections, so an instance bundle's own score threshold is set to 0 unless
-    --score-threshold is given.
+    --score-threshold is given. Of several subjects of one technique, the first is what the others are compared with.
     """
     from segrt.runtime.errors import SegrtError
+    from segrt.runtime.evaluate.classes import ClassMismatchError
     from segrt.runtime.evaluate.coco_dataset import open_dataset
-    from segrt.runtime.evaluate.predictions import evaluate_predictions
-    from segrt.runtime.evaluate.segmenting import evaluate as evaluate_segmenter
+    from segrt.runtime.evaluate.measuring import Options
+    from segrt.runtime.evaluate.predictions import PredictionsOpener, open_predictions
+    from segrt.runtime.evaluate.saving import check_folder
+    from segrt.runtime.evaluate.segmenting import BundleOpener
 
-    if bool(bundles) == bool(predictions):
-        raise SegrtError("give either bundles or --predictions FILE to evaluate")
+    if not bundles and predictions is None:
+        raise SegrtError("give bundles or --predictions FILE to evaluate")
     if predictions_dir is not None and predictions is None:
         raise SegrtError("--predictions-dir needs --predictions FILE, the JSON that describes its PNG files")
     _check_output(json_path)
+    if save is not None:
+        check_folder(save)
     dataset = open_dataset(annotations, images, panoptic_dir)
-    found: list[Evaluation] = []
+    subjects: list[_Subject] = []
     if predictions is not None:
-        with _Bar(predictions.name) as progress:
-            outcome = evaluate_predictions(predictions, dataset, predictions_dir=predictions_dir, progress=progress)
-        found.append(_named(outcome, str(predictions)))
+        read = open_predictions(predictions, dataset, predictions_dir)
+        subjects.append(_Subject(str(predictions), PredictionsOpener(read)))
+    precisions = [name.strip() for name in precision.split(",")] if precision else [None]
     for bundle in bundles:
-        thresholds = (score_threshold, overlap_threshold)
-        with _open(bundle, thresholds, backend, precision, threads) as segmenter, _Bar(Path(bundle).name) as progress:
-            outcome = evaluate_segmenter(segmenter, dataset, name=bundle, progress=progress)
-        found.append(_named(outcome, bundle))
-    _report(found, dataset, per_class=per_class)
+        for name in precisions:
+            title = f"{bundle} ({name})" if len(precisions) > 1 else bundle
+            opener = BundleOpener(bundle, title, backend, name, threads, score_threshold, overlap_threshold)
+            subjects.append(_Subject(title, opener))
+    options = Options(judged, boundary, common_classes, skip_bad)
+    found: list[Evaluation] = []
+    for number, subject in enumerate(subjects):
+        folder = None if save is None else save if len(subjects) == 1 else save / f"{number}-{_plain(subject.name)}"
+        try:
+            found += _measure(subject, dataset, options, workers, folder)
+        except ClassMismatchError as error:
+            _show_mismatch(error.rows, subject.name, dataset)
+            raise
+    found = _with_drops(found)
+    _report(found, dataset, per_class=per_class, across=judged == "all")
     if json_path is not None:
         _write(json_path, found)
 
 
-def _open(
-    bundle: str, thresholds: tuple[float | None, float | None], backend: str, precision: str | None, threads: int
-) -> "Segmenter":
-    from segrt.runtime.bundle.bundle import read_bundle
-    from segrt.runtime.segmenter import open_segmenter
-
-    opened = read_bundle(bundle)
-    score, overlap = thresholds
-    if opened.manifest.technique == "instance" and score is None and hasattr(opened.manifest.decode, "score_threshold"):
-        score = 0.0
-    given = {"score_threshold": score, "overlap_threshold": overlap}
-    return open_segmenter(opened, backend=backend, precision=precision, threads=threads, thresholds=given)
-
-
-def _named(outcome: "Evaluation", subject: str) -> "Evaluation":
+def _measure(
+    subject: _Subject, dataset: "Dataset", options: "Options", workers: int, folder: Path | None
+) -> "list[Evaluation]":
     import msgspec
 
-    return msgspec.structs.replace(outcome, subject=subject)
+    from segrt.runtime.evaluate.measuring import measure, measure_parallel, prepare
+    from segrt.runtime.evaluate.saving import PredictionSink
+
+    sink = None if folder is None else PredictionSink(folder)
+    with _Bar(Path(subject.name).name) as progress, subject.opener() as predictor:
+        # Classes that differ are told before any process starts.
+        technique = predictor.technique
+        prepare(predictor, dataset, options)
+        outcome: Outcome
+        if workers == 1:
+            outcome = measure(predictor, dataset, options, progress=progress, sink=sink)
+        else:
+            outcome = measure_parallel(subject.opener, dataset, options, workers=workers, progress=progress, sink=sink)
+    if sink is not None:
+        written = sink.write(technique, outcome.entries, dataset, outcome.match.labels)
+        click.echo(f"predictions: {written}", err=True)
+    for message in outcome.skipped:
+        click.echo(f"skipped: {message}", err=True)
+    return [msgspec.structs.replace(evaluation, subject=subject.name) for evaluation in outcome.evaluations(technique)]
+
+
+def _with_drops(found: "list[Evaluation]") -> "list[Evaluation]":
+    """Compare each evaluation with the first one that was judged in the same technique."""
+    import msgspec
+
+    first: dict[str, Evaluation] = {}
+    compared = []
+    for outcome in found:
+        against = first.setdefault(outcome.technique, outcome)
+        if against is not outcome:
+            drops = {name: _minus(against.metrics.get(name), value) for name, value in outcome.metrics.items()}
+            outcome = msgspec.structs.replace(outcome, against=against.subject, drops=drops)
+        compared.append(outcome)
+    return compared
 
 
 class _Bar:
@@ -150,23 +231,73 @@ class _Bar:
         self._progress.stop()
 
 
-def _report(found: "list[Evaluation]", dataset: "Dataset", *, per_class: bool) -> None:
-    for technique, figures in _SHOWN.items():
-        rows = [
-            [Path(outcome.subject or "").name, str(outcome.images), *(_text(outcome.metrics[name]) for name in figures)]
-            for outcome in found
-            if outcome.technique == technique
-        ]
+def _report(found: "list[Evaluation]", dataset: "Dataset", *, per_class: bool, across: bool) -> None:
+    if across:
+        _report_across(found, dataset)
+    for technique, figures in () if across else tuple(_SHOWN.items()):
+        chosen = [outcome for outcome in found if outcome.technique == technique]
+        shown = [name for name in figures if any(name in outcome.metrics for outcome in chosen)]
+        rows = [[_title(outcome), _images(outcome), *(_figure(outcome, name) for name in shown)] for outcome in chosen]
         if rows:
-            print_table(f"{technique} on {dataset.path}", ["", "images", *figures], rows)
+            print_table(f"{technique} on {dataset.path}", ["", "images", *shown], rows)
     for outcome in found if per_class else ():
         names = list(next(iter(outcome.per_class.values())))
         rows = [[label, *(_text(figures[name]) for name in names)] for label, figures in outcome.per_class.items()]
-        print_table(f"{outcome.subject}, by class", ["class", *names], rows)
+        title = f"{outcome.subject} as {outcome.technique}" if outcome.converted_from else outcome.subject
+        print_table(f"{title}, by class", ["class", *names], rows)
+
+
+def _report_across(found: "list[Evaluation]", dataset: "Dataset") -> None:
+    """Print one row per subject, with the main figures of every technique its results can be judged in."""
+    subjects: dict[str, dict[str, Evaluation]] = {}
+    for outcome in found:
+        subjects.setdefault(outcome.subject or "", {})[outcome.technique] = outcome
+    rows = []
+    for subject, by_technique in subjects.items():
+        any_outcome = next(iter(by_technique.values()))
+        own = next((o.converted_from for o in by_technique.values() if o.converted_from), any_outcome.technique)
+        cells = [
+            _text(by_technique[technique].metrics.get(name)) if technique in by_technique else ""
+            for technique, name in _ACROSS
+        ]
+        rows.append([Path(subject).name, own, _images(any_outcome), *cells])
+    print_table(f"all techniques on {dataset.path}", ["", "technique", "images", *(name for _, name in _ACROSS)], rows)
+
+
+def _show_mismatch(rows: tuple[tuple[str, int | None, int | None], ...], subject: str, dataset: "Dataset") -> None:
+    cells = [
+        [name, *("-" if number is None else str(number) for number in numbers), "" if numbers[0] == numbers[1] else "!"]
+        for name, *numbers in rows
+    ]
+    print_table(f"classes of {subject} and {dataset.path}", ["class", "id in model", "id in data set", ""], cells)
+
+
+def _title(outcome: "Evaluation") -> str:
+    name = Path(outcome.subject or "").name
+    return f"{name} (from {outcome.converted_from})" if outcome.converted_from else name
+
+
+def _images(outcome: "Evaluation") -> str:
+    return f"{outcome.images}, {outcome.skipped} skipped" if outcome.skipped else str(outcome.images)
+
+
+def _figure(outcome: "Evaluation", name: str) -> str:
+    text = _text(outcome.metrics.get(name))
+    drop = (outcome.drops or {}).get(name)
+    return text if drop is None else f"{text} ({-drop:+.4f})"
 
 
 def _text(figure: float | None) -> str:
     return "-" if figure is None else f"{figure:.4f}"
+
+
+def _minus(figure: float | None, other: float | None) -> float | None:
+    return None if figure is None or other is None else figure - other
+
+
+def _plain(name: str) -> str:
+    """Return a subject's name as a folder's."""
+    return "".join(letter if letter.isalnum() or letter in "-_." else "-" for letter in Path(name).name).strip("-")
 
 
 def _check_output(path: Path | None) -> None:

@@ -1,6 +1,7 @@
 """Matching a model's class list to a data set's."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -11,6 +12,65 @@ from segrt.runtime.results import Label
 _SHOWN = 3
 
 
+class ClassMismatchError(SegrtError):
+    """The classes of a model and a data set differ; `rows` compares them: (name, id in the model, id in the data)."""
+
+    def __init__(self, message: str, rows: Sequence[tuple[str, int | None, int | None]] = ()) -> None:
+        super().__init__(message)
+        self.rows = tuple(rows)
+
+    def __reduce__(self) -> tuple[type["ClassMismatchError"], tuple[object, ...]]:
+        """Keep the rows on the way between processes."""
+        return ClassMismatchError, (str(self), self.rows)
+
+
+@dataclass(frozen=True)
+class ClassMatch:
+    """Which classes are evaluated, and where those of the model and the data set stand among them; -1 = left out."""
+
+    labels: tuple[Label, ...]
+    model: npt.NDArray[np.int64]
+    data: npt.NDArray[np.int64]
+
+    @property
+    def is_partial(self) -> bool:
+        """Whether a class of the data set is left out."""
+        return bool((self.data < 0).any())
+
+
+def match(
+    model: Sequence[Label], data: Sequence[Label], *, model_name: str, data_name: str, common: bool = False
+) -> ClassMatch:
+    """Match the classes of a model to a data set's: all of them, or with `common` those that both have by name.
+
+    Raises:
+        ClassMismatchError: they differ, or have nothing in common.
+    """
+    if not common:
+        positions = match_classes(model, data, model_name=model_name, data_name=data_name)
+        return ClassMatch(tuple(data), positions, np.arange(len(data)))
+    names = {_plain(label.name) for label in model}
+    labels = tuple(label for label in data if _plain(label.name) in names)
+    if not labels:
+        raise ClassMismatchError(
+            f"{model_name} and {data_name} have no class name in common; rename the classes of one",
+            compare(model, data),
+        )
+    place = {_plain(label.name): index for index, label in enumerate(labels)}
+    return ClassMatch(
+        labels,
+        np.array([place.get(_plain(label.name), -1) for label in model], dtype=np.int64),
+        np.array([place.get(_plain(label.name), -1) for label in data], dtype=np.int64),
+    )
+
+
+def compare(model: Sequence[Label], data: Sequence[Label]) -> list[tuple[str, int | None, int | None]]:
+    """Return (name, id in the model, id in the data set) of every class of either; None where it is missing."""
+    ours = {_plain(label.name): label.dataset_id for label in model}
+    theirs = {_plain(label.name): label.dataset_id for label in data}
+    return [(name, ours.get(name), theirs.get(name)) for name in dict.fromkeys([*theirs, *ours])]
+
+
 def match_classes(
     model: Sequence[Label], data: Sequence[Label], *, model_name: str, data_name: str
 ) -> npt.NDArray[np.int64]:
@@ -19,7 +79,7 @@ def match_classes(
     A class is the same when name and dataset_id are; both lists must hold the same classes, in any order.
 
     Raises:
-        SegrtError: they do not; the line names classes and both sides.
+        ClassMismatchError: they do not; the line names classes and both sides.
     """
     by_id = {label.dataset_id: index for index, label in enumerate(data)}
     by_name = {_plain(label.name): index for index, label in enumerate(data)}
@@ -49,9 +109,10 @@ def match_classes(
         ]
     if problems:
         more = f" and {len(problems) - _SHOWN} more" if len(problems) > _SHOWN else ""
-        raise SegrtError(
+        raise ClassMismatchError(
             f"the classes of {model_name} and of {data_name} differ: {'; '.join(problems[:_SHOWN])}{more}; "
-            "names and dataset_ids must agree"
+            "names and dataset_ids must agree, or evaluate --common-classes",
+            compare(model, data),
         )
     return np.array(positions, dtype=np.int64)
 

@@ -7,14 +7,18 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import msgspec
+import numpy as np
+import numpy.typing as npt
 
 from segrt.runtime.draw.palette import label_colors
 from segrt.runtime.errors import SegrtError
-from segrt.runtime.evaluate.truth import PanopticTruth, TruthSegment
+from segrt.runtime.evaluate.dataset import Dataset, ImageId, Sample
+from segrt.runtime.evaluate.street import SCHEME, open_street
+from segrt.runtime.evaluate.truth import InstanceTruth, PanopticTruth, TruthSegment
+from segrt.runtime.images import read_image
+from segrt.runtime.postproc import count_ids, ids_of_colors
 from segrt.runtime.results import Label
-from segrt.runtime.results.coco import read_panoptic_png
-
-ImageId = int | str
+from segrt.runtime.results.coco import read_panoptic_picture
 
 
 class CocoImage(msgspec.Struct, frozen=True):
@@ -53,16 +57,6 @@ class CocoPanopticAnnotation(msgspec.Struct, frozen=True):
 
 
 @dataclass(frozen=True)
-class Sample:
-    """One image of a data set and where its truth lies."""
-
-    image_id: ImageId
-    image_path: Path
-    size: tuple[int, int] | None
-    annotation: CocoPanopticAnnotation | None = None
-
-
-@dataclass(frozen=True)
 class PanopticDataset:
     """A COCO panoptic data set; it serves all three techniques."""
 
@@ -71,24 +65,23 @@ class PanopticDataset:
     labels: tuple[Label, ...]
     samples: tuple[Sample, ...]
 
+    @property
+    def techniques(self) -> tuple[str, ...]:
+        """All three."""
+        return ("semantic", "instance", "panoptic")
+
+    def read_image(self, sample: Sample) -> npt.NDArray[np.uint8]:
+        """Read a sample's picture; raise SegrtError for another size than the JSON says."""
+        return checked_image(sample, self.path)
+
     def read_truth(self, sample: Sample) -> PanopticTruth:
         """Read a sample's truth; its class ids are positions in `labels`.
 
         Raises SegrtError for a missing or damaged PNG, one of another size than the JSON says, one that holds a
         segment that the JSON lacks, and a category that the JSON lacks.
         """
-        annotation = sample.annotation
-        assert annotation is not None
-        png = self.png_folder / annotation.file_name
-        ids = read_panoptic_png(png)
-        check_size(png, (int(ids.shape[0]), int(ids.shape[1])), sample.size, self.path)
-        class_ids = {label.dataset_id: index for index, label in enumerate(self.labels)}
-        check_segments(png, ids, annotation, class_ids, self.path)
-        segments = tuple(
-            TruthSegment(segment.id, class_ids[segment.category_id], bool(segment.iscrowd))
-            for segment in annotation.segments_info
-        )
-        return PanopticTruth(ids, segments, self.labels)
+        png = self.png_folder / sample.annotation.file_name
+        return read_panoptic(png, sample.annotation, self.labels, sample.size, self.path)
 
 
 @dataclass(frozen=True)
@@ -100,12 +93,21 @@ class InstanceDataset:
     samples: tuple[Sample, ...]
     objects: dict[ImageId, list[dict[str, Any]]]
 
-    def read_objects(self, sample: Sample) -> list[dict[str, Any]]:
+    @property
+    def techniques(self) -> tuple[str, ...]:
+        """Instance alone."""
+        return ("instance",)
+
+    def read_image(self, sample: Sample) -> npt.NDArray[np.uint8]:
+        """Read a sample's picture; raise SegrtError for another size than the JSON says."""
+        return checked_image(sample, self.path)
+
+    def read_truth(self, sample: Sample) -> InstanceTruth:
         """Return a sample's objects as `InstanceEvaluator.update` wants them: category_id is the class id."""
-        return self.objects.get(sample.image_id, [])
+        assert sample.size is not None
+        return InstanceTruth(self.objects.get(sample.image_id, []), sample.size, self.labels)
 
 
-Dataset = PanopticDataset | InstanceDataset
 _Content = TypeVar("_Content")
 
 
@@ -114,10 +116,10 @@ def open_dataset(
     images: "str | os.PathLike[str] | None" = None,
     panoptic_dir: "str | os.PathLike[str] | None" = None,
 ) -> Dataset:
-    """Open a COCO JSON, panoptic or instances, whichever it is.
+    """Open a COCO JSON, panoptic or instances, whichever it is, or a street world by its address.
 
     Args:
-        annotations: the JSON file.
+        annotations: the JSON file, or `street://?seed=…&frames=…&size=HEIGHTxWIDTH`.
         images: the folder of the pictures; by default `images` beside the JSON.
         panoptic_dir: the folder of the panoptic PNG files; by default the JSON's path without its suffix, as COCO has
             it.
@@ -125,6 +127,8 @@ def open_dataset(
     Raises:
         SegrtError: the file is missing, no COCO JSON, or holds no annotations.
     """
+    if str(annotations).startswith(SCHEME):
+        return open_street(str(annotations))
     path = Path(annotations)
     content = read_json(path)
     folder = Path(images) if images is not None else path.parent / "images"
@@ -175,30 +179,66 @@ def check_size(file: Path, size: tuple[int, int], expected: tuple[int, int] | No
         )
 
 
-def check_segments(
-    png: Path, ids: Any, annotation: CocoPanopticAnnotation, class_ids: dict[int, int], source: Path
+def checked_image(sample: Sample, source: Path) -> npt.NDArray[np.uint8]:
+    """Return a sample's picture, uint8 BGR (H, W, 3); raise SegrtError when its size is not the one stated."""
+    image = read_image(sample.image_path)
+    check_size(sample.image_path, (int(image.shape[0]), int(image.shape[1])), sample.size, source)
+    return image
+
+
+def read_panoptic(
+    png: Path,
+    annotation: CocoPanopticAnnotation,
+    labels: Sequence[Label],
+    size: tuple[int, int] | None,
+    source: Path,
+    *,
+    size_source: Path | None = None,
+) -> PanopticTruth:
+    """Read a panoptic PNG and what its annotation, of the JSON `source`, says of it.
+
+    Raises SegrtError when it cannot be read, is not of `size` (which `size_source` or `source` states), or does not
+    hold the segments of the annotation and no others, and for an unknown category.
+    """
+    picture = read_panoptic_picture(png)
+    check_size(png, (int(picture.shape[0]), int(picture.shape[1])), size, size_source or source)
+    class_ids = {label.dataset_id: index for index, label in enumerate(labels)}
+    _check_segments(png, picture, annotation, class_ids, source)
+    segments = tuple(
+        TruthSegment(segment.id, class_ids[segment.category_id], bool(segment.iscrowd), segment.score)
+        for segment in annotation.segments_info
+    )
+    return PanopticTruth(picture, segments, tuple(labels))
+
+
+def _check_segments(
+    png: Path, picture: Any, annotation: CocoPanopticAnnotation, class_ids: dict[int, int], source: Path
 ) -> None:
     """Raise SegrtError when the PNG and its annotation do not name the same segments, or a category is unknown."""
-    import numpy as np
-
-    present = set(np.unique(ids).tolist()) - {0}
-    listed = {segment.id for segment in annotation.segments_info}
-    if len(listed) != len(annotation.segments_info):
+    listed = [segment.id for segment in annotation.segments_info]
+    if len(set(listed)) != len(listed):
         raise SegrtError(f"{source} lists a segment of {annotation.file_name} twice; each id must be unique")
     for segment in annotation.segments_info:
+        if not 0 < segment.id < 1 << 24:
+            raise SegrtError(
+                f"{source} gives a segment of {annotation.file_name} the id {segment.id}; ids are 1 to {(1 << 24) - 1}"
+            )
         if segment.category_id not in class_ids:
             raise SegrtError(
                 f"{source} gives segment {segment.id} of {annotation.file_name} the category {segment.category_id}, "
                 "which is not in its categories; add it or correct the segment"
             )
-    if present - listed:
+    counts = count_ids(picture, [0, *listed]).tolist()
+    if counts[0]:
+        strange = set(np.unique(ids_of_colors(picture)).tolist()) - {0, *listed}
         raise SegrtError(
-            f"{png} holds segment {min(present - listed)}, which {source} does not list for it; "
+            f"{png} holds segment {min(strange)}, which {source} does not list for it; "
             "give a PNG and a JSON that belong together"
         )
-    if listed - present:
+    lost = [identity for identity, count in zip(listed, counts[2:], strict=True) if not count]
+    if lost:
         raise SegrtError(
-            f"{source} lists segment {min(listed - present)} for {png}, which does not hold it; "
+            f"{source} lists segment {min(lost)} for {png}, which does not hold it; "
             "give a PNG and a JSON that belong together"
         )
 

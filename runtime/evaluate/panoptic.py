@@ -10,9 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from segrt.runtime.evaluate.evaluation import Evaluation, Figure, mean
-from segrt.runtime.evaluate.truth import PanopticTruth
+from segrt.runtime.evaluate.truth import PanopticTruth, TruthSegment
 from segrt.runtime.postproc import count_overlaps
-from segrt.runtime.results import Label, PanopticResult
+from segrt.runtime.results import Label, PanopticResult, Segment
 
 
 @dataclass
@@ -113,8 +113,9 @@ def _match(
     true_areas, predicted_areas = common.sum(axis=1).tolist(), common.sum(axis=0).tolist()
     rows = common.tolist()
     void = rows[0]
+    segments: Sequence[Segment | TruthSegment] = predicted.segments
     columns: defaultdict[int, list[int]] = defaultdict(list)
-    for column, segment in enumerate(predicted.segments, start=1):
+    for column, segment in enumerate(segments, start=1):
         columns[segment.class_id].append(column)
     matched: set[int] = set()
     crowds: dict[int, int] = {}
@@ -137,7 +138,7 @@ def _match(
         tally.area += true_areas[row]
         tally.covered.append(true_areas[row] * best)
         tally.false_negatives += not found
-    for column, segment in enumerate(predicted.segments, start=1):
+    for column, segment in enumerate(segments, start=1):
         area = predicted_areas[column]
         if column in matched or area == 0:
             continue

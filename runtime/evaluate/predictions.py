@@ -1,30 +1,23 @@
-"""Evaluating files of predictions, whoever made them: COCO panoptic JSON and PNG, or COCO instance results."""
+"""Evaluating files of predictions, whoever made them: COCO panoptic JSON and PNG, or COCO results."""
 
 import os
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import msgspec
+import numpy as np
 
 from segrt.runtime.errors import SegrtError
+from segrt.runtime.evaluate.adapting import Prediction
 from segrt.runtime.evaluate.classes import things
-from segrt.runtime.evaluate.coco_dataset import (
-    CocoPanopticAnnotation,
-    Dataset,
-    ImageId,
-    InstanceDataset,
-    PanopticDataset,
-    check_segments,
-    check_size,
-    convert,
-    read_json,
-)
+from segrt.runtime.evaluate.coco_dataset import CocoPanopticAnnotation, convert, read_json, read_panoptic
+from segrt.runtime.evaluate.dataset import Dataset, ImageId, Sample
 from segrt.runtime.evaluate.evaluation import Evaluation
-from segrt.runtime.evaluate.instance import InstanceEvaluator
-from segrt.runtime.evaluate.panoptic import PanopticEvaluator
-from segrt.runtime.evaluate.segmenting import Progress, check_masks
-from segrt.runtime.results import PanopticResult, Segment
-from segrt.runtime.results.coco import read_panoptic_png
+from segrt.runtime.evaluate.measuring import Options, Predictor, Progress, measure
+from segrt.runtime.results import Label, SemanticResult, rle
+from segrt.runtime.results.semantic import class_map_dtype
 
 
 def evaluate_predictions(
@@ -32,106 +25,145 @@ def evaluate_predictions(
     dataset: Dataset,
     *,
     predictions_dir: "str | os.PathLike[str] | None" = None,
+    options: Options | None = None,
     progress: Progress | None = None,
 ) -> Evaluation:
     """Measure a file of predictions against a data set; category ids are the data set's own.
 
     Args:
-        predictions: a COCO panoptic JSON (an object with annotations), or COCO instance results (a list), with masks
-            or with boxes alone.
+        predictions: a COCO panoptic JSON (an object with annotations), or COCO results (a list): of instances, with
+            masks or with boxes alone, or of stuff (masks without scores, which is a semantic result).
         dataset: of `open_dataset`.
         predictions_dir: the folder of a panoptic JSON's PNG files; by default the JSON's path without its suffix.
+        options: of `segrt.runtime.evaluate.measuring`.
         progress: called with (images done, images in all) after each.
 
     Raises:
         SegrtError: a file is missing, does not fit, or says nothing about an image; the line names it.
     """
+    predictor = open_predictions(predictions, dataset, predictions_dir)
+    return measure(predictor, dataset, options, progress=progress).evaluations(predictor.technique)[0]
+
+
+def open_predictions(
+    predictions: "str | os.PathLike[str]", dataset: Dataset, predictions_dir: "str | os.PathLike[str] | None" = None
+) -> "PanopticPredictions | ListedPredictions":
+    """Read a file of predictions for a data set; see `evaluate_predictions`."""
     path = Path(predictions)
     content = read_json(path)
     if isinstance(content, list):
-        return _instances(path, content, dataset, progress)
+        return _listed(path, content, dataset)
     if not isinstance(content, dict) or "annotations" not in content:
         raise SegrtError(f"{path} must be COCO instance results (a list) or a COCO panoptic JSON with annotations")
-    if isinstance(dataset, InstanceDataset):
-        raise SegrtError(
-            f"{path} holds panoptic predictions, but {dataset.path} holds instances; give panoptic annotations"
-        )
     folder = Path(predictions_dir) if predictions_dir is not None else path.with_suffix("")
     if not folder.is_dir():
         raise SegrtError(f"{folder} is no folder; give the one with the predicted PNG files as --predictions-dir")
-    return _panoptic(path, content, folder, dataset, progress)
-
-
-def _panoptic(
-    path: Path, content: dict[str, Any], folder: Path, dataset: PanopticDataset, progress: Progress | None
-) -> Evaluation:
     annotations = convert(path, content["annotations"], list[CocoPanopticAnnotation])
-    by_image = {annotation.image_id: annotation for annotation in annotations}
-    evaluator = PanopticEvaluator(dataset.labels)
-    class_ids = {label.dataset_id: index for index, label in enumerate(dataset.labels)}
-    for done, sample in enumerate(dataset.samples, start=1):
-        annotation = by_image.get(sample.image_id)
+    return PanopticPredictions(path, folder, dataset.labels, {entry.image_id: entry for entry in annotations})
+
+
+@dataclass(frozen=True)
+class PanopticPredictions:
+    """A COCO panoptic JSON and its folder of PNG files."""
+
+    path: Path
+    folder: Path
+    labels: tuple[Label, ...]
+    annotations: dict[ImageId, CocoPanopticAnnotation]
+    technique = "panoptic"
+    kind: Literal["segm", "bbox"] = "segm"
+
+    @property
+    def name(self) -> str:
+        """The path."""
+        return str(self.path)
+
+    def predict(self, sample: Sample, dataset: Dataset) -> Prediction:
+        """Read the sample's PNG."""
+        annotation = self.annotations.get(sample.image_id)
         if annotation is None:
-            raise SegrtError(f"{path} has no prediction for image {sample.image_id} of {dataset.path}; add it")
-        truth = dataset.read_truth(sample)
-        png = folder / annotation.file_name
-        ids = read_panoptic_png(png)
-        check_size(png, (int(ids.shape[0]), int(ids.shape[1])), truth.size, dataset.path)
-        check_segments(png, ids, annotation, class_ids, path)
-        segments = []
-        for entry in annotation.segments_info:
-            class_id = class_ids[entry.category_id]
-            thing = dataset.labels[class_id].isthing
-            segments.append(Segment(entry.id, class_id, thing, entry.score, 0, (0, 0, 0, 0)))
-        evaluator.update(PanopticResult(ids, segments, dataset.labels), truth)
-        if progress is not None:
-            progress(done, len(dataset.samples))
-    return evaluator.result()
+            raise SegrtError(f"{self.path} has no prediction for image {sample.image_id} of {dataset.path}; add it")
+        png = self.folder / annotation.file_name
+        return read_panoptic(png, annotation, self.labels, sample.size, self.path, size_source=dataset.path)
 
 
-def _instances(path: Path, content: list[Any], dataset: Dataset, progress: Progress | None) -> Evaluation:
-    kept = things(dataset.labels)
+@dataclass(frozen=True)
+class ListedPredictions:
+    """A list of COCO results by image: of instances, or of stuff (`technique` semantic)."""
+
+    path: Path
+    technique: str
+    kind: Literal["segm", "bbox"]
+    labels: tuple[Label, ...]
+    by_image: dict[ImageId, list[dict[str, Any]]]
+
+    @property
+    def name(self) -> str:
+        """The path."""
+        return str(self.path)
+
+    def predict(self, sample: Sample, dataset: Dataset) -> Prediction:
+        """Return the sample's detections, or for stuff its class map."""
+        found = self.by_image.get(sample.image_id, [])
+        if self.kind == "segm":
+            size = sample.size or dataset.read_truth(sample).size
+            for entry in found:
+                _check_rle(self.path, entry, size)
+            if self.technique == "semantic":
+                return self._class_map(found, size)
+        return found
+
+    def _class_map(self, found: list[dict[str, Any]], size: tuple[int, int]) -> SemanticResult:
+        dtype = class_map_dtype(len(self.labels))
+        classes = np.full(size, np.iinfo(dtype).max, dtype=dtype)
+        for entry in found:
+            code: rle.Rle = {"size": list(size), "counts": entry["segmentation"]["counts"].encode("ascii")}
+            try:
+                classes[rle.decode(code)] = entry["category_id"]
+            except ValueError as error:
+                raise SegrtError(f"{self.path}: a mask of image {entry['image_id']} is damaged ({error})") from None
+        return SemanticResult(classes, self.labels)
+
+
+@dataclass(frozen=True)
+class PredictionsOpener:
+    """Hands over predictions that were read, in this process or another one."""
+
+    predictor: "PanopticPredictions | ListedPredictions"
+
+    def __call__(self) -> AbstractContextManager[Predictor]:
+        """Return a context with the predictions."""
+        from contextlib import nullcontext
+
+        return nullcontext(self.predictor)
+
+
+def _listed(path: Path, content: list[Any], dataset: Dataset) -> ListedPredictions:
+    first = content[0] if content and isinstance(content[0], dict) else {}
+    kind: Literal["segm", "bbox"] = "bbox" if content and "segmentation" not in first else "segm"
+    unscored = bool(content) and all(isinstance(entry, dict) and "score" not in entry for entry in content)
+    semantic = unscored and kind == "segm" and "semantic" in dataset.techniques
+    kept = range(len(dataset.labels)) if semantic else things(dataset.labels)
     labels = tuple(dataset.labels[index] for index in kept)
     places = {label.dataset_id: index for index, label in enumerate(labels)}
     known = {sample.image_id for sample in dataset.samples}
-    kind: Literal["segm", "bbox"] = "bbox" if content and "segmentation" not in content[0] else "segm"
+    wanted = ["image_id", "category_id", "segmentation" if kind == "segm" else "bbox"]
+    wanted += [] if semantic else ["score"]
     by_image: dict[ImageId, list[dict[str, Any]]] = {}
-    key = "segmentation" if kind == "segm" else "bbox"
     for number, entry in enumerate(content):
-        missing = [
-            field
-            for field in ("image_id", "category_id", "score", key)
-            if not isinstance(entry, dict) or field not in entry
-        ]
+        missing = [name for name in wanted if not isinstance(entry, dict) or name not in entry]
         if missing:
             raise SegrtError(f"{path}: result {number} has no {missing[0]}; give COCO instance results")
         if entry["image_id"] not in known:
             raise SegrtError(f"{path}: result {number} is of image {entry['image_id']}, which {dataset.path} lacks")
         if entry["category_id"] not in places:
             raise SegrtError(
-                f"{path}: result {number} has category {entry['category_id']}, which is no thing of {dataset.path}"
+                f"{path}: result {number} has category {entry['category_id']}, which is no "
+                f"{'class' if semantic else 'thing'} of {dataset.path}"
             )
         kept_entry = {**entry, "category_id": places[entry["category_id"]]}
         by_image.setdefault(entry["image_id"], []).append(kept_entry)
-    evaluator = InstanceEvaluator(labels, kind=kind)
-    thing_place = {class_id: index for index, class_id in enumerate(kept)}
-    for done, sample in enumerate(dataset.samples, start=1):
-        if isinstance(dataset, InstanceDataset):
-            objects, size = dataset.read_objects(sample), sample.size
-        else:
-            truth = dataset.read_truth(sample)
-            objects, size = truth.objects(), truth.size
-        assert size is not None
-        located = [{**entry, "category_id": thing_place[entry["category_id"]]} for entry in objects]
-        found = by_image.get(sample.image_id, [])
-        if kind == "segm":
-            check_masks(objects, sample, dataset)
-            for entry in found:
-                _check_rle(path, entry, size)
-        evaluator.update(found, located, size)
-        if progress is not None:
-            progress(done, len(dataset.samples))
-    return evaluator.result()
+    return ListedPredictions(path, "semantic" if semantic else "instance", kind, labels, by_image)
 
 
 class _RleJson(msgspec.Struct, frozen=True):

@@ -1,23 +1,18 @@
 """Evaluating a segmenter: every image of a data set through it, result against truth."""
 
-from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from segrt.runtime.errors import SegrtError
-from segrt.runtime.evaluate import adapting
-from segrt.runtime.evaluate.classes import match_classes, things
-from segrt.runtime.evaluate.coco_dataset import Dataset, InstanceDataset, PanopticDataset, Sample, check_size
+from segrt.runtime.evaluate.adapting import Prediction
+from segrt.runtime.evaluate.dataset import Dataset, Sample
 from segrt.runtime.evaluate.evaluation import Evaluation
-from segrt.runtime.evaluate.instance import InstanceEvaluator
-from segrt.runtime.evaluate.panoptic import PanopticEvaluator
-from segrt.runtime.evaluate.semantic import SemanticEvaluator
-from segrt.runtime.images import read_image
-from segrt.runtime.results import InstanceResult, Label, PanopticResult, Result, SemanticResult
-
-Progress = Callable[[int, int], None]
+from segrt.runtime.evaluate.measuring import Options, Predictor, Progress, measure
+from segrt.runtime.results import Label, Result
 
 
 class Segments(Protocol):
@@ -35,8 +30,40 @@ class Segments(Protocol):
         """Segment `image`, uint8 BGR (H, W, 3)."""
 
 
+@dataclass(frozen=True)
+class SegmenterPredictor:
+    """A segmenter as a predictor: it reads the sample's picture and segments it."""
+
+    segmenter: Segments
+    name: str = "the bundle"
+
+    @property
+    def technique(self) -> str:
+        """The segmenter's."""
+        return self.segmenter.technique
+
+    @property
+    def labels(self) -> Sequence[Label]:
+        """The segmenter's."""
+        return self.segmenter.labels
+
+    @property
+    def kind(self) -> Literal["segm", "bbox"]:
+        """Objects have masks."""
+        return "segm"
+
+    def predict(self, sample: Sample, dataset: Dataset) -> Prediction:
+        """Read the picture and segment it."""
+        return self.segmenter(dataset.read_image(sample))
+
+
 def evaluate(
-    segmenter: Segments, dataset: Dataset, *, name: str = "the bundle", progress: Progress | None = None
+    segmenter: Segments,
+    dataset: Dataset,
+    *,
+    name: str = "the bundle",
+    options: Options | None = None,
+    progress: Progress | None = None,
 ) -> Evaluation:
     """Run every image of the data set through the segmenter and measure its technique's figures.
 
@@ -44,112 +71,59 @@ def evaluate(
         segmenter: of any technique; a panoptic data set serves all three, an instances one serves instance.
         dataset: of `open_dataset`.
         name: what messages call the segmenter.
+        options: of `segrt.runtime.evaluate.measuring`; more than one technique is measured by `measure` there.
         progress: called with (images done, images in all) after each.
 
     Raises:
         SegrtError: the class lists differ, the data set does not serve the technique, a file is missing or does not
             fit; the line names it.
     """
-    run = _RUNS[segmenter.technique](segmenter, dataset, name)
-    for done, sample in enumerate(dataset.samples, start=1):
-        image = read_image(sample.image_path)
-        check_size(sample.image_path, _size(image), sample.size, dataset.path)
-        run(sample, image)
-        if progress is not None:
-            progress(done, len(dataset.samples))
-    evaluation: Evaluation = run.result()
-    return evaluation
+    outcome = measure(SegmenterPredictor(segmenter, name), dataset, options, progress=progress)
+    return outcome.evaluations(segmenter.technique)[0]
 
 
-class _SemanticRun:
-    def __init__(self, segmenter: Segments, dataset: Dataset, name: str) -> None:
-        self._data = _panoptic_data(dataset, "semantic")
-        labels = self._data.labels
-        self._positions = match_classes(segmenter.labels, labels, model_name=name, data_name=str(dataset.path))
-        self._segmenter = segmenter
-        self._evaluator = SemanticEvaluator(labels)
+@dataclass(frozen=True)
+class BundleOpener:
+    """Opens a bundle as a predictor, in this process or another one.
 
-    def __call__(self, sample: Sample, image: npt.NDArray[np.uint8]) -> None:
-        truth = self._data.read_truth(sample)
-        check_size(sample.image_path, _size(image), truth.size, self._data.png_folder)
-        result = self._segmenter(image)
-        assert isinstance(result, SemanticResult)
-        classes = len(self._data.labels)
-        self._evaluator.update(adapting.class_map(result, self._positions, classes), truth.class_map())
+    Average precision ranks all detections, so an instance bundle's own score threshold is set to 0 unless one is given.
+    """
 
-    def result(self) -> Evaluation:
-        return self._evaluator.result()
+    bundle: str
+    name: str
+    backend: str = "auto"
+    precision: str | None = None
+    threads: int = 0
+    score_threshold: float | None = None
+    overlap_threshold: float | None = None
 
-
-class _InstanceRun:
-    def __init__(self, segmenter: Segments, dataset: Dataset, name: str) -> None:
-        self._data = dataset
-        # An instance model knows no stuff; the data set's stuff is not asked of it.
-        self._kept = things(dataset.labels)
-        labels = tuple(dataset.labels[index] for index in self._kept)
-        if not labels:
-            raise SegrtError(f"{dataset.path} has no things among its categories; instance evaluation needs some")
-        self._positions = match_classes(segmenter.labels, labels, model_name=name, data_name=str(dataset.path))
-        self._segmenter = segmenter
-        self._evaluator = InstanceEvaluator(labels)
-
-    def __call__(self, sample: Sample, image: npt.NDArray[np.uint8]) -> None:
-        objects = _objects(self._data, sample, self._kept)
-        result = self._segmenter(image)
-        assert isinstance(result, InstanceResult)
-        self._evaluator.update(adapting.detections(result, self._positions), objects, result.size)
-
-    def result(self) -> Evaluation:
-        return self._evaluator.result()
+    def __call__(self) -> AbstractContextManager[Predictor]:
+        """Return a context that opens the bundle and closes it again."""
+        return _Opened(self)
 
 
-class _PanopticRun:
-    def __init__(self, segmenter: Segments, dataset: Dataset, name: str) -> None:
-        self._data = _panoptic_data(dataset, "panoptic")
-        labels = self._data.labels
-        self._positions = match_classes(segmenter.labels, labels, model_name=name, data_name=str(dataset.path))
-        self._segmenter = segmenter
-        self._evaluator = PanopticEvaluator(labels)
+class _Opened(AbstractContextManager[Predictor]):
+    def __init__(self, opener: BundleOpener) -> None:
+        self._opener = opener
 
-    def __call__(self, sample: Sample, image: npt.NDArray[np.uint8]) -> None:
-        truth = self._data.read_truth(sample)
-        check_size(sample.image_path, _size(image), truth.size, self._data.png_folder)
-        result = self._segmenter(image)
-        assert isinstance(result, PanopticResult)
-        self._evaluator.update(adapting.panoptic(result, self._positions, self._data.labels), truth)
+    def __enter__(self) -> Predictor:
+        from segrt.runtime.bundle.bundle import read_bundle
+        from segrt.runtime.segmenter import open_segmenter
 
-    def result(self) -> Evaluation:
-        return self._evaluator.result()
+        given = self._opener
+        bundle = read_bundle(given.bundle)
+        score = given.score_threshold
+        if (
+            bundle.manifest.technique == "instance"
+            and score is None
+            and hasattr(bundle.manifest.decode, "score_threshold")
+        ):
+            score = 0.0
+        thresholds = {"score_threshold": score, "overlap_threshold": given.overlap_threshold}
+        self._segmenter = open_segmenter(
+            bundle, backend=given.backend, precision=given.precision, threads=given.threads, thresholds=thresholds
+        )
+        return SegmenterPredictor(self._segmenter, given.name)
 
-
-_RUNS: dict[str, Callable[[Segments, Dataset, str], Any]] = {
-    "semantic": _SemanticRun,
-    "instance": _InstanceRun,
-    "panoptic": _PanopticRun,
-}
-
-
-def _panoptic_data(dataset: Dataset, technique: str) -> PanopticDataset:
-    if isinstance(dataset, InstanceDataset):
-        raise SegrtError(f"{dataset.path} holds instances, but a {technique} model needs COCO panoptic annotations")
-    return dataset
-
-
-def _objects(dataset: Dataset, sample: Sample, kept: list[int]) -> list[dict[str, Any]]:
-    """Return the sample's true objects with positions among the things as category_id."""
-    objects = (
-        dataset.read_objects(sample) if isinstance(dataset, InstanceDataset) else dataset.read_truth(sample).objects()
-    )
-    check_masks(objects, sample, dataset)
-    place = {class_id: index for index, class_id in enumerate(kept)}
-    return [{**entry, "category_id": place[entry["category_id"]]} for entry in objects]
-
-
-def check_masks(objects: Sequence[dict[str, Any]], sample: Sample, dataset: Dataset) -> None:
-    """Raise SegrtError when an object of the sample has no mask."""
-    if any("segmentation" not in entry for entry in objects):
-        raise SegrtError(f"{dataset.path} has objects without masks in image {sample.image_id}; mask AP needs them")
-
-
-def _size(image: npt.NDArray[Any]) -> tuple[int, int]:
-    return int(image.shape[0]), int(image.shape[1])
+    def __exit__(self, *_: object) -> None:
+        self._segmenter.close()

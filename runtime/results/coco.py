@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from segrt.runtime.atomic import make_folder, write_atomic
 from segrt.runtime.errors import ImageError
+from segrt.runtime.postproc import ids_of_colors
 from segrt.runtime.results.instance import InstanceResult
 from segrt.runtime.results.labels import Label
 from segrt.runtime.results.panoptic import PanopticResult
@@ -80,6 +81,15 @@ def read_panoptic_png(path: "str | os.PathLike[str]") -> npt.NDArray[np.int32]:
     Raises:
         ImageError: the file is missing, no picture, or not 8-bit RGB.
     """
+    return ids_of_colors(read_panoptic_picture(path))
+
+
+def read_panoptic_picture(path: "str | os.PathLike[str]") -> npt.NDArray[np.uint8]:
+    """Read a panoptic PNG as it is, uint8 BGR (H, W, 3) or BGRA: the counting functions read ids from colours.
+
+    Raises:
+        ImageError: the file is missing, no picture, or not 8-bit RGB.
+    """
     import cv2
 
     file = Path(path)
@@ -97,10 +107,7 @@ def read_panoptic_png(path: "str | os.PathLike[str]") -> npt.NDArray[np.int32]:
         raise ImageError(f"{file} is no readable picture ({data.size} bytes); it may be truncated: fetch it again")
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] not in (3, 4):
         raise ImageError(f"{file} must be an 8-bit RGB PNG of segment ids, but is {image.dtype} {image.shape}")
-    code = cv2.COLOR_BGR2RGBA if image.shape[2] == 3 else cv2.COLOR_BGRA2RGBA
-    packed = cv2.cvtColor(image, code).view("<u4")[..., 0]
-    ids: npt.NDArray[np.int32] = (packed & np.uint32(0xFFFFFF)).view(np.int32)
-    return ids
+    return np.asarray(image, dtype=np.uint8)
 
 
 def categories(labels: Sequence[Label]) -> list[dict[str, Any]]:

@@ -56,3 +56,20 @@ def test_a_data_set_of_other_classes_is_refused_before_the_work(street, tmp_path
     assert isinstance(outcome.exception, SegrtError)
     assert "'sky'" in str(outcome.exception)
     assert "'heaven'" in str(outcome.exception)
+    assert "id in data set" in outcome.output
+
+
+def test_three_techniques_stand_in_one_table_and_precisions_beside_each_other(tmp_path):
+    output = tmp_path / "all.json"
+    arguments = [*BUNDLES, "--annotations", "street://?seed=700000&frames=4", "--as", "all", "--json", str(output)]
+    outcome = CliRunner().invoke(command, [*arguments, "--precision", "fp32,fp32"], catch_exceptions=False)
+    assert outcome.exit_code == 0
+    assert all(name in outcome.output for name in (*BUNDLES, "miou", "ap50", "pq_stuff"))
+    runs = json.loads(output.read_text())["runs"]
+    assert len(runs) == 2 * (1 + 1 + 3)
+    # The same variant twice drops by nothing; the panoptic bundle's instances are compared with the instance bundle's.
+    again = [run for run in runs if run["subject"] == "street-semantic (fp32)"][1]
+    assert set(again["drops"].values()) == {0.0}
+    judged = next(run for run in runs if run["technique"] == "instance" and run.get("converted_from") == "panoptic")
+    assert judged["against"] == "street-instance (fp32)"
+    assert judged["drops"]["ap"] != 0.0

@@ -1,0 +1,84 @@
+"""The street world as a data set that lies nowhere: `street://?seed=900000&frames=200&size=192x320`."""
+
+import re
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from pathlib import Path
+from urllib.parse import parse_qsl, urlsplit
+
+import numpy as np
+import numpy.typing as npt
+
+from segrt.runtime.errors import SegrtError
+from segrt.runtime.evaluate.dataset import Sample
+from segrt.runtime.evaluate.truth import PanopticTruth, TruthSegment
+from segrt.runtime.results import Label
+from segrt.runtime.streetworld import StreetView, StreetWorld, street_labels
+from segrt.runtime.streetworld.moments import drawn_time
+
+SCHEME = "street://"
+_MOST_FRAMES = 1_000_000
+
+
+@dataclass(frozen=True)
+class StreetDataset:
+    """`frames` worlds from `seed` on, each at the moment its seed draws, rendered when they are asked for."""
+
+    seed: int
+    frames: int
+    size: tuple[int, int]
+
+    @property
+    def path(self) -> Path:
+        """The address, as a path for messages."""
+        return Path(f"street:/?seed={self.seed}&frames={self.frames}&size={self.size[0]}x{self.size[1]}")
+
+    @property
+    def labels(self) -> tuple[Label, ...]:
+        """The street world's classes."""
+        return street_labels()
+
+    @cached_property
+    def samples(self) -> tuple[Sample, ...]:
+        """One sample per world; its id is the seed."""
+        seeds = range(self.seed, self.seed + self.frames)
+        return tuple(Sample(seed, Path(f"street-{seed}.png"), self.size) for seed in seeds)
+
+    @property
+    def techniques(self) -> tuple[str, ...]:
+        """All three."""
+        return ("semantic", "instance", "panoptic")
+
+    def read_image(self, sample: Sample) -> npt.NDArray[np.uint8]:
+        """Render the world; picture and truth of one world are rendered once."""
+        return _view(int(sample.image_id), self.size).image
+
+    def read_truth(self, sample: Sample) -> PanopticTruth:
+        """Return the world's truth."""
+        view = _view(int(sample.image_id), self.size)
+        segments = tuple(TruthSegment(segment.id, segment.class_id, segment.iscrowd) for segment in view.segments)
+        return PanopticTruth(view.segment_ids, segments, self.labels)
+
+
+def open_street(address: str) -> StreetDataset:
+    """Return the data set of an address; raise SegrtError for one that says something else than the three numbers."""
+    parts = urlsplit(address)
+    given = dict(parse_qsl(parts.query, keep_blank_values=True))
+    remedy = f"write {SCHEME}?seed=900000&frames=200&size=192x320"
+    strange = set(given) - {"seed", "frames", "size"}
+    if strange or parts.netloc or parts.path.strip("/"):
+        what = sorted(strange)[0] if strange else parts.netloc or parts.path
+        raise SegrtError(f"{address}: {what!r} is unknown; {remedy}")
+    size = re.fullmatch(r"(\d{2,4})x(\d{2,4})", given.get("size", "192x320"))
+    numbers = [given.get(name, default) for name, default in (("seed", "900000"), ("frames", "200"))]
+    if size is None or not all(re.fullmatch(r"\d{1,9}", number) for number in numbers):
+        raise SegrtError(f"{address}: seed, frames and size (HEIGHTxWIDTH) must be whole numbers; {remedy}")
+    seed, frames = (int(number) for number in numbers)
+    if not 0 < frames <= _MOST_FRAMES:
+        raise SegrtError(f"{address}: frames must be 1 to {_MOST_FRAMES}, but got {frames}; {remedy}")
+    return StreetDataset(seed, frames, (int(size[1]), int(size[2])))
+
+
+@lru_cache(maxsize=2)
+def _view(seed: int, size: tuple[int, int]) -> StreetView:
+    return StreetWorld(seed).render(drawn_time(seed), size)
