@@ -4,11 +4,13 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 CPP := $(wildcard cpp_postproc/*.cpp cpp_postproc/*.h)
+CPP_CHECKS := $(wildcard cpp_postproc/*/*.cpp cpp_postproc/*/*.h)
+DEBIAN_PACKAGES := g++ googletest clang libclang-rt-14-dev g++-aarch64-linux-gnu qemu-user
 # Instruction sets of the kernels, so that clang-tidy reads them as they are compiled; newer ones need newer headers.
 TIDY_FLAGS := $(if $(filter x86_64,$(shell uname -m)),-mavx2 -mfma -mf16c -mbmi2 -mavx512f -mavx512bw -mavx512dq -mavx512vl)
 SOURCES := setup.py pyproject.toml $(CPP)
 
-.PHONY: help setup demo test lint format bench accuracy wheel clean
+.PHONY: help setup demo test lint format bench accuracy sanitize fuzz test-aarch64 packages wheel clean
 
 help:
 	@echo "make demo      set up, then run the three embedded models on a street: demo/comparison.png, demo/stream.mp4"
@@ -18,6 +20,10 @@ help:
 	@echo "make format    rewrite the code as the linters want it"
 	@echo "make bench     measure against the peers"
 	@echo "make accuracy  mIoU, mask AP and PQ of the embedded models on 200 held-out streets"
+	@echo "make sanitize  the C++ core's own tests under AddressSanitizer, UBSan and ThreadSanitizer"
+	@echo "make fuzz      a libFuzzer target for each function, FUZZ_SECONDS each (60)"
+	@echo "make test-aarch64  the C++ core's tests on aarch64, under qemu"
+	@echo "make packages  install the Debian packages that the three above and all of the tests use (as root)"
 	@echo "make wheel     build a wheel into dist/"
 
 $(BIN)/python:
@@ -47,14 +53,14 @@ lint: $(VENV)/.dev
 	$(BIN)/python -m pip install --quiet --quiet --no-deps --no-build-isolation --target build/typecheck .
 	cd build/typecheck && PATH=$(abspath $(BIN)):$$PATH MYPYPATH=. $(abspath $(BIN))/mypy \
 		--config-file $(abspath pyproject.toml) --python-executable $(abspath $(BIN)/python) -p segrt.runtime -p segrt.export
-	$(BIN)/clang-format --dry-run --Werror $(CPP)
+	$(BIN)/clang-format --dry-run --Werror $(CPP) $(CPP_CHECKS)
 	printf '%s\n' $(filter %.cpp,$(CPP)) | xargs -P 2 -n 1 sh -c 'found=$$($(BIN)/clang-tidy --quiet "$$0" -- \
 		-std=c++20 -Icpp_postproc $(TIDY_FLAGS) $$($(BIN)/python -m pybind11 --includes) 2>&1) || { echo "$$found"; exit 1; }'
 
 format: $(VENV)/.dev
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
-	$(BIN)/clang-format -i $(CPP)
+	$(BIN)/clang-format -i $(CPP) $(CPP_CHECKS)
 
 bench: $(VENV)/.dev
 	$(BIN)/python -m pip install --quiet --quiet '.[bench]'
@@ -64,6 +70,13 @@ accuracy: $(VENV)/.runtime
 	$(BIN)/python -m segrt.runtime.streetworld build/street --frames 200 --seed 900000
 	$(BIN)/segrt eval street-semantic street-instance street-panoptic \
 		--annotations build/street/panoptic.json --images build/street/images
+
+sanitize fuzz test-aarch64:
+	$(MAKE) -C cpp_postproc $@
+
+packages:
+	apt-get update -qq
+	DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(DEBIAN_PACKAGES)
 
 wheel: $(VENV)/.dev
 	rm -rf build/lib
