@@ -1,5 +1,6 @@
 """`segrt stream`: video in, results into sinks."""
 
+import logging
 import os
 import signal
 import sys
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING
 import click
 
 from segrt.runtime.cli.options import backend_options, counted, threshold_options
+from segrt.runtime.cli.quantities import DURATION, SIZE
 
 if TYPE_CHECKING:
     from segrt.runtime.stream.metrics import StreamMetrics
@@ -30,7 +32,8 @@ class Terminated(KeyboardInterrupt):
     "sinks",
     multiple=True,
     metavar="SINK",
-    help="Where results go, repeatable: FILE.mp4, FILE.jsonl, DIR, DIR/%06d.png or null (the default).",
+    help="Where results go, repeatable: FILE.mp4, FILE.jsonl, DIR, DIR/%06d.png, http://HOST:PORT (a live page), "
+    "mqtt://HOST/TOPIC or null (the default).",
 )
 @click.option(
     "--policy",
@@ -41,6 +44,27 @@ class Terminated(KeyboardInterrupt):
 @click.option(
     "--metrics", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", help="Write metrics as JSON."
 )
+@click.option("--every", type=click.IntRange(min=1), default=1, metavar="N", help="Take every N-th frame only.")
+@click.option("--target-fps", type=click.FloatRange(0.001), metavar="F", help="Take at most F frames a second.")
+@click.option("--max-age", type=DURATION, metavar="TIME", help="Drop frames that waited for longer, as 500ms.")
+@click.option(
+    "--read-timeout",
+    type=DURATION,
+    default="4s",
+    show_default=True,
+    metavar="TIME",
+    help="Without data for so long, a live source hangs and is opened again.",
+)
+@click.option("--rtsp-transport", type=click.Choice(["tcp", "udp"]), default="tcp", show_default=True, help="For RTSP.")
+@click.option("--segment", type=DURATION, metavar="TIME", help="Begin a new mp4 and jsonl file so often, as 10m.")
+@click.option("--keep", type=SIZE, metavar="SIZE", help="Delete a sink's oldest files above this size, as 2GB.")
+@click.option("--token", metavar="TOKEN", envvar="SEGRT_TOKEN", help="What the live page asks for; or SEGRT_TOKEN.")
+@click.option(
+    "--stall-timeout",
+    type=DURATION,
+    metavar="TIME",
+    help="When nothing has moved for so long, print the stacks of all threads and exit with code 3.",
+)
 @threshold_options
 @backend_options
 def stream(
@@ -50,6 +74,15 @@ def stream(
     policy: str | None,
     max_frames: int | None,
     metrics: Path | None,
+    every: int,
+    target_fps: float | None,
+    max_age: float | None,
+    read_timeout: float,
+    rtsp_transport: str,
+    segment: float | None,
+    keep: float | None,
+    token: str | None,
+    stall_timeout: float | None,
     score_threshold: float | None,
     overlap_threshold: float | None,
     backend: str,
@@ -58,12 +91,17 @@ def stream(
 ) -> None:
     """Segment video with BUNDLE (a folder, or the name of an embedded bundle), frame by frame, into sinks.
 
-    A SOURCE is a video file, a picture or a folder of pictures. When a source ends early or an error occurs, what was
-    done until then is written and stays valid. Ctrl-C and SIGTERM end the stream and close all files; the exit code
-    is then 130 or 143.
+    A SOURCE is a video file, a picture, a folder of pictures, or live: rtsp://..., http://..., v4l2:///dev/video0,
+    csi://0, gst:PIPELINE, street://?seed=1. When a file ends early or an error occurs, what was done until then is
+    written and stays valid. A live source that fails is opened again and again, and a sink that fails begins again.
+    Ctrl-C and SIGTERM end the stream and close all files; the exit code is then 130 or 143.
     """
     from segrt.runtime.segmenter import open_bundle
     from segrt.runtime.stream.loop import open_pipeline
+    from segrt.runtime.stream.sinks.options import SinkOptions
+    from segrt.runtime.stream.sources.live import LiveOptions
+    from segrt.runtime.stream.thinning import Thinning
+    from segrt.runtime.stream.watchdog import Watchdog
 
     interruption: KeyboardInterrupt | None = None
     with (
@@ -77,9 +115,20 @@ def stream(
             overlap_threshold=overlap_threshold,
         ) as segmenter,
     ):
-        pipeline = open_pipeline(segmenter, sources, sinks or ("null",), policy=policy, max_frames=max_frames)
+        pipeline = open_pipeline(
+            segmenter,
+            sources,
+            sinks or ("null",),
+            policy=policy,
+            max_frames=max_frames,
+            thinning=Thinning(every, target_fps, max_age),
+            live=LiveOptions(read_timeout, rtsp_transport),
+            writing=SinkOptions(segment, None if keep is None else int(keep), token=token),
+        )
+        for address in pipeline.addresses:
+            click.echo(f"live page: {address}")
         try:
-            with _progress(pipeline, max_frames) as progress:
+            with _messages(), Watchdog(pipeline, stall_timeout), _progress(pipeline, max_frames) as progress:
                 pipeline.run(progress)
         except KeyboardInterrupt as error:
             interruption = error
@@ -102,9 +151,29 @@ def summary(metrics: "StreamMetrics", *, latest: bool) -> str:
     total, age = metrics.stages.get("total"), metrics.frame_age_ms
     if total is not None:
         line += f", latency p50 {total.p50_ms:.1f} ms, p95 {total.p95_ms:.1f} ms"
+    if metrics.reconnects:
+        line += f", {counted(metrics.reconnects, 'reconnect')}"
+    lost = sum(sink.dropped for sink in metrics.sinks.values())
+    if lost:
+        line += f", {lost} lost by sinks"
     if latest and age.p50 is not None:
         line += f", frame age p50 {age.p50:.1f} ms, p95 {age.p95:.1f} ms"
     return line
+
+
+@contextmanager
+def _messages() -> Iterator[None]:
+    """Show what sources and sinks report, one line each, on standard error."""
+    log = logging.getLogger("segrt.stream")
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("segrt: %(message)s"))
+    log.addHandler(handler)
+    propagates, log.propagate = log.propagate, False
+    try:
+        yield
+    finally:
+        log.propagate = propagates
+        log.removeHandler(handler)
 
 
 @contextmanager

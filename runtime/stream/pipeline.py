@@ -50,7 +50,8 @@ class Pipeline:
     ends with the first failure.
 
     Call `run`; or `start`, then take `results`, and in the end always `join` or `abandon`. `policy` is the one in
-    force, `frames` the number of frames that the sources announce (None if one does not), `recorder` has the metrics.
+    force, `frames` the number of frames that the sources announce (None if one does not), `addresses` are where sinks
+    can be looked at, `recorder` has the metrics.
     """
 
     def __init__(
@@ -108,6 +109,7 @@ class Pipeline:
         self._captured = captured
         self._delivered = delivered
         self._sources = list(sources)
+        self.addresses = [sink.address for sink in sinks if sink.address]
         self._channels: list[Channel[Any]] = [captured, submitted, inferred, *finished, *outputs]
 
         self._captures = [

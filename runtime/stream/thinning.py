@@ -4,6 +4,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from threading import Lock
 
 from segrt.runtime.errors import SegrtError
 from segrt.runtime.stream.frame import Frame
@@ -66,16 +67,22 @@ class Lookout:
         self._inference: deque[float] = deque(maxlen=_REMEMBERED)
         self._preprocess = 0.0
         self._done_at = 0.0
+        self._in_flight = 0
+        self._lock = Lock()
 
     def submitted(self, preprocess_ms: float) -> None:
         """Note a frame's way into the network."""
-        self._preprocess = max(preprocess_ms / 1e3, 0.8 * self._preprocess)
-        shortest = min(self._inference, default=0.0)
-        self._done_at = max(self._done_at, time.monotonic()) + shortest
+        with self._lock:
+            self._preprocess = max(preprocess_ms / 1e3, 0.8 * self._preprocess)
+            self._in_flight += 1
+            self._done_at = max(self._done_at, time.monotonic()) + min(self._inference, default=0.0)
 
     def finished(self, inference_ms: float) -> None:
-        """Note how long the network took."""
-        self._inference.append(inference_ms / 1e3)
+        """Note that the network is done with a frame, and how long it took."""
+        with self._lock:
+            self._inference.append(inference_ms / 1e3)
+            self._in_flight -= 1
+            self._done_at = time.monotonic() + self._in_flight * min(self._inference)
 
     def seconds(self) -> float:
         """Return the seconds until a frame should be taken."""

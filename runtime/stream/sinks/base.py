@@ -31,6 +31,8 @@ class Sink(ABC):
 
     name: str
     """What the sink is, for metrics: "mp4", "jsonl"; without credentials."""
+    address = ""
+    """Where people can look at it, for those that serve something."""
     needs_drawing = False
     """Whether `write` wants the drawn picture. It is drawn once for all sinks, and only if one needs it."""
 

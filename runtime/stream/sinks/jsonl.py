@@ -62,6 +62,7 @@ class JsonlSink(Sink):
         if self._segments.due(frame.pts):
             self.close()
             self.open(())
+            self._segments.due(frame.pts)  # notes when it begins
         if self._file is None:
             self.reopen()
         assert self._file is not None

@@ -43,7 +43,7 @@ class Segments:
         if pts is not None:
             if self._began is None or pts < self._began:
                 self._began = pts
-            if pts - self._began >= self.seconds:
+            if pts - self._began >= self.seconds - 1e-6:
                 return True
         if self._keep is not None:
             with suppress(OSError):

@@ -18,10 +18,13 @@ SINKS = Registry(
         ".jpg": "segrt.runtime.stream.sinks.pictures:PictureSink",
         ".jpeg": "segrt.runtime.stream.sinks.pictures:PictureSink",
         ".png": "segrt.runtime.stream.sinks.pictures:PictureSink",
+        "http": "segrt.runtime.stream.sinks.page:PageSink",
+        "mqtt": "segrt.runtime.stream.sinks.mqtt:MqttSink",
+        "mqtts": "segrt.runtime.stream.sinks.mqtt:MqttSink",
         "folder": "segrt.runtime.stream.sinks.pictures:PictureSink",
     },
 )
-KNOWN = "FILE.mp4, FILE.jsonl, DIR, DIR/%06d.png or null"
+KNOWN = "FILE.mp4, FILE.jsonl, DIR, DIR/%06d.png, http://HOST:PORT, mqtt://HOST/TOPIC or null"
 
 
 def open_sink(spec: str | PathLike[str], options: SinkOptions | None = None) -> Sink:

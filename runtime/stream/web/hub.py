@@ -1,0 +1,110 @@
+"""Between the sink's thread, which has results, and the server's loop, which has browsers."""
+
+import asyncio
+import threading
+from collections.abc import Callable, Sequence
+
+from segrt.runtime.results import Label, Result
+from segrt.runtime.stream.frame import Frame
+
+MOST_CLIENTS = 32
+
+
+class Client:
+    """One browser: it has the newest message it has not been sent, and no other."""
+
+    def __init__(self, source_id: str) -> None:
+        self.source_id = source_id
+        self.dropped = 0
+        self._message: bytes | None = None
+        self._changed = asyncio.Event()
+        self.gone = False
+
+    def offer(self, message: bytes) -> None:
+        """Give the newest message; one that waits is dropped."""
+        self.dropped += self._message is not None
+        self._message = message
+        self._changed.set()
+
+    def leave(self) -> None:
+        """Let `next` return None."""
+        self.gone = True
+        self._changed.set()
+
+    async def next(self) -> bytes | None:
+        """Wait for the newest message; None when there will be none."""
+        while self._message is None and not self.gone:
+            self._changed.clear()
+            await self._changed.wait()
+        message, self._message = self._message, None
+        return None if self.gone else message
+
+
+class Hub:
+    """Keeps the latest result of each source and hands messages to the clients that watch it."""
+
+    def __init__(self, encode: Callable[[Frame, Result], bytes]) -> None:
+        self._encode = encode
+        self._lock = threading.Lock()
+        self._latest: dict[str, tuple[Frame, Result]] = {}
+        self._clients: set[Client] = set()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self.source_ids: list[str] = []
+        self.labels: tuple[Label, ...] = ()
+        self.technique = ""
+
+    def start(self, source_ids: Sequence[str]) -> None:
+        """Learn the sources."""
+        self.source_ids = list(source_ids)
+
+    def publish(self, frame: Frame, result: Result) -> None:
+        """Take a result; encode it if anybody watches its source."""
+        with self._lock:
+            self._latest[frame.source_id] = (frame, result)
+            watched = any(client.source_id == frame.source_id for client in self._clients)
+            loop = self._loop
+        self.labels = result.labels
+        self.technique = type(result).__name__.removesuffix("Result").lower()
+        if watched and loop is not None:
+            message = self._encode(frame, result)
+            loop.call_soon_threadsafe(self._hand_out, frame.source_id, message)
+
+    def latest(self, source_id: str) -> tuple[Frame, Result] | None:
+        """Return the latest frame and result of a source."""
+        with self._lock:
+            return self._latest.get(source_id)
+
+    def join(self, source_id: str) -> Client | None:
+        """Add a client, in the server's loop; None when there are too many."""
+        with self._lock:
+            if len(self._clients) >= MOST_CLIENTS:
+                return None
+            self._loop = asyncio.get_running_loop()
+            client = Client(source_id)
+            self._clients.add(client)
+            return client
+
+    def part(self, client: Client) -> None:
+        """Remove a client."""
+        client.leave()
+        with self._lock:
+            self._clients.discard(client)
+
+    def clients(self) -> int:
+        """Return how many browsers watch."""
+        with self._lock:
+            return len(self._clients)
+
+    def close(self) -> None:
+        """Let all clients leave; called from any thread."""
+        with self._lock:
+            loop, clients = self._loop, list(self._clients)
+        if loop is not None and not loop.is_closed():
+            for client in clients:
+                loop.call_soon_threadsafe(client.leave)
+
+    def _hand_out(self, source_id: str, message: bytes) -> None:
+        with self._lock:
+            clients = [client for client in self._clients if client.source_id == source_id]
+        for client in clients:
+            client.offer(message)
