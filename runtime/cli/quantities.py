@@ -10,7 +10,8 @@ _BYTES = {"": 1, "b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "tb": 10**12}
 _FORM = re.compile(r"(\d+(?:\.\d+)?)\s*([a-z]*)")
 
 
-class _Quantity(click.ParamType):  # type: ignore[type-arg,unused-ignore] (generic since click 8.4)
+# ParamType is generic since click 8.4.
+class _Quantity(click.ParamType):  # type: ignore[type-arg,unused-ignore]
     def __init__(self, name: str, units: dict[str, Any], example: str) -> None:
         self.name, self._units, self._example = name, units, example
 

@@ -155,6 +155,12 @@ class Recorder(Listener):
         with self._lock:
             return {source_id: tally.state for source_id, tally in self._tallies.items()}
 
+    def newest(self, source_id: str) -> dict[str, float]:
+        """Return the time of each stage for its last frame, in milliseconds."""
+        with self._lock:
+            stages = self._tallies[source_id].stages
+            return {name: round(series.last[-1], 3) for name, series in stages.items()}
+
     def seconds_stalled(self) -> float:
         """Return for how long the run has stood still: a source without a sign of life, or frames without results."""
         now = time.monotonic()

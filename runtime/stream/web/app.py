@@ -52,6 +52,7 @@ def make_app(hub: Hub, recorder: Callable[[], Recorder | None]) -> Starlette:
             "clients": hub.clients(),
             "labels": [{"name": label.name, "color": label.color, "isthing": label.isthing} for label in hub.labels],
             "states": held.states() if held else {},
+            "newest": {name: held.newest(name) for name in hub.source_ids} if held else {},
             "metrics": await run_in_threadpool(held.metrics) if held else None,
         }
         return _json(said)

@@ -83,12 +83,14 @@ async function show({ head, jpeg, map }) {
   lastAt = performance.now();
   times.push(lastAt);
   times = times.filter((moment) => moment > lastAt - 2000);
-  for (const [stage, ms] of Object.entries(head.ms)) {
-    const series = past.get(stage) || past.set(stage, []).get(stage);
-    series.push(ms);
-    if (series.length > HISTORY) { series.shift(); }
-  }
+  Object.entries(head.ms).forEach(([stage, ms]) => remember(stage, ms));
   paint();
+}
+
+function remember(stage, ms) {
+  const series = past.get(stage) || past.set(stage, []).get(stage);
+  series.push(ms);
+  if (series.length > HISTORY) { series.shift(); }
 }
 
 function colour(region, number) {
@@ -205,6 +207,10 @@ async function refresh() {
     $("reconnects").textContent = held.reconnects;
     $("results").textContent = held.frames_out;
     $("age95").textContent = held.frame_age_ms.p95 === null ? "–" : Math.round(held.frame_age_ms.p95) + " ms";
+    // What does not come with every frame is sampled once a second.
+    for (const [stage, ms] of Object.entries(state.newest[source] || {})) {
+      if (!last || !(stage in last.head.ms)) { remember(stage, ms); }
+    }
     stages(held.stages);
     $("sinks").replaceChildren(...Object.entries(state.metrics.sinks || {}).map(([name, one]) => {
       const row = make("tr");
