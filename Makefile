@@ -72,7 +72,7 @@ accuracy: $(VENV)/.runtime
 		--annotations build/street/panoptic.json --images build/street/images
 
 sanitize fuzz test-aarch64:
-	$(MAKE) -C cpp_postproc $@
+	$(MAKE) -j2 -C cpp_postproc $@
 
 packages:
 	apt-get update -qq
