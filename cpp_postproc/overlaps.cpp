@@ -10,11 +10,11 @@
 namespace segrt {
 namespace {
 
-// Finds the place of an id in a list: an open-addressed table, at most half full.
+// Finds the place of an id in a list: an open-addressed table, so empty that most ids are found at once.
 class IdTable {
 public:
     explicit IdTable(std::span<const std::int32_t> ids)
-        : mask_(std::bit_ceil(2 * ids.size() + 2) - 1), slots_(mask_ + 1, Slot{}) {
+        : mask_(std::bit_ceil(16 * ids.size() + 16) - 1), slots_(mask_ + 1, Slot{}) {
         for (std::size_t i = 0; i < ids.size(); ++i) {
             Slot& slot = slots_[place(ids[i])];
             if (slot.index != 0) {
@@ -36,7 +36,7 @@ private:
 
     [[nodiscard]] std::size_t place(std::int32_t id) const {
         // Multiplication by the golden ratio spreads ids that differ in high bits alone, as colours do.
-        std::size_t at = (static_cast<std::uint32_t>(id) * 2654435769U >> 7U) & mask_;
+        std::size_t at = (static_cast<std::uint32_t>(id) * 2654435769U >> 15U) & mask_;
         while (slots_[at].index != 0 && slots_[at].id != id) {
             at = (at + 1) & mask_;
         }
@@ -112,25 +112,34 @@ void check_type(const ClassMap& map, const char* name) {
     }
 }
 
-std::uint64_t twice(std::int32_t id) {
-    return static_cast<std::uint32_t>(id) * 0x1'0000'0001ULL;
-}
-
-// The end of the run that begins at x: label maps are patches, so pixels are compared two at a time, eight in a block.
-Index end_of_run(const std::int32_t* first, const std::int32_t* second, Index x, Index width) {
-    const std::uint64_t a = twice(first[x]), b = twice(second[x]);
-    const auto differ = [&](Index at) {
-        return (load<std::uint64_t>(first + at) ^ a) | (load<std::uint64_t>(second + at) ^ b);
-    };
-    for (++x; x + 8 <= width; x += 8) {
-        if ((differ(x) | differ(x + 2) | differ(x + 4) | differ(x + 6)) != 0) {
-            break;
+// Calls run(first pixel, end) for every run of pixels of a row in which both maps keep their ids. Label maps are
+// patches: where something changes is marked first, without a branch, and the marks are then looked through eight at a
+// time.
+template <class F>
+void for_runs(const std::int32_t* first, const std::int32_t* second, Index width, std::vector<std::uint8_t>& marks,
+              F&& run) {
+    std::uint8_t* changes = marks.data();  // changes[x]: a run ends after pixel x
+    for (Index x = 0; x + 1 < width; ++x) {
+        changes[x] = static_cast<std::uint8_t>(((first[x] ^ first[x + 1]) | (second[x] ^ second[x + 1])) != 0);
+    }
+    changes[width - 1] = 1;
+    Index begin = 0;
+    for (Index x = 0; x < width; x += 8) {
+        auto word = load<std::uint64_t>(changes + x);
+        if constexpr (std::endian::native == std::endian::big) {
+            word = __builtin_bswap64(word);
+        }
+        for (; word != 0; word &= word - 1) {
+            const Index end = x + std::countr_zero(word) / 8 + 1;
+            run(begin, end);
+            begin = end;
         }
     }
-    while (x < width && first[x] == static_cast<std::int32_t>(a) && second[x] == static_cast<std::int32_t>(b)) {
-        ++x;
-    }
-    return x;
+}
+
+// Marks for a row, whole words long; those beyond the row stay 0.
+std::vector<std::uint8_t> marks_for(Index width) {
+    return std::vector<std::uint8_t>(static_cast<std::size_t>(width) + 8);
 }
 
 }  // namespace
@@ -152,14 +161,16 @@ void count_overlaps(const ClassMap& first, const ClassMap& second, std::span<con
     std::ranges::fill(counts, 0);
     std::vector<std::int32_t> first_row(static_cast<std::size_t>(first.width));
     std::vector<std::int32_t> second_row(static_cast<std::size_t>(second.width));
+    std::vector<std::uint8_t> marks = marks_for(first.width);
+    if (first.width == 0) {
+        return;
+    }
     for (Index y = 0; y < first.height; ++y) {
         const std::int32_t* a = row_of(first, y, first_row);
         const std::int32_t* b = row_of(second, y, second_row);
-        for (Index x = 0; x < first.width;) {
-            const Index end = end_of_run(a, b, x, first.width);
-            counts[rows.find(a[x]) * columns + places.find(b[x])] += end - x;
-            x = end;
-        }
+        for_runs(a, b, first.width, marks, [&](Index begin, Index end) {
+            counts[rows.find(a[begin]) * columns + places.find(b[begin])] += end - begin;
+        });
     }
 }
 
@@ -171,13 +182,14 @@ void count_ids(const ClassMap& map, std::span<const std::int32_t> ids, std::span
     const IdTable places(ids);
     std::ranges::fill(counts, 0);
     std::vector<std::int32_t> buffer(static_cast<std::size_t>(map.width));
+    std::vector<std::uint8_t> marks = marks_for(map.width);
+    if (map.width == 0) {
+        return;
+    }
     for (Index y = 0; y < map.height; ++y) {
         const std::int32_t* row = row_of(map, y, buffer);
-        for (Index x = 0; x < map.width;) {
-            const Index end = end_of_run(row, row, x, map.width);
-            counts[places.find(row[x])] += end - x;
-            x = end;
-        }
+        for_runs(row, row, map.width, marks,
+                 [&](Index begin, Index end) { counts[places.find(row[begin])] += end - begin; });
     }
 }
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from segrt.runtime.evaluate.dataset import Dataset
     from segrt.runtime.evaluate.evaluation import Evaluation
     from segrt.runtime.evaluate.measuring import Options, Outcome, Predictor, Progress
+    from segrt.runtime.results import Label
 
 # What the tables on the screen show; the JSON has every figure.
 _SHOWN = {
@@ -47,7 +48,8 @@ class _Subject:
     "--annotations",
     required=True,
     metavar="JSON",
-    help="COCO panoptic annotations (for all three techniques), COCO instances, or street://?seed=…&frames=…&size=HxW.",
+    help="COCO panoptic annotations (for all three techniques), COCO instances, a folder of label pictures "
+    "(Cityscapes, VOC, ADE20K, or any), or street://?seed=…&frames=…&size=HxW.",
 )
 @click.option(
     "--images",
@@ -61,6 +63,13 @@ class _Subject:
     metavar="DIR",
     help="The panoptic PNG files; by default the JSON's path without its suffix.",
 )
+@click.option(
+    "--labels",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="The classes of a folder of label pictures: JSON, or CSV of name,r,g,b; by default the first bundle's.",
+)
+@click.option("--ignore-label", type=int, multiple=True, metavar="ID", help="Void in label pictures; 255 by default.")
 @click.option(
     "--predictions",
     type=click.Path(path_type=Path),
@@ -102,6 +111,8 @@ def evaluate(
     annotations: str,
     images: Path | None,
     panoptic_dir: Path | None,
+    labels: Path | None,
+    ignore_label: tuple[int, ...],
     predictions: Path | None,
     predictions_dir: Path | None,
     judged: Any,
@@ -139,7 +150,8 @@ def evaluate(
     _check_output(json_path)
     if save is not None:
         check_folder(save)
-    dataset = open_dataset(annotations, images, panoptic_dir)
+    classes = _classes(labels, bundles)
+    dataset = open_dataset(annotations, images, panoptic_dir, labels=classes, ignored=ignore_label)
     subjects: list[_Subject] = []
     if predictions is not None:
         read = open_predictions(predictions, dataset, predictions_dir)
@@ -163,6 +175,15 @@ def evaluate(
     _report(found, dataset, per_class=per_class, across=judged == "all")
     if json_path is not None:
         _write(json_path, found)
+
+
+def _classes(labels: Path | None, bundles: tuple[str, ...]) -> "tuple[Label, ...] | None":
+    from segrt.runtime.bundle.bundle import read_bundle
+    from segrt.runtime.evaluate.label_lists import read_label_list
+
+    if labels is not None:
+        return read_label_list(labels)
+    return read_bundle(bundles[0]).manifest.labels if bundles else None
 
 
 def _measure(

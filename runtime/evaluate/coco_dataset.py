@@ -115,14 +115,20 @@ def open_dataset(
     annotations: "str | os.PathLike[str]",
     images: "str | os.PathLike[str] | None" = None,
     panoptic_dir: "str | os.PathLike[str] | None" = None,
+    *,
+    labels: Sequence[Label] | None = None,
+    ignored: Sequence[int] = (),
 ) -> Dataset:
     """Open a COCO JSON, panoptic or instances, whichever it is, or a street world by its address.
 
     Args:
-        annotations: the JSON file, or `street://?seed=…&frames=…&size=HEIGHTxWIDTH`.
+        annotations: the JSON file, or `street://?seed=…&frames=…&size=HEIGHTxWIDTH`; or a
+            folder of label pictures, see `label_folders`.
         images: the folder of the pictures; by default `images` beside the JSON.
         panoptic_dir: the folder of the panoptic PNG files; by default the JSON's path without its suffix, as COCO has
             it.
+        labels: the classes of a folder of label pictures; a JSON names its own.
+        ignored: the ids of label pictures that are void.
 
     Raises:
         SegrtError: the file is missing, no COCO JSON, or holds no annotations.
@@ -130,6 +136,10 @@ def open_dataset(
     if str(annotations).startswith(SCHEME):
         return open_street(str(annotations))
     path = Path(annotations)
+    if path.is_dir():
+        from segrt.runtime.evaluate.label_folders import open_label_folder
+
+        return open_label_folder(path, Path(images) if images is not None else None, labels, ignored)
     content = read_json(path)
     folder = Path(images) if images is not None else path.parent / "images"
     if not isinstance(content, dict) or not isinstance(content.get("annotations"), list):
