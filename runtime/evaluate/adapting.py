@@ -93,5 +93,5 @@ def _kept(whole: _Panoptic, positions: npt.NDArray[np.int64], match: ClassMatch)
         left = {segment.id: 1 for segment in segments}
         ids = whole.segment_ids * remap(whole.segment_ids, left, default=0, dtype=np.int32)
     if isinstance(whole, PanopticTruth):
-        return PanopticTruth(ids, tuple(segments), match.labels)
+        return PanopticTruth(ids, tuple(segments), match.labels, whole.refuse)
     return PanopticResult(ids, segments, match.labels, whole.timings)

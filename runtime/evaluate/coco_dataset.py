@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -16,7 +17,6 @@ from segrt.runtime.evaluate.dataset import Dataset, ImageId, Sample
 from segrt.runtime.evaluate.street import SCHEME, open_street
 from segrt.runtime.evaluate.truth import InstanceTruth, PanopticTruth, TruthSegment
 from segrt.runtime.images import read_image
-from segrt.runtime.postproc import count_ids, ids_of_colors
 from segrt.runtime.results import Label
 from segrt.runtime.results.coco import read_panoptic_picture
 
@@ -207,24 +207,23 @@ def read_panoptic(
 ) -> PanopticTruth:
     """Read a panoptic PNG and what its annotation, of the JSON `source`, says of it.
 
-    Raises SegrtError when it cannot be read, is not of `size` (which `size_source` or `source` states), or does not
-    hold the segments of the annotation and no others, and for an unknown category.
+    Raises SegrtError when it cannot be read, is not of `size` (which `size_source` or `source` states), and for an
+    unknown category. That the PNG holds the segments of the annotation and no others is for `verify` to say, or for
+    the PQ evaluator, which counts them anyway.
     """
     picture = read_panoptic_picture(png)
     check_size(png, (int(picture.shape[0]), int(picture.shape[1])), size, size_source or source)
     class_ids = {label.dataset_id: index for index, label in enumerate(labels)}
-    _check_segments(png, picture, annotation, class_ids, source)
+    _check_segments(annotation, class_ids, source)
     segments = tuple(
         TruthSegment(segment.id, class_ids[segment.category_id], bool(segment.iscrowd), segment.score)
         for segment in annotation.segments_info
     )
-    return PanopticTruth(picture, segments, tuple(labels))
+    return PanopticTruth(picture, segments, tuple(labels), partial(_refuse_segments, png, source))
 
 
-def _check_segments(
-    png: Path, picture: Any, annotation: CocoPanopticAnnotation, class_ids: dict[int, int], source: Path
-) -> None:
-    """Raise SegrtError when the PNG and its annotation do not name the same segments, or a category is unknown."""
+def _check_segments(annotation: CocoPanopticAnnotation, class_ids: dict[int, int], source: Path) -> None:
+    """Raise SegrtError when an annotation names a segment twice, an id that no colour has, or an unknown category."""
     listed = [segment.id for segment in annotation.segments_info]
     if len(set(listed)) != len(listed):
         raise SegrtError(f"{source} lists a segment of {annotation.file_name} twice; each id must be unique")
@@ -238,19 +237,20 @@ def _check_segments(
                 f"{source} gives segment {segment.id} of {annotation.file_name} the category {segment.category_id}, "
                 "which is not in its categories; add it or correct the segment"
             )
-    counts = count_ids(picture, [0, *listed]).tolist()
-    if counts[0]:
-        strange = set(np.unique(ids_of_colors(picture)).tolist()) - {0, *listed}
+
+
+def _refuse_segments(png: Path, source: Path, image: PanopticTruth) -> None:
+    present = set(np.unique(image.segment_ids).tolist())
+    strange, lost = present - set(image.known_ids), set(image.known_ids[1:]) - present
+    if strange:
         raise SegrtError(
             f"{png} holds segment {min(strange)}, which {source} does not list for it; "
             "give a PNG and a JSON that belong together"
         )
-    lost = [identity for identity, count in zip(listed, counts[2:], strict=True) if not count]
-    if lost:
-        raise SegrtError(
-            f"{source} lists segment {min(lost)} for {png}, which does not hold it; "
-            "give a PNG and a JSON that belong together"
-        )
+    raise SegrtError(
+        f"{source} lists segment {min(lost)} for {png}, which does not hold it; "
+        "give a PNG and a JSON that belong together"
+    )
 
 
 def _labels(path: Path, categories: Sequence[CocoCategory]) -> tuple[Label, ...]:

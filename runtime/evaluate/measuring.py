@@ -19,6 +19,7 @@ from segrt.runtime.evaluate.classes import ClassMatch, match, things
 from segrt.runtime.evaluate.dataset import Dataset, ImageId, Sample
 from segrt.runtime.evaluate.evaluation import Evaluation, Figure
 from segrt.runtime.evaluate.meters import InstanceMeter, Meter, PanopticMeter, SemanticMeter
+from segrt.runtime.evaluate.truth import PanopticTruth
 from segrt.runtime.results import Label
 
 Progress = Callable[[int, int], None]
@@ -239,17 +240,25 @@ def _match(predictor: Predictor, data: Sequence[Label], dataset: Dataset, option
 def _measure_one(
     outcome: Outcome, predictor: Predictor, dataset: Dataset, sample: Sample, options: Options, sink: Sink | None
 ) -> None:
+    figures: dict[str, Figure] = {}
+    # The PQ evaluator says by itself, before it counts an image, whether a file's segments fit.
+    counts_itself = list(outcome.meters) == ["panoptic"] and not outcome.match.is_partial
     try:
-        truth = adapting.truth(dataset.read_truth(sample), outcome.match)
+        whole = dataset.read_truth(sample)
         prediction = predictor.predict(sample, dataset)
+        for image in () if counts_itself else (whole, prediction):
+            if isinstance(image, PanopticTruth):
+                image.verify()
+        truth = adapting.truth(whole, outcome.match)
         _check_sizes(sample, prediction, truth.size, predictor, dataset)
+        for technique, meter in outcome.meters.items():
+            figures[technique] = meter.update(prediction, truth)
     except SegrtError as error:
         if not options.skip_bad:
             raise
         outcome.skipped.append(str(error))
         return
-    for technique, meter in outcome.meters.items():
-        figure = meter.update(prediction, truth)
+    for technique, figure in figures.items():
         outcome.figures.setdefault(technique, []).append((sample.image_id, figure))
     if sink is not None:
         outcome.entries += sink.add(sample, prediction, outcome.match)

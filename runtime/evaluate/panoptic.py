@@ -74,8 +74,11 @@ class PanopticEvaluator:
         if predicted.size != truth.size:
             raise ValueError(f"predicted must have the truth's size {truth.size}, but got {predicted.size}")
         common = count_overlaps(_ids(truth), _ids(predicted), _known(truth), _known(predicted))
-        for whose, strange, image in (("truth", common[0].sum(), truth), ("predicted", common[:, 0].sum(), predicted)):
-            if strange:
+        counted = (("truth", common.sum(axis=1), truth), ("predicted", common.sum(axis=0), predicted))
+        for whose, counts, image in counted:
+            if isinstance(image, PanopticTruth):
+                image.verify(counts.tolist())
+            if counts[0]:
                 found = sorted(set(np.unique(image.segment_ids).tolist()) - set(_known(image)))
                 raise ValueError(f"{whose} holds segment ids {found[:5]} that are not among its segments")
         tallies = _match(common[1:, 1:], predicted, truth)

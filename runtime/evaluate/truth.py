@@ -1,5 +1,6 @@
 """Panoptic ground truth, and what it says in the terms of the other two techniques."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -8,7 +9,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from segrt.runtime.postproc import ids_of_colors
+from segrt.runtime.postproc import count_ids, ids_of_colors
 from segrt.runtime.results import Label, PanopticResult, Segment, rle
 from segrt.runtime.results.remap import remap
 from segrt.runtime.results.semantic import class_map_dtype
@@ -29,12 +30,13 @@ class PanopticTruth:
     """The truth of one image, or a prediction read from a file: `ids` and what each id is; class_ids index `labels`.
 
     `ids` is int32 (H, W), 0 = void, or a panoptic PNG's picture as decoded, uint8 BGR (H, W, 3): counting reads the
-    colours in place.
+    colours in place. `refuse`, of what was read from files, raises SegrtError that says which segments do not fit.
     """
 
     ids: npt.NDArray[Any]
     segments: tuple[TruthSegment, ...]
     labels: tuple[Label, ...]
+    refuse: "Callable[[PanopticTruth], None] | None" = None
 
     @cached_property
     def segment_ids(self) -> npt.NDArray[np.int32]:
@@ -45,6 +47,19 @@ class PanopticTruth:
     def size(self) -> tuple[int, int]:
         """The picture's (height, width)."""
         return int(self.ids.shape[0]), int(self.ids.shape[1])
+
+    @property
+    def known_ids(self) -> list[int]:
+        """Void and the segments' ids: the rows of a count."""
+        return [0, *(segment.id for segment in self.segments)]
+
+    def verify(self, counts: "Sequence[int] | None" = None) -> None:
+        """Raise SegrtError when the map of a file and its segments differ; `counts` are of `known_ids`, if known."""
+        if self.refuse is not None:
+            if counts is None:
+                counts = count_ids(self.ids, self.known_ids).tolist()
+            if counts[0] or 0 in counts[2:]:
+                self.refuse(self)
 
     def to_result(self) -> PanopticResult:
         """Return it as a segmenter would; areas and boxes are those of the map."""
