@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -110,6 +110,12 @@ class Segmenter:
         """
         arrays = {spec.role: heads[spec.name].array[index] for spec in self.manifest.heads}
         return self._decoder(arrays, geometry, self._context)
+
+    def decoded(self, heads: Mapping[str, npt.NDArray[Any]], geometry: Geometry, **thresholds: float) -> Result:
+        """Decode what `heads` returned, with other thresholds than those in force."""
+        decode = msgspec.structs.replace(self._context.decode, **thresholds)
+        arrays = {spec.role: heads[spec.name][0] for spec in self.manifest.heads}
+        return find_decoder(decode, "cpu")(arrays, geometry, replace(self._context, decode=decode))
 
     def stream(self, source: str | Path, *, policy: str | None = None) -> "Iterator[tuple[Frame, Result]]":
         """Yield (frame, result) for a video or stream; see `segrt.runtime.stream`."""

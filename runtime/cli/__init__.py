@@ -19,6 +19,7 @@ COMMANDS = {
     "run": ("segrt.runtime.cli.run:run", "Segment images and save the results."),
     "compare": ("segrt.runtime.cli.compare:compare", "Put several bundles' results on one image side by side."),
     "stream": ("segrt.runtime.cli.stream:stream", "Segment video, frame by frame, into sinks."),
+    "tune": ("segrt.runtime.cli.tune:tune", "Choose thresholds and precision on a validation set."),
     "eval": ("segrt.runtime.cli.eval:evaluate", "Measure accuracy: mIoU, mask AP, PQ."),
 }
 

@@ -1,0 +1,199 @@
+"""Tuning a bundle on a validation set: the thresholds that score best, and the fastest variant within a budget."""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from segrt.runtime.bundle.bundle import Bundle
+from segrt.runtime.bundle.rules import MergeQueries
+from segrt.runtime.errors import SegrtError
+from segrt.runtime.evaluate import adapting
+from segrt.runtime.evaluate.classes import things
+from segrt.runtime.evaluate.dataset import Dataset
+from segrt.runtime.evaluate.measuring import Options, measure, prepare
+from segrt.runtime.evaluate.meters import PanopticMeter
+from segrt.runtime.evaluate.segmenting import SegmenterPredictor
+from segrt.runtime.evaluate.truth import SemanticTruth
+from segrt.runtime.results import Timings, rle
+from segrt.runtime.segmenter import Segmenter, open_segmenter
+
+METRIC = {"semantic": "miou", "instance": "ap", "panoptic": "pq"}
+_SCORES = tuple(round(0.05 * step, 2) for step in range(4, 19))  # 0.20 to 0.90
+_OVERLAPS = (0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
+_IOU = 0.5
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Tuned:
+    """The best thresholds by name, the figure they reach, and that of the bundle's own."""
+
+    metric: str
+    thresholds: dict[str, float]
+    figure: float
+    before: float
+
+
+@dataclass(frozen=True)
+class VariantFigures:
+    """A variant on the validation set: its figure, the drop in percentage points, the median inference time."""
+
+    precision: str
+    figure: float
+    drop: float
+    inference_ms: float
+
+
+def tune_thresholds(segmenter: Segmenter, dataset: Dataset, progress: Progress | None = None) -> Tuned | None:
+    """Return the thresholds that maximise PQ (panoptic), or F1 at IoU 0.5 (instance); None for what has none.
+
+    Panoptic: score and overlap thresholds on a grid, each picture going through the network once. Instance: exactly,
+    every score that occurs being a candidate; AP itself never gains from a threshold.
+    """
+    if segmenter.technique == "panoptic" and isinstance(segmenter.decode, MergeQueries):
+        return _tune_panoptic(segmenter, dataset, progress)
+    if segmenter.technique == "instance" and "score_threshold" in segmenter.decode.__struct_fields__:
+        return _tune_instance(segmenter, dataset, progress)
+    return None
+
+
+def compare_variants(
+    bundle: Bundle, dataset: Dataset, thresholds: dict[str, float], *, backend: str, threads: int
+) -> list[VariantFigures]:
+    """Measure every variant with the thresholds; drops are against fp32, or the first variant where there is none."""
+    precisions = [variant.precision for variant in bundle.manifest.variants]
+    reference = "fp32" if "fp32" in precisions else precisions[0]
+    figures: dict[str, tuple[float, float]] = {}
+    for precision in precisions:
+        given = None if bundle.manifest.technique == "instance" else dict(thresholds)
+        zero = {"score_threshold": 0.0} if given is None else given
+        with open_segmenter(
+            bundle, backend=backend, precision=precision, threads=threads, thresholds=zero
+        ) as segmenter:
+            clock = _Clock(segmenter)
+            outcome = measure(SegmenterPredictor(clock, str(bundle.folder)), dataset)
+            metric = outcome.evaluations(segmenter.technique)[0].metrics[METRIC[segmenter.technique]]
+        figures[precision] = (metric or 0.0, float(np.median(clock.times)))
+    best = figures[reference][0]
+    return [VariantFigures(name, figure, 100 * (best - figure), time) for name, (figure, time) in figures.items()]
+
+
+def parse_budget(text: str) -> float:
+    """Return the percentage points of "drop<=0.5"; raise SegrtError for anything else."""
+    match = re.fullmatch(r"\s*drop\s*<=\s*(\d+(?:\.\d+)?)\s*", text)
+    if match is None:
+        raise SegrtError(f"--budget {text!r} cannot be read; write drop<=0.5, in percentage points")
+    return float(match[1])
+
+
+def fastest_within(found: list[VariantFigures], budget: float) -> VariantFigures:
+    """Return the variant with the least inference time among those whose drop is at most `budget` points."""
+    return min((entry for entry in found if entry.drop <= budget + 1e-9), key=lambda entry: entry.inference_ms)
+
+
+class _Clock:
+    """A segmenter that notes how long the network took."""
+
+    def __init__(self, segmenter: Segmenter) -> None:
+        self._segmenter = segmenter
+        self.labels, self.technique = segmenter.labels, segmenter.technique
+        self.times: list[float] = []
+
+    def __call__(self, image: Any) -> Any:
+        result = self._segmenter(image)
+        assert isinstance(result.timings, Timings)
+        self.times.append(result.timings.inference_ms)
+        return result
+
+
+def _tune_panoptic(segmenter: Segmenter, dataset: Dataset, progress: Progress | None) -> Tuned:
+    own = (getattr(segmenter.decode, "score_threshold"), getattr(segmenter.decode, "overlap_threshold"))  # noqa: B009
+    grid = list(dict.fromkeys([own, *((score, overlap) for score in _SCORES for overlap in _OVERLAPS)]))
+    predictor = SegmenterPredictor(segmenter, str(segmenter.bundle.folder))
+    matched = prepare(predictor, dataset, Options()).match
+    meters = {point: PanopticMeter(matched) for point in grid}
+    for done, sample in enumerate(dataset.samples, start=1):
+        truth = dataset.read_truth(sample)
+        heads, geometry = segmenter.heads(dataset.read_image(sample))
+        for (score, overlap), meter in meters.items():
+            meter.update(segmenter.decoded(heads, geometry, score_threshold=score, overlap_threshold=overlap), truth)
+        if progress is not None:
+            progress(done, len(dataset.samples))
+    figures = {point: meter.result().metrics["pq"] or 0.0 for point, meter in meters.items()}
+    # Of equal figures the one nearest to the bundle's own thresholds.
+    best = max(grid, key=lambda point: (figures[point], -abs(point[0] - own[0]) - abs(point[1] - own[1])))
+    return Tuned("pq", {"score_threshold": best[0], "overlap_threshold": best[1]}, figures[best], figures[own])
+
+
+def _tune_instance(segmenter: Segmenter, dataset: Dataset, progress: Progress | None) -> Tuned:
+    own = float(getattr(segmenter.decode, "score_threshold"))  # noqa: B009
+    predictor = SegmenterPredictor(segmenter, str(segmenter.bundle.folder))
+    matched = prepare(predictor, dataset, Options()).match
+    kept = set(things(matched.labels))
+    scores: list[float] = []
+    hits: list[bool] = []
+    wanted = 0
+    for done, sample in enumerate(dataset.samples, start=1):
+        truth = adapting.truth(dataset.read_truth(sample), matched)
+        if isinstance(truth, SemanticTruth):
+            raise SegrtError(f"{dataset.path} tells no objects apart; give instance or panoptic annotations")
+        objects = [entry for entry in truth.objects() if entry["category_id"] in kept]
+        if any(not isinstance(entry.get("segmentation"), dict) for entry in objects):
+            raise SegrtError(f"{dataset.path} has objects without masks as RLE; give COCO panoptic annotations")
+        heads, geometry = segmenter.heads(dataset.read_image(sample))
+        found = adapting.detections(segmenter.decoded(heads, geometry, score_threshold=0.0), matched)
+        wanted += sum(not entry["iscrowd"] for entry in objects)
+        for score, hit in _matches(found, objects):
+            scores.append(score)
+            hits.append(hit)
+        if progress is not None:
+            progress(done, len(dataset.samples))
+    return _best_threshold(np.array(scores), np.array(hits, dtype=bool), wanted, own)
+
+
+def _matches(found: list[dict[str, Any]], objects: list[dict[str, Any]]) -> list[tuple[float, bool]]:
+    """Match greedily by score, as AP does; detections on crowds are left out. The matches of the best n are final."""
+    masks = [rle.decode(entry["segmentation"]) for entry in objects]
+    free = {index for index, entry in enumerate(objects) if not entry["iscrowd"]}
+    matches = []
+    for entry in sorted(found, key=lambda entry: -entry["score"]):
+        mask = rle.decode(entry["segmentation"])
+        area = int(np.count_nonzero(mask))
+        best, chosen, excused = _IOU, None, False
+        for index, true in enumerate(objects):
+            if true["category_id"] != entry["category_id"]:
+                continue
+            shared = int(np.count_nonzero(mask & masks[index]))
+            if true["iscrowd"]:
+                excused |= area > 0 and shared / area > _IOU
+            elif index in free:
+                iou = shared / max(1, area + int(np.count_nonzero(masks[index])) - shared)
+                if iou > best:
+                    best, chosen = iou, index
+        if chosen is not None:
+            free.remove(chosen)
+        if chosen is not None or not excused:
+            matches.append((float(entry["score"]), chosen is not None))
+    return matches
+
+
+def _best_threshold(scores: Any, hits: Any, wanted: int, own: float) -> Tuned:
+    """Return the threshold with the highest F1 = 2 TP / (detections + objects), halfway between two scores."""
+    order = np.argsort(-scores, kind="stable")
+    ranked, right = scores[order], np.cumsum(hits[order])
+    f1 = 2 * right / np.maximum(1, np.arange(1, len(ranked) + 1) + wanted)
+    # A threshold cannot part equal scores.
+    ends = np.append(ranked[:-1] > ranked[1:], True) if len(ranked) else np.zeros(0, dtype=bool)
+    kept = scores > own
+    before = float(2 * hits[kept].sum() / max(1, int(kept.sum()) + wanted))
+    if not len(ranked):
+        return Tuned("f1", {"score_threshold": own}, before, before)
+    best = int(np.argmax(np.where(ends, f1, -1.0)))
+    below = float(ranked[best + 1]) if best + 1 < len(ranked) else 0.0
+    threshold = round((float(ranked[best]) + below) / 2, 4)
+    if float(f1[best]) <= before:
+        return Tuned("f1", {"score_threshold": own}, before, before)
+    return Tuned("f1", {"score_threshold": threshold}, float(f1[best]), before)
