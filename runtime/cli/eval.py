@@ -100,6 +100,13 @@ class _Subject:
     metavar="DIR",
     help="Save the predictions as COCO files, which --predictions reads.",
 )
+@click.option(
+    "--pictures",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Draw the worst images, the confusion matrix and the classes' figures.",
+)
+@click.option("--worst", type=click.IntRange(1, 100), default=8, show_default=True, help="How many images to draw.")
 @click.option("--json", "json_path", type=click.Path(path_type=Path), metavar="FILE", help="Write all figures as JSON.")
 @click.option("--per-class", is_flag=True, help="Print the figures of every class too.")
 @threshold_options
@@ -121,6 +128,8 @@ def evaluate(
     skip_bad: bool,
     workers: int,
     save: Path | None,
+    pictures: Path | None,
+    worst: int,
     json_path: Path | None,
     per_class: bool,
     score_threshold: float | None,
@@ -135,6 +144,7 @@ def evaluate(
     Average precision ranks all detections, so an instance bundle's own score threshold is set to 0 unless
     --score-threshold is given. Of several subjects of one technique, the first is what the others are compared with.
     """
+    from segrt.runtime.atomic import make_folder
     from segrt.runtime.errors import SegrtError
     from segrt.runtime.evaluate.classes import ClassMismatchError
     from segrt.runtime.evaluate.coco_dataset import open_dataset
@@ -162,12 +172,15 @@ def evaluate(
             title = f"{bundle} ({name})" if len(precisions) > 1 else bundle
             opener = BundleOpener(bundle, title, backend, name, threads, score_threshold, overlap_threshold)
             subjects.append(_Subject(title, opener))
-    options = Options(judged, boundary, common_classes, skip_bad)
+    if pictures is not None:
+        make_folder(pictures)
+    options = Options(judged, boundary, common_classes, skip_bad, rank=pictures is not None)
     found: list[Evaluation] = []
     for number, subject in enumerate(subjects):
         folder = None if save is None else save if len(subjects) == 1 else save / f"{number}-{_plain(subject.name)}"
         try:
-            found += _measure(subject, dataset, options, workers, folder)
+            drawn = None if pictures is None else (pictures, f"{_plain(subject.name)}-", worst)
+            found += _measure(subject, dataset, options, workers, folder, drawn)
         except ClassMismatchError as error:
             _show_mismatch(error.rows, subject.name, dataset)
             raise
@@ -187,7 +200,12 @@ def _classes(labels: Path | None, bundles: tuple[str, ...]) -> "tuple[Label, ...
 
 
 def _measure(
-    subject: _Subject, dataset: "Dataset", options: "Options", workers: int, folder: Path | None
+    subject: _Subject,
+    dataset: "Dataset",
+    options: "Options",
+    workers: int,
+    folder: Path | None,
+    drawn: tuple[Path, str, int] | None,
 ) -> "list[Evaluation]":
     import msgspec
 
@@ -204,12 +222,37 @@ def _measure(
             outcome = measure(predictor, dataset, options, progress=progress, sink=sink)
         else:
             outcome = measure_parallel(subject.opener, dataset, options, workers=workers, progress=progress, sink=sink)
+        if drawn is not None:
+            _draw(outcome, predictor, dataset, *drawn)
     if sink is not None:
         written = sink.write(technique, outcome.entries, dataset, outcome.match.labels)
         click.echo(f"predictions: {written}", err=True)
     for message in outcome.skipped:
         click.echo(f"skipped: {message}", err=True)
     return [msgspec.structs.replace(evaluation, subject=subject.name) for evaluation in outcome.evaluations(technique)]
+
+
+def _draw(
+    outcome: "Outcome", predictor: "Predictor", dataset: "Dataset", folder: Path, prefix: str, count: int
+) -> None:
+    from segrt.runtime.evaluate.measuring import worst
+    from segrt.runtime.evaluate.meters import SemanticMeter
+    from segrt.runtime.evaluate.pictures import bars_picture, confusion_picture, worst_sheet
+    from segrt.runtime.images import write_image
+
+    labels = outcome.match.labels
+    for technique, meter in outcome.meters.items():
+        figure = {"semantic": "iou", "instance": "ap", "panoptic": "pq"}[technique]
+        evaluation = meter.result()
+        bars = bars_picture(f"{figure.upper()} by class", evaluation.per_class, figure, labels)
+        write_image(folder / f"{prefix}{technique}-classes.png", bars)
+        if isinstance(meter, SemanticMeter):
+            write_image(folder / f"{prefix}confusion.png", confusion_picture(meter.evaluator.confusion, labels))
+        images = worst(outcome, technique, count)
+        if images and technique == predictor.technique:
+            name = {"semantic": "mIoU", "instance": "quality", "panoptic": "PQ"}[technique]
+            sheet = worst_sheet(images, predictor, dataset, outcome.match, name)
+            write_image(folder / f"{prefix}worst.png", sheet)
 
 
 def _with_drops(found: "list[Evaluation]") -> "list[Evaluation]":

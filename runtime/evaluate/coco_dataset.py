@@ -180,7 +180,7 @@ def convert(path: Path, value: Any, kind: type[_Content]) -> _Content:
         ) from None
 
 
-def check_size(file: Path, size: tuple[int, int], expected: tuple[int, int] | None, source: Path) -> None:
+def check_size(file: Path, size: tuple[int, int], expected: tuple[int, int] | None, source: Path | str) -> None:
     """Raise SegrtError when the (height, width) of `file` is not the one that `source` states."""
     if expected is not None and size != expected:
         raise SegrtError(
@@ -203,7 +203,7 @@ def read_panoptic(
     size: tuple[int, int] | None,
     source: Path,
     *,
-    size_source: Path | None = None,
+    size_source: Path | str | None = None,
 ) -> PanopticTruth:
     """Read a panoptic PNG and what its annotation, of the JSON `source`, says of it.
 

@@ -28,8 +28,8 @@ class Dataset(Protocol):
     """A labelled data set. `path` is what messages call it, `techniques` are those that its truth can judge."""
 
     @property
-    def path(self) -> Path:
-        """The file or folder of the annotations."""
+    def path(self) -> Path | str:
+        """The file or folder of the annotations, or an address."""
 
     @property
     def labels(self) -> tuple[Label, ...]:

@@ -29,9 +29,9 @@ class StreetDataset:
     size: tuple[int, int]
 
     @property
-    def path(self) -> Path:
-        """The address, as a path for messages."""
-        return Path(f"street:/?seed={self.seed}&frames={self.frames}&size={self.size[0]}x{self.size[1]}")
+    def path(self) -> str:
+        """The address."""
+        return f"{SCHEME}?seed={self.seed}&frames={self.frames}&size={self.size[0]}x{self.size[1]}"
 
     @property
     def labels(self) -> tuple[Label, ...]:
