@@ -2,12 +2,12 @@
 
 import threading
 import time
-from collections import deque
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import msgspec
 import numpy as np
+import numpy.typing as npt
 
 from segrt.runtime.atomic import make_folder, write_atomic
 from segrt.runtime.stream.sources.base import Listener
@@ -159,7 +159,7 @@ class Recorder(Listener):
         """Return the time of each stage for its last frame, in milliseconds."""
         with self._lock:
             stages = self._tallies[source_id].stages
-            return {name: round(series.last[-1], 3) for name, series in stages.items()}
+            return {name: round(series.newest, 3) for name, series in stages.items()}
 
     def seconds_stalled(self) -> float:
         """Return for how long the run has stood still: a source without a sign of life, or frames without results."""
@@ -192,21 +192,31 @@ class Recorder(Listener):
 
 
 class _Series:
-    """Milliseconds: all of them counted, the last `WINDOW` kept."""
+    """Milliseconds: all of them counted, the last `WINDOW` kept. Takes its memory at once, so that it never grows."""
 
     def __init__(self) -> None:
         self.count = 0
         self.sum = 0.0
-        self.last: deque[float] = deque(maxlen=WINDOW)
+        self._ring = np.zeros(WINDOW, np.float64)
 
     def add(self, milliseconds: float) -> None:
+        self._ring[self.count % WINDOW] = milliseconds
         self.count += 1
         self.sum += milliseconds
-        self.last.append(milliseconds)
+
+    @property
+    def last(self) -> npt.NDArray[np.float64]:
+        """The last values, in no order."""
+        return self._ring[: min(self.count, WINDOW)]
+
+    @property
+    def newest(self) -> float:
+        """The last value."""
+        return float(self._ring[(self.count - 1) % WINDOW])
 
     def copy(self) -> "_Series":
-        copied = _Series()
-        copied.count, copied.sum, copied.last = self.count, self.sum, self.last.copy()
+        copied = _Series.__new__(_Series)
+        copied.count, copied.sum, copied._ring = self.count, self.sum, self._ring.copy()
         return copied
 
 
@@ -264,5 +274,5 @@ def _stage(series: Sequence[_Series]) -> StageTimes:
 
 
 def _percentiles(series: Iterable[_Series], percents: Sequence[int]) -> list[float]:
-    values = [value for one in series for value in one.last]
-    return [round(float(value), 4) for value in np.percentile(values, percents)] if values else []
+    values = np.concatenate([one.last for one in series])
+    return [round(float(value), 4) for value in np.percentile(values, percents)] if values.size else []

@@ -171,7 +171,9 @@ def postprocess(
             job.heads = None
             release([job], segmenter.backend)
         timings = Timings(job.preprocess_ms, job.inference_ms, postprocess_ms)
-        object.__setattr__(result, "timings", timings)  # nobody else has seen this frozen result yet
+        # Nobody else has seen this frozen result yet.
+        object.__setattr__(result, "timings", timings)
+        object.__setattr__(result, "nonfinite_heads", nonfinite)
         job.result = result
         _note(recorder, job.frame, timings, nonfinite)
         _pass_on(job, targets, segmenter.backend)

@@ -20,6 +20,10 @@ import urllib.request
 from pathlib import Path
 
 import av
+import cv2
+import numpy as np
+
+from segrt.runtime.stream import timecode
 
 SERVER = Path(__file__).parents[1] / "runtime" / "stream" / "rtsp_server.py"
 FREEZE_SECONDS = 20
@@ -75,11 +79,15 @@ def watch(process: "subprocess.Popen[bytes]", port: int, seconds: float, begun: 
         assert process.poll() is None, "the stream has ended by itself"
         state = json.loads(get(port, "state.json"))
         metrics, used = state["metrics"], usage(process.pid)
+        picture = cv2.imdecode(np.frombuffer(get(port, "frame.jpg"), np.uint8), cv2.IMREAD_COLOR)
+        taken = timecode.read(np.asarray(picture, np.uint8))  # what the camera has written into its picture
+        shown = "?" if taken is None else f"{time.monotonic() - taken:.2f} s"
         seen.append(used)
         print(
             f"{time.monotonic() - begun:6.0f} s  {','.join(state['states'].values()):10}  "
             f"{metrics['frames_out']:7} results  {metrics['reconnects']} reconnects  "
-            f"age p95 {metrics['frame_age_ms']['p95']} ms  {used[0]:.1f} MB  {used[1]} threads  {used[2]} descriptors",
+            f"age p95 {metrics['frame_age_ms']['p95']} ms  "
+            f"newest result {shown} after capture  {used[0]:.1f} MB  {used[1]} threads  {used[2]} descriptors",
             flush=True,
         )
     return seen

@@ -92,6 +92,7 @@ def line_of(frame: Frame, result: Result) -> dict[str, Any]:
         "pts": None if frame.pts is None else round(frame.pts, 6),
         "size": list(frame.size),
         **describe(result),
+        **({"nonfinite_heads": result.nonfinite_heads} if result.nonfinite_heads else {}),
     }
 
 

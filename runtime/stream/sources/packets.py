@@ -45,13 +45,17 @@ class PacketFeed(Feed):
         self._ready: deque[Shot] = deque()
         self._matrix_of: tuple[int, int] | None = None
         self._matrix: Any = None
+        start = time.monotonic()
         try:
             self._container = av.open(
                 address, mode="r", format=demuxer, options=dict(options or {}), timeout=(timeout, read),
                 metadata_errors="replace",
             )  # fmt: skip
         except (av.error.FFmpegError, OSError, ValueError) as error:
-            raise VideoError(f"cannot be opened ({_why(error, timeout)})") from None
+            # An interrupted RTSP handshake ends as invalid data.
+            hung = time.monotonic() - start > 0.9 * timeout
+            why = f"nothing came for {timeout:g} s" if hung else _why(error, timeout)
+            raise VideoError(f"cannot be opened ({why})") from None
         try:
             if not self._container.streams.video:
                 raise VideoError("has no video")

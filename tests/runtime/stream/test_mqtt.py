@@ -40,6 +40,7 @@ class Broker:
         self._config = folder / "mosquitto.conf"
         self._config.write_text(
             f"listener {self.port} 127.0.0.1\nallow_anonymous false\npassword_file {passwords}\nuser root\n"
+            f"persistence true\npersistence_location {folder}/\n"
         )
         self.process = None
 
@@ -71,11 +72,11 @@ def broker(tmp_path):
 
 
 class Listener:
-    """Subscribes to everything."""
+    """Subscribes to everything, and does not miss what comes while it connects again."""
 
     def __init__(self, port):
         self.messages = []
-        self.client = mqtt.Client(CallbackAPIVersion.VERSION2)
+        self.client = mqtt.Client(CallbackAPIVersion.VERSION2, client_id="listener", clean_session=False)
         self.client.username_pw_set("me", "hunter2")
         self.client.reconnect_delay_set(1, 1)
         self.client.on_connect = lambda client, *_: client.subscribe("#", qos=1)

@@ -143,6 +143,9 @@ def test_latest_plays_a_file_at_its_own_speed(segmenter, fakes):
 def test_metrics_count_heads_that_are_not_finite(segmenter, fakes):
     segmenter.backend.poison = float("nan")
     assert run(segmenter, fakes, [fakes.ListSink()], count=4).nonfinite_heads == 4
+    assert [result.nonfinite_heads for _, result in stream(segmenter, fakes.ListSource(3))] == [1, 1, 1]
+    segmenter.backend.poison = 0.0
+    assert [result.nonfinite_heads for _, result in stream(segmenter, fakes.ListSource(3))] == [0, 0, 0]
 
 
 def test_metrics_name_every_stage(segmenter, fakes):

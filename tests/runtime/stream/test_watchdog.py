@@ -54,11 +54,11 @@ def test_a_network_that_hangs_ends_the_process_with_all_stacks(tmp_path):
 def test_a_camera_that_is_away_is_no_standstill(tmp_path):
     metrics = tmp_path / "m.json"
     with subprocess.Popen(
-        command("rtsp://127.0.0.1:9/x", "--stall-timeout", "3s", "--metrics", metrics),
+        command("rtsp://127.0.0.1:9/x", "--stall-timeout", "2s", "--metrics", metrics),
         stderr=subprocess.PIPE,
         text=True,
     ) as process:
-        time.sleep(7)
+        time.sleep(5)
         assert process.poll() is None
         process.send_signal(signal.SIGTERM)
         _, stderr = process.communicate(timeout=20)
