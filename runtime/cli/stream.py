@@ -58,6 +58,7 @@ class Terminated(KeyboardInterrupt):
 @click.option("--rtsp-transport", type=click.Choice(["tcp", "udp"]), default="tcp", show_default=True, help="For RTSP.")
 @click.option("--segment", type=DURATION, metavar="TIME", help="Begin a new mp4 and jsonl file so often, as 10m.")
 @click.option("--keep", type=SIZE, metavar="SIZE", help="Delete a sink's oldest files above this size, as 2GB.")
+@click.option("--rle", is_flag=True, help="Put masks, as COCO run lengths, into JSON lines and MQTT messages.")
 @click.option("--token", metavar="TOKEN", envvar="SEGRT_TOKEN", help="What the live page asks for; or SEGRT_TOKEN.")
 @click.option(
     "--stall-timeout",
@@ -81,6 +82,7 @@ def stream(
     rtsp_transport: str,
     segment: float | None,
     keep: float | None,
+    rle: bool,
     token: str | None,
     stall_timeout: float | None,
     score_threshold: float | None,
@@ -123,7 +125,7 @@ def stream(
             max_frames=max_frames,
             thinning=Thinning(every, target_fps, max_age),
             live=LiveOptions(read_timeout, rtsp_transport),
-            writing=SinkOptions(segment, None if keep is None else int(keep), token=token),
+            writing=SinkOptions(segment, None if keep is None else int(keep), token=token, rle=rle),
         )
         for address in pipeline.addresses:
             click.echo(f"live page: {address}")

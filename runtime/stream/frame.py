@@ -13,8 +13,10 @@ class Frame:
     Attributes:
         image: (H, W, 3) uint8 BGR in [0, 255], upright and with square pixels.
         index: place in its source, counted from 0 without gaps as captured; dropped frames leave gaps downstream.
-        pts: presentation time in seconds as the source states it, or None where it states none.
-        capture_time: `time.monotonic()` in seconds, taken when the picture was complete. Frame age counts from here.
+        pts: presentation time in seconds as the source states it, or None where it states none; of a live source the
+            seconds since its first frame.
+        capture_time: `time.monotonic()` in seconds, when the picture was complete, or arrived from a camera, or would
+            have arrived had it not waited in the socket. Frame age counts from here.
         source_id: name of the source, unique within a run and free of credentials.
     """
 

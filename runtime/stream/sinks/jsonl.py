@@ -32,7 +32,9 @@ class JsonlSink(Sink):
     def __init__(self, path: Path, options: SinkOptions | None = None) -> None:
         check_file(path)
         self._path = path
-        self._segments = Segments(path, options or SinkOptions())
+        options = options or SinkOptions()
+        self._segments = Segments(path, options)
+        self._masks = options.rle
         self._whole = 0  # bytes of complete lines
         self._file: BinaryIO | None = None
         self._lines = 0
@@ -66,7 +68,7 @@ class JsonlSink(Sink):
         if self._file is None:
             self.reopen()
         assert self._file is not None
-        line = msgspec.json.encode(line_of(frame, result))
+        line = msgspec.json.encode(line_of(frame, result, masks=self._masks))
         try:
             if self._file.write(line + b"\n") != len(line) + 1:
                 raise OSError(ENOSPC, strerror(ENOSPC))  # a full disk takes a part first
@@ -84,14 +86,21 @@ class JsonlSink(Sink):
             self._file = None
 
 
-def line_of(frame: Frame, result: Result) -> dict[str, Any]:
-    """Return what a line says of a frame and its result."""
+def line_of(frame: Frame, result: Result, *, masks: bool = False) -> dict[str, Any]:
+    """Return what a line says of a frame and its result; with `masks`, each segment's or instance's COCO `rle`, too."""
+    described = describe(result)
+    if masks and isinstance(result, PanopticResult):
+        for segment in described["segments"]:
+            segment["rle"] = _readable(rle.encode(result.segment_ids == segment["id"]))
+    elif masks and isinstance(result, InstanceResult):
+        for instance, encoded in zip(described["instances"], result.rles, strict=True):
+            instance["rle"] = _readable(encoded)
     return {
         "source": frame.source_id,
         "index": frame.index,
         "pts": None if frame.pts is None else round(frame.pts, 6),
         "size": list(frame.size),
-        **describe(result),
+        **described,
         **({"nonfinite_heads": result.nonfinite_heads} if result.nonfinite_heads else {}),
     }
 
@@ -137,6 +146,10 @@ def describe(result: Result) -> dict[str, Any]:
             ],
         }
     return {"technique": "semantic", "areas": _areas(result)}
+
+
+def _readable(encoded: rle.Rle) -> dict[str, Any]:
+    return {"size": list(encoded["size"]), "counts": encoded["counts"].decode("ascii")}
 
 
 def _areas(result: SemanticResult) -> dict[str, int]:

@@ -40,7 +40,7 @@ class MqttSink(Sink):
 
     name = "mqtt"
 
-    def __init__(self, uri: str, options: SinkOptions | None = None) -> None:  # noqa: ARG002
+    def __init__(self, uri: str, options: SinkOptions | None = None) -> None:
         try:
             from paho.mqtt import client as mqtt
             from paho.mqtt.enums import CallbackAPIVersion
@@ -74,6 +74,7 @@ class MqttSink(Sink):
         client.on_connect_fail = self._on_failure
         self._client: Any = client
         self._address = (host, port or (8883 if secure else 1883))
+        self._masks = bool(options and options.rle)
         self._full = mqtt.MQTT_ERR_QUEUE_SIZE
         self._topics: dict[str, str] = {}
         self._recorder: Recorder | None = None
@@ -94,7 +95,7 @@ class MqttSink(Sink):
 
     def write(self, frame: Frame, result: Result, drawn: Picture | None) -> None:  # noqa: ARG002
         """Hand the message to the client, which delivers it at least once, or drops it when too many wait."""
-        payload = msgspec.json.encode(line_of(frame, result))
+        payload = msgspec.json.encode(line_of(frame, result, masks=self._masks))
         sent = self._client.publish(self._topics[frame.source_id], payload, qos=1)
         if sent.rc == self._full:
             raise Dropped(f"{self._shown}: {_QUEUED} messages wait for the broker")

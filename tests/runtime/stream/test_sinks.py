@@ -18,6 +18,7 @@ from segrt.runtime.results import InstanceResult, Label, PanopticResult, Segment
 from segrt.runtime.stream import run_stream
 from segrt.runtime.stream.frame import Frame
 from segrt.runtime.stream.sinks.mp4_writer import TICKS, Clock, Mp4Writer
+from segrt.runtime.stream.sinks.options import SinkOptions
 from segrt.runtime.stream.sinks.table import open_sink
 from segrt.runtime.stream.sources.base import SourceInfo
 from segrt.runtime.stream.sources.table import open_source
@@ -195,6 +196,28 @@ def test_jsonl_of_a_panoptic_result(tmp_path):
             {"id": 3, "class_id": 1, "name": "car", "isthing": True, "score": 0.8765, "area": 6, "bbox": [2, 1, 3, 2]}
         ],
     }
+
+
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # inside pycocotools
+@pytest.mark.parametrize("kind", ["panoptic", "instance"])
+def test_masks_are_in_the_lines_when_asked_for_and_coco_reads_them(tmp_path, kind):
+    from pycocotools import mask as coco
+
+    where = np.zeros((4, 6), bool)
+    where[1:3, 2:5] = True
+    segment = Segment(id=3, class_id=1, isthing=True, score=0.9, area=6, bbox=(2, 1, 3, 2))
+    box, score = np.array([[2, 1, 5, 3]], np.float32), np.array([0.5], np.float32)
+    result = {
+        "panoptic": PanopticResult(where.astype(np.int32) * 3, [segment], LABELS),
+        "instance": InstanceResult(box, score, np.array([1]), [rle.encode(where)], (4, 6), LABELS),
+    }[kind]
+    sink = open_sink(tmp_path / "a.jsonl", SinkOptions(rle=True))
+    sink.open([SourceInfo("cam")])
+    sink.write(frame_of(result), result, None)
+    sink.close()
+    line = json.loads((tmp_path / "a.jsonl").read_text())
+    (one,) = line["segments" if kind == "panoptic" else "instances"]
+    assert np.array_equal(coco.decode(one["rle"]), where)
 
 
 def test_jsonl_of_an_instance_result(tmp_path):
