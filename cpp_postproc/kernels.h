@@ -100,6 +100,14 @@ struct Kernels {
     // out[x] = whether the value between two enlarged rows is above the threshold.
     void (*cut_row)(const float* upper, float upper_weight, const float* lower, float lower_weight, float threshold,
                     std::uint8_t* out, Index count);
+    // Bit x of `bits`, 64 to a word: whether row[x] is not 0; bits beyond the row are 0. Returns how many are 1.
+    std::int64_t (*pack_row)(const std::uint8_t* row, Index count, std::uint64_t* bits);
+    // How many bits are 1 in both.
+    std::int64_t (*count_common)(const std::uint64_t* a, const std::uint64_t* b, Index words);
+    // ids[x] = id where bit x is 1; no other is touched.
+    void (*paint_bits)(const std::uint64_t* bits, Index words, std::int32_t id, std::int32_t* ids);
+    // Sets bytes to 0 that are not in the caches and need not be there afterwards.
+    void (*clear_pictures)(std::uint8_t* bytes, Index count);
 };
 
 // The readable version, used by tests to hold the others to it.

@@ -2,6 +2,7 @@
 // naming the table. Internal linkage and no standard library templates: a function compiled here for a newer processor
 // must never be the copy that the linker keeps for all.
 
+#include "fast_bits.h"
 #include "fast_label.h"
 #include "fast_mask.h"
 #include "fast_rows.h"
@@ -27,6 +28,10 @@ const Kernels SEGRT_KERNELS{
     .blend_pixels = blend_pixels,
     .normalize_row = normalize_row,
     .cut_row = cut_row,
+    .pack_row = pack_row,
+    .count_common = count_common,
+    .paint_bits = paint_bits,
+    .clear_pictures = clear_pictures,
 };
 
 }  // namespace segrt

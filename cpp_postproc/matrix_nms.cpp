@@ -1,10 +1,10 @@
 #include <algorithm>
-#include <bit>
 #include <cmath>
 #include <numeric>
 #include <stdexcept>
 
 #include "detections.h"
+#include "kernels.h"
 #include "scratch.h"
 #include "thread_pool.h"
 
@@ -23,23 +23,19 @@ PackedMasks pack(ScratchFrame& frame, const MaskStack& masks, int threads) {
     PackedMasks packed;
     packed.words_per_row = (masks.width + 63) / 64;
     const Index words = masks.height * packed.words_per_row;
-    packed.bits = frame.filled<std::uint64_t>(masks.count * words, 0);
+    packed.bits = frame.take<std::uint64_t>(masks.count * words);
     packed.area = frame.filled<std::int64_t>(masks.count, 0);
     packed.top = frame.filled<Index>(masks.count, masks.height);
     packed.bottom = frame.filled<Index>(masks.count, 0);
-    parallel_for(threads, masks.count, 1, [&](Index begin, Index end, int) {
+    const auto rows = frame.take<std::uint8_t>(threads * masks.width);
+    parallel_for(threads, masks.count, 1, [&](Index begin, Index end, int slot) {
         for (Index i = begin; i < end; ++i) {
             const auto at = static_cast<std::size_t>(i);
             for (Index y = 0; y < masks.height; ++y) {
-                const std::uint8_t* row = masks.row(i, y);
+                std::uint8_t* copy = rows.data() + slot * masks.width;
+                const std::uint8_t* row = masks.contiguous_row(i, y, copy);
                 std::uint64_t* bits = packed.bits.data() + i * words + y * packed.words_per_row;
-                for (Index x = 0; x < masks.width; ++x) {
-                    bits[x / 64] |= std::uint64_t{row[x * masks.strides[2]] != 0} << (x % 64);
-                }
-                std::int64_t in_row = 0;
-                for (Index word = 0; word < packed.words_per_row; ++word) {
-                    in_row += std::popcount(bits[word]);
-                }
+                const std::int64_t in_row = kernels().pack_row(row, masks.width, bits);
                 if (in_row > 0) {
                     packed.area[at] += in_row;
                     packed.top[at] = std::min(packed.top[at], y);
@@ -53,12 +49,10 @@ PackedMasks pack(ScratchFrame& frame, const MaskStack& masks, int threads) {
 
 float overlap(const PackedMasks& masks, Index words, std::size_t a, std::size_t b) {
     const Index top = std::max(masks.top[a], masks.top[b]), bottom = std::min(masks.bottom[a], masks.bottom[b]);
-    std::int64_t both = 0;
-    const std::uint64_t* bits_a = masks.bits.data() + static_cast<Index>(a) * words;
-    const std::uint64_t* bits_b = masks.bits.data() + static_cast<Index>(b) * words;
-    for (Index i = top * masks.words_per_row; i < bottom * masks.words_per_row; ++i) {
-        both += std::popcount(bits_a[i] & bits_b[i]);
-    }
+    const Index skipped = top * masks.words_per_row;
+    const std::uint64_t* bits_a = masks.bits.data() + static_cast<Index>(a) * words + skipped;
+    const std::uint64_t* bits_b = masks.bits.data() + static_cast<Index>(b) * words + skipped;
+    const std::int64_t both = kernels().count_common(bits_a, bits_b, (bottom - top) * masks.words_per_row);
     const std::int64_t either = masks.area[a] + masks.area[b] - both;
     return either == 0 ? 0.0F : static_cast<float>(both) / static_cast<float>(either);
 }

@@ -1,12 +1,12 @@
 #include "merge_instances.h"
 
 #include <algorithm>
-#include <cstring>
-#include <numeric>
+#include <bit>
 #include <stdexcept>
 #include <string>
 
 #include "class_map.h"
+#include "kernels.h"
 #include "labelling.h"
 #include "scratch.h"
 #include "thread_pool.h"
@@ -14,46 +14,19 @@
 namespace segrt {
 namespace {
 
-// The columns [first, last) of a mask row between which its pixels lie.
+// The words [first, last) of a row of bits between which its pixels lie.
 struct Stretch {
     std::int32_t first = 0, last = 0;
+
+    [[nodiscard]] Index words() const { return last - first; }
 };
 
-bool any_of_eight(const std::uint8_t* bytes) {
-    std::uint64_t word;
-    std::memcpy(&word, bytes, sizeof word);
-    return word != 0;
-}
-
-bool any_of_64(const std::uint8_t* bytes) {
-    std::uint8_t any = 0;
-    for (Index i = 0; i < 64; ++i) {
-        any = static_cast<std::uint8_t>(any | bytes[i]);
-    }
-    return any != 0;
-}
-
-Stretch find_stretch(const std::uint8_t* row, Index width) {
-    Index first = 0, last = width;
-    while (first + 64 <= width && !any_of_64(row + first)) {
-        first += 64;
-    }
-    while (first + 8 <= width && !any_of_eight(row + first)) {
-        first += 8;
-    }
-    while (first < width && row[first] == 0) {
+Stretch find_stretch(const std::uint64_t* bits, Index words) {
+    Index first = 0, last = words;
+    while (bits[first] == 0) {
         ++first;
     }
-    if (first == width) {
-        return {};
-    }
-    while (last - 64 >= first && !any_of_64(row + last - 64)) {
-        last -= 64;
-    }
-    while (last - 8 >= first && !any_of_eight(row + last - 8)) {
-        last -= 8;
-    }
-    while (row[last - 1] == 0) {
+    while (bits[last - 1] == 0) {
         --last;
     }
     return {static_cast<std::int32_t>(first), static_cast<std::int32_t>(last)};
@@ -63,12 +36,16 @@ struct Overlap {
     std::int64_t area = 0, taken = 0;
 };
 
+// A mask is read once, into bits; overlaps and free pixels are found by words of 64 pixels.
 class InstanceMerge {
 public:
-    InstanceMerge(const MaskStack& masks, Map<std::int32_t> ids, int threads)
+    InstanceMerge(const MaskStack& masks, Map<std::int32_t> ids, std::span<std::uint64_t> taken, int threads)
         : masks_(masks),
           ids_(ids),
+          words_((ids.width + 63) / 64),
           threads_(threads),
+          taken_(taken),
+          bits_(frame_.take<std::uint64_t>(ids.height * words_)),
           stretches_(frame_.take<Stretch>(ids.height)),
           overlaps_(frame_.take<Overlap>(threads)),
           regions_(frame_.take<Region>(threads)),
@@ -76,20 +53,17 @@ public:
 
     Overlap overlap_of(Index image) {
         std::fill(overlaps_.begin(), overlaps_.end(), Overlap{});
+        const Kernels& k = kernels();
         for_rows([&](Index y, int slot) {
-            const std::uint8_t* mask = contiguous_row(image, y, slot);
-            const Stretch stretch = find_stretch(mask, ids_.width);
-            stretches_[static_cast<std::size_t>(y)] = stretch;
-            const std::int32_t* taken = ids_.row(y);
-            std::int32_t area = 0, both = 0;
-            for (std::int32_t x = stretch.first; x < stretch.last; ++x) {
-                const std::int32_t in_mask = mask[x] != 0 ? 1 : 0;
-                area += in_mask;
-                both += taken[x] != 0 ? in_mask : 0;
-            }
+            std::uint64_t* bits = bits_.data() + y * words_;
+            const std::uint8_t* mask = masks_.contiguous_row(image, y, rows_.data() + slot * ids_.width);
+            const std::int64_t area = k.pack_row(mask, ids_.width, bits);
+            Stretch& stretch = stretches_[static_cast<std::size_t>(y)];
+            stretch = area == 0 ? Stretch{} : find_stretch(bits, words_);
             Overlap& overlap = overlaps_[static_cast<std::size_t>(slot)];
             overlap.area += area;
-            overlap.taken += both;
+            overlap.taken +=
+                k.count_common(bits + stretch.first, taken_.data() + y * words_ + stretch.first, stretch.words());
         });
         Overlap total;
         for (const Overlap& part : overlaps_) {
@@ -99,32 +73,29 @@ public:
         return total;
     }
 
-    // Paints the free pixels of the mask whose stretches were found last.
-    Region paint(Index image, std::int32_t id) {
+    // Paints the free pixels of the mask whose bits were found last.
+    Region paint(std::int32_t id) {
         std::fill(regions_.begin(), regions_.end(), Region{});
+        const Kernels& k = kernels();
         for_rows([&](Index y, int slot) {
             const Stretch stretch = stretches_[static_cast<std::size_t>(y)];
-            if (stretch.first == stretch.last) {
+            std::uint64_t* free = bits_.data() + y * words_ + stretch.first;
+            std::uint64_t* taken = taken_.data() + y * words_ + stretch.first;
+            std::uint64_t any = 0;
+            for (Index i = 0; i < stretch.words(); ++i) {
+                free[i] &= ~taken[i];
+                taken[i] |= free[i];
+                any |= free[i];
+            }
+            if (any == 0) {
                 return;
             }
-            const std::uint8_t* mask = contiguous_row(image, y, slot);
-            std::int32_t* row = ids_.row(y);
-            std::int32_t painted = 0;
-            for (std::int32_t x = stretch.first; x < stretch.last; ++x) {
-                const bool free = mask[x] != 0 && row[x] == 0;
-                row[x] = free ? id : row[x];
-                painted += free ? 1 : 0;
-            }
-            if (painted > 0) {
-                Index first = stretch.first, last = stretch.last - 1;
-                while (row[first] != id) {
-                    ++first;
-                }
-                while (row[last] != id) {
-                    --last;
-                }
-                regions_[static_cast<std::size_t>(slot)].add_row(y, first, last, painted);
-            }
+            const std::int64_t painted = k.count_common(free, free, stretch.words());
+            const Stretch inner = find_stretch(free, stretch.words());
+            const Index first = 64 * (stretch.first + inner.first) + std::countr_zero(free[inner.first]);
+            const Index last = 64 * (stretch.first + inner.last) - 1 - std::countl_zero(free[inner.last - 1]);
+            regions_[static_cast<std::size_t>(slot)].add_row(y, first, last, painted);
+            k.paint_bits(free + inner.first, inner.words(), id, ids_.row(y) + 64 * (stretch.first + inner.first));
         });
         Region total;
         for (const Region& part : regions_) {
@@ -144,66 +115,64 @@ private:
                      });
     }
 
-    const std::uint8_t* contiguous_row(Index image, Index y, int slot) {
-        const std::uint8_t* row = masks_.row(image, y);
-        if (masks_.strides[2] == 1 || masks_.width == 1) {
-            return row;
-        }
-        std::uint8_t* copy = rows_.data() + slot * masks_.width;
-        for (Index x = 0; x < masks_.width; ++x) {
-            copy[x] = row[x * masks_.strides[2]];
-        }
-        return copy;
-    }
-
     ScratchFrame frame_;
     const MaskStack& masks_;
     Map<std::int32_t> ids_;
+    Index words_;
     int threads_;
+    std::span<std::uint64_t> taken_, bits_;
     std::span<Stretch> stretches_;
     std::span<Overlap> overlaps_;
     std::span<Region> regions_;
     std::span<std::uint8_t> rows_;
 };
 
-// How far from x on ids and classes stay what they are at x. Most runs are long: 16 pixels are looked at together.
-Index run_end(const std::uint16_t* classes, const std::int32_t* ids, Index x, Index width) {
-    const std::int32_t id = ids[x];
+// How far from x on the class stays what it is at x. Most runs are long: 32 pixels are looked at together.
+Index run_end(const std::uint16_t* classes, Index x, Index width) {
     const std::uint16_t c = classes[x];
-    constexpr Index kStep = 16;
+    constexpr Index kStep = 32;
     Index end = x + 1;
     while (end + kStep <= width) {
-        std::int32_t differences = 0;
+        std::uint16_t differences = 0;
         for (Index i = 0; i < kStep; ++i) {
-            differences |= (ids[end + i] ^ id) | (classes[end + i] ^ c);
+            differences = static_cast<std::uint16_t>(differences | (classes[end + i] ^ c));
         }
         if (differences != 0) {
             break;
         }
         end += kStep;
     }
-    while (end < width && ids[end] == id && classes[end] == c) {
+    while (end < width && classes[end] == c) {
         ++end;
     }
     return end;
 }
 
-// Calls function(class, first, last) for each run of free pixels of one class in a row; last is exclusive.
+// Calls function(class, x, bits) for each run of one class in a row and each word with pixels of it that are not taken;
+// x is the column of the word's first bit.
 template <class F>
-void for_free_runs(const std::uint16_t* classes, const std::int32_t* ids, Index width, F&& function) {
+void for_free_words(const std::uint16_t* classes, const std::uint64_t* taken, Index width, F&& function) {
     for (Index x = 0; x < width;) {
-        const Index end = run_end(classes, ids, x, width);
-        if (ids[x] == 0) {
-            function(classes[x], x, end);
+        const Index end = run_end(classes, x, width);
+        for (Index begin = x; begin < end;) {
+            const Index word = begin / 64, stop = std::min(end, 64 * (word + 1));
+            const std::uint64_t from = ~std::uint64_t{0} << (begin - 64 * word);
+            const std::uint64_t to = ~std::uint64_t{0} >> (64 * (word + 1) - stop);
+            const std::uint64_t free = ~taken[word] & from & to;
+            if (free != 0) {
+                function(classes[x], 64 * word, free);
+            }
+            begin = stop;
         }
         x = end;
     }
 }
 
 // The remaining pixels of every class but 0, where there are enough.
-void add_stuff(const ClassMap& semantic, std::int64_t area_limit, int threads, Map<std::int32_t> ids,
-               std::vector<Segment>& segments) {
+void add_stuff(const ClassMap& semantic, std::span<const std::uint64_t> taken, std::int64_t area_limit, int threads,
+               Map<std::int32_t> ids, std::vector<Segment>& segments) {
     ScratchFrame frame;
+    const Index words = (ids.width + 63) / 64;
     const auto classes = frame.take<std::uint16_t>(ids.height * ids.width);
     const auto largest = frame.filled<std::int32_t>(threads, 0);
     const Index chunk = rows_per_chunk(ids.height, threads);
@@ -224,9 +193,11 @@ void add_stuff(const ClassMap& semantic, std::int64_t area_limit, int threads, M
     parallel_for(threads, ids.height, chunk, [&](Index begin, Index end, int slot) {
         Region* own = regions.data() + slot * count;
         for (Index y = begin; y < end; ++y) {
-            for_free_runs(
-                classes.data() + y * ids.width, ids.row(y), ids.width,
-                [&](std::uint16_t c, Index first, Index last) { own[c].add_row(y, first, last - 1, last - first); });
+            for_free_words(classes.data() + y * ids.width, taken.data() + y * words, ids.width,
+                           [&](std::uint16_t c, Index x, std::uint64_t free) {
+                               own[c].add_row(y, x + std::countr_zero(free), x + 63 - std::countl_zero(free),
+                                              std::popcount(free));
+                           });
         }
     });
     const auto id_of_class = frame.filled<std::int32_t>(count, 0);
@@ -244,9 +215,10 @@ void add_stuff(const ClassMap& semantic, std::int64_t area_limit, int threads, M
     parallel_for(threads, ids.height, chunk, [&](Index begin, Index end, int) {
         for (Index y = begin; y < end; ++y) {
             std::int32_t* row = ids.row(y);
-            for_free_runs(
-                classes.data() + y * ids.width, row, ids.width,
-                [&](std::uint16_t c, Index first, Index last) { std::fill(row + first, row + last, id_of_class[c]); });
+            for_free_words(classes.data() + y * ids.width, taken.data() + y * words, ids.width,
+                           [&](std::uint16_t c, Index x, std::uint64_t free) {
+                               kernels().paint_bits(&free, 1, id_of_class[c], row + x);
+                           });
         }
     });
 }
@@ -265,10 +237,8 @@ void merge_semantic_instances(const ClassMap& semantic, const MaskStack& masks, 
         throw std::invalid_argument("masks must have shape (N, H, W) as semantic, scores and class_ids (N,)");
     }
     segments.clear();
-    for (Index y = 0; y < ids.height; ++y) {
-        std::fill_n(ids.row(y), ids.width, 0);
-    }
     ScratchFrame frame;
+    const auto taken = frame.filled<std::uint64_t>(ids.height * ((ids.width + 63) / 64), 0);
     const auto order = frame.take<std::size_t>(masks.count);
     std::size_t candidates = 0;
     for (std::size_t i = 0; i < count; ++i) {
@@ -278,7 +248,7 @@ void merge_semantic_instances(const ClassMap& semantic, const MaskStack& masks, 
     }
     std::sort(order.begin(), order.begin() + static_cast<Index>(candidates),
               [&](std::size_t a, std::size_t b) { return scores[a] != scores[b] ? scores[a] > scores[b] : a < b; });
-    InstanceMerge merge(masks, ids, options.threads);
+    InstanceMerge merge(masks, ids, taken, options.threads);
     for (const std::size_t i : order.first(candidates)) {
         const auto image = static_cast<Index>(i);
         const Overlap overlap = merge.overlap_of(image);
@@ -287,10 +257,10 @@ void merge_semantic_instances(const ClassMap& semantic, const MaskStack& masks, 
             continue;
         }
         const auto id = static_cast<std::int32_t>(segments.size()) + 1;
-        segments.push_back(merge.paint(image, id).segment(id, static_cast<std::int32_t>(class_ids[i]), scores[i],
-                                                          static_cast<std::int32_t>(i)));
+        segments.push_back(merge.paint(id).segment(id, static_cast<std::int32_t>(class_ids[i]), scores[i],
+                                                   static_cast<std::int32_t>(i)));
     }
-    add_stuff(semantic, options.stuff_area_limit, options.threads, ids, segments);
+    add_stuff(semantic, taken, options.stuff_area_limit, options.threads, ids, segments);
 }
 
 }  // namespace segrt

@@ -74,6 +74,9 @@ Span detectron2_span(ScratchFrame& frame, Index cells, float low, float high, In
     return {from, {cells + 2, count, below.data(), above.data(), below_weight.data(), above_weight.data()}};
 }
 
+// Bytes of pictures that may well lie in a cache of this processor's own.
+constexpr Index kCached = Index{1} << 20U;
+
 class Paster {
 public:
     Paster(const FloatStack& masks, const FloatTable& boxes, PasteRule rule, float threshold, Size size)
@@ -145,10 +148,13 @@ std::int64_t for_each_mask(Index count, int threads, F&& function) {
 std::int64_t paste_masks(const FloatStack& masks, const FloatTable& boxes, PasteRule rule, float threshold, Size size,
                          int threads, std::uint8_t* pictures, bool zeroed) {
     const Paster paster(masks, boxes, rule, threshold, size);
+    const Index all = masks.count * size.height * size.width;
     return for_each_mask(masks.count, threads, [&](Index i, std::int64_t& nonfinite) {
         ScratchFrame frame;
         std::uint8_t* picture = pictures + i * size.height * size.width;
-        if (!zeroed) {
+        if (!zeroed && all > kCached) {
+            kernels().clear_pictures(picture, size.height * size.width);
+        } else if (!zeroed) {
             std::fill_n(picture, size.height * size.width, std::uint8_t{0});
         }
         paint_grid_mask(paster.grid_mask(frame, i, Paster::Order::rows, nonfinite),

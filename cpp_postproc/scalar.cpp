@@ -221,6 +221,38 @@ void cut_row(const float* upper, float upper_weight, const float* lower, float l
     }
 }
 
+std::int64_t pack_row(const std::uint8_t* row, Index count, std::uint64_t* bits) {
+    std::fill_n(bits, (count + 63) / 64, std::uint64_t{0});
+    std::int64_t set = 0;
+    for (Index x = 0; x < count; ++x) {
+        if (row[x] != 0) {
+            bits[x / 64] |= std::uint64_t{1} << (x % 64);
+            ++set;
+        }
+    }
+    return set;
+}
+
+std::int64_t count_common(const std::uint64_t* a, const std::uint64_t* b, Index words) {
+    std::int64_t common = 0;
+    for (Index i = 0; i < words; ++i) {
+        common += std::popcount(a[i] & b[i]);
+    }
+    return common;
+}
+
+void paint_bits(const std::uint64_t* bits, Index words, std::int32_t id, std::int32_t* ids) {
+    for (Index x = 0; x < words * 64; ++x) {
+        if ((bits[x / 64] >> (x % 64) & 1U) != 0) {
+            ids[x] = id;
+        }
+    }
+}
+
+void clear_pictures(std::uint8_t* bytes, Index count) {
+    std::fill_n(bytes, count, std::uint8_t{0});
+}
+
 }  // namespace
 
 const Kernels kScalarKernels{
@@ -240,6 +272,10 @@ const Kernels kScalarKernels{
     .blend_pixels = blend_pixels,
     .normalize_row = normalize_row,
     .cut_row = cut_row,
+    .pack_row = pack_row,
+    .count_common = count_common,
+    .paint_bits = paint_bits,
+    .clear_pictures = clear_pictures,
 };
 
 }  // namespace segrt

@@ -42,6 +42,18 @@ struct MaskStack {
     [[nodiscard]] const std::uint8_t* row(Index image, Index y) const {
         return data + image * strides[0] + y * strides[1];
     }
+
+    // The row itself where its pixels are neighbours, otherwise a copy in `memory` (width bytes).
+    [[nodiscard]] const std::uint8_t* contiguous_row(Index image, Index y, std::uint8_t* memory) const {
+        const std::uint8_t* pixels = row(image, y);
+        if (strides[2] == 1 || width == 1) {
+            return pixels;
+        }
+        for (Index x = 0; x < width; ++x) {
+            memory[x] = pixels[x * strides[2]];
+        }
+        return memory;
+    }
 };
 
 // shape (height, width) of class ids, any integer type of 1, 2, 4 or 8 bytes, strides in bytes.

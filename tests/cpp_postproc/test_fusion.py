@@ -23,7 +23,7 @@ def check_segments(ids: Any, segments: list[postproc.MergedSegment]) -> None:
 @settings(max_examples=40, deadline=None)
 @given(
     seed=st.integers(0, 10**6),
-    size=st.tuples(st.integers(1, 60), st.integers(1, 80)),
+    size=st.tuples(st.integers(1, 60), st.integers(1, 240)),
     count=st.integers(0, 12),
     kind=st.sampled_from([np.uint8, np.uint16, np.int32, np.int64]),
     threads=st.integers(1, 3),
@@ -32,7 +32,7 @@ def test_instance_merge_equals_detectron2s_arithmetic(
     seed: int, size: Any, count: int, kind: Any, threads: int
 ) -> None:
     rng = np.random.default_rng(seed)
-    semantic = np.kron(rng.integers(0, 5, (4, 4)), np.ones((20, 20)))[: size[0], : size[1]].astype(kind)
+    semantic = np.kron(rng.integers(0, 5, (4, 4)), np.ones((20, 60)))[: size[0], : size[1]].astype(kind)
     size = semantic.shape
     ys, xs = np.mgrid[: size[0], : size[1]]
     centre = rng.uniform(0, 1, (count, 2, 1, 1)) * np.array(size)[:, None, None]
