@@ -26,7 +26,7 @@ class PageSink(Sink):
     """Serves a live page at `http://HOST:PORT`, with the run's metrics; port 0 takes a free one.
 
     Reachable from elsewhere than this machine (http://0.0.0.0:8080) only with a token: `http://…/?token=…` or
-    `SinkOptions.token` sets it, else one is made. `address` is what to open, the token included.
+    `SinkOptions.token` sets it, else one is made. `address` is what to open, with the token if it was made here.
     """
 
     name = "http"
@@ -58,10 +58,11 @@ class PageSink(Sink):
         ):
             self._socket.close()
             raise VideoError(f"sink {redact(uri)}: the token must be 8 or more letters, digits, - and _")
-        if token is None and not is_loopback(host):
-            token = secrets.token_urlsafe(16)
+        made = secrets.token_urlsafe(16) if token is None and not is_loopback(host) else None
+        token = token or made
         shown = f"[{host}]" if ":" in host else host
-        self.address = f"http://{shown}:{port}/" + (f"?token={token}" if token else "")
+        # A token that was given is a secret, which is not repeated to a terminal or journal.
+        self.address = f"http://{shown}:{port}/" + (f"?token={made}" if made else "?token=***" if token else "")
         self._hub = Hub(message)
         self._recorder: Recorder | None = None
         app: Any = Guard(make_app(self._hub, lambda: self._recorder), host=host, port=port, token=token)

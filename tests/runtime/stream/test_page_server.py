@@ -149,6 +149,16 @@ def test_elsewhere_a_token_is_needed():
         served.sink.close()
 
 
+def test_a_given_token_is_asked_for_on_loopback_too_and_not_repeated():
+    served = Served("http://127.0.0.1:0/?token=hunter2-hunter2")
+    try:
+        assert "hunter2" not in served.sink.address
+        assert served.get("/result.json")[0] == 401
+        assert served.get("/result.json?token=hunter2-hunter2")[0] == 503
+    finally:
+        served.sink.close()
+
+
 @pytest.mark.parametrize(
     ("uri", "message"),
     [
