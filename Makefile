@@ -35,7 +35,7 @@ $(VENV)/.runtime: $(BIN)/python $(SOURCES)
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.runtime
-	$(BIN)/python -m pip install --quiet --quiet --editable '.[dev,export]'
+	$(BIN)/python -m pip install --quiet --quiet --editable '.[dev,export,web,mqtt]'
 	@touch $@
 
 setup: $(VENV)/.runtime
@@ -67,9 +67,8 @@ bench: $(VENV)/.dev
 	$(BIN)/python benchmarks/postproc.py
 
 accuracy: $(VENV)/.runtime
-	$(BIN)/python -m segrt.runtime.streetworld build/street --frames 200 --seed 900000
 	$(BIN)/segrt eval street-semantic street-instance street-panoptic \
-		--annotations build/street/panoptic.json --images build/street/images
+		--annotations "street://?seed=900000&frames=200&size=192x320" --as all
 
 sanitize fuzz test-aarch64:
 	$(MAKE) -j2 -C cpp_postproc $@
