@@ -18,19 +18,26 @@ def encode(masks: NDArray[Any]) -> list[Any]:
 
 
 def detectron2_paste(torch: Any, masks: Any, boxes: Any, size: Size) -> Callable[[], Any]:
-    """detectron2's `paste_masks_in_image` on a CPU: mask by mask, within its box."""
+    """detectron2's `paste_masks_in_image` as it runs on a CPU: mask by mask, within the mask's box."""
     height, width = size
+
+    def paste_part(mask: Any, box: Any) -> Any:
+        left, top = torch.clamp(box.min(dim=0).values.floor()[:2] - 1, min=0).to(dtype=torch.int32)
+        right = torch.clamp(box[:, 2].max().ceil() + 1, max=width).to(dtype=torch.int32)
+        bottom = torch.clamp(box[:, 3].max().ceil() + 1, max=height).to(dtype=torch.int32)
+        x0, y0, x1, y1 = torch.split(box, 1, dim=1)
+        y = (torch.arange(top, bottom, dtype=torch.float32) + 0.5 - y0) / (y1 - y0) * 2 - 1
+        x = (torch.arange(left, right, dtype=torch.float32) + 0.5 - x0) / (x1 - x0) * 2 - 1
+        shape = (len(mask), y.size(1), x.size(1))
+        grid = torch.stack([x[:, None, :].expand(shape), y[:, :, None].expand(shape)], dim=3)
+        part = torch.nn.functional.grid_sample(mask, grid, align_corners=False)
+        return part[:, 0], (slice(top, bottom), slice(left, right))
 
     def paste() -> Any:
         pictures = torch.zeros(len(masks), height, width, dtype=torch.bool)
-        for i, (mask, box) in enumerate(zip(masks, boxes, strict=True)):
-            left, top = (int(v) for v in (box[:2].floor() - 1).clamp(min=0))
-            right, bottom = min(int(box[2].ceil() + 1), width), min(int(box[3].ceil() + 1), height)
-            y = (torch.arange(top, bottom, dtype=torch.float32) + 0.5 - box[1]) / (box[3] - box[1]) * 2 - 1
-            x = (torch.arange(left, right, dtype=torch.float32) + 0.5 - box[0]) / (box[2] - box[0]) * 2 - 1
-            grid = torch.stack(torch.broadcast_tensors(x[None, :], y[:, None]), dim=2)[None]
-            part = torch.nn.functional.grid_sample(mask[None, None], grid, align_corners=False)[0, 0]
-            pictures[i, top:bottom, left:right] = part >= 0.5
+        for index in torch.chunk(torch.arange(len(masks)), len(masks)):
+            part, where = paste_part(masks[index, None], boxes[index])
+            pictures[(index, *where)] = (part >= 0.5).to(dtype=torch.bool)
         return pictures
 
     return paste
