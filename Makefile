@@ -63,7 +63,7 @@ format: $(VENV)/.dev
 	$(BIN)/clang-format -i $(CPP) $(CPP_CHECKS)
 
 bench: $(VENV)/.dev
-	$(BIN)/python -m pip install --quiet --quiet '.[bench]'
+	$(BIN)/python -m pip install --quiet --quiet --editable '.[bench]'
 	$(BIN)/python benchmarks/postproc.py
 
 accuracy: $(VENV)/.runtime
