@@ -5,12 +5,16 @@ VENV := .venv
 BIN := $(VENV)/bin
 CPP := $(wildcard cpp_postproc/*.cpp cpp_postproc/*.h)
 CPP_CHECKS := $(wildcard cpp_postproc/*/*.cpp cpp_postproc/*/*.h)
-DEBIAN_PACKAGES := g++ googletest clang libclang-rt-14-dev g++-aarch64-linux-gnu qemu-user
+# For the C++ core's checks; for the tests of live video: a browser, an MQTT broker, an RTSP server.
+DEBIAN_PACKAGES := g++ googletest clang g++-aarch64-linux-gnu qemu-user \
+	chromium mosquitto fonts-dejavu-core python3-gi gir1.2-gstreamer-1.0 gir1.2-gst-plugins-base-1.0 \
+	gir1.2-gst-rtsp-server-1.0 gstreamer1.0-rtsp gstreamer1.0-plugins-base gstreamer1.0-plugins-good \
+	gstreamer1.0-plugins-bad gstreamer1.0-plugins-ugly
 # Instruction sets of the kernels, so that clang-tidy reads them as they are compiled; newer ones need newer headers.
 TIDY_FLAGS := $(if $(filter x86_64,$(shell uname -m)),-mavx2 -mfma -mf16c -mbmi2 -mavx512f -mavx512bw -mavx512dq -mavx512vl)
 SOURCES := setup.py pyproject.toml $(CPP)
 
-.PHONY: help setup demo test lint format bench accuracy sanitize fuzz test-aarch64 packages wheel clean
+.PHONY: help setup demo test lint format bench accuracy soak sanitize fuzz test-aarch64 packages wheel clean
 
 help:
 	@echo "make demo      set up, then run the three embedded models on a street: demo/comparison.png, demo/stream.mp4"
@@ -20,6 +24,7 @@ help:
 	@echo "make format    rewrite the code as the linters want it"
 	@echo "make bench     measure against the peers"
 	@echo "make accuracy  mIoU, mask AP and PQ of the embedded models on 200 held-out streets"
+	@echo "make soak      live video for half an hour, with a camera that dies and freezes"
 	@echo "make sanitize  the C++ core's own tests under AddressSanitizer, UBSan and ThreadSanitizer"
 	@echo "make fuzz      a libFuzzer target for each function, FUZZ_SECONDS each (60)"
 	@echo "make test-aarch64  the C++ core's tests on aarch64, under qemu"
@@ -69,6 +74,9 @@ bench: $(VENV)/.dev
 accuracy: $(VENV)/.runtime
 	$(BIN)/segrt eval street-semantic street-instance street-panoptic \
 		--annotations "street://?seed=900000&frames=200&size=192x320" --as all
+
+soak: $(VENV)/.dev
+	$(BIN)/python tests/soak/live.py --minutes 30
 
 sanitize fuzz test-aarch64:
 	$(MAKE) -j2 -C cpp_postproc $@
