@@ -41,12 +41,14 @@ def print_table(title: str, columns: list[str], rows: list[list[str]]) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(title=Text(title, style="bold"), title_justify="left", box=SIMPLE_HEAD, show_header=any(columns))
+    table = Table(box=SIMPLE_HEAD, show_header=any(columns))
     for column in columns:
         table.add_column(column, overflow="fold")
     for row in rows:
         table.add_row(*(Text(cell) for cell in row))
-    Console(highlight=False, width=None if sys.stdout.isatty() else _WIDTH_IN_FILES).print(table)
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else _WIDTH_IN_FILES)
+    console.print(Text(title, style="bold"), soft_wrap=True)  # it may name a long path, which stays in one piece
+    console.print(table)
 
 
 def with_progress(items: list[_Item], text: str) -> Iterable[_Item]:

@@ -169,6 +169,8 @@ def test_signals_end_the_stream_within_two_seconds_with_files_closed(tmp_path, f
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
+        # A job in the background inherits an ignored SIGINT, which Python then leaves ignored.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     ) as process:
         deadline = time.monotonic() + 30
         while time.monotonic() < deadline and not (lines.exists() and (seconds > 1 or lines.stat().st_size > 2000)):
