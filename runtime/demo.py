@@ -9,7 +9,7 @@ import numpy as np
 from segrt.runtime.atomic import make_folder
 from segrt.runtime.draw import overlay, side_by_side
 from segrt.runtime.evaluate import InstanceEvaluator, PanopticEvaluator, SemanticEvaluator
-from segrt.runtime.evaluate.truth import PanopticTruth, TruthSegment
+from segrt.runtime.evaluate.street import street_truth
 from segrt.runtime.images import write_image
 from segrt.runtime.results import InstanceResult, PanopticResult, Result, SemanticResult
 from segrt.runtime.segmenter import Segmenter, open_bundle
@@ -98,6 +98,7 @@ def _measure(
     """
     times: dict[str, dict[str, list[float]]] = {name: {stage: [] for stage in STAGES} for name in segmenters}
     scores = {name: _Score(name) for name in segmenters}
+    last: dict[str, Result] = {}
     middle: dict[str, Result] = {}
     for segmenter in segmenters.values():
         segmenter(views[0].image)  # the first run allocates
@@ -109,10 +110,12 @@ def _measure(
                 assert timings is not None
                 for stage in STAGES:
                     times[name][stage].append(getattr(timings, f"{stage}_ms"))
-                if index == len(views) // 2:
-                    middle[name] = result
+                last[name] = result
+        if index == len(views) // 2:
+            middle = dict(last)
         for name, segmenter in segmenters.items():
-            scores[name].add(segmenter(view.image), view)
+            # AP is taken over all scores: a threshold would cut off the curve that it is the area of.
+            scores[name].add(_unfiltered(segmenter, view) if name == "instance" else last[name], view)
     reports = tuple(
         TechniqueReport(
             technique=name,
@@ -123,6 +126,12 @@ def _measure(
         for name in segmenters
     )
     return reports, [middle[name] for name in segmenters]
+
+
+def _unfiltered(segmenter: Segmenter, view: StreetView) -> Result:
+    """Return the result with every object, however unlikely."""
+    heads, geometry = segmenter.heads(view.image)
+    return segmenter.decoded(heads, geometry, score_threshold=0.0)
 
 
 def _p50_p95(samples: Sequence[float]) -> tuple[float, float]:
@@ -158,9 +167,3 @@ class _Score:
     def value(self) -> float:
         """Return the metric, 0 to 1."""
         return float(self._evaluator.result().metrics[self._metric] or 0.0)
-
-
-def street_truth(view: StreetView) -> PanopticTruth:
-    """Return what a street view shows, in the terms of the evaluation."""
-    segments = tuple(TruthSegment(segment.id, segment.class_id, segment.iscrowd) for segment in view.segments)
-    return PanopticTruth(view.segment_ids, segments, street_labels())

@@ -55,9 +55,13 @@ class StreetDataset:
 
     def read_truth(self, sample: Sample) -> PanopticTruth:
         """Return the world's truth."""
-        view = _view(int(sample.image_id), self.size)
-        segments = tuple(TruthSegment(segment.id, segment.class_id, segment.iscrowd) for segment in view.segments)
-        return PanopticTruth(view.segment_ids, segments, self.labels)
+        return street_truth(_view(int(sample.image_id), self.size))
+
+
+def street_truth(view: StreetView) -> PanopticTruth:
+    """Return what a street view shows, in the terms of the evaluation."""
+    segments = tuple(TruthSegment(segment.id, segment.class_id, segment.iscrowd) for segment in view.segments)
+    return PanopticTruth(view.segment_ids, segments, street_labels())
 
 
 def open_street(address: str) -> StreetDataset:
