@@ -1,0 +1,1 @@
+"""The model families that can be exported: one file each, and the table of models."""
