@@ -49,7 +49,8 @@ class Times(NamedTuple):
 def measure(functions: Mapping[str, Callable[[], Any]], repeats: int, seconds: float = 20.0) -> dict[str, Times]:
     """Time the functions in turn, so that a busy machine slows all of them.
 
-    The first round only warms up. Each later one calls a function up to three times in a row, once when it is slow. It
+    The first round only warms up. In each later one a quick function is called three times in a row and the first call
+    does not count, for it finds the caches full of what the function before it read; a slow one is called once. It
     stops after `repeats` rounds, or after three when more would take longer than `seconds`.
     """
     times: dict[str, list[Times]] = {name: [] for name in functions}
@@ -58,13 +59,14 @@ def measure(functions: Mapping[str, Callable[[], Any]], repeats: int, seconds: f
         if round_ > 3 and time.perf_counter() - begin > seconds:
             break
         for name, function in functions.items():
-            for _ in range(3):
+            for call in range(3):
                 cpu, wall = time.process_time(), time.perf_counter()
                 function()
                 cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
-                if round_ > 0:
+                is_slow = wall > 0.1
+                if round_ > 0 and (call > 0 or is_slow):
                     times[name].append(Times(cpu * 1e3, wall * 1e3))
-                if wall > 0.1:
+                if is_slow:
                     break
     return {name: Times(median(t.cpu for t in own), min(t.wall for t in own)) for name, own in times.items()}
 

@@ -24,24 +24,30 @@ PackedMasks pack(ScratchFrame& frame, const MaskStack& masks, int threads) {
     packed.words_per_row = (masks.width + 63) / 64;
     const Index words = masks.height * packed.words_per_row;
     packed.bits = frame.take<std::uint64_t>(masks.count * words);
-    packed.area = frame.filled<std::int64_t>(masks.count, 0);
-    packed.top = frame.filled<Index>(masks.count, masks.height);
-    packed.bottom = frame.filled<Index>(masks.count, 0);
+    packed.area = frame.take<std::int64_t>(masks.count);
+    packed.top = frame.take<Index>(masks.count);
+    packed.bottom = frame.take<Index>(masks.count);
     const auto rows = frame.take<std::uint8_t>(threads * masks.width);
     parallel_for(threads, masks.count, 1, [&](Index begin, Index end, int slot) {
         for (Index i = begin; i < end; ++i) {
-            const auto at = static_cast<std::size_t>(i);
+            // Counted apart: neighbours in the arrays share cache lines with other threads' masks.
+            std::int64_t area = 0;
+            Index top = masks.height, bottom = 0;
             for (Index y = 0; y < masks.height; ++y) {
                 std::uint8_t* copy = rows.data() + slot * masks.width;
                 const std::uint8_t* row = masks.contiguous_row(i, y, copy);
                 std::uint64_t* bits = packed.bits.data() + i * words + y * packed.words_per_row;
                 const std::int64_t in_row = kernels().pack_row(row, masks.width, bits);
                 if (in_row > 0) {
-                    packed.area[at] += in_row;
-                    packed.top[at] = std::min(packed.top[at], y);
-                    packed.bottom[at] = y + 1;
+                    area += in_row;
+                    top = std::min(top, y);
+                    bottom = y + 1;
                 }
             }
+            const auto at = static_cast<std::size_t>(i);
+            packed.area[at] = area;
+            packed.top[at] = top;
+            packed.bottom[at] = bottom;
         }
     });
     return packed;
@@ -79,16 +85,18 @@ void matrix_nms(const MaskStack& masks, std::span<const float> scores, std::span
     });
     // overlaps[j][i], i < j in score order: with a better mask of the same class, else 0.
     const auto overlaps = frame.filled<float>(masks.count * masks.count, 0.0F);
-    const auto worst = frame.filled<float>(masks.count, 0.0F);
+    const auto worst = frame.take<float>(masks.count);
     parallel_for(threads, masks.count, 4, [&](Index begin, Index end, int) {
         for (auto j = static_cast<std::size_t>(begin); j < static_cast<std::size_t>(end); ++j) {
+            float most = 0.0F;
             for (std::size_t i = 0; i < j; ++i) {
                 if (class_ids[order[i]] == class_ids[order[j]]) {
                     const float value = overlap(packed, words, order[i], order[j]);
                     overlaps[j * count + i] = value;
-                    worst[j] = std::max(worst[j], value);
+                    most = std::max(most, value);
                 }
             }
+            worst[j] = most;
         }
     });
     for (std::size_t j = 0; j < count; ++j) {

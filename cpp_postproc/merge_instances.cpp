@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <numeric>
 #include <stdexcept>
 #include <string>
 
@@ -32,55 +33,63 @@ Stretch find_stretch(const std::uint64_t* bits, Index words) {
     return {static_cast<std::int32_t>(first), static_cast<std::int32_t>(last)};
 }
 
-struct Overlap {
-    std::int64_t area = 0, taken = 0;
-};
+// Instances are packed together, this many at most, which bounds the memory for their bits.
+constexpr Index kBatch = 32;
+// Rows of one mask that are packed as one piece of work.
+constexpr Index kPackRows = 128;
 
-// A mask is read once, into bits; overlaps and free pixels are found by words of 64 pixels.
+// Masks are read once, into bits; overlaps and free pixels are found by words of 64 pixels. Only what touches every
+// pixel runs on threads; the order in which instances claim pixels is kept by one.
 class InstanceMerge {
 public:
-    InstanceMerge(const MaskStack& masks, Map<std::int32_t> ids, std::span<std::uint64_t> taken, int threads)
+    InstanceMerge(const MaskStack& masks, Map<std::int32_t> ids, std::span<std::uint64_t> taken, Index largest_batch,
+                  int threads)
         : masks_(masks),
           ids_(ids),
           words_((ids.width + 63) / 64),
+          blocks_((ids.height + kPackRows - 1) / kPackRows),
           threads_(threads),
           taken_(taken),
-          bits_(frame_.take<std::uint64_t>(ids.height * words_)),
-          stretches_(frame_.take<Stretch>(ids.height)),
-          overlaps_(frame_.take<Overlap>(threads)),
-          regions_(frame_.take<Region>(threads)),
+          bits_(frame_.take<std::uint64_t>(largest_batch * ids.height * words_)),
+          stretches_(frame_.take<Stretch>(largest_batch * ids.height)),
+          areas_(frame_.take<std::int64_t>(largest_batch * blocks_)),
           rows_(frame_.take<std::uint8_t>(threads * ids.width)) {}
 
-    Overlap overlap_of(Index image) {
-        std::fill(overlaps_.begin(), overlaps_.end(), Overlap{});
-        const Kernels& k = kernels();
-        for_rows([&](Index y, int slot) {
-            std::uint64_t* bits = bits_.data() + y * words_;
-            const std::uint8_t* mask = masks_.contiguous_row(image, y, rows_.data() + slot * ids_.width);
-            const std::int64_t area = k.pack_row(mask, ids_.width, bits);
-            Stretch& stretch = stretches_[static_cast<std::size_t>(y)];
-            stretch = area == 0 ? Stretch{} : find_stretch(bits, words_);
-            Overlap& overlap = overlaps_[static_cast<std::size_t>(slot)];
-            overlap.area += area;
-            overlap.taken +=
-                k.count_common(bits + stretch.first, taken_.data() + y * words_ + stretch.first, stretch.words());
-        });
-        Overlap total;
-        for (const Overlap& part : overlaps_) {
-            total.area += part.area;
-            total.taken += part.taken;
-        }
-        return total;
+    // Reads the masks at these positions of the stack.
+    void pack(std::span<const std::size_t> images) {
+        const auto count = static_cast<Index>(images.size());
+        parallel_for(
+            threads_, count * blocks_, threads_ == 1 ? count * blocks_ : 1, [&](Index begin, Index end, int slot) {
+                for (Index piece = begin; piece < end; ++piece) {
+                    const Index k = piece / blocks_;
+                    pack_block(static_cast<Index>(images[static_cast<std::size_t>(k)]), k, piece % blocks_, slot);
+                }
+            });
     }
 
-    // Paints the free pixels of the mask whose bits were found last.
-    Region paint(std::int32_t id) {
-        std::fill(regions_.begin(), regions_.end(), Region{});
-        const Kernels& k = kernels();
-        for_rows([&](Index y, int slot) {
-            const Stretch stretch = stretches_[static_cast<std::size_t>(y)];
-            std::uint64_t* free = bits_.data() + y * words_ + stretch.first;
-            std::uint64_t* taken = taken_.data() + y * words_ + stretch.first;
+    // Pixels of packed mask `k`, and how many of them are taken already.
+    [[nodiscard]] std::int64_t area(Index k) const {
+        const auto own = areas_.subspan(static_cast<std::size_t>(k * blocks_), static_cast<std::size_t>(blocks_));
+        return std::accumulate(own.begin(), own.end(), std::int64_t{0});
+    }
+
+    [[nodiscard]] std::int64_t taken(Index k) const {
+        std::int64_t taken = 0;
+        for (Index y = 0; y < ids_.height; ++y) {
+            const Stretch& stretch = stretch_of(k, y);
+            taken +=
+                kernels().count_common(bits_of(k, y) + stretch.first, taken_of(y) + stretch.first, stretch.words());
+        }
+        return taken;
+    }
+
+    // Gives packed mask `k` its free pixels, which stay as its bits, and returns where they lie.
+    Region claim(Index k) {
+        Region region;
+        for (Index y = 0; y < ids_.height; ++y) {
+            Stretch& stretch = stretch_of(k, y);
+            std::uint64_t* free = bits_of(k, y) + stretch.first;
+            std::uint64_t* taken = taken_of(y) + stretch.first;
             std::uint64_t any = 0;
             for (Index i = 0; i < stretch.words(); ++i) {
                 free[i] &= ~taken[i];
@@ -88,42 +97,63 @@ public:
                 any |= free[i];
             }
             if (any == 0) {
-                return;
+                stretch = Stretch{};
+                continue;
             }
-            const std::int64_t painted = k.count_common(free, free, stretch.words());
+            const std::int64_t claimed = kernels().count_common(free, free, stretch.words());
             const Stretch inner = find_stretch(free, stretch.words());
             const Index first = 64 * (stretch.first + inner.first) + std::countr_zero(free[inner.first]);
             const Index last = 64 * (stretch.first + inner.last) - 1 - std::countl_zero(free[inner.last - 1]);
-            regions_[static_cast<std::size_t>(slot)].add_row(y, first, last, painted);
-            k.paint_bits(free + inner.first, inner.words(), id, ids_.row(y) + 64 * (stretch.first + inner.first));
-        });
-        Region total;
-        for (const Region& part : regions_) {
-            total.add(part);
+            region.add_row(y, first, last, claimed);
+            stretch = {stretch.first + inner.first, stretch.first + inner.last};
         }
-        return total;
+        return region;
+    }
+
+    // Paints what the packed masks claimed; id_of[k] is 0 for one that claimed nothing.
+    void paint(std::span<const std::int32_t> id_of) {
+        parallel_for(threads_, ids_.height, rows_per_chunk(ids_.height, threads_), [&](Index begin, Index end, int) {
+            for (Index y = begin; y < end; ++y) {
+                for (std::size_t k = 0; k < id_of.size(); ++k) {
+                    const Stretch& stretch = stretch_of(static_cast<Index>(k), y);
+                    if (id_of[k] != 0 && stretch.words() > 0) {
+                        kernels().paint_bits(bits_of(static_cast<Index>(k), y) + stretch.first, stretch.words(),
+                                             id_of[k], ids_.row(y) + 64 * stretch.first);
+                    }
+                }
+            }
+        });
     }
 
 private:
-    template <class F>
-    void for_rows(F&& function) {
-        parallel_for(threads_, ids_.height, rows_per_chunk(ids_.height, threads_),
-                     [&](Index begin, Index end, int slot) {
-                         for (Index y = begin; y < end; ++y) {
-                             function(y, slot);
-                         }
-                     });
+    void pack_block(Index image, Index k, Index block, int slot) {
+        const Kernels& kernel = kernels();
+        std::int64_t area = 0;
+        for (Index y = block * kPackRows; y < std::min((block + 1) * kPackRows, ids_.height); ++y) {
+            const std::uint8_t* mask = masks_.contiguous_row(image, y, rows_.data() + slot * ids_.width);
+            const std::int64_t in_row = kernel.pack_row(mask, ids_.width, bits_of(k, y));
+            stretch_of(k, y) = in_row == 0 ? Stretch{} : find_stretch(bits_of(k, y), words_);
+            area += in_row;
+        }
+        areas_[static_cast<std::size_t>(k * blocks_ + block)] = area;
+    }
+
+    [[nodiscard]] std::uint64_t* bits_of(Index k, Index y) const {
+        return bits_.data() + (k * ids_.height + y) * words_;
+    }
+    [[nodiscard]] std::uint64_t* taken_of(Index y) const { return taken_.data() + y * words_; }
+    [[nodiscard]] Stretch& stretch_of(Index k, Index y) const {
+        return stretches_[static_cast<std::size_t>(k * ids_.height + y)];
     }
 
     ScratchFrame frame_;
     const MaskStack& masks_;
     Map<std::int32_t> ids_;
-    Index words_;
+    Index words_, blocks_;
     int threads_;
     std::span<std::uint64_t> taken_, bits_;
     std::span<Stretch> stretches_;
-    std::span<Overlap> overlaps_;
-    std::span<Region> regions_;
+    std::span<std::int64_t> areas_;  // [mask][block]
     std::span<std::uint8_t> rows_;
 };
 
@@ -248,17 +278,27 @@ void merge_semantic_instances(const ClassMap& semantic, const MaskStack& masks, 
     }
     std::sort(order.begin(), order.begin() + static_cast<Index>(candidates),
               [&](std::size_t a, std::size_t b) { return scores[a] != scores[b] ? scores[a] > scores[b] : a < b; });
-    InstanceMerge merge(masks, ids, taken, options.threads);
-    for (const std::size_t i : order.first(candidates)) {
-        const auto image = static_cast<Index>(i);
-        const Overlap overlap = merge.overlap_of(image);
-        if (overlap.area == 0 ||
-            static_cast<double>(overlap.taken) / static_cast<double>(overlap.area) > options.overlap_threshold) {
-            continue;
+    const Index largest_batch = std::min(static_cast<Index>(candidates), kBatch);
+    InstanceMerge merge(masks, ids, taken, largest_batch, options.threads);
+    const auto ids_of_batch = frame.take<std::int32_t>(largest_batch);
+    for (std::size_t begin = 0; begin < candidates; begin += static_cast<std::size_t>(kBatch)) {
+        const auto batch = order.subspan(begin, std::min(candidates - begin, static_cast<std::size_t>(kBatch)));
+        merge.pack(batch);
+        for (std::size_t k = 0; k < batch.size(); ++k) {
+            const auto at = static_cast<Index>(k);
+            const std::int64_t area = merge.area(at);
+            ids_of_batch[k] = 0;
+            if (area == 0 ||
+                static_cast<double>(merge.taken(at)) / static_cast<double>(area) > options.overlap_threshold) {
+                continue;
+            }
+            const auto id = static_cast<std::int32_t>(segments.size()) + 1;
+            ids_of_batch[k] = id;
+            const std::size_t i = batch[k];
+            segments.push_back(merge.claim(at).segment(id, static_cast<std::int32_t>(class_ids[i]), scores[i],
+                                                       static_cast<std::int32_t>(i)));
         }
-        const auto id = static_cast<std::int32_t>(segments.size()) + 1;
-        segments.push_back(merge.paint(id).segment(id, static_cast<std::int32_t>(class_ids[i]), scores[i],
-                                                   static_cast<std::int32_t>(i)));
+        merge.paint(ids_of_batch.first(batch.size()));
     }
     add_stuff(semantic, taken, options.stuff_area_limit, options.threads, ids, segments);
 }
