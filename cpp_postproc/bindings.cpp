@@ -1,5 +1,5 @@
 // The only file that knows Python: numpy arrays in, views to the core, numpy arrays out. The GIL is released while the
-// core works. Friendly messages are runtime/postproc.py's part; what it lets through is refused here again.
+// core works. Friendly messages are runtime/postproc/'s part; what it lets through is refused here again.
 #include <pybind11/numpy.h>
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>

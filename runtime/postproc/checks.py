@@ -38,6 +38,17 @@ def check_same_queries(class_logits: NDArray[Any], mask_logits: NDArray[Any]) ->
         )
 
 
+def check_queries(class_logits: NDArray[Any], mask_logits: NDArray[Any]) -> None:
+    """Refuse heads that are no queries, or have no class beside "no object"."""
+    check_floats("class_logits", class_logits, "(Q, C+1)", 2)
+    check_floats("mask_logits", mask_logits, "(Q, h, w)", 3)
+    check_same_queries(class_logits, mask_logits)
+    if class_logits.shape[1] < 2:
+        raise ArgumentError(
+            f"class_logits must have a class beside the last column, no object, got {class_logits.shape}"
+        )
+
+
 def check_boxes(name: str, masks: NDArray[Any], boxes: NDArray[Any]) -> None:
     """Refuse masks that are not (N, m, m) floats, and boxes that are not (N, 4) floats."""
     check_floats(name, masks, "(N, m, m)", 3)

@@ -1,0 +1,52 @@
+"""Post-processing of segmentation networks at source size, in C++.
+
+Heads are float32 or float16 arrays in any strides (a batch item or a transposed view is read in place). `size` is the
+(height, width) of the result in pixels. `threads` is the most threads a call uses; 0 means all processors this process
+may use, or the environment variable SEGRT_THREADS. The interpreter lock is released while the core works.
+
+Interpolation is torch's `interpolate(mode="bilinear", align_corners=False)`. `window` is the part of the head's grid
+that shows the picture, as (top, left, bottom, right) in grid pixels, fractions allowed: source coordinate of output
+pixel x is left + (x + 0.5) * (right - left) / width - 0.5. None means the whole grid.
+
+Values that are not finite have a defined effect: NaN counts as the lowest number, infinities as the largest of their
+sign. `report`, when given, counts those that were read.
+
+Wrong arguments raise `ArgumentError`, which is a `SegrtError` and a `ValueError`.
+"""
+
+from segrt.runtime.postproc.checks import ArgumentError
+from segrt.runtime.postproc.counting import count_ids, count_overlaps, ids_of_colors
+from segrt.runtime.postproc.instance import decode_yolo, matrix_nms, query_instances_rle
+from segrt.runtime.postproc.masks import paste_masks, paste_masks_rle, prototype_masks_rle
+from segrt.runtime.postproc.panoptic import group_centers, merge_queries, merge_semantic_instances
+from segrt.runtime.postproc.preprocess import resize_normalize
+from segrt.runtime.postproc.rle import decode_rle, encode_rle, measure_rle
+from segrt.runtime.postproc.semantic import argmax_map, query_semantic
+from segrt.runtime.postproc.types import MergedSegment, QueryInstances, Report, Rle, YoloDetections
+
+__all__ = [
+    "ArgumentError",
+    "MergedSegment",
+    "QueryInstances",
+    "Report",
+    "Rle",
+    "YoloDetections",
+    "argmax_map",
+    "count_ids",
+    "count_overlaps",
+    "decode_rle",
+    "decode_yolo",
+    "encode_rle",
+    "group_centers",
+    "ids_of_colors",
+    "matrix_nms",
+    "measure_rle",
+    "merge_queries",
+    "merge_semantic_instances",
+    "paste_masks",
+    "paste_masks_rle",
+    "prototype_masks_rle",
+    "query_instances_rle",
+    "query_semantic",
+    "resize_normalize",
+]
