@@ -78,6 +78,11 @@ def spread(labels: Sequence[Label], count: int) -> tuple[Label, ...]:
     return tuple(by_id.get(index, Label(f"unused {index}", index, False, (0, 0, 0))) for index in range(count))
 
 
+def make_label(index: int, name: str, *, isthing: bool, dataset_id: int | None = None) -> Label:
+    """Return a label with a colour by its position `index`; its number is `index` where no other is given."""
+    return _to_label(index, _Entry(name, dataset_id=dataset_id), isthing)
+
+
 def _to_label(index: int, entry: _Entry, things: bool) -> Label:
     number = next((value for value in (entry.dataset_id, entry.id) if value is not None), index)
     color = entry.color
