@@ -4,9 +4,10 @@ import re
 from collections.abc import Iterable
 
 from segrt.runtime.bundle.manifest import HeadSpec, InputSpec, Manifest
-from segrt.runtime.bundle.rules import ROLES, TECHNIQUE_RULES, QueryInstances, rule_name
+from segrt.runtime.bundle.rules import ROLES, TECHNIQUE_RULES, GroupCenters, QueryInstances, rule_name
 from segrt.runtime.errors import BundleError
 
+_CHANNELS = {"center_heatmap": 1, "offsets": 2}
 _SAFE_PATH = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*(/[A-Za-z0-9_][A-Za-z0-9._-]*)*")
 _FLOATS = ("float16", "float32")
 # role: (number of dimensions, dtypes)
@@ -15,6 +16,8 @@ _HEAD_FORMS: dict[str, tuple[tuple[int, ...], tuple[str, ...]]] = {
     "class_map": ((3, 4), ("uint8", "int8", "int32", "int64")),
     "class_logits": ((3,), _FLOATS),
     "mask_logits": ((4,), _FLOATS),
+    "center_heatmap": ((4,), _FLOATS),
+    "offsets": ((4,), _FLOATS),
     "boxes": ((3,), _FLOATS),
     "scores": ((2,), _FLOATS),
     "class_ids": ((2,), ("uint8", "int32", "int64", *_FLOATS)),
@@ -105,6 +108,10 @@ def _head_problems(manifest: Manifest) -> Iterable[str]:
             )
             continue
         yield from _class_problems(manifest, head)
+        if role in _CHANNELS and head.shape[1] != _CHANNELS[role]:
+            yield f"head {head.name!r} of role {role} must have {_CHANNELS[role]} channels, but got {list(head.shape)}"
+    if isinstance(manifest.decode, GroupCenters) and manifest.decode.nms_kernel % 2 == 0:
+        yield f"decode.nms_kernel must be odd, but got {manifest.decode.nms_kernel}"
     names = {head.name for head in manifest.heads}
     for variant in manifest.variants:
         unknown = sorted((set(variant.head_dtypes) | set(variant.tolerance.heads)) - names)

@@ -60,12 +60,27 @@ class MergeQueries(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_
     overlap_threshold: Share = 0.8
 
 
-Decode = Argmax | ClassMap | QuerySemantic | QueryInstances | PasteMasks | MergeQueries
+class GroupCenters(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="rule", tag="group_centers"):
+    """Panoptic from classes, object centres and offsets to them (Panoptic-DeepLab).
+
+    Heads `semantic_logits` (1, C, h, w), `center_heatmap` (1, 1, h, w) and `offsets` (1, 2, h, w), y then x, in cells
+    of the head's own grid. All are interpolated to the source first. A centre is a pixel whose heat is above
+    `score_threshold` and the largest in a square of `nms_kernel` pixels; of more than `top_k`, the hottest count.
+    Stuff of fewer than `stuff_area_limit` pixels is void. Both sizes are in source pixels.
+    """
+
+    score_threshold: Share = 0.1
+    nms_kernel: Annotated[int, msgspec.Meta(ge=1)] = 7
+    top_k: Annotated[int, msgspec.Meta(ge=1)] = 200
+    stuff_area_limit: Annotated[int, msgspec.Meta(ge=0)] = 2048
+
+
+Decode = Argmax | ClassMap | QuerySemantic | QueryInstances | PasteMasks | MergeQueries | GroupCenters
 
 TECHNIQUE_RULES: dict[str, tuple[type[msgspec.Struct], ...]] = {
     "semantic": (Argmax, ClassMap, QuerySemantic),
     "instance": (QueryInstances, PasteMasks),
-    "panoptic": (MergeQueries,),
+    "panoptic": (MergeQueries, GroupCenters),
 }
 ROLES: dict[type[msgspec.Struct], tuple[str, ...]] = {
     Argmax: ("semantic_logits",),
@@ -74,6 +89,7 @@ ROLES: dict[type[msgspec.Struct], tuple[str, ...]] = {
     QueryInstances: ("class_logits", "mask_logits"),
     PasteMasks: ("boxes", "scores", "class_ids", "masks"),
     MergeQueries: ("class_logits", "mask_logits"),
+    GroupCenters: ("semantic_logits", "center_heatmap", "offsets"),
 }
 
 

@@ -1,6 +1,6 @@
 """Panoptic decoders: one class and one instance id for every source pixel."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, cast
 
 import numpy.typing as npt
@@ -9,7 +9,7 @@ from segrt.runtime import postproc
 from segrt.runtime.bundle.rules import MergeQueries
 from segrt.runtime.decode.table import Context
 from segrt.runtime.geometry import Geometry
-from segrt.runtime.results import PanopticResult, Segment
+from segrt.runtime.results import Label, PanopticResult, Segment
 
 
 def merge_queries(heads: Mapping[str, npt.NDArray[Any]], geometry: Geometry, context: Context) -> PanopticResult:
@@ -27,15 +27,19 @@ def merge_queries(heads: Mapping[str, npt.NDArray[Any]], geometry: Geometry, con
         window=geometry.window_on((masks.shape[1], masks.shape[2])),
         threads=context.threads,
     )
-    segments = [
+    return PanopticResult(segment_ids, described(merged, context.labels), context.labels)
+
+
+def described(merged: Iterable[postproc.MergedSegment], labels: Sequence[Label]) -> list[Segment]:
+    """Return the segments of a merge as a result has them."""
+    return [
         Segment(
             id=segment.id,
             class_id=segment.class_id,
-            isthing=context.labels[segment.class_id].isthing,
+            isthing=labels[segment.class_id].isthing,
             score=segment.score,
             area=segment.area,
             bbox=segment.bbox,
         )
         for segment in merged
     ]
-    return PanopticResult(segment_ids, segments, context.labels)
