@@ -35,12 +35,12 @@ class Graph:
     def inputs(self) -> tuple[TensorSpec, ...]:
         """The inputs that are fed, not those with a default value."""
         defaults = {tensor.name for tensor in self.model.graph.initializer}
-        return tuple(_spec(value) for value in self.model.graph.input if value.name not in defaults)
+        return tuple(tensor_spec(value) for value in self.model.graph.input if value.name not in defaults)
 
     @property
     def outputs(self) -> tuple[TensorSpec, ...]:
         """The declared outputs."""
-        return tuple(_spec(value) for value in self.model.graph.output)
+        return tuple(tensor_spec(value) for value in self.model.graph.output)
 
     @property
     def precision(self) -> str:
@@ -67,7 +67,7 @@ class Graph:
         values = {value.name: value for value in (*inferred.value_info, *inferred.input)}
         if node.input[0] not in values:
             return None
-        shape = _spec(values[node.input[0]]).shape
+        shape = tensor_spec(values[node.input[0]]).shape
         axis = next((int(attribute.i) for attribute in node.attribute if attribute.name == "axis"), 0)
         length = shape[axis] if -len(shape) <= axis < len(shape) else None
         return length if isinstance(length, int) else None
@@ -75,7 +75,7 @@ class Graph:
     def fix_input(self, name: str, shape: Sequence[int | str]) -> None:
         """Declare the shape of input `name`; a string stays a free length. The outputs' declared shapes are dropped."""
         value = next(value for value in self.model.graph.input if value.name == name)
-        if _spec(value).shape == tuple(shape):
+        if tensor_spec(value).shape == tuple(shape):
             return
         tensor = value.type.tensor_type
         del tensor.shape.dim[:]
@@ -152,7 +152,8 @@ def _one_line(error: Exception) -> str:
     return " ".join(str(error).split())[:200]
 
 
-def _spec(value: "onnx.ValueInfoProto") -> TensorSpec:
+def tensor_spec(value: "onnx.ValueInfoProto") -> TensorSpec:
+    """Return name, dtype and shape of a declared tensor; lengths that are not known are strings."""
     onnx = require_onnx()
     tensor = value.type.tensor_type
     try:
