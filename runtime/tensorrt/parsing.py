@@ -67,7 +67,7 @@ class Parsed:
 
 def dtype_name(dtype: Any) -> str:
     """Return numpy's name of a TensorRT `DataType`: "float16" for HALF; those that numpy lacks keep TensorRT's."""
-    return _DTYPES.get(dtype.name, dtype.name.lower())
+    return _DTYPES.get(str(dtype.name), str(dtype.name).lower())
 
 
 def parse(path: Path, flavor: Flavor) -> Parsed:
