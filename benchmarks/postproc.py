@@ -30,6 +30,7 @@ GROUPS = (
     postproc_instances.paste_masks,
     postproc_instances.prototype_masks_rle,
     postproc_maps.resize_normalize,
+    postproc_maps.resize_antialias,
     postproc_maps.query_semantic,
     postproc_instances.query_instances_rle,
     postproc_instances.matrix_nms,

@@ -95,3 +95,24 @@ def resize_normalize(size: Size, _torch: Any) -> Iterator[Case]:
     peers = [Peer("cv2.dnn.blobFromImage", blob, 1.2), Peer("cv2 + numpy", idiom, 3)] if size in PEER_SIZES else []
     detail = "to 800x1088 float" + (" (blobFromImage does not divide by std)" if size == FULL_HD else "")
     yield Case("resize_normalize", detail, size, ours, min(image.nbytes, 3 * out.size) + out.nbytes, peers)
+
+
+def resize_antialias(size: Size, torch: Any) -> Iterator[Case]:
+    """Antialiased resizing against Pillow and torch: from a picture of this size to the network's 800x1088."""
+    from PIL import Image
+
+    image = np.random.default_rng(5).integers(0, 256, (*size, 3), dtype=np.uint8)
+    target = (800, 1088)
+    out = np.empty((*target, 3), np.uint8)
+    picture = Image.fromarray(image)
+    peers = [Peer("Pillow", lambda: picture.resize(target[::-1], Image.Resampling.BILINEAR))]
+    if torch is not None:
+        tensor = torch.from_numpy(image).permute(2, 0, 1)[None]
+        resize = torch.nn.functional.interpolate
+        peers.append(Peer("torch", lambda: resize(tensor, target, mode="bilinear", antialias=True)))
+
+    def ours(threads: int) -> Any:
+        return postproc.resize_antialias(image, target, out=out, threads=threads)
+
+    traffic = image.nbytes + out.nbytes
+    yield Case("resize_antialias", "to 800x1088 bytes", size, ours, traffic, peers if size in PEER_SIZES else [])

@@ -17,7 +17,7 @@ HEADER = (
     "| function | size | peer | peer ms | ours ms | ratio | goal | AVX2 ms | AVX2 share | two threads | bound ms |"
     " ours / bound |\n|---|---|---|---|---|---|---|---|---|---|---|---|"
 )
-PACKAGES = ("numpy", "torch", "torchvision", "transformers", "opencv-python-headless", "pycocotools")
+PACKAGES = ("numpy", "torch", "torchvision", "transformers", "opencv-python-headless", "pillow", "pycocotools")
 
 
 @dataclass(frozen=True)
@@ -110,7 +110,7 @@ def plot(rows: list[Row], path: Path) -> None:
     from matplotlib import pyplot as plt
 
     bars = [(row, peer) for row in rows if is_main(row.case) for peer in row.case.peers]
-    figure, (left, right) = plt.subplots(1, 2, figsize=(17, 9), width_ratios=(3, 2), layout="constrained")
+    figure, (left, right) = plt.subplots(1, 2, figsize=(15, 10), width_ratios=(3, 2), layout="constrained")
     for at, (row, peer) in enumerate(bars):
         ratio = row.ratio(peer.name)
         reached = peer.goal is None or ratio >= peer.goal
@@ -131,7 +131,7 @@ def plot(rows: list[Row], path: Path) -> None:
     left.grid(axis="x", alpha=0.3)
     lines: dict[str, list[Row]] = {}
     for row in rows:
-        if row.case.function not in ("resize_normalize", "decode_yolo"):
+        if row.case.function not in ("resize_normalize", "resize_antialias", "decode_yolo"):
             lines.setdefault(f"{row.case.function}, {row.case.detail}", []).append(row)
     for i, (name, own) in enumerate((name, own) for name, own in lines.items() if len(own) > 1):
         pixels = [row.case.size[0] * row.case.size[1] / 1e6 for row in own]
@@ -143,6 +143,6 @@ def plot(rows: list[Row], path: Path) -> None:
     right.set_ylabel("ms of CPU, one thread")
     right.set_title("Our time over the size of the result")
     right.grid(alpha=0.3)
-    right.legend(fontsize=7)
+    right.legend(fontsize=8, loc="upper center", bbox_to_anchor=(0.45, -0.06), ncols=2)
     figure.savefig(path, dpi=90)
     plt.close(figure)

@@ -8,6 +8,7 @@
 #include <stdexcept>
 #include <string>
 
+#include "antialias.h"
 #include "argmax.h"
 #include "detections.h"
 #include "group_centers.h"
@@ -462,13 +463,31 @@ py::tuple measure_codes(const std::vector<std::string>& codes, SizeTuple size) {
     return py::make_tuple(areas, boxes);
 }
 
-void resize_normalize_(const py::array& image, py::array out, Index channel_axis, std::array<float, 3> factor,
-                       std::array<float, 3> offset, bool swap_rb, int threads) {
+Picture checked_picture(const py::array& image) {
     if (!py::isinstance<py::array_t<std::uint8_t>>(image) || image.ndim() != 3 || image.shape(2) != 3 ||
         image.strides(2) != 1 || (image.shape(1) > 1 && image.strides(1) != 3)) {
         refuse("image", "uint8 with shape (H, W, 3) and contiguous rows", image);
     }
     checked_size({image.shape(0), image.shape(1)});
+    return {static_cast<const std::uint8_t*>(image.data()), image.shape(0), image.shape(1), image.strides(0)};
+}
+
+void resize_antialias_(const py::array& image, py::array_t<std::uint8_t> out, bool cubic, int threads) {
+    const Picture picture = checked_picture(image);
+    if (out.ndim() != 3 || out.shape(2) != 3 || !out.writeable() || (out.flags() & py::array::c_style) == 0) {
+        refuse("out", "writable contiguous uint8 with shape (h, w, 3)", out);
+    }
+    checked_size({out.shape(0), out.shape(1)});
+    const int count = checked_threads(threads);
+    std::uint8_t* target = out.mutable_data();
+    const Index height = out.shape(0), width = out.shape(1);
+    const py::gil_scoped_release release;
+    resize_antialias(picture, cubic ? Filter::bicubic : Filter::bilinear, height, width, count, target);
+}
+
+void resize_normalize_(const py::array& image, py::array out, Index channel_axis, std::array<float, 3> factor,
+                       std::array<float, 3> offset, bool swap_rb, int threads) {
+    const Picture picture = checked_picture(image);
     if (!py::isinstance<py::array_t<float>>(out) || out.ndim() != 3 || !out.writeable() ||
         (channel_axis != 0 && channel_axis != 2) || out.shape(channel_axis) != 3) {
         refuse("out", "writable float32 with shape (3, h, w) or (h, w, 3)", out);
@@ -487,8 +506,6 @@ void resize_normalize_(const py::array& image, py::array out, Index channel_axis
                              out.strides(channel_axis) / kBytes,
                              out.strides(first) / kBytes,
                              out.strides(first + 1) / kBytes};
-    const Picture picture{static_cast<const std::uint8_t*>(image.data()), image.shape(0), image.shape(1),
-                          image.strides(0)};
     const Normalization normalization{factor, offset, swap_rb};
     const int count = checked_threads(threads);
     const py::gil_scoped_release release;
@@ -594,6 +611,7 @@ PYBIND11_MODULE(_postproc, module) {
     module.def("count_ids", &count_ids_, "map"_a, "ids"_a);
     module.def("ids_of_colors", &ids_of_colors_, "image"_a, "out"_a);
     module.def("measure_codes", &measure_codes, "codes"_a, "size"_a);
+    module.def("resize_antialias", &resize_antialias_, "image"_a, py::arg("out").noconvert(), "cubic"_a, "threads"_a);
     module.def("resize_normalize", &resize_normalize_, "image"_a, "out"_a, "channel_axis"_a, "factor"_a, "offset"_a,
                "swap_rb"_a, "threads"_a);
 }

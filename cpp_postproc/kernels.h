@@ -62,6 +62,9 @@ struct GridMask {
     [[nodiscard]] bool empty() const { return rows.length <= 0 || columns.length <= 0; }
 };
 
+// Bits of fraction of the weights of filters over bytes (PRECISION_BITS of Pillow's Resample.c).
+inline constexpr int kWeightBits = 22;
+
 struct Kernels {
     const char* name;
     // Converts `count` values that lie `stride` bytes apart to float32, limited to +-kLargest; NaN becomes the lowest.
@@ -106,6 +109,10 @@ struct Kernels {
     std::int64_t (*count_common)(const std::uint64_t* a, const std::uint64_t* b, Index words);
     // ids[x] = id where bit x is 1; no other is touched.
     void (*paint_bits)(const std::uint64_t* bits, Index words, std::int32_t id, std::int32_t* ids);
+    // out[i] = the sum over k < taps of weights[k] * first[k * stride + i], rounded from kWeightBits of fraction and
+    // limited to 0 to 255.
+    void (*filter_bytes)(const std::uint8_t* first, Index stride, const std::int32_t* weights, Index taps,
+                         std::uint8_t* out, Index count);
     // Sets bytes to 0 that are not in the caches and need not be there afterwards.
     void (*clear_pictures)(std::uint8_t* bytes, Index count);
 };

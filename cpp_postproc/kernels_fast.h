@@ -3,6 +3,7 @@
 // must never be the copy that the linker keeps for all.
 
 #include "fast_bits.h"
+#include "fast_bytes.h"
 #include "fast_label.h"
 #include "fast_mask.h"
 #include "fast_rows.h"
@@ -31,6 +32,7 @@ const Kernels SEGRT_KERNELS{
     .pack_row = pack_row,
     .count_common = count_common,
     .paint_bits = paint_bits,
+    .filter_bytes = filter_bytes,
     .clear_pictures = clear_pictures,
 };
 

@@ -249,6 +249,17 @@ void paint_bits(const std::uint64_t* bits, Index words, std::int32_t id, std::in
     }
 }
 
+void filter_bytes(const std::uint8_t* first, Index stride, const std::int32_t* weights, Index taps, std::uint8_t* out,
+                  Index count) {
+    for (Index i = 0; i < count; ++i) {
+        std::int64_t sum = std::int64_t{1} << (kWeightBits - 1);
+        for (Index k = 0; k < taps; ++k) {
+            sum += std::int64_t{weights[k]} * first[k * stride + i];
+        }
+        out[i] = static_cast<std::uint8_t>(std::clamp<std::int64_t>(sum >> kWeightBits, 0, 255));
+    }
+}
+
 void clear_pictures(std::uint8_t* bytes, Index count) {
     std::fill_n(bytes, count, std::uint8_t{0});
 }
@@ -275,6 +286,7 @@ const Kernels kScalarKernels{
     .pack_row = pack_row,
     .count_common = count_common,
     .paint_bits = paint_bits,
+    .filter_bytes = filter_bytes,
     .clear_pictures = clear_pictures,
 };
 

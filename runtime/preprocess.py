@@ -11,7 +11,6 @@ from segrt.runtime import postproc
 from segrt.runtime.bundle.manifest import InputSpec, Resize
 from segrt.runtime.errors import ImageError
 from segrt.runtime.geometry import Geometry
-from segrt.runtime.resample import resize_antialias
 
 Picture = npt.NDArray[np.uint8]
 
@@ -75,12 +74,12 @@ def network_inputs(
     return arrays, fill_inputs(image, specs, arrays)
 
 
-def resize_picture(image: Picture, size: tuple[int, int], resize: Resize) -> Picture:
+def resize_picture(image: Picture, size: tuple[int, int], resize: Resize, *, threads: int = 0) -> Picture:
     """Return `image` (H, W, 3) resized to `size` (h, w) with the interpolation that `resize` states."""
     if image.shape[:2] == size:
         return image
     if resize.antialias:
-        return resize_antialias(image, size, cubic=resize.interpolation == "cubic")
+        return postproc.resize_antialias(image, size, cubic=resize.interpolation == "cubic", threads=threads)
     flags = {
         "nearest": cv2.INTER_NEAREST_EXACT,
         "linear": cv2.INTER_LINEAR,
@@ -98,7 +97,7 @@ def _fill_image(image: Picture, spec: InputSpec, geometry: Geometry, view: npt.N
     rows = view if spec.layout == "NHWC" else view.transpose(1, 2, 0)
     if spec.dtype == "uint8":
         _fill_padding(rows, spec.resize.pad, window)
-        resized = resize_picture(image, inner, spec.resize)
+        resized = resize_picture(image, inner, spec.resize, threads=threads)
         target = rows[window]
         if spec.color == "rgb" and target.flags.c_contiguous:
             cv2.cvtColor(resized, cv2.COLOR_BGR2RGB, dst=target)
@@ -112,7 +111,7 @@ def _fill_image(image: Picture, spec: InputSpec, geometry: Geometry, view: npt.N
     direct = view.dtype == np.float32
     target = rows[window] if spec.layout == "NHWC" else view[:, window[0], window[1]]
     values = postproc.resize_normalize(
-        image if fused else resize_picture(image, inner, spec.resize),
+        image if fused else resize_picture(image, inner, spec.resize, threads=threads),
         inner,
         mean=spec.mean,
         std=spec.std,

@@ -5,6 +5,7 @@
 #include <cstdlib>
 #include <new>
 
+#include "antialias.h"
 #include "argmax.h"
 #include "group_centers.h"
 #include "merge_instances.h"
@@ -105,6 +106,10 @@ TEST(Allocation, PreprocessingTakesNoneWhenWarm) {
     const Normalization normalization{{0.5F, 2.0F, 1.0F}, {1.0F, 0.0F, -3.0F}, true};
     expect_no_allocation_when_warm([&](int threads) {
         resize_normalize({picture.data(), 120, 200, 600}, normalization, threads, {out.data(), 80, 90, 80 * 90, 90, 1});
+    });
+    std::vector<std::uint8_t> smooth(3 * 80 * 90);
+    expect_no_allocation_when_warm([&](int threads) {
+        resize_antialias({picture.data(), 120, 200, 600}, Filter::bicubic, 80, 90, threads, smooth.data());
     });
 }
 

@@ -5,6 +5,7 @@
 #include <stdexcept>
 #include <thread>
 
+#include "antialias.h"
 #include "argmax.h"
 #include "detections.h"
 #include "group_centers.h"
@@ -275,6 +276,24 @@ TEST(Preprocess, EveryKernelAndThreadCountGivesTheSameFloats) {
             const FloatTarget interleaved{out.data(), rows, columns, 1, 3 * columns, 3};
             resize_normalize({picture.data(), height, width, width * 3}, normalization, threads,
                              seed % 3 == 0 ? interleaved : planar);
+            return out;
+        });
+    }
+}
+
+TEST(Antialias, EveryKernelAndThreadCountGivesTheSamePicture) {
+    std::mt19937 random(9);
+    for (int seed = 0; seed < 6; ++seed) {
+        const Index height = 1 + static_cast<Index>(random() % 70), width = 1 + static_cast<Index>(random() % 90);
+        const Index rows = 1 + static_cast<Index>(random() % 70), columns = 1 + static_cast<Index>(random() % 90);
+        std::vector<std::uint8_t> picture(static_cast<std::size_t>(height * width * 3));
+        for (std::uint8_t& value : picture) {
+            value = static_cast<std::uint8_t>(random() % 2 * 255);
+        }
+        expect_same_everywhere([&](int threads) {
+            std::vector<std::uint8_t> out(static_cast<std::size_t>(rows * columns * 3));
+            resize_antialias({picture.data(), height, width, width * 3},
+                             seed % 2 == 0 ? Filter::bilinear : Filter::bicubic, rows, columns, threads, out.data());
             return out;
         });
     }

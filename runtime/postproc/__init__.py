@@ -19,7 +19,7 @@ from segrt.runtime.postproc.counting import count_ids, count_overlaps, ids_of_co
 from segrt.runtime.postproc.instance import decode_yolo, matrix_nms, query_instances_rle
 from segrt.runtime.postproc.masks import paste_masks, paste_masks_rle, prototype_masks_rle
 from segrt.runtime.postproc.panoptic import group_centers, merge_queries, merge_semantic_instances
-from segrt.runtime.postproc.preprocess import resize_normalize
+from segrt.runtime.postproc.preprocess import resize_antialias, resize_normalize
 from segrt.runtime.postproc.rle import decode_rle, encode_rle, measure_rle
 from segrt.runtime.postproc.semantic import argmax_map, query_semantic
 from segrt.runtime.postproc.types import MergedSegment, QueryInstances, Report, Rle, YoloDetections
@@ -48,5 +48,6 @@ __all__ = [
     "prototype_masks_rle",
     "query_instances_rle",
     "query_semantic",
+    "resize_antialias",
     "resize_normalize",
 ]

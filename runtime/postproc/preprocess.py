@@ -1,4 +1,4 @@
-"""The fused float preprocessing."""
+"""Pictures on their way into a network: antialiased resizing, and the fused float preprocessing."""
 
 from collections.abc import Sequence
 from typing import Literal
@@ -41,17 +41,13 @@ def resize_normalize(
     Returns:
         `out`, or a new array of the layout's rank.
     """
-    if not isinstance(image, np.ndarray) or image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
-        raise ArgumentError(f"image must be uint8 with shape (H, W, 3), got {describe(image)}")
-    checked_size("the image's (H, W)", image.shape[:2])
+    image = _checked_image(image)
     height, width = checked_size("size", size)
     check_choice("interpolation", interpolation, ("linear",))
     check_choice("layout", layout, ("NCHW", "NHWC", "CHW", "HWC"))
     means, stds = np.asarray(mean, np.float64), np.asarray(std, np.float64)
     if means.shape != (3,) or stds.shape != (3,) or not np.isfinite([*means, *stds, scale]).all() or (stds == 0).any():
         raise ArgumentError(f"mean and std must be 3 finite numbers each, std not 0, got mean={mean}, std={std}")
-    if image.strides[1:] != (3, 1):
-        image = np.ascontiguousarray(image)
     shape = (3, height, width) if layout.endswith("CHW") else (height, width, 3)
     if out is None:
         out = np.empty((1, *shape) if layout.startswith("N") else shape, np.float32)
@@ -64,3 +60,44 @@ def resize_normalize(
         image, target, channel_axis, tuple(factor), tuple(offset), bool(swap_rb), checked_threads(threads)
     )
     return out
+
+
+def resize_antialias(
+    image: NDArray[np.uint8],
+    size: Size,
+    *,
+    cubic: bool = False,
+    out: NDArray[np.uint8] | None = None,
+    threads: int = 0,
+) -> NDArray[np.uint8]:
+    """Resize a picture with antialiasing, bit for bit as Pillow's BILINEAR or BICUBIC, x first.
+
+    Pillow's `Image.resize` (src/libImaging/Resample.c) widens the filter by the shrinking factor, rounds the weights to
+    22 bits, filters along x, rounds to 8 bits, then filters along y. torchvision's antialias=True does the same.
+    (Pillow 13 takes y first where that is cheaper, which moves a few values by some grey levels.)
+
+    Args:
+        image: uint8 (H, W, 3); a view with other row strides is read in place.
+        size: (h, w) of the result.
+        cubic: bicubic instead of bilinear.
+        out: contiguous uint8 (h, w, 3) to write into; it must not overlap `image`.
+        threads: the most threads to use.
+
+    Returns:
+        `out`, or a new array.
+    """
+    image = _checked_image(image)
+    shape = (*checked_size("size", size), 3)
+    if out is None:
+        out = np.empty(shape, np.uint8)
+    elif not isinstance(out, np.ndarray) or out.dtype != np.uint8 or out.shape != shape or not out.flags.c_contiguous:
+        raise ArgumentError(f"out must be contiguous uint8 with shape {shape}, got {describe(out)}")
+    _postproc.resize_antialias(image, out, bool(cubic), checked_threads(threads))
+    return out
+
+
+def _checked_image(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    if not isinstance(image, np.ndarray) or image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
+        raise ArgumentError(f"image must be uint8 with shape (H, W, 3), got {describe(image)}")
+    checked_size("the image's (H, W)", image.shape[:2])
+    return image if image.strides[1:] == (3, 1) else np.ascontiguousarray(image)

@@ -1,4 +1,4 @@
-"""Float preprocessing: one pass equals interpolation followed by normalisation."""
+"""Preprocessing: one pass equals interpolation followed by normalisation; antialiasing equals Pillow's."""
 
 from typing import Any
 
@@ -7,8 +7,9 @@ import pytest
 import reference
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
-from segrt.runtime import postproc
+from segrt.runtime import _postproc, postproc
 
 MEAN, STD = np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225])
 
@@ -60,3 +61,52 @@ def test_cropped_pictures_are_read_in_place() -> None:
 def test_unusable_std_is_refused(std: Any) -> None:
     with pytest.raises(postproc.ArgumentError, match="std"):
         postproc.resize_normalize(np.zeros((2, 2, 3), np.uint8), (2, 2), std=std)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    seed=st.integers(0, 10**6),
+    source=st.tuples(st.integers(1, 90), st.integers(1, 90)),
+    size=st.tuples(st.integers(1, 90), st.integers(1, 90)),
+    cubic=st.booleans(),
+    extreme=st.booleans(),
+    threads=st.integers(1, 3),
+)
+def test_antialiased_resizing_is_pillows_bit_for_bit(
+    seed: int, source: Any, size: Any, cubic: bool, extreme: bool, threads: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    image = rng.integers(0, 256, (*source, 3), dtype=np.uint8)
+    if extreme:  # black and white alone make bicubic weights overshoot
+        image = np.where(image > 127, 255, 0).astype(np.uint8)
+    kind = Image.Resampling.BICUBIC if cubic else Image.Resampling.BILINEAR
+    # One way after the other: x first, whatever Pillow's version prefers.
+    wide = Image.fromarray(image).resize((size[1], source[0]), kind)
+    expected = np.asarray(wide.resize((size[1], size[0]), kind))
+    np.testing.assert_array_equal(postproc.resize_antialias(image, size, cubic=cubic, threads=threads), expected)
+
+
+@pytest.mark.parametrize("name", ["scalar", "baseline", "avx2", "avx512"])
+def test_antialiasing_is_the_same_with_every_kernel(name: str) -> None:
+    image = np.random.default_rng(0).integers(0, 256, (301, 217, 3), dtype=np.uint8)
+    expected = postproc.resize_antialias(image, (97, 130), cubic=True)
+    try:
+        _postproc.choose_kernels(name)
+    except ValueError:
+        pytest.skip(f"this processor or build has no {name} kernels")
+    try:
+        np.testing.assert_array_equal(postproc.resize_antialias(image, (97, 130), cubic=True), expected)
+    finally:
+        _postproc.choose_kernels("auto")
+
+
+def test_antialiased_resizing_reads_crops_and_writes_into_out() -> None:
+    image = np.random.default_rng(0).integers(0, 256, (60, 80, 3), dtype=np.uint8)
+    crop, out = image[5:45, 10:70], np.zeros((13, 21, 3), np.uint8)
+    assert postproc.resize_antialias(crop, (13, 21), out=out) is out
+    np.testing.assert_array_equal(out, postproc.resize_antialias(crop.copy(), (13, 21)))
+    np.testing.assert_array_equal(postproc.resize_antialias(crop, (40, 60)), crop)
+    with pytest.raises(postproc.ArgumentError, match="out must be contiguous uint8"):
+        postproc.resize_antialias(crop, (13, 20), out=out)
+    with pytest.raises(postproc.ArgumentError, match="image must be uint8"):
+        postproc.resize_antialias(crop.astype(np.float32), (13, 20))  # type: ignore[arg-type]
