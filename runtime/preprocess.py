@@ -1,5 +1,6 @@
 """Brings a picture to the network's input: resize, pad, channel order, layout, normalisation."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -36,7 +37,8 @@ def place(source_size: tuple[int, int], network_size: tuple[int, int], resize: R
     fit = min(height / source_size[0], width / source_size[1])
     if resize.rule == "shortest_edge" and resize.shortest_edge is not None:
         fit = min(fit, resize.shortest_edge / min(source_size))
-    inner = tuple(min(max(round(side * fit), 1), limit) for side, limit in zip(source_size, network_size, strict=True))
+    whole = math.floor if resize.rounding == "floor" else round
+    inner = tuple(min(max(whole(side * fit), 1), limit) for side, limit in zip(source_size, network_size, strict=True))
     top = (height - inner[0]) // 2 if resize.pad_side == "both" else 0
     left = (width - inner[1]) // 2 if resize.pad_side == "both" else 0
     return Geometry(source_size, network_size, (top, left, top + inner[0], left + inner[1]))

@@ -39,7 +39,8 @@ class Resize(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     `shortest_edge` pixels, or less where the picture would not fit the network's input, and pads.
     `antialias` widens the filter when shrinking, as PIL and torchvision do; without it `interpolation` is OpenCV's.
     `pad` is the colour of the padding in the network's channel order, 0 to 255, before normalisation; `pad_side` says
-    whether the picture sits in the middle or in the top left corner.
+    whether the picture sits in the middle or in the top left corner. `rounding` is how the sides of a picture that
+    keeps its aspect ratio become whole pixels (torchvision and torch's `interpolate` cut the fraction off).
     """
 
     rule: Literal["stretch", "letterbox", "shortest_edge"] = "stretch"
@@ -48,6 +49,7 @@ class Resize(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     shortest_edge: Positive | None = None
     pad: tuple[int, int, int] = (0, 0, 0)
     pad_side: Literal["both", "bottom_right"] = "both"
+    rounding: Literal["nearest", "floor"] = "nearest"
 
 
 class InputSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -3,6 +3,7 @@
 import cv2
 import numpy as np
 import pytest
+import torch
 
 from segrt.runtime import postproc
 from segrt.runtime.bundle.manifest import InputSpec, Resize
@@ -46,6 +47,17 @@ def test_layout_colour_and_dtype_against_numpy(color: str, layout: str, dtype: s
     # OpenCV's 8-bit resizing has 11 bits of weights, so that it may be one grey level off.
     grey_level = 1.01 if dtype == "uint8" else 0.02 if dtype == "float16" else 1e-3
     np.testing.assert_allclose(arrays["x"].astype(np.float64), expected(image, spec, size, window), atol=grey_level)
+
+
+@pytest.mark.parametrize("size", [(427, 640), (480, 640), (1080, 1920), (359, 640)])
+def test_floor_rounds_as_torchs_interpolate_with_a_scale_factor(size: tuple[int, int]) -> None:
+    network = (800, 1333)
+    resize = Resize("letterbox", pad_side="bottom_right", rounding="floor")
+    _, geometry = network_inputs([InputSpec("x", "uint8", (1, *network, 3), resize=resize)], noise(*size))
+    scale = min(800 / min(size), 1333 / max(size))
+    like = torch.empty(1, 1, *size)
+    expected = torch.nn.functional.interpolate(like, scale_factor=scale, recompute_scale_factor=True).shape[2:]
+    assert geometry.window == (0, 0, *expected)
 
 
 def test_uint8_input_of_the_networks_size_is_the_picture_itself() -> None:
