@@ -3,7 +3,6 @@
 import cv2
 import numpy as np
 import pytest
-import torch
 
 from segrt.runtime import postproc
 from segrt.runtime.bundle.manifest import InputSpec, Resize
@@ -51,6 +50,7 @@ def test_layout_colour_and_dtype_against_numpy(color: str, layout: str, dtype: s
 
 @pytest.mark.parametrize("size", [(427, 640), (480, 640), (1080, 1920), (359, 640)])
 def test_floor_rounds_as_torchs_interpolate_with_a_scale_factor(size: tuple[int, int]) -> None:
+    torch = pytest.importorskip("torch")
     network = (800, 1333)
     resize = Resize("letterbox", pad_side="bottom_right", rounding="floor")
     _, geometry = network_inputs([InputSpec("x", "uint8", (1, *network, 3), resize=resize)], noise(*size))
