@@ -56,7 +56,7 @@ class Bundle:
 
 
 def read_bundle(path_or_name: str | Path) -> Bundle:
-    """Open the bundle at a path, or an embedded one by name ("street-panoptic"), and read its manifest.
+    """Open the bundle (or pack) at a path, or an embedded one by name ("street-panoptic"), and read its manifest.
 
     Raises BundleError when there is no bundle or its manifest cannot be used. Hashes are checked file by file, when
     a file is first used, see `Bundle.checked`.
@@ -76,13 +76,22 @@ def read_bundle(path_or_name: str | Path) -> Bundle:
 
 
 def locate(path_or_name: str | Path) -> Path:
-    """Return the folder of the bundle at a path or of the embedded one by name; raise BundleError for neither."""
+    """Return the folder of the bundle at a path or of the embedded one by name; raise BundleError for neither.
+
+    A pack is unpacked into the cache first.
+    """
     path = Path(path_or_name)
     if (path / MANIFEST).exists():
         return path
     names = embedded_names()
     if str(path_or_name) in names:
         return _models() / str(path_or_name)
+    if path.is_file():
+        from segrt.runtime.pack.opening import unpacked
+        from segrt.runtime.pack.reader import is_pack
+
+        if is_pack(path):
+            return unpacked(path)
     remedy = f"give a bundle's folder or one of {', '.join(names)}" if names else "give a bundle's folder"
     if path.is_dir():
         raise BundleError(f"{path}: is no bundle, it has no {MANIFEST}; {remedy}")

@@ -19,6 +19,8 @@ COMMANDS = {
     "run": ("segrt.runtime.cli.run:run", "Segment images and save the results."),
     "compare": ("segrt.runtime.cli.compare:compare", "Put several bundles' results on one image side by side."),
     "stream": ("segrt.runtime.cli.stream:stream", "Segment video, frame by frame, into sinks."),
+    "pack": ("segrt.runtime.cli.pack:pack", "Write a bundle as one file, signed if you like."),
+    "unpack": ("segrt.runtime.cli.unpack:unpack", "Turn a pack into a bundle's folder again."),
     "tune": ("segrt.runtime.cli.tune:tune", "Choose thresholds and precision on a validation set."),
     "eval": ("segrt.runtime.cli.eval:evaluate", "Measure accuracy: mIoU, mask AP, PQ."),
 }

@@ -1,0 +1,5 @@
+"""The pack: a bundle as one file, for copying.
+
+`layout` is the file's form, a zip of which every byte follows from the content; `index` lists that content;
+`writer` and `reader` make and read packs, `signing` says who made one, `opening` lets `open_bundle` take one.
+"""
