@@ -11,12 +11,14 @@ from fnmatch import fnmatchcase
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
+from zipfile import is_zipfile
 
 import torch
 from torch import nn
 
 from segrt.export import checkpoints
 from segrt.export.models.family import Request
+from segrt.export.numpy_pickle import read_numpy_pickle
 from segrt.export.quiet import quiet
 from segrt.export.random_weights import seeded
 from segrt.runtime.bundle.hashes import sha256
@@ -54,9 +56,10 @@ def checkpoint_file(request: Request) -> Path | None:
 
 
 def read_tensors(path: Path) -> Tensors:
-    """Return the state dict in a .safetensors, .pth or .pt file; wrappers such as {"model": …} are undone.
+    """Return the state dict in a .safetensors, .pth or .pt file, or detectron2's .pkl; wrappers ("model") are undone.
 
-    Pickled files are read with `weights_only=True`, so that no code in them runs. Raises SegrtError for other files.
+    Pickled files are read with `weights_only=True`, or for arrays alone, so that no code in them runs. Raises
+    SegrtError for other files.
     """
     remedy = "give a state dict saved by torch.save, or a .safetensors file"
     try:
@@ -64,7 +67,10 @@ def read_tensors(path: Path) -> Tensors:
             from safetensors.torch import load_file
 
             return _without_module(load_file(path))
-        content = torch.load(path, map_location="cpu", weights_only=True)
+        if path.suffix == ".pkl" and not is_zipfile(path):  # torch saves zip files whatever they are called
+            content = read_numpy_pickle(path)
+        else:
+            content = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
         raise SegrtError(f"{path}: there is no such file; {remedy}") from None
     except Exception as error:  # pickle, zipfile, safetensors and torch have errors of their own
