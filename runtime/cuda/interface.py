@@ -1,0 +1,146 @@
+"""The part of CUDA that segrt uses. Every call raises CudaError when CUDA reports an error.
+
+Addresses are plain integers, as TensorRT takes them. Buffers, streams, events and graphs are freed by `free`; freeing
+twice does nothing.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+
+@dataclass(frozen=True)
+class DeviceInfo:
+    """A GPU: name, compute capability ("8.7"), whether it shares the host's memory, its memory, the driver's CUDA."""
+
+    name: str
+    sm: str
+    integrated: bool
+    can_map_host_memory: bool
+    memory_mb: int
+    cuda_driver: str
+
+
+class DeviceBuffer(ABC):
+    """Memory of the GPU: `nbytes` at `address`."""
+
+    address: int
+    nbytes: int
+
+    @abstractmethod
+    def free(self) -> None:
+        """Give the memory back."""
+
+
+class HostBuffer(ABC):
+    """Page-locked memory of the host: `array` is uint8 (nbytes,). `address` is the GPU's view of it, 0 if none."""
+
+    array: npt.NDArray[np.uint8]
+    address: int
+
+    @abstractmethod
+    def free(self) -> None:
+        """Give the memory back; nobody may hold a view of `array` any more."""
+
+
+class Stream(ABC):
+    """A queue of work for the GPU; `handle` is CUDA's own."""
+
+    handle: int
+
+    @abstractmethod
+    def synchronize(self) -> None:
+        """Wait until all of its work is done."""
+
+    @abstractmethod
+    def free(self) -> None:
+        """Destroy it."""
+
+
+class Event(ABC):
+    """A mark in a stream."""
+
+    @abstractmethod
+    def record(self, stream: Stream) -> None:
+        """Put the mark behind the work that `stream` has now."""
+
+    @abstractmethod
+    def synchronize(self) -> None:
+        """Wait, without using the CPU, until the mark is reached."""
+
+    @abstractmethod
+    def ms_since(self, earlier: "Event") -> float:
+        """Return the milliseconds between two marks that have been reached."""
+
+    @abstractmethod
+    def free(self) -> None:
+        """Destroy it."""
+
+
+class Graph(ABC):
+    """Recorded work that is launched as one."""
+
+    @abstractmethod
+    def launch(self, stream: Stream) -> None:
+        """Put the work into `stream`."""
+
+    @abstractmethod
+    def free(self) -> None:
+        """Destroy it."""
+
+
+class Cuda(ABC):
+    """One device of one CUDA library; `name` is the Python package, `has_graphs` whether `capture` works."""
+
+    name: str
+    has_graphs: bool
+    device: DeviceInfo
+
+    @abstractmethod
+    def current(self) -> AbstractContextManager[Any]:
+        """Make the device current in the calling thread for a block; every other method needs that."""
+
+    @abstractmethod
+    def alloc(self, nbytes: int) -> DeviceBuffer:
+        """Return memory of the GPU."""
+
+    @abstractmethod
+    def alloc_pinned(self, nbytes: int) -> HostBuffer:
+        """Return page-locked memory of the host, from which copies run beside other work."""
+
+    @abstractmethod
+    def alloc_mapped(self, nbytes: int) -> HostBuffer:
+        """Return page-locked memory of the host that the GPU reads and writes itself."""
+
+    @abstractmethod
+    def stream(self) -> Stream:
+        """Return a new stream, which does not wait for the default one."""
+
+    @abstractmethod
+    def event(self) -> Event:
+        """Return a new event with a time."""
+
+    @abstractmethod
+    def upload(self, address: int, array: npt.NDArray[Any], stream: Stream) -> None:
+        """Copy the contiguous `array` to the GPU's memory at `address`; return at once if `array` is page-locked."""
+
+    @abstractmethod
+    def download(self, array: npt.NDArray[Any], address: int, stream: Stream) -> None:
+        """Copy from the GPU's memory at `address` into `array`; return at once if `array` is page-locked."""
+
+    @abstractmethod
+    def capture(self, stream: Stream, work: Callable[[], None]) -> Graph:
+        """Record what `work` puts into `stream`, without executing it."""
+
+    @abstractmethod
+    def memory(self) -> tuple[int, int]:
+        """Return (free, total) bytes of the GPU's memory."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Let the device go."""
