@@ -2,21 +2,28 @@
 
 import os
 import secrets
+from collections.abc import Iterable
 from pathlib import Path
 
 from segrt.runtime.errors import SegrtError
 
 
-def write_atomic(path: Path, data: bytes) -> None:
+def write_atomic(path: Path, data: bytes | memoryview) -> None:
     """Write `data` to `path` so that a reader sees the old file or the whole new one, never a part.
 
     Raises SegrtError when it cannot be written. The folder must exist.
     """
+    replace_atomic(path, (data,))
+
+
+def replace_atomic(path: Path, parts: Iterable[bytes | memoryview]) -> None:
+    """Write `parts` one after the other, as `write_atomic` does."""
     try:
         aside = path.with_name(f".{path.name}.{secrets.token_hex(4)}.partial")
         try:
             with aside.open("xb") as file:
-                file.write(data)
+                for part in parts:
+                    file.write(part)
                 file.flush()
                 os.fsync(file.fileno())
             aside.replace(path)

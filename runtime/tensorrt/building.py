@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from segrt.runtime.errors import BackendError
+from segrt.runtime.tensorrt.device import target_names
 from segrt.runtime.tensorrt.flavor import Flavor
 from segrt.runtime.tensorrt.messages import Messages, plain
 from segrt.runtime.tensorrt.options import BuildOptions
@@ -119,12 +120,6 @@ def refuse_options(flavor: Flavor, builder: Any, options: BuildOptions) -> None:
                 f"dla-core {options.dla_core}: {flavor} {has}; leave it out to run on the GPU "
                 "(a DLA is part of Orin and Xavier, not of Orin Nano, Thor or desktop GPUs)"
             )
-
-
-def target_names(flavor: Flavor) -> tuple[str, ...]:
-    """Return the compute capabilities that this TensorRT-RTX builds for, "8.6" for instance."""
-    names = [name[2:] for name in flavor.api.ComputeCapability.__members__ if name.startswith("SM")]
-    return tuple(f"{name[:-1]}.{name[-1]}" for name in names)
 
 
 def _configure(parsed: Parsed, options: BuildOptions, workspace_mb: int, timing_cache: bytes) -> Any:

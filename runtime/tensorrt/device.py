@@ -1,0 +1,73 @@
+"""What an engine must fit: the GPU of this device, or none when engines are built for others."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from segrt.runtime.cuda.interface import Cuda
+from segrt.runtime.tensorrt.flavor import Flavor
+from segrt.runtime.tensorrt.options import BuildOptions
+
+_OLDEST_DEFAULT = (8, 0)
+
+
+@dataclass(frozen=True)
+class Here:
+    """This device: GPU name, compute capability ("8.7"), its memory and driver; all empty without a GPU."""
+
+    gpu: str = ""
+    sm: str = ""
+    memory_mb: int = 0
+    driver: str = ""
+
+    @property
+    def has_gpu(self) -> bool:
+        """Whether engines can run here."""
+        return bool(self.sm)
+
+
+def look(cuda: Cuda | None) -> Here:
+    """Describe the device that `cuda` is open on; None stands for no GPU."""
+    if cuda is None:
+        return Here()
+    device = cuda.device
+    return Here(device.name, device.sm, device.memory_mb, driver_version() or f"CUDA {device.cuda_driver}")
+
+
+def driver_version(root: Path = Path("/")) -> str:
+    """Return the version of the kernel's NVIDIA driver, "560.35.05"; "" where it does not say."""
+    try:
+        text = (root / "proc/driver/nvidia/version").read_text()
+    except OSError:
+        return ""
+    words = text.split("\n", 1)[0].split()
+    return next((word for word in words if word[:1].isdigit() and "." in word), "")
+
+
+def target_names(flavor: Flavor) -> tuple[str, ...]:
+    """Return the compute capabilities that this TensorRT-RTX builds for, "8.6" for instance."""
+    names = [name[2:] for name in flavor.api.ComputeCapability.__members__ if name.startswith("SM")]
+    return tuple(f"{name[:-1]}.{name[-1]}" for name in names)
+
+
+def targets_of(flavor: Flavor, options: BuildOptions, here: Here) -> tuple[str, ...]:
+    """Return the compute capabilities that an engine with these options is for; () for plain TensorRT.
+
+    TensorRT-RTX builds for Ampere (8.0) and everything later unless told otherwise (its page "CPU-Only AOT and
+    TensorRT-RTX Engines"); for an older GPU in this device it must be told.
+    """
+    if not flavor.is_rtx:
+        return ()
+    if options.targets:
+        return options.targets
+    if here.has_gpu and sm_numbers(here.sm) < _OLDEST_DEFAULT:
+        return (here.sm,)
+    known = [sm for sm in target_names(flavor) if sm_numbers(sm) >= _OLDEST_DEFAULT]
+    if here.has_gpu and here.sm not in known:
+        known.append(here.sm)
+    return tuple(known)
+
+
+def sm_numbers(sm: str) -> tuple[int, int]:
+    """Return (8, 7) for "8.7"."""
+    major, _, minor = sm.partition(".")
+    return int(major), int(minor or 0)
