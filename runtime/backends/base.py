@@ -110,6 +110,11 @@ class Backend(ABC):
         """How many batches can be in flight."""
         return len(self._slots)
 
+    @property
+    def batch(self) -> int:
+        """How many frames a slot holds."""
+        return self.input_specs[0].lengths[0]
+
     def acquire(self, timeout: float | None = None) -> Slot:
         """Return a free slot; block while all are in flight, at most `timeout` seconds.
 

@@ -32,8 +32,8 @@ class Terminated(KeyboardInterrupt):
     "sinks",
     multiple=True,
     metavar="SINK",
-    help="Where results go, repeatable: FILE.mp4, FILE.jsonl, DIR, DIR/%06d.png, http://HOST:PORT (a live page), "
-    "mqtt://HOST/TOPIC or null (the default).",
+    help="Where results go, repeatable: FILE.mp4, FILE.jsonl, FILE.json (COCO panoptic), DIR, DIR/%06d.png, "
+    "http://HOST:PORT (a live page), mqtt://HOST/TOPIC or null (the default).",
 )
 @click.option(
     "--policy",
@@ -58,6 +58,12 @@ class Terminated(KeyboardInterrupt):
 @click.option("--rtsp-transport", type=click.Choice(["tcp", "udp"]), default="tcp", show_default=True, help="For RTSP.")
 @click.option("--segment", type=DURATION, metavar="TIME", help="Begin a new mp4 and jsonl file so often, as 10m.")
 @click.option("--keep", type=SIZE, metavar="SIZE", help="Delete a sink's oldest files above this size, as 2GB.")
+@click.option(
+    "--batch",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Frames in the network at once; one of each source by default, if the network takes so many.",
+)
 @click.option("--rle", is_flag=True, help="Put masks, as COCO run lengths, into JSON lines and MQTT messages.")
 @click.option("--token", metavar="TOKEN", envvar="SEGRT_TOKEN", help="What the live page asks for; or SEGRT_TOKEN.")
 @click.option(
@@ -82,6 +88,7 @@ def stream(
     rtsp_transport: str,
     segment: float | None,
     keep: float | None,
+    batch: int | None,
     rle: bool,
     token: str | None,
     stall_timeout: float | None,
@@ -115,6 +122,7 @@ def stream(
             threads=threads,
             score_threshold=score_threshold,
             overlap_threshold=overlap_threshold,
+            batch=batch or batch_for(bundle, len(sources)),
         ) as segmenter,
     ):
         pipeline = open_pipeline(
@@ -142,6 +150,13 @@ def stream(
                 measured.write(metrics)
         if interruption is not None:
             _exit_interrupted(interruption, pipeline)
+
+
+def batch_for(bundle: str, sources: int) -> int:
+    """Return how many frames a bundle's network takes at once when there are so many sources: one of each, or one."""
+    from segrt.runtime.bundle.bundle import read_bundle
+
+    return sources if read_bundle(bundle).manifest.image_input.shape[0] == "N" else 1
 
 
 def summary(metrics: "StreamMetrics", *, latest: bool) -> str:

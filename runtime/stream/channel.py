@@ -77,28 +77,46 @@ class Channel(Generic[T]):
         """
         with self._changed:
             self._wait(lambda: any(self._lanes) or not any(self._open))
-            if self._aborted:
-                raise Stopped
-            for step in range(len(self._lanes)):
-                lane = (self._turn + step) % len(self._lanes)
-                if self._lanes[lane]:
-                    self._turn = lane + 1
-                    self._reserved = max(0, self._reserved - 1)
-                    self._changed.notify_all()
-                    return self._lanes[lane].popleft()
-            raise Ended
+            return self._take()
 
-    def reserve(self) -> None:
-        """Block until an item more will find room in lane 0, counting earlier reservations; `get` redeems one.
+    def get_within(self, seconds: float) -> T | None:
+        """Return the next item as `get` does, or None when none comes within `seconds` or at all.
+
+        Raises Stopped after `abort`.
+        """
+        with self._changed:
+            self._changed.wait_for(lambda: self._aborted or any(self._lanes) or not any(self._open), max(0.0, seconds))
+            return self._take() if self._aborted or any(self._lanes) else None
+
+    def _take(self) -> T:
+        if self._aborted:
+            raise Stopped
+        for step in range(len(self._lanes)):
+            lane = (self._turn + step) % len(self._lanes)
+            if self._lanes[lane]:
+                self._turn = lane + 1
+                self._reserved = max(0, self._reserved - 1)
+                self._changed.notify_all()
+                return self._lanes[lane].popleft()
+        raise Ended
+
+    def reserve(self, count: int = 1) -> None:
+        """Block until `count` items more will find room in lane 0, counting earlier reservations; `get` redeems one.
 
         A producer that reserves before it takes something scarce never holds it while it waits for the consumer.
         Raises Stopped when the consumer has left.
         """
         with self._changed:
-            self._wait(lambda: self._reserved < self._capacity)
+            self._wait(lambda: self._reserved + count <= self._capacity)
             if self._aborted:
                 raise Stopped
-            self._reserved += 1
+            self._reserved += count
+
+    def unreserve(self, count: int) -> None:
+        """Give back what was reserved and is not needed."""
+        with self._changed:
+            self._reserved = max(0, self._reserved - count)
+            self._changed.notify_all()
 
     def pause(self, seconds: float) -> None:
         """Sleep for `seconds`, but wake up and raise Stopped as soon as the consumer leaves or all lanes close."""

@@ -11,13 +11,13 @@ if TYPE_CHECKING:
 _HALF_EXPONENT = np.uint16(0x7C00)
 
 
-def count_nonfinite(heads: "Mapping[str, Head]") -> int:
-    """Return how many of the floating-point heads on the host hold NaN or infinity."""
+def count_nonfinite(heads: "Mapping[str, Head]", index: int = 0) -> int:
+    """Return how many of the floating-point heads on the host hold NaN or infinity in place `index` of the batch."""
     count = 0
     for head in heads.values():
-        array = head.array
-        if head.device != "cpu" or array.dtype.kind != "f":
+        if head.device != "cpu" or head.array.dtype.kind != "f":
             continue
+        array = head.array[index]
         if array.dtype == np.float16:
             # All exponent bits set is NaN or infinity (IEEE 754); halves are slow to add up on a CPU.
             finite = not np.any((array.view(np.uint16) & _HALF_EXPONENT) == _HALF_EXPONENT)

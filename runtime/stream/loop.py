@@ -95,10 +95,17 @@ def open_pipeline(
         _check_places(sources, sinks)
         lasting = any(one.info.live for one in opened)
         writing = replace(writing or SinkOptions(), live=lasting)
+        takers = [sink if isinstance(sink, Sink) else open_sink(sink, writing) for sink in sinks]
+        for sink in takers:
+            if sink.techniques is not None and segmenter.technique not in sink.techniques:
+                raise VideoError(
+                    f"sink {sink.name}: takes {' or '.join(sink.techniques)} results, but the bundle's are "
+                    f"{segmenter.technique}; leave it out or take another bundle"
+                )
         return Pipeline(
             segmenter,
             opened,
-            [sink if isinstance(sink, Sink) else open_sink(sink, writing) for sink in sinks],
+            takers,
             policy=policy or ("latest" if lasting else "all"),
             **options,
         )

@@ -20,7 +20,7 @@ from segrt.runtime.stream.frame import Frame
 from segrt.runtime.stream.metrics import Recorder
 from segrt.runtime.stream.sinks.base import Sink
 from segrt.runtime.stream.sources.base import Source
-from segrt.runtime.stream.stages import Draw, Job
+from segrt.runtime.stream.stages import Batch, Draw, Job
 from segrt.runtime.stream.thinning import Thinning
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 POLICIES = ("latest", "all")
 _DEPTH = 2  # frames that wait between two stages: enough that neither waits for the other's jitter
 _LIVE_DEPTH = 8  # results that a slow sink may be behind before it loses the oldest
-_DELIVERED = 4  # frames that may be ahead of the consumer of results: two in the network, two ready
+_DELIVERED = 4  # batches that may be ahead of the consumer of results: two in the network, two ready
 _TICK_SECONDS = 0.1
 _GRACE_SECONDS = 0.9  # twice that, and files closed, within two seconds of an interruption
 _CAPTURE_SECONDS = 5.0  # for a source to notice that nobody wants its frames any more
@@ -83,9 +83,10 @@ class Pipeline:
         thinning = thinning or Thinning()
         names = [_name(sinks, number) for number in range(len(sinks))]
         captured: Channel[Frame] = Channel(1 if newest else _DEPTH, lanes=len(infos), newest_only=newest)
-        submitted: Channel[Job] = Channel(_DEPTH)
-        inferred: Channel[Job] = Channel(_DEPTH)
-        delivered: Channel[Job] | None = Channel(_DELIVERED) if deliver else None
+        batch = backend.batch
+        submitted: Channel[Batch] = Channel(_DEPTH)
+        inferred: Channel[Batch] = Channel(_DEPTH)
+        delivered: Channel[Job] | None = Channel(_DELIVERED * batch) if deliver else None
         inputs: list[Channel[Job]] = [
             Channel(_LIVE_DEPTH, newest_only=True, displaced=partial(_dropped, recorder, name))
             if lasting
@@ -136,6 +137,7 @@ class Pipeline:
                     captured,
                     submitted,
                     recorder,
+                    batch=batch,
                     max_frames=max_frames,
                     delivered=delivered,
                     thinning=thinning,
@@ -171,7 +173,6 @@ class Pipeline:
                 job = self._delivered.get()
             except (Ended, Stopped):
                 return
-            assert job.result is not None
             yield job.frame, job.result
 
     def stop(self) -> None:

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -32,24 +32,40 @@ if TYPE_CHECKING:
     from segrt.runtime.segmenter import Segmenter
 
 log = logging.getLogger("segrt.stream")
+_Item = TypeVar("_Item", "Batch", "Job")
+_BATCH_SECONDS = 0.02  # so long a batch that has begun waits for further frames, where none may be dropped
 Picture = npt.NDArray[np.uint8]
 Draw = Callable[[Picture, Result], Picture]
 
 
-@dataclass(eq=False)
-class Job:
-    """A frame on its way, and what the stages have added to it."""
+@dataclass(frozen=True)
+class Place:
+    """A frame in its place of a batch: where its picture lies in the network's input, and what writing it took."""
 
     frame: Frame
+    geometry: "Geometry"
+    preprocess_ms: float
+
+
+@dataclass(eq=False)
+class Batch:
+    """A slot on its way through the network, with the frames in its first places; the others hold nothing new."""
+
     slot: "Slot | None"
+    places: list[Place]
+    lookout: Lookout
     waited: bool = False
-    geometry: "Geometry | None" = None
     heads: Any = None
-    preprocess_ms: float = 0.0
     inference_ms: float = 0.0
-    result: Result | None = None
+
+
+@dataclass(eq=False)
+class Job:
+    """A frame with its result, and the drawing of it once there is one."""
+
+    frame: Frame
+    result: Result
     drawn: Picture | None = None
-    lookout: "Lookout | None" = None
 
 
 def capture(
@@ -94,89 +110,106 @@ def capture(
 def preprocess(
     segmenter: "Segmenter",
     captured: Channel[Frame],
-    submitted: Channel[Job],
+    submitted: Channel[Batch],
     recorder: Recorder,
     *,
+    batch: int,
     max_frames: int | None,
     delivered: Channel[Job] | None,
     thinning: Thinning,
     newest: bool,
 ) -> None:
-    """Write frames into slots and submit them, at most `max_frames`; drop those that have grown too old.
+    """Write frames into slots of `batch` places and submit them, at most `max_frames`; drop those that grew too old.
 
     A frame is taken last, so that it is the newest there is; with `newest` not before the network is about to be done
-    with the one before. Before a slot is taken, there is room for its result in
-    `delivered`: no slot is held while the consumer of results thinks, for it may want to use the segmenter itself.
+    with the one before. A batch waits for its first frame, then takes what is there, or comes in a moment where every
+    frame counts. Before a slot is taken, there is room for its results in `delivered`: no slot is held while the
+    consumer of results thinks, for it may want to use the segmenter itself.
     """
     backend = segmenter.backend
-    count = 0
+    left = max_frames
     lookout = Lookout()
-    while max_frames is None or count < max_frames:
+    while left is None or left > 0:
+        wanted = batch if left is None else min(batch, left)
         if delivered is not None:
-            delivered.reserve()
+            delivered.reserve(wanted)
         slot = backend.acquire()
         try:
             if newest:
                 captured.linger(lookout.seconds())
-            frame = captured.get()
-            while thinning.too_old(frame):
-                recorder.dropped(frame.source_id)
-                frame = captured.get()
-            recorder.entered(frame.source_id)
-            job = Job(frame, slot, lookout=lookout)
-            start = time.perf_counter()
-            job.geometry = segmenter.preprocess(frame.image, slot)
-            slot.sources[:] = [frame.source_id]
-            job.preprocess_ms = _ms_since(start)
+            places: list[Place] = []
+            while len(places) < wanted:
+                frame = captured.get() if not places else captured.get_within(0.0 if newest else _BATCH_SECONDS)
+                if frame is None:
+                    break
+                if thinning.too_old(frame):
+                    recorder.dropped(frame.source_id)
+                    continue
+                recorder.entered(frame.source_id)
+                start = time.perf_counter()
+                geometry = segmenter.preprocess(frame.image, slot, len(places))
+                places.append(Place(frame, geometry, _ms_since(start)))
+            if delivered is not None:
+                delivered.unreserve(wanted - len(places))
+            slot.sources[:] = [place.frame.source_id for place in places]
             backend.submit(slot)
-            lookout.submitted(job.preprocess_ms)
+            lookout.submitted(sum(place.preprocess_ms for place in places))
         except BaseException:
             with suppress(SegrtError):
                 backend.release(slot)
             raise
-        count += 1
-        _pass_on(job, [submitted], backend)
+        left = None if left is None else left - len(places)
+        _pass_on(Batch(slot, places, lookout), [submitted], backend)
 
 
-def infer(backend: "Backend", submitted: Channel[Job], inferred: Channel[Job]) -> None:
-    """Wait for the heads of submitted jobs."""
+def infer(backend: "Backend", submitted: Channel[Batch], inferred: Channel[Batch]) -> None:
+    """Wait for the heads of submitted batches."""
     while True:
-        job = submitted.get()
-        assert job.slot is not None
+        batch = submitted.get()
+        assert batch.slot is not None
         try:
-            job.waited = True
-            job.heads = backend.wait(job.slot)
-            job.inference_ms = job.slot.inference_ms
-            if job.lookout is not None:
-                job.lookout.finished(job.inference_ms)
+            batch.waited = True
+            batch.heads = backend.wait(batch.slot)
+            batch.inference_ms = batch.slot.inference_ms
+            batch.lookout.finished(batch.inference_ms)
         except BaseException:
-            release([job], backend)
+            release([batch], backend)
             raise
-        _pass_on(job, [inferred], backend)
+        _pass_on(batch, [inferred], backend)
 
 
 def postprocess(
-    segmenter: "Segmenter", inferred: Channel[Job], targets: Sequence[Channel[Job]], recorder: Recorder
+    segmenter: "Segmenter", inferred: Channel[Batch], targets: Sequence[Channel[Job]], recorder: Recorder
 ) -> None:
-    """Turn heads into results and give the slots back."""
+    """Turn heads into results and give the slots back.
+
+    A frame's inference time is that of its whole batch: so long it was in the network.
+    """
     while True:
-        job = inferred.get()
-        assert job.geometry is not None
+        batch = inferred.get()
+        done: list[Job] = []
         try:
-            start = time.perf_counter()
-            result = segmenter.postprocess(job.heads, job.geometry)
-            postprocess_ms = _ms_since(start)
-            nonfinite = count_nonfinite(job.heads)
+            try:
+                for index, place in enumerate(batch.places):
+                    done.append(_decoded(segmenter, batch, place, index, recorder))
+            finally:
+                batch.heads = None
+                release([batch], segmenter.backend)
         finally:
-            job.heads = None
-            release([job], segmenter.backend)
-        timings = Timings(job.preprocess_ms, job.inference_ms, postprocess_ms)
-        # Nobody else has seen this frozen result yet.
-        object.__setattr__(result, "timings", timings)
-        object.__setattr__(result, "nonfinite_heads", nonfinite)
-        job.result = result
-        _note(recorder, job.frame, timings, nonfinite)
-        _pass_on(job, targets, segmenter.backend)
+            for job in done:
+                _pass_on(job, targets, segmenter.backend)
+
+
+def _decoded(segmenter: "Segmenter", batch: Batch, place: Place, index: int, recorder: Recorder) -> Job:
+    start = time.perf_counter()
+    result = segmenter.postprocess(batch.heads, place.geometry, index)
+    timings = Timings(place.preprocess_ms, batch.inference_ms, _ms_since(start))
+    nonfinite = count_nonfinite(batch.heads, index)
+    # Nobody else has seen this frozen result yet.
+    object.__setattr__(result, "timings", timings)
+    object.__setattr__(result, "nonfinite_heads", nonfinite)
+    _note(recorder, place.frame, timings, nonfinite)
+    return Job(place.frame, result)
 
 
 def paint(
@@ -189,7 +222,6 @@ def paint(
         draw = overlay
     while True:
         job = undrawn.get()
-        assert job.result is not None
         start = time.perf_counter()
         job.drawn = draw(job.frame.image, job.result)
         recorder.took(job.frame.source_id, "draw", _ms_since(start))
@@ -249,7 +281,6 @@ def feed_lastingly(
 
 def write(sink: Sink, name: str, job: Job, recorder: Recorder) -> None:
     """Write one job and note how long that took."""
-    assert job.result is not None
     start = time.perf_counter()
     try:
         sink.write(job.frame, job.result, job.drawn if sink.needs_drawing else None)
@@ -261,13 +292,13 @@ def write(sink: Sink, name: str, job: Job, recorder: Recorder) -> None:
 
 
 def release(items: Iterable[object], backend: "Backend") -> None:
-    """Give back the slots of jobs; frames and jobs without a slot are just dropped."""
-    for job in items:
-        if not isinstance(job, Job) or job.slot is None:
+    """Give back the slots of batches; frames and jobs are just dropped."""
+    for batch in items:
+        if not isinstance(batch, Batch) or batch.slot is None:
             continue
-        slot, job.slot = job.slot, None
+        slot, batch.slot = batch.slot, None
         with suppress(Exception):  # nobody wants these heads any more, so neither their error
-            if not job.waited:
+            if not batch.waited:
                 backend.wait(slot)
         with suppress(SegrtError):  # the backend has been closed, and the slot with it
             backend.release(slot)
@@ -281,12 +312,12 @@ def _note(recorder: Recorder, frame: Frame, timings: Timings, nonfinite: int) ->
     recorder.finished(frame.source_id, (time.monotonic() - frame.capture_time) * 1e3, nonfinite)
 
 
-def _pass_on(job: Job, targets: Sequence[Channel[Job]], backend: "Backend") -> None:
+def _pass_on(item: _Item, targets: Sequence[Channel[_Item]], backend: "Backend") -> None:
     try:
         for channel in targets:
-            channel.put(job)
+            channel.put(item)
     except Stopped:
-        release([job], backend)
+        release([item], backend)
         raise
 
 

@@ -36,6 +36,9 @@ class Sink(ABC):
     needs_drawing = False
     """Whether `write` wants the drawn picture. It is drawn once for all sinks, and only if one needs it."""
 
+    techniques: tuple[str, ...] | None = None
+    """Whose results it can write: "semantic", "instance", "panoptic"; None for all."""
+
     def watch(self, recorder: "Recorder", name: str) -> None:  # noqa: B027 (few sinks care)
         """Learn where the run's metrics are, and the sink's name in them; called once, before `open`."""
 

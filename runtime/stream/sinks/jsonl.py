@@ -1,12 +1,8 @@
 """Results as JSON lines: one line a frame, complete or absent."""
 
 from collections.abc import Sequence
-from contextlib import suppress
-from errno import ENOSPC
-from io import SEEK_END
-from os import strerror
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -14,8 +10,9 @@ import numpy as np
 from segrt.runtime.results import InstanceResult, PanopticResult, Result, SemanticResult, rle
 from segrt.runtime.stream.frame import Frame
 from segrt.runtime.stream.sinks.base import Picture, Sink
+from segrt.runtime.stream.sinks.lines import LineFile
 from segrt.runtime.stream.sinks.options import SinkOptions
-from segrt.runtime.stream.sinks.place import check_file, could_not
+from segrt.runtime.stream.sinks.place import check_file
 from segrt.runtime.stream.sinks.segments import Segments
 from segrt.runtime.stream.sources.base import SourceInfo
 
@@ -31,59 +28,36 @@ class JsonlSink(Sink):
 
     def __init__(self, path: Path, options: SinkOptions | None = None) -> None:
         check_file(path)
-        self._path = path
         options = options or SinkOptions()
         self._segments = Segments(path, options)
         self._masks = options.rle
-        self._whole = 0  # bytes of complete lines
-        self._file: BinaryIO | None = None
-        self._lines = 0
+        self._file: LineFile | None = None
 
     def open(self, sources: Sequence[SourceInfo]) -> None:  # noqa: ARG002 (lines name their source)
         """Create the file."""
-        self._path = self._segments.next()
-        try:
-            self._file = self._path.open("wb", buffering=0)
-        except OSError as error:
-            raise could_not(self._path, error, "nothing is in it") from error
-        self._lines = self._whole = 0
+        self._file = LineFile(self._segments.next())
 
     def reopen(self) -> None:
         """Go on behind the last complete line."""
-        self.close()
         self._segments.prune()
-        try:
-            self._file = self._path.open("r+b" if self._path.exists() else "wb", buffering=0)
-            self._file.truncate(self._whole)
-            self._file.seek(0, SEEK_END)
-        except OSError as error:
-            raise could_not(self._path, error, f"{self._lines} complete lines are in it") from error
+        if self._file is None:
+            self.open(())
+        else:
+            self._file.reopen()
 
     def write(self, frame: Frame, result: Result, drawn: Picture | None) -> None:  # noqa: ARG002
         """Append the frame's line."""
-        if self._segments.due(frame.pts):
-            self.close()
+        if self._file is not None and self._segments.due(frame.pts):
+            self._file.close()
             self.open(())
             self._segments.due(frame.pts)  # notes when it begins
-        if self._file is None:
-            self.reopen()
         assert self._file is not None
-        line = msgspec.json.encode(line_of(frame, result, masks=self._masks))
-        try:
-            if self._file.write(line + b"\n") != len(line) + 1:
-                raise OSError(ENOSPC, strerror(ENOSPC))  # a full disk takes a part first
-        except OSError as error:
-            with suppress(OSError):
-                self._file.truncate(self._whole)
-            raise could_not(self._path, error, f"{self._lines} complete lines are in it") from error
-        self._lines += 1
-        self._whole += len(line) + 1
+        self._file.append(msgspec.json.encode(line_of(frame, result, masks=self._masks)))
 
     def close(self) -> None:
         """Close the file."""
         if self._file is not None:
             self._file.close()
-            self._file = None
 
 
 def line_of(frame: Frame, result: Result, *, masks: bool = False) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """One file after another: when the next one begins, what it is called, and which old ones go."""
 
 import re
+import shutil
 from contextlib import suppress
 from pathlib import Path
 
@@ -13,11 +14,13 @@ _SMALLEST_SHARE = 8  # a file is at most this part of what is kept: else there w
 class Segments:
     """Names the files of a sink: `path` itself, or out-00001.mp4, out-00002.mp4, … where files are rotated.
 
-    Numbers go on where an earlier run has stopped: the wall clock, which may be wrong, names nothing.
+    Numbers go on where an earlier run has stopped: the wall clock, which may be wrong, names nothing. With
+    `with_folder` the folder of the same name belongs to each file, as out-00001/ to out-00001.json.
     """
 
-    def __init__(self, path: Path, options: SinkOptions) -> None:
+    def __init__(self, path: Path, options: SinkOptions, *, with_folder: bool = False) -> None:
         self._path = path
+        self._with_folder = with_folder
         self._keep = options.keep_bytes
         rotates = options.segment_seconds is not None or options.keep_bytes is not None
         self.seconds = (options.segment_seconds or _DEFAULT_SECONDS) if rotates else None
@@ -36,8 +39,8 @@ class Segments:
         self.prune()
         return self.current
 
-    def due(self, pts: float | None) -> bool:
-        """Say whether the frame of `pts` seconds begins a new file, by time or by size."""
+    def due(self, pts: float | None, size: int | None = None) -> bool:
+        """Say whether the frame of `pts` seconds begins a new file, by time or by size (None: the file's own)."""
         if self.seconds is None or self.current is None:
             return False
         if pts is not None:
@@ -47,7 +50,8 @@ class Segments:
                 return True
         if self._keep is not None:
             with suppress(OSError):
-                return self.current.stat().st_size >= self._keep // _SMALLEST_SHARE
+                size = self.current.stat().st_size if size is None else size
+                return size >= self._keep // _SMALLEST_SHARE
         return False
 
     def prune(self) -> None:
@@ -57,15 +61,21 @@ class Segments:
         files = []
         for _, path in sorted(self._files()):
             with suppress(OSError):  # somebody else has deleted it
-                files.append((path, path.stat().st_size))
+                files.append((path, self._size(path)))
         # Room for the file that begins now, so that all of them stay below the limit.
         total = sum(size for _, size in files) + self._keep // _SMALLEST_SHARE
         for path, size in files:
             if total <= self._keep or path == self.current:
                 break
             with suppress(OSError):
+                if self._with_folder:
+                    shutil.rmtree(path.with_suffix(""), ignore_errors=True)
                 path.unlink()
                 total -= size
+
+    def _size(self, path: Path) -> int:
+        inside = path.with_suffix("").glob("*") if self._with_folder else ()
+        return path.stat().st_size + sum(file.stat().st_size for file in inside)
 
     def _files(self) -> list[tuple[int, Path]]:
         try:

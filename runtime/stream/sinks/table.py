@@ -15,6 +15,7 @@ SINKS = Registry(
     {
         ".mp4": "segrt.runtime.stream.sinks.mp4:Mp4Sink",
         ".jsonl": "segrt.runtime.stream.sinks.jsonl:JsonlSink",
+        ".json": "segrt.runtime.stream.sinks.coco:CocoPanopticSink",
         ".jpg": "segrt.runtime.stream.sinks.pictures:PictureSink",
         ".jpeg": "segrt.runtime.stream.sinks.pictures:PictureSink",
         ".png": "segrt.runtime.stream.sinks.pictures:PictureSink",
@@ -24,11 +25,11 @@ SINKS = Registry(
         "folder": "segrt.runtime.stream.sinks.pictures:PictureSink",
     },
 )
-KNOWN = "FILE.mp4, FILE.jsonl, DIR, DIR/%06d.png, http://HOST:PORT, mqtt://HOST/TOPIC or null"
+KNOWN = "FILE.mp4, FILE.jsonl, FILE.json, DIR, DIR/%06d.png, http://HOST:PORT, mqtt://HOST/TOPIC or null"
 
 
 def open_sink(spec: str | PathLike[str], options: SinkOptions | None = None) -> Sink:
-    """Open the sink that `spec` names: FILE.mp4, FILE.jsonl, DIR, DIR/NAME%06d.png, "null", or a registered scheme.
+    """Open the sink that `spec` names: `KNOWN`, or a registered scheme.
 
     Raises SegrtError for an unknown kind and for a place that cannot be written.
     """

@@ -35,23 +35,28 @@ class FakeBackend(Backend):
     name = "fake"
     device = "cpu"
 
-    def __init__(self, *, slots: int = 2, seconds: float = 0.0) -> None:
+    def __init__(self, *, slots: int = 2, seconds: float = 0.0, batch: int = 1) -> None:
         self.seconds = seconds
+        self.batches = []
+        self._places = batch
         self.fail_at: int | None = None
         self.poison: float = 0.0
         self._runs = 0
         self._worker = ThreadPoolExecutor(1)
         self._running = {}
-        super().__init__([TensorSpec("image", "uint8", (1, 1))], [TensorSpec("out", "float32", (1, 1))], slots=slots)
+        super().__init__(
+            [TensorSpec("image", "uint8", (batch, 1))], [TensorSpec("out", "float32", (batch, 1))], slots=slots
+        )
 
     def _make_inputs(self, index):  # noqa: ARG002
-        return {"image": np.zeros((1, 1), np.uint8)}
+        return {"image": np.zeros((self._places, 1), np.uint8)}
 
     def _start(self, slot):
         self._running[slot.index] = self._worker.submit(self._execute, slot)
 
     def _execute(self, slot):
         time.sleep(self.seconds)
+        self.batches.append(list(slot.sources))
         run, self._runs = self._runs, self._runs + 1
         if run == self.fail_at:
             raise Boom("inference")
@@ -69,6 +74,7 @@ class FakeSegmenter:
     """Its result says which frame it saw: the whole class map is the frame's top left blue value."""
 
     labels = LABELS
+    technique = "semantic"
 
     def __init__(self, **options):
         self.backend = FakeBackend(**options)
@@ -85,14 +91,14 @@ class FakeSegmenter:
         finally:
             self.backend.release(slot)
 
-    def preprocess(self, image, slot):
+    def preprocess(self, image, slot, index=0):
         if int(image[0, 0, 0]) == self.fail_preprocess_at:
             raise Boom("preprocess")
-        slot.inputs["image"][:] = image[0, 0, 0]
+        slot.inputs["image"][index] = image[0, 0, 0]
         return Geometry(image.shape[:2], SIZE, (0.0, 0.0, *map(float, SIZE)))
 
-    def postprocess(self, heads, geometry):
-        value = float(heads["out"].array[0, 0])
+    def postprocess(self, heads, geometry, index=0):
+        value = float(heads["out"].array[index, 0])
         value = int(value) if np.isfinite(value) else 0
         self.before_postprocess(value)
         if value == self.fail_postprocess_at:
