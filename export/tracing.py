@@ -14,19 +14,19 @@ import torch
 from torch import nn
 
 from segrt.export.graph import tensor_spec
-from segrt.export.graph_checks import LARGEST_FILE, check_graph, too_large
+from segrt.export.graph_checks import LARGEST_FILE, all_nodes, check_graph, too_large
 from segrt.export.models.family import Exportable, Size
+from segrt.export.node_modules import keep_modules
 from segrt.export.quiet import quiet
 from segrt.runtime.bundle.manifest import HeadSpec, InputSpec
 from segrt.runtime.errors import SegrtError
+from segrt.runtime.layers.modules import MODULE_KEY, TORCH_KEY, scopes_to_module
 
 if TYPE_CHECKING:
     import onnx
 
 IMAGE, VALID_MASK = "image", "valid_mask"
-# Where torch's exporter writes a node's module, and the one line of it that is kept for whoever names layers later.
-_SCOPES, _CLASSES = "pkg.torch.onnx.name_scopes", "pkg.torch.onnx.class_hierarchy"
-NAMESPACE = "namespace"
+_CLASSES = "pkg.torch.onnx.class_hierarchy"
 
 
 class ByteInput(nn.Module):
@@ -82,11 +82,11 @@ def trace(exportable: Exportable, size: Size, path: Path, name: str, *, dynamic_
     names = [head for head, _ in exportable.heads]
     with quiet():
         model = _export(network, inputs, names, exportable.opset, name, dynamic_batch)
-        origins = _name_nodes(model)
+        origins, named = _name_nodes(model)
         model = _simplified(model, name)
+        keep_modules(named, model)
     _declare(model, name, dynamic_batch)
     model = check_graph(model, name, origins)
-    _keep_namespaces(model, origins)
     path.write_bytes(model.SerializeToString())
     return Traced(path, network, inputs, _heads(model, exportable, name))
 
@@ -151,44 +151,58 @@ def _simplified(model: "onnx.ModelProto", name: str) -> "onnx.ModelProto":
     return slim
 
 
-def _name_nodes(model: "onnx.ModelProto") -> dict[str, str]:
-    """Name every node MODULE/OPERATOR, drop notes that hold paths of this machine; return name → module and class."""
+def _name_nodes(model: "onnx.ModelProto") -> tuple[dict[str, str], "onnx.ModelProto"]:
+    """Name every node MODULE/OPERATOR; drop notes, which hold paths of this machine.
+
+    Returns node name → "module (class)", and the nodes alone, each with its module noted: simplifying drops the notes.
+    """
+    import onnx
+
     origins: dict[str, str] = {}
     taken: dict[str, int] = {}
+    named = onnx.ModelProto()
     for node in model.graph.node:
         notes = {entry.key: entry.value for entry in node.metadata_props}
-        scope, kind = _module(notes)
-        name = f"{scope}/{node.op_type}" if scope else node.op_type
+        module = scopes_to_module(notes.get(TORCH_KEY, "")).removeprefix("core").removeprefix(".")
+        module = "" if module.startswith("_empty_nn_module") else module
+        name = f"{module}/{node.op_type}" if module else node.op_type
         taken[name] = taken.get(name, 0) + 1
         node.name = name if taken[name] == 1 else f"{name}_{taken[name]}"
-        origins[node.name] = f"{scope} ({kind})" if scope else ""
+        origins[node.name] = f"{module} ({_class_name(notes)})" if module else ""
         del node.metadata_props[:]
         node.doc_string = ""
+        noted = named.graph.node.add(name=node.name, output=list(node.output), op_type=node.op_type)
+        noted.metadata_props.add(key=MODULE_KEY, value=module)
+    for tensor in model.graph.initializer:
+        tensor.doc_string = ""
     for entries in (model.graph.value_info, model.graph.input, model.graph.output, model.graph.initializer):
         for entry in entries:
             del entry.metadata_props[:]
     del model.metadata_props[:]
     del model.graph.metadata_props[:]
-    return origins
+    _shorten_weights(model)
+    return origins, named
 
 
-def _module(notes: Mapping[str, str]) -> tuple[str, str]:
-    """Return the name of the module in the family's core that a node comes from, and its class."""
+def _class_name(notes: Mapping[str, str]) -> str:
+    """Return the class of the module that a node comes from."""
     try:
-        scopes = [str(scope) for scope in ast.literal_eval(notes.get(_SCOPES, "[]"))]
-        classes = [str(kind) for kind in ast.literal_eval(notes.get(_CLASSES, "[]"))]
+        classes = ast.literal_eval(notes.get(_CLASSES, "[]"))
     except (SyntaxError, ValueError):
-        return "", ""
-    scope = scopes[-2] if len(scopes) > 1 else ""
-    kind = classes[len(scopes) - 2] if 1 < len(scopes) <= len(classes) + 1 else ""
-    return scope.removeprefix("core").removeprefix("."), kind.rpartition(".")[2]
+        return ""
+    return str(classes[-2]).rpartition(".")[2] if len(classes) > 1 else ""
 
 
-def _keep_namespaces(model: "onnx.ModelProto", origins: Mapping[str, str]) -> None:
-    """Note on each node the module it comes from; simplifying dropped what torch had noted."""
-    for node in model.graph.node:
-        if origins.get(node.name):
-            node.metadata_props.add(key=NAMESPACE, value=node.name)
+def _shorten_weights(model: "onnx.ModelProto") -> None:
+    """Name weights as the family's core does, without the wrapper's "core."."""
+    short = {tensor.name: tensor.name.removeprefix("core.") for tensor in model.graph.initializer}
+    for tensor in model.graph.initializer:
+        tensor.name = short[tensor.name]
+    for node in all_nodes(model.graph):
+        for place, name in enumerate(node.input):
+            if name in short:
+                node.input[place] = short[name]
+    del model.graph.value_info[:]
 
 
 def _declare(model: "onnx.ModelProto", name: str, dynamic_batch: bool) -> None:

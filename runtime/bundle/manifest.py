@@ -11,7 +11,7 @@ import msgspec
 from segrt.runtime.bundle.rules import Decode
 from segrt.runtime.results.labels import Label
 
-FORMAT = (1, 0)
+FORMAT = (1, 1)
 KNOWN_FEATURES: frozenset[str] = frozenset()
 
 Technique = Literal["semantic", "instance", "panoptic"]
@@ -112,18 +112,33 @@ class Tolerance(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class HeadParity(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Measured difference of one head from the source framework's."""
+    """Measured difference of one head from the source framework's.
+
+    `relative` is the root of the summed squared differences over that of the summed squared values.
+    """
 
     max_abs: float
     mean_abs: float
+    relative: float | None = None
 
 
 class Parity(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Measured agreement of a variant with the source framework over `images` pictures not used for export."""
+    """Measured agreement of a variant with the source framework over `images` pictures not used for export.
+
+    `agreement` is that of the final results, on the worst picture (see `segrt.runtime.bundle.agreement`). For instance
+    and panoptic: `matched` is the share of objects or segments of either side with a partner of their class at IoU
+    above 0.5, `pq` the panoptic quality of one against the other, all classes together. `input_mean` and `input_max`
+    are the differences between the network's input and that of the framework's own image processor, in grey levels
+    (0 to 255), None where it has none.
+    """
 
     images: int
     agreement: float
     heads: dict[str, HeadParity] = {}
+    matched: float | None = None
+    pq: float | None = None
+    input_mean: float | None = None
+    input_max: float | None = None
 
 
 class File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
