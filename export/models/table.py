@@ -76,3 +76,76 @@ def find_model(name: str) -> Model:
     near = difflib.get_close_matches(name, _MODELS, n=3, cutoff=0.4)
     hint = f"did you mean {', '.join(near)}?" if near else "`segrt models` lists them"
     raise SegrtError(f"there is no model {name!r}; {hint}")
+
+
+# torchvision's semantic networks. The published weights are COCO images with the classes of Pascal VOC.
+for _name, _function, _weights in (
+    ("deeplabv3_mobilenet_v3_large", "deeplabv3_mobilenet_v3_large", "deeplabv3_mobilenet_v3_large-fc3c493d.pth"),
+    ("deeplabv3_resnet50", "deeplabv3_resnet50", "deeplabv3_resnet50_coco-cd0a2569.pth"),
+    ("deeplabv3_resnet101", "deeplabv3_resnet101", "deeplabv3_resnet101_coco-586e9e4e.pth"),
+    ("lraspp_mobilenet_v3_large", "lraspp_mobilenet_v3_large", "lraspp_mobilenet_v3_large-d234d4ea.pth"),
+    ("fcn_resnet50", "fcn_resnet50", "fcn_resnet50_coco-1167a1af.pth"),
+    ("fcn_resnet101", "fcn_resnet101", "fcn_resnet101_coco-7ecb50ca.pth"),
+):
+    register(
+        Model(
+            name=_name,
+            technique="semantic",
+            family="torchvision_semantic",
+            size=(520, 520),
+            labels="voc",
+            options={"function": _function},
+            checkpoint=Checkpoint(f"https://download.pytorch.org/models/{_weights}", "BSD-3-Clause"),
+            code_licence="BSD-3-Clause",
+        )
+    )
+
+
+# Panoptic-DeepLab, written here, with detectron2's published weights. ResNet-52 is ResNet-50 with a stem of three 3x3
+# convolutions; DSConv (the paper's own network) has depthwise separable convolutions behind the backbone.
+_DETECTRON2 = "https://dl.fbaipublicfiles.com/detectron2/PanopticDeepLab"
+_UNSAID = "not stated (detectron2's zoo is CC-BY-SA-3.0)"
+_CITYSCAPES = f"{_DETECTRON2}/Cityscapes-PanopticSegmentation/panoptic_deeplab_R_52_os16_mg124_poly_90k_bs32"
+_COCO = f"{_DETECTRON2}/COCO-PanopticSegmentation/panoptic_deeplab_R_52_os16_mg124_poly_200k_bs64"
+for _model in (
+    Model(
+        name="panoptic-deeplab-resnet52-cityscapes",
+        technique="panoptic",
+        family="panoptic_deeplab",
+        size=(1024, 2048),
+        labels="cityscapes",
+        checkpoint=Checkpoint(f"{_CITYSCAPES}/model_final_bd324a.pkl", _UNSAID),
+        multiple=16,
+    ),
+    Model(
+        name="panoptic-deeplab-resnet52-dsconv-cityscapes",
+        technique="panoptic",
+        family="panoptic_deeplab",
+        size=(1024, 2048),
+        labels="cityscapes",
+        options={"separable": True},
+        checkpoint=Checkpoint(f"{_CITYSCAPES}_crop_512_1024_dsconv/model_final_23d03a.pkl", _UNSAID),
+        multiple=16,
+    ),
+    Model(
+        name="panoptic-deeplab-resnet52-dsconv-coco",
+        technique="panoptic",
+        family="panoptic_deeplab",
+        size=(640, 640),
+        labels="coco-panoptic",
+        options={"separable": True, "train_size": (640, 640), "nms_kernel": 41, "stuff_area_limit": 4096},
+        checkpoint=Checkpoint(f"{_COCO}_crop_640_640_coco_dsconv/model_final_5e6da2.pkl", _UNSAID),
+        multiple=16,
+    ),
+    # Measured in the paper's reproduction, never published.
+    Model(
+        name="panoptic-deeplab-resnet50-cityscapes",
+        technique="panoptic",
+        family="panoptic_deeplab",
+        size=(1024, 2048),
+        labels="cityscapes",
+        options={"deep_stem": False, "stride_in_1x1": True, "train_size": (1024, 2048)},
+        multiple=16,
+    ),
+):
+    register(_model)
