@@ -144,12 +144,14 @@ def open_bundle(
     threads: int = 0,
     score_threshold: float | None = None,
     overlap_threshold: float | None = None,
-    batch: int = 1,
+    batch: int | None = 1,
+    sources: int = 1,
 ) -> Segmenter:
     """Open a bundle's folder, or an embedded bundle by name ("street-panoptic"), on a backend.
 
     `precision` picks a variant (the first one by default), `threads` the number of CPU threads (0: the default),
-    the thresholds (0 to 1) replace those of the bundle's decode rule. Raises BundleError or BackendError.
+    the thresholds (0 to 1) replace those of the bundle's decode rule. `batch` is how many frames a slot holds; None
+    means one of each of `sources` where the network takes so many, else 1. Raises BundleError or BackendError.
     """
     bundle = read_bundle(path_or_name)
     return open_segmenter(
@@ -158,7 +160,7 @@ def open_bundle(
         precision=precision,
         threads=threads,
         thresholds={"score_threshold": score_threshold, "overlap_threshold": overlap_threshold},
-        batch=batch,
+        batch=_batch_for(bundle, sources) if batch is None else batch,
     )
 
 
@@ -176,6 +178,10 @@ def open_segmenter(
     variant = bundle.variant(precision)
     opened = open_backend(bundle, variant, backend=backend, threads=threads, batch=batch)
     return Segmenter(bundle, variant, opened, Context(decode, bundle.manifest.labels, threads))
+
+
+def _batch_for(bundle: Bundle, sources: int) -> int:
+    return sources if bundle.manifest.image_input.shape[0] == "N" else 1
 
 
 @dataclass(frozen=True)

@@ -122,7 +122,8 @@ def stream(
             threads=threads,
             score_threshold=score_threshold,
             overlap_threshold=overlap_threshold,
-            batch=batch or batch_for(bundle, len(sources)),
+            batch=batch,
+            sources=len(sources),
         ) as segmenter,
     ):
         pipeline = open_pipeline(
@@ -150,13 +151,6 @@ def stream(
                 measured.write(metrics)
         if interruption is not None:
             _exit_interrupted(interruption, pipeline)
-
-
-def batch_for(bundle: str, sources: int) -> int:
-    """Return how many frames a bundle's network takes at once when there are so many sources: one of each, or one."""
-    from segrt.runtime.bundle.bundle import read_bundle
-
-    return sources if read_bundle(bundle).manifest.image_input.shape[0] == "N" else 1
 
 
 def summary(metrics: "StreamMetrics", *, latest: bool) -> str:

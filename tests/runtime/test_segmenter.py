@@ -212,7 +212,7 @@ def test_a_batch_holds_pictures_of_different_sizes(tiny: SimpleNamespace, tmp_pa
     )
     folder = write_bundle(tmp_path / "b", described, [VariantFile("fp32", tiny.save(model))], [], threads=1)
     pictures = [tiny.thirds(32, 48), tiny.thirds(60, 30)[:, ::-1].copy()]
-    with open_bundle(folder, threads=1, batch=2) as segmenter:
+    with open_bundle(folder, threads=1, batch=None, sources=2) as segmenter:
         slot = segmenter.backend.acquire()
         places = [segmenter.preprocess(picture, slot, index) for index, picture in enumerate(pictures)]
         segmenter.backend.submit(slot)

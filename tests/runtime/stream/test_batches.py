@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from segrt.runtime.cli.stream import batch_for
+from segrt.runtime import open_bundle
 from segrt.runtime.stream import run_stream, stream
 
 pytestmark = pytest.mark.timeout(30)
@@ -69,4 +69,5 @@ def test_an_error_in_a_batch_ends_the_run_behind_the_results_before_it(fakes):
 
 
 def test_a_network_of_fixed_batch_takes_one_frame_at_a_time() -> None:
-    assert batch_for("street-panoptic", 3) == 1
+    with open_bundle("street-panoptic", threads=1, batch=None, sources=3) as segmenter:
+        assert segmenter.backend.batch == 1
