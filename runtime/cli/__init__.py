@@ -13,6 +13,8 @@ from segrt.runtime.errors import SegrtError
 # name: (module:function, one line for `segrt --help`)
 COMMANDS = {
     "demo": ("segrt.runtime.cli.demo:demo", "Run everything on the embedded models; no network needed."),
+    "models": ("segrt.export.cli.models:models", "List what can be exported, by technique."),
+    "export": ("segrt.export.cli.export:export", "Turn a model of the zoo into a bundle, compared with torch."),
     "adopt": ("segrt.export.cli.adopt:adopt", "Turn an ONNX file of your own into a bundle."),
     "verify": ("segrt.runtime.cli.verify:verify", "Check a bundle's golden frames on this device."),
     "inspect": ("segrt.runtime.cli.inspect:inspect", "Show what a bundle holds."),

@@ -1,0 +1,114 @@
+"""`segrt export`: a model of the zoo becomes a bundle."""
+
+import re
+import signal
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from segrt.runtime.cli.options import print_table
+
+if TYPE_CHECKING:
+    from segrt.export.parity import ParityReport
+
+_PACKAGES = ("torch", "torchvision", "transformers", "onnx", "onnxscript", "onnxslim")
+_PATH = click.Path(path_type=Path)
+
+
+def _size(ctx: click.Context, param: click.Parameter, value: str | None) -> tuple[int, int] | None:  # noqa: ARG001
+    """Read a picture size, height first."""
+    if value is None:
+        return None
+    match = re.fullmatch(r"([1-9]\d{0,4})x([1-9]\d{0,4})", value)
+    if match is None:
+        raise click.BadParameter(f"must be HEIGHTxWIDTH, 512x1024 for instance, but got {value!r}")
+    return int(match[1]), int(match[2])
+
+
+@click.command()
+@click.argument("model")
+@click.option("--out", required=True, type=_PATH, help="Folder of the new bundle.")
+@click.option(
+    "--weights",
+    default="pretrained",
+    show_default=True,
+    metavar="WHICH",
+    help="pretrained (fetched where it is published), random, or a file: a state dict (.pth, .pt) or .safetensors.",
+)
+@click.option("--size", metavar="HxW", callback=_size, help="Of the network's input; the model's own by default.")
+@click.option(
+    "--labels",
+    metavar="LIST",
+    help="voc, coco, coco-panoptic, cityscapes, ade20k, or a file (JSON, text); the weights' own by default.",
+)
+@click.option(
+    "--precision",
+    "precisions",
+    default="fp32",
+    show_default=True,
+    metavar="LIST",
+    help="Variants, comma-separated: fp32, fp16, int8, int8-cpu. The first is the bundle's default.",
+)
+@click.option("--calibration", type=_PATH, metavar="DIR", help="Typical pictures, for int8.")
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of random weights.")
+@click.option(
+    "--top-queries",
+    type=click.IntRange(1),
+    metavar="K",
+    help="Keep the K surest queries, chosen inside the graph: smaller heads to copy.",
+)
+@click.option("--dynamic-batch", is_flag=True, help="Let the network take any number of pictures at a time.")
+@click.option(
+    "--parity-images", type=_PATH, metavar="DIR", help="Compare with torch on these pictures, not on synthetic ones."
+)
+@click.option("--check-tensorrt", is_flag=True, help="Let NVIDIA's builder make an engine of every variant (no GPU).")
+@click.option("--threads", type=click.IntRange(0, 1024), default=0, help="CPU threads; 0 means the default.")
+@click.option("--overwrite", is_flag=True, help="Replace a bundle that is already there.")
+def export(model: str, out: Path, weights: str, precisions: str, seed: int, **known: Any) -> None:
+    """Export MODEL, one of those that `segrt models` lists, into a bundle, and compare it with torch.
+
+    Every head, the final result and the network's input are compared with what the source framework itself gives, on
+    pictures that were not used for the export; outside the family's limits nothing is written and the exit code is 1.
+    """
+    from segrt.export.models.table import find_model
+
+    find_model(model)
+    _require_torch()
+    from segrt.export.exporting import ExportOptions, export_model
+    from segrt.export.models.family import Weights
+
+    chosen = Weights(weights, seed=seed) if weights in ("pretrained", "random") else Weights("file", Path(weights))  # type: ignore[arg-type]
+    names = tuple(name.strip() for name in precisions.split(",") if name.strip())
+    signal.signal(signal.SIGTERM, _interrupt)  # leaves no half-written files behind, as Ctrl-C does
+    done = export_model(
+        model,
+        out,
+        ExportOptions(chosen, precisions=names, **known),
+        say=lambda line: click.echo(line, err=True),
+        show=_show,
+    )
+    if max(done.report.objects, default=0) < 2:
+        click.echo("note: no picture has two classes or objects, so the agreement says little; try --parity-images DIR")
+    click.echo(f"{out}: written and verified; look at `segrt inspect {out}`, then `segrt run {out} PICTURE --out DIR`")
+
+
+def _show(report: "ParityReport") -> None:
+    print_table(
+        f"Against torch, over {report.parity.images} pictures",
+        ["", "measured", "allowed", ""],
+        [[line.what, line.value, line.limit, "ok" if line.passed else "outside"] for line in report.lines],
+    )
+
+
+def _require_torch() -> None:
+    from segrt.runtime.errors import SegrtError
+
+    missing = [name for name in _PACKAGES if find_spec(name) is None]
+    if missing:
+        raise SegrtError(f"segrt export needs {', '.join(missing)}; `pip install 'segrt[export]'`")
+
+
+def _interrupt(number: int, frame: Any) -> None:  # noqa: ARG001 (signal's signature)
+    raise KeyboardInterrupt
