@@ -341,17 +341,18 @@ py::tuple paste_masks_rle_(const py::array& masks, const py::array& boxes, SizeT
 }
 
 py::tuple prototype_masks_rle_(const py::array& prototypes, const py::array& coefficients, const py::array& boxes,
-                               SizeTuple size, int threads) {
+                               SizeTuple size, const WindowTuple& window, int threads) {
     const FloatStack stack = float_stack(prototypes, "prototypes", "(P, h, w)");
     const FloatTable weights = float_table(coefficients, "coefficients", "(N, P)");
     const FloatTable table = float_table(boxes, "boxes", "(N, 4)");
     const Size target = checked_size(size);
+    const std::optional<Window> part = checked_window(window);
     const int count = checked_threads(threads);
     std::vector<std::string> codes;
     std::int64_t nonfinite = 0;
     {
         const py::gil_scoped_release release;
-        nonfinite = prototype_masks_rle(stack, weights, table, target, count, codes);
+        nonfinite = prototype_masks_rle(stack, weights, table, target, count, codes, part);
     }
     return py::make_tuple(bytes_list(codes), nonfinite);
 }
@@ -601,7 +602,7 @@ PYBIND11_MODULE(_postproc, module) {
                "thing_classes"_a, "threshold"_a, "nms_kernel"_a, "top_k"_a, "stuff_area_limit"_a, "threads"_a);
     module.def("query_semantic", &query_semantic_, "class_logits"_a, "mask_logits"_a, "out"_a, "window"_a, "threads"_a);
     module.def("prototype_masks_rle", &prototype_masks_rle_, "prototypes"_a, "coefficients"_a, "boxes"_a, "size"_a,
-               "threads"_a);
+               "window"_a, "threads"_a);
     module.def("decode_yolo", &decode_yolo_, "predictions"_a, "score_threshold"_a, "iou_threshold"_a,
                "max_detections"_a, "coefficients"_a);
     module.def("matrix_nms", &matrix_nms_, "masks"_a, "scores"_a, "class_ids"_a, "kernel"_a, "sigma"_a, "threads"_a);

@@ -58,9 +58,10 @@ std::int64_t paste_masks_rle(const FloatStack& masks, const FloatTable& boxes, P
 
 // YOLO and YOLACT, as ultralytics' process_mask: each mask is the sum of prototypes weighted by its coefficients, 0 in
 // the cells outside its box (cell index below the box's edge in cells, or not below the other), enlarged; above 0.
-// prototypes: shape (P, h, w); coefficients: shape (N, P); boxes: shape (N, 4) in target pixels.
-// Returns how many values are not finite; a box that is not gives an empty mask.
+// prototypes: shape (P, h, w); coefficients: shape (N, P); boxes: shape (N, 4) in target pixels; the window is the part
+// of the grid that shows the target. Returns how many values are not finite; a box that is not gives an empty mask.
 std::int64_t prototype_masks_rle(const FloatStack& prototypes, const FloatTable& coefficients, const FloatTable& boxes,
-                                 Size size, int threads, std::vector<std::string>& codes);
+                                 Size size, int threads, std::vector<std::string>& codes,
+                                 const std::optional<Window>& window = {});
 
 }  // namespace segrt

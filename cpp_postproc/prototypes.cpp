@@ -19,20 +19,22 @@ namespace {
 struct Cells {
     Index begin = 0, end = 0;
 
-    Cells(float low, float high, Index length, Index picture_length) {
-        const float ratio = static_cast<float>(length) / static_cast<float>(picture_length);
+    Cells(float low, float high, Index length, const Extent& shown, Index picture_length) {
+        const float first = static_cast<float>(shown.begin);
+        const float ratio = static_cast<float>(shown.end - shown.begin) / static_cast<float>(picture_length);
         const auto limit = [length](float cell) {
             return static_cast<Index>(std::clamp(std::ceil(cell), 0.0F, static_cast<float>(length)));
         };
-        begin = limit(low * ratio);
-        end = std::max(limit(high * ratio), begin);
+        begin = limit(first + low * ratio);
+        end = std::max(limit(first + high * ratio), begin);
     }
 };
 
 }  // namespace
 
 std::int64_t prototype_masks_rle(const FloatStack& prototypes, const FloatTable& coefficients, const FloatTable& boxes,
-                                 Size size, int threads, std::vector<std::string>& codes) {
+                                 Size size, int threads, std::vector<std::string>& codes,
+                                 const std::optional<Window>& window) {
     if (coefficients.columns != prototypes.count || coefficients.rows != boxes.rows || boxes.columns != 4) {
         throw std::invalid_argument(
             "prototypes must have shape (P, h, w), coefficients (N, P) and boxes (N, 4), but have " +
@@ -61,8 +63,9 @@ std::int64_t prototype_masks_rle(const FloatStack& prototypes, const FloatTable&
             }
         }
     });
-    const Axis rows = bilinear_axis(frame, height, {0, static_cast<double>(height)}, size.height);
-    const Axis columns = bilinear_axis(frame, width, {0, static_cast<double>(width)}, size.width);
+    const Window shown = window.value_or(Window{{0, static_cast<double>(height)}, {0, static_cast<double>(width)}});
+    const Axis rows = bilinear_axis(frame, height, shown.rows, size.height);
+    const Axis columns = bilinear_axis(frame, width, shown.columns, size.width);
     codes.assign(static_cast<std::size_t>(boxes.rows), {});
     parallel_for(threads, boxes.rows, 1, [&](Index begin, Index end, int slot) {
         thread_local std::vector<std::uint32_t> counts;
@@ -79,7 +82,8 @@ std::int64_t prototype_masks_rle(const FloatStack& prototypes, const FloatTable&
             if (bad_edges != 0) {
                 mask.rows.length = 0;
             } else {
-                const Cells across(box[0], box[2], width, size.width), down(box[1], box[3], height, size.height);
+                const Cells across(box[0], box[2], width, shown.columns, size.width);
+                const Cells down(box[1], box[3], height, shown.rows, size.height);
                 std::fill(grid.begin(), grid.end(), 0.0F);
                 for (Index x = across.begin; x < across.end && down.begin < down.end; ++x) {
                     const Index first = x * height + down.begin;

@@ -10,11 +10,13 @@ from segrt.runtime.postproc.calls import count_nonfinite
 from segrt.runtime.postproc.checks import (
     ArgumentError,
     Size,
+    Window,
     check_boxes,
     check_choice,
     check_floats,
     checked_size,
     checked_threads,
+    checked_window,
     describe,
 )
 from segrt.runtime.postproc.types import Floats, Report, Rle
@@ -90,6 +92,7 @@ def prototype_masks_rle(
     size: Size,
     *,
     threads: int = 0,
+    window: Window | None = None,
     report: Report | None = None,
 ) -> list[Rle]:
     """Masks from prototypes, as YOLO and YOLACT make them: ultralytics' `process_mask` with `upsample=True`.
@@ -101,6 +104,7 @@ def prototype_masks_rle(
             gives an empty mask.
         size: (H, W) of the picture that the grid shows; pixels whose interpolated value is above 0 belong to a mask.
         threads: the most threads to use.
+        window: the part of the grid that shows the picture.
         report: counts values that are not finite.
     """
     height, width = checked_size("size", size)
@@ -115,7 +119,12 @@ def prototype_masks_rle(
     if boxes.shape != (len(coefficients), 4):
         raise ArgumentError(f"boxes must have shape {(len(coefficients), 4)} as coefficients, got {boxes.shape}")
     codes, nonfinite = _postproc.prototype_masks_rle(
-        prototypes, coefficients, boxes, (height, width), checked_threads(threads)
+        prototypes,
+        coefficients,
+        boxes,
+        (height, width),
+        checked_window(window, prototypes.shape[1:]),
+        checked_threads(threads),
     )
     count_nonfinite(report, nonfinite)
     return [Rle(size=[height, width], counts=code) for code in codes]

@@ -194,6 +194,20 @@ def test_prototype_masks_equal_the_reference(half: bool) -> None:
         assert (postproc.decode_rle([code])[0] != mask).sum() <= 3
 
 
+def test_prototype_masks_in_a_window_are_those_of_the_whole_grid() -> None:
+    rng = np.random.default_rng(4)
+    prototypes = rng.normal(size=(6, 40, 52)).astype(np.float32)
+    coefficients = rng.normal(size=(9, 6)).astype(np.float32)
+    boxes = boxes_for(rng, 9, (160, 208))
+    whole = postproc.prototype_masks_rle(prototypes, coefficients, boxes, (160, 208))
+    # Rows 24 to 144 and columns 8 to 200 of the picture are cells 6 to 36 and 2 to 50.
+    moved = boxes - np.array([8, 24, 8, 24], np.float32)
+    part = postproc.prototype_masks_rle(prototypes, coefficients, moved, (120, 192), window=(6, 2, 36, 50))
+    expected = postproc.decode_rle(whole)[:, 24:144, 8:200]
+    np.testing.assert_array_equal(postproc.decode_rle(part), expected)
+    assert expected.any(axis=(1, 2)).sum() > 5
+
+
 def test_prototype_masks_of_boxes_without_cells_are_empty() -> None:
     prototypes = np.ones((1, 8, 8), np.float32)
     boxes = np.array([[-50, -50, -10, -10], [9, 9, 2, 2], [np.nan, 0, 8, 8], [0, 0, 64, 64]], np.float32)
