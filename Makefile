@@ -7,7 +7,7 @@ CPP := $(wildcard cpp_postproc/*.cpp cpp_postproc/*.h)
 CPP_CHECKS := $(wildcard cpp_postproc/*/*.cpp cpp_postproc/*/*.h)
 # For the C++ core's checks; for the tests of live video: a browser, an MQTT broker, an RTSP server.
 DEBIAN_PACKAGES := g++ googletest clang libclang-rt-dev g++-aarch64-linux-gnu qemu-user \
-	chromium mosquitto fonts-dejavu-core python3-gi gir1.2-gstreamer-1.0 gir1.2-gst-plugins-base-1.0 \
+	chromium mosquitto openssl fonts-dejavu-core python3-gi gir1.2-gstreamer-1.0 gir1.2-gst-plugins-base-1.0 \
 	gir1.2-gst-rtsp-server-1.0 gstreamer1.0-rtsp gstreamer1.0-plugins-base gstreamer1.0-plugins-good \
 	gstreamer1.0-plugins-bad gstreamer1.0-plugins-ugly
 # Instruction sets of the kernels, so that clang-tidy reads them as they are compiled; newer ones need newer headers.

@@ -55,6 +55,7 @@ class MqttSink(Sink):
         if not host or not self._topic or "#" in uri or set(self._topic) & set("+#\0"):
             raise VideoError(f"sink {redact(uri)}: must be mqtt://HOST[:PORT]/TOPIC, without + and # in the topic")
         secure = parts.scheme.lower() == "mqtts"
+        self._secure = secure
         self._shown = f"{host}:{port or (8883 if secure else 1883)}"
         client = mqtt.Client(CallbackAPIVersion.VERSION2)
         client.max_queued_messages_set(_QUEUED)
@@ -122,7 +123,9 @@ class MqttSink(Sink):
             self._say(f"the connection is lost ({reason})")
 
     def _on_failure(self, _client: Any, _data: Any) -> None:
-        self._say("cannot be reached")
+        self._say(
+            "cannot be reached, or shows a certificate that is not trusted" if self._secure else "cannot be reached"
+        )
 
     def _say(self, trouble: str | None) -> None:
         """Report a change of state, once."""
