@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable
 
 from segrt.runtime.bundle.manifest import HeadSpec, InputSpec, Manifest
-from segrt.runtime.bundle.rules import ROLES, TECHNIQUE_RULES, GroupCenters, QueryInstances, rule_name
+from segrt.runtime.bundle.rules import ROLES, TECHNIQUE_RULES, GroupCenters, PrototypeMasks, QueryInstances, rule_name
 from segrt.runtime.errors import BundleError
 
 _CHANNELS = {"center_heatmap": 1, "offsets": 2}
@@ -16,6 +16,8 @@ _HEAD_FORMS: dict[str, tuple[tuple[int, ...], tuple[str, ...]]] = {
     "class_map": ((3, 4), ("uint8", "int8", "int32", "int64")),
     "class_logits": ((3,), _FLOATS),
     "mask_logits": ((4,), _FLOATS),
+    "predictions": ((3,), _FLOATS),
+    "prototypes": ((4,), _FLOATS),
     "center_heatmap": ((4,), _FLOATS),
     "offsets": ((4,), _FLOATS),
     "boxes": ((3,), _FLOATS),
@@ -110,6 +112,10 @@ def _head_problems(manifest: Manifest) -> Iterable[str]:
         yield from _class_problems(manifest, head)
         if role in _CHANNELS and head.shape[1] != _CHANNELS[role]:
             yield f"head {head.name!r} of role {role} must have {_CHANNELS[role]} channels, but got {list(head.shape)}"
+    if isinstance(manifest.decode, PrototypeMasks) and {"predictions", "prototypes"} <= roles.keys():
+        yield from _prediction_problems(
+            manifest.decode, roles["predictions"], roles["prototypes"], len(manifest.labels)
+        )
     if isinstance(manifest.decode, GroupCenters) and manifest.decode.nms_kernel % 2 == 0:
         yield f"decode.nms_kernel must be odd, but got {manifest.decode.nms_kernel}"
     names = {head.name for head in manifest.heads}
@@ -117,6 +123,19 @@ def _head_problems(manifest: Manifest) -> Iterable[str]:
         unknown = sorted((set(variant.head_dtypes) | set(variant.tolerance.heads)) - names)
         if unknown:
             yield f"variant {variant.precision} names a head {unknown[0]!r} that is not among the heads"
+
+
+def _prediction_problems(rule: PrototypeMasks, head: HeadSpec, prototypes: HeadSpec, labels: int) -> Iterable[str]:
+    count = prototypes.shape[1] if len(prototypes.shape) == 4 else None
+    if not isinstance(count, int) or len(head.shape) != 3:
+        yield f"head {prototypes.name!r} must have a fixed number of prototypes, but got {list(prototypes.shape)}"
+        return
+    length = rule.length(labels, count)
+    if length not in head.shape[1:]:
+        yield (
+            f"head {head.name!r} must have {length} values for an anchor ({rule.rows}: {labels} labels, {count} "
+            f"prototypes), but got {list(head.shape)}"
+        )
 
 
 def _class_problems(manifest: Manifest, head: HeadSpec) -> Iterable[str]:

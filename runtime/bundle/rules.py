@@ -52,6 +52,26 @@ class PasteMasks(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_fi
     first_class: Annotated[int, msgspec.Meta(ge=0)] = 0
 
 
+class PrototypeMasks(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="rule", tag="prototype_masks"):
+    """Instances whose masks are sums of prototypes (YOLO, YOLACT).
+
+    Heads `prototypes` (1, K, h, w) and `predictions`, (1, R, A) or (1, A, R) with R values for each of A anchors.
+    `rows` says what the values are, in network pixels: `yolo` has centre x, y, width, height, C class probabilities, K
+    coefficients; `yolov5` has an objectness after the box, which multiplies the probabilities; `detections` has x0, y0,
+    x1, y1, score, class id, K coefficients, duplicates suppressed already.
+    A box that overlaps a better one of its class by more than `iou_threshold` is dropped.
+    """
+
+    rows: Literal["yolo", "yolov5", "detections"] = "yolo"
+    score_threshold: Share = 0.25
+    iou_threshold: Share = 0.7
+    max_detections: Annotated[int, msgspec.Meta(ge=1)] = 300
+
+    def length(self, classes: int, prototypes: int) -> int:
+        """Return R for so many classes and prototypes."""
+        return prototypes + (6 if self.rows == "detections" else classes + (5 if self.rows == "yolov5" else 4))
+
+
 class MergeQueries(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="rule", tag="merge_queries"):
     """Panoptic from queries: heads `class_logits` (1, Q, C+1), `mask_logits` (1, Q, h, w), merged by `merge_rule`."""
 
@@ -75,11 +95,11 @@ class GroupCenters(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_
     stuff_area_limit: Annotated[int, msgspec.Meta(ge=0)] = 2048
 
 
-Decode = Argmax | ClassMap | QuerySemantic | QueryInstances | PasteMasks | MergeQueries | GroupCenters
+Decode = Argmax | ClassMap | QuerySemantic | QueryInstances | PasteMasks | PrototypeMasks | MergeQueries | GroupCenters
 
 TECHNIQUE_RULES: dict[str, tuple[type[msgspec.Struct], ...]] = {
     "semantic": (Argmax, ClassMap, QuerySemantic),
-    "instance": (QueryInstances, PasteMasks),
+    "instance": (QueryInstances, PasteMasks, PrototypeMasks),
     "panoptic": (MergeQueries, GroupCenters),
 }
 ROLES: dict[type[msgspec.Struct], tuple[str, ...]] = {
@@ -88,6 +108,7 @@ ROLES: dict[type[msgspec.Struct], tuple[str, ...]] = {
     QuerySemantic: ("class_logits", "mask_logits"),
     QueryInstances: ("class_logits", "mask_logits"),
     PasteMasks: ("boxes", "scores", "class_ids", "masks"),
+    PrototypeMasks: ("predictions", "prototypes"),
     MergeQueries: ("class_logits", "mask_logits"),
     GroupCenters: ("semantic_logits", "center_heatmap", "offsets"),
 }

@@ -42,6 +42,7 @@ register("class_map", "cpu", "segrt.runtime.decode.semantic:class_map")
 register("query_semantic", "cpu", "segrt.runtime.decode.semantic:query_semantic")
 register("query_instances", "cpu", "segrt.runtime.decode.instance:query_instances")
 register("paste_masks", "cpu", "segrt.runtime.decode.instance:paste_masks")
+register("prototype_masks", "cpu", "segrt.runtime.decode.prototypes:prototype_masks")
 register("merge_queries", "cpu", "segrt.runtime.decode.panoptic:merge_queries")
 register("group_centers", "cpu", "segrt.runtime.decode.centers:group_centers")
 
