@@ -1,0 +1,116 @@
+"""One check for all families: export with random weights at a small size, and hold the bundle to its promises.
+
+from harness import check_export
+
+def test_lraspp_equals_torchvision(tmp_path, photos):
+    check_export("lraspp_mobilenet_v3_large", tmp_path, photos, size=(128, 160))
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+onnx = pytest.importorskip("onnx")
+pytest.importorskip("torch")
+pytest.importorskip("transformers")
+
+from segrt.export.exporting import ExportOptions, export_model  # noqa: E402
+from segrt.export.models.family import Weights  # noqa: E402
+from segrt.export.parity import ParityReport  # noqa: E402
+from segrt.export.tensorrt_check import check_tensorrt  # noqa: E402
+from segrt.runtime import open_bundle  # noqa: E402
+from segrt.runtime.bundle.bundle import read_bundle  # noqa: E402
+from segrt.runtime.bundle.manifest import Manifest  # noqa: E402
+from segrt.runtime.images import read_image  # noqa: E402
+from segrt.runtime.results import Result  # noqa: E402
+
+
+@dataclass(frozen=True)
+class Checked:
+    """The bundle, what it says, how it compared with the framework, and its results for the photos."""
+
+    bundle: Path
+    manifest: Manifest
+    report: ParityReport
+    results: tuple[Result, ...]
+
+
+def check_export(
+    name: str,
+    tmp_path: Path,
+    photos: Path,
+    *,
+    size: tuple[int, int],
+    overrides: Mapping[str, Any] | None = None,
+    top_queries: int | None = None,
+    dynamic_batch: bool = False,
+    labels: str | None = None,
+    weights: Weights | None = None,
+    least_objects: int = 2,
+    engine: bool = True,
+) -> Checked:
+    """Export `name` with random weights for pictures of `size`, with the photos as parity pictures, and check it.
+
+    The export itself compares heads, results and inputs with the framework over the photos and raises outside the
+    family's limits. Then it must hold that the results are not degenerate (`least_objects` classes, segments or sure
+    objects in every photo), that the graph is what the design asks for, and that TensorRT-RTX builds it
+    (`engine=False` leaves that out, for a second test of the same graph).
+    """
+    options = ExportOptions(
+        weights or Weights("random"),
+        size=size,
+        labels=labels,
+        top_queries=top_queries,
+        dynamic_batch=dynamic_batch,
+        parity_images=photos,
+        threads=1,
+        overrides=overrides or {},
+    )
+    done = export_model(name, tmp_path / name, options)
+    assert min(done.report.objects) >= least_objects, f"degenerate results: {done.report.objects} objects in the photos"
+    manifest = read_bundle(done.bundle).manifest
+    _check_manifest(manifest, done.report)
+    _check_graph(done.bundle / "model.fp32.onnx", manifest)
+    if engine:
+        check_engine(done.bundle / "model.fp32.onnx")
+    with open_bundle(done.bundle, threads=1) as segmenter:
+        results = tuple(segmenter(read_image(path)) for path in sorted(photos.iterdir()))
+    return Checked(done.bundle, manifest, done.report, results)
+
+
+def check_engine(path: Path) -> None:
+    """Hold the ONNX file at `path` to TensorRT-RTX's own builder; skips where that is not installed."""
+    if find_spec("tensorrt_rtx") is None:
+        pytest.skip("tensorrt-rtx is not installed, so no engine was built")
+    checked = check_tensorrt(path, flavor="tensorrt-rtx")
+    assert checked.built, checked.reason
+    assert checked.plan_bytes > 0
+
+
+def _check_manifest(manifest: Manifest, report: ParityReport) -> None:
+    parity = manifest.variants[0].parity
+    assert parity is not None
+    assert parity == report.parity
+    assert parity.images >= 3
+    assert set(parity.heads) == {head.name for head in manifest.heads}
+    assert manifest.golden
+    assert manifest.image_input.dtype == "uint8"
+    assert manifest.image_input.layout == "NHWC"
+
+
+def _check_graph(path: Path, manifest: Manifest) -> None:
+    """The graph begins with Cast, Transpose and normalising, is opset 18 or later, and holds no local path."""
+    model = onnx.load(str(path))
+    assert max(entry.version for entry in model.opset_import if entry.domain == "") >= 18
+    reader = manifest.image_input.name
+    for operator in ("Cast", "Transpose"):
+        node = next(node for node in model.graph.node if reader in node.input and node.op_type != "Shape")
+        assert node.op_type == operator
+        reader = node.output[0]
+    assert b"site-packages" not in path.read_bytes()
+    named = [node for node in model.graph.node if "/" in node.name]
+    assert len(named) > len(model.graph.node) // 2, "most nodes are named after the torch module they come from"

@@ -1,0 +1,13 @@
+"""torchvision's semantic networks against torchvision itself."""
+
+from pathlib import Path
+
+import pytest
+from harness import check_export
+
+
+@pytest.mark.parametrize("name", ["deeplabv3_mobilenet_v3_large", "lraspp_mobilenet_v3_large"])
+def test_a_mobile_network_equals_torchvision(name: str, tmp_path: Path, photos: Path) -> None:
+    checked = check_export(name, tmp_path, photos, size=(128, 160))
+    assert checked.manifest.heads[0].shape[:2] == (1, 21)
+    assert [label.name for label in checked.manifest.labels][:2] == ["background", "aeroplane"]
