@@ -1,10 +1,14 @@
 """`segrt inspect`: what a bundle holds, without running its network."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from segrt.runtime.cli.options import print_table
+
+if TYPE_CHECKING:
+    from segrt.runtime.bundle.manifest import Parity
 
 
 @click.command()
@@ -69,22 +73,53 @@ def inspect(bundle: str, as_json: bool) -> None:
     )
     print_table(
         "Variants",
-        ["precision", "file", "MB", "state", "agreement with the source"],
+        ["precision", "file", "MB", "state", "of the multiply-adds", "agreement"],
         [
             [
                 variant.precision,
                 variant.file.path,
                 f"{variant.file.size / 1e6:.2f}",
                 states[variant.file.path],
-                f"{variant.parity.agreement:.4%} over {variant.parity.images} images" if variant.parity else "",
+                "" if variant.precision_share is None else f"{variant.precision_share:.1%}",
+                _agreement(variant.parity),
             ]
             for variant in manifest.variants
         ],
     )
+    compared = [
+        [variant.precision, name, f"{head.max_abs:.2g}", f"{head.mean_abs:.2g}", _number(head.relative, ".2g")]
+        for variant in manifest.variants
+        if variant.parity is not None
+        for name, head in variant.parity.heads.items()
+    ]
+    if compared:
+        print_table("Heads' errors", ["precision", "head", "largest", "mean", "relative"], compared)
+    for variant in manifest.variants:
+        parity = variant.parity
+        if parity is not None and parity.input_max is not None:
+            differs = f"largest {parity.input_max:.2f}, mean {_number(parity.input_mean, '.3f')} grey levels"
+            click.echo(f"The network's input differs from that of the source's own image processor by: {differs}.")
+            break
     broken = {path: state for path, state in states.items() if state != "ok"}
     if broken:
         path, state = next(iter(broken.items()))
         raise BundleError(f"{opened.folder / path}: {state}; copy the bundle again")
+
+
+def _agreement(parity: "Parity | None") -> str:
+    """Return a variant's agreement in words: of the final result, and what it is measured against."""
+    if parity is None:
+        return ""
+    parts = [f"{parity.agreement:.4%}"]
+    if parity.matched is not None:
+        parts.append(f"{parity.matched:.2%} matched")
+    if parity.pq is not None:
+        parts.append(f"PQ {parity.pq:.4f}")
+    return f"{', '.join(parts)} over {parity.images} images"
+
+
+def _number(value: float | None, style: str) -> str:
+    return "" if value is None else format(value, style)
 
 
 def _state(path: Path, size: int) -> str:
