@@ -65,6 +65,8 @@ def calibration_pixels(
 
     Large networks are calibrated on fewer or smaller pictures as they see fit.
     """
+    if torch.get_default_device().type == "meta":
+        return torch.empty((count, 3, *size))
     pictures = np.stack([synthetic_picture(1000 + 100 * seed + index, size) for index in range(count)])
     pixels = torch.from_numpy(pictures).permute(0, 3, 1, 2).float() / 255
     return (pixels - torch.tensor(mean)[:, None, None]) / torch.tensor(std)[:, None, None]
@@ -75,8 +77,10 @@ def calibrate(network: nn.Module, run: Callable[[], object], spreads: Mapping[nn
 
     Every layer with running statistics (BatchNorm, frozen ones of any package) takes those of its input; the layers in
     `spreads` are moved and scaled in place as their `Spread` asks. A layer that is called several times keeps what
-    its last call gave.
+    its last call gave. A network on the meta device, which is only counted, is left as it is.
     """
+    if any(parameter.is_meta for parameter in network.parameters()):
+        return
     with ExitStack() as stack, torch.no_grad():
         for module in network.modules():
             if isinstance(getattr(module, "running_mean", None), torch.Tensor):

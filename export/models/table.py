@@ -79,13 +79,13 @@ def find_model(name: str) -> Model:
 
 
 # torchvision's semantic networks. The published weights are COCO images with the classes of Pascal VOC.
-for _name, _function, _weights in (
-    ("deeplabv3_mobilenet_v3_large", "deeplabv3_mobilenet_v3_large", "deeplabv3_mobilenet_v3_large-fc3c493d.pth"),
-    ("deeplabv3_resnet50", "deeplabv3_resnet50", "deeplabv3_resnet50_coco-cd0a2569.pth"),
-    ("deeplabv3_resnet101", "deeplabv3_resnet101", "deeplabv3_resnet101_coco-586e9e4e.pth"),
-    ("lraspp_mobilenet_v3_large", "lraspp_mobilenet_v3_large", "lraspp_mobilenet_v3_large-d234d4ea.pth"),
-    ("fcn_resnet50", "fcn_resnet50", "fcn_resnet50_coco-1167a1af.pth"),
-    ("fcn_resnet101", "fcn_resnet101", "fcn_resnet101_coco-7ecb50ca.pth"),
+for _name, _weights, _parameters, _gmacs, _head_bytes in (
+    ("deeplabv3_mobilenet_v3_large", "deeplabv3_mobilenet_v3_large-fc3c493d", 11_025_477, 10.44, 91_476),
+    ("deeplabv3_resnet50", "deeplabv3_resnet50_coco-cd0a2569", 39_638_869, 168.73, 354_900),
+    ("deeplabv3_resnet101", "deeplabv3_resnet101_coco-586e9e4e", 58_630_997, 248.75, 354_900),
+    ("lraspp_mobilenet_v3_large", "lraspp_mobilenet_v3_large-d234d4ea", 3_221_538, 2.09, 354_900),
+    ("fcn_resnet50", "fcn_resnet50_coco-1167a1af", 32_957_013, 142.73, 354_900),
+    ("fcn_resnet101", "fcn_resnet101_coco-7ecb50ca", 51_949_141, 222.75, 354_900),
 ):
     register(
         Model(
@@ -94,9 +94,12 @@ for _name, _function, _weights in (
             family="torchvision_semantic",
             size=(520, 520),
             labels="voc",
-            options={"function": _function},
-            checkpoint=Checkpoint(f"https://download.pytorch.org/models/{_weights}", "BSD-3-Clause"),
+            options={"function": _name},
+            checkpoint=Checkpoint(f"https://download.pytorch.org/models/{_weights}.pth", "BSD-3-Clause"),
             code_licence="BSD-3-Clause",
+            parameters=_parameters,
+            gmacs=_gmacs,
+            head_bytes=_head_bytes,
         )
     )
 
@@ -149,3 +152,22 @@ for _model in (
     ),
 ):
     register(_model)
+
+
+# torchvision's Mask R-CNN. Any size is taken; the default is torchvision's own (shortest side 800, longest 1333).
+for _name, _weights in (
+    ("maskrcnn_resnet50_fpn", "maskrcnn_resnet50_fpn_coco-bf2d0c1e.pth"),
+    ("maskrcnn_resnet50_fpn_v2", "maskrcnn_resnet50_fpn_v2_coco-73cbd019.pth"),
+):
+    register(
+        Model(
+            name=_name,
+            technique="instance",
+            family="maskrcnn",
+            size=(800, 1333),
+            labels="coco",
+            options={"factory": _name},
+            checkpoint=Checkpoint(f"https://download.pytorch.org/models/{_weights}", "BSD-3-Clause"),
+            code_licence="BSD-3-Clause",
+        )
+    )
