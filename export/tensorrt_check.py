@@ -10,10 +10,11 @@ from pathlib import Path
 from segrt.runtime.backends.base import TensorSpec
 from segrt.runtime.errors import BackendError
 from segrt.runtime.layers.modules import Node, read_nodes
-from segrt.runtime.tensorrt.building import BuildError, Progress, build
+from segrt.runtime.tensorrt.building import BuildError, build
 from segrt.runtime.tensorrt.flavor import find_flavor
 from segrt.runtime.tensorrt.options import BuildOptions
 from segrt.runtime.tensorrt.parsing import ParseError, Refusal, parse
+from segrt.runtime.tensorrt.policy import Progress
 
 
 @dataclass(frozen=True)

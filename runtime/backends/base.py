@@ -71,7 +71,8 @@ class Slot:
 
     `inputs` are writable views, name → array with the batch first. `sources` and `frames` belong to the caller: what
     lies in each place of the batch; they are emptied on release. `inference_ms` is the time of execution alone,
-    without waiting in a queue, after `wait`.
+    without waiting in a queue, after `wait`; `upload_ms` and `download_ms` are those of the copies to and from a GPU,
+    0 where nothing is copied.
     """
 
     index: int
@@ -79,17 +80,22 @@ class Slot:
     sources: list[str] = field(default_factory=list)
     frames: list[Any] = field(default_factory=list)
     inference_ms: float = 0.0
+    upload_ms: float = 0.0
+    download_ms: float = 0.0
     state: State = "free"
 
 
 class Backend(ABC):
     """Executes one network; safe to use from several threads, each slot from one thread at a time.
 
-    `device` is what executes, `head_device` where the heads lie.
+    `device` is what executes, `head_device` where the heads lie. `reason` says, in one line, why this backend was
+    taken; `open_backend` of the table writes it. `remark` is what would make it faster, "" for nothing.
     """
 
     name: str
     device: str
+    reason: str = ""
+    remark: str = ""
     head_device: Device = "cpu"
 
     def __init__(self, inputs: Sequence[TensorSpec], heads: Sequence[TensorSpec], *, slots: int = 2) -> None:

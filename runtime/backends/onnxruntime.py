@@ -15,6 +15,8 @@ from segrt.runtime.backends.base import Array, Backend, Head, Slot, Stopwatch, T
 from segrt.runtime.backends.specs import check_network, tensor_specs
 from segrt.runtime.bundle.bundle import Bundle
 from segrt.runtime.bundle.manifest import Variant
+from segrt.runtime.cuda.errors import lost
+from segrt.runtime.cuda.presence import gpu_files
 from segrt.runtime.errors import BackendError
 
 _DTYPES = {
@@ -79,6 +81,8 @@ class OnnxRuntimeBackend(Backend):
         self._path = path
         self._session = _open_session(path, threads)
         self.device = "cuda" if "CUDAExecutionProvider" in self._session.get_providers() else "cpu"
+        if self.device == "cpu" and gpu_files():
+            self.remark = "ONNX Runtime does not use the GPU here, `segrt doctor` says why"
         check_network(str(path), "input", inputs, _specs(self._session.get_inputs()), complete=True)
         check_network(str(path), "head", heads, _specs(self._session.get_outputs()), complete=False)
         super().__init__(inputs, heads, slots=slots)
@@ -126,6 +130,9 @@ class OnnxRuntimeBackend(Backend):
             heads = {name: Head(name, buffer) for name, buffer in buffers.items()}
             heads |= {name: Head(name, value.numpy()) for name, value in zip(self._variable, values, strict=True)}
         except Exception as error:  # ONNX Runtime's errors share no base class of their own
+            fatal = lost("onnxruntime on cuda", _one_line(error)) if self.device == "cuda" else None
+            if fatal is not None:
+                raise fatal from error
             raise BackendError(f"{self._path}: ONNX Runtime cannot execute the network ({_one_line(error)})") from error
         return heads, elapsed
 

@@ -1,12 +1,16 @@
 """The table of backends, in the order in which `auto` tries them. Each is imported only when it is used."""
 
+import logging
 from importlib import import_module
-from typing import Protocol, cast
+from typing import Protocol, TypedDict, cast
 
 from segrt.runtime.backends.base import Backend
 from segrt.runtime.bundle.bundle import Bundle
 from segrt.runtime.bundle.manifest import Variant
+from segrt.runtime.cuda.errors import DeviceLostError
 from segrt.runtime.errors import BackendError
+
+log = logging.getLogger("segrt.backend")
 
 
 class BackendModule(Protocol):
@@ -19,6 +23,12 @@ class BackendModule(Protocol):
         """Open `variant`; `threads` = 0 means the default. Raises BackendError or BundleError."""
 
 
+class _Opening(TypedDict):
+    threads: int
+    slots: int
+    batch: int
+
+
 _BACKENDS: dict[str, str] = {}
 
 
@@ -29,6 +39,7 @@ def register(name: str, module: str) -> None:
     _BACKENDS[name] = module
 
 
+register("tensorrt", "segrt.runtime.backends.tensorrt")
 register("onnxruntime", "segrt.runtime.backends.onnxruntime")
 
 
@@ -43,17 +54,56 @@ def open_backend(
     """Open `variant` on the backend of that name, or on the first one that can for "auto".
 
     `threads` is the number of CPU threads, 0 for the default; `slots` how many batches can be in flight; `batch` how
-    many frames a slot holds. Raises BackendError with the reason when nothing can execute it.
+    many frames a slot holds. The backend's `reason`, which is also one line of the log "segrt.backend", says why it was
+    taken. Raises BackendError with the reason when nothing can execute it; a backend that was asked for by name is
+    never replaced by another.
     """
+    opening: _Opening = {"threads": threads, "slots": slots, "batch": batch}
     if threads < 0:
         raise BackendError(f"threads must be 0 (the default) or more, but got {threads}")
     if backend != "auto" and backend not in _BACKENDS:
         raise BackendError(f"backend must be auto or one of {', '.join(_BACKENDS)}, but got {backend!r}")
-    reasons = []
-    for name in _BACKENDS if backend == "auto" else (backend,):
-        module = cast("BackendModule", import_module(_BACKENDS[name]))
-        reason = module.why_not(bundle, variant)
-        if reason is None:
-            return module.open_backend(bundle, variant, threads=threads, slots=slots, batch=batch)
-        reasons.append(f"{name}: {reason}")
-    raise BackendError("; ".join(reasons))
+    opened = _named(bundle, variant, backend, opening) if backend != "auto" else _first(bundle, variant, opening)
+    log.info("%s: %s", bundle.manifest.name, opened.reason)
+    return opened
+
+
+def _named(bundle: Bundle, variant: Variant, name: str, opening: _Opening) -> Backend:
+    """Open the backend of that name and no other."""
+    module = _module(name)
+    why = module.why_not(bundle, variant)
+    if why is not None:
+        raise BackendError(f"{name}: {why}")
+    return _with_reason(module.open_backend(bundle, variant, **opening), "as asked")
+
+
+def _first(bundle: Bundle, variant: Variant, opening: _Opening) -> Backend:
+    """Open the first backend that can execute `variant`; what stood in the way of the others is in its `reason`.
+
+    A backend that turns out to be unable only while it opens (an operator without a kernel, too little memory) is
+    passed over too. A lost device is not: nothing else would work on it.
+    """
+    passed_over: list[str] = []
+    for name in _BACKENDS:
+        module = _module(name)
+        why = module.why_not(bundle, variant)
+        if why is None:
+            try:
+                opened = module.open_backend(bundle, variant, **opening)
+            except BackendError as error:
+                if isinstance(error, DeviceLostError) or name == backend_names()[-1]:
+                    raise
+                why = str(error)
+            else:
+                return _with_reason(opened, f"because {'; '.join(passed_over)}" if passed_over else "the first choice")
+        passed_over.append(f"{name}: {why}")
+    raise BackendError("; ".join(passed_over))
+
+
+def _with_reason(backend: Backend, why: str) -> Backend:
+    backend.reason = "; ".join(filter(None, (f"{backend.name} on {backend.device}, {why}", backend.remark)))
+    return backend
+
+
+def _module(name: str) -> BackendModule:
+    return cast("BackendModule", import_module(_BACKENDS[name]))

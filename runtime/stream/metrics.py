@@ -4,6 +4,7 @@ import threading
 import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 import numpy as np
@@ -11,6 +12,9 @@ import numpy.typing as npt
 
 from segrt.runtime.atomic import make_folder, write_atomic
 from segrt.runtime.stream.sources.base import Listener
+
+if TYPE_CHECKING:
+    from segrt.runtime.backends.base import Backend
 
 WINDOW = 8192
 """Percentiles are those of the last so many frames: a run may take months."""
@@ -53,6 +57,8 @@ class StreamMetrics(msgspec.Struct, frozen=True, omit_defaults=True):
 
     `skipped` counts frames that `every` and `target_fps` left out, which are in no other count; `frozen` and `black`
     how often a live source's picture became so. `sinks` has a name for each sink.
+
+    `backend`, `device` and `precision` are what executed the network, `backend_reason` is why that backend was taken.
     """
 
     frames_in: int
@@ -68,6 +74,10 @@ class StreamMetrics(msgspec.Struct, frozen=True, omit_defaults=True):
     frozen: int = 0
     black: int = 0
     sinks: dict[str, SinkCounts] = {}
+    backend: str = ""
+    device: str = ""
+    precision: str = ""
+    backend_reason: str = ""
 
     def write(self, path: Path) -> None:
         """Write as JSON, whole or not at all; raise SegrtError when that fails."""
@@ -84,6 +94,16 @@ class Recorder(Listener):
         self._sinks: dict[str, list[int]] = {}
         self._started = time.monotonic()
         self._ended: float | None = None
+        self._execution: dict[str, str] = {}
+
+    def executed_by(self, backend: "Backend", precision: str) -> None:
+        """Note what executes the network."""
+        self._execution = {
+            "backend": backend.name,
+            "device": backend.device,
+            "precision": precision,
+            "backend_reason": backend.reason,
+        }
 
     def start(self) -> None:
         """Begin the time that `fps` counts, and that without signs of life."""
@@ -188,7 +208,8 @@ class Recorder(Listener):
         per_source = {}
         if len(copies) > 1:
             per_source = {source_id: _summary([tally], seconds) for source_id, tally in copies.items()}
-        return _summary(list(copies.values()), seconds, per_source, sinks)
+        whole = _summary(list(copies.values()), seconds, per_source, sinks)
+        return msgspec.structs.replace(whole, **self._execution)
 
 
 class _Series:

@@ -75,6 +75,7 @@ class Pipeline:
         self.policy = policy
         self.frames = sum(info.frames or 0 for info in infos) if all(info.frames for info in infos) else None
         backend = self._backend = segmenter.backend
+        recorder.executed_by(backend, segmenter.variant.precision)
         self._failures: list[BaseException] = []
         self._cancelled = False
 

@@ -2,20 +2,19 @@
 
 import logging
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from segrt.runtime.errors import BackendError
-from segrt.runtime.tensorrt.device import target_names
 from segrt.runtime.tensorrt.flavor import Flavor
 from segrt.runtime.tensorrt.messages import Messages, plain
 from segrt.runtime.tensorrt.options import BuildOptions
 from segrt.runtime.tensorrt.parsing import Parsed, Refusal, refused_by_builder
+from segrt.runtime.tensorrt.policy import Progress
+from segrt.runtime.tensorrt.rtx import set_targets, target_names
 
 log = logging.getLogger("segrt.tensorrt")
-Progress = Callable[[str, int, int], None]
-"""Called with a phase's name, the steps that are done and how many it has; from any thread."""
 
 _LEAST_WORKSPACE_MB = 16
 _POLL_SECONDS = 0.05
@@ -143,9 +142,7 @@ def _configure(parsed: Parsed, options: BuildOptions, workspace_mb: int, timing_
         config.DLA_core = options.dla_core
         config.set_flag(api.BuilderFlag.GPU_FALLBACK)
     if options.targets:
-        config.num_compute_capabilities = len(options.targets)
-        for index, sm in enumerate(options.targets):
-            config.set_compute_capability(getattr(api.ComputeCapability, f"SM{sm.replace('.', '')}"), index)
+        set_targets(parsed.flavor, config, options.targets)
     if not parsed.flavor.is_rtx:  # in RTX the calls are there and do nothing
         cache = config.create_timing_cache(timing_cache)
         if not config.set_timing_cache(cache, False):

@@ -16,7 +16,7 @@ from segrt.runtime.bundle.bundle import Bundle
 from segrt.runtime.bundle.hashes import cache_folder
 from segrt.runtime.bundle.manifest import Variant
 from segrt.runtime.errors import BackendError
-from segrt.runtime.tensorrt.building import Progress, build
+from segrt.runtime.tensorrt.building import build
 from segrt.runtime.tensorrt.device import Here, targets_of
 from segrt.runtime.tensorrt.fit import Wanted, why_unfit
 from segrt.runtime.tensorrt.flavor import Flavor
@@ -83,7 +83,7 @@ class EngineCache:
             return "was not built on this device (a plan is code; --trust-engine runs it all the same)"
         return Engine(self.path, plan, record)
 
-    def get(self, *, progress: Progress | None = None, rebuild: bool = False) -> Engine:
+    def get(self, *, rebuild: bool = False) -> Engine:
         """Return the engine that fits; build it, with a line in the log, where there is none or with `rebuild`.
 
         Raises BackendError when it may not or cannot be built. Interrupted, it leaves what was there before.
@@ -105,7 +105,7 @@ class EngineCache:
                     return again
                 found = again
             log.info("building %s with %s: %s", self.path.name, self.flavor, _no_engine(found))
-            return self._build(found, progress)
+            return self._build(found)
 
     def replace_record(self, record: EngineRecord) -> EngineRecord:
         """Seal `record`, which tells more about the same plan, and write it; return it sealed."""
@@ -113,7 +113,7 @@ class EngineCache:
         write_atomic(record_path(self.path), dump(record))
         return record
 
-    def _build(self, reason: str, progress: Progress | None) -> Engine:
+    def _build(self, reason: str) -> Engine:
         start = time.monotonic()
         onnx = self.bundle.network(self.variant)
         parsed = parse(onnx, self.flavor)
@@ -128,7 +128,7 @@ class EngineCache:
             parsed,
             options,
             timing_cache=timing.read_bytes() if timing.is_file() else b"",
-            progress=progress,
+            progress=self.policy.progress,
             memory_mb=self.here.memory_mb,
         )
         record = EngineRecord(

@@ -6,6 +6,7 @@ from pathlib import Path
 from segrt.runtime.cuda.interface import Cuda
 from segrt.runtime.tensorrt.flavor import Flavor
 from segrt.runtime.tensorrt.options import BuildOptions
+from segrt.runtime.tensorrt.rtx import target_names
 
 _OLDEST_DEFAULT = (8, 0)
 
@@ -41,12 +42,6 @@ def driver_version(root: Path = Path("/")) -> str:
         return ""
     words = text.split("\n", 1)[0].split()
     return next((word for word in words if word[:1].isdigit() and "." in word), "")
-
-
-def target_names(flavor: Flavor) -> tuple[str, ...]:
-    """Return the compute capabilities that this TensorRT-RTX builds for, "8.6" for instance."""
-    names = [name[2:] for name in flavor.api.ComputeCapability.__members__ if name.startswith("SM")]
-    return tuple(f"{name[:-1]}.{name[-1]}" for name in names)
 
 
 def targets_of(flavor: Flavor, options: BuildOptions, here: Here) -> tuple[str, ...]:

@@ -1,12 +1,16 @@
 """How engines are kept and taken: where they lie, whether they may be built, whether foreign ones are run."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from segrt.runtime.tensorrt.options import BuildOptions
+
+Progress = Callable[[str, int, int], None]
+"""Called with a phase's name, the steps that are done and how many it has; from any thread."""
 
 
 @dataclass(frozen=True)
@@ -15,7 +19,7 @@ class EnginePolicy:
 
     engine_dir: where they lie; None is segrt's cache. build: whether one that does not fit is built anew. trust: also
     run plans that were not built on this device, which is running their code. flavor: "auto", "tensorrt" or
-    "tensorrt-rtx". options: what the builder is asked for.
+    "tensorrt-rtx". options: what the builder is asked for. progress: called with the phases of a build.
     """
 
     engine_dir: Path | None = None
@@ -23,6 +27,7 @@ class EnginePolicy:
     trust: bool = False
     flavor: str = "auto"
     options: BuildOptions = field(default_factory=BuildOptions)
+    progress: Progress | None = None
 
 
 _current: ContextVar[EnginePolicy] = ContextVar("segrt_engine_policy", default=EnginePolicy())  # noqa: B039 (frozen)
@@ -41,3 +46,9 @@ def policy(value: EnginePolicy) -> Iterator[None]:
         yield
     finally:
         _current.reset(token)
+
+
+def change_policy(**changes: Any) -> Callable[[], None]:
+    """Let the current policy with `changes` hold from now on; return the function that ends that."""
+    token = _current.set(replace(_current.get(), **changes))
+    return lambda: _current.reset(token)
