@@ -8,7 +8,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 
 import av
 import numpy as np
@@ -75,6 +75,7 @@ class FakeSegmenter:
 
     labels = LABELS
     technique = "semantic"
+    variant = SimpleNamespace(precision="fp32")
 
     def __init__(self, **options):
         self.backend = FakeBackend(**options)
