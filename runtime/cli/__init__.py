@@ -3,11 +3,14 @@
 `segrt run` therefore never imports torch, and `segrt export` without torch can say what to install.
 """
 
+import logging
+import os
 import sys
 from importlib import import_module
 
 import click
 
+from segrt.runtime.cuda.errors import DeviceLostError
 from segrt.runtime.errors import SegrtError
 
 # name: (module:function, one line for `segrt --help`)
@@ -16,6 +19,8 @@ COMMANDS = {
     "models": ("segrt.export.cli.models:models", "List what can be exported, by technique."),
     "export": ("segrt.export.cli.export:export", "Turn a model of the zoo into a bundle, compared with torch."),
     "adopt": ("segrt.export.cli.adopt:adopt", "Turn an ONNX file of your own into a bundle."),
+    "build": ("segrt.runtime.cli.build:build", "Make a bundle's TensorRT engines, before they are needed."),
+    "doctor": ("segrt.runtime.cli.doctor:doctor", "Say what is missing on this device, and how to mend it."),
     "verify": ("segrt.runtime.cli.verify:verify", "Check a bundle's golden frames on this device."),
     "inspect": ("segrt.runtime.cli.inspect:inspect", "Show what a bundle holds."),
     "run": ("segrt.runtime.cli.run:run", "Segment images and save the results."),
@@ -23,6 +28,9 @@ COMMANDS = {
     "stream": ("segrt.runtime.cli.stream:stream", "Segment video, frame by frame, into sinks."),
     "pack": ("segrt.runtime.cli.pack:pack", "Write a bundle as one file, signed if you like."),
     "unpack": ("segrt.runtime.cli.unpack:unpack", "Turn a pack into a bundle's folder again."),
+    "deploy": ("segrt.runtime.cli.deploy:deploy", "Bring a pack to devices over ssh, with check and rollback."),
+    "service": ("segrt.runtime.cli.service:service", "Write the systemd unit of a stream."),
+    "profile": ("segrt.runtime.cli.profile:profile", "Measure latency: per stage, per technique, with intervals."),
     "tune": ("segrt.runtime.cli.tune:tune", "Choose thresholds and precision on a validation set."),
     "eval": ("segrt.runtime.cli.eval:evaluate", "Measure accuracy: mIoU, mask AP, PQ."),
 }
@@ -60,6 +68,11 @@ def run_command(command: click.Command) -> None:
     """Run a command as the program; a `SegrtError` becomes one line on standard error and its exit code."""
     try:
         code = command(standalone_mode=False)
+    except DeviceLostError as error:
+        print(f"segrt: error: {error}", file=sys.stderr)
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(error.exit_code)  # on a lost device, what the interpreter would free at its end may hang
     except SegrtError as error:
         print(f"segrt: error: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
@@ -76,4 +89,20 @@ def run_command(command: click.Command) -> None:
 
 def main() -> None:
     """Run segrt's command line."""
+    _show_log()
     run_command(cli)
+
+
+def _show_log() -> None:
+    """Show on standard error what is said about engines and, where there is a GPU, which backend was taken and why."""
+    from segrt.runtime.cuda.presence import gpu_files
+
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("segrt: %(message)s"))
+    for name, level in (
+        ("segrt.tensorrt", logging.INFO),
+        ("segrt.backend", logging.INFO if gpu_files() else logging.WARNING),
+    ):
+        log = logging.getLogger(name)
+        log.addHandler(handler)
+        log.setLevel(level)

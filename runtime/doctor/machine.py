@@ -1,0 +1,129 @@
+"""A device as the doctor sees it: its files, the output of its commands, and what Python says when asked.
+
+Everything that the doctor asks is remembered, so that `segrt doctor --json` holds it, and a bug report can be looked
+at on another machine.
+"""
+
+import json
+import os
+import subprocess
+import sys
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+_SECONDS = 60
+_LONGEST_FILE = 64 << 10
+
+
+class Machine(ABC):
+    """Answers questions about a device, and keeps the answers in `asked`, by kind and question."""
+
+    def __init__(self) -> None:
+        self.asked: dict[str, dict[str, Any]] = {"files": {}, "globs": {}, "commands": {}, "probes": {}}
+
+    def read(self, path: str) -> str | None:
+        """Return the text of a file, None when there is none."""
+        text: str | None = self._answer("files", path, self._read)
+        return text
+
+    def glob(self, pattern: str) -> list[str]:
+        """Return the paths that match an absolute pattern."""
+        return list(self._answer("globs", pattern, self._glob))
+
+    def run(self, command: str) -> str | None:
+        """Return the standard output of a command (words separated by spaces), None when it is missing or fails."""
+        output: str | None = self._answer("commands", command, self._run)
+        return output
+
+    def probe(self, name: str) -> Mapping[str, Any]:
+        """Return what a probe (see `probes`) found; it has `error` when the probe did not come to an end."""
+        answer: Mapping[str, Any] = self._answer("probes", name, self._probe)
+        return answer
+
+    def _answer(self, kind: str, question: str, find: Any) -> Any:
+        known = self.asked[kind]
+        if question not in known:
+            known[question] = find(question)
+        return known[question]
+
+    @abstractmethod
+    def _read(self, path: str) -> str | None: ...
+
+    @abstractmethod
+    def _glob(self, pattern: str) -> list[str]: ...
+
+    @abstractmethod
+    def _run(self, command: str) -> str | None: ...
+
+    @abstractmethod
+    def _probe(self, name: str) -> Mapping[str, Any]: ...
+
+
+class ThisMachine(Machine):
+    """The device that this process runs on. Probes run in processes of their own: a broken library may kill one."""
+
+    def _read(self, path: str) -> str | None:
+        try:
+            with Path(path).open("rb") as file:
+                return file.read(_LONGEST_FILE).decode("utf-8", "replace").replace("\0", "")
+        except OSError:
+            return None
+
+    def _glob(self, pattern: str) -> list[str]:
+        return sorted(str(path) for path in Path("/").glob(pattern.lstrip("/")))
+
+    def _run(self, command: str) -> str | None:
+        try:
+            done = subprocess.run(
+                command.split(), capture_output=True, text=True, timeout=_SECONDS, stdin=subprocess.DEVNULL, check=False
+            )
+        except (OSError, subprocess.TimeoutExpired):
+            return None
+        return done.stdout if done.returncode == 0 else None
+
+    def _probe(self, name: str) -> Mapping[str, Any]:
+        command = [sys.executable, "-W", "ignore", "-m", "segrt.runtime.doctor.probes", name]
+        environment = os.environ | {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
+        try:
+            done = subprocess.run(
+                command,
+                capture_output=True,
+                text=True,
+                timeout=_SECONDS,
+                stdin=subprocess.DEVNULL,
+                env=environment,
+                check=False,
+            )
+        except subprocess.TimeoutExpired:
+            return {"error": f"did not end within {_SECONDS} s"}
+        lines = done.stdout.strip().splitlines()
+        if done.returncode != 0 or not lines:
+            said = done.stderr.strip().splitlines()
+            return {"error": said[-1] if said else f"ended with code {done.returncode}"}
+        answer: dict[str, Any] = json.loads(lines[-1])
+        return answer
+
+
+class RecordedMachine(Machine):
+    """A device from the `asked` of another one; what was not asked there is not there."""
+
+    def __init__(self, asked: Mapping[str, Mapping[str, Any]]) -> None:
+        super().__init__()
+        self._record = asked
+
+    def _read(self, path: str) -> str | None:
+        text: str | None = self._record.get("files", {}).get(path)
+        return text
+
+    def _glob(self, pattern: str) -> list[str]:
+        return list(self._record.get("globs", {}).get(pattern, []))
+
+    def _run(self, command: str) -> str | None:
+        output: str | None = self._record.get("commands", {}).get(command)
+        return output
+
+    def _probe(self, name: str) -> Mapping[str, Any]:
+        answer: Mapping[str, Any] = self._record.get("probes", {}).get(name, {"error": "was not asked"})
+        return answer

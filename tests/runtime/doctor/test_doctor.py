@@ -1,0 +1,170 @@
+"""The doctor on this machine's real state, and on states of a Jetson and of a desktop.
+
+The states hold what the doctor asks. They are written after NVIDIA's documentation and the formats of the files; no
+Jetson was to hand.
+"""
+
+import copy
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from segrt.runtime.cli.doctor import report
+from segrt.runtime.cuda.presence import gpu_files
+from segrt.runtime.doctor.facts import gather
+from segrt.runtime.doctor.features import Feature, judge
+from segrt.runtime.doctor.machine import RecordedMachine
+from segrt.runtime.doctor.probes import PROBES
+
+STATES = Path(__file__).parent / "states"
+TENSORRT = "networks on the GPU with TensorRT"
+
+
+def state(name: str, **probes: dict[str, Any]) -> dict[str, Any]:
+    recorded = copy.deepcopy(json.loads((STATES / f"{name}.json").read_text()))
+    recorded["probes"] |= probes
+    return recorded
+
+
+def features(recorded: dict[str, Any]) -> dict[str, Feature]:
+    return {feature.name: feature for feature in judge(gather(RecordedMachine(recorded)))}
+
+
+def commands(feature: Feature) -> list[str]:
+    return [remedy.command for remedy in feature.remedies]
+
+
+def test_a_jetson_with_everything_is_described_and_lacks_nothing() -> None:
+    recorded = state("jetson-jetpack62")
+    facts = gather(RecordedMachine(recorded))
+    assert (facts.kind, facts.jetpack, facts.l4t, facts.power_mode) == ("jetson", "6.2", "36.4.3", "15W")
+    assert (facts.driver, facts.driver_cuda, facts.memory_mb) == ("540.4.0", "12.6", 7619)
+    judged = features(recorded)
+    assert judged[TENSORRT].state == "works"
+    assert judged[TENSORRT].detail == "tensorrt 10.3.0 through cuda-python on Orin"
+    assert [feature.name for feature in judged.values() if feature.state == "missing"] == []
+
+
+def test_no_module_named_tensorrt_in_a_virtual_environment_that_hides_jetpack() -> None:
+    recorded = state("jetson-jetpack62", tensorrt={"error": "No module named 'tensorrt'"})
+    recorded["probes"]["python"] |= {"sees_system_packages": False}
+    feature = features(recorded)[TENSORRT]
+    assert feature.state == "missing"
+    assert "No module named 'tensorrt'" in feature.detail
+    change = "sed -i 's/^include-system-site-packages *=.*/include-system-site-packages = true/'"
+    assert commands(feature) == [f"{change} /home/camera/segrt/pyvenv.cfg"]
+    assert "--system-site-packages" in feature.remedies[0].why
+
+
+def test_the_remedy_for_a_hiding_virtual_environment_works_on_a_real_one(tmp_path: Path) -> None:
+    from segrt.runtime.doctor import remedies
+
+    config = tmp_path / "pyvenv.cfg"
+    config.write_text("home = /usr/bin\ninclude-system-site-packages = false\nversion = 3.10.12\n")
+    recorded = state("jetson-jetpack62", tensorrt={"error": "No module named 'tensorrt'"})
+    recorded["probes"]["python"] |= {"sees_system_packages": False, "prefix": str(tmp_path)}
+    (remedy,) = remedies.tensorrt(gather(RecordedMachine(recorded)))
+    subprocess.run(remedy.command, shell=True, check=True)
+    assert config.read_text().splitlines()[1] == "include-system-site-packages = true"
+
+
+def test_a_python_that_jetpack_has_no_tensorrt_for_is_named() -> None:
+    recorded = state("jetson-jetpack62", tensorrt={"error": "No module named 'tensorrt'"})
+    recorded["probes"]["python"] |= {"version": "3.12.4"}
+    feature = features(recorded)[TENSORRT]
+    assert commands(feature)[0].startswith("/usr/bin/python3.10 -m venv --system-site-packages")
+    assert "is for Python 3.10, this is 3.12" in feature.remedies[0].why
+
+
+def test_a_jetson_without_jetpacks_packages_is_told_to_install_them() -> None:
+    recorded = state("jetson-jetpack62", tensorrt={"error": "No module named 'tensorrt'"})
+    recorded["globs"].pop("/usr/lib/python3*/dist-packages/tensorrt")
+    recorded["commands"].pop("dpkg-query -W -f=${Version} nvidia-jetpack")
+    facts = gather(RecordedMachine(recorded))
+    assert facts.jetpack == "6.2", "by the release of Jetson Linux"
+    assert "nvidia-jetpack" in commands(features(recorded)[TENSORRT])[0]
+
+
+def test_jetpack_7_by_its_own_files() -> None:
+    recorded = state("jetson-jetpack62")
+    recorded["files"]["/etc/nv_tegra_release"] = "# R38 (release), REVISION: 2.1, GCID: 1, BOARD: generic\n"
+    recorded["commands"].clear()
+    facts = gather(RecordedMachine(recorded))
+    assert (facts.jetpack, facts.l4t) == ("7.0", "38.2.1")
+
+
+def test_a_jetson_without_its_camera_element_is_told_which_package_has_it() -> None:
+    recorded = state("jetson-jetpack62", gstreamer={"version": "GStreamer 1.20.3", "elements": ["appsink"]})
+    feature = features(recorded)["CSI cameras and gst: pipelines (GStreamer)"]
+    assert feature.state == "missing"
+    assert commands(feature) == ["sudo apt-get install -y nvidia-l4t-gstreamer"]
+
+
+def test_a_desktop_gets_packages_for_the_cuda_of_its_driver() -> None:
+    feature = features(state("ubuntu-rtx"))[TENSORRT]
+    assert feature.state == "missing"
+    assert commands(feature) == [
+        "/home/me/.venv/bin/python -m pip install 'tensorrt-cu12>=10.3,<12'",
+        "/home/me/.venv/bin/python -m pip install tensorrt-rtx",
+        "/home/me/.venv/bin/python -m pip install 'cuda-python>=12,<13'",
+    ]
+
+
+def test_two_onnxruntimes_are_missing_one_too_few() -> None:
+    recorded = state("ubuntu-rtx")
+    recorded["probes"]["packages"] |= {"onnxruntime": "1.32.0", "onnxruntime-gpu": "1.32.0"}
+    feature = features(recorded)["networks on the CPU (ONNX Runtime)"]
+    assert feature.state == "missing"
+    assert "pip uninstall -y onnxruntime onnxruntime-gpu" in commands(feature)[0]
+
+
+def test_a_provider_that_is_offered_but_falls_back_is_not_called_usable() -> None:
+    offered = ["CUDAExecutionProvider", "CPUExecutionProvider"]
+    recorded = state("ubuntu-rtx", onnxruntime={"version": "1", "offered": offered, "usable": offered[1:]})
+    feature = features(recorded)["networks on the GPU with ONNX Runtime"]
+    assert feature.state == "off"
+    assert "cuDNN" in feature.detail
+    assert "onnxruntime-gpu[cuda,cudnn]" in commands(feature)[0]
+
+
+def test_the_report_shows_commands_in_one_piece(capsys: pytest.CaptureFixture[str]) -> None:
+    facts = gather(RecordedMachine(state("ubuntu-rtx")))
+    report(facts, judge(facts))
+    printed = capsys.readouterr().out
+    assert "NVIDIA UNIX" not in printed
+    assert "MISSING" in printed
+    assert "\n  /home/me/.venv/bin/python -m pip install 'tensorrt-cu12>=10.3,<12'\n" in printed
+
+
+def test_this_machine_is_described_and_a_bug_report_can_be_looked_at_again(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", "from segrt.runtime.cli import main; main()", "doctor", "--json"],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        cwd=tmp_path,
+        check=False,
+    )
+    document = json.loads(done.stdout)
+    states = {feature["name"]: feature["state"] for feature in document["features"]}
+    assert done.returncode == int("missing" in states.values()), done.stderr
+    assert states["post-processing in C++"] == "works"
+    assert states["networks on the CPU (ONNX Runtime)"] == "works"
+    assert (states[TENSORRT] == "off") == (not gpu_files())
+    assert document["facts"]["python"]["executable"] == sys.executable
+    again = judge(gather(RecordedMachine(document["asked"])))
+    assert {feature.name: feature.state for feature in again} == states
+
+
+def test_a_probe_of_a_missing_module_is_an_answer_not_a_crash() -> None:
+    program = (
+        "import runpy, sys; sys.modules['gi'] = None; sys.argv = ['probes', 'gstreamer']; "
+        "runpy.run_module('segrt.runtime.doctor.probes', run_name='__main__')"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True)
+    assert "error" in json.loads(done.stdout)
+    assert set(PROBES) >= {"python", "cuda", "onnxruntime", "tensorrt", "tensorrt_rtx"}
