@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from segrt.runtime.backends.specs import tensor_specs
 from segrt.runtime.bundle.bundle import read_bundle
-from segrt.runtime.bundle.golden import QUERY_ROLES, GoldenOutputs, pack_golden
+from segrt.runtime.bundle.golden import QUERY_ROLES, UNSTORED_ROLES, GoldenOutputs, pack_golden
 from segrt.runtime.bundle.manifest import (
     DType,
     Golden,
@@ -88,7 +88,7 @@ def default_tolerance(network: Network, precision: str) -> Tolerance:
     }.get(precision, (0.9, 0.0, 0.0, 0.0))
     heads = {}
     for head in network.heads:
-        if precision not in ("fp32", "fp16"):
+        if precision not in ("fp32", "fp16") or head.role in UNSTORED_ROLES:
             continue
         if head.dtype in _INTEGERS:
             heads[head.name] = HeadTolerance(absolute=0.0, outliers=1 - agreement)
@@ -188,7 +188,8 @@ def _add_golden(writer: BundleWriter, network: Network, picture: GoldenPicture, 
     if set(QUERY_ROLES) <= set(by_role):
         live = live_queries(network.decode, by_role["class_logits"])
         by_role |= {role: by_role[role][live] for role in QUERY_ROLES}
-    data = pack_golden(GoldenOutputs(by_role, result, live))
+    stored = {role: array for role, array in by_role.items() if role not in UNSTORED_ROLES}
+    data = pack_golden(GoldenOutputs(stored, result, live))
     return Golden(
         picture.name,
         writer.add(f"golden/{picture.name}.png", encode_image(picture.image, ".png")),

@@ -209,8 +209,8 @@ def _check_precisions(options: ExportOptions) -> None:
 def _check_top_queries(request: Request, traced: Traced) -> None:
     if request.top_queries is None:
         return
-    heads = [spec for spec in traced.heads if spec.role in QUERY_ROLES]
-    if len(heads) < len(QUERY_ROLES) or any(spec.shape[1] != request.top_queries for spec in heads):
+    heads = [spec for spec in traced.heads if spec.role in (*QUERY_ROLES, "scores")]
+    if not heads or any(spec.shape[1] != request.top_queries for spec in heads):
         raise SegrtError(f"--top-queries {request.top_queries}: {request.model.name} has no queries to choose from")
 
 

@@ -24,6 +24,8 @@ _HEAD_FORMS: dict[str, tuple[tuple[int, ...], tuple[str, ...]]] = {
     "scores": ((2,), _FLOATS),
     "class_ids": ((2,), ("uint8", "int32", "int64", *_FLOATS)),
     "masks": ((4, 5), _FLOATS),
+    "least_areas": ((2,), _FLOATS),
+    "mask_probabilities": ((4,), _FLOATS),
 }
 
 

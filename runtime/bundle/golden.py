@@ -24,6 +24,8 @@ from segrt.runtime.results import InstanceResult, Label, PanopticResult, Result,
 
 Array = npt.NDArray[Any]
 QUERY_ROLES = ("class_logits", "mask_logits")
+# Tens of megabytes a frame: the masks of the result stand for them.
+UNSTORED_ROLES = ("mask_probabilities",)
 HALF_EPSILON = 2.0**-11
 _HALF_ABOVE = 64 << 10
 

@@ -72,6 +72,27 @@ class PrototypeMasks(msgspec.Struct, frozen=True, forbid_unknown_fields=True, ta
         return prototypes + (6 if self.rows == "detections" else classes + (5 if self.rows == "yolov5" else 4))
 
 
+class MatrixNms(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="rule", tag="matrix_nms"):
+    """Instances from grid cells with a mask each (SOLOv2), in mmdetection's order of operations.
+
+    Heads `scores` (1, K), `class_ids` (1, K) from 0, `least_areas` (1, K) and `mask_probabilities` (1, K, h, w), a cell
+    being `stride` network pixels. Cells that score above `candidate_threshold` take part; a mask is where its
+    probability is above `mask_threshold`, and goes unless it has more cells than its least area. Scores are multiplied
+    by the mean probability in the mask; the `nms_pre` best are lowered by Matrix NMS; those of `filter_threshold` or
+    more stay, at most `max_instances`. `score_threshold` is what a lowered score must reach beyond that to be shown.
+    """
+
+    candidate_threshold: Share = 0.1
+    mask_threshold: Share = 0.5
+    filter_threshold: Share = 0.05
+    score_threshold: Share = 0.3
+    nms_pre: Annotated[int, msgspec.Meta(ge=1)] = 500
+    max_instances: Annotated[int, msgspec.Meta(ge=1)] = 100
+    kernel: Literal["gaussian", "linear"] = "gaussian"
+    sigma: Annotated[float, msgspec.Meta(gt=0.0)] = 2.0
+    stride: Annotated[int, msgspec.Meta(ge=1)] = 4
+
+
 class MergeQueries(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="rule", tag="merge_queries"):
     """Panoptic from queries: heads `class_logits` (1, Q, C+1), `mask_logits` (1, Q, h, w), merged by `merge_rule`."""
 
@@ -95,11 +116,21 @@ class GroupCenters(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_
     stuff_area_limit: Annotated[int, msgspec.Meta(ge=0)] = 2048
 
 
-Decode = Argmax | ClassMap | QuerySemantic | QueryInstances | PasteMasks | PrototypeMasks | MergeQueries | GroupCenters
+Decode = (
+    Argmax
+    | ClassMap
+    | QuerySemantic
+    | QueryInstances
+    | PasteMasks
+    | PrototypeMasks
+    | MatrixNms
+    | MergeQueries
+    | GroupCenters
+)
 
 TECHNIQUE_RULES: dict[str, tuple[type[msgspec.Struct], ...]] = {
     "semantic": (Argmax, ClassMap, QuerySemantic),
-    "instance": (QueryInstances, PasteMasks, PrototypeMasks),
+    "instance": (QueryInstances, PasteMasks, PrototypeMasks, MatrixNms),
     "panoptic": (MergeQueries, GroupCenters),
 }
 ROLES: dict[type[msgspec.Struct], tuple[str, ...]] = {
@@ -109,6 +140,7 @@ ROLES: dict[type[msgspec.Struct], tuple[str, ...]] = {
     QueryInstances: ("class_logits", "mask_logits"),
     PasteMasks: ("boxes", "scores", "class_ids", "masks"),
     PrototypeMasks: ("predictions", "prototypes"),
+    MatrixNms: ("scores", "class_ids", "least_areas", "mask_probabilities"),
     MergeQueries: ("class_logits", "mask_logits"),
     GroupCenters: ("semantic_logits", "center_heatmap", "offsets"),
 }

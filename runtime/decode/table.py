@@ -43,6 +43,7 @@ register("query_semantic", "cpu", "segrt.runtime.decode.semantic:query_semantic"
 register("query_instances", "cpu", "segrt.runtime.decode.instance:query_instances")
 register("paste_masks", "cpu", "segrt.runtime.decode.instance:paste_masks")
 register("prototype_masks", "cpu", "segrt.runtime.decode.prototypes:prototype_masks")
+register("matrix_nms", "cpu", "segrt.runtime.decode.matrix_nms:matrix_nms")
 register("merge_queries", "cpu", "segrt.runtime.decode.panoptic:merge_queries")
 register("group_centers", "cpu", "segrt.runtime.decode.centers:group_centers")
 
