@@ -6,6 +6,9 @@ from collections.abc import Iterator
 from fractions import Fraction
 from urllib.parse import urlsplit
 
+import numpy as np
+import numpy.typing as npt
+
 from segrt.runtime.errors import VideoError
 from segrt.runtime.stream import timecode
 from segrt.runtime.stream.frame import Frame
@@ -41,10 +44,14 @@ class StreetSource(Source):
         self._world = StreetWorld(given.get("seed", 0), weather=given.get("weather"))
         width, height = given.get("size", (640, 360))
         self._size = (height, width)
-        self._fps = float(given.get("fps", 25.0))
+        self.fps = float(given.get("fps", 25.0))
         self._timecode = bool(given.get("timecode", False))
         self._stopped = threading.Event()
-        self.info = SourceInfo(source_id, rate=Fraction(self._fps).limit_denominator(1001), live=True)
+        self.info = SourceInfo(source_id, rate=Fraction(self.fps).limit_denominator(1001), live=True)
+
+    def picture(self, index: int) -> npt.NDArray[np.uint8]:
+        """Return the picture of moment `index`, uint8 BGR (H, W, 3), at once."""
+        return self._world.render(index / self.fps, self._size).image
 
     def frames(self) -> Iterator[Frame]:
         """Yield frames until `stop`."""
@@ -52,16 +59,16 @@ class StreetSource(Source):
         start = time.monotonic()
         moment = index = 0
         while True:
-            due = start + moment / self._fps
+            due = start + moment / self.fps
             if self._stopped.wait(max(0.0, due - time.monotonic())):
                 return
-            image = self._world.render(moment / self._fps, self._size).image
+            image = self.picture(moment)
             if self._timecode:
                 timecode.burn(image, due)
-            yield Frame(image, index, moment / self._fps, due, self.info.source_id)
+            yield Frame(image, index, moment / self.fps, due, self.info.source_id)
             index += 1
-            behind = time.monotonic() - start - (moment + 1) / self._fps
-            moment += 1 + (int(behind * self._fps) if behind > _LATE else 0)
+            behind = time.monotonic() - start - (moment + 1) / self.fps
+            moment += 1 + (int(behind * self.fps) if behind > _LATE else 0)
 
     def stop(self) -> None:
         """Let `frames` end."""

@@ -1,0 +1,39 @@
+"""Accuracy beside latency: the main metric of each candidate's technique on a data set."""
+
+from pathlib import Path
+
+from segrt.runtime.evaluate.coco_dataset import open_dataset
+from segrt.runtime.evaluate.dataset import Dataset
+from segrt.runtime.evaluate.measuring import Options, measure
+from segrt.runtime.evaluate.segmenting import BundleOpener
+from segrt.runtime.profiling.candidate import Candidate
+from segrt.runtime.profiling.records import Accuracy
+
+_MAIN = {"semantic": "miou", "instance": "ap", "panoptic": "pq"}
+
+
+def measure_accuracy(
+    candidates: list[Candidate], annotations: str, images: Path | None, panoptic_dir: Path | None
+) -> dict[tuple[str, str, str], Accuracy]:
+    """Return (bundle, precision, backend) → accuracy; threads and picture sizes change nothing about it.
+
+    Raises SegrtError as `segrt eval` does.
+    """
+    found: dict[tuple[str, str, str], Accuracy] = {}
+    for candidate in candidates:
+        key = (candidate.bundle, candidate.precision, candidate.backend)
+        if key not in found:
+            found[key] = _measure(candidate, annotations, images, panoptic_dir)
+    return found
+
+
+def _measure(candidate: Candidate, annotations: str, images: Path | None, panoptic_dir: Path | None) -> Accuracy:
+    from segrt.runtime.bundle.bundle import read_bundle
+
+    labels = read_bundle(candidate.bundle).manifest.labels
+    dataset: Dataset = open_dataset(annotations, images, panoptic_dir, labels=labels)
+    opener = BundleOpener(candidate.bundle, candidate.bundle, candidate.backend, candidate.precision, candidate.threads)
+    with opener() as predictor:
+        evaluation = measure(predictor, dataset, Options()).evaluations(predictor.technique)[0]
+    metric = _MAIN[evaluation.technique]
+    return Accuracy(metric, evaluation.metrics[metric] or 0.0, evaluation.images)

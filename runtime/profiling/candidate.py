@@ -1,0 +1,59 @@
+"""What is compared: bundles × precisions × backends × thread counts × picture sizes."""
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from segrt.runtime.bundle.bundle import read_bundle
+from segrt.runtime.errors import SegrtError
+from segrt.runtime.segmenter import Segmenter, open_bundle
+
+Size = tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One combination; `size` is the pictures' (H, W), None for the source's own; `threads` 0 means the default."""
+
+    bundle: str
+    precision: str
+    backend: str = "auto"
+    threads: int = 0
+    size: Size | None = None
+
+    @property
+    def name(self) -> str:
+        """The bundle's name, or its folder's."""
+        return Path(self.bundle).name or self.bundle
+
+    def open(self) -> Segmenter:
+        """Open it; raise BundleError or BackendError."""
+        return open_bundle(self.bundle, backend=self.backend, precision=self.precision, threads=self.threads)
+
+
+def matrix(
+    bundles: Sequence[str],
+    precisions: Sequence[str] = (),
+    backends: Sequence[str] = ("auto",),
+    threads: Sequence[int] = (0,),
+    sizes: Sequence[Size] = (),
+) -> list[Candidate]:
+    """Return every combination; a bundle that lacks a precision is taken with those that it has.
+
+    Without `precisions` each bundle's first variant is taken. Raises SegrtError when a bundle has none of them.
+    """
+    found = []
+    for bundle in dict.fromkeys(bundles):
+        variants = [variant.precision for variant in read_bundle(bundle).manifest.variants]
+        chosen = [name for name in precisions if name in variants] if precisions else variants[:1]
+        if not chosen:
+            raise SegrtError(
+                f"--precision {','.join(precisions)}: {bundle} has none of these, only {', '.join(variants)}; "
+                "`segrt quantize` makes others"
+            )
+        found += [
+            Candidate(bundle, *combination)
+            for combination in itertools.product(chosen, backends, threads, sizes or (None,))
+        ]
+    return found

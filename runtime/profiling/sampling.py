@@ -1,0 +1,51 @@
+"""One frame through one segmenter, stage by stage, against a clock."""
+
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from segrt.runtime.results import Result
+
+if TYPE_CHECKING:
+    from segrt.runtime.segmenter import Segmenter
+
+Picture = npt.NDArray[np.uint8]
+Clock = Callable[[], float]
+Draw = Callable[[Picture, Result], Picture]
+
+
+def sample(
+    segmenter: "Segmenter", image: Picture, draw: Draw | None = None, clock: Clock = time.perf_counter
+) -> dict[str, float]:
+    """Segment `image`, uint8 BGR (H, W, 3); return stage → milliseconds by `clock` (seconds), and `total`.
+
+    `total` is measured on its own, from the picture to the result (or the drawing of it), so it holds what lies
+    between the stages too. `inference` is the execution alone; `upload` and `download` are the copies to and from a
+    GPU, where there are any.
+    """
+    backend = segmenter.backend
+    slot = backend.acquire()
+    try:
+        begin = clock()
+        geometry = segmenter.preprocess(image, slot)
+        preprocessed = clock()
+        backend.submit(slot)
+        heads = backend.wait(slot)
+        inferred = clock()
+        result = segmenter.postprocess(heads, geometry)
+        end = postprocessed = clock()
+        if draw is not None:
+            draw(image, result)
+            end = clock()
+        stages = {"preprocess": (preprocessed - begin) * 1e3, "inference": slot.inference_ms}
+        if slot.upload_ms or slot.download_ms:
+            stages |= {"upload": slot.upload_ms, "download": slot.download_ms}
+    finally:
+        backend.release(slot)
+    stages["postprocess"] = (postprocessed - inferred) * 1e3
+    if draw is not None:
+        stages["draw"] = (end - postprocessed) * 1e3
+    return stages | {"total": (end - begin) * 1e3}
