@@ -25,10 +25,19 @@ class Geometry:
         if not (0 <= top < bottom <= height and 0 <= left < right <= width):
             raise ValueError(f"window must lie inside {self.network_size}, but got {self.window}")
 
-    def window_on(self, size: tuple[int, int]) -> tuple[float, float, float, float]:
-        """Return the window in pixels of a grid of `size` (h, w) that covers the whole input (a head's)."""
+    def window_on(self, size: tuple[int, int], *, align_corners: bool = False) -> tuple[float, float, float, float]:
+        """Return the window in pixels of a grid of `size` (h, w) that covers the whole input (a head's).
+
+        With `align_corners` the centres of the grid's corner cells lie on the centres of the input's corner pixels,
+        otherwise their outer edges meet.
+        """
         top, left, bottom, right = self.window
-        down, across = size[0] / self.network_size[0], size[1] / self.network_size[1]
+        height, width = self.network_size
+        if align_corners and min(*size, height, width) > 1:
+            down, across = (size[0] - 1) / (height - 1), (size[1] - 1) / (width - 1)
+            top, left, bottom, right = top - 0.5, left - 0.5, bottom - 0.5, right - 0.5
+            return top * down + 0.5, left * across + 0.5, bottom * down + 0.5, right * across + 0.5
+        down, across = size[0] / height, size[1] / width
         return top * down, left * across, bottom * down, right * across
 
     def to_source(self, y: float, x: float) -> tuple[float, float]:

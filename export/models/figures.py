@@ -41,6 +41,7 @@ def count_parameters(exportable: Exportable) -> int:
 def measure(model: Model) -> Figures:
     """Return the figures of `model` for one picture at its default size."""
     exportable = on_meta(model)
+    exportable.core.requires_grad_(False)  # a parameter that is some module's input would confuse the counter
     with torch.device("meta"), torch.inference_mode(), quiet(), FlopCounterMode(display=False) as counter:
         pixels = torch.empty((1, 3, *model.size))
         masks = (torch.ones((1, *model.size), dtype=torch.bool),) if exportable.valid_mask else ()

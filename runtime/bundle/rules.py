@@ -13,7 +13,13 @@ MergeRule = Literal["maskformer", "mask2former", "eomt", "detr"]
 
 
 class Argmax(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="rule", tag="argmax"):
-    """Semantic: head `semantic_logits` (1, C, h, w); bilinear logits, argmax over classes."""
+    """Semantic: head `semantic_logits` (1, C, h, w); bilinear logits, argmax over classes.
+
+    `align_corners` is for networks whose logits are meant to be enlarged so that the centres of the corner cells meet
+    those of the corner pixels (torch's `align_corners=True`).
+    """
+
+    align_corners: bool = False
 
 
 class ClassMap(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="rule", tag="class_map"):

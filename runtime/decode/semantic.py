@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from segrt.runtime import postproc
-from segrt.runtime.bundle.rules import ClassMap
+from segrt.runtime.bundle.rules import Argmax, ClassMap
 from segrt.runtime.decode.table import Context
 from segrt.runtime.errors import BundleError
 from segrt.runtime.geometry import Geometry
@@ -19,7 +19,8 @@ Array = npt.NDArray[Any]
 def argmax(heads: Mapping[str, Array], geometry: Geometry, context: Context) -> SemanticResult:
     """Decode `semantic_logits` (C, h, w): bilinear logits, argmax."""
     logits = heads["semantic_logits"]
-    window = geometry.window_on(logits.shape[1:])
+    aligned = isinstance(context.decode, Argmax) and context.decode.align_corners
+    window = geometry.window_on(logits.shape[1:], align_corners=aligned)
     classes = postproc.argmax_map(logits, geometry.source_size, window=window, threads=context.threads)
     return SemanticResult(classes, context.labels)
 

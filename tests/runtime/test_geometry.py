@@ -6,10 +6,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from segrt.runtime.bundle.manifest import Resize
+from segrt.runtime.bundle.rules import Argmax
 from segrt.runtime.decode.instance import boxes_to_source
-from segrt.runtime.decode.semantic import nearest
+from segrt.runtime.decode.semantic import argmax, nearest
+from segrt.runtime.decode.table import Context
 from segrt.runtime.geometry import Geometry
 from segrt.runtime.preprocess import place
+from segrt.runtime.results import Label
 
 SIZES = st.tuples(st.integers(1, 3000), st.integers(1, 3000))
 RESIZES = st.sampled_from(
@@ -94,3 +97,22 @@ def test_boxes_come_back_to_the_source_and_are_clipped() -> None:
 def test_impossible_windows_are_refused(window: tuple[float, float, float, float]) -> None:
     with pytest.raises(ValueError, match="window must lie inside"):
         Geometry((10, 10), (10, 10), window)
+
+
+@pytest.mark.parametrize("source", [(64, 96), (200, 90)])
+def test_a_head_with_aligned_corners_is_enlarged_as_torch_does(source: tuple[int, int]) -> None:
+    torch = pytest.importorskip("torch")
+    logits = np.random.default_rng(3).normal(size=(5, 16, 24)).astype(np.float32)
+    enlarged = torch.nn.functional.interpolate(
+        torch.from_numpy(logits)[None], (64, 96), mode="bilinear", align_corners=True
+    )
+    geometry = place(source, (64, 96), Resize())
+    context = Context(Argmax(align_corners=True), tuple(Label(str(n), n, False, (n, 0, 0)) for n in range(5)))
+    found = argmax({"semantic_logits": logits}, geometry, context).class_map
+    if source == (64, 96):
+        np.testing.assert_array_equal(found, enlarged[0].argmax(0).numpy())
+    else:  # torch enlarges a second time, to the source: only the edges of classes may differ
+        twice = torch.nn.functional.interpolate(enlarged, source, mode="bilinear", align_corners=False)
+        assert np.mean(found == twice[0].argmax(0).numpy()) > 0.97
+        edges_meet = argmax({"semantic_logits": logits}, geometry, Context(Argmax(), context.labels)).class_map
+        assert np.mean(edges_meet == twice[0].argmax(0).numpy()) < 0.95
