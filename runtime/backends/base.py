@@ -11,12 +11,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from threading import Condition
 from types import TracebackType
-from typing import Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from segrt.runtime.errors import BackendError
+
+if TYPE_CHECKING:
+    from segrt.runtime.layers.raw import RawLayer
 
 Array = npt.NDArray[Any]
 Device = Literal["cpu", "cuda"]
@@ -189,6 +192,14 @@ class Backend(ABC):
             return {name: _on_host(head) for name, head in heads.items()}
         finally:
             self.release(slot)
+
+    def layer_times(self, inputs: Mapping[str, Array], runs: int) -> "list[RawLayer]":  # noqa: ARG002
+        """Run `inputs` (as for `run`) `runs` times with a profiler; return each layer's mean time, in order.
+
+        Profiling slows execution down, so that the sum is more than a frame takes. Raises BackendError where the
+        backend has no profiler.
+        """
+        raise BackendError(f"{self.name}: has no times of single layers; take another --backend")
 
     def close(self) -> None:
         """End the backend: waiting `acquire`s raise, running executions end first. Closing twice does nothing."""

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,8 @@ from segrt.runtime.bundle.manifest import Variant
 from segrt.runtime.cuda.errors import lost
 from segrt.runtime.cuda.presence import gpu_files
 from segrt.runtime.errors import BackendError
+from segrt.runtime.layers.onnxruntime_trace import read_trace
+from segrt.runtime.layers.raw import RawLayer
 
 _DTYPES = {
     "tensor(uint8)": "uint8",
@@ -78,7 +81,7 @@ class OnnxRuntimeBackend(Backend):
         threads: int = 0,
         slots: int = 2,
     ) -> None:
-        self._path = path
+        self._path, self._threads = path, threads
         self._session = _open_session(path, threads)
         self.device = "cuda" if "CUDAExecutionProvider" in self._session.get_providers() else "cpu"
         if self.device == "cpu" and gpu_files():
@@ -94,6 +97,16 @@ class OnnxRuntimeBackend(Backend):
         self._bindings = [self._bind(slot) for slot in self._slots]
         self._running: dict[int, Future[tuple[dict[str, Head], float]]] = {}
         self._worker = ThreadPoolExecutor(1, thread_name_prefix="segrt-onnxruntime")
+
+    def layer_times(self, inputs: Mapping[str, Array], runs: int) -> list[RawLayer]:
+        """Run `inputs` `runs` times, after one that does not count, in a session of its own; see `Backend`."""
+        self._check_inputs(inputs)
+        with TemporaryDirectory() as folder:
+            session = _open_session(self._path, self._threads, profile=Path(folder) / "trace")
+            for _ in range(runs + 1):
+                session.run(None, dict(inputs))
+            trace = Path(session.end_profiling())
+            return read_trace(trace.read_text(), warmup=1)
 
     def _make_inputs(self, index: int) -> Mapping[str, Array]:  # noqa: ARG002 (all slots are alike)
         return {spec.name: np.zeros(spec.lengths, spec.dtype) for spec in self.input_specs}
@@ -137,10 +150,13 @@ class OnnxRuntimeBackend(Backend):
         return heads, elapsed
 
 
-def _open_session(path: Path, threads: int) -> Any:
+def _open_session(path: Path, threads: int, *, profile: Path | None = None) -> Any:
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
+    if profile is not None:
+        options.enable_profiling = True
+        options.profile_file_prefix = str(profile)
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.log_severity_level = _FATAL_ONLY

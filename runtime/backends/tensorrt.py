@@ -17,12 +17,15 @@ from segrt.runtime.cuda.errors import CudaError, lost
 from segrt.runtime.cuda.interface import Cuda
 from segrt.runtime.cuda.presence import why_no_gpu
 from segrt.runtime.errors import BackendError, SegrtError
+from segrt.runtime.layers.raw import RawLayer
+from segrt.runtime.layers.tensorrt_trace import combine
 from segrt.runtime.tensorrt.cache import Engine, EngineCache, runtime_cache_path
 from segrt.runtime.tensorrt.device import look
 from segrt.runtime.tensorrt.flavor import Flavor, find_flavor
 from segrt.runtime.tensorrt.lane import Lane
 from segrt.runtime.tensorrt.loading import LoadedEngine
 from segrt.runtime.tensorrt.policy import current_policy
+from segrt.runtime.tensorrt.profiling import profiled
 from segrt.runtime.tensorrt.rtx import RtxRuntime
 
 log = logging.getLogger("segrt.tensorrt")
@@ -134,19 +137,19 @@ class TensorRtBackend(Backend):
         with self._cuda.current():
             return self._loaded.describe()
 
-    def layer_times(self, inputs: Mapping[str, Array], runs: int) -> list[tuple[str, float]]:
-        """Run `inputs` `runs` times with TensorRT's profiler; return (layer, mean ms) in the order of execution."""
-        from segrt.runtime.tensorrt.profiling import profiled
-
+    def layer_times(self, inputs: Mapping[str, Array], runs: int) -> list[RawLayer]:
+        """Run `inputs` `runs` times with TensorRT's profiler, layer by layer; see `Backend`."""
+        self._check_inputs(inputs)
         with self._cuda.current(), self._explained():
             context = self._context()
             lane = self._lane(context, self.input_specs, self.head_specs)
             try:
                 for name, view in lane.inputs.items():
                     np.copyto(view, inputs[name], casting="no")
-                return profiled(self._flavor, context, lane, runs)
+                times = profiled(self._flavor, context, lane, runs)
             finally:
                 lane.close()
+            return combine(times, self._loaded.describe())
 
     def _make_lanes(self, inputs: Sequence[TensorSpec], heads: Sequence[TensorSpec], slots: int) -> None:
         if self._flavor.is_rtx:

@@ -49,16 +49,20 @@ def engine_precisions(text: str) -> tuple[LayerPrecision, ...]:
     for layer in document["Layers"]:
         if not isinstance(layer, dict):
             raise ValueError("has names of layers alone; the engine was built without details")
-        layers.append(LayerPrecision(str(layer.get("Name", "")), _kind(layer), _precision(layer)))
+        layers.append(LayerPrecision(str(layer.get("Name", "")), kind_of(layer), precision_of(layer)))
     return tuple(layers)
 
 
-def _kind(layer: dict[str, Any]) -> str:
+def kind_of(layer: dict[str, Any]) -> str:
+    """Return the kind of a layer in the inspector's JSON, "convolution" for instance."""
     return str(layer.get("ParameterType") or layer.get("LayerType") or "").lower()
 
 
-def _precision(layer: dict[str, Any]) -> str:
-    """Read "Row major linear FP16 format" or "Channel major FP32 format where channel % 4 == 0", or a `Datatype`."""
+def precision_of(layer: dict[str, Any]) -> str:
+    """Return the dtype that a layer in the inspector's JSON reads, "unknown" if it does not say.
+
+    It stands in texts such as "Row major linear FP16 format" or "Channel major FP32 format where channel % 4 == 0".
+    """
     for tensor in [*layer.get("Inputs", []), *layer.get("Outputs", [])]:
         form = str(tensor.get("Format/Datatype") or tensor.get("Datatype") or tensor.get("Format") or "")
         for word in form.replace(",", " ").split():
