@@ -1,9 +1,12 @@
 """Reads and mends ONNX files that come from elsewhere: weights brought inside, sizes fixed, axes put in place."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
 
 from segrt.runtime.backends.base import TensorSpec
 from segrt.runtime.errors import BundleError, SegrtError
@@ -98,9 +101,43 @@ class Graph:
     def add_batch_axis(self, name: str) -> str:
         """Append an Unsqueeze of output `name` in front; return the new output's name."""
         onnx = require_onnx()
+        if self.opset < 13:
+            return self._append(name, "Unsqueeze", f"{name}_batched", {"axes": [0]}, [])
         axes = onnx.helper.make_tensor(f"{name}_batch_axis", onnx.TensorProto.INT64, [1], [0])
         self.model.graph.initializer.append(axes)
         return self._append(name, "Unsqueeze", f"{name}_batched", {}, [axes.name])
+
+    @property
+    def opset(self) -> int:
+        """The version of ONNX's own operators that the network is written in; 0 where it says none."""
+        return max((entry.version for entry in self.model.opset_import if entry.domain in ("", "ai.onnx")), default=0)
+
+    def add_node(self, kind: str, inputs: Sequence["str | npt.NDArray[Any]"], name: str, **attributes: Any) -> str:
+        """Append a node whose only output is the tensor `name`, which is returned; arrays become constants."""
+        onnx = require_onnx()
+        names = []
+        for index, value in enumerate(inputs):
+            if not isinstance(value, str):
+                constant = f"{name}_{index}"
+                self.model.graph.initializer.append(onnx.numpy_helper.from_array(value, constant))
+                value = constant
+            names.append(value)
+        self.model.graph.node.append(onnx.helper.make_node(kind, names, [name], name=f"segrt_{name}", **attributes))
+        self.is_changed = True
+        return name
+
+    def replace_outputs(self, gone: Collection[str], new: Mapping[str, str]) -> None:
+        """Declare `new` (tensor → dtype, of any shape) as outputs instead of `gone`."""
+        onnx = require_onnx()
+        outputs = self.model.graph.output
+        kept = [value for value in outputs if value.name not in gone]
+        for name, dtype in new.items():
+            value = onnx.ValueInfoProto(name=name)
+            value.type.tensor_type.elem_type = onnx.helper.np_dtype_to_tensor_dtype(np.dtype(dtype))
+            kept.append(value)
+        del outputs[:]
+        outputs.extend(kept)
+        self.is_changed = True
 
     def bytes(self) -> bytes:
         """Return the ONNX file: the one that was read where nothing was changed, else the new one."""

@@ -10,6 +10,9 @@ from segrt.runtime.errors import SegrtError
 _FLOATS = ("float16", "float32")
 _INTEGERS = ("uint8", "int8", "int32", "int64")
 BOX_ROLES = ("boxes", "scores", "class_ids", "masks")
+CENTER_ROLES = ("semantic_logits", "center_heatmap", "offsets")
+ROWS = ("yolo", "yolov5", "detections")
+_FEW = 1000  # detections that a network suppressed itself; anchors are thousands
 # role: parts of names by which exporters call such a head
 _NAMES = {
     "class_logits": ("class", "logits", "cls", "score"),
@@ -66,6 +69,14 @@ def guess_heads(
     free = [output for output in outputs if output.spec.name not in given.values()]
     if technique == "semantic" and not _is_query_network(stated) and not _has_queries(free):
         return _semantic(free, stated, outputs)
+    if technique == "instance" and not _is_query_network(stated) and "boxes" not in stated:
+        heads = _prototype_heads(free, stated, labels)
+        if heads is not None:
+            return "prototype_masks", heads
+    if technique == "panoptic" and not _is_query_network(stated):
+        heads = _center_heads(free, stated, labels)
+        if heads is not None:
+            return "group_centers", heads
     if technique == "instance" and ("boxes" in stated or _boxes(free)) and not _is_query_network(stated):
         return "paste_masks", _box_heads(free, stated, outputs)
     rules = {"semantic": "query_semantic", "instance": "query_instances", "panoptic": "merge_queries"}
@@ -128,6 +139,52 @@ def _box_heads(free: Sequence[Output], stated: dict[str, Output], outputs: Seque
     if any(role not in heads for role in BOX_ROLES):
         raise SegrtError(_unclear("box", BOX_ROLES, outputs))
     return {role: heads[role] for role in BOX_ROLES}
+
+
+def _prototype_heads(free: Sequence[Output], stated: dict[str, Output], labels: int) -> dict[str, Output] | None:
+    """Return predictions and prototypes, of which one row belongs to each anchor; None where there are none such."""
+    if {"predictions", "prototypes"} <= stated.keys():
+        return {role: stated[role] for role in ("predictions", "prototypes")}
+    grids = [stated["prototypes"]] if "prototypes" in stated else [out for out in free if _is_float(out, 4)]
+    tables = [stated["predictions"]] if "predictions" in stated else [out for out in free if _is_float(out, 3)]
+    found = [
+        {"predictions": table, "prototypes": grid} for grid in grids for table in tables if rows_of(table, grid, labels)
+    ]
+    return found[0] if len(found) == 1 else None
+
+
+def rows_of(table: Output, grid: Output, labels: int) -> str | None:
+    """Return what the rows of predictions are ("yolo", "yolov5", "detections") by their length; None for no fit."""
+    prototypes = grid.spec.shape[1]
+    if table.rank != 3 or grid.rank != 4 or not isinstance(prototypes, int):
+        return None
+    lengths = {"yolo": 4 + labels + prototypes, "yolov5": 5 + labels + prototypes, "detections": 6 + prototypes}
+    axes = [int(length) for length in table.spec.lengths[-2:]]
+    fitting = [rows for rows in ROWS if lengths[rows] in axes]
+    if len(fitting) < 2:
+        return fitting[0] if fitting else None
+    # One or two classes make lengths that two kinds share.
+    anchors = axes[1] if axes[0] == lengths[fitting[0]] else axes[0]
+    if "detections" in fitting and anchors < _FEW:
+        return "detections"
+    return fitting[0]
+
+
+def _center_heads(free: Sequence[Output], stated: dict[str, Output], labels: int) -> dict[str, Output] | None:
+    """Return Panoptic-DeepLab's heads: logits, one channel of heat, two of offsets, on one grid; None for others."""
+    heads = dict(stated)
+    maps = [out for out in free if _is_float(out, 4)]
+    for role, channels in zip(CENTER_ROLES, (labels, 1, 2), strict=True):
+        found = [out for out in maps if out.spec.shape[1] == channels]
+        if role not in heads and len(found) == 1:
+            heads[role] = found[0]
+    if any(role not in heads for role in CENTER_ROLES):
+        return None
+    return {role: heads[role] for role in CENTER_ROLES}
+
+
+def _is_float(out: Output, rank: int) -> bool:
+    return out.has_batch and out.spec.dtype in _FLOATS and out.rank == rank
 
 
 def _boxes(outputs: Sequence[Output]) -> list[Output]:

@@ -46,12 +46,15 @@ def _heads(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) 
 @click.command()
 @click.argument("model", type=_PATH)
 @click.option("--out", required=True, type=_PATH, help="Folder of the new bundle.")
-@click.option("--technique", required=True, type=click.Choice(["semantic", "instance", "panoptic"]))
+@click.option(
+    "--technique",
+    type=click.Choice(["semantic", "instance", "panoptic"]),
+    help="What it was trained for, where the file does not say.",
+)
 @click.option(
     "--labels",
-    required=True,
     metavar="LIST",
-    help="voc, coco, coco-panoptic, cityscapes, ade20k, or a file (JSON, text).",
+    help="voc, coco, coco-panoptic, cityscapes, ade20k, or a file (JSON, text); the file's own names by default.",
 )
 @click.option(
     "--ids",
@@ -71,9 +74,7 @@ def _heads(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) 
     "--resize",
     "rule",
     type=click.Choice(["stretch", "letterbox", "shortest-edge"]),
-    default="stretch",
-    show_default=True,
-    help="How a picture is brought to the input's size.",
+    help="How a picture is brought to the input's size; stretch, or what the file's family does.",
 )
 @click.option("--shortest-edge", type=click.IntRange(1), help="Pixels of the shorter side, for --resize shortest-edge.")
 @click.option(
@@ -95,15 +96,25 @@ def _heads(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) 
 @click.option(
     "--merge-rule",
     type=click.Choice(["maskformer", "mask2former", "eomt", "detr"]),
-    default="maskformer",
-    show_default=True,
-    help="How panoptic queries are merged.",
+    help="How panoptic queries are merged; maskformer by default.",
 )
-@click.option("--score-threshold", type=click.FloatRange(0, 1), help="0.5 by default.")
+@click.option("--score-threshold", type=click.FloatRange(0, 1), help="The rule's own by default, 0.5 for most.")
 @click.option("--overlap-threshold", type=click.FloatRange(0, 1), default=0.8, show_default=True)
+@click.option("--iou-threshold", type=click.FloatRange(0, 1), help="Above which boxes of a YOLO are duplicates.")
+@click.option(
+    "--rows",
+    type=click.Choice(["yolo", "yolov5", "detections"]),
+    help="What a YOLO's predictions are, where their length leaves it open: as from YOLOv8 on, with an objectness, or "
+    "suppressed in the graph.",
+)
 @click.option("--activation", type=click.Choice(["softmax", "sigmoid"]), help="Of the class scores of queries.")
 @click.option("--void-value", type=click.IntRange(0, 65535), help="The id in a class map that means no class.")
 @click.option("--first-class", type=click.IntRange(0), default=0, help="The class id that means the first label.")
+@click.option(
+    "--dequantize",
+    is_flag=True,
+    help="Add a float variant of a quantised network (Q/DQ), for TensorRT where it can't take the original.",
+)
 @click.option("--golden", multiple=True, type=_PATH, help="A picture for a golden frame; may be repeated.")
 @click.option("--weights", help="Where the weights come from; the file's name by default.")
 @click.option("--licence", default="unknown", show_default=True, help="Licence of the weights.")
@@ -111,7 +122,7 @@ def _heads(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) 
 def adopt(
     model: Path,
     out: Path,
-    rule: str,
+    rule: str | None,
     shortest_edge: int | None,
     interpolation: str,
     antialias: bool,
@@ -121,8 +132,12 @@ def adopt(
 ) -> None:
     """Turn MODEL, an ONNX file, into a bundle, guessing what is not said; every guess is printed.
 
+    Read from the file: Ultralytics' metadata (YOLOv5, v8 and later, -seg), Hugging Face optimum's config.json and
+    preprocessor_config.json beside it, and the outputs' names of mmdeploy, PaddleSeg and YOLACT.
+
     Heads have these roles. Semantic: class_map (ids) or semantic_logits. Instance: class_logits and mask_logits
-    (queries), or boxes, scores, class_ids and masks. Panoptic: class_logits and mask_logits.
+    (queries), boxes, scores, class_ids and masks, or predictions and prototypes (YOLO). Panoptic: class_logits and
+    mask_logits, or semantic_logits, center_heatmap and offsets (Panoptic-DeepLab).
     """
     from segrt.export.adopt import AdoptOptions, adopt_network
     from segrt.runtime.bundle.manifest import Resize
@@ -132,14 +147,18 @@ def adopt(
         raise SegrtError("--shortest-edge PIXELS must be given with --resize shortest-edge, and only then")
     if antialias and interpolation not in ("linear", "cubic"):
         raise SegrtError(f"--antialias needs --interpolation linear or cubic, but got {interpolation}")
-    resize = Resize(
-        rule="shortest_edge" if rule == "shortest-edge" else rule,  # type: ignore[arg-type]  # click checked it
-        interpolation=interpolation,  # type: ignore[arg-type]  # click checked it
-        antialias=antialias,
-        shortest_edge=shortest_edge,
-        pad=(round(pad[0]), round(pad[1]), round(pad[2])),
-        pad_side="bottom_right" if rule == "shortest-edge" else "both",
-    )
+    resize = None
+    if rule is not None:
+        resize = Resize(
+            rule="shortest_edge" if rule == "shortest-edge" else rule,  # type: ignore[arg-type]  # click checked it
+            interpolation=interpolation,  # type: ignore[arg-type]  # click checked it
+            antialias=antialias,
+            shortest_edge=shortest_edge,
+            pad=(round(pad[0]), round(pad[1]), round(pad[2])),
+            pad_side="bottom_right" if rule == "shortest-edge" else "both",
+        )
+    elif antialias or interpolation != "linear" or pad != (0.0, 0.0, 0.0):
+        raise SegrtError("--interpolation, --antialias and --pad are parts of --resize; add it, stretch for instance")
     said = adopt_network(model, out, AdoptOptions(resize=resize, heads=heads, **known))
     for line in said:
         click.echo(line)

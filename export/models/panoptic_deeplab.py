@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
+from torch import nn
 
 from segrt.export import checkpoint_labels, weights
 from segrt.export.models.family import Exportable, HeadParityLimit, ParityLimits, Picture, Request, Size
@@ -78,7 +79,7 @@ def framework_pixels(picture: Picture, size: Size, resize: Resize) -> npt.NDArra
 def _calibrate(network: PanopticDeepLab, request: Request) -> None:
     """Give random weights heads like a trained network's: every class here and there, some centres, short offsets."""
     instances = network.ins_embed_head
-    spreads = {
+    spreads: dict[nn.Module, Spread] = {
         network.sem_seg_head.predictor: Spread(std=3.0),
         instances.center_predictor: Spread(std=0.15, mean=-0.05),
         instances.offset_predictor: Spread(std=4.0),
@@ -86,4 +87,3 @@ def _calibrate(network: PanopticDeepLab, request: Request) -> None:
     shown = tuple(max(side // 2 // OUTPUT_STRIDE * OUTPUT_STRIDE, 2 * OUTPUT_STRIDE) for side in request.size)
     pixels = calibration_pixels((shown[0], shown[1]), MEAN, STD, count=2, seed=request.weights.seed)
     calibrate(network, lambda: network(pixels), spreads)
-

@@ -5,6 +5,7 @@ Written from the description of `projects/Panoptic-DeepLab` (`PanopticDeepLab.fo
 detectron2 leaves that out, for it evaluates pictures at the network's own size, where the factor is 1.
 """
 
+import numpy as np
 import torch
 from torch.nn import functional
 
@@ -38,12 +39,12 @@ def panoptic_result(heads: Heads, geometry: Geometry, rule: GroupCenters, labels
         box = (int(columns[0]), int(rows[0]), int(columns[-1] - columns[0]) + 1, int(rows[-1] - rows[0]) + 1)
         segments.append(Segment(number, class_id, labels[class_id].isthing, score, int(mask.sum()), box))
 
-    for number in owner.unique().tolist():
+    for number in np.unique(owner.numpy()).tolist():
         if number:
             mask = owner == number
             row, column = centers[number - 1].tolist()
             add(mask, int(torch.mode(classes[mask]).values), float(heat[0, row, column]))
-    for class_id in classes.unique().tolist():
+    for class_id in np.unique(classes.numpy()).tolist():
         mask = (classes == class_id) & (owner == 0)
         if not labels[class_id].isthing and mask.any() and int(mask.sum()) >= rule.stuff_area_limit:
             add(mask, class_id, 1.0)
