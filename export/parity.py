@@ -69,7 +69,7 @@ class HeadError:
             allowed = limit.absolute + limit.relative * np.abs(exact)
             with np.errstate(divide="ignore", invalid="ignore"):
                 shares = np.where(error > 0, error / allowed, 0.0)
-            self.share = max(self.share, float(shares.max()))
+            self.share = max(self.share, float(np.nan_to_num(shares, nan=np.inf).max()))
 
     def parity(self) -> HeadParity:
         """Return the figures for the manifest."""

@@ -5,7 +5,8 @@ refuses a Transpose on uint8. Its nodes are named after the torch modules that t
 """
 
 import ast
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -111,22 +112,42 @@ def _export(
     ]
     shapes = tuple({0: torch.export.Dim("N", min=1, max=1024)} for _ in inputs) if dynamic_batch else None
     try:
-        program = torch.onnx.export(
-            network,
-            tuple(example),
-            dynamo=True,
-            opset_version=opset,
-            input_names=[spec.name for spec in inputs],
-            output_names=heads,
-            dynamic_shapes=shapes,
-            custom_translation_table=_translations(),
-            verbose=False,
-        )
+        with _plain_pooling() if dynamic_batch else nullcontext():
+            program = torch.onnx.export(
+                network,
+                tuple(example),
+                dynamo=True,
+                opset_version=opset,
+                input_names=[spec.name for spec in inputs],
+                output_names=heads,
+                dynamic_shapes=shapes,
+                custom_translation_table=_translations(),
+                verbose=False,
+            )
     except Exception as error:  # torch's exporter has a dozen errors of its own
         raise SegrtError(f"{name}: torch cannot export it ({_reason(error)})") from error
     assert program is not None
     proto: onnx.ModelProto = program.model_proto
     return proto
+
+
+@contextmanager
+def _plain_pooling() -> Iterator[None]:
+    """Let pooling to one pixel be a mean inside the block: with an open batch torch writes it out in twenty nodes."""
+    functional: Any = nn.functional
+    pool = functional.adaptive_avg_pool2d
+
+    def pool_or_mean(planes: torch.Tensor, output_size: Any) -> torch.Tensor:
+        if output_size in (1, (1, 1), [1, 1]):
+            return planes.mean((-2, -1), keepdim=True)
+        pooled: torch.Tensor = pool(planes, output_size)
+        return pooled
+
+    functional.adaptive_avg_pool2d = pool_or_mean
+    try:
+        yield
+    finally:
+        functional.adaptive_avg_pool2d = pool
 
 
 def _translations() -> Mapping[Callable[..., Any], Callable[..., Any]]:
