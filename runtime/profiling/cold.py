@@ -24,10 +24,14 @@ print(json.dumps(first_result(**told)))
 
 
 class ColdStart(NamedTuple):
-    """Milliseconds from starting a process to its first result, imports included; its peak resident megabytes."""
+    """Milliseconds from starting a process to its first result, imports included; its peak resident megabytes.
+
+    `gpu_memory_mb` is what it holds on a GPU that tells.
+    """
 
     ms: float
     peak_rss_mb: float
+    gpu_memory_mb: float | None = None
 
 
 def cold_start(candidate: Candidate, size: tuple[int, int], runs: int = _RUNS) -> ColdStart:
@@ -50,18 +54,21 @@ def cold_start(candidate: Candidate, size: tuple[int, int], runs: int = _RUNS) -
         if child.returncode:
             last = (child.stderr.strip().splitlines() or ["no message"])[-1]
             raise BackendError(f"{candidate.bundle}: a process of its own cannot open it ({last})")
-        said = msgspec.json.decode(child.stdout.splitlines()[-1], type=dict[str, float])
+        said = msgspec.json.decode(child.stdout.splitlines()[-1], type=dict[str, float | None])
         # The monotonic clock is the machine's: both processes read the same.
-        found.append(ColdStart((said["first_result"] - begin) * 1e3, said["peak_rss_mb"]))
-    return ColdStart(median(start.ms for start in found), median(start.peak_rss_mb for start in found))
+        found.append(ColdStart(((said["first_result"] or 0) - begin) * 1e3, said["peak_rss_mb"] or 0, said["gpu"]))
+    return ColdStart(
+        median(start.ms for start in found), median(start.peak_rss_mb for start in found), found[-1].gpu_memory_mb
+    )
 
 
-def first_result(bundle: str, precision: str, backend: str, threads: int, size: list[int]) -> dict[str, float]:
+def first_result(bundle: str, precision: str, backend: str, threads: int, size: list[int]) -> dict[str, float | None]:
     """Open the candidate and segment; return when the first result was there (monotonic) and the peak memory."""
     import resource
 
     import numpy as np
 
+    from segrt.runtime.profiling.gpu import gpu_state
     from segrt.runtime.segmenter import open_bundle
 
     image = np.full((*size, 3), 128, np.uint8)
@@ -70,4 +77,9 @@ def first_result(bundle: str, precision: str, backend: str, threads: int, size: 
         there = time.monotonic()
         for _ in range(_FRAMES):
             segmenter(image)
-    return {"first_result": there, "peak_rss_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}
+        gpu = gpu_state()
+    return {
+        "first_result": there,
+        "peak_rss_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        "gpu": None if gpu is None else gpu.memory_mb,
+    }

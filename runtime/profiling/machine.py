@@ -11,6 +11,7 @@ from importlib.metadata import distributions
 from pathlib import Path
 from statistics import mean
 
+from segrt.runtime.profiling.gpu import gpu_state
 from segrt.runtime.profiling.records import Machine
 
 _PACKAGES = ("segrt", "numpy", "opencv-python-headless", "onnxruntime", "onnxruntime-gpu", "tensorrt", "tensorrt-rtx")
@@ -28,11 +29,15 @@ class Watch:
         self._clocks = clocks_mhz(root)
         self._warmth = temperature(root)
         self._power: list[float] = []
+        self._has_gpu = True  # until it does not answer
         self.look()
 
     def look(self) -> None:
-        """Read the power, which holds for the moment only; call it now and then."""
+        """Read the power, of the board or else of the GPU, which holds for the moment only; call it now and then."""
         watts = power(self._root)
+        gpu = gpu_state() if watts is None and self._has_gpu else None
+        self._has_gpu = self._has_gpu and gpu is not None
+        watts = gpu.power_w if gpu is not None else watts
         if watts is not None:
             self._power.append(watts)
 

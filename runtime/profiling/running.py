@@ -130,7 +130,9 @@ def _run(
 
 
 def _with_cold_start(run: Run, start: ColdStart) -> Run:
-    return msgspec.structs.replace(run, cold_start_ms=start.ms, peak_rss_mb=start.peak_rss_mb)
+    return msgspec.structs.replace(
+        run, cold_start_ms=start.ms, peak_rss_mb=start.peak_rss_mb, gpu_memory_mb=start.gpu_memory_mb
+    )
 
 
 def _layers(segmenter: Segmenter) -> list[Layer]:

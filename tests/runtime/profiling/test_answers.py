@@ -1,6 +1,9 @@
 """Baselines, budgets, Pareto fronts and doubts, on figures made by hand."""
 
+import os
+import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import msgspec
 import numpy as np
@@ -10,6 +13,7 @@ from segrt.runtime.errors import SegrtError
 from segrt.runtime.profiling.baseline import compare
 from segrt.runtime.profiling.budget import Budget, lost_accuracy, pareto_front, parse_budget
 from segrt.runtime.profiling.doubts import doubts
+from segrt.runtime.profiling.gpu import GpuState, gpu_state
 from segrt.runtime.profiling.machine import Watch, busy_seconds, clocks_mhz, model, power, processor, temperature
 from segrt.runtime.profiling.measuring import figures
 from segrt.runtime.profiling.records import Accuracy, Machine, Profile, Run, read_profile
@@ -152,3 +156,33 @@ def test_profiles_are_written_and_read(tmp_path):
         read_profile(tmp_path / "x.json")
     with pytest.raises(SegrtError, match="cannot be read"):
         read_profile(tmp_path / "none.json")
+
+
+def test_a_desktop_gpu_tells_memory_power_and_clock(monkeypatch):
+    class Nvml:
+        """The management library with one GPU that does not tell its temperature."""
+
+        NVML_TEMPERATURE_GPU, NVML_CLOCK_SM = 0, 1
+
+        def __getattr__(self, name):
+            answers = {
+                "nvmlDeviceGetHandleByIndex": "gpu",
+                "nvmlDeviceGetPowerUsage": 87_500,
+                "nvmlDeviceGetClockInfo": 1755,
+                "nvmlDeviceGetComputeRunningProcesses": [
+                    SimpleNamespace(pid=os.getpid(), usedGpuMemory=512e6),
+                    SimpleNamespace(pid=1, usedGpuMemory=9e9),
+                ],
+            }
+            if name == "nvmlDeviceGetTemperature":
+                raise RuntimeError("not supported")
+            return lambda *_: answers.get(name)
+
+    monkeypatch.setitem(sys.modules, "pynvml", Nvml())
+    assert gpu_state() == GpuState(512.0, 87.5, None, 1755.0)
+    assert Watch(Path("/nosuch")).finish().power_w == 87.5
+
+
+def test_no_gpu_is_no_error(monkeypatch):
+    monkeypatch.setitem(sys.modules, "pynvml", None)
+    assert gpu_state() is None

@@ -1,0 +1,52 @@
+"""What NVIDIA's management library tells of a desktop GPU, where `nvidia-ml-py` and a driver are there.
+
+A Jetson has no such library for memory and power; there both are the board's (see `machine`).
+"""
+
+import os
+from importlib import import_module
+from typing import Any, NamedTuple
+
+
+class GpuState(NamedTuple):
+    """Megabytes that this process holds, watts, °C and MHz of the first GPU; None for what it does not tell."""
+
+    memory_mb: float | None
+    power_w: float | None
+    temperature_c: float | None
+    clock_mhz: float | None
+
+
+def gpu_state() -> GpuState | None:
+    """Return the state of the first GPU, or None without one."""
+    try:
+        nvml = import_module("pynvml")
+        nvml.nvmlInit()
+    except Exception:  # not installed, no driver, no device: the library's errors share no importable base
+        return None
+    try:
+        device = nvml.nvmlDeviceGetHandleByIndex(0)
+        return GpuState(
+            memory_mb=_memory(nvml, device),
+            power_w=_told(lambda: nvml.nvmlDeviceGetPowerUsage(device) / 1e3),
+            temperature_c=_told(lambda: float(nvml.nvmlDeviceGetTemperature(device, nvml.NVML_TEMPERATURE_GPU))),
+            clock_mhz=_told(lambda: float(nvml.nvmlDeviceGetClockInfo(device, nvml.NVML_CLOCK_SM))),
+        )
+    except Exception:  # a device that fell off the bus
+        return None
+    finally:
+        nvml.nvmlShutdown()
+
+
+def _memory(nvml: Any, device: Any) -> float | None:
+    processes = _told(lambda: nvml.nvmlDeviceGetComputeRunningProcesses(device)) or []
+    own = [process.usedGpuMemory for process in processes if process.pid == os.getpid()]
+    return sum(own) / 1e6 if own and None not in own else None
+
+
+def _told(ask: Any) -> Any:
+    """Return the answer, or None where this GPU does not support the question."""
+    try:
+        return ask()
+    except Exception:  # NVMLError_NotSupported, of a module that may be missing here
+        return None
