@@ -31,11 +31,11 @@ class RtxRuntime:
 
     def __init__(self, flavor: Flavor, engine: Any, cache: bytes = b"") -> None:
         self._engine = engine
-        self._config = config = engine.create_runtime_config()
-        config.cuda_graph_strategy = flavor.api.CudaGraphStrategy.WHOLE_GRAPH_CAPTURE
-        self._cache = config.create_runtime_cache()
+        self._config = runtime_config = engine.create_runtime_config()
+        runtime_config.cuda_graph_strategy = flavor.api.CudaGraphStrategy.WHOLE_GRAPH_CAPTURE
+        self._cache = runtime_config.create_runtime_cache()
         self.had_cache = bool(cache) and bool(self._cache.deserialize(cache))
-        config.set_runtime_cache(self._cache)
+        runtime_config.set_runtime_cache(self._cache)
 
     def context(self) -> Any:
         """Return a new execution context, None when TensorRT-RTX cannot make one."""
