@@ -122,6 +122,10 @@ def adopt_network(path: Path, out: Path, options: AdoptOptions) -> list[str]:
             plain.write_bytes(dequantize(graph).bytes())
             variant, golden = compare_with_original(network, file, plain, golden, said)
             variants = [variant, *variants]
+            if not options.golden:
+                said.append(
+                    "  these pictures are synthetic; --golden PICTURE, with typical ones, gives a telling figure"
+                )
         try:
             write_bundle(out, network, variants, golden, overwrite=options.overwrite)
         except (BundleError, BackendError) as error:
