@@ -1,5 +1,8 @@
 """CUDA's errors: cuda-python's real ones without a driver, pycuda's by their texts."""
 
+import inspect
+import re
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -92,3 +95,16 @@ def test_a_driver_too_old_for_the_package_is_named_with_the_version_to_install()
     )
     with pytest.raises(CudaError, match=r"for CUDA 13\.0, the driver for 12\.6: pip install 'cuda-python>=12,<13'"):
         runtime("cudaGetDeviceCount")
+
+
+def test_every_name_of_cuda_python_that_is_used_is_there() -> None:
+    source = Path(inspect.getfile(choice)).with_name("cuda_python.py").read_text()
+    places = [
+        cuda_runtime,
+        cuda_runtime.cudaDeviceAttr,
+        cuda_runtime.cudaMemcpyKind,
+        cuda_runtime.cudaStreamCaptureMode,
+    ]
+    names = set(re.findall(r"\bcuda[A-Z]\w+", source)) - {"cudaErrorInsufficientDriver"}
+    assert len(names) > 30
+    assert {name for name in names if not any(hasattr(place, name) for place in places)} == set()
