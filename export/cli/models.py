@@ -1,10 +1,9 @@
 """`segrt models`: what can be exported, by technique."""
 
+from itertools import groupby
 from typing import TYPE_CHECKING
 
 import click
-
-from segrt.runtime.cli.options import print_table
 
 if TYPE_CHECKING:
     from segrt.export.models.table import Model
@@ -17,7 +16,7 @@ def models(as_json: bool, technique: str | None) -> None:
     """List the models that `segrt export` knows, by technique.
 
     GMACs (billions of multiply-adds) and the heads' size are those of one picture at the default size, heads in
-    float32. The licence is the code's, then the published weights'; without weights, `--weights FILE` or random ones.
+    float32. A model without published weights is exported with `--weights FILE`, or with random ones.
     """
     from segrt.export.models.table import models as all_models
 
@@ -27,11 +26,40 @@ def models(as_json: bool, technique: str | None) -> None:
 
         click.echo(msgspec.json.format(msgspec.json.encode([_entry(model) for model in found]), indent=2))
         return
+    width = max((len(model.name) for model in found), default=0)
     for name in ("semantic", "instance", "panoptic"):
-        rows = [_row(model) for model in found if model.technique == name]
-        if rows:
-            columns = ["model", "size", "M params", "GMACs", "heads MB", "labels", "code", "weights", "needs"]
-            print_table(name.capitalize(), columns, rows)
+        group = [model for model in found if model.technique == name]
+        if group:
+            click.echo(
+                f"{name.capitalize():{width + 5}}{'size':>9}{'M params':>10}{'GMACs':>9}{'heads MB':>10}  labels"
+            )
+            _print_group(group, width)
+            click.echo()
+
+
+def _print_group(models: "list[Model]", width: int) -> None:
+    """Print the models of a technique, those of one family and licence under one line that says so."""
+    for terms, same in groupby(models, _terms):
+        click.echo(f"  {terms}")
+        for model in same:
+            size = f"{model.size[0]}x{model.size[1]}"
+            click.echo(
+                f"    {model.name:{width}} {size:>9}{model.parameters / 1e6:>10.1f}{model.gmacs:>9.1f}"
+                f"{model.head_bytes / 1e6:>10.1f}  {model.labels}"
+            )
+
+
+def _terms(model: "Model") -> str:
+    """Return the family, the licences of code and weights, and what it needs, in one line."""
+    parts = [f"code {model.code_licence}"]
+    if model.checkpoint is None:
+        parts.append("no published weights")
+    else:
+        covers = "" if model.checkpoint.covers == "network" else f" of the {model.checkpoint.covers} alone"
+        parts.append(f"weights{covers} {model.checkpoint.licence}")
+    if model.needs:
+        parts.append(f"needs {', '.join(model.needs)}")
+    return f"{model.family.replace('_', ' ')}: {'; '.join(parts)}"
 
 
 def _entry(model: "Model") -> dict[str, object]:
@@ -52,21 +80,3 @@ def _entry(model: "Model") -> dict[str, object]:
         else {"address": checkpoint.address, "licence": checkpoint.licence, "covers": checkpoint.covers},
         "needs": list(model.needs),
     }
-
-
-def _row(model: "Model") -> list[str]:
-    weights = "none published"
-    if model.checkpoint is not None:
-        covers = "" if model.checkpoint.covers == "network" else f", {model.checkpoint.covers} only"
-        weights = model.checkpoint.licence + covers
-    return [
-        model.name,
-        f"{model.size[0]}x{model.size[1]}",
-        f"{model.parameters / 1e6:.1f}" if model.parameters else "",
-        f"{model.gmacs:.1f}" if model.gmacs else "",
-        f"{model.head_bytes / 1e6:.1f}" if model.head_bytes else "",
-        model.labels,
-        model.code_licence,
-        weights,
-        ", ".join(model.needs),
-    ]
