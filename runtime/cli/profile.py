@@ -10,12 +10,16 @@ import click
 from segrt.runtime.cli.options import print_table
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
     from segrt.runtime.profiling.budget import Budget
     from segrt.runtime.profiling.records import Profile, Run
+    from segrt.runtime.profiling.running import Say
 
 _PATH = click.Path(path_type=Path, dir_okay=False)
 _TECHNIQUES = ("semantic", "instance", "panoptic")
 _BAR = 24
+_TOP_LAYERS = 15
 
 
 def _names(ctx: click.Context, param: click.Parameter, value: str | None) -> tuple[str, ...]:  # noqa: ARG001
@@ -168,6 +172,11 @@ def show(measured: "Profile", limit: "Budget | None") -> None:
         columns += [str(limit)] if limit else []
         print_table(technique, columns, [_row(run, name, runs, limit, longest, columns) for run, name in own])
     print_stage_table(runs, names)
+    for run, name in zip(runs, names, strict=True):
+        if run.layers:
+            slowest = sorted(run.layers, key=lambda layer: -layer.ms)[:_TOP_LAYERS]
+            rows = [[layer.name, layer.operator, f"{layer.ms:.3f}"] for layer in slowest]
+            print_table(f"{name}: slowest of {len(run.layers)} layers", ["module", "operator", "ms a frame"], rows)
     front = [names[runs.index(run)] for run in pareto_front(runs)]
     if front:
         click.echo(f"not beaten in both accuracy and latency within their technique: {', '.join(front)}")
@@ -185,7 +194,11 @@ def print_stage_table(runs: "list[Run]", names: list[str]) -> None:
         [name, *(f"{run.stages[stage].p50_ms:.2f}" if stage in run.stages else "-" for stage in stages)]
         for run, name in zip(runs, names, strict=True)
     ]
-    print_table("stages, median ms", ["", *stages], rows)
+    print_table(
+        "stages, median ms (bars: c decode, p preprocess, u upload, i inference, o download, s post-process, d draw)",
+        ["", *stages],
+        rows,
+    )
 
 
 def show_comparison(old: "Profile", new: "Profile", tolerance: float) -> bool:
@@ -299,7 +312,7 @@ def _check_plotly() -> None:
         raise SegrtError("--html needs plotly; `pip install 'segrt[report]'`")
 
 
-def _progress():  # type: ignore[no-untyped-def]
+def _progress() -> "AbstractContextManager[Say | None]":
     """Return a context whose value shows progress on standard error where that is a terminal."""
     from contextlib import nullcontext
 

@@ -1,6 +1,5 @@
 """Is this profile slower than an earlier one? With statistics: a change must be beyond noise and tolerance."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from segrt.runtime.profiling.records import Profile, Run, StageFigures
@@ -65,5 +64,5 @@ def _changes(old: Run, new: Run, tolerance: float) -> list[Change]:
     return found
 
 
-def _titles(runs: "dict[tuple[str, str, str, int, tuple[int, int]], Run]", others: object) -> Sequence[str]:
+def _titles(runs: "dict[tuple[str, str, str, int, tuple[int, int]], Run]", others: object) -> list[str]:
     return [run.title for key, run in runs.items() if key not in others]  # type: ignore[operator]

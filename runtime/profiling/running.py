@@ -122,7 +122,7 @@ def _run(
         warmup_frames=samples.warmup_frames,
         is_stable=samples.is_stable,
         accuracy=accuracy,
-        layers=_layers(segmenter) if options.layers else [],
+        layers=_layers(segmenter, pictures[0]) if options.layers else [],
         samples={name: [round(value, 4) for value in values] for name, values in samples.stages.items()},
         spans=[span for span in full.spans if first <= span.frame < first + _TRACED],
         live=live,
@@ -135,10 +135,13 @@ def _with_cold_start(run: Run, start: ColdStart) -> Run:
     )
 
 
-def _layers(segmenter: Segmenter) -> list[Layer]:
+def _layers(segmenter: Segmenter, image: Picture) -> list[Layer]:
     from segrt.runtime.layers.measure import measure_layers
 
-    return [Layer(row.module, row.operator, row.ms) for row in measure_layers(segmenter)]
+    return [
+        Layer(" + ".join(module for module in row.modules if module) or row.name, row.kind, row.mean_ms)
+        for row in measure_layers(segmenter, image)
+    ]
 
 
 def _draw() -> Draw:

@@ -124,7 +124,7 @@ def _parts(lines: Path) -> Iterator[bytes]:
             if key in entry:
                 yield comma + msgspec.json.encode(entry[key])
                 comma = b",\n"
-    known = next((entry["categories"] for entry in _entries(lines) if "categories" in entry), [])
+    known: list[Any] = next((entry["categories"] for entry in _entries(lines) if "categories" in entry), [])
     yield b'],"categories":' + msgspec.json.encode(known) + b"}\n"
 
 
