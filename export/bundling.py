@@ -63,6 +63,8 @@ class VariantFile:
     head_dtypes: Mapping[str, DType] = field(default_factory=dict)
     parity: Parity | None = None
     precision_share: float | None = None
+    weight_share: float | None = None
+    kept: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -151,6 +153,8 @@ def _add_variant(writer: BundleWriter, network: Network, variant: VariantFile) -
         tolerance=variant.tolerance or default_tolerance(network, variant.precision),
         head_dtypes=dict(variant.head_dtypes),
         precision_share=variant.precision_share,
+        weight_share=variant.weight_share,
+        kept=variant.kept,
         parity=variant.parity,
     )
 

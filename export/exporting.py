@@ -14,6 +14,7 @@ from segrt.export.labels.table import read_labels
 from segrt.export.models.family import Exportable, Picture, Request, Size, Weights
 from segrt.export.models.table import Model, find_model
 from segrt.export.parity import ParityReport
+from segrt.export.precision.calibration import calibration_files
 from segrt.export.quiet import quiet
 from segrt.export.tracing import Traced, trace
 from segrt.runtime.bundle.golden import QUERY_ROLES
@@ -44,6 +45,7 @@ class ExportOptions:
     labels: str | None = None
     precisions: tuple[str, ...] = ("fp32",)
     calibration: Path | None = None
+    search_steps: int = 200
     top_queries: int | None = None
     dynamic_batch: bool = False
     parity_images: Path | None = None
@@ -79,7 +81,7 @@ def export_model(
     size = check_size(model, options.size or model.size)
     _check_precisions(options)
     pictures = parity_pictures(options.parity_images)
-    calibration = find_pictures([str(options.calibration)]) if options.calibration is not None else []
+    calibration = calibration_files(options.calibration) if options.calibration is not None else []
     labels = None
     if options.labels is not None:
         labels = read_labels(options.labels, things=model.technique == "instance")
@@ -225,24 +227,29 @@ def _variants(
     say: Say,
 ) -> list[VariantFile]:
     fp32 = VariantFile(
-        "fp32", traced.path, tolerance=tolerance(network, exportable), parity=report.parity, precision_share=1.0
+        "fp32",
+        traced.path,
+        tolerance=tolerance(network, exportable),
+        parity=report.parity,
+        precision_share=1.0,
+        weight_share=1.0,
     )
     others = tuple(name for name in options.precisions if name != "fp32")
     if not others:
         return [fp32]
-    from segrt.export.precision.variants import make_variants
+    from segrt.export.precision.variants import VariantOptions, make_variants
 
-    made = make_variants(
-        traced.path,
-        others,
-        network,
+    chosen = VariantOptions(
         calibration=calibration,
-        pictures=pictures,
-        folder=traced.path.parent,
-        say=say,
+        pictures=pictures if options.parity_images is not None else (),
+        golden=[picture for _, picture in golden_pictures([])],
+        keep=exportable.keep,
+        search_steps=options.search_steps,
+        trained=options.weights.kind != "random",
         threads=options.threads,
     )
-    by_name = {variant.precision: variant for variant in (fp32, *made)}
+    made = make_variants(traced.path, others, network, folder=traced.path.parent, say=say, options=chosen)
+    by_name = {variant.precision: variant for variant in (fp32, *(entry.file for entry in made))}
     return [by_name[name] for name in options.precisions]
 
 

@@ -52,6 +52,13 @@ def _size(ctx: click.Context, param: click.Parameter, value: str | None) -> tupl
     help="Variants, comma-separated: fp32, fp16, int8, int8-cpu. The first is the bundle's default.",
 )
 @click.option("--calibration", type=_PATH, metavar="DIR", help="Typical pictures, for int8.")
+@click.option(
+    "--search-steps",
+    type=click.IntRange(0),
+    default=200,
+    show_default=True,
+    help="Runs to find the layers that must stay in fp32 when a variant agrees too little with it.",
+)
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of random weights.")
 @click.option(
     "--top-queries",

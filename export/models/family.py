@@ -92,6 +92,8 @@ class Exportable:
     framework_pixels: the network input that the framework's own image processor makes of a picture (uint8 BGR
         (H, W, 3)) for the same network size: float32 (3, h, w), normalised, padding included. None where the
         framework has no image processor.
+    keep: nodes or modules that stay in float32 in every variant, as patterns ("*nms*", "decoder.boxes"): arithmetic on
+        pixels and indices, for instance. Box heads' own arithmetic stays in it without being named.
     dynamic_batch: whether the network may be exported for any number of pictures.
     opset: the least opset that it needs.
     """
@@ -108,6 +110,7 @@ class Exportable:
     std: Channels = (0.229, 0.224, 0.225)
     color: Literal["rgb", "bgr"] = "rgb"
     valid_mask: bool = False
+    keep: tuple[str, ...] = ()
     dynamic_batch: bool = True
     opset: int = 18
     limits: ParityLimits = ParityLimits()

@@ -123,8 +123,9 @@ class HeadParity(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Parity(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Measured agreement of a variant with the source framework over `images` pictures not used for export.
+    """Measured agreement of a variant over `images` pictures not used for export.
 
+    `against` says with what: the source framework, or the bundle's own fp32 variant, which was compared with it.
     `agreement` is that of the final results, on the worst picture (see `segrt.runtime.bundle.agreement`). For instance
     and panoptic: `matched` is the share of objects or segments of either side with a partner of their class at IoU
     above 0.5, `pq` the panoptic quality of one against the other, all classes together. `input_mean` and `input_max`
@@ -139,6 +140,7 @@ class Parity(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     pq: float | None = None
     input_mean: float | None = None
     input_max: float | None = None
+    against: Literal["source", "fp32"] = "source"
 
 
 class File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -153,7 +155,9 @@ class Variant(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The network at one precision, as an ONNX file.
 
     `head_dtypes` names the heads whose dtype differs from the manifest's (float16 heads of an fp16 variant).
-    `precision_share` is the share of multiply-adds that really runs at the precision, 0 to 1, where it is known.
+    `precision_share` is the share of multiply-adds that really runs at the precision, `weight_share` the share of
+    parameters that is stored at it, 0 to 1, where they are known. `kept` names the layers that stay in float32 because
+    the results would differ too much without them.
     """
 
     precision: Annotated[str, msgspec.Meta(pattern="^[a-z0-9][a-z0-9-]*$")]
@@ -161,6 +165,8 @@ class Variant(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     tolerance: Tolerance
     head_dtypes: dict[str, DType] = {}
     precision_share: Annotated[float, msgspec.Meta(ge=0.0, le=1.0)] | None = None
+    weight_share: Annotated[float, msgspec.Meta(ge=0.0, le=1.0)] | None = None
+    kept: tuple[str, ...] = ()
     parity: Parity | None = None
 
 

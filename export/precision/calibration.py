@@ -1,0 +1,177 @@
+"""The ranges of a network's activations over pictures, for int8: histograms of absolute values, and what to cut off.
+
+The thresholds are those of the trade: the largest value; a percentile; the one with the least squared error of
+rounding and clipping together; the one with the least Kullback-Leibler divergence (S. Migacz, "8-bit inference with
+TensorRT", GTC 2017).
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from segrt.export.graph import require_onnx
+from segrt.export.precision.graphs import Array, Net, open_session
+from segrt.runtime.errors import SegrtError
+
+BINS = 2048
+LEVELS = 127
+_MOST_BYTES = 256 << 20
+_MOST_VALUES = 1 << 20
+_PERCENTILES = {"percentile-99.99": 0.9999, "percentile-99.999": 0.99999}
+METHODS = ("minmax", "percentile-99.99", "percentile-99.999", "mse", "entropy")
+Progress = Callable[[str, int, int], None]
+
+
+class Histogram:
+    """How often absolute values occur; the range doubles when a larger one comes."""
+
+    def __init__(self) -> None:
+        self.counts = np.zeros(BINS, np.int64)
+        self.limit = 0.0
+        self.lowest = 0.0
+        self.highest = 0.0
+
+    @property
+    def largest(self) -> float:
+        """The largest absolute value."""
+        return max(-self.lowest, self.highest)
+
+    def add(self, values: Array) -> None:
+        """Count an array of floats; of very large ones an even part. Infinities and NaN are left out."""
+        flat = values.ravel()
+        lowest, highest = (float(flat.min()), float(flat.max())) if flat.size else (0.0, 0.0)
+        if not np.isfinite(lowest) or not np.isfinite(highest):
+            flat = flat[np.isfinite(flat)]
+            lowest, highest = (float(flat.min()), float(flat.max())) if flat.size else (0.0, 0.0)
+        self.lowest, self.highest = min(self.lowest, lowest), max(self.highest, highest)
+        top = max(-lowest, highest)
+        magnitudes = np.abs(flat[:: max(1, flat.size // _MOST_VALUES)])
+        if top <= 0.0:
+            self.counts[0] += magnitudes.size
+            return
+        if self.limit == 0.0:
+            self.limit = top
+        while self.limit < top:
+            self.counts[: BINS // 2] = self.counts.reshape(-1, 2).sum(axis=1)
+            self.counts[BINS // 2 :] = 0
+            self.limit *= 2
+        places = np.minimum((magnitudes * (BINS / self.limit)).astype(np.int64), BINS - 1)
+        self.counts += np.bincount(places, minlength=BINS)
+
+    def threshold(self, method: str) -> float:
+        """Return the absolute value that 127 stands for; 0 where every value was 0."""
+        if self.largest == 0.0 or method == "minmax":
+            return self.largest
+        if method in _PERCENTILES:
+            reached = np.cumsum(self.counts) >= _PERCENTILES[method] * self.counts.sum()
+            return min(self.largest, float(np.argmax(reached) + 1) * self.limit / BINS)
+        return min(self.largest, {"mse": _least_squares, "entropy": _least_divergence}[method](self))
+
+    def range(self, method: str) -> tuple[float, float]:
+        """Return the lowest and highest value to be told apart, for codes that need not be symmetric; 0 is between."""
+        threshold = self.threshold(method)
+        return max(self.lowest, -threshold), min(self.highest, threshold)
+
+
+def collect(
+    net: Net,
+    tensors: Sequence[str],
+    feeds: Iterable[Mapping[str, Array]],
+    *,
+    pictures: int,
+    threads: int = 0,
+    progress: Progress | None = None,
+) -> dict[str, Histogram]:
+    """Return the histogram of each of `tensors` over network inputs; `pictures` is how many there are, for progress."""
+    found = {name: Histogram() for name in tensors}
+    sessions = [(part, _session_with(net, part, threads)) for part in _parts(net, tensors)]
+    for done, feed in enumerate(feeds, start=1):
+        for part, session in sessions:
+            for name, values in zip(part, session.run(list(part), dict(feed)), strict=True):
+                found[name].add(values)
+        if progress is not None:
+            progress("calibrating", done, pictures)
+    return found
+
+
+def calibration_files(folder: Path | None, most: int = 128) -> list[Path]:
+    """Return the pictures of a folder, at most `most`, evenly spread over their names; raise SegrtError without any."""
+    from segrt.runtime.pictures import find_pictures
+
+    if folder is None:
+        raise SegrtError(
+            "int8 needs pictures to calibrate with; add --calibration DIR with a hundred or so like those it will see"
+        )
+    if not folder.is_dir():
+        raise SegrtError(f"--calibration {folder}: there is no such folder; give one with pictures")
+    found = find_pictures([str(folder)])
+    return [found[index] for index in np.linspace(0, len(found) - 1, min(most, len(found))).round().astype(int)]
+
+
+def _session_with(net: Net, tensors: Sequence[str], threads: int) -> Any:
+    onnx = require_onnx()
+    model = net.copy()
+    known = {value.name for value in model.graph.output}
+    inputs = {value.name for value in model.graph.input}
+    model.graph.output.extend(onnx.ValueInfoProto(name=name) for name in tensors if name not in known | inputs)
+    return open_session(model, threads=threads)
+
+
+def _parts(net: Net, tensors: Sequence[str]) -> list[list[str]]:
+    """Split the tensors so that those of one run fit into memory."""
+    parts: list[list[str]] = []
+    size = _MOST_BYTES
+    for name in tensors:
+        bytes_here = net.bytes_of(name)
+        if not parts or size + bytes_here > _MOST_BYTES:
+            parts.append([])
+            size = 0
+        parts[-1].append(name)
+        size += bytes_here
+    return parts
+
+
+def _centers(histogram: Histogram) -> npt.NDArray[np.float64]:
+    return (np.arange(BINS) + 0.5) * histogram.limit / BINS
+
+
+def _least_squares(histogram: Histogram) -> float:
+    values, counts = _centers(histogram), histogram.counts
+    best, chosen = np.inf, histogram.largest
+    for threshold in np.linspace(0.1, 1.0, 91) * histogram.largest:
+        step = threshold / LEVELS
+        error = values - np.minimum(np.round(values / step), LEVELS) * step
+        total = float((counts * error**2).sum())
+        if total < best:
+            best, chosen = total, float(threshold)
+    return chosen
+
+
+def _least_divergence(histogram: Histogram) -> float:
+    counts = histogram.counts.astype(np.float64)
+    counts[0] = counts[1]  # zeros are exact at any threshold
+    best, chosen = np.inf, BINS
+    used = int(np.nonzero(counts)[0].max(initial=0)) + 1
+    for length in range(LEVELS + 1, used + 1, 8):
+        clipped = counts[:length].copy()
+        clipped[-1] += counts[length:].sum()
+        level = np.arange(length) * (LEVELS + 1) // length
+        filled = counts[:length] > 0
+        sums = np.bincount(level, counts[:length], LEVELS + 1)
+        sizes = np.bincount(level, filled, LEVELS + 1)
+        spread = np.where(filled, (sums / np.maximum(sizes, 1))[level], 0.0)
+        divergence = _divergence(clipped, spread)
+        if divergence < best:
+            best, chosen = divergence, length
+    return chosen * histogram.limit / BINS
+
+
+def _divergence(wanted: npt.NDArray[np.float64], found: npt.NDArray[np.float64]) -> float:
+    if not wanted.sum() or not found.sum():
+        return float(np.inf)
+    p, q = wanted / wanted.sum(), found / found.sum()
+    both = p > 0
+    return float((p[both] * np.log(p[both] / np.maximum(q[both], 1e-12))).sum())

@@ -1,0 +1,71 @@
+"""A network's layers: each node with multiply-adds, and what follows it up to the next one."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+from segrt.export.precision.graphs import Net, module_of
+from segrt.export.precision.shares import MAC_OPS, count
+from segrt.runtime.errors import SegrtError
+
+FIRST = "input"
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A layer of the network: the node that it is named after, its module, all of its nodes, its multiply-adds."""
+
+    name: str
+    module: str
+    nodes: tuple[str, ...]
+    macs: int
+
+    @property
+    def label(self) -> str:
+        """The module's name where it is known, else the node's."""
+        return self.module or self.name
+
+
+def find_layers(net: Net) -> list[Layer]:
+    """Return the layers in the order of execution; what comes before the first one is a layer `input` of its own."""
+    macs = count(net).by_node
+    heads: list[str] = []
+    members: dict[int, list[str]] = {-1: []}
+    place: dict[str, int] = {}
+    for node in net.nodes:
+        if node.op_type in MAC_OPS:
+            heads.append(node.name)
+            index = len(heads) - 1
+            members[index] = []
+        else:
+            index = max((place.get(name, -1) for name in node.input), default=-1)
+        members[index].append(node.name)
+        place.update(dict.fromkeys(node.output, index))
+    by_name = {node.name: node for node in net.nodes}
+    layers = [
+        Layer(name, module_of(by_name[name], net), tuple(members[index]), macs.get(name, 0))
+        for index, name in enumerate(heads)
+    ]
+    return [Layer(FIRST, "", tuple(members[-1]), 0), *layers] if members[-1] else layers
+
+
+def kept_nodes(net: Net, patterns: Sequence[str]) -> set[str]:
+    """Return the nodes whose name, or whose module's, fits one of the patterns ("*nms*"); the modules inside it too.
+
+    Raises SegrtError for a pattern that fits nothing, which would keep what it means from being kept.
+    """
+    found: set[str] = set()
+    for pattern in patterns:
+        fitting = {
+            node.name for node in net.nodes if fnmatchcase(node.name, pattern) or _inside(module_of(node, net), pattern)
+        }
+        if not fitting:
+            raise SegrtError(
+                f"no node or module of the network is called {pattern!r}; correct the name or leave it out"
+            )
+        found |= fitting
+    return found
+
+
+def _inside(module: str, pattern: str) -> bool:
+    return bool(module) and (fnmatchcase(module, pattern) or fnmatchcase(module, f"{pattern}.*"))

@@ -1,0 +1,83 @@
+"""Makes the variants of a float32 network: each converted, measured against it, mended where it misses, and reported.
+
+What is promised of a variant is read from its finished graph: the share of multiply-adds and weights at the precision,
+the types of its heads. A variant that would run at another precision than its name says is refused.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from segrt.export.bundling import Network
+from segrt.export.graph import read_graph
+from segrt.export.precision.calibration import calibration_files
+from segrt.export.precision.graphs import Net, prepared
+from segrt.export.precision.judging import Judge, session_runner
+from segrt.export.precision.layers import find_layers, kept_nodes
+from segrt.export.precision.made import Made, Picture, Say, VariantOptions
+from segrt.export.precision.recipes import PRECISIONS
+from segrt.export.precision.workshop import Workshop
+from segrt.runtime.errors import SegrtError
+from segrt.runtime.images import read_image
+
+__all__ = ["PRECISIONS", "Made", "VariantOptions", "box_arithmetic", "check_precisions", "make_variants"]
+_WEIGHTED = frozenset({"Conv", "ConvTranspose", "Gemm", "MatMul"})
+_HELD_BACK = 8
+
+
+def make_variants(
+    onnx_file: Path,
+    precisions: Sequence[str],
+    network: Network,
+    *,
+    folder: Path,
+    say: Say = lambda line: None,  # noqa: ARG005
+    options: VariantOptions | None = None,
+) -> list[Made]:
+    """Make the variants `precisions` of the float32 network `onnx_file`, their files in `folder`.
+
+    `network` describes it, `say` takes lines for the user. Raises SegrtError for wrong use (an unknown precision, no
+    calibration pictures, a quantised network), CheckFailed when a variant agrees too little with float32 even after
+    the search, or when next to nothing of it would be at its precision.
+    """
+    chosen = options or VariantOptions()
+    check_precisions(precisions)
+    if any(name.startswith("int8") for name in precisions) and not chosen.calibration:
+        calibration_files(None)
+    net = prepared(read_graph(onnx_file).model, str(onnx_file))
+    calibration, pictures = _divided(chosen)
+    run = session_runner(net.model, network, chosen.threads)
+    judge = Judge(network, pictures, run)
+    golden = Judge(network, chosen.golden, run) if chosen.golden else None
+    keep = kept_nodes(net, chosen.keep) | box_arithmetic(net, network)
+    workshop = Workshop(net, find_layers(net), network, judge, golden, keep, calibration, chosen, say)
+    return [workshop.make(precision, folder, onnx_file) for precision in precisions]
+
+
+def check_precisions(precisions: Sequence[str]) -> None:
+    """Raise SegrtError for a precision that there is no recipe for."""
+    for name in precisions:
+        if name not in PRECISIONS:
+            raise SegrtError(f"--precision {name}: there is no such variant; choose from {', '.join(PRECISIONS)}")
+
+
+def box_arithmetic(net: Net, network: Network) -> set[str]:
+    """Return the nodes that compute box heads from the last layer on: float16 resolves no pixels above 2048."""
+    found: set[str] = set()
+    waiting = [spec.name for spec in network.heads if spec.role == "boxes"]
+    while waiting:
+        node = net.producers.get(waiting.pop())
+        if node is not None and node.name not in found and node.op_type not in _WEIGHTED:
+            found.add(node.name)
+            waiting += list(node.input)
+    return found
+
+
+def _divided(options: VariantOptions) -> tuple[list[Picture], Sequence[Picture]]:
+    """Return the pictures to calibrate with and those to compare on."""
+    calibration = [read_image(path) for path in options.calibration]
+    if options.pictures or not calibration:
+        return calibration, options.pictures or options.golden
+    every = max(2, len(calibration) // _HELD_BACK)
+    held = calibration[::every][:_HELD_BACK]
+    rest = [picture for index, picture in enumerate(calibration) if index % every or index // every >= _HELD_BACK]
+    return rest or calibration, held
