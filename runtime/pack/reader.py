@@ -129,6 +129,14 @@ class Pack:
         """Raise CheckFailed unless the pack is signed with the key whose public part is in `key_file`."""
         check_signature(str(self.path), self.index_bytes, self.signature, key_file)
 
+    def file_sha256(self) -> str:
+        """Return the SHA-256 of the whole file."""
+        digest = hashlib.sha256()
+        self._file.seek(0)
+        while chunk := self._file.read(_CHUNK):
+            digest.update(chunk)
+        return digest.hexdigest()
+
     def check(self) -> None:
         """Read every file and compare its hash; raise BundleError for the first that differs."""
         with _Errors(self.path):

@@ -1,0 +1,85 @@
+"""`segrt service`: the systemd unit of a stream."""
+
+import sys
+from pathlib import Path
+
+import click
+
+from segrt.runtime.cli.quantities import DURATION
+
+
+@click.command(context_settings={"allow_interspersed_args": False})
+@click.argument(
+    "arguments", nargs=-1, required=True, type=click.UNPROCESSED, metavar="BUNDLE SOURCE... [STREAM OPTIONS]"
+)
+@click.option("--name", default="segrt-stream", show_default=True, metavar="NAME", help="The service's name.")
+@click.option("--description", default="Segmentation of live video", show_default=True, metavar="TEXT")
+@click.option(
+    "--program", type=click.Path(dir_okay=False), metavar="FILE", help="segrt's program; this one by default."
+)
+@click.option(
+    "--environment-file",
+    metavar="FILE",
+    help="Its variables, NAME=value; may be missing.  [default: /etc/segrt/NAME.env]",
+)
+@click.option("--user", metavar="NAME", help="Who the service is; by default systemd makes up a user.")
+@click.option("--group", "groups", multiple=True, default=("video",), show_default=True, metavar="NAME")
+@click.option("--memory", default="2G", show_default=True, metavar="SIZE", help="Limit on its memory.")
+@click.option(
+    "--watchdog", type=DURATION, default="90s", show_default=True, metavar="TIME", help="Silence that ends it."
+)
+@click.option("--writable", multiple=True, metavar="DIR", help="Folders that it may write beside its own; repeatable.")
+@click.option("--for-user", is_flag=True, help="For your own systemd (systemctl --user) instead of the system's.")
+@click.option("--out", type=click.Path(path_type=Path), metavar="FILE", help="Write it there instead of printing it.")
+def service(
+    arguments: tuple[str, ...],
+    name: str,
+    description: str,
+    program: str | None,
+    environment_file: str | None,
+    user: str | None,
+    groups: tuple[str, ...],
+    memory: str,
+    watchdog: float,
+    writable: tuple[str, ...],
+    for_user: bool,
+    out: Path | None,
+) -> None:
+    """Write the systemd unit that runs `segrt stream` with these arguments.
+
+    ${NAME} in the arguments is filled in from the environment file, which is the place for addresses with passwords.
+    The working folder is /var/lib/NAME, so sinks need no path. `segrt deploy` writes and installs such a unit itself.
+
+    \b
+    segrt service street-panoptic '${CAMERA}' --sink out.mp4 --segment 10m --keep 2GB
+    segrt service --name door --memory 1G /opt/models/door v4l2:///dev/video0 --sink http://127.0.0.1:8080
+    """  # noqa: D301 (click's mark for lines to keep)
+    from segrt.runtime.atomic import write_atomic
+    from segrt.runtime.cli.stream import stream
+    from segrt.runtime.deploy.unit import UnitOptions, unit_text
+
+    with stream.make_context("stream", list(arguments)):
+        pass
+    bundle, *rest = arguments
+    if Path(bundle).exists():
+        bundle = str(Path(bundle).absolute())
+    default = "%h/.config/segrt" if for_user else "/etc/segrt"
+    options = UnitOptions(
+        name=name,
+        description=description,
+        user=user,
+        for_user=for_user,
+        groups=groups,
+        memory=memory,
+        watchdog=watchdog,
+        environment_file=environment_file or f"{default}/{name}.env",
+        writable=writable,
+        cache=f"%S/{name}/cache",
+    )
+    where = program or str(Path(sys.argv[0]).absolute())
+    text = unit_text(options, [where, "stream", bundle, *rest])
+    if out is None:
+        click.echo(text, nl=False)
+    else:
+        write_atomic(out, text.encode())
+        click.echo(f"{out}: written; systemctl daemon-reload, then systemctl enable --now {name}")

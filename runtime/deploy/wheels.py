@@ -1,0 +1,86 @@
+"""Which wheel of segrt fits a device, by the tags in its name (PEP 425, 600)."""
+
+import hashlib
+import re
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from segrt.runtime.errors import SegrtError
+
+_WHEEL = re.compile(r"segrt-([^-]+)(?:-\d[^-]*)?-([^-]+)-([^-]+)-([^-]+)\.whl")
+_MANYLINUX = re.compile(r"manylinux_(\d+)_(\d+)_(.+)|manylinux(1|2010|2014)_(.+)|linux_(.+)")
+_OLD_NAMES = {"1": (2, 5), "2010": (2, 12), "2014": (2, 17)}
+MACHINES = {"arm64": "aarch64", "amd64": "x86_64"}
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """The environment that a device is to have: a key that names it, and how pip makes it.
+
+    `wheel` is the file to copy first; None where the device takes segrt from its own package index.
+    """
+
+    key: str
+    requirement: str
+    wheel: Path | None = None
+    sha256: str = ""
+
+
+def choose(folder: Path | None, device: dict[str, Any], extras: tuple[str, ...]) -> Wanted:
+    """Return the newest wheel in `folder` that fits the device, or, without a folder, what its index has.
+
+    `device` is what the device says of itself. Raises SegrtError when no wheel fits, naming those that are there.
+    """
+    names = ",".join(sorted({"deploy", *extras}))
+    if folder is None:
+        version = metadata.version("segrt")
+        return Wanted(f"segrt-{version}-index-{names.replace(',', '-')}", f"segrt[{names}]=={version}")
+    found = sorted(folder.glob("segrt-*.whl"))
+    fitting = [path for path in found if fits(path.name, device)]
+    if not fitting:
+        there = ", ".join(path.name for path in found) or "none"
+        needs = f"Python {device['python']} on {device['machine']} (glibc {device['glibc'] or 'none'})"
+        raise SegrtError(f"no wheel for {needs} in {folder}, which has {there}; make one with `make wheels`")
+    wheel = max(fitting, key=lambda path: (version_key(path.name.split("-")[1]), path.stat().st_mtime))
+    digest = hashlib.sha256(wheel.read_bytes()).hexdigest()
+    key = f"segrt-{wheel.name.split('-')[1]}-{digest[:8]}-{names.replace(',', '-')}"
+    return Wanted(key, f"segrt[{names}] @ file://WHEELS/{wheel.name}", wheel, digest)
+
+
+def fits(name: str, device: dict[str, Any]) -> bool:
+    """Whether the wheel of that file name can be installed on the device."""
+    match = _WHEEL.fullmatch(name)
+    if match is None:
+        return False
+    pythons, abis, platforms = (match.group(number).split(".") for number in (2, 3, 4))
+    major, minor = (int(part) for part in str(device["python"]).split(".")[:2])
+    own = f"cp{major}{minor}"
+    if "abi3" in abis:
+        if not any(re.fullmatch(rf"cp{major}(\d+)", tag) and int(tag[3:]) <= minor for tag in pythons):
+            return False
+    elif own not in pythons or own not in abis:
+        return False
+    return any(_platform_fits(platform, device) for platform in platforms)
+
+
+def _platform_fits(platform: str, device: dict[str, Any]) -> bool:
+    match = _MANYLINUX.fullmatch(platform)
+    if match is None:
+        return False
+    major, minor, new, old, old_machine, plain = match.groups()
+    machine = MACHINES.get(str(device["machine"]), str(device["machine"]))
+    if machine != (new or old_machine or plain):
+        return False
+    if plain:
+        return True
+    if not device["glibc"]:
+        return False
+    needed = (int(major), int(minor)) if new else _OLD_NAMES[old]
+    return tuple(int(part) for part in str(device["glibc"]).split(".")[:2]) >= needed
+
+
+def version_key(version: str) -> tuple[int, ...]:
+    """Return the numbers of a version, for comparing; a pre-release counts as its release."""
+    return tuple(int(part) for part in re.findall(r"\d+", version.split("+")[0])[:3])
