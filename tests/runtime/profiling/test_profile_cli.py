@@ -128,7 +128,7 @@ def test_a_baseline_that_was_faster_fails_and_names_the_stage(run, profiled, tmp
         for one in profile.runs
     ]
     msgspec.structs.replace(profile, runs=runs).write(tmp_path / "fast.json")
-    arguments = ("street-semantic", *QUICK, "--threads", "1", "--no-cold", "--draw")
+    arguments = ("street-semantic", *QUICK, "--frames", "40", "--threads", "1", "--no-cold", "--draw")
     code, out, _ = run(*arguments, "--baseline", tmp_path / "fast.json", "--tolerance", "50%")
     assert code == 1
     assert "street-semantic fp32, 1 thread became" in out
