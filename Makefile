@@ -5,16 +5,18 @@ VENV := .venv
 BIN := $(VENV)/bin
 CPP := $(wildcard cpp_postproc/*.cpp cpp_postproc/*.h)
 CPP_CHECKS := $(wildcard cpp_postproc/*/*.cpp cpp_postproc/*/*.h)
-# For the C++ core's checks; for the tests of live video: a browser, an MQTT broker, an RTSP server.
+# For the C++ core's checks; for the tests of live video: a browser, an MQTT broker, an RTSP server; for those of
+# deployment: an SSH server, and systemd to check units.
 DEBIAN_PACKAGES := g++ googletest clang libclang-rt-dev g++-aarch64-linux-gnu qemu-user \
 	chromium mosquitto openssl fonts-dejavu-core python3-gi gir1.2-gstreamer-1.0 gir1.2-gst-plugins-base-1.0 \
 	gir1.2-gst-rtsp-server-1.0 gstreamer1.0-rtsp gstreamer1.0-plugins-base gstreamer1.0-plugins-good \
-	gstreamer1.0-plugins-bad gstreamer1.0-plugins-ugly
+	gstreamer1.0-plugins-bad gstreamer1.0-plugins-ugly \
+	openssh-server openssh-client openssl systemd
 # Instruction sets of the kernels, so that clang-tidy reads them as they are compiled; newer ones need newer headers.
 TIDY_FLAGS := $(if $(filter x86_64,$(shell uname -m)),-mavx2 -mfma -mf16c -mbmi2 -mavx512f -mavx512bw -mavx512dq -mavx512vl)
 SOURCES := setup.py pyproject.toml $(CPP)
 
-.PHONY: help setup demo test lint format bench accuracy soak sanitize fuzz test-aarch64 packages wheel clean
+.PHONY: help setup demo test lint format bench accuracy soak sanitize fuzz test-aarch64 packages wheel wheels clean
 
 help:
 	@echo "make demo      set up, then run the three embedded models on a street: demo/comparison.png, demo/stream.mp4"
@@ -30,6 +32,7 @@ help:
 	@echo "make test-aarch64  the C++ core's tests on aarch64, under qemu"
 	@echo "make packages  install the Debian packages that the three above and all of the tests use (as root)"
 	@echo "make wheel     build a wheel into dist/"
+	@echo "make wheels    manylinux wheels for x86-64 and aarch64, whose results are compared under qemu (as root, 1 h)"
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
@@ -88,6 +91,11 @@ packages:
 wheel: $(VENV)/.dev
 	rm -rf build/lib
 	$(BIN)/python -m build --wheel
+
+wheels: $(VENV)/.dev
+	tests/packaging/wheels.sh x86-64
+	tests/packaging/wheels.sh aarch64
+	tests/packaging/wheels.sh compare
 
 clean:
 	rm -rf build dist *.egg-info demo runtime/*.so

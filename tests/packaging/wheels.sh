@@ -40,6 +40,14 @@ in_root() { # runs a command in the arm64 root, its pip offline: packages come t
         PIP_NO_INDEX=1 PIP_FIND_LINKS=/packages PIP_DISABLE_PIP_VERSION_CHECK=1 "$@"
 }
 
+need() {
+    [ "$(id -u)" = 0 ] || { echo "wheels.sh: an arm64 root needs root" >&2; exit 2; }
+    for program in debootstrap qemu-aarch64-static; do
+        command -v "$program" >/dev/null ||
+            { echo "wheels.sh: $program is missing; apt-get install debootstrap qemu-user-static" >&2; exit 2; }
+    done
+}
+
 emulate() { # lets the kernel start aarch64 programs; taken back at the end where it was not so before
     [ -e /proc/sys/fs/binfmt_misc/register ] || mount -t binfmt_misc binfmt_misc /proc/sys/fs/binfmt_misc
     if [ ! -e /proc/sys/fs/binfmt_misc/qemu-aarch64 ] && [ ! -e /proc/sys/fs/binfmt_misc/segrt-aarch64 ]; then
@@ -50,6 +58,7 @@ emulate() { # lets the kernel start aarch64 programs; taken back at the end wher
 }
 
 arm_root() {
+    need
     emulate
     [ -e "$ROOT/.segrt-complete" ] && return
     say "making an arm64 root of Debian $SUITE"
