@@ -88,14 +88,17 @@ def export(model: str, out: Path, weights: str, precisions: str, seed: int, **kn
 
     chosen = Weights(weights, seed=seed) if weights in ("pretrained", "random") else Weights("file", Path(weights))  # type: ignore[arg-type]
     names = tuple(name.strip() for name in precisions.split(",") if name.strip())
-    signal.signal(signal.SIGTERM, _interrupt)  # leaves no half-written files behind, as Ctrl-C does
-    done = export_model(
-        model,
-        out,
-        ExportOptions(chosen, precisions=names, **known),
-        say=lambda line: click.echo(line, err=True),
-        show=_show,
-    )
+    previous = signal.signal(signal.SIGTERM, _interrupt)  # leaves no half-written files behind, as Ctrl-C does
+    try:
+        done = export_model(
+            model,
+            out,
+            ExportOptions(chosen, precisions=names, **known),
+            say=lambda line: click.echo(line, err=True),
+            show=_show,
+        )
+    finally:
+        signal.signal(signal.SIGTERM, previous)
     if max(done.report.objects, default=0) < 2:
         click.echo("note: no picture has two classes or objects, so the agreement says little; try --parity-images DIR")
     click.echo(f"{out}: written and verified; look at `segrt inspect {out}`, then `segrt run {out} PICTURE --out DIR`")
