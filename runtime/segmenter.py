@@ -19,6 +19,7 @@ from segrt.runtime.bundle.rules import rule_name
 from segrt.runtime.decode.table import Context, find_decoder
 from segrt.runtime.errors import BundleError
 from segrt.runtime.geometry import Geometry
+from segrt.runtime.member_inputs import fill_members
 from segrt.runtime.preprocess import check_picture, fill_inputs
 from segrt.runtime.results import Label, Result, Timings
 
@@ -101,6 +102,8 @@ class Segmenter:
 
     def preprocess(self, image: npt.NDArray[np.uint8], slot: Slot, index: int = 0) -> Geometry:
         """Write `image`, uint8 BGR (H, W, 3), into place `index` of the slot's batch; return where it lies there."""
+        if self.manifest.members:
+            return fill_members(image, self.manifest, slot.inputs, index, threads=self._context.threads)
         return fill_inputs(image, self.manifest.inputs, slot.inputs, index, threads=self._context.threads)
 
     def postprocess(self, heads: Mapping[str, Head], geometry: Geometry, index: int = 0) -> Result:
@@ -177,11 +180,12 @@ def open_segmenter(
     decode = _with_thresholds(bundle, thresholds or {})
     variant = bundle.variant(precision)
     opened = open_backend(bundle, variant, backend=backend, threads=threads, batch=batch)
-    return Segmenter(bundle, variant, opened, Context(decode, bundle.manifest.labels, threads))
+    context = Context(decode, bundle.manifest.labels, threads, bundle.manifest.members)
+    return Segmenter(bundle, variant, opened, context)
 
 
 def _batch_for(bundle: Bundle, sources: int) -> int:
-    return sources if bundle.manifest.image_input.shape[0] == "N" else 1
+    return sources if all(spec.shape[0] == "N" for spec in bundle.manifest.inputs) else 1
 
 
 @dataclass(frozen=True)

@@ -63,9 +63,29 @@ def open_backend(
         raise BackendError(f"threads must be 0 (the default) or more, but got {threads}")
     if backend != "auto" and backend not in _BACKENDS:
         raise BackendError(f"backend must be auto or one of {', '.join(_BACKENDS)}, but got {backend!r}")
+    if bundle.manifest.members:
+        return _members(bundle, variant, backend, opening)
     opened = _named(bundle, variant, backend, opening) if backend != "auto" else _first(bundle, variant, opening)
     log.info("%s: %s", bundle.manifest.name, opened.reason)
     return opened
+
+
+def _members(bundle: Bundle, variant: Variant, backend: str, opening: _Opening) -> Backend:
+    """Open every member of a bundle of two, each as it would be alone, behind one interface."""
+    from segrt.runtime.backends.members import MembersBackend
+
+    opened: dict[str, Backend] = {}
+    try:
+        for member in bundle.manifest.members:
+            alone = bundle.member(member)
+            opened[member.name] = open_backend(alone, alone.variant(variant.precision), backend=backend, **opening)
+    except BaseException:
+        for one in opened.values():
+            one.close()
+        raise
+    both = MembersBackend(opened)
+    both.reason = "; ".join(f"{name}: {one.reason}" for name, one in opened.items())
+    return both
 
 
 def _named(bundle: Bundle, variant: Variant, name: str, opening: _Opening) -> Backend:

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from segrt.runtime.bundle.hashes import check_file
-from segrt.runtime.bundle.manifest import File, Manifest, Variant
+from segrt.runtime.bundle.manifest import File, Manifest, Member, Variant
+from segrt.runtime.bundle.members import member_manifest
 from segrt.runtime.bundle.onnx_scan import refuse_external_data
 from segrt.runtime.bundle.parse import parse_manifest
 from segrt.runtime.errors import BundleError
@@ -42,6 +43,15 @@ class Bundle:
         path = self.checked(variant.file, full=full)
         refuse_external_data(path)
         return path
+
+    def member(self, member: Member) -> "Bundle":
+        """Return one network of a bundle of two as the bundle that it would be alone, without golden frames."""
+        return Bundle(self.folder, member_manifest(self.manifest, member))
+
+    @property
+    def parts(self) -> "tuple[Bundle, ...]":
+        """The bundles of one network each that this one consists of: its members, else itself alone."""
+        return tuple(self.member(member) for member in self.manifest.members) or (self,)
 
     def variant(self, precision: str | None = None) -> Variant:
         """Return the variant at `precision`, or the first one; raise BundleError when there is none such."""

@@ -3,8 +3,17 @@
 import re
 from collections.abc import Iterable
 
-from segrt.runtime.bundle.manifest import HeadSpec, InputSpec, Manifest
-from segrt.runtime.bundle.rules import ROLES, TECHNIQUE_RULES, GroupCenters, PrototypeMasks, QueryInstances, rule_name
+from segrt.runtime.bundle.manifest import MEMBERS, HeadSpec, InputSpec, Manifest
+from segrt.runtime.bundle.members import PAIR, member_manifest
+from segrt.runtime.bundle.rules import (
+    ROLES,
+    TECHNIQUE_RULES,
+    GroupCenters,
+    MergeMembers,
+    PrototypeMasks,
+    QueryInstances,
+    rule_name,
+)
 from segrt.runtime.errors import BundleError
 
 _CHANNELS = {"center_heatmap": 1, "offsets": 2}
@@ -42,6 +51,9 @@ def _problems(manifest: Manifest) -> Iterable[str]:
         got = rule_name(manifest.decode)
         yield f"decode rule of a {manifest.technique} bundle must be one of {names}, but got {got}"
         return
+    if manifest.members or isinstance(manifest.decode, MergeMembers):
+        yield from _member_problems(manifest)
+        return
     if not manifest.labels:
         yield "labels must not be empty"
     if not manifest.variants:
@@ -49,22 +61,64 @@ def _problems(manifest: Manifest) -> Iterable[str]:
     images = [spec for spec in manifest.inputs if spec.role == "image"]
     if len(images) != 1:
         yield f"inputs must have one of role image, but got {len(images)}"
+    if any(variant.member_files for variant in manifest.variants):
+        yield "variants must have member_files in a bundle of members and only there"
     for entries, what in (
         ([spec.name for spec in manifest.inputs], "inputs"),
         ([spec.name for spec in manifest.heads], "heads"),
         ([spec.role for spec in manifest.heads], "roles of heads"),
         ([variant.precision for variant in manifest.variants], "variants"),
-        ([file.path for file in manifest.files], "files"),
     ):
-        twice = sorted({name for name in entries if entries.count(name) > 1})
-        if twice:
-            yield f"{what} must differ, but {twice[0]!r} is there twice"
+        yield from _twice(entries, what)
     for spec in manifest.inputs:
         yield from _input_problems(spec)
     yield from _head_problems(manifest)
+    yield from _file_problems(manifest)
+
+
+def _file_problems(manifest: Manifest) -> Iterable[str]:
+    yield from _twice([file.path for file in manifest.files], "files")
     for file in manifest.files:
         if not _SAFE_PATH.fullmatch(file.path):
             yield f"file {file.path!r} must be a plain path inside the bundle"
+
+
+def _twice(entries: list[str], what: str) -> Iterable[str]:
+    twice = sorted({name for name in entries if entries.count(name) > 1})
+    if twice:
+        yield f"{what} must differ, but {twice[0]!r} is there twice"
+
+
+def _member_problems(manifest: Manifest) -> Iterable[str]:
+    """What contradicts itself in a bundle of two networks; each member is checked as a bundle of its own, too."""
+    techniques = tuple(member.technique for member in manifest.members)
+    if not isinstance(manifest.decode, MergeMembers) or techniques != PAIR:
+        yield (
+            f"a bundle of members must have a semantic and an instance one, in this order, and the decode rule "
+            f"merge_members, but has {', '.join(techniques) or 'none'} and {rule_name(manifest.decode)}"
+        )
+        return
+    if MEMBERS not in manifest.required_features:
+        yield f"a bundle of members must name {MEMBERS!r} in required_features"
+    names = [member.name for member in manifest.members]
+    if len(set(names)) != len(names):
+        yield f"members must differ in name, but both are {names[0]!r}"
+        return
+    if not manifest.variants:
+        yield "variants must not be empty"
+    for variant in manifest.variants:
+        if sorted(variant.member_files) != sorted(names) or variant.file != variant.member_files.get(names[0]):
+            yield f"variant {variant.precision} must have a network of {names[0]}, its file, and one of {names[1]}"
+            return
+    yield from _file_problems(manifest)
+    for spec in (*manifest.inputs, *manifest.heads):
+        if spec.name.partition(".")[0] not in names:
+            yield f"{spec.name!r} belongs to no member, its name must begin with one of {', '.join(names)} and a dot"
+    for member in manifest.members:
+        if len(member.classes) != len(member.labels) or max(member.classes, default=-1) >= len(manifest.labels):
+            yield f"member {member.name!r} must have a class of the bundle, or -1, for each of its labels"
+        for problem in _problems(member_manifest(manifest, member)):
+            yield f"member {member.name!r}: {problem}"
 
 
 def _input_problems(spec: InputSpec) -> Iterable[str]:

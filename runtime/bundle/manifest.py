@@ -12,7 +12,8 @@ from segrt.runtime.bundle.rules import Decode
 from segrt.runtime.results.labels import Label
 
 FORMAT = (1, 1)
-KNOWN_FEATURES: frozenset[str] = frozenset()
+MEMBERS = "members"
+KNOWN_FEATURES: frozenset[str] = frozenset({MEMBERS})
 
 Technique = Literal["semantic", "instance", "panoptic"]
 DType = Literal["uint8", "int8", "int32", "int64", "float16", "float32", "bool"]
@@ -154,6 +155,7 @@ class File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Variant(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The network at one precision, as an ONNX file.
 
+    In a bundle of members `member_files` are their networks by the members' names, and `file` is the first of them.
     `head_dtypes` names the heads whose dtype differs from the manifest's (float16 heads of an fp16 variant).
     `precision_share` is the share of multiply-adds that really runs at the precision, `weight_share` the share of
     parameters that is stored at it, 0 to 1, where they are known. `kept` names the layers that stay in float32 because
@@ -164,10 +166,16 @@ class Variant(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     file: File
     tolerance: Tolerance
     head_dtypes: dict[str, DType] = {}
+    member_files: dict[str, File] = {}
     precision_share: Annotated[float, msgspec.Meta(ge=0.0, le=1.0)] | None = None
     weight_share: Annotated[float, msgspec.Meta(ge=0.0, le=1.0)] | None = None
     kept: tuple[str, ...] = ()
     parity: Parity | None = None
+
+    @property
+    def files(self) -> tuple[File, ...]:
+        """The networks' files: one, or one of each member."""
+        return tuple(self.member_files.values()) or (self.file,)
 
 
 class Golden(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -176,6 +184,22 @@ class Golden(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     name: Name
     image: File
     outputs: File
+
+
+class Member(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One network of a bundle that has two. Names of its inputs and heads, and roles of its heads, begin with "NAME.".
+
+    `labels` and `decode` are its own; `classes` gives for each of its labels the position among the bundle's labels,
+    or -1 for a class that the bundle does not have.
+    """
+
+    name: Annotated[str, msgspec.Meta(pattern="^[a-z][a-z0-9-]*$")]
+    technique: Technique
+    family: str
+    source: Source
+    labels: tuple[Label, ...]
+    decode: Decode
+    classes: tuple[Annotated[int, msgspec.Meta(ge=-1)], ...]
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -193,6 +217,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     decode: Decode
     variants: tuple[Variant, ...]
     golden: tuple[Golden, ...] = ()
+    members: tuple[Member, ...] = ()
 
     @property
     def image_input(self) -> InputSpec:
@@ -203,7 +228,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     def files(self) -> tuple[File, ...]:
         """Every file that the manifest names."""
         golden = [file for frame in self.golden for file in (frame.image, frame.outputs)]
-        return (*(variant.file for variant in self.variants), *golden)
+        return (*(file for variant in self.variants for file in variant.files), *golden)
 
     def head(self, role: str) -> HeadSpec:
         """Return the head that plays `role`."""

@@ -122,6 +122,19 @@ class GroupCenters(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_
     stuff_area_limit: Annotated[int, msgspec.Meta(ge=0)] = 2048
 
 
+class MergeMembers(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="rule", tag="merge_members"):
+    """Panoptic from a semantic and an instance network: the heuristic of Panoptic FPN, as detectron2 has it.
+
+    Instances with a score of `score_threshold` or more take free pixels, best first, unless more than
+    `overlap_threshold` of one is taken already; of what is left, the semantic network's stuff becomes segments of at
+    least `stuff_area_limit` source pixels. Where it sees a thing and no instance is, there is nothing.
+    """
+
+    score_threshold: Share = 0.5
+    overlap_threshold: Share = 0.5
+    stuff_area_limit: Annotated[int, msgspec.Meta(ge=0)] = 4096
+
+
 Decode = (
     Argmax
     | ClassMap
@@ -132,12 +145,13 @@ Decode = (
     | MatrixNms
     | MergeQueries
     | GroupCenters
+    | MergeMembers
 )
 
 TECHNIQUE_RULES: dict[str, tuple[type[msgspec.Struct], ...]] = {
     "semantic": (Argmax, ClassMap, QuerySemantic),
     "instance": (QueryInstances, PasteMasks, PrototypeMasks, MatrixNms),
-    "panoptic": (MergeQueries, GroupCenters),
+    "panoptic": (MergeQueries, GroupCenters, MergeMembers),
 }
 ROLES: dict[type[msgspec.Struct], tuple[str, ...]] = {
     Argmax: ("semantic_logits",),
@@ -149,6 +163,7 @@ ROLES: dict[type[msgspec.Struct], tuple[str, ...]] = {
     MatrixNms: ("scores", "class_ids", "least_areas", "mask_probabilities"),
     MergeQueries: ("class_logits", "mask_logits"),
     GroupCenters: ("semantic_logits", "center_heatmap", "offsets"),
+    MergeMembers: (),  # those of the members, see `segrt.runtime.bundle.members`
 }
 
 

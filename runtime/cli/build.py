@@ -79,10 +79,10 @@ def build(
     with _device() as cuda:
         found = find_flavor(flavor, on_gpu=cuda is not None)
         here = look(cuda)
-        for variant in variants:
-            with _progress(f"{opened.manifest.name} {variant.precision}") as progress:
+        for part, variant in [(part, part.variant(one.precision)) for one in variants for part in opened.parts]:
+            with _progress(f"{part.manifest.name} {variant.precision}") as progress:
                 policy = replace(current_policy(), flavor=flavor, options=options, progress=progress)
-                engine = EngineCache(opened, variant, found, here, policy, batch=batch).get(rebuild=rebuild)
+                engine = EngineCache(part, variant, found, here, policy, batch=batch).get(rebuild=rebuild)
             record = engine.record
             records.append(record)
             state = f"built in {record.seconds:.1f} s" if engine.reason else "fits, kept"

@@ -50,6 +50,21 @@ def inspect(bundle: str, as_json: bool) -> None:
             ["golden frames", ", ".join(frame.name for frame in manifest.golden) or "none"],
         ],
     )
+    if manifest.members:
+        print_table(
+            "Members",
+            ["name", "technique", "family", "decode rule", "classes"],
+            [
+                [
+                    member.name,
+                    member.technique,
+                    member.family,
+                    rule_name(member.decode),
+                    ", ".join(manifest.labels[index].name for index in member.classes if index >= 0),
+                ]
+                for member in manifest.members
+            ],
+        )
     print_table(
         "Inputs",
         ["name", "role", "tensor", "resize", "values"],
@@ -77,13 +92,14 @@ def inspect(bundle: str, as_json: bool) -> None:
         [
             [
                 variant.precision,
-                variant.file.path,
-                f"{variant.file.size / 1e6:.2f}",
-                states[variant.file.path],
+                file.path,
+                f"{file.size / 1e6:.2f}",
+                states[file.path],
                 "" if variant.precision_share is None else f"{variant.precision_share:.1%}",
                 _agreement(variant.parity),
             ]
             for variant in manifest.variants
+            for file in variant.files
         ],
     )
     compared = [

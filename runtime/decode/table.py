@@ -8,6 +8,7 @@ from typing import Any, cast
 import msgspec
 
 from segrt.runtime.backends.base import Device
+from segrt.runtime.bundle.manifest import Member
 from segrt.runtime.bundle.rules import rule_name
 from segrt.runtime.errors import BackendError
 from segrt.runtime.geometry import Geometry
@@ -16,11 +17,15 @@ from segrt.runtime.results import InstanceResult, Label, PanopticResult, Semanti
 
 @dataclass(frozen=True)
 class Context:
-    """What a decoder needs besides the heads: the rule with its thresholds, the labels, CPU threads (0: default)."""
+    """What a decoder needs besides the heads: the rule with its thresholds, the labels, CPU threads (0: default).
+
+    `members` are the networks of a bundle that has two; the heads' roles then begin with the member's name.
+    """
 
     decode: msgspec.Struct
     labels: tuple[Label, ...]
     threads: int = 0
+    members: tuple[Member, ...] = ()
 
 
 # (role → the head's array of one frame, without the batch axis; geometry; context) → result at source size
@@ -45,6 +50,7 @@ register("paste_masks", "cpu", "segrt.runtime.decode.instance:paste_masks")
 register("prototype_masks", "cpu", "segrt.runtime.decode.prototypes:prototype_masks")
 register("matrix_nms", "cpu", "segrt.runtime.decode.matrix_nms:matrix_nms")
 register("merge_queries", "cpu", "segrt.runtime.decode.panoptic:merge_queries")
+register("merge_members", "cpu", "segrt.runtime.decode.members:merge_members")
 register("group_centers", "cpu", "segrt.runtime.decode.centers:group_centers")
 
 

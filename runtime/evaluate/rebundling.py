@@ -31,8 +31,8 @@ def rewrite(
     decode = msgspec.structs.replace(manifest.decode, **thresholds)
     variants = sorted(manifest.variants, key=lambda variant: variant.precision != first) if first else manifest.variants
     with BundleWriter(out, overwrite=overwrite) as writer:
-        for variant in manifest.variants:
-            writer.add(variant.file.path, bundle.checked(variant.file, full=True).read_bytes())
+        for file in (file for variant in manifest.variants for file in variant.files):
+            writer.add(file.path, bundle.checked(file, full=True).read_bytes())
         golden = []
         with open_segmenter(bundle, backend="onnxruntime", threads=threads) as segmenter:
             for frame in manifest.golden:

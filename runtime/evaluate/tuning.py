@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from segrt.runtime.bundle.bundle import Bundle
-from segrt.runtime.bundle.rules import MergeQueries
+from segrt.runtime.bundle.rules import MergeMembers, MergeQueries
 from segrt.runtime.errors import SegrtError
 from segrt.runtime.evaluate import adapting
 from segrt.runtime.evaluate.classes import things
@@ -53,7 +53,7 @@ def tune_thresholds(segmenter: Segmenter, dataset: Dataset, progress: Progress |
     Panoptic: score and overlap thresholds on a grid, each picture going through the network once. Instance: exactly,
     every score that occurs being a candidate; AP itself never gains from a threshold.
     """
-    if segmenter.technique == "panoptic" and isinstance(segmenter.decode, MergeQueries):
+    if segmenter.technique == "panoptic" and isinstance(segmenter.decode, MergeQueries | MergeMembers):
         return _tune_panoptic(segmenter, dataset, progress)
     if segmenter.technique == "instance" and "score_threshold" in segmenter.decode.__struct_fields__:
         return _tune_instance(segmenter, dataset, progress)

@@ -1,0 +1,62 @@
+"""A bundle of two networks, each seen as the bundle that it would be alone.
+
+The manifest of such a bundle has the inputs, heads and files of both; the member's name and a dot stand before the
+names of inputs and heads and before the heads' roles.
+"""
+
+import msgspec
+
+from segrt.runtime.bundle.manifest import HeadSpec, InputSpec, Manifest, Member, Tolerance, Variant
+
+PAIR = ("semantic", "instance")
+
+
+def prefixed(member: str, name: str) -> str:
+    """Return what an input, head or role of a member is called in the bundle."""
+    return f"{member}.{name}"
+
+
+def member_manifest(manifest: Manifest, member: Member) -> Manifest:
+    """Return the manifest that `member` would have as a bundle of its own, without golden frames."""
+    start = prefixed(member.name, "")
+
+    def own(name: str) -> str | None:
+        return name.removeprefix(start) if name.startswith(start) else None
+
+    inputs: list[InputSpec] = []
+    for spec in manifest.inputs:
+        name = own(spec.name)
+        if name is not None:
+            inputs.append(msgspec.structs.replace(spec, name=name))
+    heads: list[HeadSpec] = []
+    for head in manifest.heads:
+        name = own(head.name)
+        if name is not None:
+            heads.append(msgspec.structs.replace(head, name=name, role=head.role.removeprefix(start)))
+    return Manifest(
+        format=manifest.format,
+        name=f"{manifest.name}: {member.name}",
+        technique=member.technique,
+        family=member.family,
+        source=member.source,
+        inputs=tuple(inputs),
+        heads=tuple(heads),
+        labels=member.labels,
+        decode=member.decode,
+        variants=tuple(member_variant(variant, member) for variant in manifest.variants),
+    )
+
+
+def member_variant(variant: Variant, member: Member) -> Variant:
+    """Return what `member` executes in the bundle's `variant`."""
+    start = prefixed(member.name, "")
+    tolerances = {
+        name.removeprefix(start): value for name, value in variant.tolerance.heads.items() if name.startswith(start)
+    }
+    dtypes = {name.removeprefix(start): value for name, value in variant.head_dtypes.items() if name.startswith(start)}
+    return Variant(
+        precision=variant.precision,
+        file=variant.member_files[member.name],
+        tolerance=Tolerance(variant.tolerance.agreement, tolerances),
+        head_dtypes=dtypes,
+    )
