@@ -21,7 +21,7 @@ from segrt.runtime.backends.base import TensorSpec
 from segrt.runtime.backends.onnxruntime import OnnxRuntimeBackend
 from segrt.runtime.bundle.agreement import agreement
 from segrt.runtime.bundle.golden import QUERY_ROLES
-from segrt.runtime.bundle.manifest import HeadParity, Parity
+from segrt.runtime.bundle.manifest import HeadParity, HeadSpec, Parity
 from segrt.runtime.decode.table import Context, find_decoder
 from segrt.runtime.geometry import Geometry
 from segrt.runtime.preprocess import network_inputs
@@ -29,6 +29,7 @@ from segrt.runtime.results import Result
 
 Array = npt.NDArray[Any]
 LEAST_PICTURES = 3
+_SURELY_SAME = 0.01
 _SYNTHETIC = ((5001, (240, 320)), (5002, (320, 213)), (5003, (200, 424)))
 
 
@@ -132,7 +133,7 @@ def compare(traced: Traced, exportable: Exportable, pictures: Sequence[Picture],
         for picture in pictures:
             reference = refer(traced, exportable, picture)
             found = backend.run(reference.inputs)
-            for name, array in _aligned(traced, reference.heads, found).items():
+            for name, array in aligned(traced.heads, reference.heads, found).items():
                 errors[name].add(array, reference.heads[name], _limit(limits, name))
             by_role = {spec.role: found[spec.name][0] for spec in traced.heads}
             pairs.append((reference.result, decoder(by_role, reference.geometry, context)))
@@ -145,16 +146,18 @@ def _limit(limits: ParityLimits, name: str) -> HeadParityLimit | None:
     return limits.heads.get(name, limits.head)
 
 
-def _aligned(traced: Traced, wanted: Mapping[str, Array], found: Mapping[str, Array]) -> dict[str, Array]:
-    """Return `found` with its queries in the order of `wanted`.
+def aligned(heads: Sequence[HeadSpec], wanted: Mapping[str, Array], found: Mapping[str, Array]) -> dict[str, Array]:
+    """Return `found` (name → array with batch axis) with its queries in the order of `wanted`.
 
     A TopK in the graph meets ties, and rounding may swap neighbours in its order: the same queries at other places
     are the same result. Each wanted query takes the nearest one, as long as no two take the same.
     """
-    names = [spec.name for spec in traced.heads if spec.role in QUERY_ROLES]
-    aligned = dict(found)
+    names = [spec.name for spec in heads if spec.role in QUERY_ROLES]
+    moved = dict(found)
     if len(names) < len(QUERY_ROLES):
-        return aligned
+        return moved
+    if all(_is_near(wanted[name], found[name]) for name in names):
+        return moved
     count = wanted[names[0]].shape[1]
     cost = np.zeros((count, count))
     for name in names:
@@ -164,8 +167,14 @@ def _aligned(traced: Traced, wanted: Mapping[str, Array], found: Mapping[str, Ar
             cost[query] += np.abs(theirs - ours[query]).mean(axis=1) / scale
     nearest = cost.argmin(axis=1)
     if np.unique(nearest).size == count:
-        aligned |= {name: found[name][:, nearest] for name in names}
-    return aligned
+        moved |= {name: found[name][:, nearest] for name in names}
+    return moved
+
+
+def _is_near(wanted: Array, found: Array) -> bool:
+    """Return whether no value is off by a hundredth of the values' mean size: then no query changed its place."""
+    error = np.abs(found.astype(np.float32) - wanted.astype(np.float32)).max(initial=0.0)
+    return bool(error <= _SURELY_SAME * np.abs(wanted).mean())
 
 
 def _input_error(traced: Traced, exportable: Exportable, reference: Reference) -> tuple[float, float]:

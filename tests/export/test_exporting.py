@@ -26,7 +26,7 @@ from segrt.runtime import open_bundle  # noqa: E402
 from segrt.runtime.backends.onnxruntime import run_file  # noqa: E402
 from segrt.runtime.bundle.bundle import read_bundle  # noqa: E402
 from segrt.runtime.bundle.golden import read_golden  # noqa: E402
-from segrt.runtime.bundle.manifest import Resize  # noqa: E402
+from segrt.runtime.bundle.manifest import HeadSpec, Resize  # noqa: E402
 from segrt.runtime.bundle.rules import Argmax  # noqa: E402
 from segrt.runtime.cli import cli  # noqa: E402
 from segrt.runtime.errors import CheckFailed, SegrtError  # noqa: E402
@@ -255,6 +255,23 @@ class Shifted(torch.nn.Module):
         return self.network(pixels) + self.shift
 
 
+def test_queries_that_changed_places_are_the_same_and_others_are_not() -> None:
+    rng = np.random.default_rng(3)
+    wanted = {"classes": rng.normal(size=(1, 9, 4)), "masks": rng.normal(size=(1, 9, 6, 8))}
+    heads = (
+        HeadSpec("classes", "class_logits", "float32", (1, 9, 4)),
+        HeadSpec("masks", "mask_logits", "float32", (1, 9, 6, 8)),
+    )
+    order = np.array([1, 0, 2, 3, 4, 5, 6, 8, 7])
+    found = {name: head[:, order] + 1e-5 for name, head in wanted.items()}
+    aligned = parity.aligned(heads, wanted, found)
+    for name in wanted:
+        np.testing.assert_allclose(aligned[name], wanted[name], atol=1e-4)
+    found["masks"] = found["masks"][:, order]  # the masks of other queries than the classes
+    aligned = parity.aligned(heads, wanted, found)
+    assert any(np.abs(aligned[name] - wanted[name]).max() > 0.1 for name in wanted)
+
+
 # What is wrong is said before torch builds anything.
 
 
@@ -262,6 +279,12 @@ def refused(arguments: list[str]) -> str:
     done = CliRunner().invoke(cli, ["export", *arguments])
     assert isinstance(done.exception, SegrtError), done.output
     return str(done.exception)
+
+
+def test_without_torch_the_command_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("segrt.export.cli.export.find_spec", lambda name: None if name == "torch" else object())
+    said = refused(["tiny", "--out", str(tmp_path / "b"), "--weights", "random"])
+    assert said == "segrt export needs torch; `pip install 'segrt[export]'`"
 
 
 def test_an_unknown_model_gets_the_nearest_names(tmp_path: Path) -> None:
