@@ -119,6 +119,9 @@ for _model in (
         labels="cityscapes",
         checkpoint=Checkpoint(f"{_CITYSCAPES}/model_final_bd324a.pkl", _UNSAID),
         multiple=16,
+        parameters=59_770_166,
+        gmacs=1040.23,
+        head_bytes=11_534_336,
     ),
     Model(
         name="panoptic-deeplab-resnet52-dsconv-cityscapes",
@@ -129,6 +132,9 @@ for _model in (
         options={"separable": True},
         checkpoint=Checkpoint(f"{_CITYSCAPES}_crop_512_1024_dsconv/model_final_23d03a.pkl", _UNSAID),
         multiple=16,
+        parameters=30_271_350,
+        gmacs=416.79,
+        head_bytes=11_534_336,
     ),
     Model(
         name="panoptic-deeplab-resnet52-dsconv-coco",
@@ -139,6 +145,9 @@ for _model in (
         options={"separable": True, "train_size": (640, 640), "nms_kernel": 41, "stuff_area_limit": 4096},
         checkpoint=Checkpoint(f"{_COCO}_crop_640_640_coco_dsconv/model_final_5e6da2.pkl", _UNSAID),
         multiple=16,
+        parameters=30_300_648,
+        gmacs=81.71,
+        head_bytes=13_926_400,
     ),
     # Measured in the paper's reproduction, never published.
     Model(
@@ -149,6 +158,9 @@ for _model in (
         labels="cityscapes",
         options={"deep_stem": False, "stride_in_1x1": True, "train_size": (1024, 2048)},
         multiple=16,
+        parameters=59_646_390,
+        gmacs=974.90,
+        head_bytes=11_534_336,
     ),
 ):
     register(_model)
