@@ -21,6 +21,7 @@ from segrt.runtime.cli.eval import evaluate
 from segrt.runtime.cli.inspect import inspect
 from segrt.runtime.cli.pair import pair as command
 from segrt.runtime.errors import BackendError, BundleError
+from segrt.runtime.evaluate.rebundling import rewrite
 from segrt.runtime.pairing import PairOptions, pair_bundles, unite
 from segrt.runtime.postproc import merge_semantic_instances
 from segrt.runtime.results import InstanceResult, Label, PanopticResult, SemanticResult
@@ -248,3 +249,16 @@ def test_the_street_pair_is_as_good_as_the_panoptic_network(tmp_path: Path) -> N
     alone, joined = (run["metrics"]["pq"] for run in json.loads(figures.read_text())["runs"])
     assert joined > 0.7
     assert joined > alone - 0.05
+
+
+def test_a_copy_with_other_thresholds_holds_both_networks(tiny: SimpleNamespace, tmp_path: Path) -> None:
+    bundle = read_bundle(make_pair(tiny, tmp_path))
+    rewrite(bundle, tmp_path / "tuned", {"score_threshold": 0.9, "overlap_threshold": 0.3}, threads=1)
+    tuned = read_bundle(tmp_path / "tuned")
+    assert tuned.manifest.decode == MergeMembers(0.9, 0.3, 50)
+    assert {file.path for file in tuned.manifest.variants[0].files} == {
+        "semantic/model.fp32.onnx",
+        "instance/model.fp32.onnx",
+    }
+    with open_bundle(tuned.folder, threads=1) as segmenter:
+        assert all(check.passed for check in verify(segmenter))
