@@ -20,6 +20,7 @@ from segrt.export.tracing import Traced, trace
 from segrt.runtime.bundle.golden import QUERY_ROLES
 from segrt.runtime.bundle.manifest import HeadTolerance, Tolerance
 from segrt.runtime.bundle.writer import BundleWriter
+from segrt.runtime.cli.options import with_progress
 from segrt.runtime.errors import CheckFailed, SegrtError
 from segrt.runtime.images import read_image
 from segrt.runtime.pictures import find_pictures
@@ -247,8 +248,11 @@ def _variants(
         search_steps=options.search_steps,
         trained=options.weights.kind != "random",
         threads=options.threads,
+        progress=with_progress,
     )
     made = make_variants(traced.path, others, network, folder=traced.path.parent, say=say, options=chosen)
+    for line in (line for entry in made for line in entry.lines()):
+        say(line)
     by_name = {variant.precision: variant for variant in (fp32, *(entry.file for entry in made))}
     return [by_name[name] for name in options.precisions]
 

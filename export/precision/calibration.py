@@ -5,7 +5,7 @@ rounding and clipping together; the one with the least Kullback-Leibler divergen
 TensorRT", GTC 2017).
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,6 @@ _MOST_BYTES = 256 << 20
 _MOST_VALUES = 1 << 20
 _PERCENTILES = {"percentile-99.99": 0.9999, "percentile-99.999": 0.99999}
 METHODS = ("minmax", "percentile-99.99", "percentile-99.999", "mse", "entropy")
-Progress = Callable[[str, int, int], None]
 
 
 class Histogram:
@@ -81,19 +80,15 @@ def collect(
     tensors: Sequence[str],
     feeds: Iterable[Mapping[str, Array]],
     *,
-    pictures: int,
     threads: int = 0,
-    progress: Progress | None = None,
 ) -> dict[str, Histogram]:
-    """Return the histogram of each of `tensors` over network inputs; `pictures` is how many there are, for progress."""
+    """Return the histogram of each of `tensors` over network inputs."""
     found = {name: Histogram() for name in tensors}
     sessions = [(part, _session_with(net, part, threads)) for part in _parts(net, tensors)]
-    for done, feed in enumerate(feeds, start=1):
+    for feed in feeds:
         for part, session in sessions:
             for name, values in zip(part, session.run(list(part), dict(feed)), strict=True):
                 found[name].add(values)
-        if progress is not None:
-            progress("calibrating", done, pictures)
     return found
 
 

@@ -1,6 +1,6 @@
 """What is asked of variants, and what is known of one that was made."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -34,8 +34,9 @@ class VariantOptions:
     float32, as patterns ("*nms*", "head.boxes"). limits: the least mean agreement by precision, where it is
     not that of `LIMITS`. search_steps, search_seconds: how long layers to keep are searched for; with 0 steps
     a variant that misses its limit is an error at once. trained: results of untrained networks say nothing, so theirs
-    are measured and reported, but not asked to agree. accept: asked instead of the limit, with the precision and the
-    finished network, whether a variant is good enough.
+    are measured and reported, but not asked to agree. progress: wraps the pictures that are calibrated with, to show
+    how far it is. accept: asked instead of the limit, with the precision and the finished network, whether a variant
+    is good enough.
     """
 
     calibration: Sequence[Path] = ()
@@ -47,6 +48,7 @@ class VariantOptions:
     search_seconds: float = 300.0
     trained: bool = True
     threads: int = 0
+    progress: Callable[[list[Picture], str], Iterable[Picture]] = lambda pictures, text: pictures  # noqa: ARG005
     accept: "Callable[[str, onnx.ModelProto], bool] | None" = None
 
 

@@ -2,7 +2,8 @@
 
 Each group of layers is measured alone at the lower precision; the groups with the largest errors are kept, as few as
 are needed (found by bisection); kept groups of several layers are halved and measured again, until single layers are
-left; at last every kept layer is tried at the lower precision once more, the costliest first.
+left. The same is tried in the order of error for each multiply-add, which may keep more layers but less work; at last
+every kept layer is tried at the lower precision once more, the costliest first.
 """
 
 import time
@@ -82,11 +83,13 @@ class _Search:
                 return Outcome(frozenset(), (), self._steps, True)
             groups = _split(sorted(self._all), max(_LEAST_GROUPS, self._limit // 3))
             while True:
-                groups = self._smallest(groups)
+                groups = self._smallest(groups, self._by_error)
                 if all(len(group) == 1 for group in groups):
                     break
                 groups = [half for group in groups for half in _halves(group)]
-            self._prune(groups)
+            if len(groups) > 1:
+                self._smallest([group for group in self._errors if not self._is_split(group)], self._by_worth)
+            self._prune()
         except _Spent:
             finished = False
         findings = [
@@ -96,9 +99,11 @@ class _Search:
         findings.sort(key=lambda entry: -entry.error)
         return Outcome(self._kept, tuple(findings), self._steps, finished)
 
-    def _smallest(self, groups: Sequence[tuple[int, ...]]) -> list[tuple[int, ...]]:
-        """Return the shortest list of the groups with the largest errors that passes when it is kept."""
-        ranked = sorted(groups, key=lambda group: (-self._error(group), self._cost(group)))
+    def _smallest(
+        self, groups: Sequence[tuple[int, ...]], rank: Callable[[tuple[int, ...]], tuple[float, float]]
+    ) -> list[tuple[int, ...]]:
+        """Return the shortest list of the first groups, in the order of `rank`, that passes when it is kept."""
+        ranked = sorted(groups, key=rank)
         low, high = 0, len(ranked)  # keeping the first `low` fails, keeping the first `high` passes
         while high - low > 1:
             middle = (low + high) // 2
@@ -108,13 +113,18 @@ class _Search:
                 low = middle
         return ranked[:high]
 
-    def _prune(self, groups: Sequence[tuple[int, ...]]) -> None:
+    def _prune(self) -> None:
         """Give back what need not be kept after all, the costliest first."""
-        if len(groups) < 2:
-            return
-        for group in sorted(groups, key=self._cost, reverse=True):
-            if len(self._kept) > len(group):
-                self._good(self._kept - set(group))
+        for layer in sorted(self._kept, key=lambda layer: -self._macs[layer]):
+            if len(self._kept) > 1:
+                self._good(self._kept - {layer})
+
+    def _by_error(self, group: tuple[int, ...]) -> tuple[float, float]:
+        return -self._error(group), self._cost(group)
+
+    def _by_worth(self, group: tuple[int, ...]) -> tuple[float, float]:
+        """Rank by squared error, which adds up over layers, for each multiply-add that keeping it costs."""
+        return -(self._error(group) ** 2) / max(1, self._cost(group)), self._cost(group)
 
     def _good(self, kept: Layers) -> bool:
         self._step()

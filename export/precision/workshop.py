@@ -16,7 +16,7 @@ from segrt.export.precision.made import LIMITS, KeptLayer, Made, Picture, Say, V
 from segrt.export.precision.recipes import Recipe, make_recipe
 from segrt.export.precision.search import Outcome, search
 from segrt.export.precision.shares import Shares, measure_shares
-from segrt.runtime.bundle.manifest import DType, HeadParity, HeadTolerance, Parity, Tolerance
+from segrt.runtime.bundle.manifest import DType, HeadParity, HeadSpec, HeadTolerance, Parity, Tolerance
 from segrt.runtime.errors import CheckFailed
 
 if TYPE_CHECKING:
@@ -50,8 +50,10 @@ class Workshop:
     def make(self, precision: str, folder: Path, source: Path) -> Made:
         """Make one variant."""
         self.say(f"making {precision}")
-        recipe = make_recipe(precision, self.net, self.layers, self.keep, self.network, self._calibration,
-                             self.options.threads, str(source))  # fmt: skip
+        pictures = self.options.progress(list(self._calibration), f"calibrating {precision}")
+        recipe = make_recipe(
+            precision, self.net, self.layers, self.keep, self.network, pictures, self.options.threads, str(source)
+        )
         job = _Job(self, precision, recipe)
         kept: frozenset[int] = frozenset()
         outcome = None
@@ -64,11 +66,8 @@ class Workshop:
         job.check(model, shares, verdict, kept)
         file = folder / f"model.{precision}.onnx"
         file.write_bytes(model.SerializeToString())
-        made = Made(self._file(precision, file, recipe, model, shares, verdict, kept), verdict, shares,
-                    self._kept_layers(kept, outcome), outcome)  # fmt: skip
-        for line in made.lines():
-            self.say(line)
-        return made
+        entry = self._file(precision, file, recipe, model, shares, verdict, kept)
+        return Made(entry, verdict, shares, self._kept_layers(kept, outcome), outcome)
 
     def nodes(self, kept: Collection[int]) -> set[str]:
         """Return the names of all nodes of the layers at the positions `kept`."""
@@ -115,7 +114,7 @@ class Workshop:
             precision,
             file,
             tolerance=Tolerance(allowed, self._head_tolerances(default.heads, verdict)),
-            head_dtypes=_head_dtypes(model, self.network),
+            head_dtypes=head_dtypes(model, self.network.heads),
             parity=Parity(
                 verdict.images,
                 verdict.worst,
@@ -182,9 +181,9 @@ class _Job:
             )
 
 
-def _head_dtypes(model: "onnx.ModelProto", network: Network) -> dict[str, DType]:
-    """Return the heads whose type is not the network's."""
-    wanted = {spec.name: spec.dtype for spec in network.heads}
+def head_dtypes(model: "onnx.ModelProto", heads: Sequence[HeadSpec]) -> dict[str, DType]:
+    """Return the heads that are float16 in a variant, but not by the manifest."""
+    wanted = {spec.name: spec.dtype for spec in heads}
     found: dict[str, DType] = {}
     for value in model.graph.output:
         if value.name in wanted and value.type.tensor_type.elem_type == 10 and wanted[value.name] != "float16":

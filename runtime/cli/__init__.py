@@ -20,6 +20,7 @@ COMMANDS = {
     "export": ("segrt.export.cli.export:export", "Turn a model of the zoo into a bundle, compared with torch."),
     "adopt": ("segrt.export.cli.adopt:adopt", "Turn an ONNX file of your own into a bundle."),
     "pair": ("segrt.runtime.cli.pair:pair", "Join a semantic and an instance bundle into a panoptic one."),
+    "quantize": ("segrt.export.cli.quantize:quantize", "Add fp16 and int8 variants to a bundle, compared with fp32."),
     "build": ("segrt.runtime.cli.build:build", "Make a bundle's TensorRT engines, before they are needed."),
     "doctor": ("segrt.runtime.cli.doctor:doctor", "Say what is missing on this device, and how to mend it."),
     "verify": ("segrt.runtime.cli.verify:verify", "Check a bundle's golden frames on this device."),

@@ -88,20 +88,24 @@ def inspect(bundle: str, as_json: bool) -> None:
     )
     print_table(
         "Variants",
-        ["precision", "file", "MB", "state", "of the multiply-adds", "agreement"],
+        ["precision", "file", "MB", "state", "of the multiply-adds", "of the weights", "agreement"],
         [
             [
                 variant.precision,
                 file.path,
                 f"{file.size / 1e6:.2f}",
                 states[file.path],
-                "" if variant.precision_share is None else f"{variant.precision_share:.1%}",
+                _number(variant.precision_share, ".1%"),
+                _number(variant.weight_share, ".1%"),
                 _agreement(variant.parity),
             ]
             for variant in manifest.variants
             for file in variant.files
         ],
     )
+    for variant in manifest.variants:
+        if variant.kept:
+            click.echo(f"In the {variant.precision} variant these layers stay in fp32: {', '.join(variant.kept)}.")
     compared = [
         [variant.precision, name, f"{head.max_abs:.2g}", f"{head.mean_abs:.2g}", _number(head.relative, ".2g")]
         for variant in manifest.variants
@@ -131,7 +135,7 @@ def _agreement(parity: "Parity | None") -> str:
         parts.append(f"{parity.matched:.2%} matched")
     if parity.pq is not None:
         parts.append(f"PQ {parity.pq:.4f}")
-    return f"{', '.join(parts)} over {parity.images} images"
+    return f"{', '.join(parts)} over {parity.images} images" + (" with fp32" if parity.against == "fp32" else "")
 
 
 def _number(value: float | None, style: str) -> str:

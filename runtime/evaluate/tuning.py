@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,13 +18,15 @@ from segrt.runtime.evaluate.measuring import Options, measure, prepare
 from segrt.runtime.evaluate.meters import PanopticMeter
 from segrt.runtime.evaluate.segmenting import SegmenterPredictor
 from segrt.runtime.evaluate.truth import SemanticTruth
-from segrt.runtime.results import Timings, rle
+from segrt.runtime.results import rle
 from segrt.runtime.segmenter import Segmenter, open_segmenter
 
 METRIC = {"semantic": "miou", "instance": "ap", "panoptic": "pq"}
 _SCORES = tuple(round(0.05 * step, 2) for step in range(4, 19))  # 0.20 to 0.90
 _OVERLAPS = (0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 _IOU = 0.5
+_TIMED_IMAGES = 4
+_TURNS = 8
 Progress = Callable[[int, int], None]
 
 
@@ -63,22 +66,32 @@ def tune_thresholds(segmenter: Segmenter, dataset: Dataset, progress: Progress |
 def compare_variants(
     bundle: Bundle, dataset: Dataset, thresholds: dict[str, float], *, backend: str, threads: int
 ) -> list[VariantFigures]:
-    """Measure every variant with the thresholds; drops are against fp32, or the first variant where there is none."""
+    """Measure every variant with the thresholds; drops are against fp32, or the first variant where there is none.
+
+    Times are taken in turns on a few images, for a device's speed changes while one variant after another is measured.
+    """
     precisions = [variant.precision for variant in bundle.manifest.variants]
     reference = "fp32" if "fp32" in precisions else precisions[0]
-    figures: dict[str, tuple[float, float]] = {}
-    for precision in precisions:
-        given = None if bundle.manifest.technique == "instance" else dict(thresholds)
-        zero = {"score_threshold": 0.0} if given is None else given
-        with open_segmenter(
-            bundle, backend=backend, precision=precision, threads=threads, thresholds=zero
-        ) as segmenter:
-            clock = _Clock(segmenter)
-            outcome = measure(SegmenterPredictor(clock, str(bundle.folder)), dataset)
-            metric = outcome.evaluations(segmenter.technique)[0].metrics[METRIC[segmenter.technique]]
-        figures[precision] = (metric or 0.0, float(np.median(clock.times)))
-    best = figures[reference][0]
-    return [VariantFigures(name, figure, 100 * (best - figure), time) for name, (figure, time) in figures.items()]
+    figures = {
+        name: figure_of(bundle, name, dataset, thresholds, backend=backend, threads=threads) for name in precisions
+    }
+    times = _times_in_turns(bundle, precisions, dataset, backend=backend, threads=threads)
+    best = figures[reference]
+    return [VariantFigures(name, figure, 100 * (best - figure), times[name]) for name, figure in figures.items()]
+
+
+def figure_of(
+    bundle: Bundle, precision: str, dataset: Dataset, thresholds: dict[str, float], *, backend: str, threads: int
+) -> float:
+    """Return a variant's mIoU, AP or PQ on the data set, 0 to 1, with the thresholds.
+
+    AP ranks all detections, so an instance variant is measured without a score threshold.
+    """
+    given = {"score_threshold": 0.0} if bundle.manifest.technique == "instance" else dict(thresholds)
+    with open_segmenter(bundle, backend=backend, precision=precision, threads=threads, thresholds=given) as segmenter:
+        outcome = measure(SegmenterPredictor(segmenter, str(bundle.folder)), dataset)
+        metric = outcome.evaluations(segmenter.technique)[0].metrics[METRIC[segmenter.technique]]
+    return metric or 0.0
 
 
 def parse_budget(text: str) -> float:
@@ -94,19 +107,24 @@ def fastest_within(found: list[VariantFigures], budget: float) -> VariantFigures
     return min((entry for entry in found if entry.drop <= budget + 1e-9), key=lambda entry: entry.inference_ms)
 
 
-class _Clock:
-    """A segmenter that notes how long the network took."""
-
-    def __init__(self, segmenter: Segmenter) -> None:
-        self._segmenter = segmenter
-        self.labels, self.technique = segmenter.labels, segmenter.technique
-        self.times: list[float] = []
-
-    def __call__(self, image: Any) -> Any:
-        result = self._segmenter(image)
-        assert isinstance(result.timings, Timings)
-        self.times.append(result.timings.inference_ms)
-        return result
+def _times_in_turns(
+    bundle: Bundle, precisions: list[str], dataset: Dataset, *, backend: str, threads: int
+) -> dict[str, float]:
+    """Return each variant's median inference time in ms: all are open, each image goes through one after the other."""
+    images = [dataset.read_image(sample) for sample in dataset.samples[:_TIMED_IMAGES]]
+    times: dict[str, list[float]] = {name: [] for name in precisions}
+    with ExitStack() as stack:
+        opened = {
+            name: stack.enter_context(open_segmenter(bundle, backend=backend, precision=name, threads=threads))
+            for name in precisions
+        }
+        for turn in range(-1, _TURNS):  # the first one warms up
+            for image in images:
+                for name, segmenter in opened.items():
+                    timings = segmenter(image).timings
+                    if turn >= 0 and timings is not None:
+                        times[name].append(timings.inference_ms)
+    return {name: float(np.median(values)) for name, values in times.items()}
 
 
 def _tune_panoptic(segmenter: Segmenter, dataset: Dataset, progress: Progress | None) -> Tuned:

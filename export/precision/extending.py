@@ -1,0 +1,134 @@
+"""Adds variants to a bundle that exists: a new bundle with the same network at more precisions, without torch."""
+
+import tempfile
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import msgspec
+
+from segrt.export.bundling import Network, VariantFile, default_tolerance
+from segrt.export.precision.made import Made, Say, VariantOptions
+from segrt.export.precision.variants import check_precisions, make_variants
+from segrt.runtime.bundle.bundle import Bundle, read_bundle
+from segrt.runtime.bundle.golden import read_golden
+from segrt.runtime.bundle.manifest import Variant
+from segrt.runtime.bundle.writer import BundleWriter
+from segrt.runtime.errors import CheckFailed, SegrtError
+from segrt.runtime.segmenter import open_segmenter
+from segrt.runtime.verification import verify
+
+
+def network_of(bundle: Bundle) -> Network:
+    """Return what a bundle's manifest says of its network, as the exporter describes one."""
+    manifest = bundle.manifest
+    return Network(
+        name=manifest.name,
+        technique=manifest.technique,
+        family=manifest.family,
+        source=manifest.source,
+        inputs=manifest.inputs,
+        heads=manifest.heads,
+        labels=manifest.labels,
+        decode=manifest.decode,
+    )
+
+
+def add_variants(
+    bundle: Bundle,
+    precisions: Sequence[str],
+    out: Path,
+    options: VariantOptions,
+    *,
+    overwrite: bool = False,
+    say: Say = lambda line: None,  # noqa: ARG005
+) -> list[Made]:
+    """Write a copy of `bundle` with the variants `precisions` to `out`; those that it has already are made anew.
+
+    Its float32 variant is what they are made of. Raises SegrtError for a bundle without one, or whose network has two
+    members, and what `make_variants` raises.
+    """
+    BundleWriter(out, overwrite=overwrite)  # complains now, not after minutes of work
+    with tempfile.TemporaryDirectory(prefix="segrt-quantize-") as folder:
+        made = variants_of(bundle, precisions, Path(folder), options, say=say)
+        write_with(bundle, [entry.file for entry in made], out, overwrite=overwrite, threads=options.threads)
+    return made
+
+
+def variants_of(
+    bundle: Bundle, precisions: Sequence[str], folder: Path, options: VariantOptions, *, say: Say
+) -> list[Made]:
+    """Make variants of a bundle's float32 one, their files in `folder`."""
+    check_precisions(precisions)
+    source = source_of(bundle)
+    golden = [read_golden(bundle, frame)[0] for frame in bundle.manifest.golden]
+    return make_variants(
+        bundle.network(source),
+        precisions,
+        network_of(bundle),
+        folder=folder,
+        say=say,
+        options=replace(options, golden=golden),
+    )
+
+
+def source_of(bundle: Bundle) -> Variant:
+    """Return the bundle's float32 variant; raise SegrtError when it has none to make others of."""
+    if getattr(bundle.manifest, "members", ()):
+        raise SegrtError(f"{bundle.folder}: has two networks; make the variants of its members, then pair them anew")
+    found = next((variant for variant in bundle.manifest.variants if variant.precision == "fp32"), None)
+    if found is None:
+        names = ", ".join(variant.precision for variant in bundle.manifest.variants)
+        raise SegrtError(f"{bundle.folder}: has no fp32 variant to make others of, only {names}; give one that has")
+    return found
+
+
+def write_with(
+    bundle: Bundle, added: Sequence[VariantFile], out: Path, *, overwrite: bool = False, threads: int = 0
+) -> Path:
+    """Write a copy of `bundle` to `out` in which the variants `added` stand behind those that stay; return `out`.
+
+    The golden frames are checked with each added variant first. Raises BundleError, or CheckFailed when they differ.
+    """
+    manifest = bundle.manifest
+    names = {file.precision for file in added}
+    with BundleWriter(out, overwrite=overwrite) as writer:
+        variants = [variant for variant in manifest.variants if variant.precision not in names]
+        for variant in variants:
+            writer.add(variant.file.path, bundle.checked(variant.file, full=True).read_bytes())
+        for frame in manifest.golden:
+            for file in (frame.image, frame.outputs):
+                writer.add(file.path, bundle.checked(file).read_bytes())
+        variants += [entry_of(file, writer, network_of(bundle)) for file in added]
+        complete = msgspec.structs.replace(manifest, variants=tuple(variants))
+
+        def check(folder: Path) -> None:
+            for name in names if manifest.golden else ():
+                _verify(folder, out, name, threads)
+
+        return writer.finish(complete, check)
+
+
+def entry_of(file: VariantFile, writer: BundleWriter, network: Network) -> Variant:
+    """Add a variant's file to a bundle in the making; return its entry."""
+    return Variant(
+        precision=file.precision,
+        file=writer.add(f"model.{file.precision}.onnx", file.onnx.read_bytes()),
+        tolerance=file.tolerance or default_tolerance(network, file.precision),
+        head_dtypes=dict(file.head_dtypes),
+        precision_share=file.precision_share,
+        weight_share=file.weight_share,
+        kept=file.kept,
+        parity=file.parity,
+    )
+
+
+def _verify(folder: Path, out: Path, precision: str, threads: int) -> None:
+    opened = read_bundle(folder)
+    with open_segmenter(opened, backend="onnxruntime", precision=precision, threads=threads) as segmenter:
+        failed = [check for check in verify(segmenter) if not check.passed]
+    if failed:
+        raise CheckFailed(
+            f"{out}: the golden frame {failed[0].frame} of the {precision} variant differs in {failed[0].what}: "
+            f"{failed[0].value}, but must be {failed[0].limit}; nothing was written"
+        )

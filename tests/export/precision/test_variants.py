@@ -1,0 +1,184 @@
+"""Variants are what they claim, agree with float32, and are mended by keeping the layer that is at fault."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from click.testing import CliRunner
+
+from segrt.export.bundling import GoldenPicture, VariantFile, write_bundle
+from segrt.export.precision import workshop
+from segrt.export.precision.calibration import calibration_files
+from segrt.export.precision.variants import VariantOptions, make_variants
+from segrt.runtime import cli, open_bundle
+from segrt.runtime.bundle.bundle import embedded_names, read_bundle
+from segrt.runtime.errors import CheckFailed, SegrtError
+from segrt.runtime.streetworld import StreetWorld
+
+
+@pytest.fixture
+def make(network, pictures, calibration, saved, tmp_path):
+    """Make variants of a model: → (list of Made, lines that were said)."""
+
+    def call(model, *precisions, **options):
+        said = []
+        chosen = VariantOptions(
+            **{"calibration": calibration_files(calibration), "pictures": pictures, "threads": 1, **options}
+        )
+        return make_variants(saved(model), precisions, network, folder=tmp_path, say=said.append, options=chosen), said
+
+    return call
+
+
+def test_a_healthy_network_is_wholly_at_its_precision(make, make_chain):
+    made, said = make(make_chain(), "fp16", "int8", "int8-cpu", limits={"int8": 0.8, "int8-cpu": 0.7})
+    assert [entry.file.precision for entry in made] == ["fp16", "int8", "int8-cpu"]
+    for entry in made:
+        assert (entry.file.precision_share, entry.kept, entry.file.kept) == (1.0, (), ())
+        assert entry.file.weight_share > 0.95
+        assert entry.file.parity.against == "fp32"
+        assert entry.verdict.images == 4
+        onnx.checker.check_model(onnx.load(entry.file.onnx), full_check=True)
+    assert made[0].file.head_dtypes == {"logits": "float16"}
+    assert made[1].file.head_dtypes == {}
+    assert made[0].verdict.agreement > 0.99
+    assert said == ["making fp16", "making int8", "making int8-cpu"]
+    assert "fp16: 100.0% of the multiply-adds, 100.0% of the weights; 9" in made[0].lines()[0]
+
+
+def test_the_layer_that_overflows_in_fp16_is_found_and_kept(make, make_chain):
+    made, said = make(make_chain(overflow=True), "fp16")
+    entry = made[0]
+    assert [kept.layer.label for kept in entry.kept] == ["body.2"]
+    assert entry.kept[0].error == np.inf
+    assert entry.file.kept == ("body.2",)
+    assert 0.7 < entry.file.precision_share < 1.0
+    assert entry.verdict.is_finite
+    assert entry.verdict.agreement > 0.99
+    assert said[1] == "fp16: its heads overflow; searching for the layers that must stay in fp32"
+    assert any("body.2 (conv2) stays in fp32: overflows" in line for line in entry.lines())
+    # Where float16 is computed in truth, nothing beyond its range may be left in it.
+    model = onnx.load(entry.file.onnx)
+    half = {tensor.name for tensor in model.graph.initializer if tensor.data_type == onnx.TensorProto.FLOAT16}
+    assert "body.2.weight" not in half
+    assert not any("body.2.weight" in name for name in half)
+
+
+def test_the_layer_with_an_outlier_in_int8_is_found_and_kept(make, make_chain):
+    made, said = make(make_chain(outlier=True), "int8", limits={"int8": 0.8})
+    entry = made[0]
+    assert [kept.layer.label for kept in entry.kept] == ["body.2"]
+    assert np.isfinite(entry.kept[0].error)
+    assert "searching" in said[1]
+    assert entry.file.precision_share == pytest.approx(1 - entry.kept[0].share)
+    assert entry.outcome.findings[0].layers == (3,)  # the input comes first
+    assert entry.outcome.findings[0].error > 5 * entry.outcome.findings[1].error
+
+
+def test_a_variant_that_would_be_fp32_in_truth_is_refused(make, make_chain):
+    with pytest.raises(CheckFailed, match=r"int8: only \d\.\d% of the network would run at it"):
+        make(make_chain(), "int8", limits={"int8": 1.0})
+    with pytest.raises(CheckFailed, match=r"fp16: only 0\.0% of the network"):
+        make(make_chain(), "fp16", keep=["body"])
+    with pytest.raises(CheckFailed, match="fp16"):
+        make(make_chain(overflow=True), "fp16", search_steps=0)
+
+
+def test_untrained_networks_are_measured_and_not_judged(make, make_chain):
+    made, _ = make(make_chain(outlier=True), "int8", trained=False)
+    assert made[0].kept == ()
+    assert made[0].verdict.agreement < 0.9
+    assert made[0].file.tolerance.agreement < made[0].verdict.worst
+    # An overflow is no matter of training.
+    made, _ = make(make_chain(overflow=True), "fp16", trained=False)
+    assert made[0].file.kept == ("body.2",)
+
+
+def test_pictures_are_held_back_for_the_comparison_where_there_are_no_others(make, make_chain):
+    made, _ = make(make_chain(), "int8", pictures=(), limits={"int8": 0.5})
+    assert made[0].verdict.images == 3
+
+
+def test_bad_input_is_named_in_one_line(make, make_chain, tmp_path):
+    for precision, options, message in (
+        ("fp8", {}, r"--precision fp8: there is no such variant; choose from fp16, int8, int8-cpu"),
+        ("int8", {"calibration": ()}, r"int8 needs pictures to calibrate with; add --calibration DIR"),
+    ):
+        with pytest.raises(SegrtError, match=message) as caught:
+            make(make_chain(), precision, **options)
+        assert "\n" not in str(caught.value)
+    made, _ = make(make_chain(), "int8", limits={"int8": 0.5})
+    with pytest.raises(SegrtError, match="is quantised already"):
+        make(onnx.load(made[0].file.onnx), "fp16")
+    with pytest.raises(SegrtError, match="there is no such folder"):
+        calibration_files(tmp_path / "nowhere")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(SegrtError, match="holds no pictures"):
+        calibration_files(tmp_path / "empty")
+    old = make_chain()
+    old.opset_import[0].version = 12
+    with pytest.raises(SegrtError, match=r"has opset 12, but int8 needs 13 or newer"):
+        make(old, "int8")
+
+
+def test_quantize_adds_variants_that_verify_and_inspect_shows_what_they_are(
+    network, pictures, calibration, saved, make_chain, tmp_path
+):
+    source = tmp_path / "source"
+    golden = [GoldenPicture("first", pictures[0])]
+    write_bundle(source, network, [VariantFile("fp32", saved(make_chain(overflow=True)))], golden, threads=1)
+    out = tmp_path / "quantized"
+    arguments = ["quantize", str(source), "--precision", "fp16,int8", "--calibration", str(calibration)]
+    done = CliRunner().invoke(cli.cli, [*arguments, "--out", str(out), "--agreement", "0.8", "--threads", "1"])
+    assert done.exit_code == 0, done.exception
+    assert "body.2" in done.output
+    assert "overflows" in done.output
+    manifest = read_bundle(out).manifest
+    assert [variant.precision for variant in manifest.variants] == ["fp32", "fp16", "int8"]
+    assert manifest.variants[1].kept == ("body.2",)
+    assert read_bundle(source).manifest.variants == manifest.variants[:1]
+    shown = CliRunner().invoke(cli.cli, ["inspect", str(out)]).output
+    assert "body.2" in shown
+    assert f"{manifest.variants[1].precision_share:.1%}" in shown
+    as_json = json.loads(CliRunner().invoke(cli.cli, ["inspect", str(out), "--json"]).output)
+    assert as_json["manifest"]["variants"][1]["weight_share"] == manifest.variants[1].weight_share
+    with open_bundle(out, precision="fp16", threads=1) as half, open_bundle(out, precision="fp32", threads=1) as whole:
+        heads, _ = half.heads(pictures[1])
+        assert heads["logits"].dtype == np.float16
+        assert np.mean(half(pictures[1]).class_map == whole(pictures[1]).class_map) > 0.98
+    again = CliRunner().invoke(cli.cli, [*arguments, "--out", str(out)])
+    assert "is already there" in str(again.exception)
+    nothing = CliRunner().invoke(
+        cli.cli, ["quantize", str(source), "--precision", "int8", "--out", str(tmp_path / "x")]
+    )
+    assert "int8 needs pictures to calibrate with" in str(nothing.exception)
+
+
+@pytest.mark.parametrize("faulty", ["fp16", "int8"])
+def test_nvidias_builder_takes_the_variants(faulty, make, make_chain):
+    pytest.importorskip("tensorrt_rtx")
+    from segrt.export.tensorrt_check import check_tensorrt
+
+    made, _ = make(make_chain(overflow=faulty == "fp16"), faulty, limits={"int8": 0.5})
+    assert check_tensorrt(made[0].file.onnx)
+
+
+@pytest.mark.skipif("street-panoptic" not in embedded_names(), reason="the embedded bundles are not here")
+def test_a_trained_panoptic_network_survives_fp16_and_int8(tmp_path, monkeypatch):
+    from segrt.export.precision.extending import variants_of
+    from segrt.runtime.images import write_image
+
+    monkeypatch.setattr(workshop, "LEAST_SHARE", 0.9)
+    for seed in range(8):
+        write_image(tmp_path / f"{seed}.png", StreetWorld(710_000 + seed).render(3.0, (96, 160)).image)
+    pictures = [StreetWorld(seed).render(2.0, (192, 320)).image for seed in (720_001, 720_002)]
+    options = VariantOptions(calibration=sorted(Path(tmp_path).glob("*.png")), pictures=pictures, threads=1)
+    made = variants_of(read_bundle("street-panoptic"), ["fp16", "int8"], tmp_path, options, say=print)
+    half, byte = made
+    assert half.verdict.agreement > 0.998
+    assert half.verdict.quality > 0.98
+    assert byte.verdict.agreement > 0.95
+    assert (half.shares.mac_share("fp16"), half.shares.weight_share("fp16")) == (1.0, 1.0)
+    assert 0.9 < byte.shares.mac_share("int8") < 1.0  # the products of queries and features are no weights
