@@ -167,9 +167,9 @@ for _model in (
 
 
 # torchvision's Mask R-CNN. Any size is taken; the default is torchvision's own (shortest side 800, longest 1333).
-for _name, _weights in (
-    ("maskrcnn_resnet50_fpn", "maskrcnn_resnet50_fpn_coco-bf2d0c1e.pth"),
-    ("maskrcnn_resnet50_fpn_v2", "maskrcnn_resnet50_fpn_v2_coco-73cbd019.pth"),
+for _name, _weights, _parameters, _gmacs in (
+    ("maskrcnn_resnet50_fpn", "maskrcnn_resnet50_fpn_coco-bf2d0c1e.pth", 44_454_513, 267.39),
+    ("maskrcnn_resnet50_fpn_v2", "maskrcnn_resnet50_fpn_v2_coco-73cbd019.pth", 46_359_409, 434.75),
 ):
     register(
         Model(
@@ -181,5 +181,66 @@ for _name, _weights in (
             options={"factory": _name},
             checkpoint=Checkpoint(f"https://download.pytorch.org/models/{_weights}", "BSD-3-Clause"),
             code_licence="BSD-3-Clause",
+            parameters=_parameters,
+            gmacs=_gmacs,
+            head_bytes=316_000,
+        )
+    )
+
+
+# SOLOv2, written here, with mmdetection's published weights (those without deformable convolutions). The light ones
+# have a smaller head and were trained on smaller pictures.
+_LIGHT = {"stacked": 2, "channels": 256, "mask_channels": 128}
+for _name, _size, _options, _weights, _counted in (
+    (
+        "solov2-resnet50",
+        (800, 1333),
+        {"depth": 50},
+        "r50_fpn_3x_coco_20220512_125856-fed092d4",
+        (46_592_912, 261.16, 134_406_000),
+    ),
+    (
+        "solov2-resnet101",
+        (800, 1333),
+        {"depth": 101},
+        "r101_fpn_3x_coco_20220511_095119-c559a076",
+        (65_585_040, 340.71, 134_406_000),
+    ),
+    (
+        "solov2-light-resnet18",
+        (448, 768),
+        {"depth": 18, **_LIGHT},
+        "light_r18_fpn_3x_coco_20220511_083717-75fa355b",
+        (18_271_760, 52.89, 43_014_000),
+    ),
+    (
+        "solov2-light-resnet34",
+        (448, 768),
+        {"depth": 34, **_LIGHT},
+        "light_r34_fpn_3x_coco_20220511_091839-e51659d3",
+        (28_379_920, 65.57, 43_014_000),
+    ),
+    (
+        "solov2-light-resnet50",
+        (448, 768),
+        {"depth": 50, **_LIGHT},
+        "light_r50_fpn_3x_coco_20220512_165256-c93a6074",
+        (31_340_560, 70.46, 43_014_000),
+    ),
+):
+    _folder = f"solov2_{_weights.partition('_coco')[0]}_coco"
+    _address = f"https://download.openmmlab.com/mmdetection/v2.0/solov2/{_folder}/solov2_{_weights}.pth"
+    register(
+        Model(
+            name=_name,
+            technique="instance",
+            family="solov2",
+            size=_size,
+            labels="coco",
+            options=_options,
+            checkpoint=Checkpoint(_address, "Apache-2.0"),
+            parameters=_counted[0],
+            gmacs=_counted[1],
+            head_bytes=_counted[2],
         )
     )
