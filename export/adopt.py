@@ -11,10 +11,11 @@ from segrt.export.adopt_inputs import normalised, picture_input
 from segrt.export.adopt_labels import class_count, first_labels, fitting_labels
 from segrt.export.bundling import GoldenPicture, Network, VariantFile, write_bundle
 from segrt.export.conventions import LETTERBOX, YOLACT, Convention, Normalisation, read_convention
-from segrt.export.dequantize import dequantize
+from segrt.export.dequantize import dequantize, is_asymmetric
 from segrt.export.dequantized import compare_with_original
 from segrt.export.golden_pictures import golden_pictures
 from segrt.export.graph import Graph, read_graph, require_onnx
+from segrt.export.graph_checks import refused_nodes
 from segrt.export.guess import Output, guess_heads, rows_of
 from segrt.runtime.bundle.manifest import Channels, HeadSpec, Resize, Source, Technique
 from segrt.runtime.bundle.rules import (
@@ -114,6 +115,7 @@ def adopt_network(path: Path, out: Path, options: AdoptOptions) -> list[str]:
             decode=decode,
         )
         said.append(f"precision {precision}, decode rule {rule}")
+        said += _doubts(graph, options)
         file.write_bytes(graph.bytes())
         golden = [GoldenPicture(name, picture) for name, picture in pictures]
         variants = [VariantFile(precision, file)]
@@ -210,6 +212,15 @@ def _prototype_rule(
     threshold = _IOU_THRESHOLDS[rows] if options.iou_threshold is None else options.iou_threshold
     said.append(f"a row of predictions is that of {rows}; duplicates go at an IoU of {threshold:g}")
     return PrototypeMasks(rows=cast("Any", rows), iou_threshold=threshold, **given)
+
+
+def _doubts(graph: Graph, options: AdoptOptions) -> list[str]:
+    """Return what TensorRT would refuse of the network, which then runs in ONNX Runtime alone."""
+    kinds = sorted({node.op_type for node, _ in refused_nodes(graph.model)})
+    said = [f"TensorRT has no kernel for {', '.join(kinds)}: the network runs in ONNX Runtime alone"] if kinds else []
+    if is_asymmetric(graph) and not options.dequantize:
+        said.append("TensorRT takes symmetric int8 alone, and this is not; --dequantize adds a float variant for it")
+    return said
 
 
 def _versions(graph: Graph) -> dict[str, str]:

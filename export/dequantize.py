@@ -49,6 +49,19 @@ def dequantize(graph: Graph) -> Graph:
     return Graph(model, graph.path, is_changed=True)
 
 
+def is_asymmetric(graph: Graph) -> bool:
+    """Whether the network is quantised otherwise than to int8 around 0, which is all that TensorRT takes."""
+    onnx = require_onnx()
+    constants = {tensor.name: tensor for tensor in graph.model.graph.initializer}
+    zeros = {
+        node.input[2]
+        for node in graph.model.graph.node
+        if node.op_type in (_QUANTISE, _DEQUANTISE) and len(node.input) > 2 and node.input[2] in constants
+    }
+    arrays = [onnx.numpy_helper.to_array(constants[name]) for name in zeros]
+    return any(array.dtype == np.uint8 or (array != 0).any() for array in arrays)
+
+
 @dataclass
 class _Dequantizer:
     """Goes through the nodes in their order and notes of every tensor what it now holds.

@@ -224,6 +224,7 @@ def test_the_precision_is_read_from_the_graph(tiny: SimpleNamespace, adopt: Adop
     model.graph.node.append(helper.make_node("DequantizeLinear", ["q", "scale", "zero"], ["logits"]))
     folder, said = adopt(model, "semantic")
     assert "precision int8, decode rule argmax" in said
+    assert any(line.startswith("TensorRT takes symmetric int8 alone") for line in said)
     assert (folder / "model.int8.onnx").is_file()
 
 
@@ -402,7 +403,8 @@ def test_the_real_deeplab_finds_the_train(fixtures: Path, tmp_path: Path) -> Non
         tmp_path / "deeplab",
         AdoptOptions("semantic", "voc", golden=[photo]),
     )
-    assert said[-1] == "precision int8, decode rule class_map"
+    assert said[-2] == "precision int8, decode rule class_map"
+    assert said[-1].startswith("TensorRT takes symmetric int8 alone, and this is not; --dequantize adds")
     with open_bundle(tmp_path / "deeplab", threads=1) as segmenter:
         result = segmenter(read_image(photo))
     assert isinstance(result, SemanticResult)

@@ -357,6 +357,14 @@ def test_detr_s_padding_and_gapped_classes_come_from_its_files(adopt: Adopt, tmp
     assert {head.role: head.name for head in manifest.heads} == {"class_logits": "logits", "mask_logits": "pred_masks"}
 
 
+def test_what_tensorrt_refuses_is_said(adopt: Adopt) -> None:
+    table, prototypes = yolo_table(np.random.default_rng(6))
+    model = constant_model({"output0": table[None], "output1": prototypes}, metadata())
+    model.graph.node.append(helper.make_node("NonZero", ["constant_output0"], ["found"]))
+    _, said, _ = adopt(model)
+    assert "TensorRT has no kernel for NonZero: the network runs in ONNX Runtime alone" in said
+
+
 def test_panoptic_deeplab_is_told_by_its_channels(adopt: Adopt) -> None:
     outputs = {
         "sem": np.zeros((1, 19, 16, 24), np.float32),
