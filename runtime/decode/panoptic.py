@@ -11,6 +11,9 @@ from segrt.runtime.decode.table import Context
 from segrt.runtime.geometry import Geometry
 from segrt.runtime.results import Label, PanopticResult, Segment
 
+# The peers bring masks to the size that the network saw before anything else (Mask2Former's always to 384 x 384).
+_RESIZED_FIRST = ("eomt", "detr")
+
 
 def merge_queries(heads: Mapping[str, npt.NDArray[Any]], geometry: Geometry, context: Context) -> PanopticResult:
     """Decode `class_logits` (Q, C+1) and `mask_logits` (Q, h, w) by the bundle's merge rule and thresholds."""
@@ -25,6 +28,7 @@ def merge_queries(heads: Mapping[str, npt.NDArray[Any]], geometry: Geometry, con
         overlap_threshold=rule.overlap_threshold,
         stuff_classes=tuple(index for index, label in enumerate(context.labels) if not label.isthing),
         window=geometry.window_on((masks.shape[1], masks.shape[2])),
+        processed_size=geometry.network_size if rule.merge_rule in _RESIZED_FIRST else None,
         threads=context.threads,
     )
     return PanopticResult(segment_ids, described(merged, context.labels), context.labels)

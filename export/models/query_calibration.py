@@ -1,0 +1,187 @@
+"""Random weights for query networks whose results look like a trained one's: several segments of several classes.
+
+With plain random weights all queries are alike: attention over hundreds of cells averages everything away. So
+attention is sharpened first, then classes are spread over the queries, and masks are cut to a size.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import nn
+
+from segrt.export.models.family import Request, Size
+from segrt.export.models.query_core import QueryCore
+from segrt.export.random_weights import Spread, calibrate, calibration_pixels, standardise
+from segrt.runtime.results import Label
+
+_QUERY, _KEY = Spread(std=3.0, axis=-1), Spread(std=1.0, axis=-1)
+_UNNAMED = 30.0
+_LIVE, _DETR_LIVE, _AREA = 0.3, 0.5, 0.06
+_LONGEST_SIDE = 416
+_CLASS_SPREAD, _MARGIN, _DISCRIMINANTS = 8.0, 2.0, 24
+
+
+def sharp_attention(network: nn.Module) -> dict[nn.Module, Spread]:
+    """Return how queries and keys of every attention in `network` are spread: logits of standard deviation 3."""
+    kinds = {"q_proj": _QUERY, "k_proj": _KEY}
+    return {
+        module: kinds[name.rpartition(".")[2]]
+        for name, module in network.named_modules()
+        if name.rpartition(".")[2] in kinds and module.bias is not None
+    }
+
+
+@torch.no_grad()
+def spread_classes(layer: nn.Linear, hidden: torch.Tensor, labels: Sequence[Label], *, live: float, seed: int) -> None:
+    """Make `layer` (D → C+1) find classes in the share `live` of the queries `hidden` (N, Q, D), far apart.
+
+    It looks at what tells queries apart in all pictures (Fisher's linear discriminants), so that pictures of another
+    kind are neither empty nor full. Classes without a name ("unused 12") are never found.
+    """
+    directions = _discriminants(hidden)
+    generator = torch.Generator().manual_seed(seed)
+    layer.weight[:-1] = torch.randn(layer.out_features - 1, directions.shape[1], generator=generator) @ directions.T
+    layer.weight[-1] = 0  # "no object" is a level that the best class must reach
+    layer.bias.zero_()
+    rows = hidden.reshape(-1, hidden.shape[-1])
+    logits = layer(rows)[:, :-1]
+    gain = _CLASS_SPREAD / logits.std(0)
+    layer.weight[:-1] *= gain[:, None]
+    unnamed = torch.tensor([label.name.startswith("unused ") for label in labels])
+    layer.bias[:-1] = -logits.mean(0) * gain - _UNNAMED * unnamed
+    layer.bias[-1] = _quantile(layer(rows)[:, :-1].amax(1), 1 - live) - _MARGIN
+
+
+def _discriminants(hidden: torch.Tensor) -> torch.Tensor:
+    """Return the directions (D, K) in which queries (N, Q, D) differ most, measured by their change over pictures."""
+    means = hidden.mean(0)
+    change = (hidden - means).reshape(-1, hidden.shape[-1])
+    means = means - means.mean(0)
+    within = change.T @ change / len(change)
+    within += 0.1 * within.diagonal().mean() * torch.eye(len(within))
+    factor = torch.linalg.cholesky(within)
+    whitened = torch.linalg.solve_triangular(factor, means.T, upper=False)
+    _, vectors = torch.linalg.eigh(whitened @ whitened.T)
+    directions: torch.Tensor = torch.linalg.solve_triangular(factor.T, vectors[:, -_DISCRIMINANTS:], upper=True)
+    return directions
+
+
+def calibrate_queries(core: QueryCore, project: nn.Module, request: Request, labels: Sequence[Label]) -> None:
+    """Set the statistics of a random network of MaskFormer's kind; `project` makes its pixel embeddings.
+
+    The first pixel embedding becomes a constant 1, so that the first mask embedding is a threshold, by which masks
+    get a size.
+    """
+    if _is_meta(core):
+        return
+    size, count = (_smaller(request.size), 4) if core.takes_any_size else (request.size, 2)
+    pixels = calibration_pixels(size, count=count, seed=request.weights.seed)
+    last = _last_linear(core.mask_layers())
+    spreads = {**sharp_attention(core.model), project: Spread(), last: Spread(std=0.5, axis=-1)}
+    hooks = [
+        module.register_forward_pre_hook(_sharpen, with_kwargs=True)
+        for module in core.model.modules()
+        if isinstance(module, nn.MultiheadAttention)
+    ]
+    calibrate(core.model, lambda: core(pixels), spreads)
+    for hook in hooks:
+        hook.remove()
+    with torch.no_grad():
+        for layer, bias in ((project, 1.0), (last, 0.0)):
+            _set_first_output(layer, bias)
+        _set_first_output(last, -_quantile(core(pixels)[1], 1 - _AREA))
+        queries, _ = core.embeddings(pixels)
+        spread_classes(core.class_layer(), queries, labels, live=_LIVE, seed=request.weights.seed)
+
+
+@torch.no_grad()
+def _sharpen(module: nn.MultiheadAttention, args: Any, kwargs: Any) -> None:
+    """Spread the queries and keys of torch's own attention, whose projections are one matrix."""
+    given = dict(zip(("query", "key"), args, strict=False)) | kwargs
+    width = module.embed_dim
+    for part, name, std in ((0, "query", 3.0), (1, "key", 1.0)):
+        rows = slice(part * width, (part + 1) * width)
+        weight, bias = module.in_proj_weight[rows], module.in_proj_bias[rows]
+        mean, deviation = standardise(nn.functional.linear(given[name], weight, bias), -1)
+        gain = std / deviation
+        weight.mul_(gain[:, None])
+        bias.sub_(mean).mul_(gain)
+
+
+def _smaller(size: Size) -> Size:
+    """Return `size` (h, w), or less where that is enough to measure statistics."""
+    return min(size[0], _LONGEST_SIDE), min(size[1], _LONGEST_SIDE)
+
+
+def _is_meta(core: nn.Module) -> bool:
+    """Tell whether the network has shapes alone, no values."""
+    return next(core.parameters()).is_meta
+
+
+def _set_first_output(layer: Any, bias: float) -> None:
+    """Make the first output of `layer` the constant `bias`."""
+    layer.weight[0] = 0
+    layer.bias[0] = bias
+
+
+def _last_linear(module: nn.Module) -> nn.Linear:
+    return [layer for layer in module.modules() if isinstance(layer, nn.Linear)][-1]
+
+
+def _quantile(values: torch.Tensor, share: float) -> float:
+    """Return the quantile of a sample of `values` (torch refuses more than 16 million)."""
+    return float(torch.quantile(values.flatten()[:: 1 + values.numel() // 1_000_000], share))
+
+
+def calibrate_detr(core: Any, request: Request, labels: Sequence[Label]) -> None:
+    """Set the statistics of a random `DetrCore`."""
+    if _is_meta(core):
+        return
+    model = core.model
+    small = _smaller(request.size)
+    pixels = calibration_pixels(small, seed=request.weights.seed)
+    mask = torch.ones(pixels.shape[0], *small, dtype=torch.bool)
+    with torch.no_grad():
+        _lead_attention_through(model.mask_head, model.bbox_attention.q_proj.out_features)
+    spreads = {
+        **sharp_attention(model.detr),
+        model.detr.model.input_projection: Spread(),
+        model.bbox_attention.q_proj: Spread(std=2.0, axis=-1),
+    }
+    decoded: list[Any] = []
+
+    def run() -> None:
+        decoded.extend(core.decoded(pixels, mask))
+        model.bbox_attention.q_proj(decoded[0])
+
+    calibrate(model, run, spreads)
+    with torch.no_grad():
+        spread_classes(
+            model.detr.class_labels_classifier, decoded[0], labels, live=_DETR_LIVE, seed=request.weights.seed
+        )
+        masks = core.masks(*(part[:1] for part in decoded[:-1]), [level[:1] for level in decoded[-1]])
+        output = model.mask_head.output_conv
+        gain = 6.0 / masks.std()
+        output.weight.mul_(gain)
+        output.bias.sub_(_quantile(masks, 1 - _AREA)).mul_(gain)
+
+
+def _lead_attention_through(head: Any, width: int) -> None:
+    """Let the first group of channels of every layer carry the attention maps alone, so that masks follow them."""
+    carried = torch.arange(head.conv1.conv.in_channels) >= width
+    for block, adapter in (
+        (head.conv1, None),
+        (head.conv2, None),
+        *((s.refine, s.fpn_adapter) for s in head.fpn_stages),
+    ):
+        if adapter is not None:
+            adapter.weight[carried] = 0
+            adapter.bias[carried] = 0
+        conv = block.conv
+        first = torch.arange(conv.out_channels) < conv.out_channels // block.norm.num_groups
+        weight = conv.weight[first].abs()
+        weight[:, ~carried] = 0
+        conv.weight[first] = weight / weight.mean()
+        carried = first
+    head.output_conv.weight[:, carried] = 4 * head.output_conv.weight[:, carried].abs()
