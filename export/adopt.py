@@ -91,6 +91,7 @@ def adopt_network(path: Path, out: Path, options: AdoptOptions) -> list[str]:
         rewritten = rewrite(graph, inputs, arrays)
         if rewritten is not None:
             said.append(rewritten)
+            options = replace(options, rows=options.rows or "yolo")
             known = {spec.name: spec for spec in declared}
             declared = tuple(known.get(spec.name, spec) for spec in graph.outputs)
             arrays = run_once(file, graph, trial, pictures[0][1])

@@ -163,11 +163,11 @@ def rows_of(table: Output, grid: Output, labels: int) -> str | None:
     fitting = [rows for rows in ROWS if lengths[rows] in axes]
     if len(fitting) < 2:
         return fitting[0] if fitting else None
-    # One or two classes make lengths that two kinds share.
-    anchors = axes[1] if axes[0] == lengths[fitting[0]] else axes[0]
-    if "detections" in fitting and anchors < _FEW:
-        return "detections"
-    return fitting[0]
+    # One or two classes make lengths that two kinds share. From YOLOv8 on anchors are counted along the last axis,
+    # before it along the first, where detections stand too, but few.
+    if axes[0] == lengths[fitting[0]]:
+        return fitting[0]
+    return "detections" if "detections" in fitting and axes[0] < _FEW else fitting[0]
 
 
 def _center_heads(free: Sequence[Output], stated: dict[str, Output], labels: int) -> dict[str, Output] | None:

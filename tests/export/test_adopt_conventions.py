@@ -12,8 +12,10 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from segrt.export.adopt import AdoptOptions, adopt_network
+from segrt.export.guess import Output, rows_of
 from segrt.export.labels.coco import LABELS as COCO
 from segrt.runtime import open_bundle
+from segrt.runtime.backends.base import TensorSpec
 from segrt.runtime.bundle.bundle import read_bundle
 from segrt.runtime.bundle.manifest import Manifest, Resize
 from segrt.runtime.bundle.rules import GroupCenters, MergeQueries, PasteMasks, PrototypeMasks
@@ -177,6 +179,24 @@ def test_detections_suppressed_in_the_graph_are_told_by_their_number(adopt: Adop
     assert isinstance(result, InstanceResult)
     assert result.class_ids.tolist() == [2, 1]
     np.testing.assert_allclose(result.boxes, [[10, 10, 40, 50], [50, 10, 80, 50]])
+
+
+@pytest.mark.parametrize(
+    ("classes", "shape", "rows"),
+    [
+        (2, (1, 10, 525), "yolo"),  # 10 values of YOLOv8, and of a detection
+        (2, (1, 300, 10), "detections"),
+        (1, (1, 300, 10), "detections"),  # 10 values of YOLOv5, and of a detection
+        (1, (1, 1575, 10), "yolov5"),
+        (1, (1, 9, 525), "yolo"),
+        (3, (1, 12, 525), "yolov5"),
+        (3, (1, 13, 525), None),
+    ],
+)
+def test_rows_are_told_by_their_length_place_and_number(classes: int, shape: tuple[int, ...], rows: str | None) -> None:
+    table = Output(TensorSpec("output0", "float32", shape), True, shape)
+    grid = Output(TensorSpec("output1", "float32", (1, 4, 16, 24)), True, (1, 4, 16, 24))
+    assert rows_of(table, grid, classes) == rows
 
 
 def test_a_yolo_without_metadata_is_told_by_its_shapes(adopt: Adopt, tmp_path: Path) -> None:
