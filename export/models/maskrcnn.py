@@ -1,5 +1,6 @@
 """torchvision's Mask R-CNN (ResNet-50 FPN, v1 and v2), rewritten with static shapes so that TensorRT takes it."""
 
+import re
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from segrt.export import weights
 from segrt.export.checkpoint_labels import built_in
 from segrt.export.labels.table import spread
 from segrt.export.models.family import Exportable, HeadParityLimit, ParityLimits, Picture, Request, Size
-from segrt.export.models.maskrcnn_static.network import MULTIPLE, StaticMaskRCNN
+from segrt.export.models.maskrcnn_static.network import FLOAT_MODULES, MULTIPLE, StaticMaskRCNN
 from segrt.export.random_weights import Spread, calibrate, calibration_pixels, calm, seeded
 from segrt.runtime.bundle.manifest import Resize
 from segrt.runtime.bundle.rules import PasteMasks
@@ -28,6 +29,10 @@ _COCO_V1_FILE = "maskrcnn_resnet50_fpn_coco-"
 _PAD = (124, 116, 104)  # the mean, so that the padding is about 0 after normalisation; the graph makes it exactly 0
 _CALIBRATION_SIZE = (256, 320)
 _LEAST_SIDE = 64
+_OLDER_NAMES = (
+    (re.compile(r"^(backbone\.fpn\.(?:inner|layer)_blocks\.\d+)\.(weight|bias)$"), r"\1.0.\2"),
+    (re.compile(r"^(rpn\.head\.conv)\.(weight|bias)$"), r"\1.0.0.\2"),
+)
 
 
 def build(request: Request) -> Exportable:
@@ -47,7 +52,7 @@ def build(request: Request) -> Exportable:
     candidates = int(overrides.pop("candidates", 1000))
     network = _network(request, len(labels) + 1, overrides)
     tensors = weights.tensors(request)
-    weights.load(network, tensors, weights.name_of(request))
+    weights.load(network, tensors, weights.name_of(request), rename=_renamed)
     if tensors is None:
         unused = [index + 1 for index, label in enumerate(labels) if not label.isthing]
         _randomise(network, request.size, request.weights.seed, unused)
@@ -67,6 +72,7 @@ def build(request: Request) -> Exportable:
         framework_result=_FrameworkResult(network, labels),
         framework_pixels=_FrameworkPixels(request.size),
         valid_mask=True,
+        keep=FLOAT_MODULES,
         dynamic_batch=False,
         limits=ParityLimits(
             # Rows of nearly equal score may change places, so that rows are compared through the final result alone.
@@ -82,6 +88,13 @@ def _labels(request: Request) -> tuple[Label, ...]:
     if request.labels is not None:
         return request.labels
     return spread(built_in(request), _COCO_CLASSES)[1:]
+
+
+def _renamed(name: str) -> str:
+    """Return what torchvision calls a tensor today; the published weights of v1 are older than these names."""
+    for old, new in _OLDER_NAMES:
+        name = old.sub(new, name)
+    return re.sub(r"mask_fcn(\d+)", lambda found: f"{int(found[1]) - 1}.0", name) if ".mask_fcn_" not in name else name
 
 
 def _network(request: Request, classes: int, overrides: dict[str, Any]) -> Any:

@@ -57,6 +57,7 @@ def build(request: Request) -> Exportable:
         resize=Resize(rule="letterbox", pad=_PAD, pad_side="bottom_right"),
         framework_result=_FrameworkResult(network, labels, rule),
         framework_pixels=_FrameworkPixels(request.size),
+        keep=("selection",),
         limits=ParityLimits(
             # Cells of nearly equal score may change places, so that rows are compared through the final result alone.
             head=HeadParityLimit(2e-3, 2e-3),

@@ -15,6 +15,14 @@ MULTIPLE = 32
 STRIDE = 4
 
 
+class PictureExtent(nn.Module):
+    """Height and width of the picture at the top left of a valid mask, in pixels."""
+
+    def forward(self, valid_mask: Tensor) -> tuple[Tensor, Tensor]:
+        """Return two scalars, float32, for `valid_mask`, bool (1, h, w)."""
+        return valid_mask[0, :, 0].float().sum(), valid_mask[0, 0, :].float().sum()
+
+
 class ClassMasks(nn.Module):
     """torchvision's mask predictor, computed for each detection's own class alone."""
 
@@ -32,6 +40,11 @@ class ClassMasks(nn.Module):
         return torch.sigmoid(logits).unflatten(1, enlarged.shape[2:])
 
 
+# Positions in pixels and scores that are compared: half floats would round them. TensorRT samples a map at positions
+# of the map's own type alone, so that pooling is float32 as a whole.
+FLOAT_MODULES = ("extent", "proposals", "box_pooling", "detections", "mask_pooling")
+
+
 class StaticMaskRCNN(nn.Module):
     """Mask R-CNN for one picture of a fixed size.
 
@@ -43,6 +56,7 @@ class StaticMaskRCNN(nn.Module):
         super().__init__()
         padded = (-(-size[0] // MULTIPLE) * MULTIPLE, -(-size[1] // MULTIPLE) * MULTIPLE)
         self.padding = (padded[0] - size[0], padded[1] - size[1])
+        self.extent = PictureExtent()
         self.backbone = network.backbone
         self.rpn_head = network.rpn.head
         heads = network.roi_heads
@@ -77,8 +91,7 @@ class StaticMaskRCNN(nn.Module):
         pixels: float32 (1, 3, h, w), normalised; valid_mask: bool (1, h, w), true on the picture. Rows by descending
         score; those that hold no detection are zeros with a score of -1.
         """
-        height = valid_mask[0, :, 0].float().sum()
-        width = valid_mask[0, 0, :].float().sum()
+        height, width = self.extent(valid_mask)
         pixels = pixels * valid_mask[:, None].float()
         pixels = F.pad(pixels, (0, self.padding[1], 0, self.padding[0]))
         levels = list(self.backbone(pixels).values())

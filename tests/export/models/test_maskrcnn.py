@@ -1,5 +1,6 @@
 """Mask R-CNN with static shapes against torchvision's operators, and its bundle against torchvision's network."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -184,6 +185,26 @@ def _torchvision(name: str, size: tuple[int, int], overrides: dict[str, Any]) ->
         built: Any = maskrcnn.build(request).framework_result
     network.load_state_dict(built.network.state_dict())
     return network
+
+
+def test_the_older_names_of_the_published_weights_load(tmp_path: Path) -> None:
+    """As torchvision's own loading does, by the versions that its modules note."""
+    torch.manual_seed(1)
+    network = torchvision.models.detection.maskrcnn_resnet50_fpn(weights=None, weights_backbone=None)
+    older = {}
+    for name, value in network.state_dict().items():
+        old = re.sub(r"(_blocks\.\d)\.0\.", r"\1.", name.replace("rpn.head.conv.0.0.", "rpn.head.conv."))
+        old = re.sub(r"mask_head\.(\d)\.0\.", lambda found: f"mask_head.mask_fcn{int(found[1]) + 1}.", old)
+        if not old.endswith("num_batches_tracked"):  # frozen layers have none
+            older[old] = value
+    assert {"rpn.head.conv.weight", "roi_heads.mask_head.mask_fcn4.bias"} <= older.keys()
+    torch.save(older, tmp_path / "maskrcnn_resnet50_fpn_coco-bf2d0c1e.pth")
+    weights = Weights("file", tmp_path / "maskrcnn_resnet50_fpn_coco-bf2d0c1e.pth")
+    built: Any = maskrcnn.build(Request(find_model("maskrcnn_resnet50_fpn"), (64, 64), weights)).framework_result
+    found = built.network.state_dict()
+    assert all(torch.equal(found[name], value) for name, value in network.state_dict().items())
+    # torchvision sets this for these very weights.
+    assert built.network.backbone.body.bn1.eps == 0.0
 
 
 def test_a_size_that_is_too_small_is_refused() -> None:
