@@ -79,9 +79,10 @@ def gather(machine: Machine) -> Facts:
     release = machine.read("/etc/os-release") or ""
     l4t = _l4t(machine.read("/etc/nv_tegra_release") or "")
     memory = machine.read("/proc/meminfo") or ""
-    cuda = machine.probe("cuda")
     names = ("python", "packages", "tensorrt", "tensorrt_rtx", "onnxruntime", "opencv", "gstreamer", "video", "core",
              "disk")  # fmt: skip
+    machine.prefetch(("cuda", *names))
+    cuda = machine.probe("cuda")
     return Facts(
         kind="jetson" if l4t else "debian" if re.search(r"^(ID|ID_LIKE)=.*(debian|ubuntu)", release, re.M) else "other",
         system=_first(r'^PRETTY_NAME="?([^"\n]*)', release),

@@ -9,7 +9,8 @@ import os
 import subprocess
 import sys
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,11 @@ class Machine(ABC):
         answer: Mapping[str, Any] = self._answer("probes", name, self._probe)
         return answer
 
+    def prefetch(self, names: Sequence[str]) -> None:
+        """Ask several probes, which may go faster than one after the other."""
+        for name in names:
+            self.probe(name)
+
     def _answer(self, kind: str, question: str, find: Any) -> Any:
         known = self.asked[kind]
         if question not in known:
@@ -63,6 +69,11 @@ class Machine(ABC):
 
 class ThisMachine(Machine):
     """The device that this process runs on. Probes run in processes of their own: a broken library may kill one."""
+
+    def prefetch(self, names: Sequence[str]) -> None:
+        """Ask several probes at a time."""
+        with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as workers:
+            list(workers.map(self.probe, names))
 
     def _read(self, path: str) -> str | None:
         try:

@@ -67,7 +67,8 @@ def plain(text: str) -> str:
     line = re.sub(r"^I[A-Z]\w+::\w+: ", "", line)
     line = re.sub(r"^Error Code \d+: ", "", line)
     line = re.sub(r"[.:]? ?In \w+ at /_src/[\w/.]+:\d+", "", line)
-    return line.removeprefix("Assertion failed: ")
+    line = line.removeprefix("Assertion failed: ")
+    return re.sub(r'^[^"]* && "(.+)"$', r"\1", line)  # the parser asserts conditions with a sentence at their end
 
 
 def make_logger(api: Any, messages: Messages) -> Any:

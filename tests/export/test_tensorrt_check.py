@@ -61,7 +61,7 @@ def test_every_node_that_the_parser_refuses_is_listed_with_its_module(tmp_path: 
         ("node_det", "Det", "head"),
     }
     reasons = {node.operator: node.reason for node in check.refused}
-    assert "Antialiasing is not supported" in reasons["Resize"]
+    assert reasons["Resize"] == "Antialiasing is not supported currently."
     assert reasons["Det"] == "TensorRT does not support the operator Det"
 
 
