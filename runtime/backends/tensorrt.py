@@ -121,6 +121,8 @@ class TensorRtBackend(Backend):
             super().__init__(inputs, heads, slots=slots)
         except CudaError as error:
             self._let_go()
+            if error.is_sticky:
+                raise lost(f"{flavor} on {self.device}", str(error)) or error from error
             if error.is_out_of_memory:
                 raise BackendError(
                     f"{engine.path}: the GPU has too little memory for {slots} executions at a time ({error}); "
@@ -141,7 +143,7 @@ class TensorRtBackend(Backend):
         """Run `inputs` `runs` times with TensorRT's profiler, layer by layer; see `Backend`."""
         self._check_inputs(inputs)
         with self._cuda.current(), self._explained():
-            context = self._context()
+            context = self._context(graphs=False)
             lane = self._lane(context, self.input_specs, self.head_specs)
             try:
                 for name, view in lane.inputs.items():
@@ -167,9 +169,12 @@ class TensorRtBackend(Backend):
             log.info("%s: without a CUDA graph: %s", self._path.name, self._lanes[0].why_no_graph)
         self._keep_compiled()
 
-    def _context(self) -> Any:
+    def _context(self, *, graphs: bool = True) -> Any:
         with self._flavor.messages.fresh() as messages:
-            context = self._rtx.context() if self._rtx else self._loaded.engine.create_execution_context()
+            if self._rtx is not None:
+                context = self._rtx.context(graphs=graphs)
+            else:
+                context = self._loaded.engine.create_execution_context()
             if context is None:
                 reason = messages.reason("TensorRT gives no reason")
                 raise CudaError("create_execution_context", "", reason)

@@ -37,9 +37,12 @@ class RtxRuntime:
         self.had_cache = bool(cache) and bool(self._cache.deserialize(cache))
         runtime_config.set_runtime_cache(self._cache)
 
-    def context(self) -> Any:
-        """Return a new execution context, None when TensorRT-RTX cannot make one."""
-        return self._engine.create_execution_context(self._config)
+    def context(self, *, graphs: bool = True) -> Any:
+        """Return a new execution context, None when TensorRT-RTX cannot make one.
+
+        Without `graphs` it executes layer by layer, as a profiler of layers needs it.
+        """
+        return self._engine.create_execution_context(*((self._config,) if graphs else ()))
 
     def serialized(self) -> bytes:
         """Return the cache for the next process."""

@@ -129,6 +129,14 @@ def test_a_lost_device_ends_the_process_with_its_own_code(bundle: Bundle) -> Non
     backend.close()
 
 
+def test_a_device_that_is_lost_while_opening_ends_the_process_too(bundle: Bundle) -> None:
+    cuda = FakeCuda()
+    cuda.fail["cudaEventSynchronize"] = ILLEGAL
+    with pytest.raises(DeviceLostError, match="illegal memory access"):
+        open_on(cuda, bundle)
+    assert cuda.alive == 0
+
+
 def test_memory_running_out_in_mid_stream_ends_the_process_too(bundle: Bundle) -> None:
     cuda = FakeCuda()
     cuda.fail["capture"] = CudaError("cudaStreamEndCapture", "", "not permitted")
