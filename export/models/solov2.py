@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from segrt.export import weights
 from segrt.export.checkpoint_labels import labels as labels_of
@@ -72,10 +72,13 @@ def _randomise(network: SOLOv2, size: Size, seed: int) -> None:
     height, width = (min(side, most) // MULTIPLE * MULTIPLE for side, most in zip(size, _CALIBRATION_SIZE, strict=True))
     pixels = calibration_pixels((height, width), count=2, seed=seed)
     head = network.mask_head
-    spreads: dict[nn.Module, Spread] = {block.conv: Spread() for block in network.neck.fpn_convs}
-    spreads |= {head.conv_cls: Spread(4.0, live=0.03), head.conv_kernel: Spread(0.3)}
     calm(network)
-    calibrate(network, lambda: network(pixels), spreads)
+    calibrate(network, lambda: network(pixels), {block.conv: Spread() for block in network.neck.fpn_convs})
+    with torch.no_grad():
+        level = network.neck(network.backbone(pixels))[0]
+    # The finest grid stands for all: they share the head, whose normalisation makes their features alike.
+    spreads = {head.conv_cls: Spread(4.0, live=0.08), head.conv_kernel: Spread(0.3)}
+    calibrate(head, lambda: head.cells(level, head.grids[0]), spreads)
 
 
 class _FrameworkResult:

@@ -76,17 +76,18 @@ class SOLOv2Head(nn.Module):
         maps = list(levels)
         maps[0] = _resized(maps[0], maps[1].shape[2:])
         maps[-1] = _resized(maps[-1], maps[-2].shape[2:])
-        logits, kernels = [], []
-        for features, side in zip(maps, self.grids, strict=True):
-            kernel = _resized(with_coordinates(features), (side, side))
-            category = kernel[:, :-2]
-            for block in self.kernel_convs:
-                kernel = block(kernel)
-            for block in self.cls_convs:
-                category = block(category)
-            logits.append(self.conv_cls(category))
-            kernels.append(self.conv_kernel(kernel))
-        return logits, kernels, self.mask_feature_head(levels)
+        cells = [self.cells(features, side) for features, side in zip(maps, self.grids, strict=True)]
+        return [logits for logits, _ in cells], [kernels for _, kernels in cells], self.mask_feature_head(levels)
+
+    def cells(self, features: Tensor, side: int) -> tuple[Tensor, Tensor]:
+        """Return class logits (N, C, side, side) and kernels (N, E, side, side) of one map (N, C, h, w)."""
+        kernels = _resized(with_coordinates(features), (side, side))
+        category = kernels[:, :-2]
+        for block in self.kernel_convs:
+            kernels = block(kernels)
+        for block in self.cls_convs:
+            category = block(category)
+        return self.conv_cls(category), self.conv_kernel(kernels)
 
 
 def with_coordinates(features: Tensor) -> Tensor:
