@@ -6,6 +6,7 @@ labels = weights.labels(request)
 source = weights.source(request, "torchvision")
 """
 
+import argparse
 from collections.abc import Callable, Mapping, Sequence
 from fnmatch import fnmatchcase
 from importlib.metadata import version
@@ -70,7 +71,9 @@ def read_tensors(path: Path) -> Tensors:
         if path.suffix == ".pkl" and not is_zipfile(path):  # torch saves zip files whatever they are called
             content = read_numpy_pickle(path)
         else:
-            content = torch.load(path, map_location="cpu", weights_only=True)
+            # Training scripts keep their arguments beside the weights; a Namespace is a bag of values, no code.
+            with torch.serialization.safe_globals([argparse.Namespace]):
+                content = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
         raise SegrtError(f"{path}: there is no such file; {remedy}") from None
     except Exception as error:  # pickle, zipfile, safetensors and torch have errors of their own

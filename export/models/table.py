@@ -7,6 +7,7 @@ licence, and what it costs. The figures are measured at the default size; a test
 import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from importlib import import_module
 from typing import Any
 
 from segrt.runtime.bundle.manifest import Technique
@@ -70,9 +71,15 @@ def models() -> tuple[Model, ...]:
 
 
 def find_model(name: str) -> Model:
-    """Return the model of that name; raise SegrtError with the nearest names when there is none."""
+    """Return the model of that name, "hf:" before a repository of the Hugging Face hub or a folder for one beside it.
+
+    Raises SegrtError with the nearest names when there is none.
+    """
     if name in _MODELS:
         return _MODELS[name]
+    if name.startswith("hf:"):
+        described: Model = import_module("segrt.export.models.auto_entry").describe(name)
+        return described
     near = difflib.get_close_matches(name, _MODELS, n=3, cutoff=0.4)
     hint = f"did you mean {', '.join(near)}?" if near else "`segrt models` lists them"
     raise SegrtError(f"there is no model {name!r}; {hint}")
@@ -244,3 +251,7 @@ for _name, _size, _options, _weights, _counted in (
             head_bytes=_counted[2],
         )
     )
+
+
+# DeepLabV3+, SegFormer, UPerNet and RF-DETR-Seg have their entries in a file of their own.
+import_module("segrt.export.models.table_more")

@@ -1,0 +1,39 @@
+"""UPerNet (Xiao et al., "Unified Perceptual Parsing") over Swin and ConvNeXt backbones, of transformers.
+
+transformers enlarges the logits to the input's size; the exported network gives them at a quarter of it, before that.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from segrt.export import checkpoint_labels, weights
+from segrt.export.models import hf_semantic
+from segrt.export.models.family import Exportable, Request
+
+_STAGES = ["stage1", "stage2", "stage3", "stage4"]
+
+
+def build(request: Request) -> Exportable:
+    """Return UPerNet as it is exported.
+
+    `overrides` are fields of `transformers.UperNetConfig`; a mapping `backbone_config` among them changes fields of the
+    backbone's.
+    """
+    from transformers import SegformerImageProcessor, UperNetConfig, UperNetForSemanticSegmentation
+
+    labels = checkpoint_labels.labels(request)
+    options = {**request.model.options, **request.overrides}
+    backbone = {**request.model.options["backbone_config"], **request.overrides.get("backbone_config", {})}
+    options["backbone_config"] = backbone_config(backbone)
+    config = UperNetConfig(num_labels=len(labels), **options)
+    network = weights.load_transformers(UperNetForSemanticSegmentation, config, request)
+    processor = hf_semantic.processor_of(request, SegformerImageProcessor)
+    return hf_semantic.exportable(request, network, processor, labels)
+
+
+def backbone_config(fields: Mapping[str, Any]) -> Any:
+    """Return the configuration of the backbone, `fields["model_type"]` with its other fields."""
+    from transformers import AutoConfig
+
+    listed = {name: list(value) if isinstance(value, tuple) else value for name, value in fields.items()}
+    return AutoConfig.for_model(**{"out_features": _STAGES, **listed})

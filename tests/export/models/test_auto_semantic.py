@@ -1,0 +1,94 @@
+"""Semantic networks by their repository or folder: what the folder says decides."""
+
+import json
+from pathlib import Path
+
+import pytest
+from harness import check_export
+
+import segrt.export.models.auto_entry as auto_entry
+from segrt.export.models.family import Weights
+from segrt.export.models.table import find_model
+from segrt.runtime.errors import SegrtError
+
+
+@pytest.fixture(scope="module")
+def mobilevit(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder as save_pretrained writes it: a small MobileViT, whose processor crops and takes BGR, with 4 classes."""
+    import torch
+    from transformers import MobileViTConfig, MobileViTForSemanticSegmentation, MobileViTImageProcessor
+
+    folder = tmp_path_factory.mktemp("hub") / "my-mobilevit"
+    torch.manual_seed(0)
+    config = MobileViTConfig(
+        hidden_sizes=[16, 24, 32],
+        neck_hidden_sizes=[16, 16, 24, 32, 48, 64, 96],
+        num_attention_heads=2,
+        mlp_ratio=1.0,
+        output_stride=16,
+        aspp_out_channels=32,
+        id2label={0: "soil", 1: "leaf", 2: "stem", 3: "sky"},
+    )
+    MobileViTForSemanticSegmentation(config).save_pretrained(folder)
+    MobileViTImageProcessor(size={"shortest_edge": 144}, crop_size={"height": 128, "width": 128}).save_pretrained(
+        folder
+    )
+    return folder
+
+
+def test_a_folder_exports_with_its_own_classes_size_and_processor(
+    mobilevit: Path, tmp_path: Path, photos: Path
+) -> None:
+    checked = check_export(f"hf:{mobilevit}", tmp_path, photos, size=(128, 128))
+    assert checked.manifest.name == "hf:my-mobilevit"
+    assert [label.name for label in checked.manifest.labels] == ["soil", "leaf", "stem", "sky"]
+    assert len({label.color for label in checked.manifest.labels}) == 4
+    assert checked.manifest.heads[0].shape == (1, 4, 8, 8)
+
+
+def test_the_folders_weights_are_taken(mobilevit: Path) -> None:
+    import torch
+    from safetensors.torch import load_file
+
+    from segrt.export.exporting import build
+    from segrt.export.models.family import Request
+
+    model = find_model(f"hf:{mobilevit}")
+    assert model.size == (128, 128)
+    exportable = build(Request(model, model.size, Weights("pretrained")))
+    state = load_file(mobilevit / "model.safetensors")
+    name = "segmentation_head.classifier.convolution.weight"
+    assert torch.equal(exportable.core.network.state_dict()[name], state[name])
+    assert exportable.color == "bgr"
+    assert exportable.mean == (0.0, 0.0, 0.0)
+    assert str(mobilevit) not in exportable.source.weights
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        ({"model_type": "bert", "architectures": ["BertModel"]}, "is BertModel; hf: takes semantic networks of beit"),
+        ({"model_type": "segformer", "architectures": ["SegformerForImageClassification"]}, "ForImageClassification"),
+        ({"model_type": "segformer", "architectures": ["SegformerForSemanticSegmentation"]}, "names no size"),
+        ([1], "must be a JSON object"),
+    ],
+)
+def test_what_is_no_semantic_network_is_refused(config: object, message: str, tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    (tmp_path / "preprocessor_config.json").write_text("{}")
+    with pytest.raises(SegrtError, match=message):
+        find_model(f"hf:{tmp_path}")
+
+
+def test_a_name_that_is_neither_folder_nor_repository_says_so(tmp_path: Path) -> None:
+    with pytest.raises(SegrtError, match="neither a folder nor ORGANISATION/NAME"):
+        find_model("hf:nothing-here")
+    with pytest.raises(SegrtError, match=r"config\.json: is missing"):
+        find_model(f"hf:{tmp_path}")
+
+
+def test_beit_has_one_size_and_others_their_processors() -> None:
+    size = auto_entry._size("x", "beit", {"image_size": 640}, {"size": {"height": 512, "width": 512}}, 16)
+    assert size == (640, 640)
+    assert auto_entry._size("x", "segformer", {}, {"size": 512}, 32) == (512, 512)
+    assert auto_entry._size("x", "dpt", {}, {"size": {"height": 480, "width": 640}}, 16) == (480, 640)
