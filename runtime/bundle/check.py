@@ -111,9 +111,9 @@ def _member_problems(manifest: Manifest) -> Iterable[str]:
             yield f"variant {variant.precision} must have a network of {names[0]}, its file, and one of {names[1]}"
             return
     yield from _file_problems(manifest)
-    for spec in (*manifest.inputs, *manifest.heads):
-        if spec.name.partition(".")[0] not in names:
-            yield f"{spec.name!r} belongs to no member, its name must begin with one of {', '.join(names)} and a dot"
+    for name in [*(spec.name for spec in manifest.inputs), *(head.name for head in manifest.heads)]:
+        if name.partition(".")[0] not in names:
+            yield f"{name!r} belongs to no member, its name must begin with one of {', '.join(names)} and a dot"
     for member in manifest.members:
         if len(member.classes) != len(member.labels) or max(member.classes, default=-1) >= len(manifest.labels):
             yield f"member {member.name!r} must have a class of the bundle, or -1, for each of its labels"
