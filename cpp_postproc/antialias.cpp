@@ -51,8 +51,8 @@ Taps make_taps(ScratchFrame& frame, Filter filter, Index source, Index target) {
     const auto exact = frame.take<double>(taps.most);
     for (Index i = 0; i < target; ++i) {
         const double center = (static_cast<double>(i) + 0.5) * scale;
-        const Index begin = std::max<Index>(static_cast<Index>(center - support + 0.5), 0);
-        const Index end = std::min(static_cast<Index>(center + support + 0.5), source);
+        const Index begin = std::max<Index>(static_cast<Index>(std::trunc(center - support + 0.5)), 0);
+        const Index end = std::min(static_cast<Index>(std::trunc(center + support + 0.5)), source);
         double total = 0;
         for (Index x = begin; x < end; ++x) {
             const double weight = weight_of(filter, (static_cast<double>(x) - center + 0.5) * per_stretch);
