@@ -120,11 +120,14 @@ def build(request: Request) -> Exportable:
         )
     try:
         family = import_module(request.model.module)
+        with quiet():
+            exportable: Exportable = family.build(request)
     except ImportError as error:
+        if (error.name or "").startswith("segrt"):
+            raise
         needs = " ".join(request.model.needs) or "'segrt[export]'"
-        raise SegrtError(f"{request.model.name} needs {error.name or error}; pip install {needs}") from None
-    with quiet():
-        exportable: Exportable = family.build(request)
+        what = error.name or " ".join(str(error).split())[:200]
+        raise SegrtError(f"{request.model.name} needs {what}; `pip install {needs}`") from None
     return exportable
 
 

@@ -287,6 +287,19 @@ def test_without_torch_the_command_says_what_to_install(tmp_path: Path, monkeypa
     assert said == "segrt export needs torch; `pip install 'segrt[export]'`"
 
 
+def test_a_package_that_a_model_needs_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    module = ModuleType("segrt.export.models.tiny")
+
+    def without_package(request: Any) -> None:
+        raise ImportError(f"{request.model.name} is built with\nfancy-nets", name="fancy_nets")
+
+    module.build = without_package  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    monkeypatch.setitem(table._MODELS, "tiny", replace(table.find_model("tiny"), needs=("fancy-nets",)))
+    said = refused(["tiny", "--out", str(tmp_path / "b"), "--weights", "random"])
+    assert said == "tiny needs fancy_nets; `pip install fancy-nets`"
+
+
 def test_an_unknown_model_gets_the_nearest_names(tmp_path: Path) -> None:
     said = refused(["deeplabv3_resnet5", "--out", str(tmp_path / "b")])
     assert "there is no model 'deeplabv3_resnet5'" in said
