@@ -5,7 +5,7 @@ rounding and clipping together; the one with the least Kullback-Leibler divergen
 TensorRT", GTC 2017).
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -78,17 +78,24 @@ class Histogram:
 def collect(
     net: Net,
     tensors: Sequence[str],
-    feeds: Iterable[Mapping[str, Array]],
+    feeds: Callable[[], Iterable[Mapping[str, Array]]],
     *,
     threads: int = 0,
 ) -> dict[str, Histogram]:
-    """Return the histogram of each of `tensors` over network inputs."""
+    """Return the histogram of each of `tensors` over the network inputs that each call of `feeds` gives anew.
+
+    A network with many large tensors runs several times, for no more of them are held at once than fit into memory.
+    """
     found = {name: Histogram() for name in tensors}
-    sessions = [(part, _session_with(net, part, threads)) for part in _parts(net, tensors)]
-    for feed in feeds:
-        for part, session in sessions:
-            for name, values in zip(part, session.run(list(part), dict(feed)), strict=True):
-                found[name].add(values)
+    inputs = {value.name for value in net.model.graph.input}
+    for part in _parts(net, tensors):
+        made = [name for name in part if name not in inputs]
+        session = _session_with(net, made, threads)
+        for feed in feeds():
+            values = dict(zip(made, session.run(made, dict(feed)), strict=True)) if made else {}
+            for name in part:
+                found[name].add(values[name] if name in values else feed[name])
+        del session
     return found
 
 
@@ -107,11 +114,12 @@ def calibration_files(folder: Path | None, most: int = 128) -> list[Path]:
 
 
 def _session_with(net: Net, tensors: Sequence[str], threads: int) -> Any:
+    """Return a session of that part of the network which makes `tensors`."""
     onnx = require_onnx()
     model = net.copy()
-    known = {value.name for value in model.graph.output}
-    inputs = {value.name for value in model.graph.input}
-    model.graph.output.extend(onnx.ValueInfoProto(name=name) for name in tensors if name not in known | inputs)
+    known = {value.name: value for value in net.model.graph.output}
+    del model.graph.output[:]
+    model.graph.output.extend(known.get(name) or onnx.ValueInfoProto(name=name) for name in tensors)
     return open_session(model, threads=threads)
 
 

@@ -123,7 +123,7 @@ def make_recipe(
     layers: Sequence[Layer],
     keep: Collection[str],
     network: Network,
-    calibration: Iterable[Picture],
+    calibration: Callable[[], Iterable[Picture]],
     threads: int,
     where: str,
 ) -> Recipe:
@@ -139,14 +139,22 @@ def make_recipe(
 
 
 def _calibrated(
-    precision: str, net: Net, keep: Collection[str], network: Network, calibration: Iterable[Picture], threads: int
+    precision: str,
+    net: Net,
+    keep: Collection[str],
+    network: Network,
+    calibration: Callable[[], Iterable[Picture]],
+    threads: int,
 ) -> dict[str, Histogram]:
     names = dict.fromkeys(node.input[0] for node in quantisable(net))
     if precision == "int8-cpu":
         planned = int8_cpu.plan(net, keep)
         made = [node.output[0] for node in net.nodes if node.name in planned.outputs]
         names |= dict.fromkeys(name for name in (*planned.coded, *made) if name not in net.constants)
-    feeds: Iterable[Mapping[str, Array]] = (network_inputs(network.inputs, picture)[0] for picture in calibration)
+
+    def feeds() -> Iterable[Mapping[str, Array]]:
+        return (network_inputs(network.inputs, picture)[0] for picture in calibration())
+
     return collect(net, list(names), feeds, threads=threads)
 
 

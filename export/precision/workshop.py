@@ -1,6 +1,6 @@
 """Makes one variant after the other of a network: converts, measures, searches where it misses, and writes the file."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -50,7 +50,10 @@ class Workshop:
     def make(self, precision: str, folder: Path, source: Path) -> Made:
         """Make one variant."""
         self.say(f"making {precision}")
-        pictures = self.options.progress(list(self._calibration), f"calibrating {precision}")
+
+        def pictures() -> Iterable[Picture]:
+            return self.options.progress(list(self._calibration), f"calibrating {precision}")
+
         recipe = make_recipe(
             precision, self.net, self.layers, self.keep, self.network, pictures, self.options.threads, str(source)
         )
@@ -135,13 +138,20 @@ class _Job:
     def __init__(self, workshop: Workshop, precision: str, recipe: Recipe) -> None:
         self._shop, self._precision, self._recipe = workshop, precision, recipe
         self._limit = workshop.options.limits.get(precision, LIMITS[precision])
+        self._known: dict[frozenset[int], bool] = {}
 
     def verdict(self, kept: Collection[int]) -> Verdict:
         """Return how the variant with `kept` in float32 compares with float32."""
         return self._shop.judge.judge(self._recipe.run(self._shop.judge.feeds, kept))
 
     def passes(self, kept: Collection[int]) -> bool:
-        """Whether the variant with `kept` in float32 is good enough."""
+        """Whether the variant with `kept` in float32 is good enough; asked once for each choice."""
+        choice = frozenset(kept)
+        if choice not in self._known:
+            self._known[choice] = self._measure(choice)
+        return self._known[choice]
+
+    def _measure(self, kept: frozenset[int]) -> bool:
         options, verdict = self._shop.options, self.verdict(kept)
         if not verdict.is_finite:
             return False

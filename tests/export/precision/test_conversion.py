@@ -5,7 +5,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from segrt.export.precision import int8_cpu
+from segrt.export.precision import calibration, int8_cpu
 from segrt.export.precision.calibration import METHODS, Histogram, collect
 from segrt.export.precision.fp16 import to_fp16
 from segrt.export.precision.graphs import open_session, prepared
@@ -27,7 +27,7 @@ def run(model, picture):
 
 def histograms(net, pictures, names=None):
     names = names or [node.input[0] for node in quantisable(net)]
-    return collect(net, names, [feed(picture) for picture in pictures], threads=1)
+    return collect(net, names, lambda: [feed(picture) for picture in pictures], threads=1)
 
 
 def test_shares_are_counted_from_the_types_of_the_tensors(make_chain):
@@ -182,6 +182,17 @@ def test_int8_for_cpus_absorbs_activations_and_stays_in_bytes(make_chain, pictur
     assert max(int(np.abs(numpy_helper.to_array(tensor)).max()) for tensor in weights) == 63
     wanted, found_logits = run(model, pictures[2]), run(quantised, pictures[2])
     assert np.sqrt(np.mean((found_logits - wanted) ** 2) / np.mean(wanted**2)) < 0.12
+
+
+def test_calibrating_in_parts_sees_the_same(make_chain, pictures, monkeypatch):
+    net = prepared(make_chain(), "chain")
+    whole = histograms(net, pictures)
+    monkeypatch.setattr(calibration, "_MOST_BYTES", 1)
+    parts = histograms(net, pictures)
+    assert list(whole) == list(parts) == [f"x{index}" for index in range(6)]
+    for name, histogram in whole.items():
+        np.testing.assert_array_equal(histogram.counts, parts[name].counts)
+        assert (histogram.lowest, histogram.highest) == (parts[name].lowest, parts[name].highest)
 
 
 @pytest.mark.parametrize("method", METHODS)
