@@ -52,10 +52,12 @@ def fetch_hub(repository: str, names: Sequence[str]) -> Path:
     for name in names:
         if (by_hand / name).is_file():
             return by_hand / name
-    remedy = (
-        f"fetch {names[0]} from https://huggingface.co/{repository} elsewhere and put it at {by_hand / names[0]}, "
-        "or give it with --weights FILE"
-    )
+    page = f"https://huggingface.co/{repository}"
+    if set(names) <= {CONFIG, *WEIGHT_FILES}:  # who lacks one of the two lacks both
+        remedy = f"fetch {CONFIG} and {WEIGHT_FILES[0]} from {page} elsewhere and put them into {by_hand}"
+    else:
+        remedy = f"fetch {names[0]} from {page} elsewhere and put it at {by_hand / names[0]}"
+    remedy += ", or give the weights with --weights FILE"
     for name in names:
         found = _from_hub(repository, name, remedy)
         if found is not None:

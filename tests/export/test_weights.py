@@ -209,15 +209,16 @@ def test_without_the_net_the_error_says_which_file_to_put_where(
     monkeypatch.setenv("HF_HOME", str(tmp_path))
     monkeypatch.setattr(checkpoints, "_is_reachable", lambda host: False)  # noqa: ARG005
     monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
-    place = own_cache / "weights" / "owner--network" / "model.safetensors"
+    place = own_cache / "weights" / "owner--network"
     with pytest.raises(SegrtError) as refused:
         checkpoints.fetch(REPOSITORY)
     assert str(refused.value) == (
-        f"{REPOSITORY}: cannot be reached; fetch model.safetensors from https://huggingface.co/{REPOSITORY} elsewhere "
-        f"and put it at {place}, or give it with --weights FILE"
+        f"{REPOSITORY}: cannot be reached; fetch config.json and model.safetensors from "
+        f"https://huggingface.co/{REPOSITORY} elsewhere and put them into {place}, "
+        "or give the weights with --weights FILE"
     )
-    place.parent.mkdir(parents=True)
-    place.write_bytes(b"by hand")
-    assert checkpoints.fetch(REPOSITORY) == place
+    place.mkdir(parents=True)
+    (place / "model.safetensors").write_bytes(b"by hand")
+    assert checkpoints.fetch(REPOSITORY) == place / "model.safetensors"
     with pytest.raises(SegrtError, match=rf"cannot be fetched .* put it at {own_cache}/weights/net.pth"):
         checkpoints.fetch("http://127.0.0.1:9/net.pth")
