@@ -169,7 +169,9 @@ class AveragePool(nn.Module):
         height, width = features.shape[-2:]
         if height <= self.size[0] and width <= self.size[1]:
             return features.mean((2, 3), keepdim=True)
-        return functional.avg_pool2d(features, (min(height, self.size[0]), min(width, self.size[1])), stride=1)
+        # Columns, then rows: of windows of 32x64 cells that is a sixteenth of the work.
+        features = functional.avg_pool2d(features, (min(height, self.size[0]), 1), stride=1)
+        return functional.avg_pool2d(features, (1, min(width, self.size[1])), stride=1)
 
 
 class Pyramid(nn.Module):

@@ -10,7 +10,7 @@ from harness import check_export
 
 from segrt.export.models.family import Request, Weights
 from segrt.export.models.panoptic_deeplab import build
-from segrt.export.models.panoptic_deeplab_network import Config, PanopticDeepLab
+from segrt.export.models.panoptic_deeplab_network import AveragePool, Config, PanopticDeepLab
 from segrt.export.models.table import find_model
 from segrt.runtime.bundle.agreement import agreement
 from segrt.runtime.bundle.rules import GroupCenters
@@ -60,6 +60,14 @@ def test_tensors_are_called_as_in_the_published_files(separable: bool, tensors: 
     assert len(own) == tensors
     for name, shapes in PUBLISHED.items():
         assert own.get(name) == shapes[separable], name
+
+
+@pytest.mark.parametrize("window", [(8, 12), (24, 12), (40, 12), (24, 40), (64, 64)])
+def test_windows_no_larger_than_the_map_are_averaged(window: tuple[int, int]) -> None:
+    features = torch.randn(1, 4, 24, 40, generator=torch.Generator().manual_seed(1))
+    kernel = (min(24, window[0]), min(40, window[1]))
+    expected = torch.nn.functional.avg_pool2d(features, kernel, stride=1)
+    torch.testing.assert_close(AveragePool(window)(features), expected, rtol=0, atol=1e-6)
 
 
 def test_the_coco_network_exports_as_detectron2_computes_it(tmp_path: Path, photos: Path) -> None:
