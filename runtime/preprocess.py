@@ -84,7 +84,7 @@ def resize_picture(image: Picture, size: tuple[int, int], resize: Resize, *, thr
         return postproc.resize_antialias(image, size, cubic=resize.interpolation == "cubic", threads=threads)
     flags = {
         "nearest": cv2.INTER_NEAREST_EXACT,
-        "linear": cv2.INTER_LINEAR,
+        "linear": cv2.INTER_LINEAR_EXACT,  # INTER_LINEAR rounds every third value otherwise on aarch64
         "cubic": cv2.INTER_CUBIC,
         "area": cv2.INTER_AREA,
     }
