@@ -166,6 +166,7 @@ def make_plan(options: "Options", run: str, dry_run: bool) -> "Plan":
 def _check_stream(words: tuple[str, ...]) -> None:
     """Raise SegrtError for arguments that `segrt stream` would not take."""
     from segrt.runtime.cli.stream import stream
+    from segrt.runtime.deploy.unit import refuse_secrets
     from segrt.runtime.errors import SegrtError
 
     try:
@@ -173,6 +174,7 @@ def _check_stream(words: tuple[str, ...]) -> None:
             pass
     except click.UsageError as error:
         raise SegrtError(f"--stream: {error.format_message()} See `segrt stream --help`") from None
+    refuse_secrets(words)
 
 
 def _devices(names: list[str], given: dict[str, Any]) -> "list[Device]":

@@ -56,10 +56,11 @@ def service(
     """  # noqa: D301 (click's mark for lines to keep)
     from segrt.runtime.atomic import write_atomic
     from segrt.runtime.cli.stream import stream
-    from segrt.runtime.deploy.unit import UnitOptions, unit_text
+    from segrt.runtime.deploy.unit import UnitOptions, refuse_secrets, unit_text
 
     with stream.make_context("stream", list(arguments)):
         pass
+    refuse_secrets(arguments[1:])
     bundle, *rest = arguments
     if Path(bundle).exists():
         bundle = str(Path(bundle).absolute())

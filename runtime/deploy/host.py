@@ -8,7 +8,7 @@ from typing import Any
 
 from segrt.runtime.deploy.plan import Plan
 from segrt.runtime.deploy.ssh import Device, Lost, Unreachable
-from segrt.runtime.deploy.unit import UnitOptions, unit_text
+from segrt.runtime.deploy.unit import unit_text
 from segrt.runtime.deploy.wheels import Wanted, choose, version_key
 from segrt.runtime.errors import SegrtError
 
@@ -180,12 +180,9 @@ def _unit(plan: Plan, found: dict[str, Any]) -> str | None:
     if not found["manager"].startswith("systemd"):
         return None
     folder = f"{found['root']}/{plan.options.service}"
-    options: UnitOptions = replace(
-        plan.unit,
-        for_user=found["manager"] == "systemd-user",
-        environment_file=f"{folder}/environment",
-        writable=(folder,) if found["manager"] == "systemd-user" else (),
-    )
+    options = replace(plan.unit, environment_file=f"{folder}/environment".replace("%", "%%"))
+    if found["manager"] == "systemd-user":
+        options = replace(options, for_user=True, writable=(folder,), folder=f"{folder}/work")
     before = [found["executable"], f"{found['root']}/segrt-device", "recover", plan.options.service]
     return unit_text(options, ["/bin/sh", f"{folder}/current/run"], before=before)
 

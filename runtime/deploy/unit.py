@@ -1,9 +1,11 @@
 """The systemd unit of a stream: watchdog, restart, a user of its own, a read-only system, a limit on memory."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from segrt.runtime.errors import SegrtError
+from segrt.runtime.stream.uri import redact
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.@-]{0,63}")
 _MEMORY = re.compile(r"[1-9][0-9]*[KMGT]?|[1-9][0-9]?%|infinity")
@@ -18,7 +20,8 @@ class UnitOptions:
 
     `user`: who the service is; None lets systemd make up a user for it. `for_user` writes a unit for the user's own
     systemd instead of the system's. `environment_file` holds its variables, NAME=value, and may be missing; it and
-    `cache`, segrt's cache folder, may hold systemd's specifiers (%S, %h).
+    `cache`, segrt's cache folder, may hold systemd's specifiers (%S, %h). `folder` is where the service works; None is
+    a folder of its own below /var/lib (for a user's: below the user's state) that systemd makes.
     """
 
     name: str = "segrt-stream"
@@ -31,6 +34,7 @@ class UnitOptions:
     environment_file: str | None = None
     writable: tuple[str, ...] = ()
     cache: str | None = None
+    folder: str | None = None
 
 
 def unit_text(options: UnitOptions, command: list[str], *, before: list[str] | None = None) -> str:
@@ -63,8 +67,7 @@ def unit_text(options: UnitOptions, command: list[str], *, before: list[str] | N
         f"MemoryMax={options.memory}",
         "OOMPolicy=stop",
         *_identity(options),
-        f"StateDirectory={options.name}",
-        f"WorkingDirectory=%S/{options.name}",
+        *_folder(options),
         "UMask=0027",
         "NoNewPrivileges=yes",
         "ProtectSystem=strict",
@@ -84,6 +87,12 @@ def _identity(options: UnitOptions) -> list[str]:
     if options.groups:
         lines.append(f"SupplementaryGroups={' '.join(options.groups)}")
     return lines
+
+
+def _folder(options: UnitOptions) -> list[str]:
+    if options.folder is not None:
+        return [f"WorkingDirectory={_literal(options.folder)}"]
+    return [f"StateDirectory={options.name}", f"WorkingDirectory=%S/{options.name}"]
 
 
 def _writable(options: UnitOptions) -> list[str]:
@@ -106,6 +115,20 @@ def _sandbox(options: UnitOptions) -> list[str]:
         "CapabilityBoundingSet=",
         "SystemCallArchitectures=native",
     ]
+
+
+def refuse_secrets(words: Sequence[str]) -> None:
+    """Raise SegrtError for a password in the arguments of a stream, which files on desk and device would show."""
+    for word, before in zip(words, ["", *words], strict=False):
+        _, equals, value = word.partition("=")
+        given = value if word.startswith("--") and equals else word
+        if redact(given) != given:
+            raise SegrtError(
+                f"{redact(given)}: holds a user or password, which does not belong into arguments; write ${{NAME}} in "
+                "its place, and NAME=... into the service's environment file on the device"
+            )
+        if before == "--token" or word.startswith("--token="):
+            raise SegrtError("--token: does not belong into arguments; write SEGRT_TOKEN=... into the environment file")
 
 
 def check_name(name: str) -> None:

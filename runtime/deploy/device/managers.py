@@ -137,7 +137,8 @@ class Systemd:
         done = subprocess.run(
             [*command, "-n", "10", "-o", "cat", "--no-pager"], capture_output=True, text=True, check=False
         )
-        return shorten(done.stdout)
+        own = ("Started ", "Starting ", "Stopped ", "Stopping ", "Failed to start ", f"{self._unit}: ")  # systemd's
+        return shorten("\n".join(line for line in done.stdout.splitlines() if not line.startswith(own)))
 
     def _call(self, *arguments: str, needed: bool = True) -> str:
         command = ["systemctl", *(["--user"] if self._user else []), *arguments]

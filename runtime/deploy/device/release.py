@@ -54,6 +54,8 @@ def make(place: Place, release: str, request: dict[str, Any], stream: list[str] 
     if request["environment"].get("path") is None:
         journal.step("environment")
     environment = environments.ensure(place, request["environment"])
+    if request["unit"] and os.geteuid() == 0:
+        _check_reach(environment)
     folder = place.releases / f".{release}.partial"
     folder.mkdir()
     segrt = Segrt(place, environment)
@@ -112,6 +114,17 @@ class Segrt:
     def version(self) -> str:
         """Return its version."""
         return (self.run("--version").stdout.split() or ["?"])[-1]
+
+
+def _check_reach(environment: Path) -> None:
+    """Raise Failure when the service's user, who is not root, cannot get at the environment's Python."""
+    python = (environment / "bin/python").resolve()
+    for folder in (*environment.resolve().parents, *python.parents):
+        if not folder.stat().st_mode & 0o001:
+            raise Failure(
+                f"the service's user cannot reach {python}, for {folder} is closed to others; let python3 be the "
+                "system's, or choose another --root"
+            )
 
 
 def _unpack(place: Place, segrt: Segrt, request: dict[str, Any], folder: Path) -> None:

@@ -34,7 +34,7 @@ def verify(path: Path, *, user: bool = False) -> str:
     [
         UnitOptions(),
         UnitOptions(name="door", user="daemon", groups=(), memory="50%", environment_file="/etc/segrt/door.env"),
-        UnitOptions(for_user=True, cache="%S/segrt-stream/cache", writable=("/tmp/with space",)),
+        UnitOptions(for_user=True, cache="%h/cache", writable=("/tmp/with space",), folder="/tmp/with space/work"),
     ],
     ids=["default", "own user", "for user"],
 )
@@ -110,3 +110,22 @@ def test_service_writes_a_file_and_refuses_what_stream_would(
     assert "stream street-panoptic ${CAMERA} --sink null" in out.read_text()
     code, _, err = service(monkeypatch, capsys, "street-panoptic", "${CAMERA}", "--no-such-option")
     assert (code, "No such option" in err) == (2, True)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["rtsp://user:secret@192.0.2.7/a"],
+        ["${CAMERA}", "--sink", "mqtt://user:secret@broker/topic"],
+        ["${CAMERA}", "--sink=http://h:80/?token=secret"],
+        ["${CAMERA}", "--token", "secret"],
+        ["${CAMERA}", "--token=secret"],
+    ],
+)
+def test_passwords_are_sent_to_the_environment_file_and_never_repeated(
+    words: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, out, err = service(monkeypatch, capsys, "street-panoptic", *words)
+    assert (code, out) == (2, "")
+    assert "environment file" in err
+    assert "secret" not in err
