@@ -3,7 +3,7 @@
 The NPZ holds `head_ROLE` arrays without the batch axis, `live_queries` (for query heads: the positions, in the source
 framework's output, of the queries that are kept; the dead ones are not stored) and the decoded result: `class_map`,
 or `segment_ids`, `ids`, `class_ids`, `scores`, or `masks` (packed bits), `class_ids`, `scores`, `boxes`. Large float32
-heads are stored as float16.
+heads are stored as float16, those of `UNSTORED_ROLES` not at all.
 """
 
 import io
