@@ -35,7 +35,7 @@ def member_manifest(manifest: Manifest, member: Member) -> Manifest:
             heads.append(msgspec.structs.replace(head, name=name, role=head.role.removeprefix(start)))
     return Manifest(
         format=manifest.format,
-        name=f"{manifest.name}: {member.name}",
+        name=prefixed(manifest.name, member.name),
         technique=member.technique,
         family=member.family,
         source=member.source,
