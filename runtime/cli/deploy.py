@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 @click.option("--frames", type=click.IntRange(min=10), default=100, show_default=True, help="To measure --budget with.")
 @click.option("--verify-key", type=click.Path(path_type=Path), metavar="KEY", help="Refuse packs not signed with it.")
 @click.option("--wheels", type=click.Path(path_type=Path, file_okay=False), metavar="DIR", help="Wheels of segrt.")
+@click.option("--offline", is_flag=True, help="The device has no package index: fetch what segrt needs here, copy it.")
 @click.option("--extra", "extras", multiple=True, metavar="NAME", help="Of segrt's extras, as web; repeatable.")
 @click.option("--environment", metavar="DIR", help="Use this Python environment of the device; install none.")
 @click.option("--root", default="auto", metavar="DIR", help="Folder on the device.  [default: /opt/segrt or ~/segrt]")
@@ -120,7 +121,7 @@ def _options(pack: str, given: dict[str, Any]) -> "Options":
             name: given[name]
             for name in (
                 "service", "root", "manager", "sudo", "ssh_config", "environment", "backend", "precision", "budget",
-                "frames", "build", "grace", "health", "keep", "user", "memory", "groups", "retries",
+                "frames", "offline", "build", "grace", "health", "keep", "user", "memory", "groups", "retries",
             )
         },
     )  # fmt: skip

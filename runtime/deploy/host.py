@@ -6,10 +6,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from segrt.runtime.bundle.hashes import cache_folder
 from segrt.runtime.deploy.plan import Plan
 from segrt.runtime.deploy.ssh import Device, Lost, Unreachable
 from segrt.runtime.deploy.unit import unit_text
-from segrt.runtime.deploy.wheels import Wanted, choose, version_key
+from segrt.runtime.deploy.wheels import Wanted, choose, version_key, with_packages
 from segrt.runtime.errors import SegrtError
 
 Say = Callable[[str, float | None], None]
@@ -101,10 +102,8 @@ def _deploy(device: Device, plan: Plan, say: Say) -> Outcome:
     lacks_wheel = wanted is not None and wanted.key not in found["environments"]
     if plan.dry_run:
         return Outcome(device.name, "planned", _intent(plan, found, wanted if lacks_wheel else None, lacks_pack))
-    if lacks_wheel and wanted is not None and wanted.wheel is not None:
-        part = status(device, _base(plan) | {"files": [wanted.sha256]})["arrived"][wanted.sha256]
-        if part is not None:
-            _copy(device, plan, wanted.wheel, wanted.sha256, part, "copying segrt", say)
+    if lacks_wheel and wanted is not None:
+        wanted = _send_wheels(device, plan, wanted, found, say)
     if lacks_pack:
         _copy(device, plan, pack.path, pack.sha256, found["arrived"][pack.sha256], "copying the pack", say)
     answer = device.ask(_install_request(plan, found, wanted), event=_steps(say))
@@ -121,6 +120,18 @@ def _environment(plan: Plan, found: dict[str, Any]) -> Wanted:
         parts = key.split("-")
         if len(parts) > 3 and version_key(parts[1]) > version_key(wanted.key.split("-")[1]) and needed <= {*parts[3:]}:
             wanted = Wanted(key, "")
+    return wanted
+
+
+def _send_wheels(device: Device, plan: Plan, wanted: Wanted, found: dict[str, Any], say: Say) -> Wanted:
+    if plan.options.offline:
+        say("fetching packages", None)
+        wanted = with_packages(wanted, found, cache_folder() / "deploy" / "packages")
+    if wanted.files:
+        arrived = status(device, _base(plan) | {"files": list(wanted.files)})["arrived"]
+        for sha256, path in wanted.files.items():
+            if arrived[sha256] is not None:
+                _copy(device, plan, path, sha256, arrived[sha256], "copying segrt", say)
     return wanted
 
 
@@ -161,8 +172,8 @@ def _install_request(plan: Plan, found: dict[str, Any], wanted: Wanted | None) -
     if wanted is not None:
         environment = {
             "path": None, "key": wanted.key, "requirement": wanted.requirement,
-            "wheels": {wanted.wheel.name: wanted.sha256} if wanted.wheel else {},
-            "system_site_packages": found["tensorrt"],
+            "wheels": {path.name: sha256 for sha256, path in wanted.files.items()},
+            "system_site_packages": found["tensorrt"], "offline": wanted.offline,
         }  # fmt: skip
     return _base(plan) | {
         "command": "install", "run": plan.run, "verify_key": plan.verify_key, "environment": environment,

@@ -19,6 +19,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     sudo: bool = False
     ssh_config: str | None = None
     wheels: str | None = None
+    offline: bool = False
     environment: str | None = None
     extras: tuple[str, ...] = ()
     verify_key: str | None = None

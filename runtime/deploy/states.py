@@ -2,6 +2,7 @@
 
 from typing import Any
 
+_LONGEST = 80
 COLUMNS = ["device", "service", "release", "segrt", "state", "before", "last deployment", "free"]
 
 
@@ -42,5 +43,7 @@ def _last(entry: dict[str, Any]) -> str:
         return "-"
     if not last["ended"]:
         return last["what"] if entry["busy"] else f"INTERRUPTED in {last['step']}; --resume"
-    why = f": {last['why']}" if last["result"] == "failed" else ""
+    why = ""
+    if last["result"] == "failed":
+        why = f": {last['why']}" if len(last["why"]) <= _LONGEST else f": {last['why'][:_LONGEST]}…"
     return f"{last['what']} {last['result']} {last['ended']}{why}"

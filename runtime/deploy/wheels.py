@@ -2,7 +2,10 @@
 
 import hashlib
 import re
-from dataclasses import dataclass
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -19,13 +22,15 @@ MACHINES = {"arm64": "aarch64", "amd64": "x86_64"}
 class Wanted:
     """The environment that a device is to have: a key that names it, and how pip makes it.
 
-    `wheel` is the file to copy first; None where the device takes segrt from its own package index.
+    `wheel` is segrt's own; None where the device takes it from its package index. `files` are all that are copied
+    (SHA-256 → file): the wheel, and with `offline` also every package that it needs.
     """
 
     key: str
     requirement: str
     wheel: Path | None = None
-    sha256: str = ""
+    files: Mapping[str, Path] = field(default_factory=dict)
+    offline: bool = False
 
 
 def choose(folder: Path | None, device: dict[str, Any], extras: tuple[str, ...]) -> Wanted:
@@ -46,7 +51,42 @@ def choose(folder: Path | None, device: dict[str, Any], extras: tuple[str, ...])
     wheel = max(fitting, key=lambda path: (version_key(path.name.split("-")[1]), path.stat().st_mtime))
     digest = hashlib.sha256(wheel.read_bytes()).hexdigest()
     key = f"segrt-{wheel.name.split('-')[1]}-{digest[:8]}-{names.replace(',', '-')}"
-    return Wanted(key, f"segrt[{names}] @ file://WHEELS/{wheel.name}", wheel, digest)
+    return Wanted(key, f"segrt[{names}] @ file://WHEELS/{wheel.name}", wheel, {digest: wheel})
+
+
+def with_packages(wanted: Wanted, device: dict[str, Any], cache: Path) -> Wanted:
+    """Return `wanted` with every package that it needs on the device, fetched into `cache` by the desk's own pip.
+
+    Raises SegrtError when pip finds no package for the device.
+    """
+    if wanted.wheel is None:
+        raise SegrtError("--offline needs a wheel of segrt; give --wheels DIR")
+    folder = cache / wanted.key
+    requirement = wanted.requirement.replace("WHEELS/", f"{wanted.wheel.parent}/")
+    command = [
+        sys.executable,
+        "-m",
+        "pip",
+        "download",
+        "--quiet",
+        "--disable-pip-version-check",
+        "--only-binary",
+        ":all:",
+    ]
+    command += ["--implementation", "cp", "--python-version", ".".join(str(device["python"]).split(".")[:2])]
+    command += [word for platform in _platforms(device) for word in ("--platform", platform)]
+    done = subprocess.run([*command, "--dest", str(folder), requirement], capture_output=True, text=True, check=False)
+    if done.returncode:
+        errors = [line for line in done.stderr.splitlines() if line.startswith("ERROR:")] or ["pip failed"]
+        raise SegrtError(f"what segrt needs on {device['machine']} cannot be fetched here: {errors[-1]}")
+    files = {hashlib.sha256(path.read_bytes()).hexdigest(): path for path in sorted(folder.glob("*.whl"))}
+    return replace(wanted, files={**files, **wanted.files}, offline=True)
+
+
+def _platforms(device: dict[str, Any]) -> list[str]:
+    machine = MACHINES.get(str(device["machine"]), str(device["machine"]))
+    newest = int(str(device["glibc"] or "2.17").split(".")[1])
+    return [*(f"manylinux_2_{minor}_{machine}" for minor in range(newest, 4, -1)), f"manylinux2014_{machine}"]
 
 
 def fits(name: str, device: dict[str, Any]) -> bool:

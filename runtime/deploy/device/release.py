@@ -222,5 +222,6 @@ def shell_word(text: str) -> str:
 
 
 def _line(done: "subprocess.CompletedProcess[str]") -> str:
-    said = shorten(done.stderr) or shorten(done.stdout) or f"exit code {done.returncode}"
+    printed = [line for line in done.stdout.splitlines() if line.strip()]
+    said = shorten(done.stderr) or shorten("\n".join(printed[-1:])) or f"exit code {done.returncode}"
     return said.removeprefix("segrt: error: ")

@@ -244,9 +244,11 @@ def test_this_segrt_on_a_device(fleet, deploy, tmp_path: Path) -> None:
     stream = "street://?seed=1&fps=10&size=320x180 --sink ${OUT} --stall-timeout 2s --threads 1"
     camera.service.mkdir(parents=True)
     (camera.service / "environment").write_text('OUT="out put.jsonl"\n')
-    done = deploy(pack, "cam1", "--stream", stream, environment=sys.prefix, grace="60s")
+    budget = ("--budget", "60s@p99", "--frames", 10)
+    done = deploy(pack, "cam1", "--stream", stream, *budget, environment=sys.prefix, grace="60s")
     assert done.code == 0, done
     assert camera.health()["results"] > 0
     assert "100.0000% agree" in (camera.service / "current/verify.txt").read_text()
     lines = (camera.service / "work/out put.jsonl").read_text().splitlines()
     assert json.loads(lines[0])["technique"] == "semantic"
+    assert "measuring latency" in done.err

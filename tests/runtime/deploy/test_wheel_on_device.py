@@ -22,7 +22,7 @@ def test_the_wheel_is_installed_on_the_device_and_kept(fleet, deploy, wheel: Pat
     camera = fleet.add("cam1")
     pack = write_pack(read_bundle("street-semantic"), tmp_path / "street.segrt").path
     words = (
-        "--wheels", wheel.parent, "--stream",
+        "--wheels", wheel.parent, "--offline", "--stream",
         "street://?seed=1&fps=5&size=320x180 --sink null --stall-timeout 2s --threads 1",
     )  # fmt: skip
     done = deploy(pack, "cam1", *words, environment=None, grace="60s")
@@ -35,7 +35,7 @@ def test_the_wheel_is_installed_on_the_device_and_kept(fleet, deploy, wheel: Pat
     where = [str(environment / "bin/python"), "-c", "import segrt.runtime; print(segrt.runtime.__file__)"]
     assert str(environment) in subprocess.run(where, check=True, capture_output=True, text=True).stdout
     made = (environment / "complete").stat().st_mtime
-    done = deploy(pack, "cam1", *words[:3], words[3] + " --max-age 5s", environment=None, grace="60s")
+    done = deploy(pack, "cam1", *words[:-1], words[-1] + " --max-age 5s", environment=None, grace="60s")
     assert done.code == 0, done
     assert "copying" not in done.err, "wheel and pack are there already"
     assert (environment / "complete").stat().st_mtime == made
