@@ -179,14 +179,12 @@ def refuse_other_precision(model: "onnx.ModelProto", where: str) -> None:
 
 
 def module_of(node: "onnx.NodeProto", net: Net) -> str:
-    """Return the framework's module that a node comes from, by its weights or its metadata; "" where nothing tells."""
-    for name in node.input:
-        if name in net.constants and weight_to_module(name):
-            return weight_to_module(name)
+    """Return the framework's module that a node comes from, by its metadata or its weights; "" where nothing tells."""
     for entry in node.metadata_props:
-        if entry.key in _MODULES:
+        if entry.key in _MODULES and _MODULES[entry.key](entry.value):
             return _MODULES[entry.key](entry.value)
-    return ""
+    owners = (weight_to_module(name) for name in node.input if name in net.constants)
+    return next(filter(None, owners), "")
 
 
 def read_names(node: "onnx.NodeProto") -> list[str]:

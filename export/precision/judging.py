@@ -111,7 +111,7 @@ class Judge:
     def _error(self, wanted: Heads, found: Heads, geometry: Geometry, result: Result) -> float:
         ours = {spec.role: np.nan_to_num(wanted[spec.name][0].astype(np.float64)) for spec in self.network.heads}
         theirs = {spec.role: np.nan_to_num(found[spec.name][0].astype(np.float64)) for spec in self.network.heads}
-        if "boxes" in ours:
+        if "scores" in ours:
             scores = _relative(np.sort(ours["scores"])[::-1], np.sort(theirs["scores"])[::-1])
             return scores + 1 - agreement(result, self._decode(found, geometry))
         if set(QUERY_ROLES) <= set(ours):

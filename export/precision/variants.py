@@ -61,9 +61,9 @@ def check_precisions(precisions: Sequence[str]) -> None:
 
 
 def box_arithmetic(net: Net, network: Network) -> set[str]:
-    """Return the nodes that compute box heads from the last layer on: float16 resolves no pixels above 2048."""
+    """Return the nodes that compute heads with boxes from the last layer on: float16 resolves no pixels above 2048."""
     found: set[str] = set()
-    waiting = [spec.name for spec in network.heads if spec.role == "boxes"]
+    waiting = [spec.name for spec in network.heads if spec.role in ("boxes", "predictions")]
     while waiting:
         node = net.producers.get(waiting.pop())
         if node is not None and node.name not in found and node.op_type not in _WEIGHTED:
