@@ -21,11 +21,12 @@ def check_graph(model: "onnx.ModelProto", what: str, origins: Mapping[str, str] 
 
     `what` names the network in errors; `origins` maps a node's name to the torch module that it comes from.
     """
-    onnx = require_onnx()
+    import onnx
+
     if model.ByteSize() > LARGEST_FILE:
         raise SegrtError(too_large(what, model.ByteSize()))
     try:
-        inferred: onnx.ModelProto = onnx.shape_inference.infer_shapes(model, check_type=True, strict_mode=True)
+        inferred = onnx.shape_inference.infer_shapes(model, check_type=True, strict_mode=True)
         onnx.checker.check_model(inferred)
     except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
         raise SegrtError(f"{what}: its graph is not valid ONNX ({_one_line(error)})") from None

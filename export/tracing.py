@@ -33,6 +33,9 @@ _CLASSES = "pkg.torch.onnx.class_hierarchy"
 class ByteInput(nn.Module):
     """A family's core behind the input of every exported graph: uint8 (N, h, w, 3) RGB, and the valid mask if any."""
 
+    gain: torch.Tensor
+    shift: torch.Tensor
+
     def __init__(self, exportable: Exportable) -> None:
         super().__init__()
         self.core = exportable.core
@@ -48,8 +51,8 @@ class ByteInput(nn.Module):
         planes = image.to(torch.float32).permute(0, 3, 1, 2)
         if self.swap:
             planes = planes.flip(1)
-        gain: torch.Tensor = self.gain  # type: ignore[assignment]
-        return planes * gain + self.shift
+        pixels: torch.Tensor = planes * self.gain + self.shift
+        return pixels
 
     def forward(self, image: torch.Tensor, valid_mask: torch.Tensor | None = None) -> tuple[torch.Tensor, ...]:
         """Return the heads."""
@@ -105,9 +108,9 @@ def _export(
 ) -> "onnx.ModelProto":
     batch = 2 if dynamic_batch else 1  # a batch of 1 would be taken for a constant
     example = [
-        torch.ones((batch, *spec.shape[1:]), dtype=torch.bool)
+        torch.ones((batch, *spec.size), dtype=torch.bool)
         if spec.role == "valid_mask"
-        else torch.randint(0, 256, (batch, *spec.shape[1:]), dtype=torch.uint8, generator=torch.Generator())
+        else torch.randint(0, 256, (batch, *spec.size, 3), dtype=torch.uint8, generator=torch.Generator())
         for spec in inputs
     ]
     shapes = tuple({0: torch.export.Dim("N", min=1, max=1024)} for _ in inputs) if dynamic_batch else None
@@ -150,10 +153,12 @@ def _plain_pooling() -> Iterator[None]:
         functional.adaptive_avg_pool2d = pool
 
 
-def _translations() -> Mapping[Callable[..., Any], Callable[..., Any]]:
+def _translations() -> dict[Callable[..., Any], Callable[..., Any]]:
     """Return ONNX for the operators that torch's exporter does not know."""
     from onnx import TensorProto
-    from onnxscript import opset18 as op
+    from onnxscript import opset18
+
+    op: Any = opset18  # its methods' type variables are closed to what a traced value is
 
     def is_all_true(condition: Any) -> Any:
         smallest = op.ReduceMin(op.Cast(condition, to=TensorProto.INT32), keepdims=0)

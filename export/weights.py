@@ -146,7 +146,9 @@ def load_transformers(network_class: Any, config: Any, request: Request) -> Any:
 
     Random weights come from the request's seed. Older checkpoints' names are converted as transformers does.
     """
-    from transformers.utils import logging
+    from transformers.utils import logging as transformers_logging
+
+    logging: Any = transformers_logging
 
     config.dtype = "float32"
     found = tensors(request)
