@@ -20,7 +20,7 @@ from segrt.runtime.errors import BackendError, SegrtError
 from segrt.runtime.layers.raw import RawLayer
 from segrt.runtime.layers.tensorrt_trace import combine
 from segrt.runtime.tensorrt.cache import Engine, EngineCache, runtime_cache_path
-from segrt.runtime.tensorrt.device import look
+from segrt.runtime.tensorrt.device import look, refuse_gpu
 from segrt.runtime.tensorrt.flavor import Flavor, find_flavor
 from segrt.runtime.tensorrt.lane import Lane
 from segrt.runtime.tensorrt.loading import LoadedEngine
@@ -63,7 +63,9 @@ def open_backend(
     try:
         with cuda.current():
             flavor = find_flavor(policy.flavor)
-            cache = EngineCache(bundle, variant, flavor, look(cuda), policy, batch=batch)
+            here = look(cuda)
+            refuse_gpu(flavor, here)
+            cache = EngineCache(bundle, variant, flavor, here, policy, batch=batch)
             inputs, heads = tensor_specs(bundle.manifest, variant, batch)
             engine = cache.get()
             backend = TensorRtBackend(engine, flavor, cuda, inputs, heads, slots=slots)

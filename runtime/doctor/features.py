@@ -1,7 +1,7 @@
 """Judges a device: what each of segrt's features needs, whether it is there, and the commands that mend it."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from segrt.runtime.doctor import remedies
 from segrt.runtime.doctor.facts import Facts
@@ -65,6 +65,10 @@ def _tensorrt(facts: Facts) -> Feature:
     problems: list[str] = []
     mends: list[Remedy] = []
     versions = [f"{key} {probe['version']}" for key, probe in _flavors(facts) if "version" in probe]
+    sm, sms = str(facts.cuda.get("sm", "")), facts.tensorrt_rtx.get("sms", ())
+    if versions and "version" not in facts.tensorrt and sm and sms and sm not in sms:
+        problems.append(f"{versions[0]} is for SM {', '.join(sms)}, this GPU has {sm}")
+        mends += remedies.tensorrt(facts)[:1]
     if not versions:
         problems.append(str(facts.tensorrt.get("error", "no TensorRT")))
         mends += remedies.tensorrt(facts)
@@ -139,7 +143,7 @@ def _optional(name: str, facts: Facts, packages: tuple[str, ...], extra: str) ->
     return Feature(name, "off", f"not installed: {', '.join(missing)}", remedies.extra(facts, extra, name))
 
 
-def _flavors(facts: Facts) -> list[tuple[str, dict[str, str]]]:
+def _flavors(facts: Facts) -> list[tuple[str, dict[str, Any]]]:
     return [("tensorrt", dict(facts.tensorrt)), ("tensorrt-rtx", dict(facts.tensorrt_rtx))]
 
 

@@ -48,8 +48,11 @@ def tensorrt() -> dict[str, Any]:
 
 
 def tensorrt_rtx() -> dict[str, Any]:
-    """Whether `tensorrt_rtx` can be imported."""
-    return _imported("tensorrt_rtx")
+    """Whether `tensorrt_rtx` can be imported, and which compute capabilities it is for."""
+    found = _imported("tensorrt_rtx")
+    capabilities = import_module("tensorrt_rtx").ComputeCapability.__members__
+    names = [name[2:] for name in capabilities if name.startswith("SM")]
+    return found | {"sms": [f"{name[:-1]}.{name[-1]}" for name in names]}
 
 
 def cuda() -> dict[str, Any]:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from segrt.runtime.cuda.interface import Cuda
+from segrt.runtime.errors import BackendError
 from segrt.runtime.tensorrt.flavor import Flavor
 from segrt.runtime.tensorrt.options import BuildOptions
 from segrt.runtime.tensorrt.rtx import target_names
@@ -60,6 +61,20 @@ def targets_of(flavor: Flavor, options: BuildOptions, here: Here) -> tuple[str, 
     if here.has_gpu and here.sm not in known:
         known.append(here.sm)
     return tuple(known)
+
+
+def refuse_gpu(flavor: Flavor, here: Here) -> None:
+    """Raise BackendError when this TensorRT-RTX does not run on this GPU: it is for RTX GPUs, not for servers' ones.
+
+    GPUs that are newer than all that it knows are let through; its engines carry code for those.
+    """
+    if not flavor.is_rtx or not here.has_gpu:
+        return
+    known = target_names(flavor)
+    if here.sm not in known and sm_numbers(here.sm) < max(map(sm_numbers, known)):
+        raise BackendError(
+            f"{flavor} does not run on {here.gpu} (SM {here.sm}), only on SM {', '.join(known)}; install tensorrt"
+        )
 
 
 def sm_numbers(sm: str) -> tuple[int, int]:

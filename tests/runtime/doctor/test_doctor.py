@@ -114,6 +114,19 @@ def test_a_desktop_gets_packages_for_the_cuda_of_its_driver() -> None:
     ]
 
 
+def test_a_servers_gpu_is_told_that_it_needs_plain_tensorrt() -> None:
+    recorded = state(
+        "ubuntu-rtx",
+        tensorrt_rtx={"version": "1.7.1", "sms": ["8.9", "12.0"]},
+        cuda={"packages": ["cuda-python"], "through": "cuda-python", "name": "NVIDIA H100", "sm": "9.0",
+              "integrated": False, "driver_cuda": "13.0", "free_mb": 80000, "total_mb": 81000},
+    )  # fmt: skip
+    feature = features(recorded)[TENSORRT]
+    assert feature.state == "missing"
+    assert feature.detail == "tensorrt-rtx 1.7.1 is for SM 8.9, 12.0, this GPU has 9.0"
+    assert commands(feature) == ["/home/me/.venv/bin/python -m pip install 'tensorrt-cu13>=10.3,<12'"]
+
+
 def test_two_onnxruntimes_are_missing_one_too_few() -> None:
     recorded = state("ubuntu-rtx")
     recorded["probes"]["packages"] |= {"onnxruntime": "1.32.0", "onnxruntime-gpu": "1.32.0"}

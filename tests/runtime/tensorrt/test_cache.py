@@ -17,7 +17,7 @@ from segrt.runtime.bundle.bundle import Bundle, read_bundle
 from segrt.runtime.errors import BackendError, BundleError
 from segrt.runtime.tensorrt import building
 from segrt.runtime.tensorrt.cache import EngineCache, record_path
-from segrt.runtime.tensorrt.device import Here
+from segrt.runtime.tensorrt.device import Here, refuse_gpu
 from segrt.runtime.tensorrt.flavor import find_flavor
 from segrt.runtime.tensorrt.options import BuildOptions
 from segrt.runtime.tensorrt.policy import EnginePolicy
@@ -92,6 +92,14 @@ def test_a_gpu_that_it_was_not_built_for_rebuilds_for_that_one(cache) -> None:
     assert "8.9" in built.record.targets
     assert built.record.gpu == "NVIDIA GeForce RTX 4090"
     assert cache(here=ada).get().reason == ""
+
+
+def test_a_gpu_that_rtx_does_not_run_on_is_refused_with_the_remedy() -> None:
+    with pytest.raises(BackendError, match=r"does not run on NVIDIA H100 \(SM 9\.0\), only on SM .*; install tensorrt"):
+        refuse_gpu(RTX, Here("NVIDIA H100", "9.0"))
+    refuse_gpu(RTX, Here("NVIDIA GeForce RTX 4090", "8.9"))
+    refuse_gpu(RTX, Here("one of the future", "99.0"))
+    refuse_gpu(RTX, Here())
 
 
 def test_another_batch_has_an_engine_of_its_own(cache) -> None:
