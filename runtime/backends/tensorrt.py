@@ -89,7 +89,8 @@ def _refine(cache: EngineCache, engine: Engine, backend: "TensorRtBackend") -> N
     except ValueError as error:
         log.debug("%s: the engine inspector %s", engine.path.name, error)
         return
-    cache.replace_record(msgspec.structs.replace(engine.record, layers=layers, layers_from="engine"))
+    if layers:
+        cache.replace_record(msgspec.structs.replace(engine.record, layers=layers, layers_from="engine"))
 
 
 class TensorRtBackend(Backend):

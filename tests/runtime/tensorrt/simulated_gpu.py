@@ -169,6 +169,7 @@ class FakeEngine:
         self.tensors = {value.name: (value, api.TensorIOMode.INPUT) for value in self.session.get_inputs()}
         self.tensors |= {value.name: (value, api.TensorIOMode.OUTPUT) for value in self.session.get_outputs()}
         self.num_io_tensors = len(self.tensors)
+        self.caches: list[Any] = []
 
     def get_tensor_name(self, index: int) -> str:
         return list(self.tensors)[index]
@@ -182,11 +183,21 @@ class FakeEngine:
     def get_tensor_shape(self, name: str) -> list[int]:
         return [dim if isinstance(dim, int) else -1 for dim in self.tensors[name][0].shape]
 
-    def create_execution_context(self) -> "FakeContext":
+    def create_execution_context(self, config: Any = None) -> "FakeContext":
+        self.config = config
         return FakeContext(self)
 
+    def create_runtime_config(self) -> Any:
+        kept = SimpleNamespace(content=b"")
+        kept.deserialize = lambda blob: bool(setattr(kept, "content", blob) or blob)
+        kept.serialize = lambda: kept.content or b"compiled kernels"
+        return SimpleNamespace(
+            create_runtime_cache=lambda: kept, set_runtime_cache=lambda cache: self.caches.append(cache)
+        )
+
     def create_engine_inspector(self) -> Any:
-        return SimpleNamespace(get_engine_information=lambda form: '{"Layers": []}')  # noqa: ARG005
+        text = '{"Layers": [{"Name": "first", "Inputs": [{"Name": "x", "Format/Datatype": "Row major linear FP16"}]}]}'
+        return SimpleNamespace(get_engine_information=lambda form: text)  # noqa: ARG005
 
 
 class FakeContext:
@@ -248,6 +259,22 @@ def fake_flavor(path: Path, cuda: FakeCuda) -> Flavor:
         messages=messages,
     )
     return Flavor("tensorrt", "10.3.0", api, None, messages)
+
+
+def rtx_on_fake_gpu(real: Flavor, path: Path, cuda: FakeCuda) -> Flavor:
+    """Return the installed TensorRT-RTX, which builds for real, with engines that run as those of `fake_flavor`."""
+    fake = fake_flavor(path, cuda)
+
+    class Api:
+        Runtime = fake.api.Runtime
+        TensorIOMode = fake.api.TensorIOMode
+        LayerInformationFormat = fake.api.LayerInformationFormat
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(real.api, name)
+
+    fake.api.messages = real.messages
+    return Flavor(real.name, real.version, Api(), real.logger, real.messages)
 
 
 def _at(address: int, shape: tuple[int, ...], dtype: str) -> Any:

@@ -1,11 +1,14 @@
 """The TensorRT backend on a simulated GPU: binding, copying, order, graphs, errors, freeing. See `simulated_gpu`."""
 
+import logging
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-from simulated_gpu import FakeCuda, fake_flavor
+from simulated_gpu import FakeCuda, fake_flavor, rtx_on_fake_gpu
 
+from segrt.runtime import open_bundle
 from segrt.runtime.backends import tensorrt as module
 from segrt.runtime.backends.onnxruntime import OnnxRuntimeBackend
 from segrt.runtime.backends.specs import tensor_specs
@@ -13,9 +16,10 @@ from segrt.runtime.backends.tensorrt import TensorRtBackend
 from segrt.runtime.bundle.bundle import Bundle, read_bundle
 from segrt.runtime.cuda.errors import CudaError, DeviceLostError
 from segrt.runtime.errors import BackendError, BundleError
-from segrt.runtime.tensorrt.cache import Engine
+from segrt.runtime.tensorrt.cache import Engine, record_path, runtime_cache_path
+from segrt.runtime.tensorrt.flavor import find_flavor
 from segrt.runtime.tensorrt.options import BuildOptions
-from segrt.runtime.tensorrt.record import EngineRecord
+from segrt.runtime.tensorrt.record import EngineRecord, read
 
 SHA = "a" * 64
 ILLEGAL = CudaError("cudaEventSynchronize", "cudaErrorIllegalAddress", "an illegal memory access was encountered")
@@ -192,3 +196,36 @@ def test_heads_of_varying_length_are_left_to_others(bundle: Bundle, monkeypatch:
     heads = (msgspec.structs.replace(bundle.manifest.heads[0], shape=(1, "n", 4)), *bundle.manifest.heads[1:])
     varying = Bundle(bundle.folder, msgspec.structs.replace(bundle.manifest, heads=heads))
     assert "has a length that varies" in str(module.why_not(varying, bundle.variant()))
+
+
+def test_a_bundle_is_built_opened_and_streamed_through_the_whole_backend(
+    bundle: Bundle, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, tiny, own_cache: Path
+) -> None:
+    pytest.importorskip("tensorrt_rtx")
+    cuda = FakeCuda()
+    cuda.device = replace(cuda.device, name="Fake RTX", sm="8.9")
+    flavor = rtx_on_fake_gpu(find_flavor("tensorrt-rtx"), bundle.network(bundle.variant()), cuda)
+    monkeypatch.setattr(module, "why_no_gpu", lambda: None)
+    monkeypatch.setattr(module, "open_cuda", lambda: cuda)
+    monkeypatch.setattr(module, "find_flavor", lambda _: flavor)
+    caplog.set_level(logging.INFO)
+
+    with open_bundle(bundle.folder, backend="tensorrt") as segmenter:
+        result = segmenter(tiny.thirds(24, 48))
+        assert segmenter.backend.reason == "tensorrt on Fake RTX, as asked"
+    with open_bundle(bundle.folder, backend="onnxruntime") as segmenter:
+        np.testing.assert_array_equal(result.segment_ids, segmenter(tiny.thirds(24, 48)).segment_ids)
+    assert "there is none yet" in caplog.messages[0]
+    (engine_path,) = own_cache.glob("engines/*/*.engine")
+    record = read(record_path(engine_path))
+    assert not isinstance(record, str)
+    assert (record.gpu, record.sm, record.layers_from) == ("Fake RTX", "8.9", "engine")
+    assert record.precisions == {"float16": 1}
+    assert runtime_cache_path(engine_path).read_bytes() == b"compiled kernels"
+    assert cuda.alive == 0
+
+    caplog.clear()
+    with open_bundle(bundle.folder) as segmenter:
+        assert segmenter.backend.reason == "tensorrt on Fake RTX, the first choice"
+    assert not [message for message in caplog.messages if "building" in message]
+    assert cuda.alive == 0
