@@ -248,6 +248,7 @@ def _variants(
         pictures=pictures if options.parity_images is not None else (),
         golden=[picture for _, picture in golden_pictures([])],
         keep=exportable.keep,
+        keep_must_fit=False,
         search_steps=options.search_steps,
         trained=options.weights.kind != "random",
         threads=options.threads,

@@ -49,17 +49,17 @@ def find_layers(net: Net) -> list[Layer]:
     return [Layer(FIRST, "", tuple(members[-1]), 0), *layers] if members[-1] else layers
 
 
-def kept_nodes(net: Net, patterns: Sequence[str]) -> set[str]:
+def kept_nodes(net: Net, patterns: Sequence[str], *, must_fit: bool = True) -> set[str]:
     """Return the nodes whose name, or whose module's, fits one of the patterns ("*nms*"); the modules inside it too.
 
-    Raises SegrtError for a pattern that fits nothing, which would keep what it means from being kept.
+    With `must_fit` a pattern that fits nothing raises SegrtError, for what it means would not be kept.
     """
     found: set[str] = set()
     for pattern in patterns:
         fitting = {
             node.name for node in net.nodes if fnmatchcase(node.name, pattern) or _inside(module_of(node, net), pattern)
         }
-        if not fitting:
+        if must_fit and not fitting:
             raise SegrtError(
                 f"no node or module of the network is called {pattern!r}; correct the name or leave it out"
             )

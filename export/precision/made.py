@@ -31,7 +31,8 @@ class VariantOptions:
     calibration: pictures for int8. pictures: those that variants are compared with float32 on, uint8 BGR; without any
     some of the calibration pictures are held back for it. golden: the bundle's golden pictures, which the variant's
     own tolerance must allow for. keep: nodes or modules that stay in
-    float32, as patterns ("*nms*", "head.boxes"). limits: the least mean agreement by precision, where it is
+    float32, as patterns ("*nms*", "head.boxes"); each must fit something, unless they are a family's own for all of its
+    networks and sizes (`keep_must_fit`). limits: the least mean agreement by precision, where it is
     not that of `LIMITS`. search_steps, search_seconds: how long layers to keep are searched for; with 0 steps
     a variant that misses its limit is an error at once. trained: results of untrained networks say nothing, so theirs
     are measured and reported, but not asked to agree. progress: wraps the pictures that are calibrated with, to show
@@ -43,6 +44,7 @@ class VariantOptions:
     pictures: Sequence[Picture] = ()
     golden: Sequence[Picture] = ()
     keep: Sequence[str] = ()
+    keep_must_fit: bool = True
     limits: Mapping[str, float] = field(default_factory=dict)
     search_steps: int = 200
     search_seconds: float = 300.0

@@ -44,9 +44,8 @@ def widened(
     A variant whose figure on `dataset` drops by more than `points` percentage points below fp32's, with `thresholds`
     in force, is mended by the search for layers to keep in float32; one that cannot be is left out, and `say` told.
     """
-    check_precisions(precisions)
+    pictures = check_request(bundle, precisions, calibration)
     source = source_of(bundle)
-    pictures = calibration_files(calibration) if any(name.startswith("int8") for name in precisions) else []
     wanted = figure_of(bundle, source.precision, dataset, thresholds, backend=backend, threads=threads)
     say(f"fp32: {wanted:.4f} on {dataset.path}")
 
@@ -68,6 +67,13 @@ def widened(
     for precision in precisions:
         made += _within_budget(bundle, precision, folder, options, say)
     return read_bundle(write_with(bundle, [entry.file for entry in made], folder / "bundle", threads=threads))
+
+
+def check_request(bundle: Bundle, precisions: Sequence[str], calibration: Path | None) -> list[Path]:
+    """Return the calibration pictures; raise SegrtError when the variants cannot be made, before any work is done."""
+    check_precisions(precisions)
+    source_of(bundle)
+    return calibration_files(calibration) if any(name.startswith("int8") for name in precisions) else []
 
 
 def _within_budget(bundle: Bundle, precision: str, folder: Path, options: VariantOptions, say: Say) -> list[Made]:

@@ -48,7 +48,7 @@ def make_variants(
     run = session_runner(net.model, network, chosen.threads)
     judge = Judge(network, pictures, run)
     golden = Judge(network, chosen.golden, run) if chosen.golden else None
-    keep = kept_nodes(net, chosen.keep) | box_arithmetic(net, network)
+    keep = kept_nodes(net, chosen.keep, must_fit=chosen.keep_must_fit) | box_arithmetic(net, network)
     workshop = Workshop(net, find_layers(net), network, judge, golden, keep, calibration, chosen, say)
     return [workshop.make(precision, folder, onnx_file) for precision in precisions]
 

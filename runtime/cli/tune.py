@@ -1,15 +1,13 @@
 """`segrt tune`: thresholds and precision chosen on a validation set, as a new bundle."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from segrt.runtime.cli.options import print_table
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from segrt.runtime.bundle.bundle import Bundle
 
 
@@ -71,9 +69,11 @@ def tune(
     wanted = [name.strip() for name in (precisions or "").split(",") if name.strip()]
     if (wanted or calibration) and points is None:
         raise SegrtError('--precision and --calibration go with a budget; add --budget "drop<=0.5"')
-    widen = _maker_of_variants() if wanted else None
+    maker = _maker_of_variants() if wanted else None
     opened = read_bundle(bundle)
     _check_out(out, overwrite, opened)
+    if maker is not None:
+        maker.check_request(opened, wanted, calibration)
     dataset = open_dataset(annotations, images, panoptic_dir, labels=opened.manifest.labels)
     with open_segmenter(opened, backend=backend, threads=threads) as segmenter:
         tuned = tune_thresholds(segmenter, dataset)
@@ -88,8 +88,8 @@ def tune(
         print_table(f"{bundle} on {dataset.path}", ["", "before", "tuned"], rows)
     with tempfile.TemporaryDirectory(prefix="segrt-tune-") as folder:
         first = None
-        if points is not None and widen is not None:
-            opened = widen(
+        if points is not None and maker is not None:
+            opened = maker.widened(
                 opened,
                 wanted,
                 dataset,
@@ -115,17 +115,16 @@ def tune(
         click.echo(str(rewrite(opened, out, thresholds, first=first, overwrite=overwrite, threads=threads)))
 
 
-def _maker_of_variants() -> "Callable[..., Bundle]":
-    """Return what makes variants, which lives where onnx is; raise SegrtError that says what to install."""
+def _maker_of_variants() -> Any:
+    """Return the module that makes variants, which lives where onnx is; raise SegrtError that says what to install."""
     from importlib import import_module
 
     from segrt.runtime.errors import SegrtError
 
     try:
-        maker: Callable[..., Bundle] = import_module("segrt.export.precision.tuning").widened
+        return import_module("segrt.export.precision.tuning")
     except ImportError as error:
         raise SegrtError(f"--precision needs {error.name or 'onnx'}; `pip install 'segrt[export]'`") from None
-    return maker
 
 
 def _check_out(out: Path, overwrite: bool, bundle: "Bundle") -> None:

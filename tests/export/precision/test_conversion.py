@@ -232,6 +232,7 @@ def test_patterns_name_nodes_or_modules_and_must_fit_something(make_chain):
     assert kept_nodes(net, ["relu*", "body"]) == {f"relu{i}" for i in range(5)} | {f"conv{i}" for i in range(6)}
     with pytest.raises(SegrtError, match="no node or module of the network is called 'decoder'"):
         kept_nodes(net, ["decoder"])
+    assert kept_nodes(net, ["decoder", "conv1"], must_fit=False) == {"conv1"}
 
 
 def test_the_arithmetic_of_boxes_stays_in_float32(tiny):
