@@ -11,9 +11,13 @@ neighbouring anchors on a smooth gradient of scores make chains of hundreds, so 
 The steps are therefore repeated until nothing changes: one Loop node in ONNX, which TensorRT takes.
 """
 
+from typing import Any
+
 import torch
 from torch import Tensor
 from torch._higher_order_ops.while_loop import while_loop
+
+_while_loop: Any = while_loop  # torch gives it no types
 
 
 def greedy_keep(overlaps: Tensor, candidate: Tensor) -> Tensor:
@@ -47,5 +51,6 @@ def greedy_keep(overlaps: Tensor, candidate: Tensor) -> Tensor:
         following = step(keep)
         return following, (following - keep).abs().sum() > 0.5
 
-    keep, _ = while_loop(goes_on, body, (step(keep), torch.ones((), dtype=torch.bool)))
-    return keep > 0.5
+    found: Tensor
+    found, _ = _while_loop(goes_on, body, (step(keep), torch.ones((), dtype=torch.bool)))
+    return found > 0.5

@@ -25,6 +25,13 @@ class Block(nn.Module):
 class ResNet(nn.Module):
     """torchvision's ResNet without its classifier: the maps behind its four stages."""
 
+    conv1: nn.Module
+    bn1: nn.Module
+    layer1: nn.Module
+    layer2: nn.Module
+    layer3: nn.Module
+    layer4: nn.Module
+
     def __init__(self, depth: int) -> None:
         super().__init__()
         whole = getattr(torchvision.models, f"resnet{depth}")(weights=None)

@@ -12,6 +12,7 @@ torch = pytest.importorskip("torch")
 torchvision = pytest.importorskip("torchvision")
 
 from harness import check_export  # noqa: E402
+from torchvision.models.detection.backbone_utils import resnet_fpn_backbone  # noqa: E402
 from torchvision.ops import MultiScaleRoIAlign, box_iou, nms  # noqa: E402
 
 from segrt.export.models import maskrcnn  # noqa: E402
@@ -27,7 +28,7 @@ from segrt.runtime.errors import SegrtError  # noqa: E402
 from segrt.runtime.geometry import Geometry  # noqa: E402
 from segrt.runtime.images import read_image  # noqa: E402
 
-SMALL = {"rpn_pre_nms_top_n_test": 200, "rpn_post_nms_top_n_test": 60, "candidates": 300, "box_detections_per_img": 30}
+SMALL = {"rpn_pre_nms_top_n_test": 200, "rpn_post_nms_top_n_test": 60, "candidates": 300, "box_detections_per_img": 25}
 
 
 def random_boxes(count: int, seed: int, extent: float = 100.0) -> Any:
@@ -120,7 +121,7 @@ def test_the_static_network_finds_what_torchvision_finds(name: str) -> None:
         boxes, scores, class_ids, masks = (head[0].numpy() for head in exportable.core(pixels, mask))
     result: Any = exportable.framework_result(pixels, mask, Geometry(inner, size, (0, 0, *inner)))
     count = len(result)
-    assert 5 < count <= 30
+    assert 5 < count <= 25
     assert len(set(result.class_ids)) > 2
     assert (scores[count:] == -1).all()
     assert not boxes[count:].any()
@@ -144,7 +145,7 @@ def test_the_bundle_finds_what_torchvision_finds_in_photos(tmp_path: Path, fixtu
         photo = read_image(fixtures / "coco_panoptic" / "images" / f"{number:012d}.jpg")
         small = cv2.resize(photo, size[::-1], interpolation=cv2.INTER_AREA)
         cv2.imwrite(str(photos / f"{number}.png"), small)
-    overrides = {**SMALL, "min_size": size[0], "max_size": size[1]}
+    overrides = {**SMALL, "min_size": size[0], "max_size": size[1], "backbone": "resnet18"}
     checked = check_export(name, tmp_path, photos, size=size, overrides=overrides, least_objects=4)
     assert [label.name for label in checked.manifest.labels][:2] == ["person", "bicycle"]
     assert [label.dataset_id for label in checked.manifest.labels] == list(range(1, 91))
@@ -178,13 +179,16 @@ def _matched(boxes: Any, scores: Any, classes: Any, others: Any, other_scores: A
 
 def _torchvision(name: str, size: tuple[int, int], overrides: dict[str, Any]) -> Any:
     """Return torchvision's own network, unchanged, with the weights that the bundle has."""
-    options = {key: value for key, value in overrides.items() if key != "candidates"}
+    options = {key: value for key, value in overrides.items() if key not in ("candidates", "backbone")}
     network = getattr(torchvision.models.detection, name)(weights=None, weights_backbone=None, **options).eval()
+    network.backbone = resnet_fpn_backbone(
+        backbone_name=overrides["backbone"], weights=None, norm_layer=torch.nn.BatchNorm2d
+    )
     request = Request(find_model(name), size, Weights("random"), overrides=overrides)
     with seeded(0):
         built: Any = maskrcnn.build(request).framework_result
     network.load_state_dict(built.network.state_dict())
-    return network
+    return network.eval()
 
 
 def test_the_older_names_of_the_published_weights_load(tmp_path: Path) -> None:
