@@ -141,12 +141,15 @@ def make_plan(options: "Options", run: str, dry_run: bool) -> "Plan":
     from segrt.runtime.deploy.unit import UnitOptions, unit_text
     from segrt.runtime.errors import SegrtError
     from segrt.runtime.pack.reader import Pack
+    from segrt.runtime.profiling.budget import parse_budget
 
     unit = UnitOptions(
         name=options.service, description=f"segrt: {options.service}", user=options.user, groups=options.groups,
         memory=options.memory,
     )  # fmt: skip
     unit_text(unit, ["/bin/sh"])
+    if options.budget:
+        parse_budget(options.budget)
     if options.stream is not None:
         _check_stream(options.stream)
     path = Path(options.pack)
