@@ -65,7 +65,29 @@ def core_of(network: Any) -> tuple[RawLogits, Argmax, bool]:
         network = copy.deepcopy(network)
         network.head.head[-1] = nn.Identity()  # doubles the size, with aligned corners
         return RawLogits(network), Argmax(align_corners=True), True
+    if kind == "MobileViTV2ForSemanticSegmentation":
+        network = copy.deepcopy(network)
+        for module in network.modules():
+            if hasattr(module, "folding"):
+                _cut_by_reshaping(module)
     return RawLogits(network), Argmax(), False
+
+
+def _cut_by_reshaping(layer: Any) -> None:
+    """Let `layer` cut feature maps into patches and join them by reshaping: TensorRT has no Col2Im."""
+    high, wide = layer.patch_height, layer.patch_width
+
+    def unfolding(maps: torch.Tensor) -> tuple[torch.Tensor, tuple[int, int]]:
+        batch, channels, height, width = maps.shape
+        grid = maps.reshape(batch, channels, height // high, high, width // wide, wide).permute(0, 1, 3, 5, 2, 4)
+        return grid.reshape(batch, channels, high * wide, -1), (height, width)
+
+    def folding(patches: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
+        batch, channels = patches.shape[:2]
+        grid = patches.reshape(batch, channels, high, wide, size[0] // high, size[1] // wide)
+        return grid.permute(0, 1, 4, 2, 5, 3).reshape(batch, channels, *size)
+
+    layer.unfolding, layer.folding = unfolding, folding
 
 
 def exportable(request: Request, network: Any, processor: Any, labels: tuple[Label, ...]) -> Exportable:

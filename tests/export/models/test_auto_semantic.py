@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from harness import check_export
 
-import segrt.export.models.auto_entry as auto_entry
+from segrt.export.models import auto_entry, hf_semantic
 from segrt.export.models.family import Weights
 from segrt.export.models.table import find_model
 from segrt.runtime.errors import SegrtError
@@ -92,3 +92,41 @@ def test_beit_has_one_size_and_others_their_processors() -> None:
     assert size == (640, 640)
     assert auto_entry._size("x", "segformer", {}, {"size": 512}, 32) == (512, 512)
     assert auto_entry._size("x", "dpt", {}, {"size": {"height": 480, "width": 640}}, 16) == (480, 640)
+
+
+def test_mobilevitv2_cuts_patches_as_transformers_does() -> None:
+    import torch
+    from transformers import MobileViTV2Config, MobileViTV2ForSemanticSegmentation
+
+    config = MobileViTV2Config(num_labels=3, width_multiplier=0.25, output_stride=16, n_attn_blocks=[1, 1, 1])
+    network = MobileViTV2ForSemanticSegmentation(config).eval()
+    core, _, _ = hf_semantic.core_of(network)
+    pixels = torch.rand(2, 3, 64, 96)
+    with torch.no_grad():
+        torch.testing.assert_close(core(pixels), network(pixels).logits)
+    assert not any("folding" in vars(module) for module in network.modules()), "the framework's stays unmodified"
+
+
+def test_dpt_ends_before_its_enlargement() -> None:
+    import torch
+    from transformers import DPTConfig, DPTForSemanticSegmentation
+
+    sizes = {"hidden_size": 32, "num_hidden_layers": 4, "num_attention_heads": 2, "intermediate_size": 32}
+    config = DPTConfig(
+        **sizes,
+        image_size=64,
+        patch_size=16,
+        backbone_out_indices=[0, 1, 2, 3],
+        neck_hidden_sizes=[8, 16, 24, 32],
+        fusion_hidden_size=16,
+        num_labels=3,
+    )
+    network = DPTForSemanticSegmentation(config).eval()
+    core, decode, _ = hf_semantic.core_of(network)
+    assert decode.align_corners
+    pixels = torch.rand(1, 3, 64, 64)
+    with torch.no_grad():
+        logits, whole = core(pixels), network(pixels).logits
+    assert logits.shape[-1] * 2 == whole.shape[-1]
+    enlarged = torch.nn.functional.interpolate(logits, scale_factor=2, mode="bilinear", align_corners=True)
+    torch.testing.assert_close(enlarged, whole)
