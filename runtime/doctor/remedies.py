@@ -69,10 +69,10 @@ def rtx(facts: Facts) -> Remedies:
 def cuda_python(facts: Facts) -> Remedies:
     """Bring the CUDA bindings that fit the driver."""
     major = facts.cuda_major
-    if not facts.driver and facts.kind != "jetson":
+    own_kernel = not facts.in_container and "/dev/dxg" not in facts.gpu_files  # WSL's driver is that of Windows
+    if facts.kind == "debian" and not facts.driver and own_kernel:
         command = "sudo ubuntu-drivers install" if "Ubuntu" in facts.system else "sudo apt-get install -y nvidia-driver"
-        if facts.kind == "debian":
-            return (Remedy(command, "NVIDIA's kernel driver; restart afterwards"),)
+        return (Remedy(command, "NVIDIA's kernel driver; restart afterwards"),)
     bounds = f">={major},<{major + 1}" if major else ">=12.6"
     return (Remedy(_pip(facts, f"'cuda-python{bounds}'"), "CUDA from Python, for the CUDA of this driver"),)
 

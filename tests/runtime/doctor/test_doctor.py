@@ -114,6 +114,14 @@ def test_a_desktop_gets_packages_for_the_cuda_of_its_driver() -> None:
     ]
 
 
+def test_a_driver_is_installed_where_the_kernel_is_ones_own() -> None:
+    recorded = state("ubuntu-rtx")
+    recorded["files"].pop("/proc/driver/nvidia/version")
+    assert "sudo ubuntu-drivers install" in commands(features(recorded)[TENSORRT])
+    recorded["globs"] = {"/dev/dxg": ["/dev/dxg"]}
+    assert "sudo ubuntu-drivers install" not in commands(features(recorded)[TENSORRT])
+
+
 def test_a_servers_gpu_is_told_that_it_needs_plain_tensorrt() -> None:
     recorded = state(
         "ubuntu-rtx",
