@@ -46,7 +46,7 @@ class Outcome:
 
 def deploy(device: Device, plan: Plan, say: Say) -> Outcome:
     """Bring the pack of `plan` to `device`; a connection that is lost is tried again, and goes on where it was."""
-    return _persistent(device, plan.options.retries, say, lambda: _deploy(device, plan, say))
+    return _persistent(device, plan.options.retries, say, lambda again: _deploy(device, plan, say, again=again))
 
 
 def roll_back(device: Device, plan: Plan, say: Say) -> Outcome:
@@ -55,7 +55,7 @@ def roll_back(device: Device, plan: Plan, say: Say) -> Outcome:
     request = _base(plan) | {
         "command": "rollback", "run": plan.run, "options": {"grace": options.grace, "health": options.health}
     }  # fmt: skip
-    return _persistent(device, 0, say, lambda: _outcome(device, device.ask(request, event=_steps(say))))
+    return _persistent(device, 0, say, lambda _: _outcome(device, device.ask(request, event=_steps(say))))
 
 
 def status(device: Device, options: dict[str, Any]) -> dict[str, Any]:
@@ -67,7 +67,7 @@ def status(device: Device, options: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
-def _persistent(device: Device, retries: int, say: Say, work: Callable[[], Outcome]) -> Outcome:
+def _persistent(device: Device, retries: int, say: Say, work: Callable[[bool], Outcome]) -> Outcome:
     for attempt in range(retries + 1):
         outcome, again = _once(device, work, begun=attempt > 0)
         if not again or attempt == retries:
@@ -77,10 +77,10 @@ def _persistent(device: Device, retries: int, say: Say, work: Callable[[], Outco
     return outcome
 
 
-def _once(device: Device, work: Callable[[], Outcome], *, begun: bool) -> tuple[Outcome, bool]:
+def _once(device: Device, work: Callable[[bool], Outcome], *, begun: bool) -> tuple[Outcome, bool]:
     """Return how it went, and whether another try may help: the connection was lost, or is not back yet (`begun`)."""
     try:
-        return work(), False
+        return work(begun), False
     except Lost as error:
         return Outcome(device.name, "failed", str(error)), True
     except Unreachable as error:
@@ -89,7 +89,7 @@ def _once(device: Device, work: Callable[[], Outcome], *, begun: bool) -> tuple[
         return Outcome(device.name, "failed", str(error)), False
 
 
-def _deploy(device: Device, plan: Plan, say: Say) -> Outcome:
+def _deploy(device: Device, plan: Plan, say: Say, *, again: bool) -> Outcome:
     say("connecting", None)
     options, pack = plan.options, plan.pack
     found = status(device, _base(plan) | {"files": [pack.sha256]})
@@ -106,7 +106,8 @@ def _deploy(device: Device, plan: Plan, say: Say) -> Outcome:
         wanted = _send_wheels(device, plan, wanted, found, say)
     if lacks_pack:
         _copy(device, plan, pack.path, pack.sha256, found["arrived"][pack.sha256], "copying the pack", say)
-    answer = device.ask(_install_request(plan, found, wanted), event=_steps(say))
+    request = _install_request(plan, found, wanted) | {"again": again}
+    answer = device.ask(request, event=_steps(say))
     return _outcome(device, answer)
 
 

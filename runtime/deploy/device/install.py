@@ -3,6 +3,7 @@
 import os
 import signal
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -21,22 +22,26 @@ def install(place: Place, request: dict[str, Any], program: bytes) -> None:
     """Do what `request` asks for, telling each step; follow the one who does it already, after a lost connection."""
     _outlive_the_connection()
     place.make()
-    for _ in range(_BUSY_TRIES):
+    if not _alone(place, lambda: _install(place, request, program), request["run"]):
+        _follow(place, request["run"])
+
+
+def _alone(place: Place, work: Callable[[], None], run: str | None = None) -> bool:
+    """Do `work` with the locks held; return False when another process does it for the same `run`."""
+    for _ in range(_BUSY_TRIES):  # whoever asks for the status holds a lock for an instant
         with locked_file(place.root / "lock") as first, place.locked() as held:
             if first and held:
-                _install(place, request, program)
-                return
-        found = read_json(place.deployment)
-        if found and found["run"] == request["run"]:
-            _follow(place, request["run"])
-            return
+                work()
+                return True
+        if run is not None and (read_json(place.deployment) or {}).get("run") == run:
+            return False
         time.sleep(0.1)
     raise Failure("another deployment is at work on this device; wait for it, see `segrt deploy --status`")
 
 
 def _install(place: Place, request: dict[str, Any], program: bytes) -> None:
     found = read_json(place.deployment)
-    if found and found["run"] == request["run"] and found["ended"]:
+    if found and found["run"] == request["run"] and found["ended"] and request["again"]:
         tell(**outcome(found))  # it ended while the desk was not listening
         return
     write_file(place.root / "segrt-device", program, 0o755)
@@ -80,26 +85,27 @@ def roll_back(place: Place, request: dict[str, Any], program: bytes) -> None:
     _outlive_the_connection()
     if not place.folder.is_dir():
         raise Failure(f"has no service {place.service!r} below {place.root}; see `segrt deploy --status`")
-    with locked_file(place.root / "lock") as first, place.locked() as held:
-        if not (first and held):
-            raise Failure("another deployment is at work on this device; wait for it, see `segrt deploy --status`")
-        write_file(place.root / "segrt-device", program, 0o755)
-        manager = choose(place, request["manager"])
-        journal = Journal(place, request["run"], "rollback")
-        try:
-            _tidy(place, manager, journal)
-            before, current = place.linked(place.previous), place.linked(place.current)
-            if before is None or before == current:
-                raise Failure(f"has no release before {current or 'the first'} to go back to")
-            journal.content["release"] = before
-            options = request["options"]
-            switching.switch(
-                place, manager, before, grace=options["grace"], frames=options["health"] == "frames", step=journal.step
-            )
-        except Failure as failure:
-            journal.end("failed", str(failure), failure.details)
-        else:
-            journal.end("done")
+    _alone(place, lambda: _roll_back(place, request, program))
+
+
+def _roll_back(place: Place, request: dict[str, Any], program: bytes) -> None:
+    write_file(place.root / "segrt-device", program, 0o755)
+    manager = choose(place, request["manager"])
+    journal = Journal(place, request["run"], "rollback")
+    try:
+        _tidy(place, manager, journal)
+        before, current = place.linked(place.previous), place.linked(place.current)
+        if before is None or before == current:
+            raise Failure(f"has no release before {current or 'the first'} to go back to")
+        journal.content["release"] = before
+        options = request["options"]
+        switching.switch(
+            place, manager, before, grace=options["grace"], frames=options["health"] == "frames", step=journal.step
+        )
+    except Failure as failure:
+        journal.end("failed", str(failure), failure.details)
+    else:
+        journal.end("done")
 
 
 def _tidy(place: Place, manager: Manager, journal: Journal) -> None:

@@ -56,6 +56,7 @@ def _answer(place: Place, request: dict[str, Any], source: BinaryIO, archive: Pa
 def main() -> int:
     """Run a command by hand, or serve the desk."""
     archive = Path(sys.argv[0])
+    os.umask(0o022)  # the service's user reads what is written here
     if len(sys.argv) == 3 and sys.argv[1] == "serve":
         return serve(sys.stdin.buffer, archive, int(sys.argv[2]))
     parser = argparse.ArgumentParser("segrt-device", description=__doc__, formatter_class=argparse.RawTextHelpFormatter)

@@ -77,6 +77,8 @@ def test_a_first_release_that_fails_leaves_nothing_running_but_a_camera_may_be_a
     assert done.code == 1, done
     assert camera.current is None
     camera.wait_until(lambda: not camera.processes(), "quiet")
+    assert "not healthy" in deploy("--resume", plain=True).err
+    assert len((camera.service / "history.jsonl").read_text().splitlines()) == 2, "what failed is tried again"
     done = deploy(make_pack("silent-1"), "cam1", *STREAM, "--health", "running")
     assert (done.code, camera.current) == (0, "silent-1"), done
 
