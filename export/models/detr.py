@@ -65,6 +65,7 @@ def build(request: Request) -> Exportable:
         framework_result=framework_result,
         framework_pixels=transformers_queries.pixels_of(processor, request, resize),
         valid_mask=True,
+        dynamic_batch=False,
         limits=ParityLimits(head=HeadParityLimit(2e-3, 1e-3), agreement=0.999),
     )
 

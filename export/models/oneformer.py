@@ -73,6 +73,7 @@ def build(request: Request) -> Exportable:
         framework_pixels=transformers_queries.pixels_of(
             processor, request, resize, task_inputs=[request.model.technique]
         ),
+        dynamic_batch=False,
         limits=ParityLimits(head=HeadParityLimit(5e-3, 1e-3), agreement=AGREEMENT[request.model.technique]),
     )
 

@@ -77,8 +77,9 @@ def calibrate_queries(core: QueryCore, project: nn.Module, request: Request, lab
         return
     size, count = (_smaller(request.size), 4) if core.takes_any_size else (request.size, 2)
     pixels = calibration_pixels(size, count=count, seed=request.weights.seed)
+    pixels[1::2] = nn.functional.avg_pool2d(pixels[1::2], 7, stride=1, padding=3)  # photos are smooth, and noisy too
     last = _last_linear(core.mask_layers())
-    spreads = {**sharp_attention(core.model), project: Spread(), last: Spread(std=0.5, axis=-1)}
+    spreads = {**sharp_attention(core.model), project: Spread(), last: Spread(axis=-1)}
     hooks = [
         module.register_forward_pre_hook(_sharpen, with_kwargs=True)
         for module in core.model.modules()

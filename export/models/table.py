@@ -255,3 +255,5 @@ for _name, _size, _options, _weights, _counted in (
 
 # DeepLabV3+, SegFormer, UPerNet and RF-DETR-Seg have their entries in a file of their own.
 import_module("segrt.export.models.table_more")
+# So have the networks with queries: DETR, MaskFormer, Mask2Former, EoMT and OneFormer.
+import_module("segrt.export.models.query_models")

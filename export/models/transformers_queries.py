@@ -24,10 +24,16 @@ IMAGENET_GREY = (124, 116, 104)
 def use_plain_attention(model: nn.Module) -> None:
     """Make every transformers network in `model` compute attention from matrix products, which all exporters take."""
     from transformers import PreTrainedModel
+    from transformers.utils import logging
 
-    for module in model.modules():
-        if isinstance(module, PreTrainedModel):
-            module.set_attn_implementation("eager")
+    verbosity = logging.get_verbosity()
+    logging.set_verbosity_error()  # backbones from timm and older ones have no choice, which is said each time
+    try:
+        for module in model.modules():
+            if isinstance(module, PreTrainedModel):
+                module.set_attn_implementation("eager")
+    finally:
+        logging.set_verbosity(verbosity)
 
 
 def configuration(
