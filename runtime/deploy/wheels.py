@@ -86,7 +86,11 @@ def with_packages(wanted: Wanted, device: dict[str, Any], cache: Path) -> Wanted
 def _platforms(device: dict[str, Any]) -> list[str]:
     machine = MACHINES.get(str(device["machine"]), str(device["machine"]))
     newest = int(str(device["glibc"] or "2.17").split(".")[1])
-    return [*(f"manylinux_2_{minor}_{machine}" for minor in range(newest, 4, -1)), f"manylinux2014_{machine}"]
+    return [
+        *(f"manylinux_2_{minor}_{machine}" for minor in range(newest, 4, -1)),
+        f"manylinux2014_{machine}",
+        f"linux_{machine}",
+    ]
 
 
 def fits(name: str, device: dict[str, Any]) -> bool:

@@ -14,7 +14,7 @@ from segrt.runtime.deploy.device.managers import python, shorten
 from segrt.runtime.deploy.device.place import Place
 
 _COMPLETE = "complete"
-_NEEDED = 400 << 20
+_NEEDED = 600 << 20
 _PATIENCE = 1800
 
 
