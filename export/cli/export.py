@@ -76,6 +76,8 @@ def _size(ctx: click.Context, param: click.Parameter, value: str | None) -> tupl
 def export(model: str, out: Path, weights: str, precisions: str, seed: int, **known: Any) -> None:
     """Export MODEL, one of those that `segrt models` lists, into a bundle, and compare it with torch.
 
+    hf:ORGANISATION/NAME is a semantic network of the Hugging Face hub, hf:FOLDER one that save_pretrained wrote.
+
     Every head, the final result and the network's input are compared with what the source framework itself gives, on
     pictures that were not used for the export; outside the family's limits nothing is written and the exit code is 1.
     """

@@ -34,6 +34,8 @@ def models(as_json: bool, technique: str | None) -> None:
                 f"{name.capitalize():{width + 5}}{'size':>9}{'M params':>10}{'GMACs':>9}{'heads MB':>10}  labels"
             )
             _print_group(group, width)
+            if name == "semantic":
+                click.echo("  hf:ORGANISATION/NAME, hf:FOLDER: other semantic networks of Hugging Face transformers")
             click.echo()
 
 
