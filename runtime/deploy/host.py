@@ -70,7 +70,7 @@ def status(device: Device, options: dict[str, Any]) -> dict[str, Any]:
 def _persistent(device: Device, retries: int, say: Say, work: Callable[[bool], Outcome]) -> Outcome:
     for attempt in range(retries + 1):
         outcome, again = _once(device, work, begun=attempt > 0)
-        if not again or attempt == retries:
+        if not again or attempt == retries or device.stopped:
             break
         say("connecting again", None)
         time.sleep(2**attempt)

@@ -40,6 +40,8 @@ def at_once(devices: Sequence[Device], parallel: int, work: Callable[[Device], _
         try:
             return [future.result() for future in futures]
         except BaseException:
+            for device in devices:
+                device.stopped = True
             for future in futures:
                 future.cancel()
             raise

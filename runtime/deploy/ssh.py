@@ -53,6 +53,8 @@ class Device:
         if not shutil.which("ssh"):
             raise SegrtError("ssh is not here; apt-get install openssh-client")
         self.name = name
+        self.stopped = False
+        """Set to ask the device nothing more."""
         self._config, self._sudo = config, sudo
 
     def ask(
@@ -69,6 +71,8 @@ class Device:
         `content` is a file that is sent after the request from byte `offset` on; `sent` is told how far it is.
         Raises Unreachable or Lost.
         """
+        if self.stopped:
+            raise Unreachable("was not asked any more; go on with --resume")
         program, asked = device_program(), json.dumps(request).encode()
         process = subprocess.Popen(
             self._command(len(program), len(asked)),

@@ -6,6 +6,8 @@ import os
 import random
 import secrets
 import signal
+import subprocess
+import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -191,3 +193,25 @@ def test_power_cuts_at_random_moments_leave_a_whole_working_release(fleet, make_
     in_time, switched = (sum(column) for column in zip(*counts, strict=True))
     assert in_time > KILLS / 4, "the power failed too late to prove anything"
     print(f"{KILLS} power cuts, {in_time} of them within a deployment; {switched} new packs had been switched to")
+
+
+def test_ctrl_c_ends_a_rollout_and_the_devices_go_on_alone(fleet, make_pack) -> None:
+    camera = fleet.add("cam1")
+    fleet.add("cam2")
+    command = [
+        f"{sys.prefix}/bin/segrt", "deploy", str(make_pack("lingers-1")), "cam1", "cam2", *STREAM, "--parallel", "1",
+        "--ssh-config", str(fleet.config), "--environment", "~/env", "--manager", "supervisor", "--grace", "9s",
+    ]  # fmt: skip
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    assert process.stderr is not None
+    said = ""
+    while "running golden frames" not in said:
+        said += process.stderr.readline()
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does: ssh gets it, too
+    _, rest = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert "segrt: interrupted" in rest
+    assert "Traceback" not in rest
+    camera.wait_until(lambda: camera.health().get("results"), "streaming without the desk")
+    assert whole(camera) == "lingers-1"
+    assert not fleet.cameras["cam2"].root.exists(), "a device was begun with after Ctrl-C"
