@@ -17,7 +17,7 @@ from torchvision.transforms._presets import SemanticSegmentation
 from segrt.export import weights
 from segrt.export.checkpoint_labels import labels
 from segrt.export.models.family import Exportable, Picture, Request
-from segrt.export.random_weights import Spread, calibrate, calibration_pixels, seeded
+from segrt.export.random_weights import Spread, calibrate, calibration_pixels, calm, seeded
 from segrt.runtime.bundle.manifest import Resize
 from segrt.runtime.bundle.rules import Argmax
 from segrt.runtime.geometry import Geometry
@@ -71,6 +71,8 @@ def _randomise(network: Any, request: Request) -> None:
     heads = network.classifier
     last = [heads.low_classifier, heads.high_classifier] if hasattr(heads, "low_classifier") else [heads[-1]]
     pixels = calibration_pixels(request.size, seed=request.weights.seed)
+    if "resnet" in request.model.options["function"]:
+        calm(network.backbone)
     calibrate(network, lambda: network(pixels), {layer: Spread(std=2.0) for layer in last})
 
 

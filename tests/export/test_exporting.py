@@ -345,7 +345,7 @@ def test_a_bundle_that_is_there_is_not_touched(tmp_path: Path) -> None:
 def test_too_little_memory_is_said_before_the_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(memory, "available", lambda: 0.5e9)
     said = refused(["tiny", "--out", str(tmp_path / "b"), "--weights", "random"])
-    assert "needs 0.9 GB of memory at least, but 0.5 are free" in said
+    assert "needs 1.0 GB of memory at least, but 0.5 are free" in said
 
 
 def test_a_family_without_batches_refuses_a_dynamic_one(family: Callable[..., None], tmp_path: Path) -> None:
