@@ -5,6 +5,7 @@ Some networks enlarge their logits to the input's size before; that step is left
 """
 
 import copy
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -127,8 +128,8 @@ def calibrate_classes(network: Any, request: Request) -> None:
     calibrate(network, lambda: network(pixel_values=pixels), {layers[-1]: Spread(std=2.0)})
 
 
-def processor_of(request: Request, default: Callable[[], Any] | None, folder: Path | None = None) -> Any:
-    """Return the image processor of the request's checkpoint, else `default`'s.
+def processor_of(request: Request, default: Any, folder: Path | None = None) -> Any:
+    """Return the image processor of the request's checkpoint, else a new one of the class `default`.
 
     It is described by preprocessor_config.json: in `folder` if given, beside the file of weights, or on the hub.
     Without a `default` it must be there: SegrtError is raised otherwise.
@@ -145,13 +146,21 @@ def processor_of(request: Request, default: Callable[[], Any] | None, folder: Pa
         if default is None:
             raise SegrtError(f"{path}: is missing, and with it mean, filter and size; put it beside the weights")
         return default()
-    from transformers import AutoImageProcessor
-
     try:
         with quiet():
-            return AutoImageProcessor.from_pretrained(path.parent, local_files_only=True)
+            return _processor_class(path, default).from_pretrained(path.parent, local_files_only=True)
     except (OSError, ValueError, TypeError) as error:
         raise SegrtError(f"{path}: is no image processor of transformers ({_one_line(error)})") from None
+
+
+def _processor_class(path: Path, default: Any) -> Any:
+    """Return the class that reads the file at `path`: `default`, else the one that it names, by an older name too."""
+    import transformers
+
+    if default is not None:
+        return default
+    named = str(json.loads(path.read_bytes()).get("image_processor_type", "AutoImageProcessor"))
+    return getattr(transformers, named.replace("FeatureExtractor", "ImageProcessor"), transformers.AutoImageProcessor)
 
 
 def resize_of(processor: Any, request: Request) -> Resize:

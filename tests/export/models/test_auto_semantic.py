@@ -7,7 +7,7 @@ import pytest
 from harness import check_export
 
 from segrt.export.models import auto_entry, hf_semantic
-from segrt.export.models.family import Weights
+from segrt.export.models.family import Request, Weights
 from segrt.export.models.table import find_model
 from segrt.runtime.errors import SegrtError
 
@@ -51,7 +51,6 @@ def test_the_folders_weights_are_taken(mobilevit: Path) -> None:
     from safetensors.torch import load_file
 
     from segrt.export.exporting import build
-    from segrt.export.models.family import Request
 
     model = find_model(f"hf:{mobilevit}")
     assert model.size == (128, 128)
@@ -130,3 +129,24 @@ def test_dpt_ends_before_its_enlargement() -> None:
     assert logits.shape[-1] * 2 == whole.shape[-1]
     enlarged = torch.nn.functional.interpolate(logits, scale_factor=2, mode="bilinear", align_corners=True)
     torch.testing.assert_close(enlarged, whole)
+
+
+@pytest.mark.parametrize("kind", ["feature_extractor_type", "image_processor_type"])
+def test_processors_are_read_under_their_older_name(kind: str, tmp_path: Path) -> None:
+    from transformers import SegformerImageProcessor
+
+    config = {"model_type": "segformer", "architectures": ["SegformerForSemanticSegmentation"], "id2label": {"0": "a"}}
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    older = {kind: "SegformerFeatureExtractor", "size": 512, "resample": 2, "image_mean": [0.1, 0.2, 0.3]}
+    (tmp_path / "preprocessor_config.json").write_text(json.dumps(older))
+    model = find_model(f"hf:{tmp_path}")
+    assert model.size == (512, 512)
+    request = Request(model, model.size, Weights("random"))
+    for default in (None, SegformerImageProcessor):
+        processor = hf_semantic.processor_of(request, default, tmp_path)
+        assert type(processor).__name__ == "SegformerImageProcessor"
+        assert hf_semantic.normalisation_of(processor)[0] == pytest.approx((0.1, 0.2, 0.3))
+        assert hf_semantic.resize_of(processor, request).interpolation == "linear"
+    (tmp_path / "preprocessor_config.json").write_text(json.dumps({**older, "resample": 1}))
+    with pytest.raises(SegrtError, match="filter number 1; known are 2"):
+        hf_semantic.resize_of(hf_semantic.processor_of(request, None, tmp_path), request)
