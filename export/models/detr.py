@@ -96,7 +96,7 @@ class Decoded(NamedTuple):
 class DetrCore(nn.Module):
     """`DetrForSegmentation` from the picture to class and mask logits, with a choice of queries before the masks.
 
-    The steps are those of `DetrForSegmentation.forward`, less the boxes.
+    The steps are those of `DetrForSegmentation.forward`, less the boxes, and less what it does anew for each query.
     """
 
     def __init__(self, model: Any, top_queries: int | None = None) -> None:
@@ -153,9 +153,22 @@ class DetrCore(nn.Module):
     ) -> torch.Tensor:
         """Return the mask logits (N, Q, h/4, w/4) of the queries `hidden` (N, Q, D); the rest is that of `Decoded`."""
         attention = self.model.bbox_attention(hidden, memory, attention_mask=outside[:, None, None])
-        masks = self.model.mask_head(
-            features=projected,
-            attention_masks=attention,
-            fpn_features=[levels[2], levels[1], levels[0]],
-        )
-        return masks.view(hidden.shape[0], hidden.shape[1], *masks.shape[-2:])
+        batch, queries = hidden.shape[:2]
+        head = self.model.mask_head
+        # What is the same for all queries is computed once: the original repeats features and levels for each of them.
+        conv, width = head.conv1.conv, projected.shape[1]
+        shared = nn.functional.conv2d(projected, conv.weight[:, :width], conv.bias, padding=1)
+        own = nn.functional.conv2d(attention.flatten(0, 1), conv.weight[:, width:], padding=1)
+        maps = _for_each(shared, own, batch)
+        maps = head.conv2(head.conv1.activation(head.conv1.norm(maps)))
+        for stage, level in zip(head.fpn_stages, (levels[2], levels[1], levels[0]), strict=True):
+            finer = stage.fpn_adapter(level)
+            maps = nn.functional.interpolate(maps, size=finer.shape[-2:], mode="nearest")
+            maps = stage.refine(_for_each(finer, maps, batch))
+        masks = head.output_conv(maps)
+        return masks.view(batch, queries, *masks.shape[-2:])
+
+
+def _for_each(shared: torch.Tensor, own: torch.Tensor, batch: int) -> torch.Tensor:
+    """Return maps (N * Q, C, h, w): `shared` (N, C, h, w) plus those of each query, `own` (N * Q, C, h, w)."""
+    return (shared[:, None] + own.view(batch, -1, *own.shape[1:])).flatten(0, 1)

@@ -36,25 +36,35 @@ def sharp_attention(network: nn.Module) -> dict[nn.Module, Spread]:
 def spread_classes(layer: nn.Linear, hidden: torch.Tensor, labels: Sequence[Label], *, live: float, seed: int) -> None:
     """Make `layer` (D → C+1) find classes in the share `live` of the queries `hidden` (N, Q, D), far apart.
 
-    It looks at what tells queries apart in all pictures (Fisher's linear discriminants), so that pictures of another
-    kind are neither empty nor full. Classes without a name ("unused 12") are never found.
+    It looks at what tells queries apart in all pictures, so that pictures of another kind are neither empty nor full.
+    Classes without a name ("unused 12") are never found.
+    """
+    classes = layer.out_features - 1
+    weight, bias = _random_rows(hidden, classes, _CLASS_SPREAD, seed)
+    layer.weight.copy_(torch.cat([weight, torch.zeros(1, layer.in_features)]))  # "no object" is a level to be reached
+    unnamed = torch.tensor([label.name.startswith("unused ") for label in labels])
+    bias -= _UNNAMED * unnamed
+    best = (hidden.reshape(-1, hidden.shape[-1]) @ weight.T + bias).amax(1)
+    layer.bias.copy_(torch.cat([bias, torch.tensor([_quantile(best, 1 - live) - _MARGIN])]))
+
+
+def _random_rows(hidden: torch.Tensor, count: int, std: float, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return weight (count, D) and bias (count,) whose outputs for `hidden` (N, Q, D) have mean 0 and deviation `std`.
+
+    The rows look at what tells queries apart in all pictures.
     """
     directions = _discriminants(hidden)
-    generator = torch.Generator().manual_seed(seed)
-    layer.weight[:-1] = torch.randn(layer.out_features - 1, directions.shape[1], generator=generator) @ directions.T
-    layer.weight[-1] = 0  # "no object" is a level that the best class must reach
-    layer.bias.zero_()
-    rows = hidden.reshape(-1, hidden.shape[-1])
-    logits = layer(rows)[:, :-1]
-    gain = _CLASS_SPREAD / logits.std(0)
-    layer.weight[:-1] *= gain[:, None]
-    unnamed = torch.tensor([label.name.startswith("unused ") for label in labels])
-    layer.bias[:-1] = -logits.mean(0) * gain - _UNNAMED * unnamed
-    layer.bias[-1] = _quantile(layer(rows)[:, :-1].amax(1), 1 - live) - _MARGIN
+    weight = torch.randn(count, directions.shape[1], generator=torch.Generator().manual_seed(seed)) @ directions.T
+    outputs = hidden.reshape(-1, hidden.shape[-1]) @ weight.T
+    gain = std / outputs.std(0)
+    return weight * gain[:, None], -outputs.mean(0) * gain
 
 
 def _discriminants(hidden: torch.Tensor) -> torch.Tensor:
-    """Return the directions (D, K) in which queries (N, Q, D) differ most, measured by their change over pictures."""
+    """Return the directions (D, K) in which queries (N, Q, D) differ most, measured by their change over pictures.
+
+    These are Fisher's linear discriminants.
+    """
     means = hidden.mean(0)
     change = (hidden - means).reshape(-1, hidden.shape[-1])
     means = means - means.mean(0)
@@ -80,6 +90,7 @@ def calibrate_queries(core: QueryCore, project: nn.Module, request: Request, lab
     pixels[1::2] = nn.functional.avg_pool2d(pixels[1::2], 7, stride=1, padding=3)  # photos are smooth, and noisy too
     last = _last_linear(core.mask_layers())
     spreads = {**sharp_attention(core.model), project: Spread(), last: Spread(axis=-1)}
+    embedded: list[torch.Tensor] = []
     hooks = [
         module.register_forward_pre_hook(_sharpen, with_kwargs=True)
         for module in core.model.modules()
@@ -88,9 +99,13 @@ def calibrate_queries(core: QueryCore, project: nn.Module, request: Request, lab
     calibrate(core.model, lambda: core(pixels), spreads)
     for hook in hooks:
         hook.remove()
-    with torch.no_grad():
-        for layer, bias in ((project, 1.0), (last, 0.0)):
-            _set_first_output(layer, bias)
+    with torch.no_grad(), last.register_forward_pre_hook(lambda layer, given: embedded.append(given[0])):  # noqa: ARG005
+        core(pixels)
+        weight, bias = _random_rows(embedded[-1], last.out_features, 1.0, request.weights.seed)
+        last.weight.copy_(weight)
+        last.bias.copy_(bias)
+        for layer, level in ((project, 1.0), (last, 0.0)):
+            _set_first_output(layer, level)
         _set_first_output(last, -_quantile(core(pixels)[1], 1 - _AREA))
         queries, _ = core.embeddings(pixels)
         spread_classes(core.class_layer(), queries, labels, live=_LIVE, seed=request.weights.seed)

@@ -8,7 +8,7 @@ from typing import Any
 from segrt.export.models.table import Checkpoint, Model, register
 
 # DETR for panoptic segmentation, with COCO's own ids as classes. timm's ResNets are those of the published weights.
-for _depth, _parameters, _gmacs in ((50, 42_899_288, 366.75), (101, 61_839_192, 430.2)):
+for _depth, _parameters, _gmacs in ((50, 42_899_288, 185.32), (101, 61_839_192, 248.76)):
     register(
         Model(
             name=f"detr-resnet{_depth}-panoptic",
