@@ -107,7 +107,7 @@ def test_unknown_precision_and_backend_list_what_there_is(tiny: SimpleNamespace)
     folder = tiny.bundle("argmax")
     with pytest.raises(BundleError, match="has no variant of precision 'int4'; it has fp32"):
         open_bundle(folder, precision="int4")
-    with pytest.raises(BackendError, match=r"backend must be auto or one of onnxruntime.*, but got 'abacus'"):
+    with pytest.raises(BackendError, match=r"backend must be auto or one of tensorrt, onnxruntime.*, but got 'abacus'"):
         open_bundle(folder, backend="abacus")
     with pytest.raises(BackendError, match="threads must be 0"):
         open_bundle(folder, threads=-1)

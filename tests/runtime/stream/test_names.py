@@ -79,7 +79,7 @@ def test_safe_names_are_file_names():
     assert safe_name("../..") == "source"
 
 
-@pytest.mark.parametrize("spec", ["out.avi", "out.json", "nosuch://host", "out.png", ""])
+@pytest.mark.parametrize("spec", ["out.avi", "out.xml", "nosuch://host", "out.png", ""])
 def test_unknown_sinks_are_refused_with_the_remedy(spec, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(SegrtError, match=r"use|%06d"):
