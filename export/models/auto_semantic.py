@@ -38,8 +38,8 @@ def build(request: Request) -> Exportable:
             f"--size {request.size[0]}x{request.size[1]}: {request.model.name} has positions for {height}x{width} "
             "alone; leave --size out"
         )
-    network_class = AutoModelForSemanticSegmentation._model_mapping[type(config)]
-    network = weights.load_transformers(network_class, config, request)
+    classes: Any = AutoModelForSemanticSegmentation._model_mapping
+    network = weights.load_transformers(classes[type(config)], config, request)
     processor = hf_semantic.processor_of(request, None, None if folder is None else Path(folder))
     return hf_semantic.exportable(request, network, processor, labels)
 

@@ -60,7 +60,7 @@ def build(request: Request) -> Exportable:
     options["backbone_config"] = backbone
     if "query_feat.weight" in rows:
         options["num_queries"] = rows["query_feat.weight"] // GROUPS
-    config = RfDetrConfig(num_labels=len(labels), group_detr=GROUPS, **options)
+    config = RfDetrConfig(**{"num_labels": len(labels), "group_detr": GROUPS, **options})
     model = weights.load_transformers(RfDetrForInstanceSegmentation, config, request)
     core = RfDetrCore(model, checked_top_queries(request, config.num_queries))
     if request.weights.kind == "random":

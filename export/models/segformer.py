@@ -13,7 +13,7 @@ def build(request: Request) -> Exportable:
     from transformers import SegformerConfig, SegformerForSemanticSegmentation, SegformerImageProcessor
 
     labels = checkpoint_labels.labels(request)
-    config = SegformerConfig(num_labels=len(labels), **{**request.model.options, **request.overrides})
+    config = SegformerConfig(**{"num_labels": len(labels), **request.model.options, **request.overrides})
     network = weights.load_transformers(SegformerForSemanticSegmentation, config, request)
     processor = hf_semantic.processor_of(request, SegformerImageProcessor)
     return hf_semantic.exportable(request, network, processor, labels)

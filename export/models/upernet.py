@@ -22,10 +22,10 @@ def build(request: Request) -> Exportable:
     from transformers import SegformerImageProcessor, UperNetConfig, UperNetForSemanticSegmentation
 
     labels = checkpoint_labels.labels(request)
-    options = {**request.model.options, **request.overrides}
+    options = {"num_labels": len(labels), **request.model.options, **request.overrides}
     backbone = {**request.model.options["backbone_config"], **request.overrides.get("backbone_config", {})}
     options["backbone_config"] = backbone_config(backbone)
-    config = UperNetConfig(num_labels=len(labels), **options)
+    config = UperNetConfig(**options)
     network = weights.load_transformers(UperNetForSemanticSegmentation, config, request)
     processor = hf_semantic.processor_of(request, SegformerImageProcessor)
     return hf_semantic.exportable(request, network, processor, labels)
@@ -35,5 +35,6 @@ def backbone_config(fields: Mapping[str, Any]) -> Any:
     """Return the configuration of the backbone, `fields["model_type"]` with its other fields."""
     from transformers import AutoConfig
 
-    listed = {name: list(value) if isinstance(value, tuple) else value for name, value in fields.items()}
-    return AutoConfig.for_model(**{"out_features": _STAGES, **listed})
+    listed: dict[str, Any] = {"out_features": _STAGES}
+    listed.update({name: list(value) if isinstance(value, tuple) else value for name, value in fields.items()})
+    return AutoConfig.for_model(**listed)
