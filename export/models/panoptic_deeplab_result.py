@@ -14,6 +14,7 @@ from segrt.runtime.bundle.rules import GroupCenters
 from segrt.runtime.geometry import Geometry
 from segrt.runtime.results import Label, PanopticResult, Segment
 
+_PIXELS = 1 << 14
 Heads = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
 
 
@@ -28,7 +29,7 @@ def panoptic_result(heads: Heads, geometry: Geometry, rule: GroupCenters, labels
     things = torch.tensor([label.isthing for label in labels])[classes]
     owner = torch.zeros_like(classes)
     if len(centers):
-        owner = torch.where(things, nearest_center(centers, cells * scale[:, None, None]) + 1, 0)
+        owner[things] = nearest_center(centers, cells * scale[:, None, None], things) + 1
     ids = torch.zeros(height, width, dtype=torch.int32)
     segments: list[Segment] = []
 
@@ -43,7 +44,7 @@ def panoptic_result(heads: Heads, geometry: Geometry, rule: GroupCenters, labels
         if number:
             mask = owner == number
             row, column = centers[number - 1].tolist()
-            add(mask, int(torch.mode(classes[mask]).values), float(heat[0, row, column]))
+            add(mask, int(torch.mode(classes[mask]).values), min(float(heat[0, row, column]), 1.0))
     for class_id in np.unique(classes.numpy()).tolist():
         mask = (classes == class_id) & (owner == 0)
         if not labels[class_id].isthing and mask.any() and int(mask.sum()) >= rule.stuff_area_limit:
@@ -60,23 +61,16 @@ def find_centers(heat: torch.Tensor, rule: GroupCenters) -> torch.Tensor:
     return torch.nonzero(heat > least.clamp(min=0))
 
 
-def nearest_center(centers: torch.Tensor, offsets: torch.Tensor) -> torch.Tensor:
-    """Return for each pixel the number of the centre (K, 2) that is nearest to where its offset (2, H, W) points."""
-    rows, columns = torch.meshgrid(
-        torch.arange(offsets.shape[1], dtype=offsets.dtype),
-        torch.arange(offsets.shape[2], dtype=offsets.dtype),
-        indexing="ij",
-    )
-    points = torch.stack([rows, columns]) + offsets
-    # One centre after the other: all distances at once take gigabytes for a large picture.
-    best = torch.full(points.shape[1:], torch.inf)
-    owner = torch.zeros(points.shape[1:], dtype=torch.int64)
-    for number, center in enumerate(centers):
-        distance = torch.linalg.vector_norm(center[:, None, None] - points, dim=0)
-        closer = distance < best
-        best = torch.where(closer, distance, best)
-        owner[closer] = number
-    return owner
+def nearest_center(centers: torch.Tensor, offsets: torch.Tensor, things: torch.Tensor) -> torch.Tensor:
+    """Return for each pixel of `things` (H, W) the number of the centre (K, 2) nearest to where its offset points.
+
+    `offsets` is (2, H, W); the numbers stand in the order of the pixels, row after row.
+    """
+    rows, columns = torch.nonzero(things, as_tuple=True)
+    points = torch.stack([rows, columns], dim=1) + offsets[:, rows, columns].T
+    # A part of the pixels at a time: all distances at once take gigabytes for a large picture.
+    nearest = [(centers[:, None] - part[None]).norm(dim=-1).argmin(dim=0) for part in points.split(_PIXELS)]
+    return torch.cat(nearest) if nearest else torch.zeros(0, dtype=torch.int64)
 
 
 def _at_source(head: torch.Tensor, geometry: Geometry) -> torch.Tensor:

@@ -40,7 +40,9 @@ def group_centers(heads: Mapping[str, npt.NDArray[Any]], geometry: Geometry, con
         stuff_area_limit=rule.stuff_area_limit,
         threads=context.threads,
     )
-    return PanopticResult(segment_ids, described(grouped, context.labels), context.labels)
+    # A heat is trained towards 1 and may be beyond it.
+    segments = [segment._replace(score=min(segment.score, 1.0)) for segment in grouped]
+    return PanopticResult(segment_ids, described(segments, context.labels), context.labels)
 
 
 def to_source(stack: npt.NDArray[Any], geometry: Geometry) -> Floats:
