@@ -179,10 +179,11 @@ class _Job:
         require_onnx().checker.check_model(model)
         share = shares.mac_share(self._precision) if shares.total_macs else shares.weight_share(self._precision)
         if share < LEAST_SHARE:
+            why = "for with fewer of its layers in fp32 it differs too much" if kept else "for little else can be"
+            advice = ", or calibrate with pictures like those it will see" if kept and "int8" in self._precision else ""
             raise CheckFailed(
-                f"{self._precision}: only {share:.1%} of the network would run at it, for with fewer of its layers in "
-                f"fp32 it differs too much; leave {self._precision} out, or calibrate with pictures like those it "
-                "will see"
+                f"{self._precision}: only {share:.1%} of the multiply-adds would be at it, {why}; leave "
+                f"{self._precision} out{advice}"
             )
         if not self.passes(kept):
             raise CheckFailed(

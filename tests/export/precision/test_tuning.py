@@ -57,7 +57,7 @@ def test_a_variant_that_costs_too_much_is_left_out_and_named(tmp_path, pictures,
     )  # fmt: skip
     assert done.exit_code == 0, done.exception
     assert "int8: 0.7000, +10.00 points below fp32" in done.output
-    assert "left out: int8: only 0.0% of the network would run at it" in done.output
+    assert "left out: int8: only 0.0% of the multiply-adds would be at it" in done.output
     assert [variant.precision for variant in read_bundle(out).manifest.variants] == ["fp32"]
     assert measured[:2] == ["fp32", "int8"]
 

@@ -78,9 +78,9 @@ def test_the_layer_with_an_outlier_in_int8_is_found_and_kept(make, make_chain):
 
 
 def test_a_variant_that_would_be_fp32_in_truth_is_refused(make, make_chain):
-    with pytest.raises(CheckFailed, match=r"int8: only \d\.\d% of the network would run at it"):
+    with pytest.raises(CheckFailed, match=r"int8: only \d\.\d% of the multiply-adds would be at it, for with fewer"):
         make(make_chain(), "int8", limits={"int8": 1.0})
-    with pytest.raises(CheckFailed, match=r"fp16: only 0\.0% of the network"):
+    with pytest.raises(CheckFailed, match=r"fp16: only 0\.0% of the multiply-adds would be at it, for little else"):
         make(make_chain(), "fp16", keep=["body"])
     with pytest.raises(CheckFailed, match="fp16"):
         make(make_chain(overflow=True), "fp16", search_steps=0)
