@@ -25,7 +25,7 @@ from segrt.runtime.results import Label, Result
 SCORE_THRESHOLDS = {"panoptic": 0.8, "instance": 0.5, "semantic": 0.0}
 # transformers resizes masks to the network's size before it cuts them or adds them up; segrt does so for panoptic
 # results alone.
-AGREEMENT = {"panoptic": 0.999, "semantic": 0.98, "instance": 0.97}
+AGREEMENT = {"panoptic": 0.999, "semantic": 0.97, "instance": 0.97}
 
 
 def build(request: Request) -> Exportable:

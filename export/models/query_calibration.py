@@ -19,6 +19,8 @@ _QUERY, _KEY = Spread(std=3.0, axis=-1), Spread(std=1.0, axis=-1)
 _UNNAMED = 30.0
 _LIVE, _DETR_LIVE, _AREA = 0.3, 0.5, 0.06
 _LONGEST_SIDE = 416
+# How far mask embeddings are spread: objects have sharp edges; scores that are added up for a class map are soft.
+_MASKS = {"panoptic": 1.0, "instance": 1.0, "semantic": 0.04}
 _CLASS_SPREAD, _MARGIN, _DISCRIMINANTS = 8.0, 2.0, 24
 
 
@@ -101,7 +103,9 @@ def calibrate_queries(core: QueryCore, project: nn.Module, request: Request, lab
         hook.remove()
     with torch.no_grad(), last.register_forward_pre_hook(lambda layer, given: embedded.append(given[0])):  # noqa: ARG005
         core(pixels)
-        weight, bias = _random_rows(embedded[-1], last.out_features, 1.0, request.weights.seed)
+        weight, bias = _random_rows(
+            embedded[-1], last.out_features, _MASKS[request.model.technique], request.weights.seed
+        )
         last.weight.copy_(weight)
         last.bias.copy_(bias)
         for layer, level in ((project, 1.0), (last, 0.0)):

@@ -1,0 +1,62 @@
+"""Mask2Former: the bundle's results are those of transformers' own model and post-processing."""
+
+from pathlib import Path
+
+import cv2
+import pytest
+from harness import check_export
+
+from segrt.runtime.bundle.rules import MergeQueries, QueryInstances, QuerySemantic
+
+BACKBONE = {"embed_dim": 32, "depths": (1, 1, 1, 1), "num_heads": (1, 2, 4, 8)}
+SMALL = {"backbone_config": BACKBONE, "encoder_layers": 1, "decoder_layers": 3, "num_queries": 40}
+SIZE = (192, 192)
+
+
+@pytest.fixture
+def squares(photos: Path, tmp_path: Path) -> Path:
+    """The photos, stretched to 384 x 384."""
+    folder = tmp_path / "squares"
+    folder.mkdir()
+    for path in photos.iterdir():
+        picture = cv2.resize(cv2.imread(str(path)), (384, 384), interpolation=cv2.INTER_AREA)
+        cv2.imwrite(str(folder / f"{path.stem}.png"), picture)
+    return folder
+
+
+def test_panoptic_results_are_those_of_transformers(tmp_path: Path, photos: Path) -> None:
+    checked = check_export("mask2former-swin-tiny-coco-panoptic", tmp_path, photos, size=SIZE, overrides=SMALL)
+    assert checked.manifest.decode == MergeQueries("mask2former", 0.5)
+    assert len(checked.manifest.labels) == 133
+
+
+def test_instances_of_the_surest_queries_are_those_of_transformers(tmp_path: Path, squares: Path) -> None:
+    checked = check_export(
+        "mask2former-swin-tiny-coco-instance",
+        tmp_path,
+        squares,
+        size=SIZE,
+        overrides=SMALL,
+        top_queries=30,
+    )
+    assert isinstance(checked.manifest.decode, QueryInstances)
+    assert checked.report.parity.agreement > 0.98, "transformers cuts masks at 384 x 384, which the photos are"
+    assert [head.shape[1] for head in checked.manifest.heads] == [30, 30]
+
+
+def test_semantic_results_on_a_resnet_are_those_of_transformers(tmp_path: Path, photos: Path) -> None:
+    backbone = {
+        "model_type": "resnet",
+        "depths": (1, 1, 1, 1),
+        "out_features": ("stage1", "stage2", "stage3", "stage4"),
+    }
+    checked = check_export(
+        "mask2former-swin-tiny-cityscapes-semantic",
+        tmp_path,
+        photos,
+        size=SIZE,
+        overrides={**SMALL, "backbone_config": {**backbone, "hidden_sizes": (32, 64, 96, 128)}},
+        engine=False,
+    )
+    assert checked.manifest.decode == QuerySemantic()
+    assert len(checked.manifest.labels) == 19
