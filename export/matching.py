@@ -33,7 +33,9 @@ def mutual_quality(pairs: Sequence[tuple[Result, Result]]) -> float | None:
         if isinstance(ours, SemanticResult):
             return None
         ious, sides = pairwise_ious(ours, theirs)
-        total += float(ious[ious > MATCHED].sum())
+        matched = np.where(ious > MATCHED, ious, 0.0)
+        # Objects of one picture may overlap, so that one matches several; each counts once, on either side.
+        total += min(float(matched.max(axis, initial=0.0).sum()) for axis in (0, 1))
         halves += sides
     return total / (halves / 2) if halves else 1.0
 
