@@ -1,10 +1,12 @@
 """SOLOv2 with mmdetection's published weights: one-stage instances, a mask kernel for every grid cell."""
 
+from typing import Any
+
 import cv2
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from segrt.export import weights
 from segrt.export.checkpoint_labels import labels as labels_of
@@ -73,11 +75,12 @@ def _randomise(network: SOLOv2, size: Size, seed: int) -> None:
     pixels = calibration_pixels((height, width), count=2, seed=seed)
     head = network.mask_head
     calm(network)
-    calibrate(network, lambda: network(pixels), {block.conv: Spread() for block in network.neck.fpn_convs})
+    convolutions: list[Any] = [block.conv for block in network.neck.fpn_convs]
+    calibrate(network, lambda: network(pixels), dict.fromkeys(convolutions, Spread()))
     with torch.no_grad():
         level = network.neck(network.backbone(pixels))[0]
     # The finest grid stands for all: they share the head, whose normalisation makes their features alike.
-    spreads = {head.conv_cls: Spread(4.0, live=0.08), head.conv_kernel: Spread(0.3)}
+    spreads: dict[nn.Module, Spread] = {head.conv_cls: Spread(4.0, live=0.08), head.conv_kernel: Spread(0.3)}
     calibrate(head, lambda: head.cells(level, head.grids[0]), spreads)
 
 

@@ -118,7 +118,7 @@ def bilinear(source: int, target: int) -> Floats:
     return weights
 
 
-def _span(some: npt.NDArray[np.bool_]) -> slice | None:
+def _span(some: npt.ArrayLike) -> slice | None:
     places = np.flatnonzero(some)
     return slice(int(places[0]), int(places[-1]) + 1) if places.size else None
 

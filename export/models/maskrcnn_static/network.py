@@ -37,7 +37,7 @@ class ClassMasks(nn.Module):
         kernels = self.classes.weight.flatten(1).index_select(0, class_ids)
         biases = self.classes.bias.index_select(0, class_ids)
         logits = torch.matmul(kernels[:, None], enlarged.flatten(2))[:, 0] + biases[:, None]
-        return torch.sigmoid(logits).unflatten(1, enlarged.shape[2:])
+        return torch.sigmoid(logits).reshape(-1, *enlarged.shape[2:])
 
 
 # Positions in pixels and scores that are compared: half floats would round them. TensorRT samples a map at positions

@@ -67,7 +67,7 @@ class SamplingPoints(nn.Module):
         reached = (extent[:, None] >= self.bounds).float()
         ones = torch.ones_like(reached[:, :1])
         on_level = torch.cat([ones, reached], dim=1) - torch.cat([reached, 0 * ones], dim=1)
-        scale, height, width, top, left = (on_level @ self.levels).split(1, dim=1)
+        scale, height, width, top, left = torch.chunk(on_level @ self.levels, 5, dim=1)
         columns, inside_x = self._axis(boxes[:, 0:1] * scale, boxes[:, 2:3] * scale, width)
         rows, inside_y = self._axis(boxes[:, 1:2] * scale, boxes[:, 3:4] * scale, height)
         x = (columns + left) * (2.0 / (self.atlas_size[1] - 1)) - 1.0

@@ -40,7 +40,8 @@ class ProposalSelection(nn.Module):
         boxes, scores = [], []
         for level in range(self.levels):
             logits = objectness[level][0].permute(1, 2, 0).reshape(-1)
-            moves = deltas[level][0].unflatten(0, (-1, 4)).permute(2, 3, 0, 1).reshape(-1, 4)
+            moves = deltas[level][0]
+            moves = moves.reshape(-1, 4, *moves.shape[1:]).permute(2, 3, 0, 1).reshape(-1, 4)
             best, index = torch.topk(logits, self.before[level])
             anchors = getattr(self, f"anchors_{level}").index_select(0, index)
             moved = decode_boxes(anchors, moves.index_select(0, index), (1.0, 1.0, 1.0, 1.0))

@@ -50,8 +50,8 @@ class MaskFeatures(nn.Module):
         total = self.convs_all_levels[0](inputs[0])
         for steps, features in zip(list(self.convs_all_levels)[1:], inputs[1:], strict=True):
             total = total + steps(features)
-        features: Tensor = self.conv_pred(total)
-        return features
+        predicted: Tensor = self.conv_pred(total)
+        return predicted
 
 
 class SOLOv2Head(nn.Module):

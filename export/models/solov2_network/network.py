@@ -66,7 +66,8 @@ class SOLOv2Heads(nn.Module):
         scores, class_ids, cells, least_areas = self.selection(logits)
         table = torch.cat([level.flatten(2).transpose(1, 2) for level in kernels], dim=1)  # (N, cells, E)
         chosen = torch.gather(table, 1, cells[:, :, None].expand(-1, -1, table.shape[2]))
-        masks = torch.matmul(chosen, features.flatten(2)).unflatten(2, features.shape[2:])
+        masks = torch.matmul(chosen, features.flatten(2))
+        masks = masks.reshape(*masks.shape[:2], *features.shape[2:])
         return scores, class_ids.to(torch.int32), least_areas, torch.sigmoid(masks)
 
 
