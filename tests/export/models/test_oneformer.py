@@ -14,7 +14,10 @@ SIZE = (160, 192)
 
 
 def test_panoptic_results_are_those_of_transformers(tmp_path: Path, photos: Path) -> None:
-    checked = check_export("oneformer-swin-tiny-ade-panoptic", tmp_path, photos, size=SIZE, overrides=SMALL)
+    checked = check_export(
+        "oneformer-swin-tiny-ade-panoptic", tmp_path, photos, size=SIZE, overrides=SMALL, least_objects=0
+    )
+    assert sum(checked.report.objects) >= 6, "one photo may be empty, not all"
     model = onnx.load(str(checked.bundle / "model.fp32.onnx"))
     assert "NonZero" not in {node.op_type for node in model.graph.node}
 
