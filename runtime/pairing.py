@@ -16,6 +16,8 @@ from segrt.runtime.bundle.bundle import Bundle, read_bundle
 from segrt.runtime.bundle.golden import QUERY_ROLES, GoldenOutputs, pack_golden, read_golden
 from segrt.runtime.bundle.manifest import (
     MEMBERS,
+    DType,
+    File,
     Golden,
     HeadSpec,
     HeadTolerance,
@@ -153,7 +155,10 @@ def _precisions(semantic: Bundle, instance: Bundle) -> list[tuple[str, str]]:
 
 
 def _variant(writer: BundleWriter, bundles: dict[str, Bundle], precisions: tuple[str, str]) -> Variant:
-    files, heads, dtypes, least = {}, {}, {}, 1.0
+    files: dict[str, File] = {}
+    heads: dict[str, HeadTolerance] = {}
+    dtypes: dict[str, DType] = {}
+    least = 1.0
     for (name, bundle), precision in zip(bundles.items(), precisions, strict=True):
         variant = bundle.variant(precision)
         data = bundle.network(variant, full=True).read_bytes()
@@ -163,12 +168,11 @@ def _variant(writer: BundleWriter, bundles: dict[str, Bundle], precisions: tuple
         heads |= {prefixed(name, key): value for key, value in variant.tolerance.heads.items() if key not in queries}
         dtypes |= {prefixed(name, key): value for key, value in variant.head_dtypes.items()}
         least = min(least, variant.tolerance.agreement)
-    tolerances: dict[str, HeadTolerance] = heads
     return Variant(
         precision="-".join(dict.fromkeys(precisions)),
         file=files[PAIR[0]],
         member_files=files,
-        tolerance=Tolerance(least, tolerances),
+        tolerance=Tolerance(least, heads),
         head_dtypes=dtypes,
     )
 
@@ -228,7 +232,7 @@ def _golden(
     golden = []
     context = Context(manifest.decode, manifest.labels, threads, manifest.members)
     for found, (name, picture) in zip(heads, pictures, strict=True):
-        views = {spec.name: np.zeros((1, *spec.shape[1:]), spec.dtype) for spec in manifest.inputs}  # type: ignore[arg-type]
+        views = {spec.name: np.zeros((1, *map(int, spec.shape[1:])), spec.dtype) for spec in manifest.inputs}
         geometry = fill_members(picture, manifest, views)
         by_role = {head.role: found[head.name][0] for head in manifest.heads}
         result = find_decoder(manifest.decode, "cpu")(by_role, geometry, context)

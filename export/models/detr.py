@@ -107,12 +107,12 @@ class DetrCore(nn.Module):
 
     def forward(self, pixels: torch.Tensor, valid_mask: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Return class logits (N, Q, C+1) and mask logits (N, Q, h/4, w/4) of pixels (N, 3, h, w), mask (N, h, w)."""
-        hidden, *others = self.decoded(pixels, valid_mask)
+        hidden, memory, projected, outside, levels = self.decoded(pixels, valid_mask)
         class_logits = self.model.detr.class_labels_classifier(hidden)
         if self.top_queries is not None:
             chosen = choose_queries(class_logits, self.top_queries)
             hidden, class_logits = gather_queries(hidden, chosen), gather_queries(class_logits, chosen)
-        return class_logits, self.masks(hidden, *others)
+        return class_logits, self.masks(hidden, memory, projected, outside, levels)
 
     def decoded(self, pixels: torch.Tensor, valid_mask: torch.Tensor) -> "Decoded":
         """Return what the masks are made of; the sizes are those of the last backbone level."""
@@ -165,7 +165,7 @@ class DetrCore(nn.Module):
             finer = stage.fpn_adapter(level)
             maps = nn.functional.interpolate(maps, size=finer.shape[-2:], mode="nearest")
             maps = stage.refine(_for_each(finer, maps, batch))
-        masks = head.output_conv(maps)
+        masks: torch.Tensor = head.output_conv(maps)
         return masks.view(batch, queries, *masks.shape[-2:])
 
 

@@ -69,7 +69,7 @@ def nearest_center(centers: torch.Tensor, offsets: torch.Tensor, things: torch.T
     rows, columns = torch.nonzero(things, as_tuple=True)
     points = torch.stack([rows, columns], dim=1) + offsets[:, rows, columns].T
     # A part of the pixels at a time: all distances at once take gigabytes for a large picture.
-    nearest = [(centers[:, None] - part[None]).norm(dim=-1).argmin(dim=0) for part in points.split(_PIXELS)]
+    nearest = [(centers[:, None] - part[None]).norm(dim=-1).argmin(dim=0) for part in torch.split(points, _PIXELS)]
     return torch.cat(nearest) if nearest else torch.zeros(0, dtype=torch.int64)
 
 

@@ -1,5 +1,6 @@
 """What the query families of transformers have in common: attention, network input, results by technique."""
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast
 
@@ -24,16 +25,17 @@ IMAGENET_GREY = (124, 116, 104)
 def use_plain_attention(model: nn.Module) -> None:
     """Make every transformers network in `model` compute attention from matrix products, which all exporters take."""
     from transformers import PreTrainedModel
-    from transformers.utils import logging
+    from transformers.utils import logging as transformers_logging
 
-    verbosity = logging.get_verbosity()
-    logging.set_verbosity_error()  # backbones from timm and older ones have no choice, which is said each time
+    verbosity = transformers_logging.get_verbosity()
+    # Backbones from timm and older ones have no choice, which is said each time.
+    transformers_logging.set_verbosity(logging.ERROR)
     try:
         for module in model.modules():
             if isinstance(module, PreTrainedModel):
                 module.set_attn_implementation("eager")
     finally:
-        logging.set_verbosity(verbosity)
+        transformers_logging.set_verbosity(verbosity)
 
 
 def configuration(

@@ -71,4 +71,5 @@ def _stuff(semantic: SemanticResult, member: Member) -> npt.NDArray[np.int64] | 
     classes = semantic.class_map
     table = np.zeros(np.iinfo(classes.dtype).max + 1, np.uint8 if max(member.classes) < 255 else np.int64)
     table[: len(member.classes)] = np.array(member.classes) + 1
-    return table[classes]
+    stuff: npt.NDArray[np.int64] | npt.NDArray[np.uint8] = table[classes]
+    return stuff
