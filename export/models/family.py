@@ -68,7 +68,9 @@ class ParityLimits:
     `head` holds for every value of every head (box-like families may exempt heads by name in `heads`, None);
     `agreement` is the least agreement of the final result with the framework's own (see
     `segrt.runtime.bundle.agreement`); `input_mean` and `input_max` limit the difference between segrt's network input
-    and that of the framework's own image processor, in grey levels (0 to 255).
+    and that of the framework's own image processor, in grey levels (0 to 255). `resizes_twice` says that the framework
+    resizes masks once more than segrt on the way to its result: then golden results are what the decode rule makes of
+    the framework's heads, and `agreement` is asked of the export alone.
     """
 
     head: HeadParityLimit = HeadParityLimit(1e-3, 1e-3)
@@ -76,6 +78,7 @@ class ParityLimits:
     agreement: float = 0.999
     input_mean: float = 0.5
     input_max: float = 2.0
+    resizes_twice: bool = False
 
 
 @dataclass(frozen=True)

@@ -111,7 +111,7 @@ def exportable(request: Request, network: Any, processor: Any, labels: tuple[Lab
         mean=mean,
         std=std,
         color="bgr" if getattr(processor, "do_flip_channel_order", False) else "rgb",
-        limits=ParityLimits(head=HeadParityLimit(1e-3, 1e-3), agreement=agreement),
+        limits=ParityLimits(head=HeadParityLimit(1e-3, 1e-3), agreement=agreement, resizes_twice=in_two_steps),
     )
 
 

@@ -76,7 +76,11 @@ def build(request: Request) -> Exportable:
             processor, request, resize, task_inputs=[request.model.technique]
         ),
         dynamic_batch=False,
-        limits=ParityLimits(head=HEAD_LIMIT, agreement=AGREEMENT[request.model.technique]),
+        limits=ParityLimits(
+            head=HEAD_LIMIT,
+            agreement=AGREEMENT[request.model.technique],
+            resizes_twice=request.model.technique == "instance",
+        ),
     )
 
 
