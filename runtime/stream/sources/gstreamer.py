@@ -20,6 +20,7 @@ from segrt.runtime.stream.uri import redact
 _SYSTEM_PACKAGES = "/usr/lib/python3/dist-packages"  # where Debian and JetPack put python3-gi
 _SINK = "appsink name=segrt max-buffers=2 drop=true sync=false"
 _BGR = "videoconvert ! video/x-raw,format=BGR"
+_LAST_WORDS = 0.2  # seconds; a sink that has ended says so a little before its pipeline does
 _PACKAGES = "python3-gi gir1.2-gstreamer-1.0 gir1.2-gst-plugins-base-1.0 gstreamer1.0-plugins-base"
 
 
@@ -153,7 +154,8 @@ class GstreamerFeed(Feed):
 
     def _reason(self) -> str:
         types = self._gst.MessageType.ERROR | self._gst.MessageType.EOS
-        message = self._pipeline.get_bus().pop_filtered(types)
+        wait = int(_LAST_WORDS * self._gst.SECOND)
+        message = self._pipeline.get_bus().timed_pop_filtered(wait, types)
         if message is None:
             return f"nothing came for {self._timeout:g} s"
         if message.type == self._gst.MessageType.EOS:
