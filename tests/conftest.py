@@ -1,5 +1,6 @@
 """Fixtures for all rooms: a cache of their own, tiny networks made with onnx.helper, bundles of them."""
 
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -28,6 +29,10 @@ LABELS = (
     Label("green", 20, True, (0, 255, 0)),
     Label("blue", 30, True, (0, 0, 255)),
 )
+
+# A shell's background jobs ignore Ctrl-C, and so would the processes that are interrupted here.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)
