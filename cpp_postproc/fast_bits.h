@@ -47,19 +47,22 @@ inline std::uint64_t pack_word(const std::uint8_t* bytes) {
 }
 
 inline std::int64_t pack_row(const std::uint8_t* row, Index count, std::uint64_t* bits) {
+    // Masks are read once and far faster than the processor foresees. To ask for bytes beyond the mask does no harm.
+    constexpr Index kAhead = 4096;
     std::int64_t set = 0;
-    Index x = 0;
-    for (; x + 64 <= count; x += 64) {
-        const std::uint64_t word = pack_word(row + x);
-        bits[x / 64] = word;
+    const Index whole = count / 64;
+    for (Index i = 0; i < whole; ++i) {
+        __builtin_prefetch(row + 64 * i + kAhead);
+        const std::uint64_t word = pack_word(row + 64 * i);
+        bits[i] = word;
         set += __builtin_popcountll(word);
     }
-    if (x < count) {
+    if (64 * whole < count) {
         std::uint64_t word = 0;
-        for (Index i = x; i < count; ++i) {
-            word |= std::uint64_t{row[i] != 0} << (i - x);
+        for (Index x = 64 * whole; x < count; ++x) {
+            word |= std::uint64_t{row[x] != 0} << (x - 64 * whole);
         }
-        bits[x / 64] = word;
+        bits[whole] = word;
         set += __builtin_popcountll(word);
     }
     return set;

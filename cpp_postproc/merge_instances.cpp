@@ -34,7 +34,7 @@ Stretch find_stretch(const std::uint64_t* bits, Index words) {
 }
 
 // Instances are packed together, this many at most, which bounds the memory for their bits.
-constexpr Index kBatch = 32;
+constexpr Index kBatch = 16;
 // Rows of one mask that are packed as one piece of work.
 constexpr Index kPackRows = 128;
 
