@@ -94,8 +94,7 @@ class Segmenter:
             watch = Stopwatch()
             geometry = self.preprocess(image, slot)
             preprocess_ms = watch.ms()
-            self.backend.submit(slot)
-            heads = self.backend.wait(slot)
+            heads = self.backend.execute(slot)
             yield _Executed(heads, geometry, preprocess_ms, slot.inference_ms)
         finally:
             self.backend.release(slot)

@@ -152,19 +152,12 @@ class Backend(ABC):
         Raises BackendError when the execution failed; the slot must be released all the same.
         """
         self._move(slot, "submitted", "done")
-        heads = self._finish(slot)
-        for spec in self.head_specs:
-            head = heads.get(spec.name)
-            if head is None:
-                raise BackendError(f"{self.name}: head {spec} is missing from the network's outputs")
-            if head.device != self.head_device:
-                raise BackendError(f"{self.name}: head {spec} must lie on {self.head_device}, but is on {head.device}")
-            if head.device == "cpu" and not spec.fits(head.array.dtype, head.array.shape):
-                raise BackendError(
-                    f"{self.name}: head must be {spec}, "
-                    f"but the network gave {head.array.dtype} {list(head.array.shape)}"
-                )
-        return heads
+        return self._checked(self._finish(slot))
+
+    def execute(self, slot: Slot) -> Mapping[str, Head]:
+        """Submit and wait in one, for whoever has one frame at a time; saves changes of threads where it can."""
+        self._move(slot, "acquired", "done")
+        return self._checked(self._run(slot))
 
     def release(self, slot: Slot) -> None:
         """Give the slot back; its heads are invalid from here on. A submitted slot must be waited for first."""
@@ -178,7 +171,7 @@ class Backend(ABC):
             self._changed.notify()
 
     def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
-        """Execute once: copy `inputs` into a slot, submit, wait, copy the heads out, release.
+        """Execute once: copy `inputs` into a slot, execute, copy the heads out, release.
 
         `inputs` maps each input's name to an array of its dtype and shape. Returns name → array on the host.
         """
@@ -187,8 +180,7 @@ class Backend(ABC):
         try:
             for name, view in slot.inputs.items():
                 np.copyto(view, inputs[name], casting="no")
-            self.submit(slot)
-            heads = self.wait(slot)
+            heads = self.execute(slot)
             return {name: _on_host(head) for name, head in heads.items()}
         finally:
             self.release(slot)
@@ -230,9 +222,28 @@ class Backend(ABC):
     def _finish(self, slot: Slot) -> Mapping[str, Head]:
         """Block until the execution has ended, set `slot.inference_ms`, return the heads or raise BackendError."""
 
+    def _run(self, slot: Slot) -> Mapping[str, Head]:
+        """Start and finish; backends that need no other thread for it may do it in the caller's."""
+        self._start(slot)
+        return self._finish(slot)
+
     @abstractmethod
     def _shut(self) -> None:
         """Free everything; called once."""
+
+    def _checked(self, heads: Mapping[str, Head]) -> Mapping[str, Head]:
+        for spec in self.head_specs:
+            head = heads.get(spec.name)
+            if head is None:
+                raise BackendError(f"{self.name}: head {spec} is missing from the network's outputs")
+            if head.device != self.head_device:
+                raise BackendError(f"{self.name}: head {spec} must lie on {self.head_device}, but is on {head.device}")
+            if head.device == "cpu" and not spec.fits(head.array.dtype, head.array.shape):
+                raise BackendError(
+                    f"{self.name}: head must be {spec}, "
+                    f"but the network gave {head.array.dtype} {list(head.array.shape)}"
+                )
+        return heads
 
     def _refuse_closed(self) -> None:
         if self._closed:

@@ -1,4 +1,6 @@
-"""ONNX Runtime behind the slots: one worker thread executes them in the order of submission.
+"""ONNX Runtime behind the slots: one worker thread executes what is submitted, in that order.
+
+One execution runs at a time, with the threads that it was given, also when several callers execute at once.
 
 Inputs are bound where they lie and heads are written straight into the slot's own buffers, so nothing is copied.
 """
@@ -8,6 +10,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -96,6 +99,7 @@ class OnnxRuntimeBackend(Backend):
         ]
         self._bindings = [self._bind(slot) for slot in self._slots]
         self._running: dict[int, Future[tuple[dict[str, Head], float]]] = {}
+        self._one_at_a_time = Lock()
         self._worker = ThreadPoolExecutor(1, thread_name_prefix="segrt-onnxruntime")
 
     def layer_times(self, inputs: Mapping[str, Array], runs: int) -> list[RawLayer]:
@@ -118,6 +122,10 @@ class OnnxRuntimeBackend(Backend):
         heads, slot.inference_ms = self._running.pop(slot.index).result()
         return heads
 
+    def _run(self, slot: Slot) -> Mapping[str, Head]:
+        heads, slot.inference_ms = self._execute(slot)
+        return heads
+
     def _shut(self) -> None:
         self._worker.shutdown(wait=True)
         self._bindings.clear()
@@ -132,6 +140,10 @@ class OnnxRuntimeBackend(Backend):
         return binding
 
     def _execute(self, slot: Slot) -> tuple[dict[str, Head], float]:
+        with self._one_at_a_time:
+            return self._execute_alone(slot)
+
+    def _execute_alone(self, slot: Slot) -> tuple[dict[str, Head], float]:
         binding, buffers = self._bindings[slot.index], self._buffers[slot.index]
         watch = Stopwatch()
         try:

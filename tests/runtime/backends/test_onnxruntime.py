@@ -1,8 +1,12 @@
 """ONNX Runtime behind the slots, and the table of backends."""
 
 import importlib.metadata
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Lock, current_thread
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import onnx
@@ -10,7 +14,7 @@ import pytest
 from onnx import TensorProto, helper
 
 from segrt.runtime.backends import onnxruntime, table
-from segrt.runtime.backends.base import TensorSpec
+from segrt.runtime.backends.base import Slot, TensorSpec
 from segrt.runtime.backends.onnxruntime import OnnxRuntimeBackend
 from segrt.runtime.bundle.bundle import read_bundle
 from segrt.runtime.decode import table as decoders
@@ -40,6 +44,38 @@ def test_heads_equal_a_plain_session_in_order_of_submission(tiny: SimpleNamespac
                 np.testing.assert_array_equal(head, plain.run(None, {"image": image})[0])
                 assert slot.inference_ms > 0
                 backend.release(slot)
+
+
+def test_callers_at_once_are_served_one_at_a_time_and_each_in_its_thread(
+    tiny: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inside, overlaps, threads = Lock(), [], set()
+    with OnnxRuntimeBackend(tiny.save(tiny.semantic_model()), [IMAGE], [LOGITS], threads=1, slots=3) as backend:
+        execute = backend._execute_alone
+
+        def watched(slot: Slot) -> Any:
+            threads.add(current_thread().name)
+            overlaps.append(not inside.acquire(blocking=False))
+            time.sleep(0.01)
+            inside.release()
+            return execute(slot)
+
+        monkeypatch.setattr(backend, "_execute_alone", watched)
+
+        def call(value: int) -> Any:
+            image = np.full((1, 32, 48, 3), value, np.uint8)
+            return backend.run({"image": image})["logits"]
+
+        slot = backend.acquire()
+        backend.submit(slot)  # which runs in the worker
+        with ThreadPoolExecutor(2, thread_name_prefix="caller") as pool:
+            heads = list(pool.map(call, range(0, 200, 20)))
+        backend.wait(slot)
+        backend.release(slot)
+        assert not any(overlaps)
+        assert {name.partition("_")[0] for name in threads} == {"caller", "segrt-onnxruntime"}
+        for value, head in zip(range(0, 200, 20), heads, strict=True):
+            np.testing.assert_array_equal(head, call(value))
 
 
 def test_heads_of_variable_length_come_as_they_are(tiny: SimpleNamespace) -> None:

@@ -57,6 +57,16 @@ def test_the_four_calls_in_order_give_heads() -> None:
     assert backend.shut == 1
 
 
+def test_executing_is_submitting_and_waiting() -> None:
+    with Doubler() as backend:
+        slot = backend.acquire()
+        slot.inputs["x"][...] = 4
+        assert backend.execute(slot)["y"].array.tolist() == [[8, 8, 8]]
+        with pytest.raises(BackendError, match="must be acquired, but it is done"):
+            backend.execute(slot)
+        backend.release(slot)
+
+
 def test_run_is_the_four_calls_and_copies() -> None:
     with Doubler() as backend:
         first = backend.run({"x": np.ones((1, 3), np.float32)})

@@ -48,13 +48,11 @@ class FakeSegmenter:
             self._log.append(self._name)
         self._clock.sleep(self._times[0])
 
-    def submit(self, slot):
+    def execute(self, slot):
         inference = self._times[1]
         slot.inference_ms = inference(next(self._frames)) if callable(inference) else inference
         slot.upload_ms = slot.download_ms = self._copies
         self._clock.sleep(slot.inference_ms + 2 * self._copies)
-
-    def wait(self, slot):
         return slot
 
     def release(self, slot):
@@ -139,7 +137,7 @@ def test_medians_are_right_on_stages_that_really_sleep():
             time.sleep(0.02)
             asked.append((time.perf_counter() - self.asked) * 1e3)
 
-        def submit(self, slot):
+        def execute(self, slot):
             slot.inference_ms = 0.0
 
         def postprocess(self, heads, geometry):
