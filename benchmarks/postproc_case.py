@@ -1,5 +1,6 @@
 """What a comparison consists of, and how it is timed."""
 
+import random
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -49,16 +50,18 @@ class Times(NamedTuple):
 def measure(functions: Mapping[str, Callable[[], Any]], repeats: int, seconds: float = 20.0) -> dict[str, Times]:
     """Time the functions in turn, so that a busy machine slows all of them.
 
-    The first round only warms up. In each later one a quick function is called three times in a row and the first call
-    does not count, for it finds the caches full of what the function before it read; a slow one is called once. It
-    stops after `repeats` rounds, or after three when more would take longer than `seconds`.
+    The first round only warms up. In each later one, in an order of its own, a quick function is called three times in
+    a row and the first call does not count, for it finds the caches full of what the function before it read; a slow
+    one is called once. It stops after `repeats` rounds, or after three when more would take longer than `seconds`.
     """
     times: dict[str, list[Times]] = {name: [] for name in functions}
+    order = random.Random(0)
     begin = time.perf_counter()
     for round_ in range(repeats + 1):
         if round_ > 3 and time.perf_counter() - begin > seconds:
             break
-        for name, function in functions.items():
+        for name in order.sample(list(functions), len(functions)):
+            function = functions[name]
             for call in range(3):
                 cpu, wall = time.process_time(), time.perf_counter()
                 function()

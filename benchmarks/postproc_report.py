@@ -110,12 +110,13 @@ def plot(rows: list[Row], path: Path) -> None:
     from matplotlib import pyplot as plt
 
     bars = [(row, peer) for row in rows if is_main(row.case) for peer in row.case.peers]
-    figure, (left, right) = plt.subplots(1, 2, figsize=(15, 10), width_ratios=(3, 2), layout="constrained")
+    figure, (left, right) = plt.subplots(1, 2, figsize=(18, 10), width_ratios=(5, 4), layout="constrained")
     for at, (row, peer) in enumerate(bars):
         ratio = row.ratio(peer.name)
         reached = peer.goal is None or ratio >= peer.goal
         left.barh(at, ratio, color="#2a78b8" if reached else "#d97925")
-        left.text(ratio * 1.06, at, f"{ratio:.0f}x" if ratio >= 10 else f"{ratio:.1f}x", va="center", fontsize=9)
+        beside = max(ratio, peer.goal or 0, 1) * 1.08
+        left.text(beside, at, f"{ratio:.0f}x" if ratio >= 10 else f"{ratio:.1f}x", va="center", fontsize=9)
         if peer.goal:
             left.plot([peer.goal] * 2, [at - 0.4, at + 0.4], color="black", linewidth=2)
     left.set_yticks(
@@ -125,24 +126,40 @@ def plot(rows: list[Row], path: Path) -> None:
     )
     left.invert_yaxis()
     left.set_xscale("log")
-    left.set_xlim(1, 2000)
+    left.set_xlim(0.5, 1000)
+    left.axvline(1, color="grey", linewidth=1)
     left.set_xlabel("times as fast as the peer, one thread, 1080x1920 (log scale)")
     left.set_title("Speed against the peers; black marks are the goals")
     left.grid(axis="x", alpha=0.3)
+    _plot_over_size(rows, right)
+    figure.savefig(path, dpi=90)
+    plt.close(figure)
+
+
+def _plot_over_size(rows: list[Row], axes: Any) -> None:
+    """Draw our times over the picture's size, each line with its name at its right end."""
     lines: dict[str, list[Row]] = {}
     for row in rows:
         if row.case.function not in ("resize_normalize", "resize_antialias", "decode_yolo"):
             lines.setdefault(f"{row.case.function}, {row.case.detail}", []).append(row)
-    for i, (name, own) in enumerate((name, own) for name, own in lines.items() if len(own) > 1):
+    ends = []
+    for number, (name, own) in enumerate((name, own) for name, own in lines.items() if len(own) > 1):
         pixels = [row.case.size[0] * row.case.size[1] / 1e6 for row in own]
-        right.plot(pixels, [row.ours for row in own], marker="os^Dv"[i // 10], color=f"C{i % 10}", label=name)
-    right.set_xscale("log")
-    right.set_yscale("log")
-    right.set_xticks([0.307, 0.87, 2.07, 8.29], ["480x640", "800x1088", "1080x1920", "2160x3840"], fontsize=8)
-    right.minorticks_off()
-    right.set_ylabel("ms of CPU, one thread")
-    right.set_title("Our time over the size of the result")
-    right.grid(alpha=0.3)
-    right.legend(fontsize=8, loc="upper center", bbox_to_anchor=(0.45, -0.06), ncols=2)
-    figure.savefig(path, dpi=90)
-    plt.close(figure)
+        style = {"marker": "os^Dv"[number // 10], "color": f"C{number % 10}"}
+        axes.plot(pixels, [row.ours for row in own], **style)
+        ends.append((own[-1].ours, name, style["color"]))
+    height = 0.0
+    for value, name, color in sorted(ends):  # names keep their distance
+        height = max(value, height * 1.17)
+        axes.annotate(
+            name, (8.29, value), (9.4, height), fontsize=8, color=color, va="center",
+            arrowprops={"arrowstyle": "-", "color": color, "linewidth": 0.6},
+        )  # fmt: skip
+    axes.set_xscale("log")
+    axes.set_yscale("log")
+    axes.set_xlim(0.27, 60)
+    axes.set_xticks([0.307, 0.87, 2.07, 8.29], ["480x640", "800x1088", "1080x1920", "2160x3840"], fontsize=8)
+    axes.minorticks_off()
+    axes.set_ylabel("ms of CPU, one thread")
+    axes.set_title("Our time over the size of the result")
+    axes.grid(alpha=0.3)
