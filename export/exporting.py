@@ -10,7 +10,7 @@ from typing import Any
 from segrt.export import memory, parity
 from segrt.export.bundling import GoldenPicture, Network, VariantFile, default_tolerance, write_bundle
 from segrt.export.golden_pictures import golden_pictures
-from segrt.export.labels.table import read_labels
+from segrt.runtime.labels.table import read_labels
 from segrt.export.models.family import Exportable, Picture, Request, Size, Weights
 from segrt.export.models.table import Model, find_model
 from segrt.export.parity import ParityReport

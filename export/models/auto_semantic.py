@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from segrt.export import checkpoint_labels, checkpoints, weights
-from segrt.export.labels.table import make_label, read_labels
+from segrt.runtime.labels.table import make_label, read_labels
 from segrt.export.models import hf_semantic
 from segrt.export.models.auto_entry import ONE_SIZE
 from segrt.export.models.family import Exportable, Request, Weights

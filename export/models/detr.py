@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from segrt.export import checkpoint_labels, weights
-from segrt.export.labels.table import spread
+from segrt.runtime.labels.table import spread
 from segrt.export.models import query_results, transformers_queries
 from segrt.export.models.family import Exportable, HeadParityLimit, ParityLimits, Request
 from segrt.export.models.query_calibration import calibrate_detr

@@ -14,7 +14,7 @@ from torchvision.models.detection.transform import GeneralizedRCNNTransform
 
 from segrt.export import weights
 from segrt.export.checkpoint_labels import built_in
-from segrt.export.labels.table import spread
+from segrt.runtime.labels.table import spread
 from segrt.export.models.family import Exportable, HeadParityLimit, ParityLimits, Picture, Request, Size
 from segrt.export.models.maskrcnn_static.network import FLOAT_MODULES, MULTIPLE, StaticMaskRCNN
 from segrt.export.random_weights import Spread, calibrate, calibration_pixels, calm, seeded

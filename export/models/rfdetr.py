@@ -16,7 +16,7 @@ import torch
 from torch import nn
 
 from segrt.export import checkpoint_labels, weights
-from segrt.export.labels.table import spread
+from segrt.runtime.labels.table import spread
 from segrt.export.models import transformers_queries
 from segrt.export.models.family import Exportable, HeadParityLimit, ParityLimits, Request, Size
 from segrt.export.models.query_selection import checked_top_queries, gather_queries

@@ -50,9 +50,9 @@ class _Subject:
 )
 @click.option(
     "--labels",
-    type=click.Path(path_type=Path),
-    metavar="FILE",
-    help="The classes of a folder of label pictures: JSON, or CSV of name,r,g,b; by default the first bundle's.",
+    metavar="LIST",
+    help="The classes of a folder of label pictures: voc, cityscapes, ade20k, coco-panoptic, or a file (JSON, CSV of "
+    "name,r,g,b, text); by default the first bundle's.",
 )
 @click.option("--ignore-label", type=int, multiple=True, metavar="ID", help="Void in label pictures; 255 by default.")
 @click.option(
@@ -103,7 +103,7 @@ def evaluate(
     annotations: str,
     images: Path | None,
     panoptic_dir: Path | None,
-    labels: Path | None,
+    labels: str | None,
     ignore_label: tuple[int, ...],
     predictions: Path | None,
     predictions_dir: Path | None,
@@ -175,12 +175,12 @@ def evaluate(
         _write(json_path, found)
 
 
-def _classes(labels: Path | None, bundles: tuple[str, ...]) -> "tuple[Label, ...] | None":
+def _classes(labels: str | None, bundles: tuple[str, ...]) -> "tuple[Label, ...] | None":
     from segrt.runtime.bundle.bundle import read_bundle
-    from segrt.runtime.evaluate.label_lists import read_label_list
+    from segrt.runtime.labels.table import read_labels
 
     if labels is not None:
-        return read_label_list(labels)
+        return read_labels(labels)
     return read_bundle(bundles[0]).manifest.labels if bundles else None
 
 

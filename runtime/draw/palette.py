@@ -14,6 +14,9 @@ _TONES = ((0.72, 0.95), (0.55, 0.80), (0.85, 0.75), (0.45, 1.00))
 
 # Frequent classes of streets and photographs in colours that suit them and each other: stuff muted, things vivid.
 _NAMED: dict[str, Color] = {
+    "background": (0, 0, 0),
+    "void": (0, 0, 0),
+    "unlabeled": (0, 0, 0),
     "sky": (96, 165, 220),
     "building": (150, 130, 140),
     "wall": (170, 150, 130),
@@ -52,23 +55,17 @@ _SHADES = ((0.0, 1.0, 1.0), (0.035, 0.78, 1.06), (-0.035, 1.1, 0.78), (0.02, 0.6
 SHADES = len(_SHADES)
 
 
-def class_colors(count: int) -> list[Color]:
-    """Return `count` distinct RGB colours, always the same ones: the n-th colour does not depend on `count`."""
-    colors: list[Color] = []
-    for index in range(count):
-        saturation, value = _TONES[index // 3 % len(_TONES)]
-        red, green, blue = colorsys.hsv_to_rgb((0.58 + index * _GOLDEN) % 1.0, saturation, value)
-        colors.append((round(red * 255), round(green * 255), round(blue * 255)))
-    return colors
+def class_color(index: int) -> Color:
+    """Return the `index`-th of a sequence of RGB colours of which neighbours differ clearly."""
+    saturation, value = _TONES[index // 3 % len(_TONES)]
+    red, green, blue = colorsys.hsv_to_rgb((0.58 + index * _GOLDEN) % 1.0, saturation, value)
+    return (round(red * 255), round(green * 255), round(blue * 255))
 
 
-def label_colors(names: Sequence[str]) -> list[Color]:
-    """Return an RGB colour for each class name: a fitting one for common classes, else a distinct one."""
-    colors = class_colors(len(names))
-    for index, name in enumerate(names):
-        plain = name.lower().removesuffix("-merged").removesuffix("-other").removesuffix("-other")
-        colors[index] = _NAMED.get(plain, colors[index])
-    return colors
+def label_color(name: str, index: int) -> Color:
+    """Return an RGB colour for the class `name`: a fitting one if it is common, else the `index`-th."""
+    plain = name.lower().removesuffix("-merged").removesuffix("-other").removesuffix("-other")
+    return _NAMED.get(plain) or class_color(index)
 
 
 def shade(color: Color, index: int) -> Color:

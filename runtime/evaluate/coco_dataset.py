@@ -11,7 +11,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from segrt.runtime.draw.palette import label_colors
+from segrt.runtime.draw.palette import label_color
 from segrt.runtime.errors import SegrtError
 from segrt.runtime.evaluate.dataset import Dataset, ImageId, Sample
 from segrt.runtime.evaluate.street import SCHEME, open_street
@@ -259,11 +259,12 @@ def _labels(path: Path, categories: Sequence[CocoCategory]) -> tuple[Label, ...]
         if category.id in seen:
             raise SegrtError(f"{path} has category {category.id} twice; each id must be unique")
         seen.add(category.id)
-    colors = label_colors([category.name for category in categories])
     try:
         return tuple(
-            Label(category.name, category.id, bool(category.isthing), category.color or color)
-            for category, color in zip(categories, colors, strict=True)
+            Label(
+                category.name, category.id, bool(category.isthing), category.color or label_color(category.name, index)
+            )
+            for index, category in enumerate(categories)
         )
     except ValueError as error:
         raise SegrtError(f"{path}: {error}; correct its categories") from None

@@ -13,7 +13,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from segrt.export.adopt import AdoptOptions, adopt_network
 from segrt.export.guess import Output, rows_of
-from segrt.export.labels.coco import LABELS as COCO
+from segrt.runtime.labels.coco import LABELS as COCO
 from segrt.runtime import open_bundle
 from segrt.runtime.backends.base import TensorSpec
 from segrt.runtime.bundle.bundle import read_bundle

@@ -10,7 +10,7 @@ from click.testing import CliRunner
 pytest.importorskip("torch")
 pytest.importorskip("transformers")
 
-from segrt.export.labels.table import NAMES
+from segrt.runtime.labels.table import NAMES
 from segrt.export.models import table
 from segrt.export.models.figures import count_parameters, measure, on_meta
 from segrt.runtime.cli import cli

@@ -10,7 +10,6 @@ from PIL import Image
 from segrt.runtime.cli.eval import evaluate as command
 from segrt.runtime.errors import SegrtError
 from segrt.runtime.evaluate import open_dataset
-from segrt.runtime.evaluate.label_lists import read_label_list
 from segrt.runtime.evaluate.truth import PanopticTruth, SemanticTruth
 from segrt.runtime.results import Label
 
@@ -132,21 +131,6 @@ def test_what_is_missing_is_named(tmp_path):
     dataset = open_dataset(tmp_path / "labels", labels=LABELS)
     with pytest.raises(SegrtError, match=r"one\.png is no readable picture"):
         dataset.read_truth(dataset.samples[0])
-
-
-def test_class_lists_are_json_or_csv(tmp_path):
-    (tmp_path / "class_dict.csv").write_text("name,r,g,b\nroad,128,64,128\nsky, 1,2,3\n")
-    labels = read_label_list(tmp_path / "class_dict.csv")
-    assert [(label.name, label.dataset_id, label.color) for label in labels] == [
-        ("road", 0, (128, 64, 128)), ("sky", 1, (1, 2, 3)),
-    ]  # fmt: skip
-    (tmp_path / "list.json").write_text(json.dumps([{"name": "car", "id": 26, "isthing": 1}]))
-    (label,) = read_label_list(tmp_path / "list.json")
-    assert (label.name, label.dataset_id, label.isthing) == ("car", 26, True)
-    for content in ("", "[]", "{", "[{}]", '[{"name": "a", "id": 1}, {"name": "b", "id": 1}]'):
-        (tmp_path / "bad.json").write_text(content)
-        with pytest.raises(SegrtError, match=r"--labels .*bad\.json"):
-            read_label_list(tmp_path / "bad.json")
 
 
 def test_the_command_evaluates_saved_stuff_on_a_folder(tmp_path):

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from segrt.export.labels.table import NAMES, read_labels, spread
+from segrt.runtime.labels.table import NAMES, read_labels, spread
 from segrt.runtime.errors import SegrtError
 
 # name: (classes, things, first, last)
@@ -59,6 +59,15 @@ def test_a_text_file_has_a_name_in_each_line(tmp_path: Path) -> None:
     assert labels[1].color != labels[2].color
 
 
+@pytest.mark.parametrize("title", ["name,r,g,b\n", "name, r, g, b\n", ""])
+def test_camvids_csv_has_names_and_colours(tmp_path: Path, title: str) -> None:
+    (tmp_path / "class_dict.csv").write_text(f'{title}road,128,64,128\n"pole, lamp", 1,2,3\n')
+    labels = read_labels(str(tmp_path / "class_dict.csv"))
+    assert [(label.name, label.dataset_id, label.color) for label in labels] == [
+        ("road", 0, (128, 64, 128)), ("pole, lamp", 1, (1, 2, 3)),
+    ]  # fmt: skip
+
+
 @pytest.mark.parametrize("wrap", [lambda entries: entries, lambda entries: {"categories": entries, "images": []}])
 def test_json_files_are_lists_or_coco_files(tmp_path: Path, wrap: object) -> None:
     entries = [{"id": 7, "name": "road", "isthing": 0, "color": [1, 2, 3], "supercategory": "x"}, {"name": "car"}]
@@ -77,6 +86,8 @@ def test_json_files_are_lists_or_coco_files(tmp_path: Path, wrap: object) -> Non
         (b'{"images": []}', "missing required field `categories`"),
         (b'[{"name": "x", "color": [1, 2, 999]}]', "color"),
         (b"\xff\xfe\x00", "is no text"),
+        (b'[{"name": "a", "id": 1}, {"name": "b", "id": 1}]', "1 is there twice"),
+        (b"name,r,g,b\nroad,128,64,900", "color"),
     ],
 )
 def test_other_files_are_refused_by_name(tmp_path: Path, content: bytes, message: str) -> None:

@@ -1,6 +1,6 @@
 """COCO panoptic's 133 categories: the 80 things, then 53 kinds of stuff (ids 92 to 200), as panopticapi gives them."""
 
-from segrt.export.labels import coco
+from segrt.runtime.labels import coco
 from segrt.runtime.results import Label
 
 # name, category id, isthing, RGB
