@@ -6,9 +6,9 @@ import msgspec
 
 from segrt.export.checkpoint_labels import from_names
 from segrt.export.graph import Graph
-from segrt.runtime.labels.table import NAMES, read_labels, spread
 from segrt.runtime.bundle.manifest import HeadSpec, Technique
 from segrt.runtime.errors import SegrtError
+from segrt.runtime.labels.table import NAMES, read_labels, spread
 from segrt.runtime.results import Label
 
 # In which list to look first, for names are in several: "person" is in all.

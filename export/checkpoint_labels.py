@@ -8,9 +8,9 @@ from typing import Any
 import msgspec
 
 from segrt.export import checkpoints
-from segrt.runtime.labels.table import make_label, read_labels
 from segrt.export.models.family import Request
 from segrt.runtime.errors import SegrtError
+from segrt.runtime.labels.table import make_label, read_labels
 from segrt.runtime.results import Label
 
 

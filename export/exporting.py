@@ -10,7 +10,6 @@ from typing import Any
 from segrt.export import memory, parity
 from segrt.export.bundling import GoldenPicture, Network, VariantFile, default_tolerance, write_bundle
 from segrt.export.golden_pictures import golden_pictures
-from segrt.runtime.labels.table import read_labels
 from segrt.export.models.family import Exportable, Picture, Request, Size, Weights
 from segrt.export.models.table import Model, find_model
 from segrt.export.parity import ParityReport
@@ -23,6 +22,7 @@ from segrt.runtime.bundle.writer import BundleWriter
 from segrt.runtime.cli.options import with_progress
 from segrt.runtime.errors import CheckFailed, SegrtError
 from segrt.runtime.images import read_image
+from segrt.runtime.labels.table import read_labels
 from segrt.runtime.pictures import find_pictures
 
 PRECISIONS = ("fp32", "fp16", "int8", "int8-cpu")

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from segrt.export import checkpoint_labels, checkpoints, weights
-from segrt.runtime.labels.table import make_label, read_labels
 from segrt.export.models import hf_semantic
 from segrt.export.models.auto_entry import ONE_SIZE
 from segrt.export.models.family import Exportable, Request, Weights
 from segrt.runtime.errors import SegrtError
+from segrt.runtime.labels.table import make_label, read_labels
 from segrt.runtime.results import Label
 
 _LISTS = ("ade20k", "cityscapes", "voc", "coco-panoptic", "coco")

@@ -11,7 +11,6 @@ import torch
 from torch import nn
 
 from segrt.export import checkpoint_labels, weights
-from segrt.runtime.labels.table import spread
 from segrt.export.models import query_results, transformers_queries
 from segrt.export.models.family import Exportable, HeadParityLimit, ParityLimits, Request
 from segrt.export.models.query_calibration import calibrate_detr
@@ -19,6 +18,7 @@ from segrt.export.models.query_selection import checked_top_queries, choose_quer
 from segrt.runtime.bundle.manifest import Resize
 from segrt.runtime.bundle.rules import MergeQueries
 from segrt.runtime.geometry import Geometry
+from segrt.runtime.labels.table import spread
 from segrt.runtime.results import Label, Result
 
 CLASSES = 250

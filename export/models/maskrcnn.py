@@ -14,7 +14,6 @@ from torchvision.models.detection.transform import GeneralizedRCNNTransform
 
 from segrt.export import weights
 from segrt.export.checkpoint_labels import built_in
-from segrt.runtime.labels.table import spread
 from segrt.export.models.family import Exportable, HeadParityLimit, ParityLimits, Picture, Request, Size
 from segrt.export.models.maskrcnn_static.network import FLOAT_MODULES, MULTIPLE, StaticMaskRCNN
 from segrt.export.random_weights import Spread, calibrate, calibration_pixels, calm, seeded
@@ -22,6 +21,7 @@ from segrt.runtime.bundle.manifest import Resize
 from segrt.runtime.bundle.rules import PasteMasks
 from segrt.runtime.errors import SegrtError
 from segrt.runtime.geometry import Geometry
+from segrt.runtime.labels.table import spread
 from segrt.runtime.results import InstanceResult, Label, rle
 
 _COCO_CLASSES = 91  # COCO's ids with their gaps, 0 being the background

@@ -16,7 +16,6 @@ import torch
 from torch import nn
 
 from segrt.export import checkpoint_labels, weights
-from segrt.runtime.labels.table import spread
 from segrt.export.models import transformers_queries
 from segrt.export.models.family import Exportable, HeadParityLimit, ParityLimits, Request, Size
 from segrt.export.models.query_selection import checked_top_queries, gather_queries
@@ -25,6 +24,7 @@ from segrt.runtime.bundle.manifest import Resize
 from segrt.runtime.bundle.rules import QueryInstances
 from segrt.runtime.errors import SegrtError
 from segrt.runtime.geometry import Geometry
+from segrt.runtime.labels.table import spread
 from segrt.runtime.results import Label, Result
 
 CLASSES = 91  # COCO's category ids, 0 and the gaps unused

@@ -13,13 +13,13 @@ from onnx import TensorProto, helper, numpy_helper
 
 from segrt.export.adopt import AdoptOptions, adopt_network
 from segrt.export.guess import Output, rows_of
-from segrt.runtime.labels.coco import LABELS as COCO
 from segrt.runtime import open_bundle
 from segrt.runtime.backends.base import TensorSpec
 from segrt.runtime.bundle.bundle import read_bundle
 from segrt.runtime.bundle.manifest import Manifest, Resize
 from segrt.runtime.bundle.rules import GroupCenters, MergeQueries, PasteMasks, PrototypeMasks
 from segrt.runtime.errors import SegrtError
+from segrt.runtime.labels.coco import LABELS as COCO
 from segrt.runtime.results import InstanceResult, PanopticResult
 from segrt.runtime.verification import verify
 

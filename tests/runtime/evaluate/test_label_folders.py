@@ -145,10 +145,11 @@ def test_the_command_evaluates_saved_stuff_on_a_folder(tmp_path):
         code = {"size": code["size"], "counts": code["counts"].decode()}
         entries.append({"image_id": "one", "category_id": label.dataset_id, "segmentation": code})
     (tmp_path / "stuff.json").write_text(json.dumps(entries))
-    arguments = ["--annotations", tmp_path / "labels", "--labels", tmp_path / "classes.json"]
-    arguments += ["--predictions", tmp_path / "stuff.json", "--boundary", "--json", tmp_path / "out.json"]
-    outcome = CliRunner().invoke(command, [str(argument) for argument in arguments], catch_exceptions=False)
-    assert outcome.exit_code == 0
-    metrics = json.loads((tmp_path / "out.json").read_text())["metrics"]
-    assert set(metrics.values()) == {1.0}
-    assert "boundary_iou" in metrics
+    for listed in (tmp_path / "classes.json", "cityscapes"):
+        arguments = ["--annotations", tmp_path / "labels", "--labels", listed]
+        arguments += ["--predictions", tmp_path / "stuff.json", "--boundary", "--json", tmp_path / "out.json"]
+        outcome = CliRunner().invoke(command, [str(argument) for argument in arguments], catch_exceptions=False)
+        assert outcome.exit_code == 0
+        metrics = json.loads((tmp_path / "out.json").read_text())["metrics"]
+        assert set(metrics.values()) == {1.0}
+        assert "boundary_iou" in metrics

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from segrt.runtime.labels.table import NAMES, read_labels, spread
 from segrt.runtime.errors import SegrtError
+from segrt.runtime.labels.table import NAMES, read_labels, spread
 
 # name: (classes, things, first, last)
 FACTS = {
