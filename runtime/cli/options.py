@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 import click
 
+_WIDEST_NAME = 40
 _WIDTH_IN_FILES = 120
 _WORTH_A_BAR = 3
 _Item = TypeVar("_Item")
@@ -78,15 +79,19 @@ def threshold_options(command: _Command) -> _Command:
 
 
 def print_table(title: str, columns: list[str], rows: list[list[str]]) -> None:
-    """Print a table on standard output; cells are taken literally. Long cells are folded, never cut."""
+    """Print a table on standard output; cells are taken literally. Long cells are folded, never cut.
+
+    The first column is what the others make room for.
+    """
     from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
     table = Table(box=SIMPLE_HEAD, show_header=any(columns))
-    for column in columns:
-        table.add_column(column, overflow="fold")
+    longest = max((len(row[0]) for row in rows), default=0)
+    for number, column in enumerate(columns):
+        table.add_column(column, overflow="fold", min_width=min(longest, _WIDEST_NAME) if number == 0 else None)
     for row in rows:
         table.add_row(*(Text(cell) for cell in row))
     console = Console(highlight=False, width=None if sys.stdout.isatty() else _WIDTH_IN_FILES)

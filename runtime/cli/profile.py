@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 _PATH = click.Path(path_type=Path, dir_okay=False)
 _TECHNIQUES = ("semantic", "instance", "panoptic")
-_BAR = 24
+_BAR = 30
 _TOP_LAYERS = 15
 
 
@@ -162,15 +162,14 @@ def show(measured: "Profile", limit: "Budget | None") -> None:
 
     runs = measured.runs
     names = run_names(runs)
-    longest = max(run.stages["total"].p50_ms for run in runs)
     for technique in _TECHNIQUES:
         own = [(run, name) for run, name in zip(runs, names, strict=True) if run.technique == technique]
         if not own:
             continue
-        columns = ["", "median ms", "95 % interval", "p99", "frames/s", "CPU ms", "cold s", "MB", "where the time goes"]
-        columns[8:8] = ["accuracy"] if any(run.accuracy for run in runs) else []
+        columns = ["", "median ms", "95 % interval", "p99", "frames/s", "CPU ms", "cold s", "MB"]
+        columns += ["accuracy"] if any(run.accuracy for run in runs) else []
         columns += [str(limit)] if limit else []
-        print_table(technique, columns, [_row(run, name, runs, limit, longest, columns) for run, name in own])
+        print_table(technique, columns, [_row(run, name, runs, limit, columns) for run, name in own])
     print_stage_table(runs, names)
     for run, name in zip(runs, names, strict=True):
         if run.layers:
@@ -186,17 +185,20 @@ def show(measured: "Profile", limit: "Budget | None") -> None:
 
 
 def print_stage_table(runs: "list[Run]", names: list[str]) -> None:
-    """Print the median of every stage."""
+    """Print the median of every stage, with a bar of all, by technique."""
     from segrt.runtime.profiling.records import STAGES
 
     stages = [stage for stage in (*STAGES, "total") if any(stage in run.stages for run in runs)]
-    rows = [
-        [name, *(f"{run.stages[stage].p50_ms:.2f}" if stage in run.stages else "-" for stage in stages)]
-        for run, name in zip(runs, names, strict=True)
-    ]
+    longest = max(run.stages["total"].p50_ms for run in runs)
+    rows = []
+    for technique in _TECHNIQUES:
+        for run, name in zip(runs, names, strict=True):
+            if run.technique == technique:
+                medians = [f"{run.stages[stage].p50_ms:.2f}" if stage in run.stages else "-" for stage in stages]
+                rows.append([name, *medians, stage_bar(run, longest)])
     print_table(
         "stages, median ms (bars: c decode, p preprocess, u upload, i inference, o download, s post-process, d draw)",
-        ["", *stages],
+        ["", *stages, ""],
         rows,
     )
 
@@ -233,9 +235,7 @@ def show_comparison(old: "Profile", new: "Profile", tolerance: float) -> bool:
     return bool(comparison.regressions)
 
 
-def _row(
-    run: "Run", name: str, runs: "list[Run]", limit: "Budget | None", longest: float, columns: list[str]
-) -> list[str]:
+def _row(run: "Run", name: str, runs: "list[Run]", limit: "Budget | None", columns: list[str]) -> list[str]:
     from segrt.runtime.profiling.budget import lost_accuracy
 
     total = run.stages["total"]
@@ -251,7 +251,6 @@ def _row(
     ]
     if "accuracy" in columns:
         cells.append("-" if run.accuracy is None else f"{run.accuracy.metric} {run.accuracy.value:.3f}")
-    cells.append(stage_bar(run, longest))
     if limit is not None:
         lost = lost_accuracy(run, runs)
         cells.append(

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import plotly.graph_objects as go
 
 from segrt.runtime.profiling.budget import pareto_front
-from segrt.runtime.profiling.records import STAGES, Run
+from segrt.runtime.profiling.records import STAGES, Run, Span
 
 STAGE_COLORS = {
     "decode": "#999999",
@@ -25,7 +25,8 @@ _SYMBOLS = {"semantic": "circle", "instance": "square", "panoptic": "diamond"}
 _METRICS = {"miou": "mIoU", "ap": "mask AP", "pq": "PQ"}
 _ROW = 44
 _TOP_LAYERS = 15
-_WATERFALL_FRAMES = 6
+_WATERFALL_FRAMES = 4
+_ROOM_FOR_NAME = 1.2
 
 
 def stage_bars(runs: Sequence[Run], names: Sequence[str]) -> go.Figure:
@@ -51,8 +52,8 @@ def stage_bars(runs: Sequence[Run], names: Sequence[str]) -> go.Figure:
 def waterfall(run: Run) -> go.Figure:
     """A few frames on their way through the threads of the stream; neighbouring frames differ in strength."""
     figure = go.Figure()
-    first = min((span.frame for span in run.spans), default=0)
-    spans = [span for span in run.spans if span.frame < first + _WATERFALL_FRAMES]
+    spans = _few_frames(run)
+    first = min((span.frame for span in spans), default=0)
     start = min((span.begin_ms for span in spans), default=0.0)
     for stage in (*STAGES, "sink"):
         own = [span for span in spans if span.stage == stage]
@@ -80,6 +81,15 @@ def waterfall(run: Run) -> go.Figure:
     figure.update_layout(barmode="overlay")
     figure.update_yaxes(autorange="reversed")
     return figure
+
+
+def _few_frames(run: Run) -> list[Span]:
+    """Return the spans of a few frames from the middle of the trace, and those of others that lie between them."""
+    frames = sorted({span.frame for span in run.spans})
+    chosen = set(frames[len(frames) // 2 :][:_WATERFALL_FRAMES])
+    own = [span for span in run.spans if span.frame in chosen]
+    begin, end = min((span.begin_ms for span in own), default=0.0), max((span.end_ms for span in own), default=0.0)
+    return [span for span in run.spans if span.begin_ms < end and span.end_ms > begin]
 
 
 def distributions(runs: Sequence[Run], names: Sequence[str]) -> go.Figure:
@@ -182,7 +192,8 @@ def accuracy_scatter(runs: Sequence[Run], names: Sequence[str]) -> go.Figure:
                 showlegend=False, hoverinfo="skip",
             )  # fmt: skip
     _layout(figure, 380, "total, median, ms")
-    figure.update_xaxes(rangemode="tozero")
+    slowest = max((run.stages["total"].p50_ms for run in runs if run.accuracy), default=1.0)
+    figure.update_xaxes(range=[0, slowest * _ROOM_FOR_NAME])
     figure.update_yaxes(title="accuracy, each technique's own metric")
     return figure
 

@@ -170,10 +170,11 @@ def _spread_section() -> str:
 
 def _live_section(runs: Sequence[Run], names: Sequence[str]) -> str:
     said = "; ".join(
-        f"{_text(name)}: {run.live.dropped} of {run.live.frames_in} dropped"
+        f"{_text(name)} dropped {run.live.dropped} of {run.live.frames_in}"
         for run, name in zip(runs, names, strict=True)
-        if run.live is not None
+        if run.live is not None and run.live.dropped
     )
+    said = said or "None was dropped here"
     fps = next(run.live.source_fps for run in runs if run.live is not None)
     return (
         f"<section><h2>At a camera’s speed</h2><p>{fps:g} frames a second, always the newest one; crosses are frames "
