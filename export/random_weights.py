@@ -20,6 +20,9 @@ from segrt.export.golden_pictures import synthetic_picture
 from segrt.export.models.family import Size
 from segrt.runtime.bundle.manifest import Channels
 
+IMAGENET_MEAN: Channels = (0.485, 0.456, 0.406)
+IMAGENET_STD: Channels = (0.229, 0.224, 0.225)
+_PHOTO_SIZE = (256, 320)
 _FEW = 32
 _LEAST_SHARE = 0.01
 _RESIDUAL_GAIN = 0.15
@@ -56,8 +59,8 @@ def seeded(seed: int) -> Iterator[None]:
 
 def calibration_pixels(
     size: Size,
-    mean: Channels = (0.485, 0.456, 0.406),
-    std: Channels = (0.229, 0.224, 0.225),
+    mean: Channels = IMAGENET_MEAN,
+    std: Channels = IMAGENET_STD,
     *,
     count: int = 4,
     seed: int = 0,
@@ -71,6 +74,20 @@ def calibration_pixels(
     pictures = np.stack([synthetic_picture(1000 + 100 * seed + index, size) for index in range(count)])
     pixels = torch.from_numpy(pictures).permute(0, 3, 1, 2).float() / 255
     return (pixels - torch.tensor(mean)[:, None, None]) / torch.tensor(std)[:, None, None]
+
+
+def photo_like_pixels(size: Size, *, seed: int = 0) -> torch.Tensor:
+    """Return a dark, a plain and a bright synthetic picture as normalised pixels, float32 (3, 3, h, w).
+
+    Photos are smooth at the size of a large network and differ in brightness: what is calibrated on less lets one
+    class win everywhere in one photo.
+    """
+    small = tuple(min(side, most) for side, most in zip(size, _PHOTO_SIZE, strict=True))
+    pixels = calibration_pixels((small[0], small[1]), mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0), count=3, seed=seed)
+    pixels = pixels * torch.tensor([0.5, 1.0, 0.5])[:, None, None, None]
+    pixels = pixels + torch.tensor([0.0, 0.0, 0.5])[:, None, None, None]
+    pixels = nn.functional.interpolate(pixels, size=size, mode="bilinear")
+    return (pixels - torch.tensor(IMAGENET_MEAN)[:, None, None]) / torch.tensor(IMAGENET_STD)[:, None, None]
 
 
 def calibrate(network: nn.Module, run: Callable[[], object], spreads: Mapping[nn.Module, Spread] | None = None) -> None:

@@ -16,7 +16,7 @@ from segrt.export import weights
 from segrt.export.checkpoint_labels import built_in
 from segrt.export.models.family import Exportable, HeadParityLimit, ParityLimits, Picture, Request, Size
 from segrt.export.models.maskrcnn_static.network import FLOAT_MODULES, MULTIPLE, StaticMaskRCNN
-from segrt.export.random_weights import Spread, calibrate, calibration_pixels, calm, seeded
+from segrt.export.random_weights import Spread, calibrate, calm, photo_like_pixels, seeded
 from segrt.runtime.bundle.manifest import Resize
 from segrt.runtime.bundle.rules import PasteMasks
 from segrt.runtime.errors import SegrtError
@@ -27,7 +27,6 @@ from segrt.runtime.results import InstanceResult, Label, rle
 _COCO_CLASSES = 91  # COCO's ids with their gaps, 0 being the background
 _COCO_V1_FILE = "maskrcnn_resnet50_fpn_coco-"
 _PAD = (124, 116, 104)  # the mean, so that the padding is about 0 after normalisation; the graph makes it exactly 0
-_CALIBRATION_SIZE = (256, 320)
 _LEAST_SIDE = 64
 _OLDER_NAMES = (
     (re.compile(r"^(backbone\.fpn\.(?:inner|layer)_blocks\.\d+)\.(weight|bias)$"), r"\1.0.\2"),
@@ -126,8 +125,8 @@ def _randomise(network: Any, size: Size, seed: int, unused: list[int]) -> None:
     """
     if network.backbone.body.conv1.weight.is_meta:
         return  # only counted, see export/models/figures.py
-    small = tuple(min(side, most) // MULTIPLE * MULTIPLE for side, most in zip(size, _CALIBRATION_SIZE, strict=True))
-    pixels = calibration_pixels((small[0], small[1]), count=2, seed=seed)
+    height, width = (max(side // MULTIPLE, 1) * MULTIPLE for side in size)
+    pixels = photo_like_pixels((height, width), seed=seed)
     head, heads = network.rpn.head, network.roi_heads
     pyramid = {block[0]: Spread() for block in network.backbone.fpn.layer_blocks if block[0].bias is not None}
     calm(network)
@@ -136,10 +135,10 @@ def _randomise(network: Any, size: Size, seed: int, unused: list[int]) -> None:
         levels = network.backbone(pixels)
         # One level stands for all: they share the head, and all have the same mean and deviation by now.
         calibrate(head, lambda: head([levels["1"]]), {head.cls_logits: Spread(0.5), head.bbox_pred: Spread(0.3)})
-        images = ImageList(pixels, [(small[0], small[1])] * len(pixels))
+        images = ImageList(pixels, [(height, width)] * len(pixels))
         proposals, _ = network.rpn(images, levels)
         spreads = {
-            heads.box_predictor.cls_score: Spread(4.0, axis=-1, live=0.1, no_object=0),
+            heads.box_predictor.cls_score: Spread(3.0, axis=-1, live=0.04, no_object=0),
             heads.box_predictor.bbox_pred: Spread(1.0, axis=-1),
             heads.mask_predictor.mask_fcn_logits: Spread(3.0),
         }
