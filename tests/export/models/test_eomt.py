@@ -7,7 +7,7 @@ import torch
 from harness import check_export
 
 from segrt.export.models.eomt import EomtCore
-from segrt.runtime.bundle.rules import MergeQueries
+from segrt.runtime.bundle.rules import MergeQueries, QueryInstances, QuerySemantic
 from segrt.runtime.errors import SegrtError
 
 SMALL = {
@@ -25,12 +25,22 @@ def test_panoptic_results_are_those_of_transformers(tmp_path: Path, photos: Path
     assert checked.manifest.decode == MergeQueries("eomt", 0.8)
 
 
-def test_instances_on_dinov3_are_those_of_transformers(tmp_path: Path, photos: Path) -> None:
+def test_the_surest_queries_on_dinov3_give_the_results_of_transformers(tmp_path: Path, photos: Path) -> None:
     overrides = {**SMALL, "intermediate_size": 128}
     checked = check_export(
         "eomt-large-640-dinov3-coco-panoptic", tmp_path, photos, size=SIZE, overrides=overrides, top_queries=30
     )
     assert [head.shape[1] for head in checked.manifest.heads] == [30, 30]
+
+
+def test_semantic_results_are_those_of_transformers(tmp_path: Path, photos: Path) -> None:
+    checked = check_export("eomt-large-512-ade20k-semantic", tmp_path, photos, size=SIZE, overrides=SMALL, engine=False)
+    assert checked.manifest.decode == QuerySemantic()
+
+
+def test_instances_are_those_of_transformers(tmp_path: Path, photos: Path) -> None:
+    checked = check_export("eomt-large-640-coco-instance", tmp_path, photos, size=SIZE, overrides=SMALL, engine=False)
+    assert isinstance(checked.manifest.decode, QueryInstances)
 
 
 @pytest.mark.parametrize("probabilities", [(0.0, 0.0), (1.0, 0.0), (1.0, 1.0)])

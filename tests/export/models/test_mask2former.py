@@ -2,8 +2,6 @@
 
 from pathlib import Path
 
-import cv2
-import pytest
 from harness import check_export
 
 from segrt.runtime.bundle.rules import MergeQueries, QueryInstances, QuerySemantic
@@ -11,17 +9,6 @@ from segrt.runtime.bundle.rules import MergeQueries, QueryInstances, QuerySemant
 BACKBONE = {"embed_dim": 32, "depths": (1, 1, 1, 1), "num_heads": (1, 2, 4, 8)}
 SMALL = {"backbone_config": BACKBONE, "encoder_layers": 1, "decoder_layers": 3, "num_queries": 40}
 SIZE = (192, 192)
-
-
-@pytest.fixture
-def squares(photos: Path, tmp_path: Path) -> Path:
-    """The photos, stretched to 384 x 384."""
-    folder = tmp_path / "squares"
-    folder.mkdir()
-    for path in photos.iterdir():
-        picture = cv2.resize(cv2.imread(str(path)), (384, 384), interpolation=cv2.INTER_AREA)
-        cv2.imwrite(str(folder / f"{path.stem}.png"), picture)
-    return folder
 
 
 def test_panoptic_results_are_those_of_transformers(tmp_path: Path, photos: Path) -> None:

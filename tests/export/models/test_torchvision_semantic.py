@@ -11,3 +11,8 @@ def test_a_mobile_network_equals_torchvision(name: str, tmp_path: Path, photos: 
     checked = check_export(name, tmp_path, photos, size=(128, 160))
     assert checked.manifest.heads[0].shape[:2] == (1, 21)
     assert [label.name for label in checked.manifest.labels][:2] == ["background", "aeroplane"]
+
+
+@pytest.mark.parametrize("name", ["deeplabv3_resnet50", "fcn_resnet50"])
+def test_a_residual_network_equals_torchvision(name: str, tmp_path: Path, photos: Path) -> None:
+    check_export(name, tmp_path, photos, size=(64, 96))
