@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 import click
 
 _WIDEST_NAME = 40
-_WIDTH_IN_FILES = 120
+_WIDTH_IN_FILES = 140
 _WORTH_A_BAR = 3
 _Item = TypeVar("_Item")
 _Command = TypeVar("_Command", bound=Callable[..., Any])

@@ -6,6 +6,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+from segrt.runtime.evaluate.boundary import boundary_evaluation
 from segrt.runtime.evaluate.evaluation import Evaluation, Figure
 from segrt.runtime.results import Label
 
@@ -114,8 +115,10 @@ class InstanceEvaluator:
         found = [{key: value for key, value in entry.items() if key != unused} for entry in self._detections]
         # Before 1.7 the library's reader wants at least one result.
         detections = truth.loadRes(found) if found else COCO({**content, "annotations": []})
-        options = {"boundary_cpu_count": 1} if kind == "boundary" else {}
-        evaluation = COCOeval_faster(truth, detections, iouType=kind, print_function=_silent, **options)
+        if kind == "boundary":
+            evaluation = boundary_evaluation(truth, detections, print_function=_silent)
+        else:
+            evaluation = COCOeval_faster(truth, detections, iouType=kind, print_function=_silent)
         evaluation.evaluate()
         evaluation.accumulate()
         arrays = {

@@ -3,16 +3,14 @@
 from collections.abc import Sequence
 from typing import Any
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 
+from segrt.runtime.evaluate.boundary import boundary_band
 from segrt.runtime.evaluate.evaluation import Evaluation, Figure, mean
 from segrt.runtime.postproc import count_overlaps
 from segrt.runtime.results import Label
 from segrt.runtime.results.semantic import class_map_dtype
-
-BOUNDARY_RATIO = 0.02
 
 
 class SemanticEvaluator:
@@ -63,6 +61,10 @@ class SemanticEvaluator:
     def _count_edges(self, predicted: npt.NDArray[Any], truth: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
         dtype = class_map_dtype(len(self._labels))
         void = int(np.iinfo(dtype).max)
+        predicted, truth = (
+            np.where((found >= 0) & (found < len(self._labels)), found, void).astype(dtype)
+            for found in (predicted, truth)
+        )
         known = truth < len(self._labels)
         true = np.where(known & boundary_band(truth), truth, void).astype(dtype)
         taken = known & boundary_band(predicted) & (predicted < len(self._labels))
@@ -97,22 +99,6 @@ class SemanticEvaluator:
         if self._boundary:
             metrics["boundary_iou"] = mean([figures["boundary_iou"] for figures in per_class.values()])
         return Evaluation("semantic", self._images, metrics, per_class)
-
-
-def boundary_band(class_map: npt.NDArray[Any], ratio: float = BOUNDARY_RATIO) -> npt.NDArray[np.bool_]:
-    """Return where `class_map`, uint8 or uint16 (H, W), is within `ratio` of its diagonal of its region's edge.
-
-    For every class at once what mask_to_boundary of bowenc0221/boundary-iou-api (utils/boundary_utils.py) gives for
-    one mask: its pixels that d erosions by a 3 x 3 square take away, the picture's border being an edge.
-    """
-    height, width = class_map.shape
-    reach = max(1, round(ratio * float(np.hypot(height, width))))
-    square = np.ones((3, 3), np.uint8)
-    lowest = cv2.erode(class_map, square, iterations=reach)
-    band: npt.NDArray[np.bool_] = lowest != cv2.dilate(class_map, square, iterations=reach)
-    band[:reach] = band[-reach:] = True
-    band[:, :reach] = band[:, -reach:] = True
-    return band
 
 
 def _ious(confusion: npt.NDArray[np.int64]) -> list[Figure]:

@@ -5,10 +5,13 @@ import io
 import json
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
 from segrt.runtime.evaluate import InstanceEvaluator, evaluate_predictions, open_dataset
+from segrt.runtime.evaluate.boundary import boundary_of, boundary_reach
+from segrt.runtime.evaluate.measuring import Options
 from segrt.runtime.results import Label, rle
 
 FIXTURES = Path(__file__).resolve().parents[4] / "shared" / "fixtures" / "coco_eval"
@@ -109,6 +112,57 @@ def test_boundary_and_box_precision_follow_their_own_ious():
     # The boundary is 2 pixels wide (2 % of the diagonal of 100): frames of 144 pixels that share 72 share too little.
     assert metrics["boundary_ap"] < 0.2
     assert "boundary_ap" not in one_square(labels, 2).result().metrics
+
+
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+def test_boundary_precision_of_the_fixture_is_that_of_its_authors_code():
+    if not FIXTURES.is_dir():
+        pytest.skip(f"{FIXTURES} is missing")
+    dataset, options = open_dataset(FIXTURES / "instances_val2014_100.json"), Options(boundary=True)
+    result = evaluate_predictions(FIXTURES / "instances_val2014_fakesegm100_results.json", dataset, options=options)
+    found = [result.metrics[f"boundary_{name}"] for name in ("ap", "ap50", "ap75")]
+    assert found == pytest.approx([0.226394, 0.377501, 0.225580], abs=5e-7)
+
+
+@pytest.mark.parametrize(
+    ("size", "reach"),
+    [((60, 80), 2), ((45, 60), 2), ((105, 140), 4), ((75, 100), 2), ((9, 300), 6), ((1, 1), 1), ((375, 500), 12)],
+)
+def test_boundaries_are_as_wide_as_their_authors_make_them(size, reach):
+    """Halves are rounded to even: 45x60 has 1.5, 75x100 has 2.5, 375x500 has 12.5."""
+    assert boundary_reach(size) == reach
+    rng = np.random.default_rng(1)
+    shapes = [np.ones(size, np.uint8), np.zeros(size, np.uint8), (rng.random(size) < 0.98).astype(np.uint8)]
+    shapes.append(
+        np.pad(np.ones((max(size[0] - 2, 1), max(size[1] - 20, 1)), np.uint8), 30)[29 : 29 + size[0], 20 : 20 + size[1]]
+    )
+    for mask in shapes:
+        padded = cv2.copyMakeBorder(np.ascontiguousarray(mask), 1, 1, 1, 1, cv2.BORDER_CONSTANT, value=0)
+        eroded = cv2.erode(padded, np.ones((3, 3), np.uint8), iterations=reach)[1:-1, 1:-1]
+        np.testing.assert_array_equal(boundary_of(np.ascontiguousarray(mask)), mask - eroded)
+
+
+@pytest.mark.parametrize(("size", "more"), [((45, 60), 1), ((105, 140), 1), ((9, 300), 20)])
+def test_boundary_precision_follows_the_smaller_iou(size, more):
+    """One truth and one detection: it is right at the thresholds that lie below the smaller IoU."""
+    width = size[1]
+    truth, found = np.zeros(size, np.uint8), np.zeros(size, np.uint8)
+    truth[:, width // 4 : width // 2] = 1
+    found[:, width // 4 : width // 2 + more] = 1
+    inner = [boundary_of(mask).astype(bool) for mask in (truth, found)]
+    smaller = min(
+        (one & other).sum() / (one | other).sum() for one, other in ((truth > 0, found > 0), (inner[0], inner[1]))
+    )
+    evaluator = InstanceEvaluator([Label("car", 5, True, (0, 0, 0))], boundary=True)
+    entry = {"category_id": 0, "iscrowd": 0, "area": int(truth.sum()), "bbox": [0, 0, 1, 1]}
+    evaluator.update(
+        [{"category_id": 0, "score": 0.9, "segmentation": rle.encode(found.astype(bool))}],
+        [{**entry, "segmentation": rle.encode(truth.astype(bool))}],
+        size,
+    )
+    share = np.mean(smaller >= np.linspace(0.5, 0.95, 10))
+    assert 0 < share < 1
+    assert evaluator.result().metrics["boundary_ap"] == pytest.approx(share)
 
 
 def test_merged_evaluators_gather_what_one_does():
