@@ -1,5 +1,7 @@
 """`segrt verify`: the golden frames of a bundle on this device."""
 
+from pathlib import Path
+
 import click
 
 from segrt.runtime.cli.options import backend_options, print_table
@@ -9,15 +11,20 @@ from segrt.runtime.cli.options import backend_options, print_table
 @click.argument("bundle")
 @backend_options
 def verify(bundle: str, backend: str, precision: str | None, threads: int) -> None:
-    """Check BUNDLE on this device: every file's hash, then the golden frames of every variant (or of --precision).
+    """Check BUNDLE (a folder or a pack) on this device: every file's hash, then the golden frames of every variant.
 
     Prints what was compared and exits with 1 when a golden frame differs from what the source framework gave.
+    --precision chooses one variant.
     """
     from segrt.runtime.bundle.bundle import read_bundle
     from segrt.runtime.errors import CheckFailed
+    from segrt.runtime.pack.reader import Pack, is_pack
     from segrt.runtime.segmenter import open_segmenter
     from segrt.runtime.verification import verify as check
 
+    if is_pack(Path(bundle)):
+        with Pack(bundle) as pack:
+            pack.check()  # the file itself, not what was unpacked from it once
     opened = read_bundle(bundle)
     variants = (opened.variant(precision),) if precision else opened.manifest.variants
     for file in opened.manifest.files:

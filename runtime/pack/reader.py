@@ -129,6 +129,10 @@ class Pack:
         """Raise CheckFailed unless the pack is signed with the key whose public part is in `key_file`."""
         check_signature(str(self.path), self.index_bytes, self.signature, key_file)
 
+    def status(self) -> os.stat_result:
+        """Return what the system says of the open file: its size, inode and times."""
+        return os.fstat(self._file.fileno())
+
     def file_sha256(self) -> str:
         """Return the SHA-256 of the whole file."""
         digest = hashlib.sha256()

@@ -11,6 +11,7 @@ import pytest
 
 from segrt.runtime import open_bundle
 from segrt.runtime.bundle.bundle import read_bundle
+from segrt.runtime.cli import main
 from segrt.runtime.errors import BundleError
 from segrt.runtime.pack.reader import Pack
 from segrt.runtime.pack.writer import write_pack
@@ -98,6 +99,43 @@ def test_a_pack_is_opened_like_a_bundle(tiny: SimpleNamespace, small_pack: Path,
     (unpacked / "model.fp32.onnx").write_bytes(b"short")
     with open_bundle(small_pack, threads=1) as segmenter:
         assert segmenter(image).class_map.shape == (24, 48)
+
+
+@pytest.mark.parametrize("times_kept", [False, True])
+def test_a_damaged_pack_is_refused_although_it_was_opened_before(
+    small_pack: Path, times_kept: bool, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unpacked = read_bundle(small_pack).folder
+    network = (unpacked / "model.fp32.onnx").read_bytes()
+    data = bytearray(small_pack.read_bytes())
+    data[data.find(network) + len(network) // 2] ^= 1
+    times = small_pack.stat()
+    small_pack.write_bytes(data)
+    if times_kept:
+        os.utime(small_pack, ns=(times.st_atime_ns, times.st_mtime_ns))
+    monkeypatch.setattr("sys.argv", ["segrt", "verify", str(small_pack)])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 2
+    err = capsys.readouterr().err
+    assert "small.segrt: is no whole pack: 'model.fp32.onnx' in it was changed" in err
+    assert err.count("\n") == 1
+    with pytest.raises(BundleError, match=r"is no whole pack: 'model\.fp32\.onnx' in it was changed"):
+        read_bundle(small_pack)
+
+
+def test_an_unchanged_pack_is_hashed_once_and_a_copy_of_it_again(
+    small_pack: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hashed: list[Path] = []
+    check = Pack.check
+    monkeypatch.setattr(Pack, "check", lambda pack: (hashed.append(pack.path), check(pack)))
+    read_bundle(small_pack)
+    read_bundle(small_pack)
+    assert hashed == []  # unpacking hashes, and the second time nothing is to be done
+    copy = Path(shutil.copy(small_pack, tmp_path / "copy.segrt"))
+    assert read_bundle(copy).folder == read_bundle(copy).folder == read_bundle(small_pack).folder
+    assert hashed == [copy]
 
 
 def test_a_pack_is_opened_where_the_cache_cannot_be_written(
