@@ -109,7 +109,7 @@ def _listed(path: Path) -> list[str]:
 def _options(pack: str, given: dict[str, Any]) -> "Options":
     from segrt.runtime.deploy.plan import Options
 
-    stream = shlex.split(given["stream"]) if given["stream"] is not None else None
+    stream = _words(given["stream"]) if given["stream"] is not None else None
     wheels = given["wheels"] or (Path("dist") if list(Path("dist").glob("segrt-*.whl")) else None)
     return Options(
         pack=str(Path(pack).absolute()),
@@ -125,6 +125,17 @@ def _options(pack: str, given: dict[str, Any]) -> "Options":
             )
         },
     )  # fmt: skip
+
+
+def _words(text: str) -> list[str]:
+    from segrt.runtime.errors import SegrtError
+
+    try:
+        return shlex.split(text)
+    except ValueError as error:
+        raise SegrtError(
+            f"--stream: {text!r} cannot be split into words ({str(error).lower()}); close every quote"
+        ) from None
 
 
 def _extras(stream: list[str]) -> set[str]:
@@ -152,6 +163,8 @@ def make_plan(options: "Options", run: str, dry_run: bool) -> "Plan":
         parse_budget(options.budget)
     if options.stream is not None:
         _check_stream(options.stream)
+    if options.wheels and not Path(options.wheels).is_dir():
+        raise SegrtError(f"--wheels: {options.wheels} does not exist; give the folder that `make wheels` writes")
     path = Path(options.pack)
     key = None
     with Pack(path) as pack:
@@ -185,6 +198,9 @@ def _devices(names: list[str], given: dict[str, Any]) -> "list[Device]":
     from segrt.runtime.deploy.ssh import Device
     from segrt.runtime.errors import SegrtError
 
+    config = given["ssh_config"]
+    if config is not None and not Path(config).is_file():
+        raise SegrtError(f"--ssh-config: {config} does not exist; give a file in the form of ~/.ssh/config")
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise SegrtError(f"{twice[0]} is given twice; name each device once")
@@ -207,7 +223,8 @@ def _deploy(options: "Options", names: list[str], run: str, given: dict[str, Any
         done = tuple(outcome.device for outcome in outcomes if outcome.good)
         write_record(Rollout(run=run, options=options, devices=tuple(names), done=done))
     pack = plan.pack
-    _report(f"{pack.bundle} {', '.join(pack.variants)} from {pack.path.name}", outcomes)
+    remedy = "" if plan.dry_run else "`segrt deploy --resume` tries again"
+    _report(f"{pack.bundle} {', '.join(pack.variants)} from {pack.path.name}", outcomes, remedy)
 
 
 def _resume(given: dict[str, Any]) -> None:
@@ -259,7 +276,8 @@ def _show(names: list[str], given: dict[str, Any]) -> None:
         raise CheckFailed(f"{len(failed)} of {counted(len(names), 'device')} did not answer")
 
 
-def _report(title: str, outcomes: "list[Outcome]") -> None:
+def _report(title: str, outcomes: "list[Outcome]", remedy: str = "") -> None:
+    """Print what became of each device; raise CheckFailed, with the remedy if there is one, when any failed."""
     from segrt.runtime.deploy.display import outcome_rows
     from segrt.runtime.errors import CheckFailed
 
@@ -271,6 +289,5 @@ def _report(title: str, outcomes: "list[Outcome]") -> None:
     for outcome in failed:
         click.echo(f"segrt: error: {outcome.device}: {outcome.line}", err=True)
     if failed:
-        raise CheckFailed(
-            f"{len(failed)} of {counted(len(outcomes), 'device')} failed; `segrt deploy --resume` tries again"
-        )
+        failures = f"{len(failed)} of {counted(len(outcomes), 'device')} failed"
+        raise CheckFailed(f"{failures}; {remedy}" if remedy else failures)

@@ -141,6 +141,7 @@ class Fleet:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.config = folder / "ssh_config"
+        self.config.touch()
         self.cameras: dict[str, Camera] = {}
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))

@@ -187,6 +187,11 @@ def test_a_foreign_signature_is_refused_here_and_there(fleet, deploy, make_pack,
         (["PACK", "-oProxyCommand=evil"], "No such option"),
         (["PACK", "cam1", "cam1"], "cam1 is given twice; name each device once"),
         (["PACK", "cam1", "--stream", "a --no-such-option"], "--stream: No such option '--no-such-option'. See"),
+        (["PACK", "cam1", "--stream", '"unbalanced'], "cannot be split into words (no closing quotation); close every"),
+        (
+            ["PACK", "cam1", "--wheels", "no-wheels"],
+            "no-wheels does not exist; give the folder that `make wheels` writes",
+        ),
         (["PACK", "cam1", "--stream", "rtsp://user:secret@h/a"], "rtsp://***@h/a: holds a user or password"),
         (["PACK", "cam1", "--budget", "fast"], "33ms@p99 or 20ms@mean for instance"),
         (["PACK", "cam1", "--memory", "lots"], "the memory limit must be as 800M, 2G, 50% or infinity, but got 'lots'"),
@@ -205,6 +210,21 @@ def test_wrong_use_ends_before_any_device_is_asked(fleet, deploy, make_pack, arg
     assert why in done.err
     assert "Traceback" not in done.err
     assert "publickey" not in (fleet.folder / "sshd.log").read_text()
+
+
+def test_a_configuration_of_ssh_that_is_missing_is_named(deploy, make_pack) -> None:
+    done = deploy(make_pack("cam-1"), "cam1", "--ssh-config", "no-config", plain=True)
+    assert done.code == 2
+    assert "--ssh-config: no-config does not exist; give a file in the form of ~/.ssh/config" in done.err
+
+
+def test_only_a_rollout_can_be_resumed(fleet, deploy, make_pack) -> None:
+    fleet.add("cam1")
+    for arguments in ([make_pack("cam-1"), "absent", "--dry-run"], ["--rollback", "cam1"]):
+        done = deploy(*arguments)
+        assert done.code == 1, done
+        assert "1 of 1 device failed" in done.err
+        assert "--resume" not in done.err
 
 
 def test_a_full_disk_is_said_and_leaves_the_old_release(fleet, deploy, make_pack) -> None:
