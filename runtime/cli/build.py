@@ -26,7 +26,9 @@ if TYPE_CHECKING:
     help="Which TensorRT builds; auto takes tensorrt where there is a GPU.",
 )
 @click.option("--rebuild", is_flag=True, help="Build again what fits, too.")
-@click.option("--workspace", type=click.IntRange(0), default=0, metavar="MB", help="The most memory for one layer.")
+@click.option(
+    "--workspace", type=click.IntRange(0, 1 << 20), default=0, metavar="MB", help="The most memory for one layer."
+)
 @click.option("--optimization-level", type=click.IntRange(0, 5), metavar="N", help="0: built quickly, 5: runs fast.")
 @click.option("--version-compatible", is_flag=True, help="Run in later TensorRT of the same major version, too.")
 @click.option(
@@ -39,8 +41,12 @@ if TYPE_CHECKING:
 @click.option(
     "--target", "targets", multiple=True, metavar="SM", help="With tensorrt-rtx: for 8.6, 8.9 ... repeatable."
 )
-@click.option("--dla-core", type=click.IntRange(0), metavar="N", help="Use this DLA of an Orin; the GPU does the rest.")
-@click.option("--batch", type=click.IntRange(1), default=1, show_default=True, metavar="N", help="Frames in a batch.")
+@click.option(
+    "--dla-core", type=click.IntRange(0, 15), metavar="N", help="Use this DLA of an Orin; the GPU does the rest."
+)
+@click.option(
+    "--batch", type=click.IntRange(1, 1024), default=1, show_default=True, metavar="N", help="Frames in a batch."
+)
 @click.option("--layers", is_flag=True, help="List the precision of every layer.")
 @engine_option("--trust-engine", "trust", "Keep engines that fit but were built elsewhere; they are code.")
 @engine_dir_option
@@ -126,7 +132,7 @@ def _options(
             BuildOptions,
         )
     except msgspec.ValidationError:
-        raise BackendError(f'--target must be a compute capability such as "8.6", but got {targets}') from None
+        raise BackendError(f"--target must be a compute capability such as 8.6, but got {', '.join(targets)}") from None
 
 
 @contextmanager

@@ -51,7 +51,7 @@ def test_the_policy_of_a_command_ends_with_it(tmp_path: Path) -> None:
     ("arguments", "message"),
     [
         (("--target", "9.9"), "targets must be among 7.5, 8.0, .* but got 9.9"),
-        (("--target", "ada"), "--target must be a compute capability"),
+        (("--target", "ada"), "--target must be a compute capability such as 8.6, but got ada$"),
         (("--target", "7.5"), "Turing .*not supported"),
         (("--dla-core", "0"), "dla-core 0: tensorrt-rtx .* has no DLA"),
         (("--version-compatible",), "version-compatible: engines of tensorrt-rtx .* leave it out"),
@@ -64,6 +64,13 @@ def test_what_the_flavour_lacks_is_refused_with_the_reason(
     with pytest.raises(BackendError, match=message):
         run("street-panoptic", "--flavor", "tensorrt-rtx", "--engine-dir", str(tmp_path), *arguments)
     assert not list(tmp_path.glob("*.engine"))
+
+
+@pytest.mark.parametrize("option", ["--workspace", "--dla-core", "--batch"])
+def test_numbers_out_of_range_are_refused_with_the_range(option: str) -> None:
+    result = CliRunner().invoke(build, ["street-semantic", option, "99999999999999999"])
+    assert result.exit_code == 2
+    assert f"'{option}': 99999999999999999 is not in the range" in result.output
 
 
 @pytest.mark.skipif(not isinstance(load_flavor("tensorrt"), str), reason="tensorrt is installed here")
