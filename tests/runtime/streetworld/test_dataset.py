@@ -48,7 +48,13 @@ def test_clip_is_an_h264_mp4_of_as_many_frames(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "message"), [(["--size", "96"], "not HEIGHTxWIDTH"), (["--frames", "0"], "not in the range")]
+    ("arguments", "message"),
+    [
+        (["--size", "96"], "not HEIGHTxWIDTH"),
+        (["--size", "99999x99999"], "'99999x99999' is not HEIGHTxWIDTH of 10 to 8192 pixels"),
+        (["--size", "0x320"], "not HEIGHTxWIDTH"),
+        (["--frames", "0"], "not in the range"),
+    ],
 )
 def test_wrong_arguments_exit_with_2(tmp_path: Path, arguments: list[str], message: str) -> None:
     done = CliRunner().invoke(main, [str(tmp_path / "out"), *arguments])
