@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from segrt.runtime.cli.options import print_table
+from segrt.runtime.cli.options import THREADS, print_table
 
 if TYPE_CHECKING:
     from segrt.export.parity import ParityReport
@@ -71,7 +71,7 @@ def _size(ctx: click.Context, param: click.Parameter, value: str | None) -> tupl
     "--parity-images", type=_PATH, metavar="DIR", help="Compare with torch on these pictures, not on synthetic ones."
 )
 @click.option("--check-tensorrt", is_flag=True, help="Let NVIDIA's builder make an engine of every variant (no GPU).")
-@click.option("--threads", type=click.IntRange(0, 1024), default=0, help="CPU threads; 0 means the default.")
+@click.option("--threads", type=THREADS, default=0, help="CPU threads; 0 means the default.")
 @click.option("--overwrite", is_flag=True, help="Replace a bundle that is already there.")
 def export(model: str, out: Path, weights: str, precisions: str, seed: int, **known: Any) -> None:
     """Export MODEL, one of those that `segrt models` lists, into a bundle, and compare it with torch.

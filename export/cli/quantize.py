@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from segrt.runtime.cli.options import print_table, with_progress
+from segrt.runtime.cli.options import THREADS, print_table, with_progress
 
 _PATH = click.Path(path_type=Path)
 
@@ -27,7 +27,7 @@ _PATH = click.Path(path_type=Path)
     show_default=True,
     help="Runs to find the layers that must stay in fp32 when a variant agrees too little with it.",
 )
-@click.option("--threads", type=click.IntRange(0, 1024), default=0, help="CPU threads; 0 means the default.")
+@click.option("--threads", type=THREADS, default=0, help="CPU threads; 0 means the default.")
 @click.option("--overwrite", is_flag=True, help="Replace a bundle that is already there.")
 def quantize(
     bundle: str,

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from segrt.runtime.cli.options import print_table
+from segrt.runtime.cli.options import THREADS, print_table
 
 if TYPE_CHECKING:
     from segrt.runtime.streetworld import StreetView
@@ -21,7 +21,7 @@ FPS = 25.0
 )
 @click.option("--seed", type=click.IntRange(0), default=910_012, show_default=True, help="Which street.")
 @click.option("--frames", type=click.IntRange(2), default=150, show_default=True, help="Length of the clip at 25 fps.")
-@click.option("--threads", type=click.IntRange(0, 1024), default=0, help="CPU threads; 0 means the default.")
+@click.option("--threads", type=THREADS, default=0, help="CPU threads; 0 means the default.")
 def demo(out: Path, seed: int, frames: int, threads: int) -> None:
     """Run the three embedded models on a street that is rendered for it: a picture, a video, a table of latencies."""
     from rich.console import Console

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from segrt.runtime.cli.eval_report import report, show_mismatch, with_drops
-from segrt.runtime.cli.options import threshold_options
+from segrt.runtime.cli.options import THREADS, threshold_options
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -97,7 +97,7 @@ class _Subject:
 @threshold_options
 @click.option("--backend", metavar="NAME", default="auto", show_default=True, help="auto, onnxruntime, ….")
 @click.option("--precision", metavar="NAME,…", help="Variants to use, fp32,fp16 for instance; the first by default.")
-@click.option("--threads", type=click.IntRange(0, 1024), default=0, help="CPU threads; 0 means the default.")
+@click.option("--threads", type=THREADS, default=0, help="CPU threads; 0 means the default.")
 def evaluate(
     bundles: tuple[str, ...],
     annotations: str,

@@ -7,6 +7,9 @@ from typing import Any, TypeVar
 
 import click
 
+from segrt.runtime.threads import MOST_THREADS
+
+THREADS = click.IntRange(0, MOST_THREADS)
 _WIDEST_NAME = 40
 _WIDTH_IN_FILES = 140
 _WORTH_A_BAR = 3
@@ -23,7 +26,7 @@ def backend_options(command: _Command) -> _Command:
         engine_option("--trust-engine", "trust", "Run engines that were not built on this device; they are code."),
         engine_option("--no-build", "build", "Fail rather than build an engine that does not fit.", value=False),
         engine_dir_option,
-        click.option("--threads", type=click.IntRange(0, 1024), default=0, help="CPU threads; 0 means the default."),
+        click.option("--threads", type=THREADS, default=0, help="CPU threads; 0 means the default."),
         click.option("--precision", metavar="NAME", help="Variant to use, fp32 for instance; the first by default."),
         click.option(
             "--backend",

@@ -4,6 +4,8 @@ from pathlib import Path
 
 import click
 
+from segrt.runtime.cli.options import THREADS
+
 
 @click.command()
 @click.argument("semantic")
@@ -28,7 +30,7 @@ import click
     metavar="PIXELS",
     help="Of the source picture: smaller segments of stuff are left out.",
 )
-@click.option("--threads", type=click.IntRange(0, 1024), default=0, help="CPU threads; 0 means the default.")
+@click.option("--threads", type=THREADS, default=0, help="CPU threads; 0 means the default.")
 @click.option("--overwrite", is_flag=True, help="Replace a bundle that is already there.")
 def pair(
     semantic: str,

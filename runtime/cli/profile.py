@@ -1,5 +1,6 @@
 """`segrt profile`: latency per stage, per technique, with honest intervals."""
 
+import re
 import shlex
 import sys
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from segrt.runtime.cli.options import print_table
+from segrt.runtime.threads import MOST_THREADS
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -31,8 +33,10 @@ def _names(ctx: click.Context, param: click.Parameter, value: str | None) -> tup
 
 def _threads(ctx: click.Context, param: click.Parameter, value: str | None) -> tuple[int, ...]:
     found = _names(ctx, param, value)
-    if any(not name.isdecimal() or int(name) > 1024 for name in found):
-        raise click.BadParameter(f"must be numbers from 0 (the default) to 1024, 1,2 for instance, but got {value!r}")
+    if any(not re.fullmatch("[0-9]{1,6}", name) or int(name) > MOST_THREADS for name in found):
+        raise click.BadParameter(
+            f"must be numbers from 0 (the default) to {MOST_THREADS}, 1,2 for instance, but got {value!r}"
+        )
     return tuple(int(name) for name in found) or (0,)
 
 

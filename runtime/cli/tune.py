@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from segrt.runtime.cli.options import print_table
+from segrt.runtime.cli.options import THREADS, print_table
 
 if TYPE_CHECKING:
     from segrt.runtime.bundle.bundle import Bundle
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     help="Runs to find the layers that must stay in fp32; each one over all of the images.",
 )
 @click.option("--backend", metavar="NAME", default="auto", show_default=True)
-@click.option("--threads", type=click.IntRange(0, 1024), default=0, help="CPU threads; 0 means the default.")
+@click.option("--threads", type=THREADS, default=0, help="CPU threads; 0 means the default.")
 def tune(
     bundle: str,
     annotations: str,

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segrt.runtime.errors import SegrtError
+from segrt.runtime.threads import MOST_THREADS
 
 Size = tuple[int, int]
 Window = tuple[float, float, float, float]
@@ -102,9 +103,9 @@ def checked_window(window: Window | None, grid: Sequence[int]) -> Window | None:
 
 
 def checked_threads(threads: int) -> int:
-    """The number of threads, 0 to 256."""
-    if not 0 <= threads <= 256:
-        raise ArgumentError(f"threads must be between 0 (the default number) and 256, got {threads}")
+    """The number of threads, 0 to `MOST_THREADS`."""
+    if not 0 <= threads <= MOST_THREADS:
+        raise ArgumentError(f"threads must be between 0 (the default number) and {MOST_THREADS}, got {threads}")
     return int(threads)
 
 

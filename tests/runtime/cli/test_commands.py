@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 
+import click
 import cv2
 import numpy as np
 import pytest
@@ -144,6 +145,24 @@ def test_wrong_use_exits_with_2_and_no_traceback(segrt: Segrt, arguments: tuple[
     assert code == 2
     assert "Error: " in err
     assert "Traceback" not in err
+
+
+def test_every_command_takes_as_many_threads_as_the_core(segrt: Segrt) -> None:
+    from segrt.runtime.cli import COMMANDS, LazyGroup
+    from segrt.runtime.cli.options import THREADS
+    from segrt.runtime.postproc import checks
+
+    assert THREADS.max == checks.MOST_THREADS == 256
+    group = LazyGroup()
+    for name in COMMANDS:
+        command = group.get_command(click.Context(group), name)
+        assert command is not None
+        for option in command.params:
+            if option.name == "threads" and name != "profile":
+                assert option.type is THREADS, name
+    code, _, err = segrt("profile", "street-semantic", "--threads", "1,257")
+    assert code == 2
+    assert "must be numbers from 0 (the default) to 256, 1,2 for instance, but got '1,257'" in err
 
 
 def test_verify_prints_a_table_and_exits_with_1_when_golden_frames_differ(tiny: SimpleNamespace, segrt: Segrt) -> None:

@@ -1,0 +1,3 @@
+"""How many CPU threads may be asked for, everywhere the same."""
+
+MOST_THREADS = 256
