@@ -18,6 +18,7 @@ from segrt.export.graph import Graph, read_graph, require_onnx
 from segrt.export.graph_checks import refused_nodes
 from segrt.export.guess import Output, guess_heads, rows_of
 from segrt.runtime.bundle.manifest import Channels, HeadSpec, Resize, Source, Technique
+from segrt.runtime.bundle.names import new_name
 from segrt.runtime.bundle.rules import (
     Argmax,
     ClassMap,
@@ -74,6 +75,7 @@ def adopt_network(path: Path, out: Path, options: AdoptOptions) -> list[str]:
     Raises SegrtError (of the fitting kind) when something is wrong or not to be guessed.
     """
     require_onnx()
+    name = new_name(options.name, out)
     graph = read_graph(path)
     convention = read_convention(graph)
     said: list[str] = []
@@ -106,7 +108,7 @@ def adopt_network(path: Path, out: Path, options: AdoptOptions) -> list[str]:
         inputs = normalised(inputs, options, _convention_of(rule, rewritten, convention), said)
         precision = options.precision or graph.precision
         network = Network(
-            name=options.name or out.absolute().name or "adopted",
+            name=name,
             technique=technique,
             family=options.family,
             source=Source(options.weights or path.name, options.licence, _versions(graph)),

@@ -119,7 +119,7 @@ def write_bundle(
     with BundleWriter(out, overwrite=overwrite) as writer:
         entries = tuple(_add_variant(writer, network, variant) for variant in variants)
         manifest = Manifest(
-            name=network.name,
+            name=network.name.replace("/", "-"),  # a repository on a hub is ORGANISATION/NAME
             technique=network.technique,
             family=network.family,
             source=network.source,

@@ -29,6 +29,7 @@ from segrt.runtime.bundle.manifest import (
     Variant,
 )
 from segrt.runtime.bundle.members import PAIR, prefixed
+from segrt.runtime.bundle.names import new_name
 from segrt.runtime.bundle.rules import MergeMembers
 from segrt.runtime.bundle.writer import BundleWriter
 from segrt.runtime.errors import BundleError, CheckFailed
@@ -59,6 +60,7 @@ def pair_bundles(semantic: Bundle, instance: Bundle, out: Path, options: PairOpt
     nothing where no instance is, as in Panoptic FPN. Raises BundleError, or CheckFailed when a member's golden frames
     differ on this device.
     """
+    name = new_name(options.name, out)
     for bundle, technique in zip((semantic, instance), PAIR, strict=True):
         if bundle.manifest.technique != technique:
             raise BundleError(
@@ -84,7 +86,7 @@ def pair_bundles(semantic: Bundle, instance: Bundle, out: Path, options: PairOpt
         )
         manifest = Manifest(
             required_features=(MEMBERS,),
-            name=options.name or out.absolute().name or "pair",
+            name=name,
             technique="panoptic",
             family="pair",
             source=_source(semantic.manifest, instance.manifest),

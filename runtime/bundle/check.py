@@ -5,6 +5,7 @@ from collections.abc import Iterable
 
 from segrt.runtime.bundle.manifest import MEMBERS, HeadSpec, InputSpec, Manifest
 from segrt.runtime.bundle.members import PAIR, member_manifest
+from segrt.runtime.bundle.names import name_problem
 from segrt.runtime.bundle.rules import (
     ROLES,
     TECHNIQUE_RULES,
@@ -20,7 +21,7 @@ _CHANNELS = {"center_heatmap": 1, "offsets": 2}
 _SAFE_PATH = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*(/[A-Za-z0-9_][A-Za-z0-9._-]*)*")
 _FLOATS = ("float16", "float32")
 # role: (number of dimensions, dtypes)
-_HEAD_FORMS: dict[str, tuple[tuple[int, ...], tuple[str, ...]]] = {
+HEAD_FORMS: dict[str, tuple[tuple[int, ...], tuple[str, ...]]] = {
     "semantic_logits": ((4,), _FLOATS),
     "class_map": ((3, 4), ("uint8", "int8", "int32", "int64")),
     "class_logits": ((3,), _FLOATS),
@@ -40,7 +41,8 @@ _HEAD_FORMS: dict[str, tuple[tuple[int, ...], tuple[str, ...]]] = {
 
 def check_manifest(manifest: Manifest, where: str) -> None:
     """Raise BundleError when `manifest` contradicts itself; `where` names the file."""
-    for problem in _problems(manifest):
+    unsafe = name_problem(manifest.name)
+    for problem in [f"name {unsafe}"] if unsafe else _problems(manifest):
         raise BundleError(f"{where}: {problem}; write the bundle again with `segrt export` or `segrt adopt`")
 
 
@@ -156,7 +158,7 @@ def _head_problems(manifest: Manifest) -> Iterable[str]:
         if role not in roles:
             yield f"decode rule {rule_name(manifest.decode)} needs a head of role {role}, but there is none"
             continue
-        dims, dtypes = _HEAD_FORMS[role]
+        dims, dtypes = HEAD_FORMS[role]
         head = roles[role]
         if len(head.shape) not in dims or head.dtype not in dtypes:
             forms = " or ".join(str(count) for count in dims)

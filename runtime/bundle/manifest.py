@@ -162,7 +162,7 @@ class Variant(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     the results would differ too much without them.
     """
 
-    precision: Annotated[str, msgspec.Meta(pattern="^[a-z0-9][a-z0-9-]*$")]
+    precision: Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9][a-z0-9-]*\Z")]
     file: File
     tolerance: Tolerance
     head_dtypes: dict[str, DType] = {}

@@ -189,6 +189,13 @@ def test_class_ids_of_the_data_set_are_spread(tiny: SimpleNamespace, adopt: Adop
     assert [label.name for label in read_bundle(folder).manifest.labels] == ["zero", "unused 1", "two"]
 
 
+def test_names_that_lead_out_of_a_folder_are_refused(tiny: SimpleNamespace, adopt: Adopt, tmp_path: Path) -> None:
+    with pytest.raises(SegrtError, match=r"^--name must be one plain file name .* but got '\.\./\.\./x'"):
+        adopt(tiny.class_map_model(), "semantic", name="../../x")
+    with pytest.raises(SegrtError, match=r"\.hidden: the bundle's name, which is the folder's, must be .*; add --name"):
+        adopt_network(tmp_path / "x.onnx", tmp_path / ".hidden", AdoptOptions("semantic"))
+
+
 def test_too_few_labels_are_refused(tiny: SimpleNamespace, adopt: Adopt, tmp_path: Path) -> None:
     path = tmp_path / "two.json"
     path.write_text(json.dumps([{"id": 0, "name": "a"}, {"id": 9, "name": "b"}]))

@@ -20,7 +20,7 @@ from segrt.runtime.bundle.rules import MergeMembers
 from segrt.runtime.cli.eval import evaluate
 from segrt.runtime.cli.inspect import inspect
 from segrt.runtime.cli.pair import pair as command
-from segrt.runtime.errors import BackendError, BundleError
+from segrt.runtime.errors import BackendError, BundleError, SegrtError
 from segrt.runtime.evaluate.rebundling import rewrite
 from segrt.runtime.pairing import PairOptions, pair_bundles, unite
 from segrt.runtime.postproc import merge_semantic_instances
@@ -262,3 +262,10 @@ def test_a_copy_with_other_thresholds_holds_both_networks(tiny: SimpleNamespace,
     }
     with open_bundle(tuned.folder, threads=1) as segmenter:
         assert all(check.passed for check in verify(segmenter))
+
+
+@pytest.mark.parametrize("name", ["../escaped", "/tmp/x", ".hidden", ""])
+def test_a_name_that_leads_out_of_a_folder_is_refused(tiny: SimpleNamespace, tmp_path: Path, name: str) -> None:
+    with pytest.raises(SegrtError, match=r"^--name must be one plain file name"):
+        make_pair(tiny, tmp_path, name=name)
+    assert not (tmp_path / "pair").exists()

@@ -129,6 +129,15 @@ def _set(*path: Any, to: Any) -> Callable[[dict[str, Any]], None]:
             _set("technique", to="semantic"),
             "decode rule of a semantic bundle must be one of argmax, class_map, query_semantic",
         ),
+        (
+            _set("name", to="../escaped"),
+            r"name must be one plain file name .* but got '\.\./escaped'; write the bundle",
+        ),
+        (_set("name", to=".hidden"), "name must be one plain file name"),
+        (_set("name", to="a\\b"), "name must be one plain file name"),
+        (_set("name", to="two\nlines"), "name must be one plain file name"),
+        (_set("name", to="x" * 129), "name must be one plain file name of at most 128 bytes"),
+        (_set("variants", 0, "precision", to="fp32\n"), "matching regex"),
         (_set("labels", to=[]), "labels must not be empty"),
         (_set("variants", to=[]), "variants must not be empty"),
         (_set("inputs", to=[]), "inputs must have one of role image, but got 0"),
@@ -197,3 +206,8 @@ def test_no_mutation_of_a_manifest_escapes_as_another_error(manifest: dict[str, 
 def test_nesting_without_end_is_refused(data: bytes) -> None:
     with pytest.raises(BundleError, match=r"^manifest\.json: "):
         parse_manifest(data, "manifest.json")
+
+
+def test_names_of_other_languages_with_spaces_are_taken(manifest: dict[str, Any]) -> None:
+    manifest["name"] = "Straße 2.1+Übung_a-b"
+    assert parse(manifest).name == "Straße 2.1+Übung_a-b"
