@@ -1,10 +1,13 @@
 """`segrt adopt`: an ONNX file of your own becomes a bundle."""
 
+import math
 import re
 from pathlib import Path
 from typing import Any
 
 import click
+
+from segrt.runtime.cli.quantities import SHARE, FiniteRange
 
 _PATH = click.Path(path_type=Path)
 
@@ -17,9 +20,17 @@ def _triple(ctx: click.Context, param: click.Parameter, value: str | None) -> tu
         numbers = tuple(float(part) for part in value.split(","))
     except ValueError:
         numbers = ()
-    if len(numbers) not in (1, 3):
+    if len(numbers) not in (1, 3) or not all(math.isfinite(number) for number in numbers):
         raise click.BadParameter(f"must be one number or three, comma-separated, but got {value!r}")
     return numbers * 3 if len(numbers) == 1 else numbers
+
+
+def _color(ctx: click.Context, param: click.Parameter, value: str) -> tuple[int, ...]:
+    """Read a grey level, or one for each channel."""
+    numbers = _triple(ctx, param, value) or ()
+    if not all(0 <= number <= 255 for number in numbers):
+        raise click.BadParameter(f"must be 0 to 255, but got {value!r}")
+    return tuple(round(number) for number in numbers)
 
 
 def _size(ctx: click.Context, param: click.Parameter, value: str | None) -> tuple[int, int] | None:  # noqa: ARG001
@@ -67,7 +78,7 @@ def _heads(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) 
 @click.option("--layout", type=click.Choice(["NHWC", "NCHW"]), help="Of the input, where its shape leaves it open.")
 @click.option("--size", metavar="HxW", callback=_size, help="Of the input, where the network takes any.")
 @click.option("--color", type=click.Choice(["rgb", "bgr"]), help="Channel order of the input; rgb by default.")
-@click.option("--scale", type=float, help="Input = (x * scale - mean) / std with x 0 to 255.")
+@click.option("--scale", type=FiniteRange(0, min_open=True), help="Input = (x * scale - mean) / std with x 0 to 255.")
 @click.option("--mean", metavar="R,G,B", callback=_triple, help="One number or three; see --scale.")
 @click.option("--std", metavar="R,G,B", callback=_triple, help="One number or three; see --scale.")
 @click.option(
@@ -76,13 +87,15 @@ def _heads(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) 
     type=click.Choice(["stretch", "letterbox", "shortest-edge"]),
     help="How a picture is brought to the input's size; stretch, or what the file's family does.",
 )
-@click.option("--shortest-edge", type=click.IntRange(1), help="Pixels of the shorter side, for --resize shortest-edge.")
+@click.option(
+    "--shortest-edge", type=click.IntRange(1, 65535), help="Pixels of the shorter side, for --resize shortest-edge."
+)
 @click.option(
     "--interpolation", type=click.Choice(["nearest", "linear", "cubic", "area"]), default="linear", show_default=True
 )
 @click.option("--antialias", is_flag=True, help="Shrink as PIL and torchvision do, not as OpenCV.")
 @click.option(
-    "--pad", metavar="R,G,B", callback=_triple, default="0", help="Colour of the padding, 0 to 255.", show_default=True
+    "--pad", metavar="R,G,B", callback=_color, default="0", help="Colour of the padding, 0 to 255.", show_default=True
 )
 @click.option(
     "--head",
@@ -98,9 +111,9 @@ def _heads(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) 
     type=click.Choice(["maskformer", "mask2former", "eomt", "detr"]),
     help="How panoptic queries are merged; maskformer by default.",
 )
-@click.option("--score-threshold", type=click.FloatRange(0, 1), help="The rule's own by default, 0.5 for most.")
-@click.option("--overlap-threshold", type=click.FloatRange(0, 1), default=0.8, show_default=True)
-@click.option("--iou-threshold", type=click.FloatRange(0, 1), help="Above which boxes of a YOLO are duplicates.")
+@click.option("--score-threshold", type=SHARE, help="The rule's own by default, 0.5 for most.")
+@click.option("--overlap-threshold", type=SHARE, default=0.8, show_default=True)
+@click.option("--iou-threshold", type=SHARE, help="Above which boxes of a YOLO are duplicates.")
 @click.option(
     "--rows",
     type=click.Choice(["yolo", "yolov5", "detections"]),
@@ -126,7 +139,7 @@ def adopt(
     shortest_edge: int | None,
     interpolation: str,
     antialias: bool,
-    pad: tuple[float, float, float],
+    pad: tuple[int, int, int],
     heads: dict[str, str],
     **known: Any,
 ) -> None:
@@ -154,10 +167,10 @@ def adopt(
             interpolation=interpolation,  # type: ignore[arg-type]  # click checked it
             antialias=antialias,
             shortest_edge=shortest_edge,
-            pad=(round(pad[0]), round(pad[1]), round(pad[2])),
+            pad=pad,
             pad_side="bottom_right" if rule == "shortest-edge" else "both",
         )
-    elif antialias or interpolation != "linear" or pad != (0.0, 0.0, 0.0):
+    elif antialias or interpolation != "linear" or pad != (0, 0, 0):
         raise SegrtError("--interpolation, --antialias and --pad are parts of --resize; add it, stretch for instance")
     said = adopt_network(model, out, AdoptOptions(resize=resize, heads=heads, **known))
     for line in said:

@@ -59,7 +59,7 @@ def _size(ctx: click.Context, param: click.Parameter, value: str | None) -> tupl
     show_default=True,
     help="Runs to find the layers that must stay in fp32 when a variant agrees too little with it.",
 )
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of random weights.")
+@click.option("--seed", type=click.IntRange(0, 2**63 - 1), default=0, show_default=True, help="Of random weights.")
 @click.option(
     "--top-queries",
     type=click.IntRange(1),

@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from segrt.runtime.cli.options import THREADS, print_table, with_progress
+from segrt.runtime.cli.quantities import SHARE
 
 _PATH = click.Path(path_type=Path)
 
@@ -17,7 +18,7 @@ _PATH = click.Path(path_type=Path)
 @click.option("--keep", multiple=True, metavar="PATTERN", help="A node or module to keep in fp32; may be repeated.")
 @click.option(
     "--agreement",
-    type=click.FloatRange(0, 1),
+    type=SHARE,
     help="What a variant's results must have in common with fp32's; 0.99 for fp16, 0.95 for int8 by default.",
 )
 @click.option(

@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 import click
 
+from segrt.runtime.cli.quantities import SHARE
 from segrt.runtime.threads import MOST_THREADS
 
 THREADS = click.IntRange(0, MOST_THREADS)
@@ -75,9 +76,9 @@ def _policy_changer(field: str) -> Callable[[click.Context, click.Parameter, Any
 def threshold_options(command: _Command) -> _Command:
     """Add --score-threshold and --overlap-threshold, which replace the bundle's own."""
     for name in ("overlap", "score"):
-        command = click.option(
-            f"--{name}-threshold", type=click.FloatRange(0, 1), help=f"Replace the bundle's {name} threshold."
-        )(command)
+        command = click.option(f"--{name}-threshold", type=SHARE, help=f"Replace the bundle's {name} threshold.")(
+            command
+        )
     return command
 
 

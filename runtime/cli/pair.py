@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from segrt.runtime.cli.options import THREADS
+from segrt.runtime.cli.quantities import SHARE
 
 
 @click.command()
@@ -12,19 +13,17 @@ from segrt.runtime.cli.options import THREADS
 @click.argument("instance")
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder of the new bundle.")
 @click.option("--name", help="The bundle's name; the folder's by default.")
-@click.option(
-    "--score-threshold", type=click.FloatRange(0, 1), default=0.5, show_default=True, help="The least score of a thing."
-)
+@click.option("--score-threshold", type=SHARE, default=0.5, show_default=True, help="The least score of a thing.")
 @click.option(
     "--overlap-threshold",
-    type=click.FloatRange(0, 1),
+    type=SHARE,
     default=0.5,
     show_default=True,
     help="A thing is left out when a greater share of it is taken by better ones.",
 )
 @click.option(
     "--stuff-area-limit",
-    type=click.IntRange(0),
+    type=click.IntRange(0, 2**31 - 1),
     default=4096,
     show_default=True,
     metavar="PIXELS",

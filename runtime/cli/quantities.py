@@ -1,5 +1,6 @@
-"""Durations and sizes on the command line: 500ms, 10s, 15m, 2h; 200MB, 2GB."""
+"""Durations, sizes and finite numbers on the command line: 500ms, 10s, 15m, 2h; 200MB, 2GB; 0.5."""
 
+import math
 import re
 from typing import Any
 
@@ -25,5 +26,17 @@ class _Quantity(click.ParamType):  # type: ignore[type-arg,unused-ignore]
         return float(match.group(1)) * float(self._units[match.group(2)])
 
 
+class FiniteRange(click.FloatRange):
+    """Finite numbers of a range: click compares alone, which NaN passes, and an open range holds infinity."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Return the number."""
+        number = float(super().convert(value, param, ctx))
+        if not math.isfinite(number):
+            self.fail(f"must be a finite number, but got {value!r}", param, ctx)
+        return number
+
+
 DURATION = _Quantity("duration", _SECONDS, "500ms, 10s or 15m")
 SIZE = _Quantity("size", _BYTES, "200MB or 2GB")
+SHARE = FiniteRange(0, 1)

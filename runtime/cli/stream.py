@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import click
 
 from segrt.runtime.cli.options import backend_options, counted, threshold_options
-from segrt.runtime.cli.quantities import DURATION, SIZE
+from segrt.runtime.cli.quantities import DURATION, SIZE, FiniteRange
 
 if TYPE_CHECKING:
     from segrt.runtime.stream.metrics import StreamMetrics
@@ -45,7 +45,7 @@ class Terminated(KeyboardInterrupt):
     "--metrics", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", help="Write metrics as JSON."
 )
 @click.option("--every", type=click.IntRange(min=1), default=1, metavar="N", help="Take every N-th frame only.")
-@click.option("--target-fps", type=click.FloatRange(0.001), metavar="F", help="Take at most F frames a second.")
+@click.option("--target-fps", type=FiniteRange(0.001), metavar="F", help="Take at most F frames a second.")
 @click.option("--max-age", type=DURATION, metavar="TIME", help="Drop frames that waited for longer, as 500ms.")
 @click.option(
     "--read-timeout",

@@ -50,6 +50,23 @@ def fails(result: tuple[int, str, str], code: int, *parts: str) -> None:
         assert part in result[2]
 
 
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("run", "b", "p.png", "--out", "o", "--score-threshold", "nan"), "'--score-threshold': must be a finite"),
+        (("pair", "a", "b", "--out", "o", "--overlap-threshold", "NaN"), "'--overlap-threshold': must be a finite"),
+        (("pair", "a", "b", "--out", "o", "--stuff-area-limit", 10**20), "'--stuff-area-limit': 1"),
+        (("quantize", "b", "--precision", "fp16", "--out", "o", "--agreement", "nan"), "'--agreement': must be a fin"),
+        (("export", "m", "--out", "o", "--seed", 10**21), "'--seed': 1"),
+        (("stream", "b", "x.mp4", "--target-fps", "inf"), "'--target-fps': must be a finite number, but got 'inf'"),
+    ],
+)
+def test_numbers_that_no_range_holds_are_refused(segrt: Segrt, arguments: tuple[object, ...], message: str) -> None:
+    code, _, err = segrt(*arguments)
+    assert code == 2
+    assert message in err.splitlines()[-1]
+
+
 def test_run_saves_every_kind_of_a_panoptic_bundle(
     tiny: SimpleNamespace, segrt: Segrt, photos: Path, tmp_path: Path
 ) -> None:
@@ -205,6 +222,17 @@ def test_inspect_shows_and_gives_json(tiny: SimpleNamespace, segrt: Segrt) -> No
     assert set(content["files"].values()) == {"ok"}
     (folder / "golden/thirds.npz").unlink()
     fails(segrt("inspect", folder), 2, "thirds.npz: is missing")
+
+
+def test_inspect_speaks_no_python(tiny: SimpleNamespace, segrt: Segrt) -> None:
+    folder = tiny.bundle("class_map")
+    content = json.loads((folder / "manifest.json").read_text())
+    content["decode"].pop("void_value", None)
+    (folder / "manifest.json").write_text(json.dumps(content))
+    text = segrt("inspect", folder)[1]
+    assert "class_map (void_value none)" in text
+    assert "None" not in text
+    assert "align_corners no" in segrt("inspect", tiny.bundle("argmax"))[1]
 
 
 def test_compare_writes_one_picture_with_a_panel_per_bundle(
