@@ -96,7 +96,7 @@ def _images(outcome: "Evaluation") -> str:
 def _figure(outcome: "Evaluation", name: str) -> str:
     text = _text(outcome.metrics.get(name))
     drop = (outcome.drops or {}).get(name)
-    return text if drop is None else f"{text} ({-drop:+.4f})"
+    return text if drop is None else f"{text} ({round(-drop, 4) + 0.0:+.4f})"  # + 0.0: no minus before a zero
 
 
 def _text(figure: float | None) -> str:

@@ -126,6 +126,9 @@ def open_label_folder(
     Raises:
         SegrtError: there is no label picture, or a picture is missing; the line names it.
     """
+    file = _json_instead(folder)
+    if file is not None:
+        raise SegrtError(f"{folder} holds no label pictures; give {file}")
     if not labels:
         raise SegrtError(f"{folder} does not name its classes; give --labels FILE, or a bundle whose classes they are")
     strict = True
@@ -223,6 +226,14 @@ def _label_pictures(folder: Path) -> Iterator[Path]:
     for path in sorted(folder.iterdir()):
         if path.suffix.lower() in (".png", ".bmp", ".tif", ".tiff") and not path.name.startswith("."):
             yield path
+
+
+def _json_instead(folder: Path) -> Path | None:
+    """Return the COCO JSON in a folder that has neither label pictures nor the layout of a data set of them."""
+    if any((folder / name).is_dir() for name in ("gtFine", "SegmentationClass", "annotations")):
+        return None
+    files = sorted(folder.glob("*.json"), key=lambda file: (file.name != "panoptic.json", file.name))
+    return files[0] if files and not any(_label_pictures(folder)) else None
 
 
 class _Pictures:

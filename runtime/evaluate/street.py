@@ -14,10 +14,12 @@ from segrt.runtime.evaluate.dataset import Sample
 from segrt.runtime.evaluate.truth import PanopticTruth, TruthSegment
 from segrt.runtime.results import Label
 from segrt.runtime.streetworld import StreetView, StreetWorld, street_labels
-from segrt.runtime.streetworld.moments import drawn_time
+from segrt.runtime.streetworld.moments import EDGES, drawn_time
 
 SCHEME = "street://"
 _MOST_FRAMES = 1_000_000
+_LAST_SEED = 999_999_999
+_MOST_DIGITS = 20
 
 
 @dataclass(frozen=True)
@@ -73,14 +75,25 @@ def open_street(address: str) -> StreetDataset:
     if strange or parts.netloc or parts.path.strip("/"):
         what = sorted(strange)[0] if strange else parts.netloc or parts.path
         raise SegrtError(f"{address}: {what!r} is unknown; {remedy}")
-    size = re.fullmatch(r"(\d{2,4})x(\d{2,4})", given.get("size", "192x320"))
-    numbers = [given.get(name, default) for name, default in (("seed", "900000"), ("frames", "200"))]
-    if size is None or not all(re.fullmatch(r"\d{1,9}", number) for number in numbers):
-        raise SegrtError(f"{address}: seed, frames and size (HEIGHTxWIDTH) must be whole numbers; {remedy}")
-    seed, frames = (int(number) for number in numbers)
-    if not 0 < frames <= _MOST_FRAMES:
-        raise SegrtError(f"{address}: frames must be 1 to {_MOST_FRAMES}, but got {frames}; {remedy}")
-    return StreetDataset(seed, frames, (int(size[1]), int(size[2])))
+    numbers = []
+    for name, default, least, most in (("seed", "900000", 0, _LAST_SEED), ("frames", "200", 1, _MOST_FRAMES)):
+        text = given.get(name, default)
+        if not re.fullmatch("[0-9]+", text):
+            raise SegrtError(f"{address}: {name}={text} must be a whole number; {remedy}")
+        if len(text) > _MOST_DIGITS or not least <= int(text) <= most:
+            raise SegrtError(f"{address}: {name}={text} must be {least} to {most}; {remedy}")
+        numbers.append(int(text))
+    return StreetDataset(*numbers, _size(address, given.get("size", "192x320"), remedy))
+
+
+def _size(address: str, text: str, remedy: str) -> tuple[int, int]:
+    match = re.fullmatch(r"([0-9]{1,6})x([0-9]{1,6})", text)
+    height, width = (int(match[1]), int(match[2])) if match else (0, 0)
+    if not EDGES[0] <= min(height, width) <= max(height, width) <= EDGES[1]:
+        raise SegrtError(f"{address}: size={text} must be HEIGHTxWIDTH, each {EDGES[0]} to {EDGES[1]} pixels; {remedy}")
+    if height > width:  # a camera's source has the width first
+        raise SegrtError(f"{address}: size={text}: height comes first here; did you mean {width}x{height}?")
+    return height, width
 
 
 @lru_cache(maxsize=2)

@@ -8,19 +8,17 @@ import click
 from segrt.runtime.cli import run_command
 from segrt.runtime.cli.options import counted
 from segrt.runtime.streetworld.dataset import write_dataset, write_video
-from segrt.runtime.streetworld.moments import Clip, scattered
+from segrt.runtime.streetworld.moments import EDGES, Clip, scattered
 from segrt.runtime.streetworld.weather import CONDITIONS
-
-_EDGES = (10, 8192)  # pixels, least and most
 
 
 def parse_size(_context: click.Context, _parameter: click.Parameter, value: str) -> tuple[int, int]:
     """Parse "HEIGHTxWIDTH"."""
     match = re.fullmatch(r"([0-9]{1,9})x([0-9]{1,9})", value)
     size = (int(match[1]), int(match[2])) if match else (0, 0)
-    if not all(_EDGES[0] <= edge <= _EDGES[1] for edge in size):
+    if not all(EDGES[0] <= edge <= EDGES[1] for edge in size):
         raise click.BadParameter(
-            f"{value!r} is not HEIGHTxWIDTH of {_EDGES[0]} to {_EDGES[1]} pixels each, such as 360x640"
+            f"{value!r} is not HEIGHTxWIDTH of {EDGES[0]} to {EDGES[1]} pixels each, such as 360x640"
         )
     return size
 

@@ -8,6 +8,7 @@ import numpy as np
 from segrt.runtime.streetworld.world import StreetView, StreetWorld
 
 LONGEST_DRAWN_TIME = 30.0  # seconds
+EDGES = (10, 8192)  # pixels, the least and the most that a picture's height and width may be
 
 
 def scattered(first_seed: int, count: int, size: tuple[int, int]) -> "Iterator[StreetView]":

@@ -116,6 +116,16 @@ def test_a_plain_folder_holds_ids_or_colours(tmp_path):
         strict.read_truth(strict.samples[0])
 
 
+def test_a_folder_around_a_json_is_answered_with_the_json(tmp_path):
+    streets = tmp_path / "streets"
+    (streets / "images").mkdir(parents=True)
+    for name in ("instances.json", "panoptic.json"):
+        (streets / name).write_text("{}")
+    for labels in (LABELS, None):
+        with pytest.raises(SegrtError, match=r"streets holds no label pictures; give \S+/streets/panoptic\.json$"):
+            open_dataset(streets, labels=labels)
+
+
 def test_what_is_missing_is_named(tmp_path):
     (tmp_path / "images").mkdir()
     (tmp_path / "labels").mkdir()

@@ -2,14 +2,17 @@
 
 import json
 
+import msgspec
 import numpy as np
 import pytest
 from click.testing import CliRunner
 
 from segrt.runtime.cli.eval import evaluate as command
+from segrt.runtime.cli.eval_report import _figure
 from segrt.runtime.errors import SegrtError
 from segrt.runtime.evaluate import open_dataset
 from segrt.runtime.evaluate.classes import ClassMismatchError
+from segrt.runtime.evaluate.evaluation import Evaluation
 from segrt.runtime.evaluate.measuring import Options, measure, measure_parallel, worst
 from segrt.runtime.evaluate.predictions import PredictionsOpener, open_predictions
 from segrt.runtime.evaluate.segmenting import SegmenterPredictor
@@ -73,13 +76,23 @@ def test_a_street_is_a_data_set_by_its_address(street):
     assert street.read_truth(sample).size == (64, 96)
     assert open_dataset(STREET) == street
     for address, message in (
-        ("street://?seed=x", "must be whole numbers"),
-        ("street://?size=9", "must be whole numbers"),
-        ("street://?frames=0", "frames must be 1 to"),
+        ("street://?seed=x", "seed=x must be a whole number; write"),
+        ("street://?size=9", r"size=9 must be HEIGHTxWIDTH, each 10 to 8192 pixels; write street://"),
+        ("street://?size=5x5", r"size=5x5 must be HEIGHTxWIDTH, each 10 to 8192 pixels; write street://"),
+        ("street://?size=1280x720", r"size=1280x720: height comes first here; did you mean 720x1280\?$"),
+        ("street://?frames=0", "frames=0 must be 1 to 1000000; write"),
+        ("street://?frames=99999999999", "frames=99999999999 must be 1 to 1000000; write"),
+        ("street://?seed=99999999999", "seed=99999999999 must be 0 to 999999999; write"),
         ("street://?town=3", "'town' is unknown"),
     ):
         with pytest.raises(SegrtError, match=message):
             open_dataset(address)
+
+
+def test_what_did_not_change_has_no_minus():
+    outcome = Evaluation("panoptic", 1, {"pq": 0.8651}, {}, drops={"pq": 0.00001})
+    assert _figure(outcome, "pq") == "0.8651 (+0.0000)"
+    assert _figure(msgspec.structs.replace(outcome, drops={"pq": 0.002}), "pq") == "0.8651 (-0.0020)"
 
 
 def test_a_panoptic_result_is_judged_in_all_three_techniques(street):
