@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from segrt.runtime.cli.options import print_table
+from segrt.runtime.cli.options import counted, print_table
 
 if TYPE_CHECKING:
     from segrt.runtime.bundle.manifest import Parity
@@ -33,7 +33,7 @@ def inspect(bundle: str, as_json: bool) -> None:
         click.echo(msgspec.json.format(msgspec.json.encode(content), indent=2))
         return
     decode = {name: getattr(manifest.decode, name) for name in manifest.decode.__struct_fields__}
-    options = ", ".join(f"{name} {value}" for name, value in decode.items())
+    options = ", ".join(f"{name} {_word(value)}" for name, value in decode.items())
     print_table(
         manifest.name,
         ["", ""],
@@ -135,7 +135,13 @@ def _agreement(parity: "Parity | None") -> str:
         parts.append(f"{parity.matched:.2%} matched")
     if parity.pq is not None:
         parts.append(f"PQ {parity.pq:.4f}")
-    return f"{', '.join(parts)} over {parity.images} images" + (" with fp32" if parity.against == "fp32" else "")
+    return f"{', '.join(parts)} over {counted(parity.images, 'image')}" + (
+        " with fp32" if parity.against == "fp32" else ""
+    )
+
+
+def _word(value: object) -> str:
+    return {None: "none", True: "yes", False: "no"}[value] if value is None or isinstance(value, bool) else str(value)
 
 
 def _number(value: float | None, style: str) -> str:
