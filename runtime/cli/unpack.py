@@ -21,7 +21,9 @@ def unpack(file: Path, out: Path | None, check: bool, verify_key: Path | None, o
     from segrt.runtime.errors import SegrtError
     from segrt.runtime.pack.reader import Pack
 
-    if (out is None) != check:
+    if out is not None and check:
+        raise SegrtError("--check writes nothing, but --out says where to; give one of them")
+    if out is None and not check:
         raise SegrtError("say where to unpack with --out DIR, or give --check to write nothing")
     with Pack(file) as pack:
         if verify_key is not None:

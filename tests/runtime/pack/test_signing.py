@@ -125,3 +125,12 @@ def test_wrong_keys_are_named(small_pack: Path, make_keys: Keys, tmp_path: Path)
         write_pack(bundle, tmp_path / "x.segrt", key=tmp_path / "ec.pem")
     with pytest.raises(CheckFailed, match="is not signed"), Pack(small_pack) as pack:
         pack.check_signature(public)
+
+
+def test_unpack_wants_a_folder_or_a_check_alone(
+    small_pack: Path, tmp_path: Path, segrt: Callable[..., tuple[int, str, str]]
+) -> None:
+    code, _, err = segrt("unpack", small_pack, "--check", "--out", tmp_path / "x")
+    assert (code, err) == (2, "segrt: error: --check writes nothing, but --out says where to; give one of them\n")
+    code, _, err = segrt("unpack", small_pack)
+    assert (code, "say where to unpack with --out DIR, or give --check" in err) == (2, True)
