@@ -27,11 +27,14 @@ def demo(out: Path, seed: int, frames: int, threads: int) -> None:
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
+    from segrt.runtime.atomic import make_folder
     from segrt.runtime.demo import STAGES, run_demo
     from segrt.runtime.streetworld.moments import Clip
 
+    make_folder(out)  # what cannot be written is said before any progress
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=Console(stderr=True)) as progress:
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
 
         def track(views: "Iterable[StreetView]", total: int, what: str) -> "Iterable[StreetView]":
             return progress.track(views, total=total, description=what)

@@ -32,3 +32,4 @@ def test_an_unwritable_folder_is_refused_before_anything_is_rendered(tmp_path: P
     done = CliRunner().invoke(demo, ["--out", str(tmp_path / "file" / "demo")])
     assert done.exit_code != 0
     assert "cannot be made a folder" in str(done.exception)
+    assert done.output == ""
