@@ -98,9 +98,16 @@ def print_table(title: str, columns: list[str], rows: list[list[str]]) -> None:
         table.add_column(column, overflow="fold", min_width=min(longest, _WIDEST_NAME) if number == 0 else None)
     for row in rows:
         table.add_row(*(Text(cell) for cell in row))
-    console = Console(highlight=False, width=None if sys.stdout.isatty() else _WIDTH_IN_FILES)
+    console = Console(highlight=False, width=table_width())
     console.print(Text(title, style="bold"), soft_wrap=True)  # it may name a long path, which stays in one piece
     console.print(table)
+
+
+def table_width() -> int:
+    """Return how many columns a table may take: the terminal's, or a fixed number in files."""
+    from rich.console import Console
+
+    return Console().width if sys.stdout.isatty() else _WIDTH_IN_FILES
 
 
 def with_progress(items: list[_Item], text: str) -> Iterable[_Item]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from segrt.runtime.cli.options import print_table
+from segrt.runtime.cli.options import print_table, table_width
 from segrt.runtime.threads import MOST_THREADS
 
 if TYPE_CHECKING:
@@ -121,7 +121,7 @@ def profile(
     stable, then each picture goes through all of them, so that what slows one slows all. Every median comes with its
     95 % interval.
     """
-    from segrt.runtime.errors import SegrtError
+    from segrt.runtime.errors import CheckFailed, SegrtError
     from segrt.runtime.profiling.accuracy import measure_accuracy
     from segrt.runtime.profiling.budget import parse_budget
     from segrt.runtime.profiling.candidate import matrix
@@ -154,8 +154,7 @@ def profile(
     if old is not None:
         failed = show_comparison(old, measured, tolerance)
     if limit is not None and not any(limit.is_met(run) for run in measured.runs):
-        click.echo(f"no candidate meets {limit}")
-        failed = True
+        raise CheckFailed(f"no candidate meets {limit}")
     sys.exit(1 if failed else 0)
 
 
@@ -194,12 +193,14 @@ def print_stage_table(runs: "list[Run]", names: list[str]) -> None:
 
     stages = [stage for stage in (*STAGES, "total") if any(stage in run.stages for run in runs)]
     longest = max(run.stages["total"].p50_ms for run in runs)
+    room = table_width() - sum(max(len(stage), 8) + 3 for stage in stages) - max(map(len, names)) - 6
+    width = max(min(_BAR, room), 0)
     rows = []
     for technique in _TECHNIQUES:
         for run, name in zip(runs, names, strict=True):
             if run.technique == technique:
                 medians = [f"{run.stages[stage].p50_ms:.2f}" if stage in run.stages else "-" for stage in stages]
-                rows.append([name, *medians, stage_bar(run, longest)])
+                rows.append([name, *medians, stage_bar(run, longest, width)])
     print_table(
         "stages, median ms (bars: c decode, p preprocess, u upload, i inference, o download, s post-process, d draw)",
         ["", *stages, ""],
@@ -263,8 +264,11 @@ def _row(run: "Run", name: str, runs: "list[Run]", limit: "Budget | None", colum
     return cells
 
 
-def stage_bar(run: "Run", longest: float) -> str:
-    """Return a bar of letters as long as the median: `ppiiiiiiss` for preprocess, inference and post-process."""
+def stage_bar(run: "Run", longest: float, width: int = _BAR) -> str:
+    """Return a bar of letters as long as the median: `ppiiiiiiss` for preprocess, inference and post-process.
+
+    A median of `longest` ms fills `width` letters.
+    """
     letters = {"decode": "c", "preprocess": "p", "upload": "u", "inference": "i", "download": "o", "postprocess": "s"}
     letters["draw"] = "d"
     bar = ""
@@ -272,7 +276,7 @@ def stage_bar(run: "Run", longest: float) -> str:
     for stage, letter in letters.items():
         if stage in run.stages:
             elapsed += run.stages[stage].p50_ms
-            bar += letter * (round(elapsed / longest * _BAR) - len(bar))
+            bar += letter * (round(elapsed / longest * width) - len(bar))
     return bar
 
 

@@ -55,8 +55,15 @@ def median_interval(values: Sequence[float] | npt.NDArray[np.float64]) -> Interv
     Neighbouring frames are alike: another program or a hot processor slows many in a row, so that intervals that take
     each frame for independent are far too narrow. The values are therefore cut into up to 20 stretches of at least 5;
     the spread of their medians says how far the speed wanders (batch means: Law and Kelton, Simulation Modeling and
-    Analysis, 9.5.3). The interval is never narrower than that of order statistics for independent values.
+    Analysis, 9.5.3). The interval is never narrower than that of order statistics for independent values, and begins
+    no lower than the smallest value: no frame was ever quicker.
     """
+    low, high = _wandering(values)
+    return Interval(max(low, float(np.min(values))), high)
+
+
+def _wandering(values: Sequence[float] | npt.NDArray[np.float64]) -> Interval:
+    """Return the interval of a median without a lower end, as differences have none."""
     ordered = np.asarray(values, np.float64)
     count = len(ordered)
     center = float(np.median(ordered))
@@ -87,7 +94,7 @@ class Difference(NamedTuple):
 def difference(first: Sequence[float], second: Sequence[float]) -> Difference:
     """Return second - first for values that were measured in turn, so that what slows one slows both."""
     paired = np.asarray(second, np.float64) - np.asarray(first, np.float64)
-    return Difference(float(np.median(paired)), median_interval(paired))
+    return Difference(float(np.median(paired)), _wandering(paired))
 
 
 def slowdown(values: Sequence[float]) -> float:

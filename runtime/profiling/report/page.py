@@ -203,10 +203,10 @@ def _machine_section(profile: Profile) -> str:
     if machine is None:
         return ""
     facts = _facts(machine)
-    facts += [
-        (f"{run.bundle}, backend", f"{run.backend} on {run.device}. {run.backend_reason}") for run in profile.runs
-    ]
-    listed = "".join(f"<dt>{_text(name)}</dt><dd>{_text(value)}</dd>" for name, value in dict(facts).items())
+    for bundle in dict.fromkeys(run.bundle for run in profile.runs):
+        own = [run.backend_reason or f"{run.backend} on {run.device}" for run in profile.runs if run.bundle == bundle]
+        facts.append((f"{bundle}, backend", "; ".join(dict.fromkeys(own))))
+    listed = "".join(f"<dt>{_text(name)}</dt><dd>{_text(value)}</dd>" for name, value in facts)
     return f"<section><h2>Where it was measured</h2><dl>{listed}</dl></section>"
 
 

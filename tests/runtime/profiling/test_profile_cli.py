@@ -9,6 +9,7 @@ import msgspec
 import pytest
 
 from segrt.runtime.cli import main
+from segrt.runtime.cli.profile import print_stage_table
 from segrt.runtime.profiling.records import Accuracy, Layer, Profile, read_profile
 
 pytestmark = pytest.mark.timeout(120)
@@ -142,10 +143,30 @@ def test_a_baseline_that_was_faster_fails_and_names_the_stage(run, profiled, tmp
 
 
 def test_a_budget_that_nothing_meets_fails(run):
-    code, out, _ = run("street-semantic", *QUICK, "--no-cold", "--budget", "0.001ms@p50")
+    code, out, err = run("street-semantic", *QUICK, "--no-cold", "--budget", "0.001ms@p50")
     assert code == 1
     assert "missed" in out
-    assert "no candidate meets 0.001 ms at p50" in out
+    assert err == "segrt: error: no candidate meets 0.001 ms at p50\n"
+
+
+@pytest.mark.parametrize("columns", [90, 200])
+def test_bars_of_stages_stay_in_one_line(profiled, columns, capsys, monkeypatch):
+    measured = read_profile(profiled[1] / "p.json")
+    monkeypatch.setattr("segrt.runtime.cli.options.table_width", lambda: columns)
+    monkeypatch.setattr("segrt.runtime.cli.profile.table_width", lambda: columns)
+    names = [run.bundle for run in measured.runs]
+    print_stage_table(measured.runs, names)
+    rows = [line for line in capsys.readouterr().out.splitlines()[3:] if line.strip()]
+    assert len(rows) == len(measured.runs) + 1  # and the line below the head
+    assert all(any(name in row for name in names) for row in rows[1:])
+
+
+def test_where_it_was_measured_names_a_backend_once(profiled):
+    page = (profiled[1] / "p.html").read_text()
+    told = page[page.index("Where it was measured") :]
+    told = told[: told.index("</dl>")]
+    assert told.count("street-semantic, backend") == 1
+    assert told.count("onnxruntime on ") == 2  # one for each bundle
 
 
 @pytest.mark.parametrize(

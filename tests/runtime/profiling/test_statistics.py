@@ -49,6 +49,14 @@ def test_paired_differences_see_through_what_slows_both():
     assert abs(same.median) < 0.05
 
 
+def test_an_interval_begins_no_lower_than_the_quickest_frame():
+    values = [1.0] * 5 + [60.0] * 5 + [20.0] * 2
+    low, high = median_interval(values)
+    assert low == 1.0
+    assert high > 60.0
+    assert difference([0.0] * len(values), values).is_noise  # differences may be negative
+
+
 def test_one_and_two_values_have_intervals_too():
     assert median_interval([3.0]) == (3.0, 3.0)
     assert median_interval([3.0, 5.0]) == (3.0, 5.0)
