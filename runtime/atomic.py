@@ -34,6 +34,13 @@ def replace_atomic(path: Path, parts: Iterable[bytes | memoryview]) -> None:
         raise SegrtError(f"{path}: cannot be written ({error.strerror}); choose a writable folder with space") from None
 
 
+def check_folder(path: Path) -> None:
+    """Raise SegrtError when the output folder `path` can neither be made nor written to; make nothing."""
+    nearest = next(folder for folder in (path.absolute(), *path.absolute().parents) if os.access(folder, os.F_OK))
+    if not nearest.is_dir() or not os.access(nearest, os.W_OK | os.X_OK):
+        make_folder(path)  # fails, and says why
+
+
 def make_folder(path: Path) -> Path:
     """Create the output folder `path` and its parents; raise SegrtError when that fails or it cannot be written to."""
     try:

@@ -15,7 +15,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from segrt.runtime.atomic import make_folder, write_atomic
+from segrt.runtime.atomic import check_folder, make_folder, write_atomic
 from segrt.runtime.bundle.rules import MergeQueries, QueryInstances, QuerySemantic
 from segrt.runtime.errors import SegrtError
 from segrt.runtime.geometry import Geometry
@@ -179,7 +179,10 @@ SAVERS: dict[str, type[Saver]] = {
 
 
 class Savers:
-    """Several savers at once; leaving the `with` block finishes each of them, whatever happened."""
+    """Several savers at once; leaving the `with` block finishes each of them, whatever happened.
+
+    Until the first picture is there nothing is made or written, so that what an earlier run has left stays.
+    """
 
     def __init__(self, kinds: Iterable[str], out: Path, segmenter: Segmenter) -> None:
         chosen = list(dict.fromkeys(kinds))
@@ -191,19 +194,25 @@ class Savers:
             reason = SAVERS[kind].why_not(segmenter)
             if reason is not None:
                 raise SegrtError(f"--save {reason}, but {segmenter.manifest.name!r} is {segmenter.technique}")
-        make_folder(out)
+        check_folder(out)
+        self._out = out
+        self._saved = False
         self._savers = [SAVERS[kind](out, segmenter) for kind in chosen]
         self.wants_heads = any(saver.wants_heads for saver in self._savers)
 
     def add(self, item: Segmented) -> None:
         """Save one picture's outputs."""
+        make_folder(self._out)
         for saver in self._savers:
             saver.add(item)
+        self._saved = True
 
     def __enter__(self) -> "Savers":
         return self
 
     def __exit__(self, *_: object) -> None:
+        if not self._saved:
+            return
         with ExitStack() as stack:
             for saver in self._savers:
                 stack.callback(saver.finish)

@@ -118,6 +118,21 @@ def test_only_bad_pictures_are_an_error_even_when_skipped(tiny: SimpleNamespace,
     assert "nothing was saved" in err
 
 
+def test_a_run_that_saves_nothing_leaves_what_was_there_and_makes_nothing(
+    tiny: SimpleNamespace, segrt: Segrt, photos: Path, tmp_path: Path
+) -> None:
+    bundle, text = tiny.bundle("merge_queries"), tmp_path / "text.txt"
+    text.write_text("no picture")
+    kinds = ("--save", "overlay,panoptic,coco,labels")
+    assert segrt("run", bundle, photos, "--out", tmp_path / "o", *kinds)[0] == 0
+    before = {path: path.read_bytes() for path in (tmp_path / "o").rglob("*") if path.is_file()}
+    fails(segrt("run", bundle, text, "--out", tmp_path / "o", *kinds), 2, "text.txt")
+    assert {path: path.read_bytes() for path in (tmp_path / "o").rglob("*") if path.is_file()} == before
+    fails(segrt("run", bundle, text, "--out", tmp_path / "new/o", *kinds), 2, "text.txt")
+    assert segrt("run", bundle, text, "--out", tmp_path / "new/o", "--skip-bad", *kinds)[0] == 2
+    assert not (tmp_path / "new").exists()
+
+
 @pytest.mark.parametrize(
     ("kind", "save", "message"),
     [
