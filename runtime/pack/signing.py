@@ -1,7 +1,7 @@
 """Who made a pack: Ed25519 (RFC 8032) over `pack.json`, with keys that openssl or ssh-keygen make.
 
     openssl genpkey -algorithm ed25519 -out key.pem && openssl pkey -in key.pem -pubout -out key.pub
-    ssh-keygen -t ed25519 -f key          # key and key.pub; one with a password also needs the package bcrypt
+    ssh-keygen -t ed25519 -f key          # key and key.pub
 
 `pack.sig` is the bare signature, so openssl can check it too:
 `openssl pkeyutl -verify -rawin -pubin -inkey key.pub -in pack.json -sigfile pack.sig`.

@@ -127,6 +127,18 @@ def test_wrong_keys_are_named(small_pack: Path, make_keys: Keys, tmp_path: Path)
         pack.check_signature(public)
 
 
+def test_an_openssh_key_may_have_a_password(tiny: SimpleNamespace, tmp_path: Path) -> None:
+    pytest.importorskip("cryptography")
+    pytest.importorskip("bcrypt", reason="comes with the extra deploy, as cryptography[ssh]")
+    if shutil.which("ssh-keygen") is None:
+        pytest.skip("needs ssh-keygen")
+    key = tmp_path / "id"
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "sesame", "-f", key], check=True)
+    written = write_pack(read_bundle(tiny.bundle("argmax")), tmp_path / "s.segrt", key=key, password="sesame")
+    with Pack(written.path) as pack:
+        pack.check_signature(tmp_path / "id.pub")
+
+
 def test_unpack_wants_a_folder_or_a_check_alone(
     small_pack: Path, tmp_path: Path, segrt: Callable[..., tuple[int, str, str]]
 ) -> None:
