@@ -83,7 +83,8 @@ def open_street(address: str) -> StreetDataset:
         if len(text) > _MOST_DIGITS or not least <= int(text) <= most:
             raise SegrtError(f"{address}: {name}={text} must be {least} to {most}; {remedy}")
         numbers.append(int(text))
-    return StreetDataset(*numbers, _size(address, given.get("size", "192x320"), remedy))
+    seed, frames = numbers
+    return StreetDataset(seed, frames, _size(address, given.get("size", "192x320"), remedy))
 
 
 def _size(address: str, text: str, remedy: str) -> tuple[int, int]:
