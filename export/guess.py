@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from segrt.runtime.backends.base import TensorSpec
+from segrt.runtime.bundle.check import HEAD_FORMS
 from segrt.runtime.bundle.manifest import Technique
 from segrt.runtime.errors import SegrtError
 
@@ -11,6 +12,7 @@ _FLOATS = ("float16", "float32")
 _INTEGERS = ("uint8", "int8", "int32", "int64")
 BOX_ROLES = ("boxes", "scores", "class_ids", "masks")
 CENTER_ROLES = ("semantic_logits", "center_heatmap", "offsets")
+_ROLES = ("class_map", "class_logits", "mask_logits", *BOX_ROLES, "predictions", "prototypes", *CENTER_ROLES)
 ROWS = ("yolo", "yolov5", "detections")
 _FEW = 1000  # detections that a network suppressed itself; anchors are thousands
 # role: parts of names by which exporters call such a head
@@ -59,14 +61,41 @@ def guess_heads(
 ) -> tuple[str, dict[str, Output]]:
     """Return the decode rule's name and the outputs by role; `given` maps roles to names that the user stated.
 
-    Raises SegrtError that lists the outputs when they are not to be told apart.
+    Raises SegrtError that lists the outputs when they are not to be told apart, or names a stated one that does not
+    fit its role.
     """
+    stated = _stated(outputs, given)
+    rule, heads = _guess(outputs, technique, labels, stated)
+    for role, name in given.items():
+        if role not in heads:
+            raise SegrtError(f"--head {role}={name}: the rule {rule} takes {', '.join(heads)} alone; leave it out")
+    return rule, heads
+
+
+def _stated(outputs: Sequence[Output], given: Mapping[str, str]) -> dict[str, Output]:
+    """Return the outputs that the user named, by role; raise SegrtError for one that cannot play it."""
     by_name = {output.spec.name: output for output in outputs}
     for role, name in given.items():
+        where = f"--head {role}={name}"
+        if role not in _ROLES:
+            raise SegrtError(f"{where}: there is no role {role!r}; choose from {', '.join(_ROLES)}")
         if name not in by_name:
-            raise SegrtError(f"--head {role}={name}: there is no such output; there are {_listed(outputs)}")
-    stated = {role: by_name[name] for role, name in given.items()}
-    free = [output for output in outputs if output.spec.name not in given.values()]
+            raise SegrtError(f"{where}: there is no such output; there are {_listed(outputs)}")
+        ranks, dtypes = HEAD_FORMS[role]
+        output = by_name[name]
+        if output.rank not in ranks or output.spec.dtype not in dtypes:
+            raise SegrtError(
+                f"{where}: must have {' or '.join(map(str, ranks))} dimensions and dtype {' or '.join(dtypes)}, "
+                f"but got {output.spec.dtype} {list(output.spec.shape)}; name another output"
+            )
+    return {role: by_name[name] for role, name in given.items()}
+
+
+def _guess(
+    outputs: Sequence[Output], technique: Technique, labels: int, stated: dict[str, Output]
+) -> tuple[str, dict[str, Output]]:
+    names = {output.spec.name for output in stated.values()}
+    free = [output for output in outputs if output.spec.name not in names]
     if technique == "semantic" and not _is_query_network(stated) and not _has_queries(free):
         return _semantic(free, stated, outputs)
     if technique == "instance" and not _is_query_network(stated) and "boxes" not in stated:
