@@ -52,14 +52,16 @@ def fitting_labels(
 ) -> tuple[Label, ...]:
     """Return the labels in the order of the network's class ids, of which there are `classes` (None: not known).
 
-    `ids` is "dataset" where the network counts by the data set's own, gapped ids.
+    `ids` is "dataset" where the network counts by the data set's own, gapped ids. Raises SegrtError for a list of
+    another length, unless it has gaps that the network may count with.
     """
     highest = max(label.dataset_id for label in labels)
+    has_gaps = highest >= len(labels)
     if ids == "dataset":
         labels = spread(labels, highest + 1)
     if classes is None or classes == len(labels):
         return labels
-    if classes > highest and classes > len(labels):
+    if has_gaps and classes > highest:
         said.append(
             f"the network counts {classes} classes by the data set's own ids, up to {highest}: labels spread out"
         )
