@@ -13,10 +13,11 @@ from segrt.export.bundling import GoldenPicture, Network, VariantFile, write_bun
 from segrt.export.conventions import LETTERBOX, YOLACT, Convention, Normalisation, read_convention
 from segrt.export.dequantize import dequantize, is_asymmetric
 from segrt.export.dequantized import compare_with_original
-from segrt.export.golden_pictures import golden_pictures
+from segrt.export.golden_pictures import golden_pictures, prove_little
 from segrt.export.graph import Graph, read_graph, require_onnx
 from segrt.export.graph_checks import refused_nodes
 from segrt.export.guess import Output, guess_heads, rows_of
+from segrt.runtime.bundle.bundle import read_bundle
 from segrt.runtime.bundle.manifest import Channels, HeadSpec, Resize, Source, Technique
 from segrt.runtime.bundle.names import new_name
 from segrt.runtime.bundle.rules import (
@@ -33,6 +34,18 @@ from segrt.runtime.bundle.rules import (
 )
 from segrt.runtime.errors import BackendError, BundleError, SegrtError
 
+_PRECISIONS = ("fp32", "fp16", "int8", "int8-cpu")
+# option: the decode rules that have it
+_RULES = {
+    "score_threshold": ("query_instances", "paste_masks", "prototype_masks", "merge_queries", "group_centers"),
+    "overlap_threshold": ("merge_queries",),
+    "merge_rule": ("merge_queries",),
+    "iou_threshold": ("prototype_masks",),
+    "rows": ("prototype_masks",),
+    "activation": ("query_instances",),
+    "void_value": ("class_map",),
+    "first_class": ("paste_masks",),
+}
 _IOU_THRESHOLDS = {"yolo": 0.7, "yolov5": 0.45, "detections": 0.7}  # the defaults of their own prediction commands
 
 
@@ -57,13 +70,13 @@ class AdoptOptions:
     family: str = "adopted"
     merge_rule: MergeRule | None = None
     score_threshold: float | None = None
-    overlap_threshold: float = 0.8
+    overlap_threshold: float | None = None
     iou_threshold: float | None = None
     activation: str | None = None
     rows: str | None = None
     ids: str = "list"
     void_value: int | None = None
-    first_class: int = 0
+    first_class: int | None = None
     dequantize: bool = False
     golden: Sequence[Path] = ()
     overwrite: bool = False
@@ -76,6 +89,8 @@ def adopt_network(path: Path, out: Path, options: AdoptOptions) -> list[str]:
     """
     require_onnx()
     name = new_name(options.name, out)
+    _check_precision(options)
+    given = options
     graph = read_graph(path)
     convention = read_convention(graph)
     said: list[str] = []
@@ -98,6 +113,7 @@ def adopt_network(path: Path, out: Path, options: AdoptOptions) -> list[str]:
             declared = tuple(known.get(spec.name, spec) for spec in graph.outputs)
             arrays = run_once(file, graph, trial, pictures[0][1])
         rule, found = guess_heads(found_outputs(declared, arrays), technique, len(labels), options.heads)
+        _check_rule(given, rule)
         found = {role: in_place(graph, role, output, len(labels), said) for role, output in found.items()}
         heads = tuple(_head(role, output) for role, output in found.items())
         said += [f"head {head.name!r} {head.dtype} {list(head.shape)} is {head.role}" for head in heads]
@@ -135,7 +151,34 @@ def adopt_network(path: Path, out: Path, options: AdoptOptions) -> list[str]:
             write_bundle(out, network, variants, golden, overwrite=options.overwrite)
         except (BundleError, BackendError) as error:
             raise type(error)(str(error).replace(str(file), str(path))) from None
+    if len(labels) > 1 and prove_little(read_bundle(out)):
+        said.append(
+            "warning: every golden result is empty or of one class, which proves little; add --golden PICTURE, with "
+            "typical ones"
+        )
     return said
+
+
+def _check_precision(options: AdoptOptions) -> None:
+    """Raise SegrtError for a precision that there is not, or that a quantised network does not have."""
+    if options.precision is not None and options.precision not in _PRECISIONS:
+        raise SegrtError(f"--precision {options.precision}: there is none such; choose from {', '.join(_PRECISIONS)}")
+    if options.dequantize and options.precision in ("fp32", "fp16"):
+        raise SegrtError(
+            f"--precision {options.precision} contradicts --dequantize, which is for a quantised network and adds its "
+            "fp32 variant; leave one of them out"
+        )
+
+
+def _check_rule(options: AdoptOptions, rule: str) -> None:
+    """Raise SegrtError for an option that the user gave and the decode rule does not have."""
+    for name, rules in _RULES.items():
+        value = getattr(options, name)
+        if value is not None and rule not in rules:
+            raise SegrtError(
+                f"--{name.replace('_', '-')} {value}: is for {', '.join(rules)}, but the network's rule is {rule}; "
+                "leave it out"
+            )
 
 
 def _completed(options: AdoptOptions, convention: Convention) -> AdoptOptions:
@@ -181,7 +224,8 @@ def _decode(
     options: AdoptOptions,
     said: list[str],
 ) -> Decode:
-    given: dict[str, Any] = {} if options.score_threshold is None else {"score_threshold": options.score_threshold}
+    names = ("score_threshold", "overlap_threshold", "first_class")  # the rule has those that are given
+    given: dict[str, Any] = {name: getattr(options, name) for name in names if getattr(options, name) is not None}
     if rule == "argmax":
         return Argmax()
     if rule == "query_semantic":
@@ -189,16 +233,14 @@ def _decode(
     if rule == "class_map":
         return ClassMap(options.void_value)
     if rule == "paste_masks":
-        return PasteMasks(first_class=options.first_class, **given)
+        return PasteMasks(**given)
     if rule == "prototype_masks":
         return _prototype_rule(found, labels, options, given, said)
     if rule == "group_centers":
         said.append("offsets guessed: y then x, in cells of the head's grid")
         return GroupCenters(**given)
     if rule == "merge_queries":
-        return MergeQueries(
-            merge_rule=options.merge_rule or "maskformer", overlap_threshold=options.overlap_threshold, **given
-        )
+        return MergeQueries(merge_rule=options.merge_rule or "maskformer", **given)
     activation = _activation(rule, heads, labels, options)
     said.append(f"class scores by {activation}")
     return QueryInstances(activation=cast("Any", activation), **given)

@@ -1,4 +1,4 @@
-"""Small pictures for golden frames: the user's own, reduced, or two made from a seed."""
+"""Small pictures for golden frames: the user's own, reduced, or two made from a seed; what their results prove."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -6,8 +6,11 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from segrt.runtime.bundle.bundle import Bundle
+from segrt.runtime.bundle.golden import read_golden
 from segrt.runtime.draw import fit
 from segrt.runtime.images import read_image
+from segrt.runtime.results import PanopticResult, Result, SemanticResult
 
 Picture = npt.NDArray[np.uint8]
 _LONGEST_SIDE = 320
@@ -18,6 +21,19 @@ def golden_pictures(paths: Sequence[Path]) -> list[tuple[str, Picture]]:
     if not paths:
         return [(f"synthetic-{seed}", synthetic_picture(seed)) for seed in (1, 2)]
     return [(f"picture-{number}", fit(read_image(path), _LONGEST_SIDE)) for number, path in enumerate(paths, 1)]
+
+
+def prove_little(bundle: Bundle) -> bool:
+    """Whether each golden result is empty or of one class: a device that computes nonsense may agree with that."""
+    return all(_is_plain(read_golden(bundle, frame)[1].result) for frame in bundle.manifest.golden)
+
+
+def _is_plain(result: Result) -> bool:
+    if isinstance(result, SemanticResult):
+        return len(np.unique(result.class_map)) < 2
+    if isinstance(result, PanopticResult):
+        return len({segment.class_id for segment in result.segments}) < 2
+    return len(result.scores) == 0
 
 
 def synthetic_picture(seed: int, size: tuple[int, int] = (192, 256)) -> Picture:

@@ -105,14 +105,16 @@ def _heads(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) 
     callback=_heads,
     help="Say which output plays a role; may be repeated.",
 )
-@click.option("--precision", metavar="NAME", help="Of the network (fp32, fp16, int8); read from the file by default.")
+@click.option(
+    "--precision", metavar="NAME", help="Of the network (fp32, fp16, int8, int8-cpu); read from the file by default."
+)
 @click.option(
     "--merge-rule",
     type=click.Choice(["maskformer", "mask2former", "eomt", "detr"]),
     help="How panoptic queries are merged; maskformer by default.",
 )
 @click.option("--score-threshold", type=SHARE, help="The rule's own by default, 0.5 for most.")
-@click.option("--overlap-threshold", type=SHARE, default=0.8, show_default=True)
+@click.option("--overlap-threshold", type=SHARE, help="Of merged panoptic queries; 0.8 by default.")
 @click.option("--iou-threshold", type=SHARE, help="Above which boxes of a YOLO are duplicates.")
 @click.option(
     "--rows",
@@ -122,7 +124,9 @@ def _heads(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) 
 )
 @click.option("--activation", type=click.Choice(["softmax", "sigmoid"]), help="Of the class scores of queries.")
 @click.option("--void-value", type=click.IntRange(0, 65535), help="The id in a class map that means no class.")
-@click.option("--first-class", type=click.IntRange(0), default=0, help="The class id that means the first label.")
+@click.option(
+    "--first-class", type=click.IntRange(0, 2**31 - 1), help="The class id of boxes that means the first label; 0."
+)
 @click.option(
     "--dequantize",
     is_flag=True,

@@ -210,6 +210,80 @@ def test_too_few_labels_are_refused(tiny: SimpleNamespace, adopt: Adopt, tmp_pat
         adopt(hidden, "semantic", labels=str(path), golden=[_photo(tiny, tmp_path)])
 
 
+def test_a_list_without_gaps_is_not_spread(tiny: SimpleNamespace, adopt: Adopt, tmp_path: Path) -> None:
+    path = tmp_path / "two.txt"
+    path.write_text("a\nb\n")
+    for ids in ("list", "dataset"):
+        with pytest.raises(SegrtError, match=r"two\.txt: has 2 classes, but the network has 3; give its own"):
+            adopt(tiny.class_map_model(), "semantic", labels=str(path), ids=ids)
+
+
+@pytest.mark.parametrize(
+    ("heads", "message"),
+    [
+        ({"bogus": "classes"}, "--head bogus=classes: there is no role 'bogus'; choose from class_map, class_logits"),
+        (
+            {"semantic_logits": "classes"},
+            r"must have 4 dimensions and dtype float16 or float32, but got int64 \[1, 8, 12\]; name another output",
+        ),
+        ({"scores": "rows"}, "--head scores=rows: the rule class_map takes class_map alone; leave it out"),
+    ],
+)
+def test_heads_that_cannot_play_their_role_are_refused(
+    tiny: SimpleNamespace, adopt: Adopt, heads: dict[str, str], message: str
+) -> None:
+    model = tiny.class_map_model()
+    model.graph.initializer.append(helper.make_tensor("rows_in", TensorProto.FLOAT, [1, 2], [0.5, 0.5]))
+    model.graph.node.append(helper.make_node("Identity", ["rows_in"], ["rows"]))
+    model.graph.output.append(helper.make_tensor_value_info("rows", TensorProto.FLOAT, [1, 2]))
+    with pytest.raises(SegrtError, match=message):
+        adopt(model, "semantic", heads=heads)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (
+            {"score_threshold": 0.5},
+            r"--score-threshold 0\.5: is for query_.*, but the network's rule is class_map; leave",
+        ),
+        ({"overlap_threshold": 0.5}, r"--overlap-threshold 0\.5: is for merge_queries, but .* is class_map"),
+        ({"merge_rule": "detr"}, r"--merge-rule detr: is for merge_queries, but .* is class_map"),
+        ({"iou_threshold": 0.5}, r"--iou-threshold 0\.5: is for prototype_masks, but .* is class_map"),
+        ({"rows": "yolo"}, r"--rows yolo: is for prototype_masks, but .* is class_map"),
+        ({"activation": "sigmoid"}, r"--activation sigmoid: is for query_instances, but .* is class_map"),
+        ({"first_class": 0}, r"--first-class 0: is for paste_masks, but .* is class_map"),
+        (
+            {"precision": "../../zz"},
+            r"--precision \.\./\.\./zz: there is none such; choose from fp32, fp16, int8, int8-",
+        ),
+        ({"precision": "fp32", "dequantize": True}, "--precision fp32 contradicts --dequantize"),
+    ],
+)
+def test_options_that_do_not_apply_are_refused(
+    tiny: SimpleNamespace, adopt: Adopt, options: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(SegrtError, match=message):
+        adopt(tiny.class_map_model(), "semantic", **options)
+
+
+def test_a_void_value_is_for_class_maps(tiny: SimpleNamespace, adopt: Adopt) -> None:
+    with pytest.raises(SegrtError, match="--void-value 255: is for class_map, but the network's rule is argmax; leave"):
+        adopt(tiny.semantic_model(), "semantic", void_value=255)
+
+
+def test_golden_results_of_one_class_are_warned_of(tiny: SimpleNamespace, adopt: Adopt, tmp_path: Path) -> None:
+    warning = "warning: every golden result is empty or of one class"
+    plain = tmp_path / "plain.png"
+    write_image(plain, np.full((32, 48, 3), (0, 0, 255), np.uint8))
+    _, said = adopt(tiny.class_map_model(), "semantic", golden=[plain])
+    assert said[-1].startswith(warning)
+    _, said = adopt(tiny.query_model(), "instance", golden=[plain], score_threshold=1.0)
+    assert said[-1].startswith(warning)
+    _, said = adopt(tiny.class_map_model(), "semantic", golden=[plain, _photo(tiny, tmp_path)])
+    assert not any(line.startswith(warning) for line in said)
+
+
 def test_outputs_that_are_not_to_be_told_apart_are_asked_for(tiny: SimpleNamespace, adopt: Adopt) -> None:
     model = tiny.class_map_model()
     model.graph.node.append(helper.make_node("Identity", ["classes"], ["again"]))
