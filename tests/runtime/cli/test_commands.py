@@ -239,6 +239,14 @@ def test_inspect_shows_and_gives_json(tiny: SimpleNamespace, segrt: Segrt) -> No
     fails(segrt("inspect", folder), 2, "thirds.npz: is missing")
 
 
+def test_inspect_counts_one_image() -> None:
+    from segrt.runtime.bundle.manifest import Parity
+    from segrt.runtime.cli.inspect import _agreement
+
+    parity = Parity(images=1, heads={}, agreement=0.5)
+    assert _agreement(parity) == "50.0000% over 1 image"
+
+
 def test_inspect_speaks_no_python(tiny: SimpleNamespace, segrt: Segrt) -> None:
     folder = tiny.bundle("class_map")
     content = json.loads((folder / "manifest.json").read_text())

@@ -62,6 +62,11 @@ def test_wrong_arguments_exit_with_2(tmp_path: Path, arguments: list[str], messa
     assert message in done.output
 
 
+def test_one_frame_is_no_frames(tmp_path: Path) -> None:
+    done = CliRunner().invoke(main, [str(tmp_path / "set"), "--frames", "1", "--size", "32x48"])
+    assert done.output == f"{tmp_path / 'set'}: 1 frame of 32x48\n"
+
+
 def test_an_unwritable_folder_is_one_line(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
