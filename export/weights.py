@@ -77,6 +77,8 @@ def read_tensors(path: Path) -> Tensors:
     except FileNotFoundError:
         raise SegrtError(f"{path}: there is no such file; {remedy}") from None
     except Exception as error:  # pickle, zipfile, safetensors and torch have errors of their own
+        if path.suffix != ".safetensors" and not isinstance(error, OSError) and not _begins_like_torch(path):
+            raise SegrtError(f"{path}: is no state dict, but a file of another kind; {remedy}") from None
         raise SegrtError(f"{path}: cannot be read as weights ({_one_line(error)}); {remedy}") from None
     found = _unwrapped(content)
     if not found:
@@ -234,6 +236,12 @@ def _without_prefix(found: Tensors, own: Mapping[str, Any]) -> Tensors:
 def _listed(names: Sequence[str]) -> str:
     more = f", … {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
     return ", ".join(names[:_SHOWN]) + more
+
+
+def _begins_like_torch(path: Path) -> bool:
+    """Whether a file begins as torch's do: as a zip archive, or as a pickle of protocol 2 or later."""
+    with path.open("rb") as file:
+        return file.read(2).startswith((b"PK", b"\x80"))
 
 
 def _one_line(error: Exception) -> str:

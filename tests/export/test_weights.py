@@ -108,6 +108,22 @@ def test_files_that_are_no_weights_are_refused(tmp_path: Path) -> None:
             weights.tensors(request_of(tmp_path / name))
 
 
+@pytest.mark.parametrize("name", ["text.txt", "text.pth", "text.pkl"])
+def test_text_is_said_to_be_no_state_dict(tmp_path: Path, name: str) -> None:
+    for text in ("hello\n", "no weights", "{}", ""):
+        (tmp_path / name).write_text(text)
+        with pytest.raises(SegrtError, match=rf"{name}: is no state dict, but a file of another kind; give a state di"):
+            weights.tensors(request_of(tmp_path / name))
+
+
+def test_a_cut_off_or_unreadable_file_is_not_called_another_kind(tmp_path: Path) -> None:
+    torch.save({"weight": torch.zeros(9)}, tmp_path / "cut.pth")
+    (tmp_path / "cut.pth").write_bytes((tmp_path / "cut.pth").read_bytes()[:200])
+    for path in (tmp_path / "cut.pth", tmp_path):
+        with pytest.raises(SegrtError, match="cannot be read as weights"):
+            weights.read_tensors(path)
+
+
 def test_transformers_networks_take_weights_and_say_what_does_not_fit(tmp_path: Path) -> None:
     transformers = pytest.importorskip("transformers")
     config = {"hidden_sizes": [8, 8, 8, 8], "depths": [1, 1, 1, 1], "decoder_hidden_size": 8, "num_labels": 3}
