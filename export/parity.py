@@ -9,13 +9,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 import torch
 
 from segrt.export.golden_pictures import synthetic_picture
 from segrt.export.matching import count_objects, matched_share, mutual_quality
-from segrt.export.models.family import Exportable, HeadParityLimit, ParityLimits, Picture
+from segrt.export.models.family import Exportable, HeadParityLimit, ParityLimits, Picture, Size
 from segrt.export.tracing import IMAGE, VALID_MASK, Traced
 from segrt.runtime.backends.base import TensorSpec
 from segrt.runtime.backends.onnxruntime import OnnxRuntimeBackend
@@ -107,6 +108,14 @@ def synthetic_pictures() -> list[Picture]:
     return [synthetic_picture(seed, size) for seed, size in _SYNTHETIC]
 
 
+def brought_to(size: Size | None, picture: Picture) -> Picture:
+    """Return `picture`, uint8 BGR (H, W, 3), stretched to `size` (h, w), or as it is without a size."""
+    if size is None:
+        return picture
+    stretched: Picture = cv2.resize(picture, size[::-1], interpolation=cv2.INTER_AREA).astype(np.uint8)
+    return stretched
+
+
 def refer(traced: Traced, exportable: Exportable, picture: Picture) -> Reference:
     """Run torch on `picture`, uint8 BGR (H, W, 3): the network that was exported, and the framework's own way."""
     inputs, geometry = network_inputs(traced.inputs, picture)
@@ -131,14 +140,14 @@ def compare(traced: Traced, exportable: Exportable, pictures: Sequence[Picture],
     heads = [TensorSpec(spec.name, spec.dtype, (1, *spec.shape[1:])) for spec in traced.heads]
     with OnnxRuntimeBackend(traced.path, inputs, heads, threads=threads, slots=1) as backend:
         for picture in pictures:
-            reference = refer(traced, exportable, picture)
+            reference = refer(traced, exportable, brought_to(limits.at, picture))
             found = backend.run(reference.inputs)
             for name, array in aligned(traced.heads, reference.heads, found).items():
                 errors[name].add(array, reference.heads[name], _limit(limits, name))
             by_role = {spec.role: found[spec.name][0] for spec in traced.heads}
             pairs.append((reference.result, decoder(by_role, reference.geometry, context)))
             if exportable.framework_pixels is not None:
-                input_errors.append(_input_error(traced, exportable, reference))
+                input_errors.append(_input_error(traced, exportable, picture))
     return _report(errors, pairs, input_errors, limits)
 
 
@@ -177,12 +186,13 @@ def _is_near(wanted: Array, found: Array) -> bool:
     return bool(error <= _SURELY_SAME * np.abs(wanted).mean())
 
 
-def _input_error(traced: Traced, exportable: Exportable, reference: Reference) -> tuple[float, float]:
+def _input_error(traced: Traced, exportable: Exportable, picture: Picture) -> tuple[float, float]:
     """Return mean and largest difference of the network's input from the framework's own, in grey levels."""
     assert exportable.framework_pixels is not None
-    wanted = exportable.framework_pixels(reference.picture)
+    wanted = exportable.framework_pixels(picture)
+    inputs, _ = network_inputs(traced.inputs, picture)
     with torch.inference_mode():
-        ours = traced.network.pixels(torch.from_numpy(reference.inputs[IMAGE]))[0].numpy()
+        ours = traced.network.pixels(torch.from_numpy(inputs[IMAGE]))[0].numpy()
     if wanted.shape != ours.shape:
         return float("inf"), float("inf")
     error = np.abs(ours - wanted) * (np.array(exportable.std, np.float32) * 255)[:, None, None]

@@ -13,6 +13,7 @@ from torch import nn
 from segrt.export import checkpoint_labels, weights
 from segrt.export.models import query_results, transformers_queries
 from segrt.export.models.family import Exportable, HeadParityLimit, ParityLimits, Request
+from segrt.export.models.mask2former import AGREEMENT
 from segrt.export.models.query_calibration import calibrate_queries
 from segrt.export.models.query_core import HEADS, QueryCore
 from segrt.export.models.query_selection import checked_top_queries
@@ -23,9 +24,6 @@ from segrt.runtime.geometry import Geometry
 from segrt.runtime.results import Label, Result
 
 SCORE_THRESHOLDS = {"panoptic": 0.8, "instance": 0.5, "semantic": 0.0}
-# transformers resizes masks to the network's size before it cuts them or adds them up; segrt does so for panoptic
-# results alone.
-AGREEMENT = {"panoptic": 0.999, "semantic": 0.97, "instance": 0.97}
 
 
 def build(request: Request) -> Exportable:
@@ -71,8 +69,10 @@ def build(request: Request) -> Exportable:
         dynamic_batch=False,
         limits=ParityLimits(
             head=HeadParityLimit(5e-3, 1e-3),
+            # transformers resizes masks to the network's size before it cuts them or adds them up; segrt does so for
+            # panoptic results alone.
             agreement=AGREEMENT[request.model.technique],
-            resizes_twice=request.model.technique != "panoptic",
+            at=None if request.model.technique == "panoptic" else request.size,
         ),
     )
 

@@ -68,9 +68,11 @@ class ParityLimits:
     `head` holds for every value of every head (box-like families may exempt heads by name in `heads`, None);
     `agreement` is the least agreement of the final result with the framework's own (see
     `segrt.runtime.bundle.agreement`); `input_mean` and `input_max` limit the difference between segrt's network input
-    and that of the framework's own image processor, in grey levels (0 to 255). `resizes_twice` says that the framework
-    resizes masks once more than segrt on the way to its result: then golden results are what the decode rule makes of
-    the framework's heads, and `agreement` is asked of the export alone.
+    and that of the framework's own image processor, in grey levels (0 to 255).
+
+    `at` is the size (h, w) that the framework brings masks to before it brings them to the picture's, where it does so:
+    results are compared on pictures of that size, for there it resizes masks once, as segrt always does. Golden
+    results are then what the decode rule makes of the framework's heads.
     """
 
     head: HeadParityLimit = HeadParityLimit(1e-3, 1e-3)
@@ -78,7 +80,7 @@ class ParityLimits:
     agreement: float = 0.999
     input_mean: float = 0.5
     input_max: float = 2.0
-    resizes_twice: bool = False
+    at: Size | None = None
 
 
 @dataclass(frozen=True)

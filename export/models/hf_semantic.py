@@ -30,9 +30,6 @@ from segrt.runtime.results.semantic import class_map_dtype
 
 # PIL's numbers of its filters; both are widened when shrinking.
 _INTERPOLATIONS = {2: "linear", 3: "cubic"}
-# Two bilinear steps (to the input, then to the picture) against one: pixels at the edges of classes differ. Random
-# weights make classes of a few pixels each, which are edges all over.
-_AGREEMENT_OF_TWO_STEPS = {"random": 0.96, "pretrained": 0.985, "file": 0.985}
 
 
 class RawLogits(nn.Module):
@@ -98,7 +95,6 @@ def exportable(request: Request, network: Any, processor: Any, labels: tuple[Lab
     transformers_queries.use_plain_attention(network)
     core, decode, in_two_steps = core_of(network)
     mean, std = normalisation_of(processor)
-    agreement = _AGREEMENT_OF_TWO_STEPS[request.weights.kind] if in_two_steps else 0.999
     return Exportable(
         core=core.eval(),
         heads=(("logits", "semantic_logits"),),
@@ -111,7 +107,7 @@ def exportable(request: Request, network: Any, processor: Any, labels: tuple[Lab
         mean=mean,
         std=std,
         color="bgr" if getattr(processor, "do_flip_channel_order", False) else "rgb",
-        limits=ParityLimits(head=HeadParityLimit(1e-3, 1e-3), agreement=agreement, resizes_twice=in_two_steps),
+        limits=ParityLimits(head=HeadParityLimit(1e-3, 1e-3), at=request.size if in_two_steps else None),
     )
 
 

@@ -13,6 +13,7 @@ from torch import nn
 from segrt.export import checkpoint_labels, weights
 from segrt.export.models import query_results, transformers_queries
 from segrt.export.models.family import Exportable, HeadParityLimit, ParityLimits, Request
+from segrt.export.models.mask2former import MASK_SIZE
 from segrt.export.models.query_calibration import calibrate_queries
 from segrt.export.models.query_core import HEADS, QueryCore
 from segrt.export.models.query_selection import checked_top_queries
@@ -26,7 +27,6 @@ _SENTENCES: dict[Technique, tuple[int, ...]] = {
     "instance": (49406, 518, 10549, 533, 34572, 49407),
     "semantic": (49406, 518, 10549, 533, 29119, 1550, 49407),
 }
-AGREEMENT = {"panoptic": 0.999, "semantic": 0.999, "instance": 0.8}
 
 
 def build(request: Request) -> Exportable:
@@ -62,7 +62,8 @@ def build(request: Request) -> Exportable:
     def framework_result(pixels: torch.Tensor, valid_mask: torch.Tensor | None, geometry: Geometry) -> Result:  # noqa: ARG001
         with torch.no_grad():
             outputs = model(pixel_values=pixels, task_inputs=task[None])
-        shown = query_results.shown_part(outputs.masks_queries_logits, geometry)
+        is_instance = request.model.technique == "instance"
+        shown = query_results.shown_part(outputs.masks_queries_logits, geometry, as_logits=is_instance)
         outputs = query_results.outputs_of(outputs.class_queries_logits, shown)
         return transformers_queries.result_of(decoder, outputs, geometry, decode, labels)
 
@@ -80,8 +81,8 @@ def build(request: Request) -> Exportable:
         dynamic_batch=False,
         limits=ParityLimits(
             head=HeadParityLimit(5e-3, 1e-3),
-            agreement=AGREEMENT[request.model.technique],
-            resizes_twice=request.model.technique == "instance",
+            agreement=0.9 if request.model.technique == "instance" else 0.999,
+            at=MASK_SIZE if request.model.technique == "instance" else None,
         ),
     )
 

@@ -12,9 +12,9 @@ from segrt.export import weights
 from segrt.export.checkpoint_labels import labels as labels_of
 from segrt.export.models.family import Exportable, HeadParityLimit, ParityLimits, Picture, Request, Size
 from segrt.export.models.solov2_network.head import MASK_STRIDE, HeadOptions
-from segrt.export.models.solov2_network.network import MULTIPLE, SOLOv2, SOLOv2Heads
+from segrt.export.models.solov2_network.network import SOLOv2, SOLOv2Heads
 from segrt.export.models.solov2_network.reference import segment
-from segrt.export.random_weights import Spread, calibrate, calibration_pixels, calm, seeded
+from segrt.export.random_weights import Spread, calibrate, calm, photo_like_pixels, seeded
 from segrt.runtime.bundle.manifest import Resize
 from segrt.runtime.bundle.rules import MatrixNms
 from segrt.runtime.errors import SegrtError
@@ -25,7 +25,6 @@ _MEAN, _STD = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)
 _PAD = (124, 116, 104)  # the mean: about 0 after normalisation
 _TOP_CELLS = 500
 _LEAST_SIDE = 64
-_CALIBRATION_SIZE = (256, 320)
 
 
 def build(request: Request) -> Exportable:
@@ -71,8 +70,7 @@ def build(request: Request) -> Exportable:
 
 def _randomise(network: SOLOv2, size: Size, seed: int) -> None:
     """Set the statistics of random weights so that photos give objects of many classes and sizes."""
-    height, width = (min(side, most) // MULTIPLE * MULTIPLE for side, most in zip(size, _CALIBRATION_SIZE, strict=True))
-    pixels = calibration_pixels((height, width), count=2, seed=seed)
+    pixels = photo_like_pixels(size, seed=seed)
     head = network.mask_head
     calm(network)
     convolutions: list[Any] = [block.conv for block in network.neck.fpn_convs]
@@ -80,7 +78,7 @@ def _randomise(network: SOLOv2, size: Size, seed: int) -> None:
     with torch.no_grad():
         level = network.neck(network.backbone(pixels))[0]
     # The finest grid stands for all: they share the head, whose normalisation makes their features alike.
-    spreads: dict[nn.Module, Spread] = {head.conv_cls: Spread(4.0, live=0.08), head.conv_kernel: Spread(0.3)}
+    spreads: dict[nn.Module, Spread] = {head.conv_cls: Spread(2.0, live=0.04), head.conv_kernel: Spread(0.3)}
     calibrate(head, lambda: head.cells(level, head.grids[0]), spreads)
 
 

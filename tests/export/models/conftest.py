@@ -4,7 +4,6 @@ import shutil
 import sys
 from pathlib import Path
 
-import cv2
 import pytest
 
 HERE = Path(__file__).resolve().parent
@@ -18,15 +17,4 @@ def photos(fixtures: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     images = sorted((fixtures / "coco_panoptic" / "images").glob("*.jpg"))
     for path in images[:: len(images) // 3][:3]:
         shutil.copy(path, folder)
-    return folder
-
-
-@pytest.fixture
-def squares(photos: Path, tmp_path: Path) -> Path:
-    """The photos, stretched to 384 x 384, where transformers' Mask2Former cuts masks."""
-    folder = tmp_path / "squares"
-    folder.mkdir()
-    for path in photos.iterdir():
-        picture = cv2.resize(cv2.imread(str(path)), (384, 384), interpolation=cv2.INTER_AREA)
-        cv2.imwrite(str(folder / f"{path.stem}.png"), picture)
     return folder

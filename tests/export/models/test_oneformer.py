@@ -24,9 +24,9 @@ def test_semantic_results_are_those_of_transformers(tmp_path: Path, photos: Path
     check_export(name, tmp_path, photos, size=SIZE, overrides=SMALL, least_objects=1, engine=False)
 
 
-def test_instances_are_those_of_transformers_by_the_rule_of_the_paper(tmp_path: Path, squares: Path) -> None:
+def test_instances_are_those_of_transformers_by_the_rule_of_the_paper(tmp_path: Path, photos: Path) -> None:
     name = "oneformer-swin-tiny-ade-instance"
-    check_export(name, tmp_path, squares, size=(192, 192), overrides=SMALL, engine=False)
+    check_export(name, tmp_path, photos, size=SIZE, overrides=SMALL, engine=False)
 
 
 def test_the_core_computes_what_transformers_computes_for_each_task() -> None:
