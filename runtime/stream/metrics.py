@@ -94,6 +94,7 @@ class Recorder(Listener):
         self._sinks: dict[str, list[int]] = {}
         self._started = time.monotonic()
         self._ended: float | None = None
+        self._running = False
         self._execution: dict[str, str] = {}
 
     def executed_by(self, backend: "Backend", precision: str) -> None:
@@ -110,6 +111,7 @@ class Recorder(Listener):
         self._started = time.monotonic()
         for tally in self._tallies.values():
             tally.alive = self._started
+        self._running = True
 
     def captured(self, source_id: str) -> None:
         """Note a source's sign of life."""
@@ -182,10 +184,15 @@ class Recorder(Listener):
             return {name: round(series.newest, 3) for name, series in stages.items()}
 
     def seconds_stalled(self) -> float:
-        """Return for how long the run has stood still: a source without a sign of life, or frames without results."""
+        """Return for how long the run has stood still: a source without a sign of life, or frames without results.
+
+        A source that is lost is none: it pauses, for longer and longer, before it tries again. Before `start`, 0.
+        """
         now = time.monotonic()
         with self._lock:
-            since = [tally.alive for tally in self._tallies.values() if not tally.ended]
+            if not self._running:
+                return 0.0
+            since = [tally.alive for tally in self._tallies.values() if not (tally.ended or tally.state == "lost")]
             since += [tally.waiting_since for tally in self._tallies.values() if tally.waiting_since is not None]
             return now - min(since) if since else 0.0
 

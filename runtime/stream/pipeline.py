@@ -162,8 +162,10 @@ class Pipeline:
 
     def start(self) -> None:
         """Start all stages."""
+        # `cancel`, which a watchdog may call at any time, adds one that it starts itself.
+        threads = [thread for thread in (*self._stages, *self._captures) if thread.ident is None]
         self.recorder.start()
-        for thread in (*self._stages, *self._captures):
+        for thread in threads:
             thread.start()
 
     def results(self) -> Iterator[tuple[Frame, Result]]:
@@ -202,8 +204,8 @@ class Pipeline:
         Raises the first error of any stage. When an exception interrupts the waiting, the frames in the network are
         still written if that takes a moment, files are closed, and the exception goes on.
         """
-        self.start()
         try:
+            self.start()
             self.join(progress)
         except BaseException:
             self.stop()
@@ -242,7 +244,7 @@ class Pipeline:
         work: Callable[[], None],
         source: Channel[Any] | None = None,
         targets: Sequence[Channel[Any]] = (),
-    ) -> threading.Thread:
+    ) -> "_Stage":
         def run() -> None:
             try:
                 work()
@@ -262,7 +264,30 @@ class Pipeline:
                 if source is self._captured:
                     self.stop()  # sources that wait for a camera need not
 
-        return threading.Thread(target=run, name=f"segrt {name}", daemon=True)
+        return _Stage(run, f"segrt {name}")
+
+
+class _Stage(threading.Thread):
+    """A thread that is waited for by an event: `Thread.join`, when a signal interrupts it, takes the thread for ended.
+
+    See bpo-45274, whose remedy releases the lock of a thread that still runs.
+    """
+
+    def __init__(self, work: Callable[[], None], name: str) -> None:
+        super().__init__(name=name, daemon=True)
+        self._work = work
+        self._over = threading.Event()
+
+    def run(self) -> None:
+        """Work."""
+        try:
+            self._work()
+        finally:
+            self._over.set()
+
+    def lasts(self, timeout: float) -> bool:
+        """Wait up to `timeout` seconds for the end; return whether it still runs. One not started does not."""
+        return self.ident is not None and not self._over.wait(timeout)
 
 
 def _name(sinks: Sequence[Sink], number: int) -> str:
@@ -277,9 +302,7 @@ def _dropped(recorder: Recorder, *names: Any) -> None:
         recorder.sink(name, dropped=1)
 
 
-def _alive(threads: Sequence[threading.Thread], timeout: float) -> list[threading.Thread]:
+def _alive(threads: Sequence[_Stage], timeout: float) -> list[_Stage]:
     """Wait up to `timeout` seconds for the threads to end; return those that have not."""
     deadline = time.monotonic() + timeout
-    for thread in threads:
-        thread.join(max(0.0, deadline - time.monotonic()))
-    return [thread for thread in threads if thread.is_alive()]
+    return [thread for thread in threads if thread.lasts(max(0.0, deadline - time.monotonic()))]

@@ -1,5 +1,6 @@
 """The pipeline: frames and results stay together and in order, stages overlap, and every end is an end."""
 
+import signal
 import threading
 import time
 from pathlib import Path
@@ -341,3 +342,23 @@ def test_wrong_arguments_are_refused_and_the_source_is_closed(segmenter, fakes, 
     with pytest.raises(SegrtError, match=message):
         run_stream(segmenter, source, **options)
     assert source.closed
+
+
+def test_an_interruption_waits_for_a_sink_that_is_closing_its_file(segmenter, fakes):
+    """The sink is the only stage left, so that the interruption comes while it is waited for."""
+
+    class Slow(fakes.ListSink):
+        def close(self):
+            main = threading.main_thread().ident
+            threading.Timer(0.3, signal.pthread_kill, [main, signal.SIGINT]).start()
+            time.sleep(0.8)
+            super().close()
+
+    sink = Slow()
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            Pipeline(segmenter, [fakes.ListSource(3)], [sink]).run()
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert sink.closes == 1

@@ -51,6 +51,44 @@ def test_a_network_that_hangs_ends_the_process_with_all_stacks(tmp_path):
     assert "in _execute" in done.stderr
 
 
+def test_a_timeout_shorter_than_the_start_ends_in_order(tmp_path, fakes):
+    video = fakes.write_video(tmp_path / "in.mp4", fakes.shades(30))
+    for _ in range(2):
+        done = subprocess.run(
+            command(video, "--sink", tmp_path / "a.jsonl", "--stall-timeout", "1ms", seconds=0.5),
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+        assert done.returncode == 3
+        assert "nothing has moved" in done.stderr
+        assert "Error" not in done.stderr
+
+
+def test_a_run_that_has_not_started_can_be_cancelled(segmenter, fakes):
+    pipeline = Pipeline(segmenter, [fakes.ListSource(5)], [fakes.ListSink()])
+    assert pipeline.recorder.seconds_stalled() == 0.0
+    pipeline.cancel()
+    assert not pipeline.running(5)
+    pipeline.start()
+    pipeline.abandon()
+
+
+def test_a_source_that_pauses_before_its_next_try_is_no_standstill(segmenter, fakes):
+    recorder = Pipeline(segmenter, [fakes.ListSource(5, live=True)], [fakes.ListSink()]).recorder
+    recorder.start()
+    recorder.entered_state("list", "connecting")
+    time.sleep(0.05)
+    assert recorder.seconds_stalled() > 0.04
+    recorder.entered_state("list", "lost")
+    time.sleep(0.05)
+    assert recorder.seconds_stalled() == 0.0
+    recorder.entered("list")
+    time.sleep(0.05)
+    assert recorder.seconds_stalled() > 0.04, "but its last frames are on their way"
+
+
 def test_a_camera_that_is_away_is_no_standstill(tmp_path):
     metrics = tmp_path / "m.json"
     with subprocess.Popen(
