@@ -4,6 +4,7 @@ import logging
 import os
 import signal
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +19,9 @@ from segrt.runtime.cli.quantities import DURATION, SIZE, FiniteRange
 if TYPE_CHECKING:
     from segrt.runtime.stream.metrics import StreamMetrics
     from segrt.runtime.stream.pipeline import Pipeline
+
+
+_CLOSING_SECONDS = 4.0  # twice what closing takes at most; whoever still signals then wants the end at once
 
 
 class Terminated(KeyboardInterrupt):
@@ -114,7 +118,7 @@ def stream(
 
     interruption: KeyboardInterrupt | None = None
     with (
-        _sigterm_raises(),
+        _first_signal_raises(),
         open_bundle(
             bundle,
             backend=backend,
@@ -188,20 +192,34 @@ def _messages() -> Iterator[None]:
 
 
 @contextmanager
-def _sigterm_raises() -> Iterator[None]:
-    """Let SIGTERM raise `Terminated` in the main thread, as SIGINT raises KeyboardInterrupt, and exit with its code."""
+def _first_signal_raises() -> Iterator[None]:
+    """Let the first SIGTERM raise `Terminated` in the main thread, or SIGINT KeyboardInterrupt; exit with its code.
+
+    Signals that follow would leave files unclosed: they are ignored for as long as closing may take. A shell's
+    `timeout` sends two, and a terminal one to every process of a job.
+    """
+    first: float | None = None
 
     def handle(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 (signal's signature)
-        raise Terminated
+        nonlocal first
+        if first is None:
+            first = time.monotonic()
+            raise Terminated if number == signal.SIGTERM else KeyboardInterrupt
+        if time.monotonic() - first > _CLOSING_SECONDS:
+            os._exit(128 + number)
 
-    before = signal.signal(signal.SIGTERM, handle)
+    heard = [signal.SIGTERM]
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # else it is ignored, as for a background job
+        heard.append(signal.SIGINT)
+    before = [signal.signal(number, handle) for number in heard]
     try:
         yield
     except Terminated:
         click.echo("segrt: interrupted", err=True)
         sys.exit(128 + signal.SIGTERM)
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in zip(heard, before, strict=True):
+            signal.signal(number, handler if first is None else signal.SIG_IGN)
 
 
 @contextmanager

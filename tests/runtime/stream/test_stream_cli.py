@@ -193,6 +193,33 @@ def test_signals_end_the_stream_within_two_seconds_with_files_closed(tmp_path, f
         assert frames_of(out) == count
 
 
+@pytest.mark.parametrize("numbers", [(signal.SIGTERM, signal.SIGTERM), (signal.SIGINT, signal.SIGTERM)])
+@pytest.mark.parametrize("apart", [0.01, 0.2])
+def test_a_second_signal_leaves_no_file_open(tmp_path, numbers, apart):
+    """As `timeout` sends it: once to the command, once to its group."""
+    out, lines = tmp_path / "out.mp4", tmp_path / "out.jsonl"
+    with subprocess.Popen(
+        command("street://?fps=20&size=64x48", "--sink", out, "--sink", lines, seconds=0.3),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    ) as process:
+        deadline = time.monotonic() + 30
+        while time.monotonic() < deadline and not (lines.exists() and lines.stat().st_size > 200):
+            time.sleep(0.01)
+        for number in numbers:
+            process.send_signal(number)
+            time.sleep(apart)
+        stdout, stderr = process.communicate(timeout=30)
+    assert process.returncode == 128 + numbers[0]
+    assert stderr == "segrt: interrupted\n"
+    count = int(stdout.split()[0])
+    assert lines.read_text().count("\n") == count > 0
+    with av.open(str(out)) as container:
+        assert container.streams.video[0].frames == count, "closed with its index"
+
+
 def test_a_terminal_sees_a_progress_bar(video):
     leader, follower = os.openpty()
     with subprocess.Popen(
