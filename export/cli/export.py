@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from segrt.runtime.cli.options import THREADS, print_table
+from segrt.runtime.cli.options import THREADS, counted, print_table
 
 if TYPE_CHECKING:
     from segrt.export.parity import ParityReport
@@ -108,7 +108,7 @@ def export(model: str, out: Path, weights: str, precisions: str, seed: int, **kn
 
 def _show(report: "ParityReport") -> None:
     print_table(
-        f"Against torch, over {report.parity.images} pictures",
+        f"Against torch, over {counted(report.parity.images, 'picture')}",
         ["", "measured", "allowed", ""],
         [[line.what, line.value, line.limit, "ok" if line.passed else "outside"] for line in report.lines],
     )
