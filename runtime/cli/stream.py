@@ -139,6 +139,7 @@ def stream(
             thinning=Thinning(every, target_fps, max_age),
             live=LiveOptions(read_timeout, rtsp_transport),
             writing=SinkOptions(segment, None if keep is None else int(keep), token=token, rle=rle),
+            metrics=metrics,
         )
         for address in pipeline.addresses:
             click.echo(f"live page: {address}")

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
-from os import PathLike, fspath
+from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +11,7 @@ from segrt.runtime.results import Result
 from segrt.runtime.stream.frame import Frame
 from segrt.runtime.stream.metrics import StreamMetrics
 from segrt.runtime.stream.pipeline import Pipeline
+from segrt.runtime.stream.places import check_places
 from segrt.runtime.stream.sinks.base import Sink
 from segrt.runtime.stream.sinks.options import SinkOptions
 from segrt.runtime.stream.sinks.table import open_sink
@@ -19,7 +20,6 @@ from segrt.runtime.stream.sources.live import LiveOptions
 from segrt.runtime.stream.sources.table import AnySource, open_sources
 from segrt.runtime.stream.stages import Draw
 from segrt.runtime.stream.thinning import Thinning
-from segrt.runtime.stream.uri import scheme_of
 
 if TYPE_CHECKING:
     from segrt.runtime.segmenter import Segmenter
@@ -81,18 +81,20 @@ def open_pipeline(
     policy: str | None = None,
     live: LiveOptions | None = None,
     writing: SinkOptions | None = None,
+    metrics: Path | None = None,
     **options: Any,
 ) -> Pipeline:
     """Open sources and sinks and return a pipeline that has not started; see `Pipeline` for `options`.
 
-    `live` says how live sources are read, `writing` how sinks write.
+    `live` says how live sources are read, `writing` how sinks write, `metrics`
+    where the caller will write what was measured: checked here, as the sinks' places are.
 
     Raises SegrtError for what cannot be opened; then nothing is left open.
     """
     sources = [source] if isinstance(source, (str, PathLike, Source)) else list(source)
     opened = open_sources(sources, live)
     try:
-        _check_places(sources, sinks)
+        check_places(sources, [one.info for one in opened], sinks, metrics)
         lasting = any(one.info.live for one in opened)
         writing = replace(writing or SinkOptions(), live=lasting)
         takers = [sink if isinstance(sink, Sink) else open_sink(sink, writing) for sink in sinks]
@@ -113,23 +115,6 @@ def open_pipeline(
         for one in opened:
             one.close()
         raise
-
-
-def _check_places(sources: Sequence[AnySource], sinks: Sequence[str | PathLike[str] | Sink]) -> None:
-    """Refuse a sink that would overwrite a source, and two sinks that would overwrite each other."""
-    read = {
-        Path(source).resolve() for source in sources if not isinstance(source, Source) and not scheme_of(fspath(source))
-    }
-    written: set[Path] = set()
-    for sink in sinks:
-        if isinstance(sink, Sink) or fspath(sink) == "null" or scheme_of(fspath(sink)):
-            continue
-        place = Path(sink).resolve()
-        if place in read and not place.is_dir():
-            raise VideoError(f"sink {sink}: is the source itself; write to another file")
-        if place in written:
-            raise VideoError(f"sink {sink}: is given twice; leave one out")
-        written.add(place)
 
 
 def _results(pipeline: Pipeline) -> Iterator[tuple[Frame, Result]]:

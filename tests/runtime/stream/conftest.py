@@ -16,6 +16,7 @@ import pytest
 
 from segrt.runtime.backends.base import Backend, Head, TensorSpec
 from segrt.runtime.geometry import Geometry
+from segrt.runtime.images import write_image
 from segrt.runtime.results import Label, SemanticResult
 from segrt.runtime.stream.frame import Frame
 from segrt.runtime.stream.sinks.base import Sink
@@ -207,6 +208,13 @@ def write_video(
                 frame.pts, frame.time_base = index, Fraction(1, rate)
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
+    return path
+
+
+def write_picture(path: Path):
+    """Write a small black picture, and its folder."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_image(path, np.zeros((48, 64, 3), np.uint8))
     return path
 
 

@@ -130,15 +130,23 @@ def test_a_video_that_ends_early_leaves_its_frames_and_says_how_many(run, tmp_pa
         (["in.mp4", "--sink", "out.avi"], "out.avi: sinks of type '.avi' are not known; use FILE.mp4"),
         (["in.mp4", "--sink", "text.mp4/out.mp4"], "text.mp4: cannot be made a folder"),
         (["in.mp4", "--sink", "in.mp4"], "in.mp4: is the source itself"),
+        (["in.mp4", "--metrics", "in.mp4"], "--metrics in.mp4: is the source itself"),
+        (["in.mp4", "--sink", "a.jsonl", "--metrics", "./a.jsonl"], "--metrics a.jsonl: is given twice"),
+        (["photos", "--sink", "photos"], "photos: writes pictures into the source's folder"),
+        (["photos", "--sink", "photos/%06d.png"], "writes pictures into the source's folder"),
+        (["photos", "in.mp4", "--sink", "."], "sink .: writes pictures into the source's folder"),
+        (["photos/000000.jpg", "--sink", "photos/"], "may overwrite the source 000000.jpg"),
+        (["photos", "--metrics", "photos/000000.jpg"], "000000.jpg: is the source itself"),
         (["ftp://me:hunter2@host/x"], "ftp://***@host/x: sources of scheme 'ftp' are not known"),
         (["in.mp4", "--sink", "amqp://me:hunter2@host/x"], "amqp://***@host/x: scheme 'amqp' is not known"),
         (["in.mp4", "--policy", "some"], "--policy"),
         (["in.mp4", "--max-frames", "0"], "--max-frames"),
     ],
 )
-def test_wrong_use_is_one_line_and_exit_code_2(run, tmp_path, video, monkeypatch, arguments, message):  # noqa: ARG001
+def test_wrong_use_is_one_line_and_exit_code_2(run, tmp_path, video, fakes, monkeypatch, arguments, message):  # noqa: ARG001
     monkeypatch.chdir(tmp_path)
     Path("text.mp4").write_text("no video")
+    fakes.write_picture(Path("photos/000000.jpg"))
     before = Path("in.mp4").read_bytes()
     done = run(*arguments)
     assert done.returncode == 2
@@ -155,6 +163,7 @@ def test_metrics_that_cannot_be_written_are_one_line(run, tmp_path, video):
     done = run(video, "--metrics", video / "m.json", "--sink", tmp_path / "out.mp4")
     assert done.returncode == 2
     assert done.stderr.count("\n") == 1
+    assert not (tmp_path / "out.mp4").exists(), "found before the work"
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
