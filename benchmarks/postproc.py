@@ -1,4 +1,4 @@
-"""Measures the post-processing against its named peers and writes benchmarks/RESULTS.md and benchmarks/postproc.png.
+"""Measures the post-processing against its named peers and writes benchmarks/postproc.md and benchmarks/postproc.png.
 
 Ours and the peers run in turn in one process, so that a busy machine slows all of them; times are medians of process
 CPU time, since wall time on a shared machine says little. `pip install '.[bench]'` brings the peers; without torch,
@@ -70,7 +70,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=9)
     parser.add_argument("--only", default="", help="functions whose name contains this; writes nothing")
     parser.add_argument("--sizes", default="", help="such as 1080x1920,2160x3840; writes nothing")
-    parser.add_argument("--out", type=Path, default=Path(__file__).with_name("RESULTS.md"))
+    parser.add_argument("--out", type=Path, default=Path(__file__).with_name("postproc.md"))
     options = parser.parse_args()
     warnings.simplefilter("ignore")
     import cv2
