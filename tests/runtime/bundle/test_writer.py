@@ -1,5 +1,6 @@
 """There is a whole bundle or none, and nothing else is ever replaced."""
 
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -85,3 +86,8 @@ def test_a_missing_network_or_head_is_named(tiny: SimpleNamespace, tmp_path: Pat
         write_bundle(tmp_path / "b", network, [VariantFile("fp32", tmp_path / "gone.onnx")], [])
     with pytest.raises(BundleError, match=r"golden frame 'g' must have head 'logits'.*but got none"):
         tiny.bundle("argmax", golden=[GoldenPicture("g", tiny.thirds(8, 8), {})])
+
+
+def test_a_repository_s_name_becomes_one_part_of_a_path(tiny: SimpleNamespace) -> None:
+    folder = tiny.bundle("argmax", network=replace(tiny.network("argmax"), name="hf:organisation/net"))
+    assert read_bundle(folder).manifest.name == "hf:organisation-net"
