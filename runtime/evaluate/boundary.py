@@ -34,7 +34,7 @@ def boundary_of(mask: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
 
 def boundary_band(class_map: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
     """Return where `class_map`, uint8 or uint16 (H, W), is on the boundary of its region, for every class at once."""
-    reach = boundary_reach(class_map.shape)  # type: ignore[arg-type]
+    reach = boundary_reach(class_map.shape)
     lowest = cv2.erode(class_map, _SQUARE, iterations=reach)
     band: npt.NDArray[np.bool_] = lowest != cv2.dilate(class_map, _SQUARE, iterations=reach)
     band[:reach] = band[-reach:] = True

@@ -59,19 +59,20 @@ class SemanticEvaluator:
         self._images += other._images
 
     def _count_edges(self, predicted: npt.NDArray[Any], truth: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
-        dtype = class_map_dtype(len(self._labels))
-        void = int(np.iinfo(dtype).max)
-        predicted, truth = (
-            np.where((found >= 0) & (found < len(self._labels)), found, void).astype(dtype)
-            for found in (predicted, truth)
-        )
-        known = truth < len(self._labels)
-        true = np.where(known & boundary_band(truth), truth, void).astype(dtype)
-        taken = known & boundary_band(predicted) & (predicted < len(self._labels))
-        found = np.where(taken, predicted, void).astype(dtype)
-        classes = range(len(self._labels))
-        shared = count_overlaps(true, found, classes, classes)
+        count = len(self._labels)
+        predicted, truth = self._classes_or_void(predicted), self._classes_or_void(truth)
+        void = np.iinfo(truth.dtype).max
+        true = np.where(boundary_band(truth), truth, void).astype(truth.dtype)
+        taken = (truth < count) & boundary_band(predicted)
+        found = np.where(taken, predicted, void).astype(truth.dtype)
+        shared = count_overlaps(true, found, range(count), range(count))
         return np.stack([np.diagonal(shared)[1:], shared[1:].sum(axis=1), shared[:, 1:].sum(axis=0)])
+
+    def _classes_or_void(self, class_map: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """Return `class_map` as uint8 or uint16, in which all that is no class id is the highest number."""
+        dtype = class_map_dtype(len(self._labels))
+        is_class = (class_map >= 0) & (class_map < len(self._labels))
+        return np.where(is_class, class_map, np.iinfo(dtype).max).astype(dtype)
 
     def result(self) -> Evaluation:
         """Return `miou`, `fwiou`, `pixel_accuracy`, `mean_accuracy`, `boundary_iou`; per class `iou` and the like."""

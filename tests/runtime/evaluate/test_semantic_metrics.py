@@ -58,6 +58,15 @@ def slow_boundary(mask, reach):
     return found
 
 
+def test_maps_of_int32_with_negative_void_have_boundaries_too():
+    wide, narrow = (SemanticEvaluator(LABELS, boundary=True) for _ in range(2))
+    truth = np.kron(np.array([[0, 1, 255], [2, 255, 0]]), np.ones((20, 20))).astype(np.uint8)
+    predicted = np.roll(truth, 3, 1)
+    narrow.update(predicted, truth)
+    wide.update(*(np.where(found == 255, -1, found.astype(np.int32)) for found in (predicted, truth)))
+    assert wide.result() == narrow.result()
+
+
 def test_boundary_iou_is_that_of_masks_eroded_one_by_one():
     rng = np.random.default_rng(5)
     evaluator = SemanticEvaluator(LABELS, boundary=True)
