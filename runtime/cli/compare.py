@@ -25,10 +25,12 @@ def compare(
     from segrt.runtime.atomic import make_folder
     from segrt.runtime.draw import overlay, side_by_side
     from segrt.runtime.images import check_suffix, read_image, write_image
+    from segrt.runtime.places import refuse_same
     from segrt.runtime.results import InstanceResult, PanopticResult
     from segrt.runtime.segmenter import open_bundle
 
     check_suffix(out)
+    refuse_same("--out", out, {"the picture": image})
     picture = read_image(image)
     make_folder(out.absolute().parent)
     panels = [("input", picture, [f"{picture.shape[1]} × {picture.shape[0]} pixels"])]

@@ -157,14 +157,27 @@ def evaluate(
             title = f"{bundle} ({name})" if len(precisions) > 1 else bundle
             opener = BundleOpener(bundle, title, backend, name, threads, score_threshold, overlap_threshold)
             subjects.append(_Subject(title, opener))
+    several = len(subjects) > 1
+    folders = [
+        None if save is None else save / f"{number}-{_plain(subject.name)}" if several else save
+        for number, subject in enumerate(subjects)
+    ]
+    read: dict[str, Path | str | None] = {
+        "the annotations": annotations,
+        "the panoptic PNG files' folder": panoptic_dir or Path(annotations).parent / Path(annotations).stem,
+        "the pictures' folder": images,
+        "the predictions file": predictions,
+        "the predictions' folder": predictions_dir or (predictions and predictions.parent / predictions.stem),
+        "the list of labels": labels,
+    }
+    _refuse_overwriting([folder for folder in folders if folder is not None], json_path, pictures, read)
     if pictures is not None:
         make_folder(pictures)
     options = Options(judged, boundary, common_classes, skip_bad, rank=pictures is not None)
     found: list[Evaluation] = []
-    for number, subject in enumerate(subjects):
-        folder = None if save is None else save if len(subjects) == 1 else save / f"{number}-{_plain(subject.name)}"
+    for subject, folder in zip(subjects, folders, strict=True):
+        drawn = None if pictures is None else (pictures, f"{_plain(subject.name)}-", worst)
         try:
-            drawn = None if pictures is None else (pictures, f"{_plain(subject.name)}-", worst)
             found += _measure(subject, dataset, options, workers, folder, drawn)
         except ClassMismatchError as error:
             show_mismatch(error.rows, subject.name, dataset)
@@ -268,6 +281,20 @@ class _Bar:
 def _plain(name: str) -> str:
     """Return a subject's name as a folder's."""
     return "".join(letter if letter.isalnum() or letter in "-_." else "-" for letter in Path(name).name).strip("-")
+
+
+def _refuse_overwriting(
+    folders: "list[Path]", json_path: Path | None, pictures: Path | None, read: "dict[str, Path | str | None]"
+) -> None:
+    """Fail before the work when an output would replace an input (what it is → path) or another output."""
+    from segrt.runtime.evaluate.saving import NAMES
+    from segrt.runtime.places import refuse_same
+
+    refuse_same("--json", json_path, read)
+    refuse_same("--pictures", pictures, read)
+    for folder in folders:
+        for place in (*(folder / name for name in NAMES.values()), folder / "panoptic"):
+            refuse_same("--save", place, {**read, "the --json file": json_path})
 
 
 def _check_output(path: Path | None) -> None:

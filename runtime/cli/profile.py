@@ -122,6 +122,7 @@ def profile(
     95 % interval.
     """
     from segrt.runtime.errors import CheckFailed, SegrtError
+    from segrt.runtime.places import refuse_same
     from segrt.runtime.profiling.accuracy import measure_accuracy
     from segrt.runtime.profiling.budget import parse_budget
     from segrt.runtime.profiling.candidate import matrix
@@ -132,6 +133,9 @@ def profile(
     # What can be wrong is found before anything is measured.
     limit = parse_budget(budget) if budget else None
     old = read_profile(baseline) if baseline else None
+    read: dict[str, Path | str | None] = {"the source": source, "the annotations file": annotations}
+    refuse_same("--json", json_path, {**read, "the baseline": baseline, "the --html file": html_path})
+    refuse_same("--html", html_path, {**read, "the baseline": baseline})
     for path in (json_path, html_path):
         _check_output(path)
     if html_path is not None:

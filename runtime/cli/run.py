@@ -51,13 +51,16 @@ def run(
     A SOURCE is a picture, a folder of pictures or a pattern such as "photos/*.jpg". A picture that cannot be read
     ends the command after what was done so far has been saved, unless --skip-bad is given.
     """
-    from segrt.runtime.errors import ImageError
+    from segrt.runtime.errors import ImageError, SegrtError
     from segrt.runtime.pictures import find_pictures, unique_names
-    from segrt.runtime.saving import Savers
+    from segrt.runtime.saving import SAVERS, Savers
     from segrt.runtime.segmenter import open_bundle
 
     paths = find_pictures(sources)
     names = unique_names(paths)
+    for path in paths:
+        if path.resolve().parent in {out.resolve(), *((out / kind).resolve() for kind in SAVERS)}:
+            raise SegrtError(f"--out {out}: {path} lies there, a source; write to another folder")
     numbered = all(name.isascii() and name.isdecimal() for name in names)
     kinds = [kind.strip() for kind in save.split(",") if kind.strip()]
     times, skipped = [], 0

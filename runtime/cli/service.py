@@ -56,7 +56,8 @@ def service(
     """  # noqa: D301 (click's mark for lines to keep)
     from segrt.runtime.atomic import write_atomic
     from segrt.runtime.cli.stream import stream
-    from segrt.runtime.deploy.unit import UnitOptions, refuse_secrets, unit_text
+    from segrt.runtime.deploy.unit import UnitOptions, is_unit, refuse_secrets, unit_text
+    from segrt.runtime.errors import SegrtError
 
     with stream.make_context("stream", list(arguments)):
         pass
@@ -82,5 +83,7 @@ def service(
     if out is None:
         click.echo(text, nl=False)
     else:
+        if out.exists() and not is_unit(out):
+            raise SegrtError(f"{out}: exists and is no unit that segrt wrote; delete it or write to another file")
         write_atomic(out, text.encode())
         click.echo(f"{out}: written; systemctl daemon-reload, then systemctl enable --now {name}")

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from segrt.runtime.errors import SegrtError
 from segrt.runtime.stream.uri import redact
@@ -12,6 +13,7 @@ _MEMORY = re.compile(r"[1-9][0-9]*[KMGT]?|[1-9][0-9]?%|infinity")
 _LIVE = re.compile(r"\$\{[A-Za-z_][A-Za-z0-9_]*\}")
 _PLAIN = re.compile(r"[A-Za-z0-9_@%+=:,./${}?&~-]+")
 STOP_SECONDS = 10
+_MARK = "# The watchdog is fed for as long as frames move, or the source tries to connect again."
 
 
 @dataclass(frozen=True)
@@ -56,7 +58,7 @@ def unit_text(options: UnitOptions, command: list[str], *, before: list[str] | N
         lines.append(f"ExecStartPre={'' if options.for_user else '+'}{' '.join(map(_word, before))}")
     lines += [
         "ExecStart=" + " ".join(map(_word, command)),
-        "# The watchdog is fed for as long as frames move, or the source tries to connect again.",
+        _MARK,
         f"WatchdogSec={options.watchdog:g}",
         "Restart=always",
         "RestartSec=2",
@@ -78,6 +80,14 @@ def unit_text(options: UnitOptions, command: list[str], *, before: list[str] | N
         f"WantedBy={'default' if options.for_user else 'multi-user'}.target",
     ]
     return "\n".join(lines) + "\n"
+
+
+def is_unit(path: Path) -> bool:
+    """Say whether the file at `path` is a unit that `unit_text` gave."""
+    try:
+        return _MARK in path.read_text("utf-8").splitlines()
+    except (OSError, ValueError):
+        return False
 
 
 def _identity(options: UnitOptions) -> list[str]:

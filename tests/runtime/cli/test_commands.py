@@ -159,6 +159,20 @@ def test_an_output_folder_that_cannot_be_written_is_named(tiny: SimpleNamespace,
     fails(segrt("compare", file, bundle, "--out", "/proc/x.png", "--repeat", 1), 2, "/proc/x.png: cannot be written")
 
 
+def test_no_output_replaces_a_picture(tiny: SimpleNamespace, segrt: Segrt, photos: Path, tmp_path: Path) -> None:
+    bundle, photo = tiny.bundle("argmax"), photos / "000000000007.png"
+    before = photo.read_bytes()
+    fails(segrt("run", bundle, photos, "--out", photos), 2, "000000000007.png lies there, a source")
+    overlays = tmp_path / "overlay"
+    photos.rename(overlays)
+    fails(segrt("run", bundle, overlays, "--out", tmp_path), 2, "000000000007.png lies there, a source")
+    overlays.rename(photos)
+    (tmp_path / "link.png").symlink_to(photo)
+    fails(segrt("compare", photo, bundle, "--out", tmp_path / "link.png"), 2, "is the picture itself")
+    assert photo.read_bytes() == before
+    assert len(list(photos.iterdir())) == 2
+
+
 def test_sources_and_bundles_that_are_missing_are_named(
     tiny: SimpleNamespace, segrt: Segrt, photos: Path, tmp_path: Path
 ) -> None:

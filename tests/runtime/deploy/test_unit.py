@@ -108,6 +108,11 @@ def test_service_writes_a_file_and_refuses_what_stream_would(
     words = ("--name", "door", "--out", str(out), "street-panoptic", "${CAMERA}", "--sink", "null")
     assert service(monkeypatch, capsys, *words)[0] == 0
     assert "stream street-panoptic ${CAMERA} --sink null" in out.read_text()
+    assert service(monkeypatch, capsys, *words)[0] == 0, "its own unit is written again"
+    out.write_text("[Unit]\nDescription=somebody's own\n")
+    code, _, err = service(monkeypatch, capsys, *words)
+    assert (code, err.count("\n"), "is no unit that segrt wrote" in err) == (2, 1, True)
+    assert "somebody's own" in out.read_text()
     code, _, err = service(monkeypatch, capsys, "street-panoptic", "${CAMERA}", "--no-such-option")
     assert (code, "No such option" in err) == (2, True)
 

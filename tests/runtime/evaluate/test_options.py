@@ -195,6 +195,24 @@ def run(*arguments):
     return CliRunner().invoke(command, [str(argument) for argument in arguments])
 
 
+def test_what_is_evaluated_is_not_replaced(street, tmp_path):
+    path = save(street, tmp_path / "mine")
+    before = {file: file.read_bytes() for file in path.parent.rglob("*") if file.is_file()}
+    for options, what in (
+        (["--json", path], "the predictions file"),
+        (["--save", path.parent], "the predictions file"),
+        (["--save", tmp_path / "new", "--json", tmp_path / "new" / "panoptic.json"], "the --json file"),
+    ):
+        outcome = run("--annotations", STREET, "--predictions", path, *options)
+        assert f"is {what} itself" in str(outcome.exception)
+    as_truth = ["--annotations", path, "--predictions", tmp_path / "other.json"]
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other.json").write_bytes(path.read_bytes())
+    for options in (["--json", path], ["--save", path.parent]):
+        assert "is the annotations itself" in str(run(*as_truth, *options).exception)
+    assert {file: file.read_bytes() for file in path.parent.rglob("*") if file.is_file()} == before
+
+
 def test_the_command_compares_with_the_first_and_saves(street, tmp_path):
     path = save(street, tmp_path / "mine")
     output = tmp_path / "out.json"

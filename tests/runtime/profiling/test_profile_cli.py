@@ -181,6 +181,10 @@ def test_where_it_was_measured_names_a_backend_once(profiled):
         (["street-semantic", "--threads", "two"], "must be numbers"),
         (["street-semantic", "--size", "10"], "must be HEIGHTxWIDTH"),
         (["street-semantic", "--tolerance", "much"], "must be a share"),
+        (
+            ["street-semantic", "--json", "/nosuch/x", "--html", "/nosuch/../nosuch/x"],
+            "--json /nosuch/x: is the --html file itself",
+        ),
     ],
 )
 def test_wrong_arguments_end_with_one_clear_line(run, arguments, message):
@@ -188,6 +192,14 @@ def test_wrong_arguments_end_with_one_clear_line(run, arguments, message):
     assert code == 2
     assert message in err
     assert "Traceback" not in err
+
+
+def test_the_baseline_is_not_replaced(run, profiled):
+    path = profiled[1] / "p.json"
+    before = path.read_bytes()
+    code, _, err = run("street-semantic", "--baseline", path, "--json", path)
+    assert (code, err) == (2, f"segrt: error: --json {path}: is the baseline itself; write to another place\n")
+    assert path.read_bytes() == before
 
 
 def test_a_report_needs_a_place(run, tmp_path):
