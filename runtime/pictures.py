@@ -1,7 +1,7 @@
 """Finds the pictures that a user names: files, folders and patterns."""
 
 import glob
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from segrt.runtime.errors import ImageError
@@ -33,6 +33,12 @@ def unique_names(paths: Iterable[Path]) -> list[str]:
         taken.add(name)
         names.append(name)
     return names
+
+
+def image_ids(names: Sequence[str]) -> list[int | str]:
+    """Return COCO's id for each of the pictures `names`: numbers if all names are, as 000000000139, else the names."""
+    numbers = [int(name) for name in names if name.isascii() and name.isdecimal()]
+    return list(numbers if len(set(numbers)) == len(names) else names)
 
 
 def _expand(source: str) -> list[Path]:

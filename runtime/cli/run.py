@@ -52,7 +52,7 @@ def run(
     ends the command after what was done so far has been saved, unless --skip-bad is given.
     """
     from segrt.runtime.errors import ImageError, SegrtError
-    from segrt.runtime.pictures import find_pictures, unique_names
+    from segrt.runtime.pictures import find_pictures, image_ids, unique_names
     from segrt.runtime.saving import SAVERS, Savers
     from segrt.runtime.segmenter import open_bundle
 
@@ -61,7 +61,6 @@ def run(
     for path in paths:
         if path.resolve().parent in {out.resolve(), *((out / kind).resolve() for kind in SAVERS)}:
             raise SegrtError(f"--out {out}: {path} lies there, a source; write to another folder")
-    numbered = all(name.isascii() and name.isdecimal() for name in names)
     kinds = [kind.strip() for kind in save.split(",") if kind.strip()]
     times, skipped = [], 0
     with (
@@ -75,9 +74,10 @@ def run(
         ) as segmenter,
         Savers(kinds, out, segmenter) as savers,
     ):
-        for path, name in with_progress(list(zip(paths, names, strict=True)), "segmenting"):
+        items = list(zip(paths, names, image_ids(names), strict=True))
+        for path, name, image_id in with_progress(items, "segmenting"):
             try:
-                item = _segment(segmenter, savers, path, name, int(name) if numbered else name)
+                item = _segment(segmenter, savers, path, name, image_id)
             except ImageError as error:
                 if not skip_bad:
                     raise

@@ -59,6 +59,14 @@ def open_predictions(
     if not folder.is_dir():
         raise SegrtError(f"{folder} is no folder; give the one with the predicted PNG files as --predictions-dir")
     annotations = convert(path, content["annotations"], list[CocoPanopticAnnotation])
+    known = {sample.image_id for sample in dataset.samples}
+    for entry in annotations:
+        if entry.image_id not in known:
+            some = ", ".join(repr(sample.image_id) for sample in dataset.samples[:3])
+            raise SegrtError(
+                f"{path}: is of image {entry.image_id!r}, which {dataset.path} lacks; its ids are {some}, …; "
+                f"predict its images, under their ids"
+            )
     return PanopticPredictions(path, folder, dataset.labels, {entry.image_id: entry for entry in annotations})
 
 

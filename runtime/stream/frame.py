@@ -18,6 +18,7 @@ class Frame:
         capture_time: `time.monotonic()` in seconds, when the picture was complete, or arrived from a camera, or would
             have arrived had it not waited in the socket. Frame age counts from here.
         source_id: name of the source, unique within a run and free of credentials.
+        image_id: COCO's id of a picture that is a file: its name without suffix, a number where all of them are.
     """
 
     image: npt.NDArray[np.uint8]
@@ -25,6 +26,7 @@ class Frame:
     pts: float | None
     capture_time: float
     source_id: str
+    image_id: int | str | None = None
 
     @property
     def size(self) -> tuple[int, int]:

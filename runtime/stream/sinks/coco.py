@@ -24,7 +24,8 @@ _UNFINISHED = ".unfinished.jsonl"
 class CocoPanopticSink(Sink):
     """Writes `path`, COCO's panoptic JSON, and a PNG of segment ids for each frame into the folder of its name.
 
-    PNGs are named by the frame's index, those of several sources SOURCE-INDEX. What belongs into the JSON is kept as
+    PNGs are named by the frame's index, those of several sources SOURCE-INDEX. The pictures of one folder keep their
+    ids (`Frame.image_id`), as in `segrt run`; else they are numbered from 1. What belongs into the JSON is kept as
     lines in NAME.unfinished.jsonl until the file is closed, so that months of video need no memory and a killed
     process loses nothing: the next run that writes to the same place finishes the JSON first. Files are rotated as
     `SinkOptions` says.
@@ -77,17 +78,19 @@ class CocoPanopticSink(Sink):
             target.write_bytes(png)
         except OSError as error:
             raise could_not(target, error, f"{self._pictures} pictures are there") from error
+        number = self._pictures + 1
+        image_id = number if frame.image_id is None or source else frame.image_id
         image = {
-            "id": self._pictures + 1,
+            "id": image_id,
             "file_name": name,
             "height": frame.size[0],
             "width": frame.size[1],
             "source": frame.source_id,
             "pts": frame.pts,
         }
-        line = {"image": image, "annotation": result.to_coco(self._pictures + 1, name)}
+        line = {"image": image, "annotation": result.to_coco(image_id, name)}
         self._lines.append(msgspec.json.encode(line))
-        self._pictures += 1
+        self._pictures = number
         self._bytes += len(png)
 
     def close(self) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from segrt.runtime.errors import ImageError
 from segrt.runtime.images import SUFFIXES, read_image
+from segrt.runtime.pictures import image_ids, unique_names
 from segrt.runtime.stream.frame import Frame
 from segrt.runtime.stream.sources.base import Source, SourceInfo
 
@@ -27,13 +28,14 @@ class ImageSource(Source):
             if not path.exists():
                 raise ImageError(f"{path}: there is no such file; check the path")
             self._paths = [path]
+        self._ids = image_ids(unique_names(self._paths))
         self.info = SourceInfo(source_id=source_id, frames=len(self._paths))
 
     def frames(self) -> Iterator[Frame]:
         """Yield each picture; raise ImageError at one that cannot be read."""
         for index, path in enumerate(self._paths):
             image = read_image(path)
-            yield Frame(image, index, None, time.monotonic(), self.info.source_id)
+            yield Frame(image, index, None, time.monotonic(), self.info.source_id, self._ids[index])
 
 
 def _natural(path: Path) -> list[tuple[int, int, str]]:

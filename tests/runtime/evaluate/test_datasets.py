@@ -304,6 +304,11 @@ def test_predictions_that_do_not_fit_are_named(folder):
             evaluate_predictions(path, dataset)
 
     fails("panoptic", lambda c: c["annotations"].pop(), r"panoptic\.json has no prediction for image 2")
+    fails(
+        "panoptic",
+        lambda c: c["annotations"][0].update(image_id=99),
+        r"panoptic\.json: is of image 99, which .*truth\.json lacks; its ids are 0, 1, 2",
+    )
     fails("panoptic", lambda c: c["annotations"][0]["segments_info"].pop(), r"0\.png holds segment 4, which")
     fails("panoptic", lambda c: c.pop("annotations"), r"must be COCO instance results")
     fails("instance", lambda c: c[0].pop("score"), r"result 0 has no score")

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from segrt.runtime.errors import VideoError
+from segrt.runtime.images import write_image
 from segrt.runtime.results import Label, PanopticResult, Segment
 from segrt.runtime.results.coco import read_panoptic_png
 from segrt.runtime.stream import run_stream
@@ -14,6 +15,7 @@ from segrt.runtime.stream.frame import Frame
 from segrt.runtime.stream.sinks.options import SinkOptions
 from segrt.runtime.stream.sinks.table import open_sink
 from segrt.runtime.stream.sources.base import SourceInfo
+from segrt.runtime.stream.sources.table import open_source
 
 LABELS = (Label("road", 7, False, (1, 2, 3)), Label("car", 26, True, (4, 5, 6)))
 
@@ -56,6 +58,29 @@ def test_json_and_pngs_are_a_coco_data_set(tmp_path):
     sink.close()
     check(tmp_path / "out.json", range(5))
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out", "out.json"]
+
+
+@pytest.mark.parametrize(
+    ("names", "ids"),
+    [
+        (["000000000285.png", "000000000139.png"], [139, 285]),
+        (["b.png", "7.png"], ["7", "b"]),
+        (["7.png", "007.png"], ["007", "7"]),
+        (["a.png", "a.jpg"], ["a", "a-2"]),
+    ],
+)
+def test_pictures_of_a_folder_keep_their_ids(tmp_path, names, ids):
+    (tmp_path / "in").mkdir()
+    for name in names:
+        write_image(tmp_path / "in" / name, np.zeros((20, 30, 3), np.uint8))
+    source = open_source(tmp_path / "in")
+    sink = opened(tmp_path / "out.json", [source.info.source_id])
+    for frame in source.frames():
+        sink.write(frame, panoptic(frame.index), None)
+    sink.close()
+    content = json.loads((tmp_path / "out.json").read_text())
+    assert [image["id"] for image in content["images"]] == ids
+    assert [entry["image_id"] for entry in content["annotations"]] == ids
 
 
 def test_several_sources_share_one_data_set(tmp_path):
