@@ -162,7 +162,7 @@ def evaluate(
         None if save is None else save / f"{number}-{_plain(subject.name)}" if several else save
         for number, subject in enumerate(subjects)
     ]
-    read: dict[str, Path | str | None] = {
+    inputs: dict[str, Path | str | None] = {
         "the annotations": annotations,
         "the panoptic PNG files' folder": panoptic_dir or Path(annotations).parent / Path(annotations).stem,
         "the pictures' folder": images,
@@ -170,7 +170,7 @@ def evaluate(
         "the predictions' folder": predictions_dir or (predictions and predictions.parent / predictions.stem),
         "the list of labels": labels,
     }
-    _refuse_overwriting([folder for folder in folders if folder is not None], json_path, pictures, read)
+    _refuse_overwriting([folder for folder in folders if folder is not None], json_path, pictures, inputs)
     if pictures is not None:
         make_folder(pictures)
     options = Options(judged, boundary, common_classes, skip_bad, rank=pictures is not None)

@@ -58,8 +58,9 @@ def run(
 
     paths = find_pictures(sources)
     names = unique_names(paths)
+    folders = {out.resolve(), *((out / kind).resolve() for kind in SAVERS)}
     for path in paths:
-        if path.resolve().parent in {out.resolve(), *((out / kind).resolve() for kind in SAVERS)}:
+        if path.resolve().parent in folders:
             raise SegrtError(f"--out {out}: {path} lies there, a source; write to another folder")
     kinds = [kind.strip() for kind in save.split(",") if kind.strip()]
     times, skipped = [], 0
