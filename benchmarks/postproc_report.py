@@ -157,7 +157,7 @@ def _plot_over_size(rows: list[Row], axes: Any) -> None:
         )  # fmt: skip
     axes.set_xscale("log")
     axes.set_yscale("log")
-    axes.set_xlim(0.27, 60)
+    axes.set_xlim(0.27, 300)
     axes.set_xticks([0.307, 0.87, 2.07, 8.29], ["480x640", "800x1088", "1080x1920", "2160x3840"], fontsize=8)
     axes.minorticks_off()
     axes.set_ylabel("ms of CPU, one thread")
