@@ -34,7 +34,6 @@ from segrt.runtime.bundle.rules import (
 )
 from segrt.runtime.errors import BackendError, BundleError, SegrtError
 
-_PRECISIONS = ("fp32", "fp16", "int8", "int8-cpu")
 # option: the decode rules that have it
 _RULES = {
     "score_threshold": ("query_instances", "paste_masks", "prototype_masks", "merge_queries", "group_centers"),
@@ -161,8 +160,11 @@ def adopt_network(path: Path, out: Path, options: AdoptOptions) -> list[str]:
 
 def _check_precision(options: AdoptOptions) -> None:
     """Raise SegrtError for a precision that there is not, or that a quantised network does not have."""
-    if options.precision is not None and options.precision not in _PRECISIONS:
-        raise SegrtError(f"--precision {options.precision}: there is none such; choose from {', '.join(_PRECISIONS)}")
+    from segrt.export.precision.recipes import PRECISIONS
+
+    known = ("fp32", *PRECISIONS)
+    if options.precision is not None and options.precision not in known:
+        raise SegrtError(f"--precision {options.precision}: there is none such; choose from {', '.join(known)}")
     if options.dequantize and options.precision in ("fp32", "fp16"):
         raise SegrtError(
             f"--precision {options.precision} contradicts --dequantize, which is for a quantised network and adds its "

@@ -13,6 +13,7 @@ from segrt.export.golden_pictures import golden_pictures
 from segrt.export.models.family import Exportable, Picture, Request, Size, Weights
 from segrt.export.models.table import Model, find_model
 from segrt.export.parity import ParityReport
+from segrt.export.precision import recipes
 from segrt.export.precision.calibration import calibration_files
 from segrt.export.quiet import quiet
 from segrt.export.tracing import Traced, trace
@@ -25,7 +26,7 @@ from segrt.runtime.images import read_image
 from segrt.runtime.labels.table import read_labels
 from segrt.runtime.pictures import find_pictures
 
-PRECISIONS = ("fp32", "fp16", "int8", "int8-cpu")
+PRECISIONS = ("fp32", *recipes.PRECISIONS)
 # Another device may round differently: what `segrt verify` allows there is wider than what is asked here.
 _WIDER = 2.0
 _AGREEMENT_SLACK = 0.005
