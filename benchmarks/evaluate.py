@@ -18,14 +18,14 @@ from typing import Any
 import cv2
 import numpy as np
 
-from segrt.runtime.evaluate.coco_dataset import PanopticDataset, open_dataset
+from segrt.runtime.evaluate.datasets.coco_dataset import PanopticDataset, open_dataset
 from segrt.runtime.evaluate.measuring import measure
-from segrt.runtime.evaluate.panoptic import PanopticEvaluator
+from segrt.runtime.evaluate.metrics.panoptic_quality import PanopticEvaluator
 from segrt.runtime.evaluate.predictions import open_predictions
 from segrt.runtime.evaluate.truth import PanopticTruth
-from segrt.runtime.results.coco import write_panoptic_json, write_panoptic_png
-from segrt.runtime.streetworld.dataset import write_dataset
+from segrt.runtime.results.coco_format import write_panoptic_json, write_panoptic_png
 from segrt.runtime.streetworld.moments import scattered
+from segrt.runtime.streetworld.writing import write_dataset
 
 OFFSET = 256**3
 ROUNDS = 3

@@ -24,7 +24,7 @@ import numpy as np
 import onnx
 import onnxruntime
 
-from segrt.export.graph import read_graph
+from segrt.export.graph.editing import read_graph
 from segrt.export.precision import int8_cpu
 from segrt.export.precision.calibration import METHODS, collect
 from segrt.export.precision.extending import network_of, source_of
@@ -32,13 +32,13 @@ from segrt.export.precision.fp16 import to_fp16
 from segrt.export.precision.graphs import Net, prepared
 from segrt.export.precision.int8 import quantisable, to_int8
 from segrt.export.precision.judging import Judge, session_runner
-from segrt.export.precision.layers import find_layers
-from segrt.export.precision.switching import switched_fp16
+from segrt.export.precision.layer_costs import find_layers
+from segrt.export.precision.switchable_network import switched_fp16
 from segrt.runtime.bundle.bundle import read_bundle
 from segrt.runtime.cli.options import print_table
-from segrt.runtime.images import read_image
-from segrt.runtime.pictures import find_pictures
-from segrt.runtime.preprocess import network_inputs
+from segrt.runtime.files.finding import find_pictures
+from segrt.runtime.files.images import read_image
+from segrt.runtime.preprocess.picture import network_inputs
 from segrt.runtime.streetworld import StreetWorld
 from segrt.runtime.streetworld.moments import drawn_time
 

@@ -17,9 +17,9 @@ import numpy as np
 import onnxruntime
 
 from segrt.runtime import open_bundle
-from segrt.runtime.preprocess import network_inputs
-from segrt.runtime.profiling.measuring import measure
-from segrt.runtime.profiling.pictures import Decoded, Pictures
+from segrt.runtime.preprocess.picture import network_inputs
+from segrt.runtime.profiling.interleaved import measure
+from segrt.runtime.profiling.sample_pictures import Decoded, Pictures
 from segrt.runtime.profiling.sampling import sample
 from segrt.runtime.profiling.statistics import median_interval
 

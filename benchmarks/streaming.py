@@ -19,11 +19,11 @@ import numpy as np
 import onnxruntime
 
 from segrt.runtime import open_bundle
-from segrt.runtime.backends.base import Backend, Head, Slot, TensorSpec
-from segrt.runtime.geometry import Geometry
-from segrt.runtime.preprocess import network_inputs
+from segrt.runtime.inference.backend import Backend, Head, Slot, TensorSpec
+from segrt.runtime.preprocess.geometry import Geometry
+from segrt.runtime.preprocess.picture import network_inputs
 from segrt.runtime.profiling.overlapped import MemorySource
-from segrt.runtime.profiling.pictures import Pictures
+from segrt.runtime.profiling.sample_pictures import Pictures
 from segrt.runtime.results import Label, SemanticResult
 from segrt.runtime.stream import run_stream
 

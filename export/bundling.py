@@ -9,7 +9,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from segrt.runtime.backends.specs import tensor_specs
+from segrt.runtime.authoring.verification import live_queries, verify
 from segrt.runtime.bundle.bundle import read_bundle
 from segrt.runtime.bundle.golden import QUERY_ROLES, UNSTORED_ROLES, GoldenOutputs, pack_golden
 from segrt.runtime.bundle.manifest import (
@@ -26,14 +26,14 @@ from segrt.runtime.bundle.manifest import (
     Variant,
 )
 from segrt.runtime.bundle.rules import Decode
-from segrt.runtime.bundle.writer import BundleWriter
-from segrt.runtime.decode.table import Context, find_decoder
+from segrt.runtime.bundle.writing import BundleWriter
+from segrt.runtime.decode.decoders import Context, find_decoder
 from segrt.runtime.errors import BundleError, CheckFailed
-from segrt.runtime.images import encode_image
-from segrt.runtime.preprocess import network_inputs
+from segrt.runtime.files.images import encode_image
+from segrt.runtime.inference.specs import tensor_specs
+from segrt.runtime.preprocess.picture import network_inputs
 from segrt.runtime.results import Label, Result
 from segrt.runtime.segmenter import open_segmenter
-from segrt.runtime.verification import live_queries, verify
 
 Array = npt.NDArray[Any]
 _INTEGERS = ("uint8", "int8", "int32", "int64")
@@ -162,7 +162,7 @@ def _add_variant(writer: BundleWriter, network: Network, variant: VariantFile) -
 def _heads_of(manifest: Manifest, variant: VariantFile, picture: GoldenPicture, threads: int) -> Mapping[str, Array]:
     if picture.heads is not None:
         return picture.heads
-    from segrt.runtime.backends.onnxruntime import OnnxRuntimeBackend
+    from segrt.runtime.inference.onnxruntime import OnnxRuntimeBackend
 
     inputs, heads = tensor_specs(manifest, manifest.variants[0])
     arrays, _ = network_inputs(manifest.inputs, picture.image)

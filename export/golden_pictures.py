@@ -9,7 +9,7 @@ import numpy.typing as npt
 from segrt.runtime.bundle.bundle import Bundle
 from segrt.runtime.bundle.golden import read_golden
 from segrt.runtime.draw import fit
-from segrt.runtime.images import read_image
+from segrt.runtime.files.images import read_image
 from segrt.runtime.results import PanopticResult, Result, SemanticResult
 
 Picture = npt.NDArray[np.uint8]

@@ -11,16 +11,16 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from segrt.runtime.backends.base import Backend, Head, Slot, Stopwatch
-from segrt.runtime.backends.table import open_backend
 from segrt.runtime.bundle.bundle import Bundle, read_bundle
 from segrt.runtime.bundle.manifest import Manifest, Variant
 from segrt.runtime.bundle.rules import rule_name
-from segrt.runtime.decode.table import Context, find_decoder
+from segrt.runtime.decode.decoders import Context, find_decoder
 from segrt.runtime.errors import BundleError
-from segrt.runtime.geometry import Geometry
-from segrt.runtime.member_inputs import fill_members
-from segrt.runtime.preprocess import check_picture, fill_inputs
+from segrt.runtime.inference.backend import Backend, Head, Slot, Stopwatch
+from segrt.runtime.inference.backends import open_backend
+from segrt.runtime.preprocess.geometry import Geometry
+from segrt.runtime.preprocess.member_inputs import fill_members
+from segrt.runtime.preprocess.picture import check_picture, fill_inputs
 from segrt.runtime.results import Label, Result, Timings
 
 if TYPE_CHECKING:

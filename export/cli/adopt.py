@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from segrt.runtime.cli.quantities import SHARE, FiniteRange
+from segrt.runtime.console.quantities import SHARE, FiniteRange
 
 _PATH = click.Path(path_type=Path)
 
@@ -156,7 +156,7 @@ def adopt(
     (queries), boxes, scores, class_ids and masks, or predictions and prototypes (YOLO). Panoptic: class_logits and
     mask_logits, or semantic_logits, center_heatmap and offsets (Panoptic-DeepLab).
     """
-    from segrt.export.adopt import AdoptOptions, adopt_network
+    from segrt.export.adopt.adopting import AdoptOptions, adopt_network
     from segrt.runtime.bundle.manifest import Resize
     from segrt.runtime.errors import SegrtError
 

@@ -11,7 +11,7 @@ import click
 from segrt.runtime.cli.options import THREADS, counted, print_table
 
 if TYPE_CHECKING:
-    from segrt.export.parity import ParityReport
+    from segrt.export.convert.parity import ParityReport
 
 _PACKAGES = ("torch", "torchvision", "transformers", "onnx", "onnxscript", "onnxslim")
 _PATH = click.Path(path_type=Path)
@@ -85,8 +85,8 @@ def export(model: str, out: Path, weights: str, precisions: str, seed: int, **kn
 
     find_model(model)
     _require_torch()
-    from segrt.export.exporting import ExportOptions, export_model
-    from segrt.export.models.family import Weights
+    from segrt.export.convert.exporting import ExportOptions, export_model
+    from segrt.export.family import Weights
 
     chosen = Weights(weights, seed=seed) if weights in ("pretrained", "random") else Weights("file", Path(weights))  # type: ignore[arg-type]
     names = tuple(name.strip() for name in precisions.split(",") if name.strip())

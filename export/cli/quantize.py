@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from segrt.runtime.cli.options import THREADS, print_table, with_progress
-from segrt.runtime.cli.quantities import SHARE
+from segrt.runtime.console.quantities import SHARE
 
 _PATH = click.Path(path_type=Path)
 
@@ -47,7 +47,7 @@ def quantize(
     layers that must stay in fp32 are searched for; they are listed, and `segrt inspect` shows what share of the
     network is at the precision.
     """
-    from segrt.export.graph import require_onnx
+    from segrt.export.graph.editing import require_onnx
     from segrt.export.precision.calibration import calibration_files
     from segrt.export.precision.extending import add_variants
     from segrt.export.precision.variants import VariantOptions, check_precisions

@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from segrt.export import checkpoints
 from segrt.export.models.table import Checkpoint, Model
+from segrt.export.weights import checkpoints
 from segrt.runtime.errors import SegrtError
 
 PREFIX = "hf:"

@@ -8,13 +8,13 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
-from segrt.export import checkpoint_labels, checkpoints, weights
+from segrt.export.family import Exportable, Request, Weights
 from segrt.export.models import hf_semantic
 from segrt.export.models.auto_entry import ONE_SIZE
-from segrt.export.models.family import Exportable, Request, Weights
+from segrt.export.weights import checkpoint_labels, checkpoints, network_weights
 from segrt.runtime.errors import SegrtError
-from segrt.runtime.labels.table import make_label, read_labels
 from segrt.runtime.results import Label
+from segrt.runtime.results.labels.class_lists import make_label, read_labels
 
 _LISTS = ("ade20k", "cityscapes", "voc", "coco-panoptic", "coco")
 
@@ -39,7 +39,7 @@ def build(request: Request) -> Exportable:
             "alone; leave --size out"
         )
     classes: Any = AutoModelForSemanticSegmentation._model_mapping
-    network = weights.load_transformers(classes[type(config)], config, request)
+    network = network_weights.load_transformers(classes[type(config)], config, request)
     processor = hf_semantic.processor_of(request, None, None if folder is None else Path(folder))
     return hf_semantic.exportable(request, network, processor, labels)
 

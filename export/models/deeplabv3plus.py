@@ -17,12 +17,12 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
-from segrt.export import checkpoint_labels, weights
-from segrt.export.models.family import Exportable, HeadParityLimit, ParityLimits, Picture, Request, Size
-from segrt.export.random_weights import Spread, calibrate, calibration_pixels, seeded
+from segrt.export.family import Exportable, HeadParityLimit, ParityLimits, Picture, Request, Size
+from segrt.export.weights import checkpoint_labels, network_weights
+from segrt.export.weights.random_weights import Spread, calibrate, calibration_pixels, seeded
 from segrt.runtime.bundle.manifest import Channels, Resize
 from segrt.runtime.bundle.rules import Argmax
-from segrt.runtime.geometry import Geometry
+from segrt.runtime.preprocess.geometry import Geometry
 from segrt.runtime.results import Label, SemanticResult
 from segrt.runtime.results.semantic import class_map_dtype
 
@@ -56,14 +56,14 @@ def build(request: Request) -> Exportable:
     options = {**request.model.options, "classes": len(labels), "encoder_weights": None, **request.overrides}
     with seeded(request.weights.seed):
         network: Any = segmentation_models_pytorch.DeepLabV3Plus(**options).eval()
-    found = weights.tensors(request)
+    found = network_weights.tensors(request)
     if encoder_alone:
-        load_encoder(network.encoder, found, weights.name_of(request))
+        load_encoder(network.encoder, found, network_weights.name_of(request))
         _randomise(network, request, [network.decoder, network.segmentation_head])
     elif found is None:
         _randomise(network, request, [network])
     else:
-        weights.load(network, found, weights.name_of(request), optional=("classification_head.*",))
+        network_weights.load(network, found, network_weights.name_of(request), optional=("classification_head.*",))
     mean, std = normalisation_of(options["encoder_name"])
     notes = _ENCODER_ALONE if encoder_alone else ""
     return Exportable(
@@ -71,7 +71,7 @@ def build(request: Request) -> Exportable:
         heads=(("logits", "semantic_logits"),),
         labels=labels,
         decode=Argmax(align_corners=True),
-        source=weights.source(request, "segmentation-models-pytorch", "timm", notes=notes),
+        source=network_weights.source(request, "segmentation-models-pytorch", "timm", notes=notes),
         resize=Resize(rule="stretch", interpolation="linear"),
         framework_result=lambda pixels, mask, geometry: _framework_result(network, labels, pixels, geometry),  # noqa: ARG005
         framework_pixels=lambda picture: _framework_pixels(picture, request.size, options["encoder_name"]),
@@ -98,7 +98,7 @@ def normalisation_of(encoder: str) -> tuple[Channels, Channels]:
     return (first, second, third), (one, two, three)
 
 
-def load_encoder(encoder: nn.Module, found: weights.Tensors | None, where: str) -> None:
+def load_encoder(encoder: nn.Module, found: network_weights.Tensors | None, where: str) -> None:
     """Load `found`, the checkpoint of a classification network, into `encoder`: all but its last layer."""
     own = encoder.state_dict()
 
@@ -107,7 +107,7 @@ def load_encoder(encoder: nn.Module, found: weights.Tensors | None, where: str) 
         names = (name, f"model.{name}", "model." + re.sub(r"^(\w+)\.(\d+)\.", r"\1_\2.", name))
         return next((candidate for candidate in names if candidate in own), name)
 
-    weights.load(encoder, found, where, rename=rename, optional=_CLASSIFIERS)
+    network_weights.load(encoder, found, where, rename=rename, optional=_CLASSIFIERS)
 
 
 def _randomise(network: Any, request: Request, parts: list[nn.Module]) -> None:

@@ -10,16 +10,16 @@ from typing import Any, NamedTuple
 import torch
 from torch import nn
 
-from segrt.export import checkpoint_labels, weights
+from segrt.export.family import Exportable, HeadParityLimit, ParityLimits, Request
 from segrt.export.models import query_results, transformers_queries
-from segrt.export.models.family import Exportable, HeadParityLimit, ParityLimits, Request
 from segrt.export.models.query_calibration import calibrate_detr
 from segrt.export.models.query_selection import checked_top_queries, choose_queries, gather_queries
+from segrt.export.weights import checkpoint_labels, network_weights
 from segrt.runtime.bundle.manifest import Resize
 from segrt.runtime.bundle.rules import MergeQueries
-from segrt.runtime.geometry import Geometry
-from segrt.runtime.labels.table import spread
+from segrt.runtime.preprocess.geometry import Geometry
 from segrt.runtime.results import Label, Result
+from segrt.runtime.results.labels.class_lists import spread
 
 CLASSES = 250
 SCORE_THRESHOLD = 0.85
@@ -31,7 +31,7 @@ def build(request: Request) -> Exportable:
 
     labels = labels_of(request)
     config = transformers_queries.configuration(DetrConfig, request, labels, request.model.options)
-    model = weights.load_transformers(DetrForSegmentation, config, request)
+    model = network_weights.load_transformers(DetrForSegmentation, config, request)
     transformers_queries.use_plain_attention(model)
     core = DetrCore(model, checked_top_queries(request, config.num_queries))
     if request.weights.kind == "random":
@@ -60,7 +60,7 @@ def build(request: Request) -> Exportable:
         heads=(("class_logits", "class_logits"), ("mask_logits", "mask_logits")),
         labels=labels,
         decode=decode,
-        source=weights.source(request, "transformers", "timm"),
+        source=network_weights.source(request, "transformers", "timm"),
         resize=resize,
         framework_result=framework_result,
         framework_pixels=transformers_queries.pixels_of(processor, request, resize),

@@ -10,17 +10,17 @@ from typing import Any, cast
 import torch
 from torch import nn
 
-from segrt.export import checkpoint_labels, weights
+from segrt.export.family import Exportable, HeadParityLimit, ParityLimits, Request
 from segrt.export.models import query_results, transformers_queries
-from segrt.export.models.family import Exportable, HeadParityLimit, ParityLimits, Request
 from segrt.export.models.mask2former import AGREEMENT
 from segrt.export.models.query_calibration import calibrate_queries
 from segrt.export.models.query_core import HEADS, QueryCore
 from segrt.export.models.query_selection import checked_top_queries
+from segrt.export.weights import checkpoint_labels, network_weights
 from segrt.runtime.bundle.manifest import Resize
 from segrt.runtime.bundle.rules import Decode, MergeQueries, QueryInstances
 from segrt.runtime.errors import SegrtError
-from segrt.runtime.geometry import Geometry
+from segrt.runtime.preprocess.geometry import Geometry
 from segrt.runtime.results import Label, Result
 
 SCORE_THRESHOLDS = {"panoptic": 0.8, "instance": 0.5, "semantic": 0.0}
@@ -39,7 +39,7 @@ def build(request: Request) -> Exportable:
         transformers.EomtDinov3ForUniversalSegmentation if is_dinov3 else transformers.EomtForUniversalSegmentation
     )
     config = transformers_queries.configuration(config_class, request, labels, {**options, "image_size": side})
-    model = weights.load_transformers(network_class, config, request)
+    model = network_weights.load_transformers(network_class, config, request)
     transformers_queries.use_plain_attention(model)
     if request.weights.kind == "random":
         model.attn_mask_probs.zero_()  # training ends without masks
@@ -62,7 +62,7 @@ def build(request: Request) -> Exportable:
         heads=HEADS,
         labels=labels,
         decode=decode,
-        source=weights.source(request, "transformers"),
+        source=network_weights.source(request, "transformers"),
         resize=resize,
         framework_result=framework_result,
         framework_pixels=transformers_queries.pixels_of(processor, request, resize, do_split_image=False),

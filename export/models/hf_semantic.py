@@ -15,16 +15,16 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
-from segrt.export import checkpoints, weights
+from segrt.export.family import Exportable, HeadParityLimit, ParityLimits, Picture, Request, Size
 from segrt.export.models import transformers_queries
 from segrt.export.models.auto_entry import PROCESSOR_FILE
-from segrt.export.models.family import Exportable, HeadParityLimit, ParityLimits, Picture, Request, Size
 from segrt.export.quiet import quiet
-from segrt.export.random_weights import Spread, calibrate, calibration_pixels
+from segrt.export.weights import checkpoints, network_weights
+from segrt.export.weights.random_weights import Spread, calibrate, calibration_pixels
 from segrt.runtime.bundle.manifest import Channels, Resize
 from segrt.runtime.bundle.rules import Argmax
 from segrt.runtime.errors import SegrtError
-from segrt.runtime.geometry import Geometry
+from segrt.runtime.preprocess.geometry import Geometry
 from segrt.runtime.results import Label, SemanticResult
 from segrt.runtime.results.semantic import class_map_dtype
 
@@ -100,7 +100,7 @@ def exportable(request: Request, network: Any, processor: Any, labels: tuple[Lab
         heads=(("logits", "semantic_logits"),),
         labels=labels,
         decode=decode,
-        source=weights.source(request, "transformers"),
+        source=network_weights.source(request, "transformers"),
         resize=resize_of(processor, request),
         framework_result=_framework_result(network, processor, labels),
         framework_pixels=_framework_pixels(processor, request.size),

@@ -9,14 +9,14 @@ from typing import Any, cast
 import torch
 from torch import nn
 
-from segrt.export import checkpoint_labels, weights
+from segrt.export.family import Exportable, HeadParityLimit, ParityLimits, Request
 from segrt.export.models import query_results, transformers_queries
-from segrt.export.models.family import Exportable, HeadParityLimit, ParityLimits, Request
 from segrt.export.models.query_calibration import calibrate_queries
 from segrt.export.models.query_core import HEADS, QueryCore
 from segrt.export.models.query_selection import checked_top_queries
+from segrt.export.weights import checkpoint_labels, network_weights
 from segrt.runtime.bundle.manifest import Resize
-from segrt.runtime.geometry import Geometry
+from segrt.runtime.preprocess.geometry import Geometry
 from segrt.runtime.results import Result
 
 
@@ -32,7 +32,7 @@ def build(request: Request) -> Exportable:
     config = transformers_queries.configuration(
         MaskFormerConfig, request, labels, request.model.options, nested=("backbone_config", "decoder_config")
     )
-    model = weights.load_transformers(MaskFormerForInstanceSegmentation, config, request)
+    model = network_weights.load_transformers(MaskFormerForInstanceSegmentation, config, request)
     transformers_queries.use_plain_attention(model)
     core = MaskFormerCore(model, checked_top_queries(request, config.decoder_config.num_queries))
     if request.weights.kind == "random":
@@ -54,7 +54,7 @@ def build(request: Request) -> Exportable:
         heads=HEADS,
         labels=labels,
         decode=decode,
-        source=weights.source(request, "transformers"),
+        source=network_weights.source(request, "transformers"),
         resize=resize,
         framework_result=framework_result,
         framework_pixels=transformers_queries.pixels_of(processor, request, resize),

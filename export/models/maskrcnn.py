@@ -12,17 +12,17 @@ from torchvision.models.detection.backbone_utils import resnet_fpn_backbone
 from torchvision.models.detection.image_list import ImageList
 from torchvision.models.detection.transform import GeneralizedRCNNTransform
 
-from segrt.export import weights
-from segrt.export.checkpoint_labels import built_in
-from segrt.export.models.family import Exportable, HeadParityLimit, ParityLimits, Picture, Request, Size
-from segrt.export.models.maskrcnn_static.network import FLOAT_MODULES, MULTIPLE, StaticMaskRCNN
-from segrt.export.random_weights import Spread, calibrate, calm, photo_like_pixels, seeded
+from segrt.export.family import Exportable, HeadParityLimit, ParityLimits, Picture, Request, Size
+from segrt.export.models.maskrcnn_static.maskrcnn_network import FLOAT_MODULES, MULTIPLE, StaticMaskRCNN
+from segrt.export.weights import network_weights
+from segrt.export.weights.checkpoint_labels import built_in
+from segrt.export.weights.random_weights import Spread, calibrate, calm, photo_like_pixels, seeded
 from segrt.runtime.bundle.manifest import Resize
 from segrt.runtime.bundle.rules import PasteMasks
 from segrt.runtime.errors import SegrtError
-from segrt.runtime.geometry import Geometry
-from segrt.runtime.labels.table import spread
+from segrt.runtime.preprocess.geometry import Geometry
 from segrt.runtime.results import InstanceResult, Label, rle
+from segrt.runtime.results.labels.class_lists import spread
 
 _COCO_CLASSES = 91  # COCO's ids with their gaps, 0 being the background
 _COCO_V1_FILE = "maskrcnn_resnet50_fpn_coco-"
@@ -50,8 +50,8 @@ def build(request: Request) -> Exportable:
     overrides = dict(request.overrides)
     candidates = int(overrides.pop("candidates", 1000))
     network = _network(request, len(labels) + 1, overrides)
-    tensors = weights.tensors(request)
-    weights.load(network, tensors, weights.name_of(request), rename=_renamed)
+    tensors = network_weights.tensors(request)
+    network_weights.load(network, tensors, network_weights.name_of(request), rename=_renamed)
     if tensors is None:
         unused = [index + 1 for index, label in enumerate(labels) if not label.isthing]
         _randomise(network, request.size, request.weights.seed, unused)
@@ -66,7 +66,7 @@ def build(request: Request) -> Exportable:
         heads=(("boxes", "boxes"), ("scores", "scores"), ("class_ids", "class_ids"), ("masks", "masks")),
         labels=labels,
         decode=decode,
-        source=weights.source(request, "torchvision"),
+        source=network_weights.source(request, "torchvision"),
         resize=Resize(rule="letterbox", pad=_PAD, pad_side="bottom_right", rounding="floor"),
         framework_result=_FrameworkResult(network, labels),
         framework_pixels=_FrameworkPixels(request.size),
@@ -124,7 +124,7 @@ def _randomise(network: Any, size: Size, seed: int, unused: list[int]) -> None:
     The stages follow one another, for each is set from what the one before it lets through. `unused` classes never win.
     """
     if network.backbone.body.conv1.weight.is_meta:
-        return  # only counted, see export/models/figures.py
+        return  # only counted, see export/convert/figures.py
     height, width = (max(side // MULTIPLE, 1) * MULTIPLE for side in size)
     pixels = photo_like_pixels((height, width), seed=seed)
     head, heads = network.rpn.head, network.roi_heads

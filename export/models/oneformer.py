@@ -10,15 +10,15 @@ from typing import Any, cast
 import torch
 from torch import nn
 
-from segrt.export import checkpoint_labels, weights
+from segrt.export.family import Exportable, HeadParityLimit, ParityLimits, Request
 from segrt.export.models import query_results, transformers_queries
-from segrt.export.models.family import Exportable, HeadParityLimit, ParityLimits, Request
 from segrt.export.models.mask2former import MASK_SIZE
 from segrt.export.models.query_calibration import calibrate_queries
 from segrt.export.models.query_core import HEADS, QueryCore
 from segrt.export.models.query_selection import checked_top_queries
+from segrt.export.weights import checkpoint_labels, network_weights
 from segrt.runtime.bundle.manifest import Resize, Technique
-from segrt.runtime.geometry import Geometry
+from segrt.runtime.preprocess.geometry import Geometry
 from segrt.runtime.results import Result
 
 # "the task is ..." in the vocabulary of CLIP (openai/CLIP, bpe_simple_vocab_16e6), from its start to its end token.
@@ -41,7 +41,7 @@ def build(request: Request) -> Exportable:
         transformers.OneFormerConfig, request, labels, request.model.options, nested=("backbone_config",)
     )
     config.is_training = False
-    model = weights.load_transformers(transformers.OneFormerForUniversalSegmentation, config, request)
+    model = network_weights.load_transformers(transformers.OneFormerForUniversalSegmentation, config, request)
     transformers_queries.use_plain_attention(model)
     task = task_tokens(request.model.technique, config.task_seq_len)
     core = OneFormerCore(model, task, checked_top_queries(request, config.num_queries))
@@ -72,7 +72,7 @@ def build(request: Request) -> Exportable:
         heads=HEADS,
         labels=labels,
         decode=decode,
-        source=weights.source(request, "transformers"),
+        source=network_weights.source(request, "transformers"),
         resize=resize,
         framework_result=framework_result,
         framework_pixels=transformers_queries.pixels_of(

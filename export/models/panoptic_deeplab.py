@@ -11,15 +11,15 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
-from segrt.export import checkpoint_labels, weights
-from segrt.export.models.family import Exportable, HeadParityLimit, ParityLimits, Picture, Request, Size
+from segrt.export.family import Exportable, HeadParityLimit, ParityLimits, Picture, Request, Size
 from segrt.export.models.panoptic_deeplab_network import OUTPUT_STRIDE, Config, PanopticDeepLab
 from segrt.export.models.panoptic_deeplab_result import panoptic_result
-from segrt.export.random_weights import Spread, calibrate, calibration_pixels, seeded
+from segrt.export.weights import checkpoint_labels, network_weights
+from segrt.export.weights.random_weights import Spread, calibrate, calibration_pixels, seeded
 from segrt.runtime.bundle.manifest import Resize
 from segrt.runtime.bundle.rules import GroupCenters
-from segrt.runtime.geometry import Geometry
-from segrt.runtime.preprocess import place
+from segrt.runtime.preprocess.geometry import Geometry
+from segrt.runtime.preprocess.picture import place
 from segrt.runtime.results import Result
 
 # detectron2's pixel mean and deviation, over 255.
@@ -35,8 +35,8 @@ def build(request: Request) -> Exportable:
     rule = GroupCenters(**{name: options.pop(name) for name in _RULE_FIELDS if name in options})
     with seeded(request.weights.seed):
         network = PanopticDeepLab(Config(classes=len(labels), **options)).eval()
-    found = weights.tensors(request)
-    weights.load(network, found, weights.name_of(request), optional=("pixel_mean", "pixel_std"))
+    found = network_weights.tensors(request)
+    network_weights.load(network, found, network_weights.name_of(request), optional=("pixel_mean", "pixel_std"))
     if found is None:
         _calibrate(network, request)
 
@@ -51,7 +51,7 @@ def build(request: Request) -> Exportable:
         heads=tuple((name, name) for name in ("semantic_logits", "center_heatmap", "offsets")),
         labels=labels,
         decode=rule,
-        source=weights.source(request),
+        source=network_weights.source(request),
         resize=resize,
         framework_result=framework_result,
         framework_pixels=lambda picture: framework_pixels(picture, request.size, resize),

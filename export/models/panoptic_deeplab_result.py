@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from segrt.export.models.panoptic_deeplab_network import HEAD_STRIDE
 from segrt.runtime.bundle.rules import GroupCenters
-from segrt.runtime.geometry import Geometry
+from segrt.runtime.preprocess.geometry import Geometry
 from segrt.runtime.results import Label, PanopticResult, Segment
 
 _PIXELS = 1 << 14

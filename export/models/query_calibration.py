@@ -10,9 +10,9 @@ from typing import Any
 import torch
 from torch import nn
 
-from segrt.export.models.family import Request, Size
+from segrt.export.family import Request, Size
 from segrt.export.models.query_core import QueryCore
-from segrt.export.random_weights import Spread, calibrate, calibration_pixels, standardise
+from segrt.export.weights.random_weights import Spread, calibrate, calibration_pixels, standardise
 from segrt.runtime.results import Label
 
 _QUERY, _KEY = Spread(std=3.0, axis=-1), Spread(std=1.0, axis=-1)

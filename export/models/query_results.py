@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from segrt.runtime.geometry import Geometry
+from segrt.runtime.preprocess.geometry import Geometry
 from segrt.runtime.results import InstanceResult, Label, PanopticResult, Segment, SemanticResult, rle
 
 Processed = Mapping[str, Any]

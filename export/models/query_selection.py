@@ -6,7 +6,7 @@ work of the other queries' masks is saved too.
 
 import torch
 
-from segrt.export.models.family import Request
+from segrt.export.family import Request
 from segrt.runtime.errors import SegrtError
 
 

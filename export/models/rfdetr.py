@@ -15,17 +15,17 @@ from typing import Any
 import torch
 from torch import nn
 
-from segrt.export import checkpoint_labels, weights
+from segrt.export.family import Exportable, HeadParityLimit, ParityLimits, Request, Size
 from segrt.export.models import transformers_queries
-from segrt.export.models.family import Exportable, HeadParityLimit, ParityLimits, Request, Size
 from segrt.export.models.query_selection import checked_top_queries, gather_queries
-from segrt.export.random_weights import Spread, calibrate, calibration_pixels
+from segrt.export.weights import checkpoint_labels, network_weights
+from segrt.export.weights.random_weights import Spread, calibrate, calibration_pixels
 from segrt.runtime.bundle.manifest import Resize
 from segrt.runtime.bundle.rules import QueryInstances
 from segrt.runtime.errors import SegrtError
-from segrt.runtime.geometry import Geometry
-from segrt.runtime.labels.table import spread
+from segrt.runtime.preprocess.geometry import Geometry
 from segrt.runtime.results import Label, Result
+from segrt.runtime.results.labels.class_lists import spread
 
 CLASSES = 91  # COCO's category ids, 0 and the gaps unused
 GROUPS = 13  # groups of queries in training, of which the first is used
@@ -61,7 +61,7 @@ def build(request: Request) -> Exportable:
     if "query_feat.weight" in rows:
         options["num_queries"] = rows["query_feat.weight"] // GROUPS
     config = RfDetrConfig(**{"num_labels": len(labels), "group_detr": GROUPS, **options})
-    model = weights.load_transformers(RfDetrForInstanceSegmentation, config, request)
+    model = network_weights.load_transformers(RfDetrForInstanceSegmentation, config, request)
     core = RfDetrCore(model, checked_top_queries(request, config.num_queries))
     if request.weights.kind == "random":
         calibrate_rfdetr(core, request, labels)
@@ -84,7 +84,7 @@ def build(request: Request) -> Exportable:
         heads=(("class_logits", "class_logits"), ("mask_logits", "mask_logits")),
         labels=labels,
         decode=decode,
-        source=weights.source(request, "transformers"),
+        source=network_weights.source(request, "transformers"),
         resize=resize,
         framework_result=framework_result,
         framework_pixels=transformers_queries.pixels_of(processor, request, resize),
@@ -106,7 +106,7 @@ def check_size(request: Request, multiple: int) -> None:
 
 def stored_rows(request: Request) -> dict[str, int]:
     """Return how many classes and queries (of all groups) the weights hold, by tensor; nothing for random weights."""
-    found = weights.tensors(request) or {}
+    found = network_weights.tensors(request) or {}
     return {
         wanted: len(tensor)
         for wanted in ("class_embed.bias", "query_feat.weight")

@@ -3,9 +3,9 @@
 The logits come at a quarter of the input's size. NVIDIA's published weights may not be used commercially.
 """
 
-from segrt.export import checkpoint_labels, weights
+from segrt.export.family import Exportable, Request
 from segrt.export.models import hf_semantic
-from segrt.export.models.family import Exportable, Request
+from segrt.export.weights import checkpoint_labels, network_weights
 
 
 def build(request: Request) -> Exportable:
@@ -14,6 +14,6 @@ def build(request: Request) -> Exportable:
 
     labels = checkpoint_labels.labels(request)
     config = SegformerConfig(**{"num_labels": len(labels), **request.model.options, **request.overrides})
-    network = weights.load_transformers(SegformerForSemanticSegmentation, config, request)
+    network = network_weights.load_transformers(SegformerForSemanticSegmentation, config, request)
     processor = hf_semantic.processor_of(request, SegformerImageProcessor)
     return hf_semantic.exportable(request, network, processor, labels)

@@ -8,17 +8,17 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from segrt.export import weights
-from segrt.export.checkpoint_labels import labels as labels_of
-from segrt.export.models.family import Exportable, HeadParityLimit, ParityLimits, Picture, Request, Size
-from segrt.export.models.solov2_network.head import MASK_STRIDE, HeadOptions
-from segrt.export.models.solov2_network.network import SOLOv2, SOLOv2Heads
-from segrt.export.models.solov2_network.reference import segment
-from segrt.export.random_weights import Spread, calibrate, calm, photo_like_pixels, seeded
+from segrt.export.family import Exportable, HeadParityLimit, ParityLimits, Picture, Request, Size
+from segrt.export.models.solov2_parts.head import MASK_STRIDE, HeadOptions
+from segrt.export.models.solov2_parts.reference import segment
+from segrt.export.models.solov2_parts.solov2_network import SOLOv2, SOLOv2Heads
+from segrt.export.weights import network_weights
+from segrt.export.weights.checkpoint_labels import labels as labels_of
+from segrt.export.weights.random_weights import Spread, calibrate, calm, photo_like_pixels, seeded
 from segrt.runtime.bundle.manifest import Resize
 from segrt.runtime.bundle.rules import MatrixNms
 from segrt.runtime.errors import SegrtError
-from segrt.runtime.geometry import Geometry
+from segrt.runtime.preprocess.geometry import Geometry
 from segrt.runtime.results import InstanceResult, Label, rle
 
 _MEAN, _STD = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)
@@ -43,8 +43,8 @@ def build(request: Request) -> Exportable:
     depth = options.pop("depth")
     with seeded(request.weights.seed):
         network = SOLOv2(depth, HeadOptions(len(labels), **options)).eval()
-    tensors = weights.tensors(request)
-    weights.load(network, tensors, weights.name_of(request))
+    tensors = network_weights.tensors(request)
+    network_weights.load(network, tensors, network_weights.name_of(request))
     if tensors is None:
         _randomise(network, request.size, request.weights.seed)
     rule = MatrixNms(stride=MASK_STRIDE)
@@ -54,7 +54,7 @@ def build(request: Request) -> Exportable:
         heads=tuple((role, role) for role in roles),
         labels=labels,
         decode=rule,
-        source=weights.source(request, "torchvision", notes="SOLOv2 as in mmdetection, written anew"),
+        source=network_weights.source(request, "torchvision", notes="SOLOv2 as in mmdetection, written anew"),
         resize=Resize(rule="letterbox", pad=_PAD, pad_side="bottom_right"),
         framework_result=_FrameworkResult(network, labels, rule),
         framework_pixels=_FrameworkPixels(request.size),

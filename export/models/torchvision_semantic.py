@@ -14,13 +14,13 @@ from torch import nn
 from torchvision.models import segmentation
 from torchvision.transforms._presets import SemanticSegmentation
 
-from segrt.export import weights
-from segrt.export.checkpoint_labels import labels
-from segrt.export.models.family import Exportable, Picture, Request
-from segrt.export.random_weights import Spread, calibrate, calibration_pixels, calm, seeded
+from segrt.export.family import Exportable, Picture, Request
+from segrt.export.weights import network_weights
+from segrt.export.weights.checkpoint_labels import labels
+from segrt.export.weights.random_weights import Spread, calibrate, calibration_pixels, calm, seeded
 from segrt.runtime.bundle.manifest import Resize
 from segrt.runtime.bundle.rules import Argmax
-from segrt.runtime.geometry import Geometry
+from segrt.runtime.preprocess.geometry import Geometry
 from segrt.runtime.results import Label, SemanticResult
 from segrt.runtime.results.semantic import class_map_dtype
 
@@ -50,8 +50,8 @@ def build(request: Request) -> Exportable:
     with seeded(request.weights.seed):
         network: nn.Module = getattr(segmentation, request.model.options["function"])(**options)
     network.eval()
-    found = weights.tensors(request)
-    weights.load(network, found, weights.name_of(request), optional=("aux_classifier.*",))
+    found = network_weights.tensors(request)
+    network_weights.load(network, found, network_weights.name_of(request), optional=("aux_classifier.*",))
     if found is None:
         _randomise(network, request)
     return Exportable(
@@ -59,7 +59,7 @@ def build(request: Request) -> Exportable:
         heads=(("logits", "semantic_logits"),),
         labels=classes,
         decode=Argmax(),
-        source=weights.source(request, "torchvision"),
+        source=network_weights.source(request, "torchvision"),
         resize=_RESIZE,
         framework_result=lambda pixels, mask, geometry: _framework_result(network, classes, pixels, geometry),  # noqa: ARG005
         framework_pixels=lambda picture: _framework_pixels(picture, request.size),

@@ -9,13 +9,13 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
-from segrt.export import checkpoint_labels
+from segrt.export.family import Picture, Request
 from segrt.export.models import query_results
-from segrt.export.models.family import Picture, Request
+from segrt.export.weights import checkpoint_labels
 from segrt.runtime.bundle.manifest import Resize
 from segrt.runtime.bundle.rules import Decode, MergeQueries, MergeRule, QueryInstances, QuerySemantic
-from segrt.runtime.geometry import Geometry
-from segrt.runtime.preprocess import place
+from segrt.runtime.preprocess.geometry import Geometry
+from segrt.runtime.preprocess.picture import place
 from segrt.runtime.results import Label, Result
 
 IMAGENET_GREY = (124, 116, 104)

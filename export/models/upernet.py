@@ -6,9 +6,9 @@ transformers enlarges the logits to the input's size; the exported network gives
 from collections.abc import Mapping
 from typing import Any
 
-from segrt.export import checkpoint_labels, weights
+from segrt.export.family import Exportable, Request
 from segrt.export.models import hf_semantic
-from segrt.export.models.family import Exportable, Request
+from segrt.export.weights import checkpoint_labels, network_weights
 
 _STAGES = ["stage1", "stage2", "stage3", "stage4"]
 
@@ -26,7 +26,7 @@ def build(request: Request) -> Exportable:
     backbone = {**request.model.options["backbone_config"], **request.overrides.get("backbone_config", {})}
     options["backbone_config"] = backbone_config(backbone)
     config = UperNetConfig(**options)
-    network = weights.load_transformers(UperNetForSemanticSegmentation, config, request)
+    network = network_weights.load_transformers(UperNetForSemanticSegmentation, config, request)
     processor = hf_semantic.processor_of(request, SegformerImageProcessor)
     return hf_semantic.exportable(request, network, processor, labels)
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from segrt.export.graph import require_onnx
+from segrt.export.graph.editing import require_onnx
 from segrt.export.precision.graphs import Array, Net, open_session
 from segrt.runtime.errors import SegrtError
 
@@ -101,7 +101,7 @@ def collect(
 
 def calibration_files(folder: Path | None, most: int = 128) -> list[Path]:
     """Return the pictures of a folder, at most `most`, evenly spread over their names; raise SegrtError without any."""
-    from segrt.runtime.pictures import find_pictures
+    from segrt.runtime.files.finding import find_pictures
 
     if folder is None:
         raise SegrtError(

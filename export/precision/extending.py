@@ -8,15 +8,15 @@ from pathlib import Path
 import msgspec
 
 from segrt.export.bundling import Network, VariantFile, default_tolerance
-from segrt.export.precision.made import Made, Say, VariantOptions
+from segrt.export.precision.variant_types import Made, Say, VariantOptions
 from segrt.export.precision.variants import check_precisions, make_variants
+from segrt.runtime.authoring.verification import verify
 from segrt.runtime.bundle.bundle import Bundle, read_bundle
 from segrt.runtime.bundle.golden import read_golden
 from segrt.runtime.bundle.manifest import Variant
-from segrt.runtime.bundle.writer import BundleWriter
+from segrt.runtime.bundle.writing import BundleWriter
 from segrt.runtime.errors import CheckFailed, SegrtError
 from segrt.runtime.segmenter import open_segmenter
-from segrt.runtime.verification import verify
 
 
 def network_of(bundle: Bundle) -> Network:

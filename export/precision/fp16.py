@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from segrt.export.graph import require_onnx
+from segrt.export.graph.editing import require_onnx
 from segrt.export.precision.graphs import Array, Net, read_names, rename_inputs
 
 if TYPE_CHECKING:

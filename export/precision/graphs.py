@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from segrt.export.graph import require_onnx
+from segrt.export.graph.editing import require_onnx
 from segrt.runtime.errors import SegrtError
-from segrt.runtime.layers.modules import MODULE_KEY, TORCH_KEY, scopes_to_module, weight_to_module
+from segrt.runtime.inference.layers.module_names import MODULE_KEY, TORCH_KEY, scopes_to_module, weight_to_module
 
 if TYPE_CHECKING:
     import onnx

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from segrt.export.graph import require_onnx
+from segrt.export.graph.editing import require_onnx
 from segrt.export.precision.calibration import LEVELS
 from segrt.export.precision.graphs import Array, Net
 from segrt.runtime.errors import SegrtError

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from segrt.export.graph import require_onnx
+from segrt.export.graph.editing import require_onnx
 from segrt.export.precision.graphs import Array, Net, read_names
 from segrt.export.precision.int8 import channel_axis, quantisable
 

@@ -9,17 +9,17 @@ import numpy as np
 import numpy.typing as npt
 
 from segrt.export.bundling import Network
-from segrt.export.matching import matched_share, mutual_quality
 from segrt.export.precision.graphs import Array, open_session
-from segrt.runtime.bundle.agreement import agreement
+from segrt.runtime.authoring.agreement import agreement
+from segrt.runtime.authoring.matched_share import matched_share, mutual_quality
+from segrt.runtime.authoring.verification import live_queries
 from segrt.runtime.bundle.golden import QUERY_ROLES
-from segrt.runtime.decode.table import Context, find_decoder
+from segrt.runtime.decode.decoders import Context, find_decoder
 from segrt.runtime.draw import fit
 from segrt.runtime.errors import SegrtError
-from segrt.runtime.geometry import Geometry
-from segrt.runtime.preprocess import network_inputs
+from segrt.runtime.preprocess.geometry import Geometry
+from segrt.runtime.preprocess.picture import network_inputs
 from segrt.runtime.results import Result
-from segrt.runtime.verification import live_queries
 
 Picture = npt.NDArray[np.uint8]
 Heads = Mapping[str, Array]
@@ -31,7 +31,7 @@ _FEW_QUERIES = 5
 class Verdict:
     """A variant against float32 over `images` pictures.
 
-    agreement, worst: mean and least of `segrt.runtime.bundle.agreement` over the pictures. matched: instance and
+    agreement, worst: mean and least of `segrt.runtime.authoring.agreement` over the pictures. matched: instance and
     panoptic, the share of the sure objects or segments of either that have a partner of their class with IoU above 0.5.
     quality: panoptic, the PQ of one against the other (over all classes together). error: the heads' relative error.
     is_finite: whether no head holds NaN or infinity where float32's has a number.

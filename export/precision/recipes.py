@@ -13,10 +13,10 @@ from segrt.export.precision.fp16 import half_nodes, to_fp16
 from segrt.export.precision.graphs import Array, Net
 from segrt.export.precision.int8 import check_opset, quantisable, to_int8
 from segrt.export.precision.judging import Heads, session_runner
-from segrt.export.precision.layers import Layer
-from segrt.export.precision.switching import Switched, switched_fp16, switched_int8
+from segrt.export.precision.layer_costs import Layer
+from segrt.export.precision.switchable_network import Switched, switched_fp16, switched_int8
 from segrt.runtime.errors import SegrtError
-from segrt.runtime.preprocess import network_inputs
+from segrt.runtime.preprocess.picture import network_inputs
 
 if TYPE_CHECKING:
     import onnx

@@ -8,16 +8,16 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from segrt.export.bundling import Network
-from segrt.export.graph import read_graph
+from segrt.export.graph.editing import read_graph
 from segrt.export.precision.calibration import calibration_files
 from segrt.export.precision.graphs import Net, prepared
 from segrt.export.precision.judging import Judge, session_runner
-from segrt.export.precision.layers import find_layers, kept_nodes
-from segrt.export.precision.made import Made, Picture, Say, VariantOptions
+from segrt.export.precision.layer_costs import find_layers, kept_nodes
 from segrt.export.precision.recipes import PRECISIONS
-from segrt.export.precision.workshop import Workshop
+from segrt.export.precision.variant_maker import Workshop
+from segrt.export.precision.variant_types import Made, Picture, Say, VariantOptions
 from segrt.runtime.errors import SegrtError
-from segrt.runtime.images import read_image
+from segrt.runtime.files.images import read_image
 
 __all__ = ["PRECISIONS", "Made", "VariantOptions", "box_arithmetic", "check_precisions", "make_variants"]
 _WEIGHTED = frozenset({"Conv", "ConvTranspose", "Gemm", "MatMul"})

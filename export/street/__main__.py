@@ -11,9 +11,9 @@ import click
 import torch
 
 from segrt.export.street.calibrate import calibrate
-from segrt.export.street.network import QueryNetwork
 from segrt.export.street.samples import CALIBRATION_SEED, TRAINING_SEED, render_frames
 from segrt.export.street.ship import ship
+from segrt.export.street.street_networks import QueryNetwork
 from segrt.export.street.train import make_network, train
 from segrt.runtime.cli import run_command
 

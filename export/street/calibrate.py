@@ -8,8 +8,15 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from segrt.export.street.network import MASK_STRIDE, NEVER, STUFF_CLASSES, THING_CLASSES, QueryNetwork, normalise
 from segrt.export.street.samples import FIRST_THING, VOID, Frames
+from segrt.export.street.street_networks import (
+    MASK_STRIDE,
+    NEVER,
+    STUFF_CLASSES,
+    THING_CLASSES,
+    QueryNetwork,
+    normalise,
+)
 
 MATCH_IOU = 0.5
 LOWEST_LOGIT = -4.0

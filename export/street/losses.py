@@ -4,7 +4,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from segrt.export.street.network import (
+from segrt.export.street.samples import VOID, Batch
+from segrt.export.street.street_networks import (
     CLASSES,
     GRID_STRIDE,
     SIZE,
@@ -13,7 +14,6 @@ from segrt.export.street.network import (
     QueryNetwork,
     SemanticNetwork,
 )
-from segrt.export.street.samples import VOID, Batch
 
 
 def semantic_loss(network: SemanticNetwork, batch: Batch) -> dict[str, Tensor]:

@@ -7,7 +7,7 @@ import onnx
 import torch
 from torch import nn
 
-from segrt.export.street.network import SIZE, Deployed
+from segrt.export.street.street_networks import SIZE, Deployed
 
 OPSET = 18
 

@@ -13,7 +13,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from segrt.export.street.network import GRID_STRIDE, MASK_STRIDE, SIZE, STUFF_CLASSES, normalise
+from segrt.export.street.street_networks import GRID_STRIDE, MASK_STRIDE, SIZE, STUFF_CLASSES, normalise
 from segrt.runtime.streetworld import StreetWorld
 from segrt.runtime.streetworld.moments import drawn_time
 

@@ -10,9 +10,9 @@ import torch
 from torch import nn
 
 from segrt.export.bundling import GoldenPicture, Network, VariantFile, write_bundle
-from segrt.export.street.network import SIZE, Deployed
 from segrt.export.street.onnx_file import write_onnx
 from segrt.export.street.samples import EVALUATION_SEED, TRAINING_SEED
+from segrt.export.street.street_networks import SIZE, Deployed
 from segrt.runtime.bundle.manifest import HeadSpec, InputSpec, Resize, Source
 from segrt.runtime.bundle.rules import Argmax, Decode, MergeQueries, QueryInstances
 from segrt.runtime.streetworld import STUFF, THINGS, StreetWorld, street_labels

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from segrt.export.street.losses import query_loss, semantic_loss
-from segrt.export.street.network import QueryNetwork, SemanticNetwork
 from segrt.export.street.samples import Batch, Frames, draw_batch
+from segrt.export.street.street_networks import QueryNetwork, SemanticNetwork
 
 WARM_UP = 150
 AVERAGE = 0.998

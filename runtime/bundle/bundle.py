@@ -7,7 +7,7 @@ from segrt.runtime.bundle.hashes import check_file
 from segrt.runtime.bundle.manifest import File, Manifest, Member, Variant
 from segrt.runtime.bundle.members import member_manifest
 from segrt.runtime.bundle.onnx_scan import refuse_external_data
-from segrt.runtime.bundle.parse import parse_manifest
+from segrt.runtime.bundle.parsing import parse_manifest
 from segrt.runtime.errors import BundleError
 
 MANIFEST = "manifest.json"
@@ -97,8 +97,8 @@ def locate(path_or_name: str | Path) -> Path:
     if str(path_or_name) in names:
         return _models() / str(path_or_name)
     if path.is_file():
-        from segrt.runtime.pack.opening import unpacked
-        from segrt.runtime.pack.reader import is_pack
+        from segrt.runtime.bundle.pack.reader import is_pack
+        from segrt.runtime.bundle.pack.unpacked import unpacked
 
         if is_pack(path):
             return unpacked(path)

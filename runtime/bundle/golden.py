@@ -19,7 +19,7 @@ import numpy.typing as npt
 from segrt.runtime.bundle.bundle import Bundle
 from segrt.runtime.bundle.manifest import Golden
 from segrt.runtime.errors import BundleError
-from segrt.runtime.images import read_image
+from segrt.runtime.files.images import read_image
 from segrt.runtime.results import InstanceResult, Label, PanopticResult, Result, Segment, SemanticResult, rle
 
 Array = npt.NDArray[Any]

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 import msgspec
 
 from segrt.runtime.bundle.rules import Decode
-from segrt.runtime.results.labels import Label
+from segrt.runtime.results.labels.label import Label
 
 FORMAT = (1, 1)
 MEMBERS = "members"
@@ -127,11 +127,11 @@ class Parity(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Measured agreement of a variant over `images` pictures not used for export.
 
     `against` says with what: the source framework, or the bundle's own fp32 variant, which was compared with it.
-    `agreement` is that of the final results, on the worst picture (see `segrt.runtime.bundle.agreement`). For instance
-    and panoptic: `matched` is the share of objects or segments of either side with a partner of their class at IoU
-    above 0.5, `pq` the panoptic quality of one against the other, all classes together. `input_mean` and `input_max`
-    are the differences between the network's input and that of the framework's own image processor, in grey levels
-    (0 to 255), None where it has none.
+    `agreement` is that of the final results, on the worst picture (see `segrt.runtime.authoring.agreement`). For
+    instance and panoptic: `matched` is the share of objects or segments of either side with a partner of their class at
+    IoU above 0.5, `pq` the panoptic quality of one against the other, all classes together. `input_mean` and
+    `input_max` are the differences between the network's input and that of the framework's own image processor, in grey
+    levels (0 to 255), None where it has none.
     """
 
     images: int

@@ -8,8 +8,8 @@ is walked, following the fields of onnx.proto that hold tensors.
 import mmap
 from pathlib import Path
 
-from segrt.runtime.bundle.wire import fields
 from segrt.runtime.errors import BundleError
+from segrt.runtime.files.protobuf import fields
 
 _EXTERNAL_DATA, _DATA_LOCATION = 13, 14
 # message: {field number: message of the field}, from onnx.proto

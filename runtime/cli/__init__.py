@@ -10,8 +10,8 @@ from importlib import import_module
 
 import click
 
-from segrt.runtime.cuda.errors import DeviceLostError
 from segrt.runtime.errors import SegrtError
+from segrt.runtime.inference.cuda.cuda_errors import DeviceLostError
 
 # name: (module:function, one line for `segrt --help`)
 COMMANDS = {
@@ -97,7 +97,7 @@ def main() -> None:
 
 def _show_log() -> None:
     """Show on standard error what is said about engines and, where there is a GPU, which backend was taken and why."""
-    from segrt.runtime.cuda.presence import gpu_files
+    from segrt.runtime.inference.cuda.presence import gpu_files
 
     handler = logging.StreamHandler()
     handler.setFormatter(logging.Formatter("segrt: %(message)s"))

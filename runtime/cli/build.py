@@ -9,10 +9,10 @@ import click
 from segrt.runtime.cli.options import engine_dir_option, engine_option, print_table
 
 if TYPE_CHECKING:
-    from segrt.runtime.cuda.interface import Cuda
-    from segrt.runtime.tensorrt.options import BuildOptions
-    from segrt.runtime.tensorrt.policy import Progress
-    from segrt.runtime.tensorrt.record import EngineRecord
+    from segrt.runtime.inference.cuda.interface import Cuda
+    from segrt.runtime.inference.tensorrt.build_options import BuildOptions
+    from segrt.runtime.inference.tensorrt.engine_record import EngineRecord
+    from segrt.runtime.inference.tensorrt.policy import Progress
 
 
 @click.command()
@@ -72,10 +72,10 @@ def build(
     from dataclasses import replace
 
     from segrt.runtime.bundle.bundle import read_bundle
-    from segrt.runtime.tensorrt.cache import EngineCache
-    from segrt.runtime.tensorrt.device import look
-    from segrt.runtime.tensorrt.flavor import find_flavor
-    from segrt.runtime.tensorrt.policy import current_policy
+    from segrt.runtime.inference.tensorrt.engine_cache import EngineCache
+    from segrt.runtime.inference.tensorrt.flavor import find_flavor
+    from segrt.runtime.inference.tensorrt.policy import current_policy
+    from segrt.runtime.inference.tensorrt.target import look
 
     options = _options(workspace, optimization_level, version_compatible, hardware_compatible, targets, dla_core)
     opened = read_bundle(bundle)
@@ -117,7 +117,7 @@ def _options(
     import msgspec
 
     from segrt.runtime.errors import BackendError
-    from segrt.runtime.tensorrt.options import BuildOptions
+    from segrt.runtime.inference.tensorrt.build_options import BuildOptions
 
     try:
         return msgspec.convert(
@@ -138,8 +138,8 @@ def _options(
 @contextmanager
 def _device() -> "Iterator[Cuda | None]":
     """Open the GPU; None where there is none, or nothing to reach it with."""
-    from segrt.runtime.cuda.choice import installed_packages, open_cuda
-    from segrt.runtime.cuda.presence import why_no_gpu
+    from segrt.runtime.inference.cuda.choice import installed_packages, open_cuda
+    from segrt.runtime.inference.cuda.presence import why_no_gpu
 
     if why_no_gpu() is not None or not installed_packages():
         yield None

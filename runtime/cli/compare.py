@@ -22,10 +22,10 @@ def compare(
 
     Under each stands the median time of --repeat runs, after one that is not counted.
     """
-    from segrt.runtime.atomic import make_folder
     from segrt.runtime.draw import overlay, side_by_side
-    from segrt.runtime.images import check_suffix, read_image, write_image
-    from segrt.runtime.places import refuse_same
+    from segrt.runtime.files.atomic import make_folder
+    from segrt.runtime.files.collisions import refuse_same
+    from segrt.runtime.files.images import check_suffix, read_image, write_image
     from segrt.runtime.results import InstanceResult, PanopticResult
     from segrt.runtime.segmenter import open_bundle
 

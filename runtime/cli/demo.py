@@ -27,8 +27,8 @@ def demo(out: Path, seed: int, frames: int, threads: int) -> None:
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
-    from segrt.runtime.atomic import make_folder
-    from segrt.runtime.demo import STAGES, run_demo
+    from segrt.runtime.cli.demo_steps import STAGES, run_demo
+    from segrt.runtime.files.atomic import make_folder
     from segrt.runtime.streetworld.moments import Clip
 
     make_folder(out)  # what cannot be written is said before any progress

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from segrt.runtime.cli.options import counted, print_table
-from segrt.runtime.cli.quantities import DURATION
+from segrt.runtime.console.quantities import DURATION
 
 if TYPE_CHECKING:
     from segrt.runtime.deploy.host import Outcome
@@ -148,10 +148,10 @@ def _extras(stream: list[str]) -> set[str]:
 def make_plan(options: "Options", run: str, dry_run: bool) -> "Plan":
     """Check everything that can be checked without a device."""
     from segrt.runtime.bundle.manifest import Variant
+    from segrt.runtime.bundle.pack.reader import Pack
     from segrt.runtime.deploy.plan import PackFacts, Plan
     from segrt.runtime.deploy.unit import UnitOptions, unit_text
     from segrt.runtime.errors import SegrtError
-    from segrt.runtime.pack.reader import Pack
     from segrt.runtime.profiling.budget import parse_budget
 
     unit = UnitOptions(
@@ -210,8 +210,8 @@ def _devices(names: list[str], given: dict[str, Any]) -> "list[Device]":
 def _deploy(options: "Options", names: list[str], run: str, given: dict[str, Any]) -> None:
     from segrt.runtime.deploy import host
     from segrt.runtime.deploy.display import watcher
-    from segrt.runtime.deploy.record import Rollout, write_record
     from segrt.runtime.deploy.rollout import roll_out
+    from segrt.runtime.deploy.rollout_record import Rollout, write_record
 
     devices = _devices(names, given)
     plan = make_plan(options, run, given["dry_run"])
@@ -228,7 +228,7 @@ def _deploy(options: "Options", names: list[str], run: str, given: dict[str, Any
 
 
 def _resume(given: dict[str, Any]) -> None:
-    from segrt.runtime.deploy.record import read_record
+    from segrt.runtime.deploy.rollout_record import read_record
     from segrt.runtime.errors import SegrtError
 
     last = read_record()
@@ -256,7 +256,7 @@ def _roll_back(names: list[str], given: dict[str, Any]) -> None:
 def _show(names: list[str], given: dict[str, Any]) -> None:
     from segrt.runtime.deploy import host
     from segrt.runtime.deploy.rollout import at_once
-    from segrt.runtime.deploy.states import COLUMNS, status_rows
+    from segrt.runtime.deploy.status_table import COLUMNS, status_rows
     from segrt.runtime.errors import CheckFailed, SegrtError
 
     failed: list[str] = []

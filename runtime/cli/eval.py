@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from contextlib import AbstractContextManager
 
-    from segrt.runtime.evaluate.dataset import Dataset
+    from segrt.runtime.evaluate.datasets.dataset import Dataset
     from segrt.runtime.evaluate.evaluation import Evaluation
     from segrt.runtime.evaluate.measuring import Options, Outcome, Predictor, Progress
     from segrt.runtime.results import Label
@@ -129,14 +129,14 @@ def evaluate(
     Average precision ranks all detections, so an instance bundle's own score threshold is set to 0 unless
     --score-threshold is given. Of several subjects of one technique, the first is what the others are compared with.
     """
-    from segrt.runtime.atomic import make_folder
     from segrt.runtime.errors import SegrtError
-    from segrt.runtime.evaluate.classes import ClassMismatchError
-    from segrt.runtime.evaluate.coco_dataset import open_dataset
+    from segrt.runtime.evaluate.class_matching import ClassMismatchError
+    from segrt.runtime.evaluate.datasets.coco_dataset import open_dataset
     from segrt.runtime.evaluate.measuring import Options
     from segrt.runtime.evaluate.predictions import PredictionsOpener, open_predictions
-    from segrt.runtime.evaluate.saving import check_folder
     from segrt.runtime.evaluate.segmenting import BundleOpener
+    from segrt.runtime.files.atomic import make_folder
+    from segrt.runtime.outputs.prediction_files import check_folder
 
     if not bundles and predictions is None:
         raise SegrtError("give bundles or --predictions FILE to evaluate")
@@ -190,7 +190,7 @@ def evaluate(
 
 def _classes(labels: str | None, bundles: tuple[str, ...]) -> "tuple[Label, ...] | None":
     from segrt.runtime.bundle.bundle import read_bundle
-    from segrt.runtime.labels.table import read_labels
+    from segrt.runtime.results.labels.class_lists import read_labels
 
     if labels is not None:
         return read_labels(labels)
@@ -208,7 +208,7 @@ def _measure(
     import msgspec
 
     from segrt.runtime.evaluate.measuring import measure, measure_parallel, prepare
-    from segrt.runtime.evaluate.saving import PredictionSink
+    from segrt.runtime.outputs.prediction_files import PredictionSink
 
     sink = None if folder is None else PredictionSink(folder)
     with _Bar(Path(subject.name).name) as progress, subject.opener() as predictor:
@@ -234,9 +234,9 @@ def _draw(
     outcome: "Outcome", predictor: "Predictor", dataset: "Dataset", folder: Path, prefix: str, count: int
 ) -> None:
     from segrt.runtime.evaluate.measuring import worst
-    from segrt.runtime.evaluate.meters import SemanticMeter
-    from segrt.runtime.evaluate.pictures import bars_picture, confusion_picture, worst_sheet
-    from segrt.runtime.images import write_image
+    from segrt.runtime.evaluate.metrics.meters import SemanticMeter
+    from segrt.runtime.evaluate.report_pictures import bars_picture, confusion_picture, worst_sheet
+    from segrt.runtime.files.images import write_image
 
     labels = outcome.match.labels
     for technique, meter in outcome.meters.items():
@@ -287,8 +287,8 @@ def _refuse_overwriting(
     folders: "list[Path]", json_path: Path | None, pictures: Path | None, read: "dict[str, Path | str | None]"
 ) -> None:
     """Fail before the work when an output would replace an input (what it is → path) or another output."""
-    from segrt.runtime.evaluate.saving import NAMES
-    from segrt.runtime.places import refuse_same
+    from segrt.runtime.files.collisions import refuse_same
+    from segrt.runtime.outputs.prediction_files import NAMES
 
     refuse_same("--json", json_path, read)
     refuse_same("--pictures", pictures, read)
@@ -299,8 +299,8 @@ def _refuse_overwriting(
 
 def _check_output(path: Path | None) -> None:
     """Fail before the work, not after it, when the JSON cannot be written."""
-    from segrt.runtime.atomic import make_folder
     from segrt.runtime.errors import SegrtError
+    from segrt.runtime.files.atomic import make_folder
 
     if path is None:
         return
@@ -313,7 +313,7 @@ def _write(path: Path, found: "list[Evaluation]") -> None:
     """Write one evaluation as it is, several as {"runs": [...]}."""
     import msgspec
 
-    from segrt.runtime.atomic import write_atomic
+    from segrt.runtime.files.atomic import write_atomic
 
     content = found[0] if len(found) == 1 else {"runs": found}
     write_atomic(path, msgspec.json.format(msgspec.json.encode(content), indent=2) + b"\n")

@@ -8,7 +8,7 @@ import msgspec
 from segrt.runtime.cli.options import print_table
 
 if TYPE_CHECKING:
-    from segrt.runtime.evaluate.dataset import Dataset
+    from segrt.runtime.evaluate.datasets.dataset import Dataset
     from segrt.runtime.evaluate.evaluation import Evaluation
 
 # What the tables on the screen show; the JSON has every figure.

@@ -42,9 +42,9 @@ def pack(
     password takes it from SEGRT_KEY_PASSWORD.
     """
     from segrt.runtime.bundle.bundle import read_bundle
+    from segrt.runtime.bundle.pack.reader import Pack
+    from segrt.runtime.bundle.pack.writer import write_pack
     from segrt.runtime.errors import SegrtError
-    from segrt.runtime.pack.reader import Pack
-    from segrt.runtime.pack.writer import write_pack
 
     precisions = [name.strip() for name in (precision or "").split(",") if name.strip()]
     opened = read_bundle(bundle)

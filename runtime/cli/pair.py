@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from segrt.runtime.cli.options import THREADS
-from segrt.runtime.cli.quantities import SHARE
+from segrt.runtime.console.quantities import SHARE
 
 
 @click.command()
@@ -48,9 +48,9 @@ def pair(
     stuff fills what they leave free; where it sees a thing that the other does not, there is nothing. This is the
     heuristic of Panoptic FPN (Kirillov et al., 2019), with detectron2's thresholds.
     """
+    from segrt.runtime.authoring.pairing import PairOptions, pair_bundles
     from segrt.runtime.bundle.bundle import read_bundle
     from segrt.runtime.bundle.rules import MergeMembers
-    from segrt.runtime.pairing import PairOptions, pair_bundles
 
     rule = MergeMembers(score_threshold, overlap_threshold, stuff_area_limit)
     options = PairOptions(name, rule, overwrite, threads)

@@ -122,7 +122,7 @@ def profile(
     95 % interval.
     """
     from segrt.runtime.errors import CheckFailed, SegrtError
-    from segrt.runtime.places import refuse_same
+    from segrt.runtime.files.collisions import refuse_same
     from segrt.runtime.profiling.accuracy import measure_accuracy
     from segrt.runtime.profiling.budget import parse_budget
     from segrt.runtime.profiling.candidate import matrix
@@ -150,7 +150,7 @@ def profile(
     if json_path is not None:
         measured.write(json_path)
     if html_path is not None:
-        from segrt.runtime.profiling.report.page import write_report
+        from segrt.runtime.profiling.report.report_page import write_report
 
         write_report(measured, html_path, limit)
     show(measured, limit)
@@ -165,7 +165,7 @@ def profile(
 def show(measured: "Profile", limit: "Budget | None") -> None:
     """Print the table by technique, and what makes it doubtful."""
     from segrt.runtime.profiling.budget import pareto_front
-    from segrt.runtime.profiling.report.names import run_names
+    from segrt.runtime.profiling.report.candidate_names import run_names
 
     runs = measured.runs
     names = run_names(runs)
@@ -304,8 +304,8 @@ def _show_differences(runs: "list[Run]", names: list[str]) -> None:
 
 
 def _check_output(path: Path | None) -> None:
-    from segrt.runtime.atomic import make_folder
     from segrt.runtime.errors import SegrtError
+    from segrt.runtime.files.atomic import make_folder
 
     if path is None:
         return

@@ -16,7 +16,7 @@ from segrt.runtime.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from segrt.runtime.saving import Savers, Segmented
+    from segrt.runtime.outputs.run_savers import Savers, Segmented
     from segrt.runtime.segmenter import Segmenter
 
 
@@ -52,8 +52,8 @@ def run(
     ends the command after what was done so far has been saved, unless --skip-bad is given.
     """
     from segrt.runtime.errors import ImageError, SegrtError
-    from segrt.runtime.pictures import find_pictures, image_ids, unique_names
-    from segrt.runtime.saving import SAVERS, Savers
+    from segrt.runtime.files.finding import find_pictures, image_ids, unique_names
+    from segrt.runtime.outputs.run_savers import SAVERS, Savers
     from segrt.runtime.segmenter import open_bundle
 
     paths = find_pictures(sources)
@@ -107,8 +107,8 @@ def run(
 
 
 def _segment(segmenter: "Segmenter", savers: "Savers", path: Path, name: str, image_id: int | str) -> "Segmented":
-    from segrt.runtime.images import read_image
-    from segrt.runtime.saving import Segmented
+    from segrt.runtime.files.images import read_image
+    from segrt.runtime.outputs.run_savers import Segmented
 
     image = read_image(path)
     if not savers.wants_heads:

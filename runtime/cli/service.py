@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from segrt.runtime.cli.quantities import DURATION
+from segrt.runtime.console.quantities import DURATION
 
 
 @click.command(context_settings={"allow_interspersed_args": False})
@@ -54,10 +54,10 @@ def service(
     segrt service street-panoptic '${CAMERA}' --sink out.mp4 --segment 10m --keep 2GB
     segrt service --name door --memory 1G /opt/models/door v4l2:///dev/video0 --sink http://127.0.0.1:8080
     """  # noqa: D301 (click's mark for lines to keep)
-    from segrt.runtime.atomic import write_atomic
     from segrt.runtime.cli.stream import stream
     from segrt.runtime.deploy.unit import UnitOptions, is_unit, refuse_secrets, unit_text
     from segrt.runtime.errors import SegrtError
+    from segrt.runtime.files.atomic import write_atomic
 
     with stream.make_context("stream", list(arguments)):
         pass

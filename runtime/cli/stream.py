@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING
 import click
 
 from segrt.runtime.cli.options import backend_options, counted, threshold_options
-from segrt.runtime.cli.quantities import DURATION, SIZE, FiniteRange
+from segrt.runtime.console.quantities import DURATION, SIZE, FiniteRange
 
 if TYPE_CHECKING:
-    from segrt.runtime.stream.metrics import StreamMetrics
     from segrt.runtime.stream.pipeline import Pipeline
+    from segrt.runtime.stream.recorder import StreamMetrics
 
 
 _CLOSING_SECONDS = 4.0  # twice what closing takes at most; whoever still signals then wants the end at once
@@ -109,9 +109,9 @@ def stream(
     written and stays valid. A live source that fails is opened again and again, and a sink that fails begins again.
     Ctrl-C and SIGTERM end the stream and close all files; the exit code is then 130 or 143.
     """
+    from segrt.runtime.outputs.sink_options import SinkOptions
     from segrt.runtime.segmenter import open_bundle
     from segrt.runtime.stream.loop import open_pipeline
-    from segrt.runtime.stream.sinks.options import SinkOptions
     from segrt.runtime.stream.sources.live import LiveOptions
     from segrt.runtime.stream.thinning import Thinning
     from segrt.runtime.stream.watchdog import Watchdog

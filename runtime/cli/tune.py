@@ -58,10 +58,10 @@ def tune(
     """
     import tempfile
 
+    from segrt.runtime.authoring.rewriting import rewrite
     from segrt.runtime.bundle.bundle import read_bundle
     from segrt.runtime.errors import SegrtError
-    from segrt.runtime.evaluate.coco_dataset import open_dataset
-    from segrt.runtime.evaluate.rebundling import rewrite
+    from segrt.runtime.evaluate.datasets.coco_dataset import open_dataset
     from segrt.runtime.evaluate.tuning import compare_variants, fastest_within, parse_budget, tune_thresholds
     from segrt.runtime.segmenter import open_segmenter
 
@@ -122,14 +122,14 @@ def _maker_of_variants() -> Any:
     from segrt.runtime.errors import SegrtError
 
     try:
-        return import_module("segrt.export.precision.tuning")
+        return import_module("segrt.export.precision.tuning_variants")
     except ImportError as error:
         raise SegrtError(f"--precision needs {error.name or 'onnx'}; `pip install 'segrt[export]'`") from None
 
 
 def _check_out(out: Path, overwrite: bool, bundle: "Bundle") -> None:
     """Fail before the work when the bundle cannot be written, or would replace itself."""
-    from segrt.runtime.bundle.writer import BundleWriter
+    from segrt.runtime.bundle.writing import BundleWriter
     from segrt.runtime.errors import BundleError
 
     if out.exists() and out.resolve() == bundle.folder.resolve():

@@ -18,8 +18,8 @@ import click
 @click.option("--overwrite", is_flag=True, help="Replace the bundle when it is there.")
 def unpack(file: Path, out: Path | None, check: bool, verify_key: Path | None, overwrite: bool) -> None:
     """Unpack FILE, a pack, into the folder of a bundle: whole and with every hash right, or not at all."""
+    from segrt.runtime.bundle.pack.reader import Pack
     from segrt.runtime.errors import SegrtError
-    from segrt.runtime.pack.reader import Pack
 
     if out is not None and check:
         raise SegrtError("--check writes nothing, but --out says where to; give one of them")

@@ -16,11 +16,11 @@ def verify(bundle: str, backend: str, precision: str | None, threads: int) -> No
     Prints what was compared and exits with 1 when a golden frame differs from what the source framework gave.
     --precision chooses one variant.
     """
+    from segrt.runtime.authoring.verification import verify as check
     from segrt.runtime.bundle.bundle import read_bundle
+    from segrt.runtime.bundle.pack.reader import Pack, is_pack
     from segrt.runtime.errors import CheckFailed
-    from segrt.runtime.pack.reader import Pack, is_pack
     from segrt.runtime.segmenter import open_segmenter
-    from segrt.runtime.verification import verify as check
 
     if is_pack(Path(bundle)):
         with Pack(bundle) as pack:

@@ -12,9 +12,9 @@ import numpy.typing as npt
 
 from segrt.runtime import postproc
 from segrt.runtime.bundle.rules import MatrixNms
-from segrt.runtime.decode.table import Context
+from segrt.runtime.decode.decoders import Context
 from segrt.runtime.errors import BundleError
-from segrt.runtime.geometry import Geometry
+from segrt.runtime.preprocess.geometry import Geometry
 from segrt.runtime.results import InstanceResult, rle
 
 Array = npt.NDArray[Any]

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from segrt.runtime.errors import SegrtError
-from segrt.runtime.stream.uri import redact
+from segrt.runtime.files.uri import redact
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.@-]{0,63}")
 _MEMORY = re.compile(r"[1-9][0-9]*[KMGT]?|[1-9][0-9]?%|infinity")

@@ -57,8 +57,8 @@ def tensorrt_rtx() -> dict[str, Any]:
 
 def cuda() -> dict[str, Any]:
     """What CUDA says of the GPU, through cuda-python or pycuda."""
-    from segrt.runtime.cuda.choice import installed_packages, open_cuda
     from segrt.runtime.errors import BackendError
+    from segrt.runtime.inference.cuda.choice import installed_packages, open_cuda
 
     found: dict[str, Any] = {"packages": list(installed_packages())}
     try:

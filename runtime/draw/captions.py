@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from segrt.runtime.draw.fills import Image, Pen
-from segrt.runtime.draw.palette import Color
 from segrt.runtime.draw.text import Sprite, pill
+from segrt.runtime.results.labels.palette import Color
 
 # Places are sought on a small map: a label is some pixels off at most, and a 4K frame costs what a small one does.
 _MAP_SIDE = 224

@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from segrt.runtime.draw.palette import Color, bgr, mix
+from segrt.runtime.results.labels.palette import Color, bgr, mix
 
 # uint8; spelled Any because the stubs of OpenCV 4 and 5 state different element types for what is uint8 in fact.
 Image = npt.NDArray[Any]

@@ -9,8 +9,8 @@ import numpy.typing as npt
 
 from segrt.runtime.draw.captions import SMALLEST_REGION, Board, Subject, regions
 from segrt.runtime.draw.fills import Image, Pen, paint_object, paint_regions
-from segrt.runtime.draw.palette import instance_shades, shade
 from segrt.runtime.results import InstanceResult, Label, PanopticResult, Result, SemanticResult, rle
+from segrt.runtime.results.labels.palette import instance_shades, shade
 from segrt.runtime.results.remap import remap
 
 # Regions are labelled from a reduced map, whose long side is this.

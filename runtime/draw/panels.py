@@ -8,8 +8,8 @@ import cv2
 import numpy as np
 
 from segrt.runtime.draw.fills import Image
-from segrt.runtime.draw.palette import Color
 from segrt.runtime.draw.text import line, text_width
+from segrt.runtime.results.labels.palette import Color
 
 Panel = tuple[str, Image, Sequence[str]]
 

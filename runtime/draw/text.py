@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from segrt.runtime.draw.palette import Color
+from segrt.runtime.results.labels.palette import Color
 
 # Letters are drawn larger and reduced by area: spacing stays even at 9 pixels, where hinted type closes its gaps.
 _OVERSAMPLING = 4

@@ -4,22 +4,22 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from segrt.runtime.evaluate.coco_dataset import open_dataset
+    from segrt.runtime.evaluate.datasets.coco_dataset import open_dataset
     from segrt.runtime.evaluate.evaluation import Evaluation
-    from segrt.runtime.evaluate.instance import InstanceEvaluator
-    from segrt.runtime.evaluate.panoptic import PanopticEvaluator
+    from segrt.runtime.evaluate.metrics.average_precision import InstanceEvaluator
+    from segrt.runtime.evaluate.metrics.class_iou import SemanticEvaluator
+    from segrt.runtime.evaluate.metrics.panoptic_quality import PanopticEvaluator
     from segrt.runtime.evaluate.predictions import evaluate_predictions
     from segrt.runtime.evaluate.segmenting import evaluate
-    from segrt.runtime.evaluate.semantic import SemanticEvaluator
 
 _HOMES = {
     "Evaluation": "segrt.runtime.evaluate.evaluation",
-    "InstanceEvaluator": "segrt.runtime.evaluate.instance",
-    "PanopticEvaluator": "segrt.runtime.evaluate.panoptic",
-    "SemanticEvaluator": "segrt.runtime.evaluate.semantic",
+    "InstanceEvaluator": "segrt.runtime.evaluate.metrics.average_precision",
+    "PanopticEvaluator": "segrt.runtime.evaluate.metrics.panoptic_quality",
+    "SemanticEvaluator": "segrt.runtime.evaluate.metrics.class_iou",
     "evaluate": "segrt.runtime.evaluate.segmenting",
     "evaluate_predictions": "segrt.runtime.evaluate.predictions",
-    "open_dataset": "segrt.runtime.evaluate.coco_dataset",
+    "open_dataset": "segrt.runtime.evaluate.datasets.coco_dataset",
 }
 
 __all__ = [

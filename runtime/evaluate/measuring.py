@@ -13,12 +13,12 @@ import msgspec
 import numpy as np
 
 from segrt.runtime.errors import SegrtError
-from segrt.runtime.evaluate import adapting
-from segrt.runtime.evaluate.adapting import Prediction
-from segrt.runtime.evaluate.classes import ClassMatch, match, things
-from segrt.runtime.evaluate.dataset import Dataset, ImageId, Sample
+from segrt.runtime.evaluate import conversion
+from segrt.runtime.evaluate.class_matching import ClassMatch, match, things
+from segrt.runtime.evaluate.conversion import Prediction
+from segrt.runtime.evaluate.datasets.dataset import Dataset, ImageId, Sample
 from segrt.runtime.evaluate.evaluation import Evaluation, Figure
-from segrt.runtime.evaluate.meters import InstanceMeter, Meter, PanopticMeter, SemanticMeter
+from segrt.runtime.evaluate.metrics.meters import InstanceMeter, Meter, PanopticMeter, SemanticMeter
 from segrt.runtime.evaluate.truth import PanopticTruth
 from segrt.runtime.results import Label
 
@@ -53,7 +53,7 @@ class Predictor(Protocol):
 
 
 class Sink(Protocol):
-    """Takes the predictions one by one, `segrt.runtime.evaluate.saving` for instance."""
+    """Takes the predictions one by one, `segrt.runtime.outputs.prediction_files` for instance."""
 
     def add(self, sample: Sample, prediction: Prediction, match: ClassMatch) -> list[dict[str, Any]]:
         """Keep one prediction; return the entries for a common file."""
@@ -249,7 +249,7 @@ def _measure_one(
         for image in () if counts_itself else (whole, prediction):
             if isinstance(image, PanopticTruth):
                 image.verify()
-        truth = adapting.truth(whole, outcome.match)
+        truth = conversion.truth(whole, outcome.match)
         _check_sizes(sample, prediction, truth.size, predictor, dataset)
         for technique, meter in outcome.meters.items():
             figures[technique] = meter.update(prediction, truth)

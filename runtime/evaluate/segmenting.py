@@ -8,8 +8,8 @@ from typing import Literal, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from segrt.runtime.evaluate.adapting import Prediction
-from segrt.runtime.evaluate.dataset import Dataset, Sample
+from segrt.runtime.evaluate.conversion import Prediction
+from segrt.runtime.evaluate.datasets.dataset import Dataset, Sample
 from segrt.runtime.evaluate.evaluation import Evaluation
 from segrt.runtime.evaluate.measuring import Options, Predictor, Progress, measure
 from segrt.runtime.results import Label, Result

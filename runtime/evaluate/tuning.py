@@ -11,11 +11,11 @@ import numpy as np
 from segrt.runtime.bundle.bundle import Bundle
 from segrt.runtime.bundle.rules import MergeMembers, MergeQueries
 from segrt.runtime.errors import SegrtError
-from segrt.runtime.evaluate import adapting
-from segrt.runtime.evaluate.classes import things
-from segrt.runtime.evaluate.dataset import Dataset
+from segrt.runtime.evaluate import conversion
+from segrt.runtime.evaluate.class_matching import things
+from segrt.runtime.evaluate.datasets.dataset import Dataset
 from segrt.runtime.evaluate.measuring import Options, measure, prepare
-from segrt.runtime.evaluate.meters import PanopticMeter
+from segrt.runtime.evaluate.metrics.meters import PanopticMeter
 from segrt.runtime.evaluate.segmenting import SegmenterPredictor
 from segrt.runtime.evaluate.truth import SemanticTruth
 from segrt.runtime.results import rle
@@ -155,14 +155,14 @@ def _tune_instance(segmenter: Segmenter, dataset: Dataset, progress: Progress | 
     hits: list[bool] = []
     wanted = 0
     for done, sample in enumerate(dataset.samples, start=1):
-        truth = adapting.truth(dataset.read_truth(sample), matched)
+        truth = conversion.truth(dataset.read_truth(sample), matched)
         if isinstance(truth, SemanticTruth):
             raise SegrtError(f"{dataset.path} tells no objects apart; give instance or panoptic annotations")
         objects = [entry for entry in truth.objects() if entry["category_id"] in kept]
         if any(not isinstance(entry.get("segmentation"), dict) for entry in objects):
             raise SegrtError(f"{dataset.path} has objects without masks as RLE; give COCO panoptic annotations")
         heads, geometry = segmenter.heads(dataset.read_image(sample))
-        found = adapting.detections(segmenter.decoded(heads, geometry, score_threshold=0.0), matched)
+        found = conversion.detections(segmenter.decoded(heads, geometry, score_threshold=0.0), matched)
         wanted += sum(not entry["iscrowd"] for entry in objects)
         for score, hit in _matches(found, objects):
             scores.append(score)

@@ -14,14 +14,14 @@ sign. `report`, when given, counts those that were read.
 Wrong arguments raise `ArgumentError`, which is a `SegrtError` and a `ValueError`.
 """
 
-from segrt.runtime.postproc.checks import ArgumentError
-from segrt.runtime.postproc.counting import count_ids, count_overlaps, ids_of_colors
-from segrt.runtime.postproc.instance import decode_yolo, matrix_nms, query_instances_rle
-from segrt.runtime.postproc.masks import paste_masks, paste_masks_rle, prototype_masks_rle
-from segrt.runtime.postproc.panoptic import group_centers, merge_queries, merge_semantic_instances
-from segrt.runtime.postproc.preprocess import resize_antialias, resize_normalize
-from segrt.runtime.postproc.rle import decode_rle, encode_rle, measure_rle
-from segrt.runtime.postproc.semantic import argmax_map, query_semantic
+from segrt.runtime.postproc.arguments import ArgumentError
+from segrt.runtime.postproc.box_masks import paste_masks, paste_masks_rle, prototype_masks_rle
+from segrt.runtime.postproc.class_maps import argmax_map, query_semantic
+from segrt.runtime.postproc.objects import decode_yolo, matrix_nms, query_instances_rle
+from segrt.runtime.postproc.overlaps import count_ids, count_overlaps, ids_of_colors
+from segrt.runtime.postproc.resizing import resize_antialias, resize_normalize
+from segrt.runtime.postproc.run_lengths import decode_rle, encode_rle, measure_rle
+from segrt.runtime.postproc.segments import group_centers, merge_queries, merge_semantic_instances
 from segrt.runtime.postproc.types import MergedSegment, QueryInstances, Report, Rle, YoloDetections
 
 __all__ = [

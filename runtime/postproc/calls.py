@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from segrt.runtime.postproc.checks import ArgumentError
+from segrt.runtime.postproc.arguments import ArgumentError
 from segrt.runtime.postproc.types import Report
 
 

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from segrt.runtime.evaluate.coco_dataset import open_dataset
-from segrt.runtime.evaluate.dataset import Dataset
+from segrt.runtime.evaluate.datasets.coco_dataset import open_dataset
+from segrt.runtime.evaluate.datasets.dataset import Dataset
 from segrt.runtime.evaluate.measuring import Options, measure
 from segrt.runtime.evaluate.segmenting import BundleOpener
 from segrt.runtime.profiling.candidate import Candidate

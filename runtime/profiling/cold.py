@@ -67,7 +67,7 @@ def first_result(bundle: str, precision: str, backend: str, threads: int, size: 
     """Open the candidate and segment; return when the first result was there (monotonic) and the peak memory."""
     import numpy as np
 
-    from segrt.runtime.profiling.gpu import gpu_state
+    from segrt.runtime.profiling.nvml import gpu_state
     from segrt.runtime.segmenter import open_bundle
 
     image = np.full((*size, 3), 128, np.uint8)

@@ -17,12 +17,12 @@ from segrt.runtime.profiling.records import Live, Span
 from segrt.runtime.results import Result
 from segrt.runtime.stream.frame import Frame
 from segrt.runtime.stream.loop import open_pipeline
-from segrt.runtime.stream.sinks.base import Sink
-from segrt.runtime.stream.sources.base import Source, SourceInfo
+from segrt.runtime.stream.sinks.sink import Sink
+from segrt.runtime.stream.sources.source import Source, SourceInfo
 
 if TYPE_CHECKING:
-    from segrt.runtime.backends.base import Head, Slot
-    from segrt.runtime.geometry import Geometry
+    from segrt.runtime.inference.backend import Head, Slot
+    from segrt.runtime.preprocess.geometry import Geometry
     from segrt.runtime.segmenter import Segmenter
 
 Picture = npt.NDArray[np.uint8]

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import msgspec
 
-from segrt.runtime.atomic import make_folder, write_atomic
 from segrt.runtime.errors import SegrtError
+from segrt.runtime.files.atomic import make_folder, write_atomic
 
 STAGES = ("decode", "preprocess", "upload", "inference", "download", "postprocess", "draw")
 

@@ -8,13 +8,13 @@ from datetime import datetime, timezone
 import msgspec
 
 from segrt.runtime.profiling.candidate import Candidate
+from segrt.runtime.profiling.caveats import doubts
 from segrt.runtime.profiling.cold import ColdStart, cold_start
-from segrt.runtime.profiling.doubts import doubts
-from segrt.runtime.profiling.machine import Watch
-from segrt.runtime.profiling.measuring import Samples, measure
+from segrt.runtime.profiling.interleaved import Samples, measure
+from segrt.runtime.profiling.machine_state import Watch
 from segrt.runtime.profiling.overlapped import at_camera_speed, at_full_speed
-from segrt.runtime.profiling.pictures import Picture, Pictures, resized
 from segrt.runtime.profiling.records import Accuracy, Layer, Profile, Run
+from segrt.runtime.profiling.sample_pictures import Picture, Pictures, resized
 from segrt.runtime.profiling.sampling import Draw
 from segrt.runtime.segmenter import Segmenter
 
@@ -136,7 +136,7 @@ def _with_cold_start(run: Run, start: ColdStart) -> Run:
 
 
 def _layers(segmenter: Segmenter, image: Picture) -> list[Layer]:
-    from segrt.runtime.layers.measure import measure_layers
+    from segrt.runtime.profiling.layer_times import measure_layers
 
     return [
         Layer(" + ".join(module for module in row.modules if module) or row.name, row.kind, row.mean_ms)

@@ -1,7 +1,7 @@
 """What a segmenter returns: one result type for each technique, and the conversions between them."""
 
 from segrt.runtime.results.instance import InstanceResult
-from segrt.runtime.results.labels import Label
+from segrt.runtime.results.labels.label import Label
 from segrt.runtime.results.panoptic import PanopticResult, Segment
 from segrt.runtime.results.semantic import SemanticResult
 from segrt.runtime.results.timings import Timings

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from segrt.runtime.results import rle
-from segrt.runtime.results.labels import Label, check_labels
+from segrt.runtime.results.labels.label import Label, check_labels
 from segrt.runtime.results.semantic import describe
 from segrt.runtime.results.timings import Timings
 

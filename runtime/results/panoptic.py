@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from segrt.runtime.results import rle
 from segrt.runtime.results.instance import InstanceResult
-from segrt.runtime.results.labels import Label, check_labels
+from segrt.runtime.results.labels.label import Label, check_labels
 from segrt.runtime.results.remap import remap
 from segrt.runtime.results.semantic import SemanticResult, class_map_dtype, describe
 from segrt.runtime.results.timings import Timings

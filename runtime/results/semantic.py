@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from segrt.runtime.results.labels import Label, check_labels
+from segrt.runtime.results.labels.label import Label, check_labels
 from segrt.runtime.results.timings import Timings
 
 NO_VOID = -1

@@ -7,17 +7,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from segrt.runtime.errors import VideoError
+from segrt.runtime.outputs.sink_options import SinkOptions
 from segrt.runtime.results import Result
 from segrt.runtime.stream.frame import Frame
-from segrt.runtime.stream.metrics import StreamMetrics
+from segrt.runtime.stream.output_conflicts import check_places
 from segrt.runtime.stream.pipeline import Pipeline
-from segrt.runtime.stream.places import check_places
-from segrt.runtime.stream.sinks.base import Sink
-from segrt.runtime.stream.sinks.options import SinkOptions
-from segrt.runtime.stream.sinks.table import open_sink
-from segrt.runtime.stream.sources.base import Source
+from segrt.runtime.stream.recorder import StreamMetrics
+from segrt.runtime.stream.sinks.sink import Sink
+from segrt.runtime.stream.sinks.sink_kinds import open_sink
 from segrt.runtime.stream.sources.live import LiveOptions
-from segrt.runtime.stream.sources.table import AnySource, open_sources
+from segrt.runtime.stream.sources.source import Source
+from segrt.runtime.stream.sources.source_kinds import AnySource, open_sources
 from segrt.runtime.stream.stages import Draw
 from segrt.runtime.stream.thinning import Thinning
 

@@ -17,9 +17,9 @@ from segrt.runtime.results import Result
 from segrt.runtime.stream import stages
 from segrt.runtime.stream.channel import Channel, Ended, Stopped
 from segrt.runtime.stream.frame import Frame
-from segrt.runtime.stream.metrics import Recorder
-from segrt.runtime.stream.sinks.base import Sink
-from segrt.runtime.stream.sources.base import Source
+from segrt.runtime.stream.recorder import Recorder
+from segrt.runtime.stream.sinks.sink import Sink
+from segrt.runtime.stream.sources.source import Source
 from segrt.runtime.stream.stages import Batch, Draw, Job
 from segrt.runtime.stream.thinning import Thinning
 

@@ -21,14 +21,14 @@ from segrt.runtime.stream.backoff import Backoff
 from segrt.runtime.stream.channel import Channel, Stopped
 from segrt.runtime.stream.finite import count_nonfinite
 from segrt.runtime.stream.frame import Frame
-from segrt.runtime.stream.metrics import Recorder
-from segrt.runtime.stream.sinks.base import Dropped, Sink
-from segrt.runtime.stream.sources.base import Source, SourceInfo
+from segrt.runtime.stream.recorder import Recorder
+from segrt.runtime.stream.sinks.sink import Dropped, Sink
+from segrt.runtime.stream.sources.source import Source, SourceInfo
 from segrt.runtime.stream.thinning import Lookout, Pace, Thinning
 
 if TYPE_CHECKING:
-    from segrt.runtime.backends.base import Backend, Slot
-    from segrt.runtime.geometry import Geometry
+    from segrt.runtime.inference.backend import Backend, Slot
+    from segrt.runtime.preprocess.geometry import Geometry
     from segrt.runtime.segmenter import Segmenter
 
 log = logging.getLogger("segrt.stream")

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from segrt.runtime.stream.systemd import Notifier
+from segrt.runtime.stream.sd_notify import Notifier
 
 if TYPE_CHECKING:
     from segrt.runtime.stream.pipeline import Pipeline

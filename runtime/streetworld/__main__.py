@@ -7,9 +7,9 @@ import click
 
 from segrt.runtime.cli import run_command
 from segrt.runtime.cli.options import counted
-from segrt.runtime.streetworld.dataset import write_dataset, write_video
 from segrt.runtime.streetworld.moments import EDGES, Clip, scattered
 from segrt.runtime.streetworld.weather import CONDITIONS
+from segrt.runtime.streetworld.writing import write_dataset, write_video
 
 
 def parse_size(_context: click.Context, _parameter: click.Parameter, value: str) -> tuple[int, int]:

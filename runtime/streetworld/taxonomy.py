@@ -1,6 +1,6 @@
 """The classes of the street world: five of stuff, six of things, numbered from 1 as data sets do."""
 
-from segrt.runtime.results.labels import Label
+from segrt.runtime.results.labels.label import Label
 
 STUFF = ("sky", "building", "road", "pavement", "grass")
 THINGS = ("car", "bus", "person", "cyclist", "traffic light", "dog")

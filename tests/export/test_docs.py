@@ -11,9 +11,9 @@ pytest.importorskip("torch")
 pytest.importorskip("onnxslim")
 pytest.importorskip("transformers")
 
-from segrt.export.exporting import ExportOptions, export_model
+from segrt.export.convert.exporting import ExportOptions, export_model
+from segrt.export.family import Weights
 from segrt.export.models import table
-from segrt.export.models.family import Weights
 from segrt.runtime.bundle.bundle import read_bundle
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"

@@ -5,8 +5,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from segrt.runtime.cuda.errors import CudaError
-from segrt.runtime.cuda.interface import Cuda, Stream
+from segrt.runtime.inference.cuda.cuda_errors import CudaError
+from segrt.runtime.inference.cuda.interface import Cuda, Stream
 
 SIZES = (64 << 10, 1080 * 1920 * 3, 32 << 20)
 REPEAT = 50

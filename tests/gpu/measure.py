@@ -15,10 +15,10 @@ import trials
 from report import write_report
 
 from segrt.runtime.bundle.bundle import Bundle, read_bundle
-from segrt.runtime.cuda.choice import installed_packages, open_cuda
-from segrt.runtime.cuda.presence import why_no_gpu
 from segrt.runtime.errors import SegrtError
-from segrt.runtime.tensorrt.flavor import find_flavor
+from segrt.runtime.inference.cuda.choice import installed_packages, open_cuda
+from segrt.runtime.inference.cuda.presence import why_no_gpu
+from segrt.runtime.inference.tensorrt.flavor import find_flavor
 
 MODELS = ("deeplabv3_resnet50", "maskrcnn_resnet50_fpn_v2", "detr-resnet101-panoptic")
 EMBEDDED = ("street-semantic", "street-instance", "street-panoptic")

@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 import trials
 
-from segrt.runtime.backends.base import Head
 from segrt.runtime.bundle.bundle import Bundle
 from segrt.runtime.errors import SegrtError
+from segrt.runtime.inference.backend import Head
 from segrt.runtime.segmenter import open_segmenter
 
 
@@ -46,10 +46,10 @@ def run(bundle: Bundle, frames: int, failures: list[str]) -> list[dict[str, obje
 
 def _network(bundle: Bundle) -> Any:
     """Build the bundle's network in torch with random weights: times do not depend on them."""
-    from segrt.export.exporting import build
-    from segrt.export.models.family import Request, Weights
+    from segrt.export.convert.exporting import build
+    from segrt.export.family import Request, Weights
+    from segrt.export.graph.tracing import ByteInput
     from segrt.export.models.table import find_model
-    from segrt.export.tracing import ByteInput
 
     model = find_model(bundle.manifest.name)
     size = bundle.manifest.image_input.size

@@ -14,7 +14,7 @@ import report
 import trials
 
 from segrt.runtime.bundle.bundle import read_bundle
-from segrt.runtime.cuda.presence import why_no_gpu
+from segrt.runtime.inference.cuda.presence import why_no_gpu
 from segrt.runtime.segmenter import open_segmenter
 
 

@@ -3,13 +3,13 @@
 import numpy as np
 import numpy.typing as npt
 
-from segrt.runtime.backends.onnxruntime import run_file
+from segrt.runtime.authoring.verification import verify
 from segrt.runtime.bundle.bundle import Bundle
 from segrt.runtime.bundle.manifest import Variant
 from segrt.runtime.errors import SegrtError
+from segrt.runtime.inference.onnxruntime import run_file
 from segrt.runtime.segmenter import Segmenter, open_segmenter
 from segrt.runtime.streetworld.moments import scattered
-from segrt.runtime.verification import verify
 
 PICTURES = 3
 WARMUP = 10

@@ -16,7 +16,7 @@ LEAST = 0.9999
 
 
 def write_pictures(folder: Path) -> None:
-    from segrt.runtime.images import write_image
+    from segrt.runtime.files.images import write_image
     from segrt.runtime.streetworld import StreetWorld
     from segrt.runtime.streetworld.moments import drawn_time
 
@@ -27,7 +27,7 @@ def write_pictures(folder: Path) -> None:
 
 def write_results(folder: Path, out: Path) -> None:
     from segrt.runtime import open_bundle
-    from segrt.runtime.images import read_image
+    from segrt.runtime.files.images import read_image
     from segrt.runtime.results import InstanceResult, PanopticResult
 
     arrays = {}

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 
 from segrt.runtime import open_bundle
+from segrt.runtime.authoring.verification import verify
 from segrt.runtime.bundle.bundle import read_bundle
 from segrt.runtime.results import InstanceResult, PanopticResult, SemanticResult
 from segrt.runtime.streetworld import CLASSES, STUFF, StreetWorld
 from segrt.runtime.streetworld.moments import drawn_time
-from segrt.runtime.verification import verify
 
 SEEDS = range(700_000, 700_006)
 NAMES = ("street-semantic", "street-instance", "street-panoptic")

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from segrt.export.models.family import Size
+from segrt.export.family import Size
 
 _SAMPLES = 2  # per bin and axis: torchvision's sampling_ratio
 _CANONICAL_SIZE, _CANONICAL_LEVEL, _FINEST_LEVEL = 224.0, 4, 2

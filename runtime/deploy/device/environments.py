@@ -7,11 +7,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from segrt.runtime.deploy.device.durable_files import remove_tree, write_file
 from segrt.runtime.deploy.device.failure import Failure
-from segrt.runtime.deploy.device.files import remove_tree, write_file
+from segrt.runtime.deploy.device.folders import Place
 from segrt.runtime.deploy.device.incoming import need_space
 from segrt.runtime.deploy.device.managers import python, shorten
-from segrt.runtime.deploy.device.place import Place
 
 _COMPLETE = "complete"
 _NEEDED = 600 << 20

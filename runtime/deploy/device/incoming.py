@@ -6,9 +6,9 @@ import shutil
 from pathlib import Path
 from typing import BinaryIO
 
+from segrt.runtime.deploy.device.durable_files import remove, rename, sync_folder
 from segrt.runtime.deploy.device.failure import Failure
-from segrt.runtime.deploy.device.files import remove, rename, sync_folder
-from segrt.runtime.deploy.device.place import Place
+from segrt.runtime.deploy.device.folders import Place
 
 _CHUNK = 1 << 18
 _FLUSH_EVERY = 8 << 20

@@ -7,12 +7,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from segrt.runtime.deploy.device import environments, release, switching
+from segrt.runtime.deploy.device import activation, environments, release
+from segrt.runtime.deploy.device.durable_files import remove_tree, sweep, write_file
 from segrt.runtime.deploy.device.failure import Failure
-from segrt.runtime.deploy.device.files import remove_tree, sweep, write_file
+from segrt.runtime.deploy.device.folders import Place, locked_file, read_json
 from segrt.runtime.deploy.device.journal import Journal, outcome, tell
 from segrt.runtime.deploy.device.managers import Manager, choose
-from segrt.runtime.deploy.device.place import Place, locked_file, read_json
 
 _BUSY_TRIES = 20
 _LOOK_EVERY = 0.3
@@ -74,7 +74,7 @@ def _bring(place: Place, manager: Manager, request: dict[str, Any], journal: Jou
     if wanted == current and (stream is None or (health.running and health.ready)):
         return "unchanged"
     options = request["options"]
-    switching.switch(
+    activation.switch(
         place, manager, wanted, grace=options["grace"], frames=options["health"] == "frames", step=journal.step
     )
     return "done"
@@ -99,7 +99,7 @@ def _roll_back(place: Place, request: dict[str, Any], program: bytes) -> None:
             raise Failure(f"has no release before {current or 'the first'} to go back to")
         journal.content["release"] = before
         options = request["options"]
-        switching.switch(
+        activation.switch(
             place, manager, before, grace=options["grace"], frames=options["health"] == "frames", step=journal.step
         )
     except Failure as failure:
@@ -111,12 +111,12 @@ def _roll_back(place: Place, request: dict[str, Any], program: bytes) -> None:
 def _tidy(place: Place, manager: Manager, journal: Journal) -> None:
     """Take back what an interrupted deployment left."""
     if place.trial.exists():
-        back = switching.take_back(place)
+        back = activation.take_back(place)
         journal.note(
             "an earlier deployment was interrupted while it was watched" + (f": back to {back}" if back else "")
         )
         if back:
-            switching.start(place, manager, back)
+            activation.start(place, manager, back)
     _clear(place)
 
 

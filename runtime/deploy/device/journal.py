@@ -6,7 +6,7 @@ import sys
 import time
 from typing import Any
 
-from segrt.runtime.deploy.device.place import Place, write_json
+from segrt.runtime.deploy.device.folders import Place, write_json
 
 
 def tell(**event: Any) -> None:

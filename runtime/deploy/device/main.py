@@ -13,11 +13,11 @@ import sys
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from segrt.runtime.deploy.device import incoming, install, status, supervisor, switching
+from segrt.runtime.deploy.device import activation, incoming, install, status, supervisor
 from segrt.runtime.deploy.device.failure import Failure
+from segrt.runtime.deploy.device.folders import Place
 from segrt.runtime.deploy.device.journal import tell
 from segrt.runtime.deploy.device.managers import detect
-from segrt.runtime.deploy.device.place import Place
 
 
 def serve(source: BinaryIO, archive: Path, size: int) -> int:
@@ -74,7 +74,7 @@ def main() -> int:
     if not given.service or not place.folder.is_dir():
         parser.error(f"give a service that is below {given.root}")
     if given.command == "recover":
-        back = switching.recover(place)
+        back = activation.recover(place)
         if back:
             print(f"went back to {back}, for the release after it had not proved healthy")
         return 0

@@ -8,9 +8,9 @@ import sys
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
+from segrt.runtime.deploy.device.durable_files import remove, write_file
 from segrt.runtime.deploy.device.failure import Failure
-from segrt.runtime.deploy.device.files import remove, write_file
-from segrt.runtime.deploy.device.place import Place
+from segrt.runtime.deploy.device.folders import Place
 
 KINDS = ("systemd", "systemd-user", "supervisor")
 _SAID = re.compile(r"(\d+) results?")

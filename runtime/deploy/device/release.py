@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from segrt.runtime.deploy.device import environments
+from segrt.runtime.deploy.device.durable_files import rename, sync_tree, write_file
 from segrt.runtime.deploy.device.failure import Failure
-from segrt.runtime.deploy.device.files import rename, sync_tree, write_file
+from segrt.runtime.deploy.device.folders import Place, write_json
 from segrt.runtime.deploy.device.incoming import need_space
 from segrt.runtime.deploy.device.journal import Journal, now
 from segrt.runtime.deploy.device.managers import shorten
-from segrt.runtime.deploy.device.place import Place, write_json
 
 _PATIENCE = 3600
 _TENSORRT = "networks on the GPU with TensorRT"  # as `segrt doctor` names it

@@ -10,9 +10,9 @@ from typing import Any
 
 from segrt.runtime.deploy.device import release
 from segrt.runtime.deploy.device.failure import Failure
+from segrt.runtime.deploy.device.folders import Place, read_json
 from segrt.runtime.deploy.device.incoming import arrived
 from segrt.runtime.deploy.device.managers import choose, detect, python
-from segrt.runtime.deploy.device.place import Place, read_json
 
 
 def status(place: Place, request: dict[str, Any]) -> dict[str, Any]:

@@ -18,8 +18,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from segrt.runtime.deploy.device.folders import Place, locked_file, read_json
 from segrt.runtime.deploy.device.managers import Health, python, results_in, shorten
-from segrt.runtime.deploy.device.place import Place, locked_file, read_json
 
 RESTART_AFTER = 2.0
 WATCHDOG = 90.0
@@ -132,7 +132,7 @@ class _Loop:
         self._again = True
 
     def run(self) -> None:
-        from segrt.runtime.deploy.device.switching import recover
+        from segrt.runtime.deploy.device.activation import recover
 
         restarts = 0
         while not self._stop:

@@ -7,14 +7,14 @@ from typing import Any
 import msgspec
 import numpy as np
 
+from segrt.runtime.outputs.line_file import LineFile
+from segrt.runtime.outputs.output_files import check_file
+from segrt.runtime.outputs.rotation import Segments
+from segrt.runtime.outputs.sink_options import SinkOptions
 from segrt.runtime.results import InstanceResult, PanopticResult, Result, SemanticResult, rle
 from segrt.runtime.stream.frame import Frame
-from segrt.runtime.stream.sinks.base import Picture, Sink
-from segrt.runtime.stream.sinks.lines import LineFile
-from segrt.runtime.stream.sinks.options import SinkOptions
-from segrt.runtime.stream.sinks.place import check_file
-from segrt.runtime.stream.sinks.segments import Segments
-from segrt.runtime.stream.sources.base import SourceInfo
+from segrt.runtime.stream.sinks.sink import Picture, Sink
+from segrt.runtime.stream.sources.source import SourceInfo
 
 
 class JsonlSink(Sink):

@@ -11,18 +11,18 @@ from urllib.parse import unquote, urlsplit
 import msgspec
 
 from segrt.runtime.errors import VideoError
+from segrt.runtime.files.uri import redact
+from segrt.runtime.outputs.output_files import names_of_sources
+from segrt.runtime.outputs.sink_options import SinkOptions
 from segrt.runtime.results import Result
 from segrt.runtime.stream.backoff import LONGEST_SECONDS
 from segrt.runtime.stream.frame import Frame
-from segrt.runtime.stream.sinks.base import Dropped, Picture, Sink
 from segrt.runtime.stream.sinks.jsonl import line_of
-from segrt.runtime.stream.sinks.options import SinkOptions
-from segrt.runtime.stream.sinks.place import names_of_sources
-from segrt.runtime.stream.sources.base import SourceInfo
-from segrt.runtime.stream.uri import redact
+from segrt.runtime.stream.sinks.sink import Dropped, Picture, Sink
+from segrt.runtime.stream.sources.source import SourceInfo
 
 if TYPE_CHECKING:
-    from segrt.runtime.stream.metrics import Recorder
+    from segrt.runtime.stream.recorder import Recorder
 
 log = logging.getLogger("segrt.stream")
 _QUEUED = 100  # messages that wait for the broker; what comes while so many wait is dropped

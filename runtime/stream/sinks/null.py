@@ -2,7 +2,7 @@
 
 from segrt.runtime.results import Result
 from segrt.runtime.stream.frame import Frame
-from segrt.runtime.stream.sinks.base import Picture, Sink
+from segrt.runtime.stream.sinks.sink import Picture, Sink
 
 
 class NullSink(Sink):

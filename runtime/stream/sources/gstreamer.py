@@ -13,9 +13,9 @@ from urllib.parse import urlsplit
 import numpy as np
 
 from segrt.runtime.errors import VideoError
+from segrt.runtime.files.uri import redact
 from segrt.runtime.stream.sources.live import Feed, LiveOptions, LiveSource, Shot
-from segrt.runtime.stream.sources.query import number, picture_size, read_query, whole
-from segrt.runtime.stream.uri import redact
+from segrt.runtime.stream.sources.uri_options import number, picture_size, read_query, whole
 
 _SYSTEM_PACKAGES = "/usr/lib/python3/dist-packages"  # where Debian and JetPack put python3-gi
 _SINK = "appsink name=segrt max-buffers=2 drop=true sync=false"

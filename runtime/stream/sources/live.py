@@ -17,8 +17,8 @@ from typing import Any
 from segrt.runtime.errors import SegrtError
 from segrt.runtime.stream.backoff import Backoff
 from segrt.runtime.stream.frame import Frame
-from segrt.runtime.stream.sources.base import Source, SourceInfo
-from segrt.runtime.stream.sources.watch import PictureWatch
+from segrt.runtime.stream.sources.frozen_picture import PictureWatch
+from segrt.runtime.stream.sources.source import Source, SourceInfo
 
 log = logging.getLogger("segrt.stream")
 READ_TIMEOUT = 4.0

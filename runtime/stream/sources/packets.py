@@ -10,9 +10,9 @@ import av
 import av.error
 
 from segrt.runtime.errors import VideoError
+from segrt.runtime.stream.sources.decoded_picture import display_matrix, to_picture
 from segrt.runtime.stream.sources.live import Feed, Shot
-from segrt.runtime.stream.sources.picture import display_matrix, to_picture
-from segrt.runtime.stream.sources.video import pixel_ratio_of, reason_of
+from segrt.runtime.stream.sources.video_file import pixel_ratio_of, reason_of
 
 _WAITED = 0.002  # seconds: a packet that took longer to come was not lying in the socket
 _BARE = frozenset(("mjpeg", "mpjpeg", "image2", "image2pipe"))  # formats whose times are made up

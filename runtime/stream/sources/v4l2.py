@@ -5,7 +5,7 @@ from urllib.parse import urlsplit
 
 from segrt.runtime.errors import VideoError
 from segrt.runtime.stream.sources.live import Feed, LiveOptions, LiveSource
-from segrt.runtime.stream.sources.query import number, picture_size, read_query, word
+from segrt.runtime.stream.sources.uri_options import number, picture_size, read_query, word
 
 
 class V4l2Source(LiveSource):

@@ -14,12 +14,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from segrt.runtime.stream.metrics import Recorder
+from segrt.runtime.stream.recorder import Recorder
 from segrt.runtime.stream.sinks.jsonl import line_of
-from segrt.runtime.stream.web.encode import picture
-from segrt.runtime.stream.web.exposition import exposition
-from segrt.runtime.stream.web.guard import Receive, Scope, Send
+from segrt.runtime.stream.web.access import Receive, Scope, Send
+from segrt.runtime.stream.web.frame_message import picture
 from segrt.runtime.stream.web.hub import Client, Hub
+from segrt.runtime.stream.web.prometheus import exposition
 
 SEND_SECONDS = 5.0  # a browser that takes nothing for so long is asleep
 _HEALTHY_SECONDS = 10.0

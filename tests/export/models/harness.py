@@ -18,14 +18,14 @@ onnx = pytest.importorskip("onnx")
 pytest.importorskip("torch")
 pytest.importorskip("transformers")
 
-from segrt.export.exporting import ExportOptions, export_model  # noqa: E402
-from segrt.export.models.family import Weights  # noqa: E402
-from segrt.export.parity import ParityReport  # noqa: E402
-from segrt.export.tensorrt_check import check_tensorrt  # noqa: E402
+from segrt.export.convert.exporting import ExportOptions, export_model  # noqa: E402
+from segrt.export.convert.parity import ParityReport  # noqa: E402
+from segrt.export.family import Weights  # noqa: E402
+from segrt.export.graph.tensorrt_check import check_tensorrt  # noqa: E402
 from segrt.runtime import open_bundle  # noqa: E402
 from segrt.runtime.bundle.bundle import read_bundle  # noqa: E402
 from segrt.runtime.bundle.manifest import Manifest  # noqa: E402
-from segrt.runtime.images import read_image  # noqa: E402
+from segrt.runtime.files.images import read_image  # noqa: E402
 from segrt.runtime.results import Result  # noqa: E402
 
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from harness import check_export
 
+from segrt.export.family import Request, Weights
 from segrt.export.models import auto_entry, hf_semantic
-from segrt.export.models.family import Request, Weights
 from segrt.export.models.table import find_model
 from segrt.runtime.errors import SegrtError
 
@@ -50,7 +50,7 @@ def test_the_folders_weights_are_taken(mobilevit: Path) -> None:
     import torch
     from safetensors.torch import load_file
 
-    from segrt.export.exporting import build
+    from segrt.export.convert.exporting import build
 
     model = find_model(f"hf:{mobilevit}")
     assert model.size == (128, 128)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from harness import check_export
 
-from segrt.export.models.family import Request, Weights
+from segrt.export.family import Request, Weights
 from segrt.export.models.table import find_model
 from segrt.runtime.bundle.rules import Argmax
 
@@ -65,7 +65,10 @@ def test_pretrained_says_that_the_encoder_alone_is(tmp_path: Path, monkeypatch: 
     torch.manual_seed(5)
     state = {name: torch.rand_like(tensor.float()) + 0.5 for name, tensor in encoder.state_dict().items()}
     torch.save({**state, "classifier.1.weight": torch.zeros(3)}, tmp_path / "encoder.pth")
-    monkeypatch.setattr("segrt.export.weights.checkpoint_file", lambda request: tmp_path / "encoder.pth")  # noqa: ARG005
+    monkeypatch.setattr(
+        "segrt.export.weights.network_weights.checkpoint_file",
+        lambda request: tmp_path / "encoder.pth",  # noqa: ARG005
+    )
     exportable = build(Request(model, (64, 64), Weights("pretrained")))
     name, tensor = next(iter(exportable.core.encoder.state_dict().items()))
     np.testing.assert_array_equal(tensor.numpy(), state[name].numpy())

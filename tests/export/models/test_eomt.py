@@ -63,8 +63,8 @@ def test_weights_of_an_unfinished_training_are_refused() -> None:
 def test_sizes_that_it_cannot_take_are_refused(
     size: tuple[int, int], weights: str, message: str, tmp_path: Path
 ) -> None:
-    from segrt.export.exporting import ExportOptions, export_model
-    from segrt.export.models.family import Weights
+    from segrt.export.convert.exporting import ExportOptions, export_model
+    from segrt.export.family import Weights
 
     kind = Weights("random") if weights == "random" else Weights("pretrained")
     with pytest.raises(SegrtError, match=message or "positions for 640x640"):

@@ -15,18 +15,18 @@ from harness import check_export  # noqa: E402
 from torchvision.models.detection.backbone_utils import resnet_fpn_backbone  # noqa: E402
 from torchvision.ops import MultiScaleRoIAlign, box_iou, nms  # noqa: E402
 
+from segrt.export.family import Request, Weights  # noqa: E402
 from segrt.export.models import maskrcnn  # noqa: E402
-from segrt.export.models.family import Request, Weights  # noqa: E402
 from segrt.export.models.maskrcnn_static.boxes import overlaps_above  # noqa: E402
-from segrt.export.models.maskrcnn_static.network import StaticMaskRCNN  # noqa: E402
+from segrt.export.models.maskrcnn_static.maskrcnn_network import StaticMaskRCNN  # noqa: E402
 from segrt.export.models.maskrcnn_static.roi_pooling import Atlas, RoIPooling  # noqa: E402
 from segrt.export.models.maskrcnn_static.suppression import greedy_keep  # noqa: E402
 from segrt.export.models.table import find_model  # noqa: E402
-from segrt.export.random_weights import seeded  # noqa: E402
+from segrt.export.weights.random_weights import seeded  # noqa: E402
 from segrt.runtime import open_bundle  # noqa: E402
 from segrt.runtime.errors import SegrtError  # noqa: E402
-from segrt.runtime.geometry import Geometry  # noqa: E402
-from segrt.runtime.images import read_image  # noqa: E402
+from segrt.runtime.files.images import read_image  # noqa: E402
+from segrt.runtime.preprocess.geometry import Geometry  # noqa: E402
 
 SMALL = {"rpn_pre_nms_top_n_test": 200, "rpn_post_nms_top_n_test": 60, "candidates": 300, "box_detections_per_img": 25}
 

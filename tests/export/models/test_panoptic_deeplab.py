@@ -8,17 +8,17 @@ import pytest
 import torch
 from harness import check_export
 
-from segrt.export.models.family import Request, Weights
+from segrt.export.family import Request, Weights
 from segrt.export.models.panoptic_deeplab import build
 from segrt.export.models.panoptic_deeplab_network import AveragePool, Config, PanopticDeepLab
 from segrt.export.models.table import find_model
-from segrt.runtime.bundle.agreement import agreement
+from segrt.runtime.authoring.agreement import agreement
 from segrt.runtime.bundle.rules import GroupCenters
-from segrt.runtime.decode.centers import group_centers
-from segrt.runtime.decode.table import Context
+from segrt.runtime.decode.decoders import Context
+from segrt.runtime.decode.group_centers import group_centers
 from segrt.runtime.errors import SegrtError
-from segrt.runtime.images import read_image
-from segrt.runtime.preprocess import place
+from segrt.runtime.files.images import read_image
+from segrt.runtime.preprocess.picture import place
 from segrt.runtime.results import PanopticResult
 
 SHALLOW = {"blocks": (1, 1, 1, 1)}

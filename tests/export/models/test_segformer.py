@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 from harness import check_export
 
-from segrt.export.exporting import build
-from segrt.export.models.family import Request, Weights
+from segrt.export.convert.exporting import build
+from segrt.export.family import Request, Weights
 from segrt.export.models.table import find_model
 from segrt.runtime.errors import SegrtError
 from segrt.runtime.results import SemanticResult

@@ -10,10 +10,10 @@ torch = pytest.importorskip("torch")
 
 from harness import check_export  # noqa: E402
 
+from segrt.export.family import Request, Weights  # noqa: E402
 from segrt.export.models import solov2  # noqa: E402
-from segrt.export.models.family import Request, Weights  # noqa: E402
-from segrt.export.models.solov2_network.head import STRIDES, HeadOptions, MaskFeatures, with_coordinates  # noqa: E402
-from segrt.export.models.solov2_network.network import SOLOv2, SOLOv2Heads, points_nms  # noqa: E402
+from segrt.export.models.solov2_parts.head import STRIDES, HeadOptions, MaskFeatures, with_coordinates  # noqa: E402
+from segrt.export.models.solov2_parts.solov2_network import SOLOv2, SOLOv2Heads, points_nms  # noqa: E402
 from segrt.export.models.table import find_model  # noqa: E402
 from segrt.runtime.results import InstanceResult  # noqa: E402
 

@@ -10,10 +10,10 @@ from click.testing import CliRunner
 pytest.importorskip("torch")
 pytest.importorskip("transformers")
 
+from segrt.export.convert.figures import count_parameters, measure, on_meta
 from segrt.export.models import table
-from segrt.export.models.figures import count_parameters, measure, on_meta
 from segrt.runtime.cli import cli
-from segrt.runtime.labels.table import NAMES
+from segrt.runtime.results.labels.class_lists import NAMES
 
 MEASURED = ("lraspp_mobilenet_v3_large", "deeplabv3_resnet50")
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from harness import check_export
 
-from segrt.export.models.family import Request, Weights
+from segrt.export.family import Request, Weights
 from segrt.export.models.table import find_model
 from segrt.export.models.upernet import build
 

@@ -12,7 +12,7 @@ from onnx import TensorProto, helper, numpy_helper
 from segrt.export.bundling import Network
 from segrt.runtime.bundle.manifest import HeadSpec, InputSpec, Source
 from segrt.runtime.bundle.rules import Argmax
-from segrt.runtime.images import write_image
+from segrt.runtime.files.images import write_image
 from segrt.runtime.results import Label
 
 SIZE = (32, 48)

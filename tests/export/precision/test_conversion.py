@@ -10,9 +10,9 @@ from segrt.export.precision.calibration import METHODS, Histogram, collect
 from segrt.export.precision.fp16 import to_fp16
 from segrt.export.precision.graphs import open_session, prepared
 from segrt.export.precision.int8 import quantisable, quantise_weight, to_int8
-from segrt.export.precision.layers import find_layers, kept_nodes
+from segrt.export.precision.layer_costs import find_layers, kept_nodes
 from segrt.export.precision.shares import measure_shares
-from segrt.export.precision.switching import switched_fp16, switched_int8
+from segrt.export.precision.switchable_network import switched_fp16, switched_int8
 from segrt.export.precision.variants import box_arithmetic
 from segrt.runtime.errors import SegrtError
 

@@ -14,8 +14,8 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("onnxslim")
 pytest.importorskip("transformers")
 
+from segrt.export.family import Exportable, ParityLimits, Request  # noqa: E402
 from segrt.export.models import table  # noqa: E402
-from segrt.export.models.family import Exportable, ParityLimits, Request  # noqa: E402
 from segrt.export.models.table import Model  # noqa: E402
 from segrt.runtime import open_bundle  # noqa: E402
 from segrt.runtime.bundle.bundle import read_bundle  # noqa: E402

@@ -5,7 +5,7 @@ from click.testing import CliRunner
 
 from segrt.runtime import cli
 from segrt.runtime.bundle.bundle import embedded_names, read_bundle
-from segrt.runtime.images import write_image
+from segrt.runtime.files.images import write_image
 from segrt.runtime.streetworld import StreetWorld
 
 STREET = "street://?seed=810000&frames=3&size=96x160"
@@ -49,7 +49,7 @@ def test_a_variant_that_costs_too_much_is_left_out_and_named(tmp_path, pictures,
         measured.append(precision)
         return 0.8 if precision == "fp32" else 0.7
 
-    monkeypatch.setattr("segrt.export.precision.tuning.figure_of", figure)
+    monkeypatch.setattr("segrt.export.precision.tuning_variants.figure_of", figure)
     out = tmp_path / "tuned"
     done = tune(
         "street-semantic", "--annotations", STREET, "--out", out, "--budget", "drop<=9.9", "--search-steps", 2,

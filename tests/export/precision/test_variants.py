@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 from segrt.export.bundling import GoldenPicture, VariantFile, write_bundle
-from segrt.export.precision import workshop
+from segrt.export.precision import variant_maker
 from segrt.export.precision.calibration import calibration_files
 from segrt.export.precision.variants import VariantOptions, make_variants
 from segrt.runtime import cli, open_bundle
@@ -159,7 +159,7 @@ def test_quantize_adds_variants_that_verify_and_inspect_shows_what_they_are(
 @pytest.mark.parametrize("faulty", ["fp16", "int8"])
 def test_nvidias_builder_takes_the_variants(faulty, make, make_chain):
     pytest.importorskip("tensorrt_rtx")
-    from segrt.export.tensorrt_check import check_tensorrt
+    from segrt.export.graph.tensorrt_check import check_tensorrt
 
     made, _ = make(make_chain(overflow=faulty == "fp16"), faulty, limits={"int8": 0.5})
     assert check_tensorrt(made[0].file.onnx)
@@ -168,9 +168,9 @@ def test_nvidias_builder_takes_the_variants(faulty, make, make_chain):
 @pytest.mark.skipif("street-panoptic" not in embedded_names(), reason="the embedded bundles are not here")
 def test_a_trained_panoptic_network_survives_fp16_and_int8(tmp_path, monkeypatch):
     from segrt.export.precision.extending import variants_of
-    from segrt.runtime.images import write_image
+    from segrt.runtime.files.images import write_image
 
-    monkeypatch.setattr(workshop, "LEAST_SHARE", 0.9)
+    monkeypatch.setattr(variant_maker, "LEAST_SHARE", 0.9)
     for seed in range(8):
         write_image(tmp_path / f"{seed}.png", StreetWorld(710_000 + seed).render(3.0, (96, 160)).image)
     pictures = [StreetWorld(seed).render(2.0, (192, 320)).image for seed in (720_001, 720_002)]

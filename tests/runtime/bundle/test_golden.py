@@ -8,12 +8,12 @@ from onnx import numpy_helper
 
 from segrt.export.bundling import GoldenPicture, default_tolerance
 from segrt.runtime import open_bundle
-from segrt.runtime.bundle.agreement import agreement
+from segrt.runtime.authoring.agreement import agreement
+from segrt.runtime.authoring.verification import live_queries, verify
 from segrt.runtime.bundle.golden import read_golden
 from segrt.runtime.bundle.rules import MergeQueries, QueryInstances
 from segrt.runtime.errors import BundleError, CheckFailed
 from segrt.runtime.results import InstanceResult, Label, PanopticResult, Segment, SemanticResult, rle
-from segrt.runtime.verification import live_queries, verify
 
 LABELS = (Label("a", 0, True, (1, 1, 1)), Label("b", 1, True, (2, 2, 2)))
 

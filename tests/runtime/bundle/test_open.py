@@ -185,7 +185,7 @@ def _check_all(folder: Path) -> None:
 
 
 def _open_network(path: Path) -> None:
-    from segrt.runtime.backends.onnxruntime import OnnxRuntimeBackend
+    from segrt.runtime.inference.onnxruntime import OnnxRuntimeBackend
 
     refuse_external_data(path)
     OnnxRuntimeBackend(path, [], [])

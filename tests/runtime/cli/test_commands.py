@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from segrt.runtime import cli
-from segrt.runtime.images import read_image, write_image
+from segrt.runtime.files.images import read_image, write_image
 
 Segrt = Callable[..., tuple[int, str, str]]
 
@@ -196,9 +196,9 @@ def test_wrong_use_exits_with_2_and_no_traceback(segrt: Segrt, arguments: tuple[
 def test_every_command_takes_as_many_threads_as_the_core(segrt: Segrt) -> None:
     from segrt.runtime.cli import COMMANDS, LazyGroup
     from segrt.runtime.cli.options import THREADS
-    from segrt.runtime.postproc import checks
+    from segrt.runtime.postproc import arguments
 
-    assert THREADS.max == checks.MOST_THREADS == 256
+    assert THREADS.max == arguments.MOST_THREADS == 256
     group = LazyGroup()
     for name in COMMANDS:
         command = group.get_command(click.Context(group), name)

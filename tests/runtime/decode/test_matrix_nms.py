@@ -8,10 +8,10 @@ import pytest
 import reference
 
 from segrt.runtime.bundle.rules import MatrixNms
+from segrt.runtime.decode.decoders import Context, find_decoder
 from segrt.runtime.decode.matrix_nms import bilinear, matrix_nms
-from segrt.runtime.decode.table import Context, find_decoder
 from segrt.runtime.errors import BundleError
-from segrt.runtime.geometry import Geometry
+from segrt.runtime.preprocess.geometry import Geometry
 from segrt.runtime.results import Label
 
 LABELS = tuple(Label(f"class {index}", index, True, (index, 0, 0)) for index in range(5))

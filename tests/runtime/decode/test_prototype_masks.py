@@ -8,11 +8,11 @@ import reference
 
 from segrt.runtime.bundle.manifest import Resize
 from segrt.runtime.bundle.rules import PrototypeMasks
-from segrt.runtime.decode.prototypes import prototype_masks
-from segrt.runtime.decode.table import Context
+from segrt.runtime.decode.decoders import Context
+from segrt.runtime.decode.prototype_masks import prototype_masks
 from segrt.runtime.errors import BundleError
-from segrt.runtime.geometry import Geometry
-from segrt.runtime.preprocess import place
+from segrt.runtime.preprocess.geometry import Geometry
+from segrt.runtime.preprocess.picture import place
 from segrt.runtime.results import InstanceResult, Label
 
 LABELS = tuple(Label(name, index, True, (index * 60, 0, 0)) for index, name in enumerate(("car", "person", "dog")))
@@ -145,7 +145,7 @@ def test_class_ids_beyond_the_labels_are_named() -> None:
 def test_predictions_of_another_length_are_refused(tiny: SimpleNamespace) -> None:
     from dataclasses import replace
 
-    from segrt.runtime.bundle.check import check_manifest
+    from segrt.runtime.bundle.consistency import check_manifest
     from segrt.runtime.bundle.manifest import File, HeadSpec, Manifest, Tolerance, Variant
 
     network = tiny.network("paste_masks")

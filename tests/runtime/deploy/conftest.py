@@ -23,8 +23,8 @@ from typing import Any
 import pytest
 
 from segrt.runtime.bundle.bundle import read_bundle
+from segrt.runtime.bundle.pack.writer import write_pack
 from segrt.runtime.cli import main
-from segrt.runtime.pack.writer import write_pack
 
 STAND_IN = """#!{python} -IS
 import json, os, socket, sys, time

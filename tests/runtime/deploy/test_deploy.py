@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from segrt.runtime.bundle.bundle import read_bundle
-from segrt.runtime.deploy.record import read_record
-from segrt.runtime.pack.writer import write_pack
+from segrt.runtime.bundle.pack.writer import write_pack
+from segrt.runtime.deploy.rollout_record import read_record
 
 pytestmark = pytest.mark.timeout(120)
 STREAM = ("--stream", "street://?seed=1 --sink null")

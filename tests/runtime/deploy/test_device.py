@@ -13,15 +13,15 @@ from pathlib import Path
 
 import pytest
 
-from segrt.runtime.deploy.device import files, incoming, managers, switching
+from segrt.runtime.deploy.device import activation, durable_files, incoming, managers
 from segrt.runtime.deploy.device.failure import Failure
+from segrt.runtime.deploy.device.folders import Place, write_json
 from segrt.runtime.deploy.device.managers import Health, Systemd, shorten
-from segrt.runtime.deploy.device.place import Place, write_json
 from segrt.runtime.deploy.device.release import run_script, shell_word
 from segrt.runtime.deploy.ssh import device_program
 from segrt.runtime.deploy.wheels import fits, version_key
 
-ROOM = Path(files.__file__).parent
+ROOM = Path(durable_files.__file__).parent
 
 
 @pytest.fixture
@@ -80,12 +80,12 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 def test_a_file_is_on_the_disk_before_it_has_its_name(tmp_path: Path, calls: list[str]) -> None:
-    files.write_file(tmp_path / "file", b"new")
+    durable_files.write_file(tmp_path / "file", b"new")
     assert calls == ["fsync file", "rename", "fsync folder"]
     assert (tmp_path / "file").read_bytes() == b"new"
     calls.clear()
-    files.set_link(tmp_path / "link", "file")
-    files.set_link(tmp_path / "link", "other")
+    durable_files.set_link(tmp_path / "link", "file")
+    durable_files.set_link(tmp_path / "link", "other")
     assert calls == ["rename", "fsync folder"] * 2
     assert str((tmp_path / "link").readlink()) == "other"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "link"]
@@ -176,7 +176,7 @@ ILL = Health(running=True, ready=True, results=0, pid=1)
 
 def switched(place: Place, to: str, health: Health = WELL) -> Fake:
     manager = Fake(health)
-    switching.switch(place, manager, to, grace=0.01, frames=True, step=lambda _: None)
+    activation.switch(place, manager, to, grace=0.01, frames=True, step=lambda _: None)
     return manager
 
 
@@ -197,14 +197,14 @@ def test_a_switch_cut_at_any_change_leaves_a_release_that_was_healthy(place: Pla
             except PowerCut:
                 pass
         finished = not place.trial.exists() and place.linked(place.current) == "two"
-        switching.recover(place)  # what the start of the service does
+        activation.recover(place)  # what the start of the service does
         assert not place.trial.exists()
         now = place.linked(place.current)
         assert now == ("two" if finished else "one")
         assert finished <= (health is WELL), "a release that was not healthy was kept"
         if finished and not done:
             switched(place, "one")
-        files.sweep(place.folder)
+        durable_files.sweep(place.folder)
         changes += 1
     assert len(made) == changes - 1 > 5
     assert place.linked(place.current) == ("two" if health is WELL else "one")
@@ -217,15 +217,15 @@ def test_an_old_process_does_not_speak_for_the_new_release(place: Place) -> None
     manager = Fake(WELL)
     manager.restart = lambda: None  # type: ignore[method-assign]  # the old one goes on
     with pytest.raises(Failure, match="not healthy within"):
-        switching.switch(place, manager, "two", grace=0.01, frames=True, step=lambda _: None)
+        activation.switch(place, manager, "two", grace=0.01, frames=True, step=lambda _: None)
     assert place.linked(place.current) == "one"
 
 
 def test_a_first_release_on_trial_stays_when_there_is_nothing_to_go_back_to(place: Place) -> None:
     add_release(place, "one")
-    files.set_link(place.current, "releases/one")
+    durable_files.set_link(place.current, "releases/one")
     write_json(place.trial, {"to": "one", "from": None})
-    assert switching.recover(place) is None
+    assert activation.recover(place) is None
     assert place.linked(place.current) == "one"
     assert not place.trial.exists()
 

@@ -14,11 +14,11 @@ from typing import Any
 import pytest
 
 from segrt.runtime.cli.doctor import report
-from segrt.runtime.cuda.presence import gpu_files
 from segrt.runtime.doctor.facts import gather
 from segrt.runtime.doctor.features import Feature, judge
 from segrt.runtime.doctor.machine import RecordedMachine
 from segrt.runtime.doctor.probes import PROBES
+from segrt.runtime.inference.cuda.presence import gpu_files
 
 STATES = Path(__file__).parent / "states"
 TENSORRT = "networks on the GPU with TensorRT"

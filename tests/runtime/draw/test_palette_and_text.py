@@ -7,7 +7,8 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from segrt.runtime.draw import palette, text
+from segrt.runtime.draw import text
+from segrt.runtime.results.labels import palette
 
 
 def test_class_colors_are_distinct():

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from segrt.runtime.evaluate import InstanceEvaluator, evaluate_predictions, open_dataset
-from segrt.runtime.evaluate.boundary import boundary_of, boundary_reach
 from segrt.runtime.evaluate.measuring import Options
+from segrt.runtime.evaluate.metrics.boundary import boundary_of, boundary_reach
 from segrt.runtime.results import Label, rle
 
 FIXTURES = Path(__file__).resolve().parents[4] / "shared" / "fixtures" / "coco_eval"

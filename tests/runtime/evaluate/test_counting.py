@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from segrt.runtime import postproc
-from segrt.runtime.results.coco import id2rgb
+from segrt.runtime.results.coco_format import id2rgb
 
 
 def patches(rng, ids, height=37, width=53):

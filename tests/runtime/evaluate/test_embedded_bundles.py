@@ -8,8 +8,8 @@ from click.testing import CliRunner
 
 from segrt.runtime.cli.eval import evaluate as command
 from segrt.runtime.errors import SegrtError
-from segrt.runtime.streetworld.dataset import write_dataset
 from segrt.runtime.streetworld.moments import scattered
+from segrt.runtime.streetworld.writing import write_dataset
 
 BUNDLES = ("street-semantic", "street-instance", "street-panoptic")
 

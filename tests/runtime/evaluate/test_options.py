@@ -11,12 +11,12 @@ from segrt.runtime.cli.eval import evaluate as command
 from segrt.runtime.cli.eval_report import _figure
 from segrt.runtime.errors import SegrtError
 from segrt.runtime.evaluate import open_dataset
-from segrt.runtime.evaluate.classes import ClassMismatchError
+from segrt.runtime.evaluate.class_matching import ClassMismatchError
+from segrt.runtime.evaluate.datasets.street_dataset import open_street
 from segrt.runtime.evaluate.evaluation import Evaluation
 from segrt.runtime.evaluate.measuring import Options, measure, measure_parallel, worst
 from segrt.runtime.evaluate.predictions import PredictionsOpener, open_predictions
 from segrt.runtime.evaluate.segmenting import SegmenterPredictor
-from segrt.runtime.evaluate.street import open_street
 from segrt.runtime.results import Label, PanopticResult, Segment, SemanticResult
 
 STREET = "street://?seed=700000&frames=5&size=64x96"
@@ -62,7 +62,7 @@ def predictor(street, **options):
 
 def save(street, folder):
     """Save the seer's predictions through the sink; return the JSON."""
-    from segrt.runtime.evaluate.saving import PredictionSink
+    from segrt.runtime.outputs.prediction_files import PredictionSink
 
     sink = PredictionSink(folder)
     outcome = measure(predictor(street), street, sink=sink)
@@ -142,7 +142,7 @@ def test_other_results_are_saved_in_cocos_formats_and_read_again(street, tmp_pat
             result = super().__call__(image)
             return result.to_semantic() if technique == "semantic" else result.to_instances()
 
-    from segrt.runtime.evaluate.saving import PredictionSink
+    from segrt.runtime.outputs.prediction_files import PredictionSink
 
     seer = Other(street)
     seer.technique = technique

@@ -8,7 +8,7 @@ import pytest
 
 from segrt.runtime.evaluate import PanopticEvaluator, open_dataset
 from segrt.runtime.evaluate.truth import PanopticTruth, TruthSegment
-from segrt.runtime.results import Label, PanopticResult, Segment, coco
+from segrt.runtime.results import Label, PanopticResult, Segment, coco_format
 
 FIXTURES = Path(__file__).resolve().parents[4] / "shared" / "fixtures" / "coco_panoptic"
 LABELS = (
@@ -229,7 +229,7 @@ def test_a_merged_evaluator_gives_the_figures_of_one(truths):
 
 def test_a_picture_of_ids_is_counted_as_the_ids_are(truths):
     truth = truths[0]
-    picture = coco.id2rgb(truth.segment_ids)[..., ::-1].copy()
+    picture = coco_format.id2rgb(truth.segment_ids)[..., ::-1].copy()
     colors = PanopticTruth(picture, truth.segments, truth.labels)
     predicted = perturb(truth, "shifted", np.random.default_rng(3))
     figures = []

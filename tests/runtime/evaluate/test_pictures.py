@@ -6,8 +6,8 @@ from click.testing import CliRunner
 
 from segrt.runtime.bundle.bundle import embedded_names
 from segrt.runtime.cli.eval import evaluate
-from segrt.runtime.evaluate.pictures import bars_picture, confusion_picture, difference
-from segrt.runtime.images import read_image
+from segrt.runtime.evaluate.report_pictures import bars_picture, confusion_picture, difference
+from segrt.runtime.files.images import read_image
 from segrt.runtime.results import Label, SemanticResult
 
 LABELS = (Label("road", 1, False, (10, 200, 30)), Label("car", 2, True, (200, 20, 220)))

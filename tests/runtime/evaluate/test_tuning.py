@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
+from segrt.runtime.authoring.rewriting import rewrite
 from segrt.runtime.bundle.bundle import embedded_names, read_bundle
 from segrt.runtime.cli.eval import evaluate
 from segrt.runtime.cli.tune import tune
 from segrt.runtime.errors import SegrtError
-from segrt.runtime.evaluate.rebundling import rewrite
 from segrt.runtime.evaluate.tuning import VariantFigures, _best_threshold, fastest_within, parse_budget
 
 STREET = "street://?seed=810000&frames=4&size=96x160"

@@ -12,10 +12,10 @@ import pytest
 from segrt.runtime.errors import SegrtError
 from segrt.runtime.profiling.baseline import compare
 from segrt.runtime.profiling.budget import Budget, lost_accuracy, pareto_front, parse_budget
-from segrt.runtime.profiling.doubts import doubts
-from segrt.runtime.profiling.gpu import GpuState, gpu_state
-from segrt.runtime.profiling.machine import Watch, busy_seconds, clocks_mhz, model, power, processor, temperature
-from segrt.runtime.profiling.measuring import figures
+from segrt.runtime.profiling.caveats import doubts
+from segrt.runtime.profiling.interleaved import figures
+from segrt.runtime.profiling.machine_state import Watch, busy_seconds, clocks_mhz, model, power, processor, temperature
+from segrt.runtime.profiling.nvml import GpuState, gpu_state
 from segrt.runtime.profiling.records import Accuracy, Machine, Profile, Run, read_profile
 
 

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from segrt.runtime import open_bundle
-from segrt.runtime.profiling.measuring import MOST_WARMUP, is_warm, measure
-from segrt.runtime.profiling.pictures import Decoded, Pictures, resized
+from segrt.runtime.profiling.interleaved import MOST_WARMUP, is_warm, measure
+from segrt.runtime.profiling.sample_pictures import Decoded, Pictures, resized
 from segrt.runtime.profiling.sampling import sample
 
 

@@ -84,7 +84,7 @@ def test_the_page_draws_every_chart(profiled, tmp_path):
     playwright = pytest.importorskip("playwright.sync_api")
     if chromium is None:
         pytest.skip("needs Chromium (apt-get install chromium)")
-    from segrt.runtime.profiling.report.page import write_report
+    from segrt.runtime.profiling.report.report_page import write_report
 
     profile = read_profile(profiled[1] / "p.json")
     runs = [

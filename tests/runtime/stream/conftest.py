@@ -14,13 +14,13 @@ import av
 import numpy as np
 import pytest
 
-from segrt.runtime.backends.base import Backend, Head, TensorSpec
-from segrt.runtime.geometry import Geometry
-from segrt.runtime.images import write_image
+from segrt.runtime.files.images import write_image
+from segrt.runtime.inference.backend import Backend, Head, TensorSpec
+from segrt.runtime.preprocess.geometry import Geometry
 from segrt.runtime.results import Label, SemanticResult
 from segrt.runtime.stream.frame import Frame
-from segrt.runtime.stream.sinks.base import Sink
-from segrt.runtime.stream.sources.base import Source, SourceInfo
+from segrt.runtime.stream.sinks.sink import Sink
+from segrt.runtime.stream.sources.source import Source, SourceInfo
 
 LABELS = tuple(Label(name=f"class {i}", dataset_id=i, isthing=False, color=(i, i, i)) for i in range(250))
 SIZE = (4, 6)

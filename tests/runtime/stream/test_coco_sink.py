@@ -7,15 +7,15 @@ import numpy as np
 import pytest
 
 from segrt.runtime.errors import VideoError
-from segrt.runtime.images import write_image
+from segrt.runtime.files.images import write_image
+from segrt.runtime.outputs.sink_options import SinkOptions
 from segrt.runtime.results import Label, PanopticResult, Segment
-from segrt.runtime.results.coco import read_panoptic_png
+from segrt.runtime.results.coco_format import read_panoptic_png
 from segrt.runtime.stream import run_stream
 from segrt.runtime.stream.frame import Frame
-from segrt.runtime.stream.sinks.options import SinkOptions
-from segrt.runtime.stream.sinks.table import open_sink
-from segrt.runtime.stream.sources.base import SourceInfo
-from segrt.runtime.stream.sources.table import open_source
+from segrt.runtime.stream.sinks.sink_kinds import open_sink
+from segrt.runtime.stream.sources.source import SourceInfo
+from segrt.runtime.stream.sources.source_kinds import open_source
 
 LABELS = (Label("road", 7, False, (1, 2, 3)), Label("car", 26, True, (4, 5, 6)))
 

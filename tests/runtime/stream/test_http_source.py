@@ -9,11 +9,11 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from segrt.runtime.images import encode_image
+from segrt.runtime.files.images import encode_image
 from segrt.runtime.stream.backoff import Backoff
-from segrt.runtime.stream.metrics import Recorder
+from segrt.runtime.stream.recorder import Recorder
 from segrt.runtime.stream.sources.live import LiveOptions
-from segrt.runtime.stream.sources.table import open_source
+from segrt.runtime.stream.sources.source_kinds import open_source
 
 pytestmark = pytest.mark.timeout(90)
 

@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 
 from segrt.runtime.errors import SegrtError, VideoError
+from segrt.runtime.files.uri import redact
 from segrt.runtime.stream import run_stream, stream, timecode
 from segrt.runtime.stream.backoff import Backoff
-from segrt.runtime.stream.metrics import Recorder
+from segrt.runtime.stream.recorder import Recorder
 from segrt.runtime.stream.sources import gstreamer, packets
+from segrt.runtime.stream.sources.frozen_picture import PictureWatch
 from segrt.runtime.stream.sources.live import Feed, LiveOptions, LiveSource, Shot
-from segrt.runtime.stream.sources.table import open_source
-from segrt.runtime.stream.sources.watch import PictureWatch
-from segrt.runtime.stream.uri import redact
+from segrt.runtime.stream.sources.source_kinds import open_source
 
 pytestmark = pytest.mark.timeout(60)
 

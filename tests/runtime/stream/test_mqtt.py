@@ -13,9 +13,9 @@ import pytest
 from segrt.runtime.errors import VideoError
 from segrt.runtime.results import Label, SemanticResult
 from segrt.runtime.stream.frame import Frame
-from segrt.runtime.stream.metrics import Recorder
-from segrt.runtime.stream.sinks.base import Dropped
-from segrt.runtime.stream.sources.base import SourceInfo
+from segrt.runtime.stream.recorder import Recorder
+from segrt.runtime.stream.sinks.sink import Dropped
+from segrt.runtime.stream.sources.source import SourceInfo
 
 mqtt = pytest.importorskip("paho.mqtt.client", reason="needs the extra segrt[mqtt]")
 from paho.mqtt.enums import CallbackAPIVersion  # noqa: E402

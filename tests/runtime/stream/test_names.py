@@ -6,11 +6,11 @@ import sys
 import pytest
 
 from segrt.runtime.errors import SegrtError, VideoError
-from segrt.runtime.stream.registry import Registry
-from segrt.runtime.stream.sinks.place import safe_name
-from segrt.runtime.stream.sinks.table import open_sink
-from segrt.runtime.stream.sources.table import open_source, open_sources
-from segrt.runtime.stream.uri import redact, scheme_of
+from segrt.runtime.files.uri import redact, scheme_of
+from segrt.runtime.outputs.output_files import safe_name
+from segrt.runtime.registry import Registry
+from segrt.runtime.stream.sinks.sink_kinds import open_sink
+from segrt.runtime.stream.sources.source_kinds import open_source, open_sources
 
 SECRETS = ("hunter2", "s3cret")
 

@@ -11,7 +11,7 @@ from PIL import Image
 
 from segrt.runtime.results import Label, PanopticResult, Segment
 from segrt.runtime.stream.frame import Frame
-from segrt.runtime.stream.metrics import Recorder
+from segrt.runtime.stream.recorder import Recorder
 
 pytestmark = pytest.mark.timeout(120)
 CHROMIUM = shutil.which("chromium")
@@ -38,8 +38,8 @@ def page_sink():
     pytest.importorskip("uvicorn", reason="needs the extra segrt[web]")
     import time
 
-    from segrt.runtime.stream.sinks.page import PageSink
-    from segrt.runtime.stream.sources.base import SourceInfo
+    from segrt.runtime.stream.sinks.live_page import PageSink
+    from segrt.runtime.stream.sources.source import SourceInfo
 
     sink = PageSink("http://127.0.0.1:0")
     source_id = f"cam {EVIL}"

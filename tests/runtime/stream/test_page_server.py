@@ -14,13 +14,13 @@ import pytest
 from segrt.runtime.errors import VideoError
 from segrt.runtime.results import InstanceResult, Label, PanopticResult, Segment, SemanticResult, rle
 from segrt.runtime.stream.frame import Frame
-from segrt.runtime.stream.metrics import Recorder
-from segrt.runtime.stream.sources.base import SourceInfo
+from segrt.runtime.stream.recorder import Recorder
+from segrt.runtime.stream.sources.source import SourceInfo
 
 pytest.importorskip("uvicorn", reason="needs the extra segrt[web]")
 pytest.importorskip("prometheus_client", reason="needs the extra segrt[web]")
-from segrt.runtime.stream.sinks.page import PageSink
-from segrt.runtime.stream.web.encode import message, region_map
+from segrt.runtime.stream.sinks.live_page import PageSink
+from segrt.runtime.stream.web.frame_message import message, region_map
 from segrt.runtime.stream.web.hub import MOST_CLIENTS
 
 pytestmark = pytest.mark.timeout(60)
@@ -299,7 +299,7 @@ def test_a_missing_extra_is_one_line(module, spec, extra):
 import sys
 sys.modules[{module!r}] = None
 from segrt.runtime.errors import SegrtError
-from segrt.runtime.stream.sinks.table import open_sink
+from segrt.runtime.stream.sinks.sink_kinds import open_sink
 try:
     open_sink({spec!r})
 except SegrtError as error:

@@ -11,7 +11,7 @@ import pytest
 from segrt.runtime.errors import SegrtError
 from segrt.runtime.stream import run_stream, stream
 from segrt.runtime.stream.pipeline import Pipeline
-from segrt.runtime.stream.sources.table import open_source
+from segrt.runtime.stream.sources.source_kinds import open_source
 
 FIXTURES = Path(__file__).parents[4] / "shared" / "fixtures"
 

@@ -15,10 +15,10 @@ import pytest
 from segrt.runtime.errors import VideoError
 from segrt.runtime.stream import stream, timecode
 from segrt.runtime.stream.backoff import Backoff
-from segrt.runtime.stream.metrics import Recorder
+from segrt.runtime.stream.recorder import Recorder
 from segrt.runtime.stream.sources import gstreamer
 from segrt.runtime.stream.sources.live import LiveOptions
-from segrt.runtime.stream.sources.table import open_source
+from segrt.runtime.stream.sources.source_kinds import open_source
 
 pytestmark = pytest.mark.timeout(120)
 FPS, SIZE = 10, (192, 320)

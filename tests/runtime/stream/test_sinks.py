@@ -13,15 +13,15 @@ import numpy as np
 import pytest
 
 from segrt.runtime.errors import SegrtError, VideoError
-from segrt.runtime.images import read_image
+from segrt.runtime.files.images import read_image
+from segrt.runtime.outputs.sink_options import SinkOptions
+from segrt.runtime.outputs.video_writer import TICKS, Clock, Mp4Writer
 from segrt.runtime.results import InstanceResult, Label, PanopticResult, Segment, SemanticResult, rle
 from segrt.runtime.stream import run_stream
 from segrt.runtime.stream.frame import Frame
-from segrt.runtime.stream.sinks.mp4_writer import TICKS, Clock, Mp4Writer
-from segrt.runtime.stream.sinks.options import SinkOptions
-from segrt.runtime.stream.sinks.table import open_sink
-from segrt.runtime.stream.sources.base import SourceInfo
-from segrt.runtime.stream.sources.table import open_source
+from segrt.runtime.stream.sinks.sink_kinds import open_sink
+from segrt.runtime.stream.sources.source import SourceInfo
+from segrt.runtime.stream.sources.source_kinds import open_source
 
 LABELS = (
     Label(name="road", dataset_id=7, isthing=False, color=(1, 2, 3)),
@@ -117,7 +117,7 @@ import os, signal, sys
 import numpy as np
 from fractions import Fraction
 from pathlib import Path
-from segrt.runtime.stream.sinks.mp4_writer import Mp4Writer
+from segrt.runtime.outputs.video_writer import Mp4Writer
 writer = Mp4Writer(Path(sys.argv[1]), rate=Fraction(25))
 rng = np.random.default_rng(0)
 for index in range(100):
@@ -141,7 +141,7 @@ import resource, signal, sys
 import numpy as np
 from pathlib import Path
 from segrt.runtime.errors import SegrtError
-from segrt.runtime.stream.sinks.mp4_writer import Mp4Writer
+from segrt.runtime.outputs.video_writer import Mp4Writer
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
 writer = Mp4Writer(Path(sys.argv[1]))

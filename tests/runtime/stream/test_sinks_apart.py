@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 
 from segrt.runtime.errors import SegrtError, VideoError
+from segrt.runtime.outputs.rotation import Segments
+from segrt.runtime.outputs.sink_options import SinkOptions
 from segrt.runtime.results import SemanticResult
 from segrt.runtime.stream import run_stream
 from segrt.runtime.stream.frame import Frame
-from segrt.runtime.stream.sinks.options import SinkOptions
-from segrt.runtime.stream.sinks.segments import Segments
-from segrt.runtime.stream.sinks.table import open_sink
-from segrt.runtime.stream.sources.base import SourceInfo
+from segrt.runtime.stream.sinks.sink_kinds import open_sink
+from segrt.runtime.stream.sources.source import SourceInfo
 from segrt.runtime.stream.thinning import Thinning
 
 pytestmark = pytest.mark.timeout(60)

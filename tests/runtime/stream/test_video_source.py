@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from segrt.runtime.errors import ImageError, SegrtError, VideoError
-from segrt.runtime.stream.sources.extent import missing_bytes
-from segrt.runtime.stream.sources.picture import turn
-from segrt.runtime.stream.sources.table import open_source
+from segrt.runtime.stream.sources.decoded_picture import turn
+from segrt.runtime.stream.sources.file_extent import missing_bytes
+from segrt.runtime.stream.sources.source_kinds import open_source
 
 FASTSTART = {"movflags": "faststart"}
 
@@ -333,7 +333,7 @@ def test_what_is_no_video_is_refused_in_one_line(tmp_path, fakes, kind, message)
 
 
 def test_a_folder_of_pictures_in_natural_order(tmp_path):
-    from segrt.runtime.images import write_image
+    from segrt.runtime.files.images import write_image
 
     for number in (10, 9, 1):
         write_image(tmp_path / f"f{number}.png", np.full((4, 5, 3), number, np.uint8))

@@ -14,7 +14,7 @@ import av
 import pytest
 
 from segrt.runtime.stream.pipeline import Pipeline
-from segrt.runtime.stream.systemd import Notifier
+from segrt.runtime.stream.sd_notify import Notifier
 from segrt.runtime.stream.watchdog import Watchdog
 
 pytestmark = pytest.mark.timeout(90)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from segrt.runtime.results.coco import read_panoptic_png
+from segrt.runtime.results.coco_format import read_panoptic_png
 from segrt.runtime.streetworld import StreetWorld
 from segrt.runtime.streetworld.__main__ import main
 from segrt.runtime.streetworld.moments import drawn_time

@@ -1,0 +1,114 @@
+"""The inputs of a foreign network: which one is the picture, its layout and size, and what it is fed."""
+
+from typing import TYPE_CHECKING, Any, cast
+
+import msgspec
+
+from segrt.export.adopt.conventions import IMAGENET_MEAN, IMAGENET_STD, Convention, Normalisation
+from segrt.export.adopt.guessing import guess_layout
+from segrt.export.graph.editing import Graph
+from segrt.runtime.bundle.manifest import InputSpec, Resize
+from segrt.runtime.errors import SegrtError
+
+if TYPE_CHECKING:
+    from segrt.export.adopt.adopting import AdoptOptions
+
+_DTYPES = ("uint8", "float16", "float32")
+
+
+def picture_input(
+    graph: Graph, options: "AdoptOptions", said: list[str], size: tuple[int, int] | None = None
+) -> tuple[InputSpec, ...]:
+    """Return the inputs, the picture first, their lengths fixed in the graph; values are those of bytes as yet.
+
+    `size` is that of the file's metadata, for a network that takes any.
+    """
+    specs = graph.inputs
+    images = [spec for spec in specs if len(spec.shape) == 4]
+    masks = [spec for spec in specs if len(spec.shape) == 3]
+    if len(images) != 1 or len(masks) > 1 or len(images) + len(masks) != len(specs):
+        listed = ", ".join(str(spec) for spec in specs) or "none"
+        raise SegrtError(
+            f"{graph.path}: must have one input that is a picture, and a valid mask at most, but has {listed}"
+        )
+    image = images[0]
+    if image.dtype not in _DTYPES:
+        raise SegrtError(f"{graph.path}: input {image} must be {', '.join(_DTYPES)}")
+    layout = guess_layout(image, options.layout)
+    rows, columns = (1, 2) if layout == "NHWC" else (2, 3)
+    sides = [image.shape[rows], image.shape[columns]]
+    if options.size is not None:
+        if any(isinstance(side, int) and side != want for side, want in zip(sides, options.size, strict=True)):
+            raise SegrtError(
+                f"--size {options.size[0]}x{options.size[1]}: input {image} has a fixed size; leave --size out"
+            )
+        sides = list(options.size)
+    elif size is not None and all(isinstance(side, str) for side in sides):
+        sides = list(size)
+    if any(isinstance(side, str) for side in sides):
+        raise SegrtError(f"{graph.path}: input {image} has no fixed size; add --size HEIGHTxWIDTH")
+    size = (int(sides[0]), int(sides[1]))
+    if isinstance(image.shape[0], int) and image.shape[0] != 1:
+        raise SegrtError(f"{graph.path}: input {image} has a batch of {image.shape[0]}; export it with a batch of 1")
+    shape = (1, *size, 3) if layout == "NHWC" else (1, 3, *size)
+    graph.fix_input(image.name, shape)
+    color = options.color or "rgb"
+    given = [name for name in ("scale", "mean", "std") if getattr(options, name) is not None]
+    if image.dtype == "uint8" and given:
+        raise SegrtError(f"--{given[0]}: input {image} takes bytes, so it is not normalised outside; leave it out")
+    said.insert(0, f"input {image.name!r}: {image.dtype} {layout} {size[0]}×{size[1]}, {color}")
+    for mask in masks:
+        graph.fix_input(mask.name, (1, *size))
+        said.append(f"input {mask.name!r} is the valid mask")
+    picture = InputSpec(
+        name=image.name,
+        dtype=cast("Any", image.dtype),
+        shape=shape,
+        layout=cast("Any", layout),
+        color=cast("Any", color),
+        resize=options.resize or Resize(),
+    )
+    return (picture, *(InputSpec(mask.name, cast("Any", mask.dtype), (1, *size), role="valid_mask") for mask in masks))
+
+
+def normalised(
+    inputs: tuple[InputSpec, ...], options: "AdoptOptions", convention: Convention, said: list[str]
+) -> tuple[InputSpec, ...]:
+    """Return the inputs with normalisation and resizing: the user's, the file's, or those of the likeliest family."""
+    image = inputs[0]
+    if options.resize is None and convention.resize is not None:
+        image = msgspec.structs.replace(image, resize=convention.resize)
+        said.append(
+            f"resizing guessed: {convention.exporter}'s, {_described(convention.resize)}; change it with --resize"
+        )
+    if image.dtype == "uint8":
+        return (image, *inputs[1:])
+    chosen = Normalisation(
+        1.0 if options.scale is None else options.scale, options.mean or (0.0,) * 3, options.std or (1.0,) * 3
+    )
+    if (options.scale, options.mean, options.std) == (None, None, None):
+        chosen = convention.normalisation or Normalisation(1 / 255, IMAGENET_MEAN, IMAGENET_STD)
+        whose = f"{convention.exporter}'s" if convention.normalisation is not None else "ImageNet's"
+        formula = _formula(chosen)
+        said.append(f"normalisation guessed: {whose}, {formula}; change it with --scale, --mean, --std")
+    image = msgspec.structs.replace(image, scale=chosen.scale, mean=chosen.mean, std=chosen.std)
+    return (image, *inputs[1:])
+
+
+def _formula(values: Normalisation) -> str:
+    scaled = "x/255" if abs(values.scale * 255 - 1) < 1e-3 else ("x" if values.scale == 1 else f"x * {values.scale:g}")
+    if (values.mean, values.std) == ((0.0,) * 3, (1.0,) * 3):
+        return scaled
+    if (values.mean, values.std) == (IMAGENET_MEAN, IMAGENET_STD):
+        return f"({scaled} - mean) / std"
+    return f"({scaled} - {_channels(values.mean)}) / {_channels(values.std)}"
+
+
+def _channels(values: tuple[float, float, float]) -> str:
+    return f"{values[0]:g}" if len(set(values)) == 1 else "[" + ", ".join(f"{value:g}" for value in values) + "]"
+
+
+def _described(resize: Resize) -> str:
+    edge = f" {resize.shortest_edge}" if resize.shortest_edge else ""
+    pad = f" in {resize.pad[0]}" if resize.rule != "stretch" and len(set(resize.pad)) == 1 else ""
+    return f"{resize.rule}{edge}{pad}"

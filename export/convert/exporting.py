@@ -1,0 +1,286 @@
+"""`segrt export`: a model of the table becomes a bundle, each step checked against the framework it came from."""
+
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from segrt.export.bundling import GoldenPicture, Network, VariantFile, default_tolerance, write_bundle
+from segrt.export.convert import memory, parity
+from segrt.export.convert.parity import ParityReport
+from segrt.export.family import Exportable, Picture, Request, Size, Weights
+from segrt.export.golden_pictures import golden_pictures
+from segrt.export.graph.tracing import Traced, trace
+from segrt.export.models.table import Model, find_model
+from segrt.export.precision import recipes
+from segrt.export.precision.calibration import calibration_files
+from segrt.export.quiet import quiet
+from segrt.runtime.bundle.golden import QUERY_ROLES
+from segrt.runtime.bundle.manifest import HeadTolerance, Tolerance
+from segrt.runtime.bundle.writing import BundleWriter
+from segrt.runtime.cli.options import with_progress
+from segrt.runtime.errors import CheckFailed, SegrtError
+from segrt.runtime.files.finding import find_pictures
+from segrt.runtime.files.images import read_image
+from segrt.runtime.results.labels.class_lists import read_labels
+
+PRECISIONS = ("fp32", *recipes.PRECISIONS)
+# Another device may round differently: what `segrt verify` allows there is wider than what is asked here.
+_WIDER = 2.0
+_AGREEMENT_SLACK = 0.005
+_AGREEMENT_WITH_ITSELF = 0.99
+_SMALLEST_SIDE = 32
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class ExportOptions:
+    """What the user asks for; the fields are the options of `segrt export`.
+
+    `size` None means the model's default; `overrides` changes fields of the network's configuration.
+    """
+
+    weights: Weights
+    size: Size | None = None
+    labels: str | None = None
+    precisions: tuple[str, ...] = ("fp32",)
+    calibration: Path | None = None
+    search_steps: int = 200
+    top_queries: int | None = None
+    dynamic_batch: bool = False
+    parity_images: Path | None = None
+    check_tensorrt: bool = False
+    overwrite: bool = False
+    threads: int = 0
+    overrides: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Exported:
+    """The bundle that was written, and what the comparison with the framework gave."""
+
+    bundle: Path
+    report: ParityReport
+
+
+def export_model(
+    name: str,
+    out: Path,
+    options: ExportOptions,
+    *,
+    say: Say = lambda line: None,  # noqa: ARG005
+    show: Callable[[ParityReport], None] = lambda report: None,  # noqa: ARG005
+) -> Exported:
+    """Export the model `name` into the bundle `out`, whole or not at all.
+
+    `say` takes a line for each step, `show` the comparison with torch. Raises SegrtError for wrong use, CheckFailed
+    when the exported network differs from the framework's by more than the family allows.
+    """
+    model = find_model(name)
+    BundleWriter(out, overwrite=options.overwrite)  # complains now, not after minutes of work
+    size = check_size(model, options.size or model.size)
+    _check_precisions(options)
+    pictures = parity_pictures(options.parity_images)
+    calibration = calibration_files(options.calibration) if options.calibration is not None else []
+    labels = None
+    if options.labels is not None:
+        labels = read_labels(options.labels, things=model.technique == "instance")
+    memory.check(model, size)
+    request = Request(model, size, options.weights, labels, options.top_queries, options.overrides)
+    say(f"building {model.name} for {size[0]}x{size[1]}")
+    with memory.explained(model.name), tempfile.TemporaryDirectory(prefix="segrt-export-") as folder:
+        exportable = build(request)
+        say("exporting it to ONNX")
+        traced = trace(
+            exportable, size, Path(folder) / "model.fp32.onnx", model.name, dynamic_batch=options.dynamic_batch
+        )
+        _check_top_queries(request, traced)
+        say(f"comparing it with torch on {len(pictures)} pictures")
+        with quiet():
+            report = parity.compare(traced, exportable, pictures, threads=options.threads)
+        show(report)
+        check_report(model.name, report)
+        network = describe(model, exportable, traced)
+        variants = _variants(network, exportable, traced, report, options, calibration, pictures, say)
+        if options.check_tensorrt:
+            _check_tensorrt(model.name, variants, say)
+        say("writing the bundle")
+        with quiet():
+            golden = [_golden(traced, exportable, name, picture) for name, picture in golden_pictures([])]
+        bundle = write_bundle(out, network, variants, golden, overwrite=options.overwrite, threads=options.threads)
+    return Exported(bundle, report)
+
+
+def build(request: Request) -> Exportable:
+    """Return what the family of the request's model makes of it."""
+    if request.weights.kind == "pretrained" and request.model.checkpoint is None:
+        raise SegrtError(
+            f"{request.model.name}: has no published weights; give yours with --weights FILE, or --weights random"
+        )
+    try:
+        family = import_module(request.model.module)
+        with quiet():
+            exportable: Exportable = family.build(request)
+    except ImportError as error:
+        if (error.name or "").startswith("segrt"):
+            raise
+        needs = " ".join(request.model.needs) or "'segrt[export]'"
+        what = error.name or " ".join(str(error).split())[:200]
+        raise SegrtError(f"{request.model.name} needs {what}; `pip install {needs}`") from None
+    return exportable
+
+
+def check_size(model: Model, size: Size) -> Size:
+    """Return `size` (h, w) when the model takes it; raise SegrtError with the next sizes that it takes."""
+    step = model.multiple
+    if min(size) < _SMALLEST_SIDE:
+        raise SegrtError(f"--size {size[0]}x{size[1]}: both sides must be at least {_SMALLEST_SIDE} pixels")
+    if all(side % step == 0 for side in size):
+        return size
+    smaller, larger = (
+        tuple(max(side // step + extra * (side % step > 0), 1) * step for side in size) for extra in (0, 1)
+    )
+    near = " or ".join(f"{height}x{width}" for height, width in dict.fromkeys((smaller, larger)))
+    raise SegrtError(f"--size {size[0]}x{size[1]}: {model.name} takes multiples of {step}; the next are {near}")
+
+
+def parity_pictures(folder: Path | None) -> list[Picture]:
+    """Return the pictures to compare on, uint8 BGR: those in `folder`, or synthetic ones; SegrtError for too few."""
+    if folder is None:
+        return parity.synthetic_pictures()
+    paths = find_pictures([str(folder)])
+    if len(paths) < parity.LEAST_PICTURES:
+        raise SegrtError(
+            f"--parity-images {folder}: holds {len(paths)} pictures; give at least {parity.LEAST_PICTURES}"
+        )
+    return [read_image(path) for path in paths]
+
+
+def check_report(name: str, report: ParityReport) -> None:
+    """Raise CheckFailed when a comparison is outside the family's limits."""
+    failed = [line for line in report.lines if not line.passed]
+    if failed:
+        first = failed[0]
+        more = f", and {len(failed) - 1} more" if len(failed) > 1 else ""
+        raise CheckFailed(
+            f"{name}: differs from torch: {first.what} has {first.value}, but may have {first.limit}{more}; "
+            "nothing was written"
+        )
+
+
+def describe(model: Model, exportable: Exportable, traced: Traced) -> Network:
+    """Return what is the same for all variants of the exported network."""
+    return Network(
+        name=model.name,
+        technique=model.technique,
+        family=model.family,
+        source=exportable.source,
+        inputs=traced.inputs,
+        heads=traced.heads,
+        labels=exportable.labels,
+        decode=exportable.decode,
+    )
+
+
+def tolerance(network: Network, exportable: Exportable) -> Tolerance:
+    """Return what `segrt verify` asks of the fp32 variant: the family's own limits, a little wider."""
+    limits = exportable.limits
+    heads = {}
+    for head in network.heads:
+        limit = limits.heads.get(head.name, limits.head)
+        if limit is None:
+            continue
+        default = default_tolerance(network, "fp32").heads[head.name]
+        heads[head.name] = HeadTolerance(
+            max(default.absolute, _WIDER * limit.absolute) if head.dtype.startswith("float") else default.absolute,
+            max(default.relative, _WIDER * limit.relative),
+            rows="live_queries" if head.role in QUERY_ROLES else "all",
+            outliers=default.outliers,
+        )
+    agreement = limits.agreement if limits.at is None else _AGREEMENT_WITH_ITSELF
+    return Tolerance(max(min(0.995, agreement - _AGREEMENT_SLACK), 0.0), heads)
+
+
+def _check_precisions(options: ExportOptions) -> None:
+    for precision in options.precisions:
+        if precision not in PRECISIONS:
+            raise SegrtError(f"--precision {precision}: must be {', '.join(PRECISIONS)}, comma-separated")
+    if len(set(options.precisions)) != len(options.precisions) or not options.precisions:
+        raise SegrtError(f"--precision {','.join(options.precisions)}: name each precision once")
+    needs_pictures = [name for name in options.precisions if name.startswith("int8")]
+    if needs_pictures and options.calibration is None:
+        raise SegrtError(f"--precision {needs_pictures[0]}: needs --calibration DIR, a folder of typical pictures")
+
+
+def _check_top_queries(request: Request, traced: Traced) -> None:
+    if request.top_queries is None:
+        return
+    heads = [spec for spec in traced.heads if spec.role in (*QUERY_ROLES, "scores")]
+    if not heads or any(spec.shape[1] != request.top_queries for spec in heads):
+        raise SegrtError(f"--top-queries {request.top_queries}: {request.model.name} has no queries to choose from")
+
+
+def _variants(
+    network: Network,
+    exportable: Exportable,
+    traced: Traced,
+    report: ParityReport,
+    options: ExportOptions,
+    calibration: Sequence[Path],
+    pictures: Sequence[Picture],
+    say: Say,
+) -> list[VariantFile]:
+    fp32 = VariantFile(
+        "fp32",
+        traced.path,
+        tolerance=tolerance(network, exportable),
+        parity=report.parity,
+        precision_share=1.0,
+        weight_share=1.0,
+    )
+    others = tuple(name for name in options.precisions if name != "fp32")
+    if not others:
+        return [fp32]
+    from segrt.export.precision.variants import VariantOptions, make_variants
+
+    chosen = VariantOptions(
+        calibration=calibration,
+        pictures=pictures if options.parity_images is not None else (),
+        golden=[picture for _, picture in golden_pictures([])],
+        keep=exportable.keep,
+        keep_must_fit=False,
+        search_steps=options.search_steps,
+        trained=options.weights.kind != "random",
+        threads=options.threads,
+        progress=with_progress,
+    )
+    made = make_variants(traced.path, others, network, folder=traced.path.parent, say=say, options=chosen)
+    for line in (line for entry in made for line in entry.lines()):
+        say(line)
+    by_name = {variant.precision: variant for variant in (fp32, *(entry.file for entry in made))}
+    return [by_name[name] for name in options.precisions]
+
+
+def _check_tensorrt(name: str, variants: Sequence[VariantFile], say: Say) -> None:
+    """Let NVIDIA's builder make an engine of every variant; raise CheckFailed that names what it refuses."""
+    from segrt.export.graph.tensorrt_check import check_tensorrt
+
+    for variant in variants:
+        if variant.precision == "int8-cpu":
+            say("int8-cpu is for ONNX Runtime on a CPU: no engine is built of it")
+            continue
+        say(f"building an engine of {variant.precision}")
+        checked = check_tensorrt(variant.onnx)
+        if not checked:
+            nodes = "; ".join(str(node) for node in checked.refused[:4]) or checked.reason
+            raise CheckFailed(f"{name}: {checked.builder} refuses the {variant.precision} variant: {nodes}")
+        say(f"{checked.builder} builds {variant.precision}: an engine of {checked.plan_bytes / 1e6:.0f} MB")
+
+
+def _golden(traced: Traced, exportable: Exportable, name: str, picture: Picture) -> GoldenPicture:
+    reference = parity.refer(traced, exportable, picture)
+    result = None if exportable.limits.at is not None else reference.result
+    return GoldenPicture(name, picture, reference.heads, result)

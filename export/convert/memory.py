@@ -1,0 +1,58 @@
+"""How much memory an export needs at least, before it starts; and a plain error where it runs out all the same."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from segrt.export.family import Size
+from segrt.export.models.table import Model
+from segrt.runtime.errors import SegrtError
+
+# Below what was measured (LR-ASPP 1.4 GB, DeepLabV3 with ResNet-101 2.9 GB, both at 520x520): torch, its exporter and
+# ONNX Runtime themselves; copies of the weights that exist at one time (in torch, the graph, the file, ONNX Runtime).
+_BASE_BYTES = 1.0e9
+_COPIES = 5
+_MEMINFO = Path("/proc/meminfo")
+
+
+def needed(model: Model, size: Size) -> float:
+    """Return the bytes that an export of `model` for `size` (h, w) needs at least; its activations are not counted."""
+    heads = model.head_bytes * size[0] * size[1] / (model.size[0] * model.size[1])
+    return _BASE_BYTES + _COPIES * 4.0 * model.parameters + 4 * heads
+
+
+def check(model: Model, size: Size) -> None:
+    """Raise SegrtError when this machine surely has too little memory for the export."""
+    free = available()
+    wanted = needed(model, size)
+    if free is not None and wanted > free:
+        raise SegrtError(
+            f"{model.name}: the export needs {wanted / 1e9:.1f} GB of memory at least, but {free / 1e9:.1f} are free; "
+            "close other programs, or choose a smaller model"
+        )
+
+
+def available() -> float | None:
+    """Return the bytes of memory and swap that are free for new work, or None where the system does not tell."""
+    try:
+        lines = _MEMINFO.read_text().splitlines()
+    except OSError:
+        return None
+    values = {name: float(rest.split()[0]) * 1024 for name, _, rest in (line.partition(":") for line in lines)}
+    if "MemAvailable" not in values:
+        return None
+    return values["MemAvailable"] + values.get("SwapFree", 0.0)
+
+
+@contextmanager
+def explained(name: str) -> Iterator[None]:
+    """Turn running out of memory inside the block into a SegrtError with the remedy."""
+    remedy = "choose a smaller --size or model, or a machine with more"
+    try:
+        yield
+    except MemoryError:
+        raise SegrtError(f"{name}: out of memory; {remedy}") from None
+    except RuntimeError as error:
+        if "allocate memory" not in str(error):
+            raise
+        raise SegrtError(f"{name}: out of memory; {remedy}") from None

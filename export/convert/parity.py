@@ -1,0 +1,228 @@
+"""Compares an exported network with the framework it came from, on pictures that were not used for tracing.
+
+Three comparisons, each of ONNX Runtime's and segrt's way with torch's: every head, value by value; the final result,
+with the framework's complete own way (its unmodified model and its own post-processing); the network's input, with the
+framework's own image processor.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from segrt.export.family import Exportable, HeadParityLimit, ParityLimits, Picture, Size
+from segrt.export.golden_pictures import synthetic_picture
+from segrt.export.graph.tracing import IMAGE, VALID_MASK, Traced
+from segrt.runtime.authoring.agreement import agreement
+from segrt.runtime.authoring.matched_share import count_objects, matched_share, mutual_quality
+from segrt.runtime.bundle.golden import QUERY_ROLES
+from segrt.runtime.bundle.manifest import HeadParity, HeadSpec, Parity
+from segrt.runtime.decode.decoders import Context, find_decoder
+from segrt.runtime.inference.backend import TensorSpec
+from segrt.runtime.inference.onnxruntime import OnnxRuntimeBackend
+from segrt.runtime.preprocess.geometry import Geometry
+from segrt.runtime.preprocess.picture import network_inputs
+from segrt.runtime.results import Result
+
+Array = npt.NDArray[Any]
+LEAST_PICTURES = 3
+_SURELY_SAME = 0.01
+_SYNTHETIC = ((5001, (240, 320)), (5002, (320, 213)), (5003, (200, 424)))
+
+
+@dataclass(frozen=True)
+class Reference:
+    """What torch makes of one picture: heads (name → array with batch axis), its own result; and the inputs for it."""
+
+    picture: Picture
+    inputs: Mapping[str, Array]
+    geometry: Geometry
+    heads: Mapping[str, Array]
+    result: Result
+
+
+@dataclass
+class HeadError:
+    """Differences of one head, summed up over pictures; `share` is the largest part of what is allowed."""
+
+    largest: float = 0.0
+    total: float = 0.0
+    count: int = 0
+    squares: float = 0.0
+    reference_squares: float = 0.0
+    share: float = 0.0
+
+    def add(self, found: Array, wanted: Array, limit: HeadParityLimit | None) -> None:
+        """Count a picture's head; NaN counts as infinitely wrong."""
+        if found.shape != wanted.shape:
+            raise ValueError(f"heads must have one shape, but got {found.shape} and {wanted.shape}")
+        exact = wanted.astype(np.float64)
+        error = np.nan_to_num(np.abs(found.astype(np.float64) - exact), nan=np.inf)
+        self.largest = max(self.largest, float(error.max(initial=0.0)))
+        self.total += float(error.sum())
+        self.count += error.size
+        self.squares += float((error**2).sum())
+        self.reference_squares += float((exact**2).sum())
+        if limit is not None and error.size:
+            allowed = limit.absolute + limit.relative * np.abs(exact)
+            with np.errstate(divide="ignore", invalid="ignore"):
+                shares = np.where(error > 0, error / allowed, 0.0)
+            self.share = max(self.share, float(np.nan_to_num(shares, nan=np.inf).max()))
+
+    def parity(self) -> HeadParity:
+        """Return the figures for the manifest."""
+        relative = (self.squares / self.reference_squares) ** 0.5 if self.reference_squares else 0.0
+        return HeadParity(self.largest, self.total / max(self.count, 1), relative)
+
+
+@dataclass(frozen=True)
+class Line:
+    """One comparison as it is shown: what, the values met, the limit."""
+
+    what: str
+    value: str
+    limit: str
+    passed: bool
+
+
+@dataclass(frozen=True)
+class ParityReport:
+    """The figures for the manifest, the lines that are shown, and how many classes or objects the results had."""
+
+    parity: Parity
+    lines: tuple[Line, ...]
+    objects: tuple[int, ...] = field(default=())
+
+    @property
+    def passed(self) -> bool:
+        """Whether everything is within the family's limits."""
+        return all(line.passed for line in self.lines)
+
+
+def synthetic_pictures() -> list[Picture]:
+    """Return three pictures of different sizes and aspect ratios, uint8 BGR (H, W, 3), always the same."""
+    return [synthetic_picture(seed, size) for seed, size in _SYNTHETIC]
+
+
+def brought_to(size: Size | None, picture: Picture) -> Picture:
+    """Return `picture`, uint8 BGR (H, W, 3), stretched to `size` (h, w), or as it is without a size."""
+    if size is None:
+        return picture
+    stretched: Picture = cv2.resize(picture, size[::-1], interpolation=cv2.INTER_AREA).astype(np.uint8)
+    return stretched
+
+
+def refer(traced: Traced, exportable: Exportable, picture: Picture) -> Reference:
+    """Run torch on `picture`, uint8 BGR (H, W, 3): the network that was exported, and the framework's own way."""
+    inputs, geometry = network_inputs(traced.inputs, picture)
+    image = torch.from_numpy(inputs[IMAGE])
+    mask = torch.from_numpy(inputs[VALID_MASK]) if VALID_MASK in inputs else None
+    with torch.inference_mode():
+        heads = traced.network(image, mask) if mask is not None else traced.network(image)
+        result = exportable.framework_result(traced.network.pixels(image), mask, geometry)
+    named = {spec.name: head.numpy() for spec, head in zip(traced.heads, heads, strict=True)}
+    return Reference(picture, inputs, geometry, named, result)
+
+
+def compare(traced: Traced, exportable: Exportable, pictures: Sequence[Picture], *, threads: int = 0) -> ParityReport:
+    """Compare the ONNX file in ONNX Runtime with torch over `pictures`, uint8 BGR (H, W, 3) each."""
+    limits = exportable.limits
+    errors = {spec.name: HeadError() for spec in traced.heads}
+    pairs: list[tuple[Result, Result]] = []
+    input_errors: list[tuple[float, float]] = []
+    context = Context(exportable.decode, exportable.labels, threads)
+    decoder = find_decoder(exportable.decode, "cpu")
+    inputs = [TensorSpec(spec.name, spec.dtype, (1, *spec.shape[1:])) for spec in traced.inputs]
+    heads = [TensorSpec(spec.name, spec.dtype, (1, *spec.shape[1:])) for spec in traced.heads]
+    with OnnxRuntimeBackend(traced.path, inputs, heads, threads=threads, slots=1) as backend:
+        for picture in pictures:
+            reference = refer(traced, exportable, brought_to(limits.at, picture))
+            found = backend.run(reference.inputs)
+            for name, array in aligned(traced.heads, reference.heads, found).items():
+                errors[name].add(array, reference.heads[name], _limit(limits, name))
+            by_role = {spec.role: found[spec.name][0] for spec in traced.heads}
+            pairs.append((reference.result, decoder(by_role, reference.geometry, context)))
+            if exportable.framework_pixels is not None:
+                input_errors.append(_input_error(traced, exportable, picture))
+    return _report(errors, pairs, input_errors, limits)
+
+
+def _limit(limits: ParityLimits, name: str) -> HeadParityLimit | None:
+    return limits.heads.get(name, limits.head)
+
+
+def aligned(heads: Sequence[HeadSpec], wanted: Mapping[str, Array], found: Mapping[str, Array]) -> dict[str, Array]:
+    """Return `found` (name → array with batch axis) with its queries in the order of `wanted`.
+
+    A TopK in the graph meets ties, and rounding may swap neighbours in its order: the same queries at other places
+    are the same result. Each wanted query takes the nearest one, as long as no two take the same.
+    """
+    names = [spec.name for spec in heads if spec.role in QUERY_ROLES]
+    moved = dict(found)
+    if len(names) < len(QUERY_ROLES):
+        return moved
+    if all(_is_near(wanted[name], found[name]) for name in names):
+        return moved
+    count = wanted[names[0]].shape[1]
+    cost = np.zeros((count, count))
+    for name in names:
+        ours, theirs = (side[name][0].reshape(count, -1).astype(np.float32) for side in (wanted, found))
+        scale = float(np.abs(ours).mean()) or 1.0
+        for query in range(count):
+            cost[query] += np.abs(theirs - ours[query]).mean(axis=1) / scale
+    nearest = cost.argmin(axis=1)
+    if np.unique(nearest).size == count:
+        moved |= {name: found[name][:, nearest] for name in names}
+    return moved
+
+
+def _is_near(wanted: Array, found: Array) -> bool:
+    """Return whether no value is off by a hundredth of the values' mean size: then no query changed its place."""
+    error = np.abs(found.astype(np.float32) - wanted.astype(np.float32)).max(initial=0.0)
+    return bool(error <= _SURELY_SAME * np.abs(wanted).mean())
+
+
+def _input_error(traced: Traced, exportable: Exportable, picture: Picture) -> tuple[float, float]:
+    """Return mean and largest difference of the network's input from the framework's own, in grey levels."""
+    assert exportable.framework_pixels is not None
+    wanted = exportable.framework_pixels(picture)
+    inputs, _ = network_inputs(traced.inputs, picture)
+    with torch.inference_mode():
+        ours = traced.network.pixels(torch.from_numpy(inputs[IMAGE]))[0].numpy()
+    if wanted.shape != ours.shape:
+        return float("inf"), float("inf")
+    error = np.abs(ours - wanted) * (np.array(exportable.std, np.float32) * 255)[:, None, None]
+    return float(error.mean()), float(error.max())
+
+
+def _report(
+    errors: Mapping[str, HeadError],
+    pairs: Sequence[tuple[Result, Result]],
+    inputs: Sequence[tuple[float, float]],
+    limits: ParityLimits,
+) -> ParityReport:
+    lines = []
+    heads = {name: error.parity() for name, error in errors.items()}
+    for name, head in heads.items():
+        limit = _limit(limits, name)
+        value = f"largest error {head.max_abs:.2g}, mean {head.mean_abs:.2g}, relative {head.relative:.2g}"
+        allowed = "none of its own" if limit is None else f"{limit.absolute:g} + {limit.relative:g}·|x|"
+        lines.append(Line(name, value, allowed, limit is None or errors[name].share <= 1))
+    worst = min(agreement(ours, theirs) for ours, theirs in pairs)
+    matched, quality = matched_share(pairs), mutual_quality(pairs)
+    value = f"{worst:.4%} agree"
+    if matched is not None:
+        value += f", {matched:.2%} matched, PQ {quality:.4f}"
+    lines.append(Line("result", value, f"at least {limits.agreement:.4%}", worst >= limits.agreement))
+    mean = max(found[0] for found in inputs) if inputs else None
+    largest = max(found[1] for found in inputs) if inputs else None
+    if mean is not None and largest is not None:
+        value = f"largest difference {largest:.2f}, mean {mean:.3f} grey levels"
+        passed = mean <= limits.input_mean and largest <= limits.input_max
+        lines.append(Line("input", value, f"{limits.input_max:g}, mean {limits.input_mean:g}", passed))
+    parity = Parity(len(pairs), worst, heads, matched, quality, mean, largest)
+    return ParityReport(parity, tuple(lines), tuple(count_objects(ours) for ours, _ in pairs))

@@ -1,0 +1,121 @@
+"""What a model family gives to the exporter, and what it is given.
+
+A family is one file beside this one with a function `build(request: Request) -> Exportable`, and its models' entries in
+`table.py`. Everything that is alike for all families (bytes in, normalisation, tracing, checks, parity, variants,
+golden frames, the bundle) is done by the exporter around it.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from segrt.runtime.bundle.manifest import Channels, Resize, Source
+from segrt.runtime.bundle.rules import Decode
+from segrt.runtime.preprocess.geometry import Geometry
+from segrt.runtime.results import Label, Result
+
+if TYPE_CHECKING:
+    import torch
+
+    from segrt.export.models.table import Model
+
+Size = tuple[int, int]
+Picture = npt.NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Weights:
+    """Which weights a network gets: published ones, a file's, or random ones from a seed."""
+
+    kind: Literal["pretrained", "random", "file"]
+    path: Path | None = None
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the user asks of a family.
+
+    `size` is the network's picture size (h, w); `labels` replaces the checkpoint's own classes where given;
+    `top_queries` keeps only that many queries, chosen inside the graph, where the family allows it; `overrides`
+    changes fields of the network's configuration (a shallower network for a test, for instance).
+    """
+
+    model: "Model"
+    size: Size
+    weights: Weights
+    labels: tuple[Label, ...] | None = None
+    top_queries: int | None = None
+    overrides: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class HeadParityLimit:
+    """The largest difference of a head between ONNX Runtime and torch, |a - b| <= absolute + relative * |b|."""
+
+    absolute: float
+    relative: float = 0.0
+
+
+@dataclass(frozen=True)
+class ParityLimits:
+    """The family's stated tolerance; an export outside it fails.
+
+    `head` holds for every value of every head (box-like families may exempt heads by name in `heads`, None);
+    `agreement` is the least agreement of the final result with the framework's own (see
+    `segrt.runtime.authoring.agreement`); `input_mean` and `input_max` limit the difference between segrt's network
+    input and that of the framework's own image processor, in grey levels (0 to 255).
+
+    `at` is the size (h, w) that the framework brings masks to before it brings them to the picture's, where it does so:
+    results are compared on pictures of that size, for there it resizes masks once, as segrt always does. Golden
+    results are then what the decode rule makes of the framework's heads.
+    """
+
+    head: HeadParityLimit = HeadParityLimit(1e-3, 1e-3)
+    heads: Mapping[str, HeadParityLimit | None] = field(default_factory=dict)
+    agreement: float = 0.999
+    input_mean: float = 0.5
+    input_max: float = 2.0
+    at: Size | None = None
+
+
+@dataclass(frozen=True)
+class Exportable:
+    """A network that is ready to be exported.
+
+    core: in eval mode, float32; `core(pixels)` or `core(pixels, valid_mask)` returns the tuple of heads in the order of
+        `heads`, batch first. `pixels` is float32 (N, 3, h, w), normalised: (x / 255 - mean) / std, in the order of
+        `color`; `valid_mask` is bool (N, h, w), true on the picture, false on the padding.
+    heads: (name, role) of each output; the roles are those of the decode rule.
+    framework_result: the source framework's complete own way on the same network input: its unmodified model and its
+        own post-processing, as a result at source size. It is given the normalised pixels, the valid mask (None where
+        `valid_mask` is false) and where the picture lies in them.
+    framework_pixels: the network input that the framework's own image processor makes of a picture (uint8 BGR
+        (H, W, 3)) for the same network size: float32 (3, h, w), normalised, padding included. None where the
+        framework has no image processor.
+    keep: nodes or modules that stay in float32 in every variant, as patterns ("*nms*", "decoder.boxes"): arithmetic on
+        pixels and indices, for instance. Box heads' own arithmetic stays in it without being named.
+    dynamic_batch: whether the network may be exported for any number of pictures.
+    opset: the least opset that it needs.
+    """
+
+    core: "torch.nn.Module"
+    heads: tuple[tuple[str, str], ...]
+    labels: tuple[Label, ...]
+    decode: Decode
+    source: Source
+    resize: Resize
+    framework_result: "Callable[[torch.Tensor, torch.Tensor | None, Geometry], Result]"
+    framework_pixels: Callable[[Picture], npt.NDArray[np.float32]] | None = None
+    mean: Channels = (0.485, 0.456, 0.406)
+    std: Channels = (0.229, 0.224, 0.225)
+    color: Literal["rgb", "bgr"] = "rgb"
+    valid_mask: bool = False
+    keep: tuple[str, ...] = ()
+    dynamic_batch: bool = True
+    opset: int = 18
+    limits: ParityLimits = ParityLimits()

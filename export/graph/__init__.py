@@ -1,0 +1,1 @@
+"""ONNX graphs: traced from torch, mended, checked, and shown to TensorRT's parser."""

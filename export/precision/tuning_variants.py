@@ -1,0 +1,98 @@
+"""For `segrt tune`: variants that cost no more than a budget of mIoU, AP or PQ on a validation set."""
+
+import hashlib
+import tempfile
+from collections.abc import Sequence
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from segrt.export.precision.calibration import calibration_files
+from segrt.export.precision.extending import source_of, variants_of, write_with
+from segrt.export.precision.variant_types import Made, Say, VariantOptions
+from segrt.export.precision.variants import check_precisions
+from segrt.runtime.bundle.bundle import Bundle, read_bundle
+from segrt.runtime.bundle.manifest import File, Tolerance, Variant
+from segrt.runtime.errors import CheckFailed
+from segrt.runtime.evaluate.datasets.dataset import Dataset
+from segrt.runtime.evaluate.tuning import figure_of
+
+if TYPE_CHECKING:
+    import onnx
+
+_COMPARED = 4
+
+
+def widened(
+    bundle: Bundle,
+    precisions: Sequence[str],
+    dataset: Dataset,
+    points: float,
+    thresholds: dict[str, float],
+    *,
+    calibration: Path | None,
+    folder: Path,
+    backend: str,
+    threads: int,
+    search_steps: int,
+    say: Say,
+) -> Bundle:
+    """Return a copy of `bundle` in `folder` with those of the variants `precisions` that stay within the budget.
+
+    A variant whose figure on `dataset` drops by more than `points` percentage points below fp32's, with `thresholds`
+    in force, is mended by the search for layers to keep in float32; one that cannot be is left out, and `say` told.
+    """
+    pictures = check_request(bundle, precisions, calibration)
+    source = source_of(bundle)
+    wanted = figure_of(bundle, source.precision, dataset, thresholds, backend=backend, threads=threads)
+    say(f"fp32: {wanted:.4f} on {dataset.path}")
+
+    def accept(precision: str, model: "onnx.ModelProto") -> bool:
+        with tempfile.TemporaryDirectory(prefix="segrt-tune-") as place:
+            trial = _trial(bundle, precision, model, Path(place))
+            figure = figure_of(trial, precision, dataset, thresholds, backend="onnxruntime", threads=threads)
+        say(f"{precision}: {figure:.4f}, {100 * (wanted - figure):+.2f} points below fp32")
+        return 100 * (wanted - figure) <= points + 1e-9
+
+    options = VariantOptions(
+        calibration=pictures,
+        pictures=[dataset.read_image(sample) for sample in islice(dataset.samples, _COMPARED)],
+        search_steps=search_steps,
+        accept=accept,
+        threads=threads,
+    )
+    made: list[Made] = []
+    for precision in precisions:
+        made += _within_budget(bundle, precision, folder, options, say)
+    return read_bundle(write_with(bundle, [entry.file for entry in made], folder / "bundle", threads=threads))
+
+
+def check_request(bundle: Bundle, precisions: Sequence[str], calibration: Path | None) -> list[Path]:
+    """Return the calibration pictures; raise SegrtError when the variants cannot be made, before any work is done."""
+    check_precisions(precisions)
+    source_of(bundle)
+    return calibration_files(calibration) if any(name.startswith("int8") for name in precisions) else []
+
+
+def _within_budget(bundle: Bundle, precision: str, folder: Path, options: VariantOptions, say: Say) -> list[Made]:
+    try:
+        made = variants_of(bundle, [precision], folder, options, say=say)
+    except CheckFailed as error:
+        say(f"left out: {error}")
+        return []
+    for line in made[0].lines():
+        say(line)
+    return made
+
+
+def _trial(bundle: Bundle, precision: str, model: "onnx.ModelProto", folder: Path) -> Bundle:
+    """Return a bundle of one variant that is only there to be measured."""
+    from segrt.export.precision.variant_maker import head_dtypes
+
+    data = model.SerializeToString()
+    file = File("model.onnx", len(data), hashlib.sha256(data).hexdigest())
+    (folder / file.path).write_bytes(data)
+    variant = Variant(precision, file, Tolerance(0.0), head_dtypes=head_dtypes(model, bundle.manifest.heads))
+    return Bundle(folder, msgspec.structs.replace(bundle.manifest, variants=(variant,), golden=()))

@@ -1,0 +1,84 @@
+"""The classes of a network: the user's, those of the checkpoint's configuration, or the model's built-in list."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from segrt.export.family import Request
+from segrt.export.weights import checkpoints
+from segrt.runtime.errors import SegrtError
+from segrt.runtime.results import Label
+from segrt.runtime.results.labels.class_lists import make_label, read_labels
+
+
+def labels(request: Request) -> tuple[Label, ...]:
+    """Return the classes of the network that `request` asks for, in the order of its outputs.
+
+    They are `request.labels` where given, else those that the checkpoint's config.json names (`id2label`), else the
+    model's built-in list. Colours, thing or stuff and the data set's numbers come from the built-in list of the model.
+    """
+    if request.labels is not None:
+        return request.labels
+    known = built_in(request)
+    config = checkpoint_config(request)
+    names = {int(index): str(name) for index, name in (config or {}).get("id2label", {}).items()}
+    return from_names(names, known, things=request.model.technique == "instance") if names else known
+
+
+def built_in(request: Request) -> tuple[Label, ...]:
+    """Return the built-in class list of the request's model."""
+    return read_labels(request.model.labels, things=request.model.technique == "instance")
+
+
+def checkpoint_config(request: Request) -> dict[str, Any] | None:
+    """Return the config.json of the checkpoint: the hub's, or the one beside --weights FILE; None if there is none."""
+    path: Path | None = None
+    if request.weights.kind == "pretrained" and request.model.checkpoint is not None:
+        path = checkpoints.fetch_config(request.model.checkpoint.address)
+    elif request.weights.kind == "file" and request.weights.path is not None:
+        beside = request.weights.path.with_name(checkpoints.CONFIG)
+        path = beside if beside.is_file() else None
+    if path is None:
+        return None
+    try:
+        config = json.loads(path.read_bytes())
+    except (OSError, ValueError) as error:
+        raise SegrtError(f"{path}: cannot be read as JSON ({error}); remove it or fetch it again") from None
+    return config if isinstance(config, dict) else None
+
+
+def from_names(names: Mapping[int, str], known: tuple[Label, ...], *, things: bool) -> tuple[Label, ...]:
+    """Return a label for each number from 0 to the largest of `names`, gaps as "unused N".
+
+    A name that is in `known` takes its colour, kind and number from there; the others number themselves, and are
+    countable where `things` says so. Names like "LABEL_3" and "N/A" tell nothing: where there are no others, `known` is
+    used if its length fits.
+    """
+    telling = {index: name for index, name in names.items() if not _is_empty(name, index)}
+    if not telling and len(known) == len(names):
+        return known
+    by_name = {_folded(label.name): label for label in known}
+    found = []
+    for index in range(max(names) + 1):
+        name = telling.get(index)
+        if name is None:
+            empty = _folded(names.get(index, "")) in ("", "n/a")
+            label = Label(f"unused {index}" if empty else names[index], index, False, (0, 0, 0))
+        elif _folded(name) in by_name:
+            label = msgspec.structs.replace(by_name[_folded(name)], name=name)
+        else:
+            label = make_label(index, name, isthing=things)
+        found.append(label)
+    return tuple(found)
+
+
+def _is_empty(name: str, index: int) -> bool:
+    return _folded(name) in ("", "n/a", f"label_{index}", f"label{index}")
+
+
+def _folded(name: str) -> str:
+    """Return `name` as it is compared: "door-stuff", "Door stuff" and "door_stuff" are one."""
+    return " ".join(name.lower().replace("-", " ").replace("_", " ").split()).replace("label ", "label_")

@@ -1,0 +1,248 @@
+"""The one place that gets weights into networks: published ones, those in a file, or none (random).
+
+tensors = weights.tensors(request)                  # name → tensor, or None for random weights
+weights.load(network, tensors, weights.name_of(request))
+labels = weights.labels(request)
+source = weights.source(request, "torchvision")
+"""
+
+import argparse
+from collections.abc import Callable, Mapping, Sequence
+from fnmatch import fnmatchcase
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+from zipfile import is_zipfile
+
+import torch
+from torch import nn
+
+from segrt.export.family import Request
+from segrt.export.quiet import quiet
+from segrt.export.weights import checkpoints
+from segrt.export.weights.numpy_pickle import read_numpy_pickle
+from segrt.export.weights.random_weights import seeded
+from segrt.runtime.bundle.hashes import sha256
+from segrt.runtime.bundle.manifest import Source
+from segrt.runtime.errors import SegrtError
+
+Tensors = dict[str, torch.Tensor]
+_WRAPPERS = ("state_dict", "model_state_dict", "model", "model_state", "network", "net", "params", "ema", "model_ema")
+_COUNTER = "num_batches_tracked"
+_SHOWN = 4
+
+
+def tensors(request: Request) -> Tensors | None:
+    """Return the tensors that the request's weights hold, or None for random weights; raise SegrtError without them."""
+    path = checkpoint_file(request)
+    return None if path is None else read_tensors(path)
+
+
+def checkpoint_file(request: Request) -> Path | None:
+    """Return the file of the request's weights, fetched where it is published; None for random weights."""
+    if request.weights.kind == "random":
+        return None
+    if request.weights.kind == "file":
+        path = request.weights.path
+        if path is None or not path.is_file():
+            raise SegrtError(f"--weights {path}: there is no such file; give a .pth, .pt or .safetensors file")
+        return path
+    checkpoint = request.model.checkpoint
+    if checkpoint is None:
+        raise SegrtError(
+            f"{request.model.name} has no published weights for the whole network; "
+            "give your own with --weights FILE, or --weights random"
+        )
+    return checkpoints.fetch(checkpoint.address)
+
+
+def read_tensors(path: Path) -> Tensors:
+    """Return the state dict in a .safetensors, .pth or .pt file, or detectron2's .pkl; wrappers ("model") are undone.
+
+    Pickled files are read with `weights_only=True`, or for arrays alone, so that no code in them runs. Raises
+    SegrtError for other files.
+    """
+    remedy = "give a state dict saved by torch.save, or a .safetensors file"
+    try:
+        if path.suffix == ".safetensors":
+            from safetensors.torch import load_file
+
+            return _without_module(load_file(path))
+        if path.suffix == ".pkl" and not is_zipfile(path):  # torch saves zip files whatever they are called
+            content = read_numpy_pickle(path)
+        else:
+            # Training scripts keep their arguments beside the weights; a Namespace is a bag of values, no code.
+            with torch.serialization.safe_globals([argparse.Namespace]):
+                content = torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError:
+        raise SegrtError(f"{path}: there is no such file; {remedy}") from None
+    except Exception as error:  # pickle, zipfile, safetensors and torch have errors of their own
+        if path.suffix != ".safetensors" and not isinstance(error, OSError) and not _begins_like_torch(path):
+            raise SegrtError(f"{path}: is no state dict, but a file of another kind; {remedy}") from None
+        raise SegrtError(f"{path}: cannot be read as weights ({_one_line(error)}); {remedy}") from None
+    found = _unwrapped(content)
+    if not found:
+        raise SegrtError(f"{path}: holds no tensors by name; {remedy}")
+    return found
+
+
+def load(
+    network: nn.Module,
+    found: Tensors | None,
+    where: str,
+    *,
+    rename: Callable[[str], str | None] | None = None,
+    optional: Sequence[str] = (),
+) -> None:
+    """Put the tensors `found` into `network`; None leaves it as it is. `where` names their origin in errors.
+
+    `rename` maps a name in the file to the network's (None: leave out). `optional` are patterns of names
+    ("aux_classifier.*") that may be missing on either side. Prefixes that all names share ("module.") are undone.
+    Raises SegrtError that lists missing, unexpected and misshapen tensors.
+    """
+    if found is None:
+        return
+    own = network.state_dict()
+    if rename is not None:
+        renamed = {name: rename(name) for name in found}
+        found = {new: found[old] for old, new in renamed.items() if new is not None}
+    found = _without_prefix(found, own)
+
+    def must(name: str) -> bool:
+        return not name.endswith(_COUNTER) and not any(fnmatchcase(name, pattern) for pattern in optional)
+
+    misshapen = [
+        (name, tuple(found[name].shape), tuple(own[name].shape))
+        for name in own
+        if name in found and found[name].shape != own[name].shape
+    ]
+    report_misfits(
+        where,
+        missing=[name for name in own if name not in found and must(name)],
+        unexpected=[name for name in found if name not in own and must(name)],
+        misshapen=misshapen,
+    )
+    network.load_state_dict({name: found[name] for name in own if name in found}, strict=False)
+
+
+def report_misfits(
+    where: str, *, missing: Sequence[str], unexpected: Sequence[str], misshapen: Sequence[tuple[str, Any, Any]]
+) -> None:
+    """Raise SegrtError that lists what does not fit; `misshapen` holds (name, shape there, shape here)."""
+    parts = []
+    for names, what in ((missing, "missing"), (unexpected, "unexpected")):
+        if names:
+            parts.append(f"{len(names)} {what} ({_listed(sorted(names))})")
+    if misshapen:
+        shapes = [f"{name} {list(there)} instead of {list(here)}" for name, there, here in sorted(misshapen)]
+        parts.append(f"{len(misshapen)} of another shape ({_listed(shapes)})")
+    if parts:
+        remedy = "give weights of this very network"
+        if misshapen and not missing and not unexpected:
+            remedy += ", and its own classes with --labels"
+        raise SegrtError(f"{where}: the weights do not fit: {'; '.join(parts)}; {remedy}")
+
+
+def load_transformers(network_class: Any, config: Any, request: Request) -> Any:
+    """Return a transformers network of `network_class` made from `config`, in eval mode, with the request's weights.
+
+    Random weights come from the request's seed. Older checkpoints' names are converted as transformers does.
+    """
+    from transformers.utils import logging as transformers_logging
+
+    logging: Any = transformers_logging
+
+    config.dtype = "float32"
+    found = tensors(request)
+    bar = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    with seeded(request.weights.seed), quiet():
+        if found is None:
+            network = network_class(config)
+        else:
+            where = name_of(request)
+            try:
+                network, info = network_class.from_pretrained(
+                    None,
+                    config=config,
+                    state_dict=found,
+                    dtype=torch.float32,
+                    ignore_mismatched_sizes=True,
+                    output_loading_info=True,
+                )
+            except (RuntimeError, ValueError, KeyError) as error:
+                raise SegrtError(f"{where}: the weights do not fit ({_one_line(error)})") from None
+            report_misfits(
+                where,
+                missing=[name for name in info["missing_keys"] if not name.endswith(_COUNTER)],
+                unexpected=[name for name in info["unexpected_keys"] if not name.endswith(_COUNTER)],
+                misshapen=list(info["mismatched_keys"]),
+            )
+    if bar:
+        logging.enable_progress_bar()
+    return network.eval()
+
+
+def name_of(request: Request) -> str:
+    """Return what the weights are called in manifests and errors."""
+    weights = request.weights
+    if weights.kind == "random":
+        return f"random, seed {weights.seed}"
+    if weights.kind == "file":
+        return str(weights.path)
+    return request.model.checkpoint.address if request.model.checkpoint else "unpublished"
+
+
+def source(request: Request, *packages: str, notes: str = "") -> Source:
+    """Return the manifest's note on where the network comes from; `packages` are those that built it."""
+    weights = request.weights
+    name, licence = name_of(request), "none"
+    if weights.kind == "file" and weights.path is not None:
+        name, licence = f"{weights.path.name} (sha256 {sha256(weights.path)[:12]})", "unknown"
+    elif weights.kind == "pretrained" and request.model.checkpoint is not None:
+        licence = request.model.checkpoint.licence
+    versions = {package: version(package) for package in ("torch", *packages)}
+    return Source(name, licence, versions, notes)
+
+
+def _unwrapped(content: Any) -> Tensors:
+    """Return the tensors in what a file held, whatever training framework wrapped them."""
+    while isinstance(content, Mapping):
+        plain = {str(name): value for name, value in content.items() if isinstance(value, torch.Tensor)}
+        inner = next((content[key] for key in _WRAPPERS if isinstance(content.get(key), Mapping)), None)
+        if inner is None or len(plain) > 1:
+            return _without_module(plain)
+        content = inner
+    return {}
+
+
+def _without_module(found: Tensors) -> Tensors:
+    """Undo the "module." that torch's parallel training puts before every name."""
+    if found and all(name.startswith("module.") for name in found):
+        return {name.removeprefix("module."): tensor for name, tensor in found.items()}
+    return found
+
+
+def _without_prefix(found: Tensors, own: Mapping[str, Any]) -> Tensors:
+    """Undo prefixes that all names share, as long as none of them is the network's own name."""
+    while found and not any(name in own for name in found):
+        first = next(iter(found)).partition(".")[0] + "."
+        if not all(name.startswith(first) for name in found):
+            break
+        found = {name[len(first) :]: tensor for name, tensor in found.items()}
+    return found
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = f", … {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return ", ".join(names[:_SHOWN]) + more
+
+
+def _begins_like_torch(path: Path) -> bool:
+    """Whether a file begins as torch's do: as a zip archive, or as a pickle of protocol 2 or later."""
+    with path.open("rb") as file:
+        return file.read(2).startswith((b"PK", b"\x80"))
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())[:200]

@@ -1,0 +1,1 @@
+"""What makes or rewrites bundles, and the checks that let one be written."""

@@ -1,0 +1,262 @@
+"""Joins a semantic and an instance bundle into one panoptic bundle that names both as members.
+
+Nothing is trained or exported: the files are copied, and the results merged by the heuristic of Panoptic FPN.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from segrt.runtime.authoring.verification import Check, verify
+from segrt.runtime.bundle.bundle import Bundle, read_bundle
+from segrt.runtime.bundle.golden import QUERY_ROLES, GoldenOutputs, pack_golden, read_golden
+from segrt.runtime.bundle.manifest import (
+    MEMBERS,
+    DType,
+    File,
+    Golden,
+    HeadSpec,
+    HeadTolerance,
+    InputSpec,
+    Manifest,
+    Member,
+    Source,
+    Tolerance,
+    Variant,
+)
+from segrt.runtime.bundle.members import PAIR, prefixed
+from segrt.runtime.bundle.names import new_name
+from segrt.runtime.bundle.rules import MergeMembers
+from segrt.runtime.bundle.writing import BundleWriter
+from segrt.runtime.errors import BundleError, CheckFailed
+from segrt.runtime.files.images import encode_image
+from segrt.runtime.results import Label
+from segrt.runtime.segmenter import open_segmenter
+
+_MOST_FRAMES = 4
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class PairOptions:
+    """How the two are joined; `name` None means the folder's."""
+
+    name: str | None = None
+    rule: MergeMembers = field(default_factory=MergeMembers)
+    overwrite: bool = False
+    threads: int = 0
+
+
+def pair_bundles(semantic: Bundle, instance: Bundle, out: Path, options: PairOptions) -> list[str]:
+    """Write the panoptic bundle `out`; return lines on what became of the classes.
+
+    Its stuff are the semantic bundle's stuff classes, its things the instance bundle's classes, united by name: a stuff
+    class that is a thing's namesake is seen by the instance network alone. What the semantic network calls a thing is
+    nothing where no instance is, as in Panoptic FPN. Raises BundleError, or CheckFailed when a member's golden frames
+    differ on this device.
+    """
+    name = new_name(options.name, out)
+    for bundle, technique in zip((semantic, instance), PAIR, strict=True):
+        if bundle.manifest.technique != technique:
+            raise BundleError(
+                f"{bundle.folder}: is {bundle.manifest.technique}, but a pair needs a semantic and an instance bundle, "
+                "in this order"
+            )
+    labels, mapped, said = unite(semantic.manifest.labels, instance.manifest.labels)
+    bundles = dict(zip(PAIR, (semantic, instance), strict=True))
+    with BundleWriter(out, overwrite=options.overwrite) as writer:
+        variants = tuple(_variant(writer, bundles, names) for names in _precisions(semantic, instance))
+        said.append(f"variants: {', '.join(variant.precision for variant in variants)}")
+        members = tuple(
+            Member(
+                name=name,
+                technique=bundle.manifest.technique,
+                family=bundle.manifest.family,
+                source=bundle.manifest.source,
+                labels=bundle.manifest.labels,
+                decode=bundle.manifest.decode,
+                classes=mapped[name],
+            )
+            for name, bundle in bundles.items()
+        )
+        manifest = Manifest(
+            required_features=(MEMBERS,),
+            name=name,
+            technique="panoptic",
+            family="pair",
+            source=_source(semantic.manifest, instance.manifest),
+            inputs=tuple(_input(name, spec) for name, one in bundles.items() for spec in one.manifest.inputs),
+            heads=tuple(_head(name, head) for name, one in bundles.items() for head in one.manifest.heads),
+            labels=labels,
+            decode=options.rule,
+            variants=variants,
+            members=members,
+        )
+        pictures = _pictures(bundles)
+        golden = _golden(writer, manifest, bundles, pictures, options.threads)
+
+        def check(folder: Path) -> None:
+            for variant in variants:
+                _verify(read_bundle(folder), out, variant.precision, options.threads)
+
+        writer.finish(msgspec.structs.replace(manifest, golden=golden), check if golden else None)
+    return said
+
+
+def unite(
+    semantic: tuple[Label, ...], instance: tuple[Label, ...]
+) -> tuple[tuple[Label, ...], dict[str, tuple[int, ...]], list[str]]:
+    """Return the classes of a pair, for each member the positions of its own among them (-1: none), and what to say."""
+    things = [label for label in instance if label.isthing and not _is_unused(label)]
+    if not things:
+        raise BundleError("the instance bundle has no class that is a thing; adopt it with labels of its own")
+    names = {label.name for label in things}
+    stuff = [label for label in semantic if not label.isthing and label.name not in names and not _is_unused(label)]
+    stuff = [label for label in stuff if label.name not in ("background", "void", "unlabeled", "other", "things")]
+    if not stuff:
+        raise BundleError(
+            "the semantic bundle has no stuff class that is not a thing of the instance bundle; adopt it with labels "
+            "that say which classes are stuff"
+        )
+    numbers = [label.dataset_id for label in (*stuff, *things)]
+    united = (*stuff, *things)
+    said = [f"stuff by the semantic network: {_listed(stuff)}", f"things by the instance network: {_listed(things)}"]
+    if len(set(numbers)) != len(numbers):
+        united = tuple(msgspec.structs.replace(label, dataset_id=index) for index, label in enumerate(united))
+        said.append("both count by numbers of their own data set: the pair's classes are numbered anew, from 0")
+    dropped = [label for label in semantic if label not in stuff and not _is_unused(label)]
+    if dropped:
+        said.append(f"left to the instance network, or to nobody: {_listed(dropped)}")
+    first = {label.name: index for index, label in enumerate(stuff)}
+    second = {label.name: len(stuff) + index for index, label in enumerate(things)}
+    mapped = {
+        PAIR[0]: tuple(-1 if label.isthing else first.get(label.name, -1) for label in semantic),
+        PAIR[1]: tuple(second[label.name] if label in things else -1 for label in instance),
+    }
+    return united, mapped, said
+
+
+def _is_unused(label: Label) -> bool:
+    return label.name.startswith("unused ")
+
+
+def _listed(labels: list[Label]) -> str:
+    names = [label.name for label in labels]
+    return ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
+
+
+def _precisions(semantic: Bundle, instance: Bundle) -> list[tuple[str, str]]:
+    """Return the precisions that both have, in the semantic bundle's order, or else the two first ones together."""
+    first, second = ([variant.precision for variant in one.manifest.variants] for one in (semantic, instance))
+    return [(name, name) for name in first if name in second] or [(first[0], second[0])]
+
+
+def _variant(writer: BundleWriter, bundles: dict[str, Bundle], precisions: tuple[str, str]) -> Variant:
+    files: dict[str, File] = {}
+    heads: dict[str, HeadTolerance] = {}
+    dtypes: dict[str, DType] = {}
+    least = 1.0
+    for (name, bundle), precision in zip(bundles.items(), precisions, strict=True):
+        variant = bundle.variant(precision)
+        data = bundle.network(variant, full=True).read_bytes()
+        files[name] = writer.add(f"{name}/{Path(variant.file.path).name}", data)
+        # Dead queries differ between devices, and which live is told by unprefixed roles: the result is compared.
+        queries = {head.name for head in bundle.manifest.heads if head.role in QUERY_ROLES}
+        heads |= {prefixed(name, key): value for key, value in variant.tolerance.heads.items() if key not in queries}
+        dtypes |= {prefixed(name, key): value for key, value in variant.head_dtypes.items()}
+        least = min(least, variant.tolerance.agreement)
+    return Variant(
+        precision="-".join(dict.fromkeys(precisions)),
+        file=files[PAIR[0]],
+        member_files=files,
+        tolerance=Tolerance(least, heads),
+        head_dtypes=dtypes,
+    )
+
+
+def _input(member: str, spec: InputSpec) -> InputSpec:
+    return msgspec.structs.replace(spec, name=prefixed(member, spec.name))
+
+
+def _head(member: str, head: HeadSpec) -> HeadSpec:
+    return msgspec.structs.replace(head, name=prefixed(member, head.name), role=prefixed(member, head.role))
+
+
+def _source(semantic: Manifest, instance: Manifest) -> Source:
+    sources = (semantic.source, instance.source)
+    return Source(
+        weights=" + ".join(source.weights for source in sources),
+        licence=" + ".join(dict.fromkeys(source.licence for source in sources)),
+        versions=sources[0].versions | sources[1].versions,
+        notes=f"semantic {semantic.name}, instance {instance.name}, merged by the heuristic of Panoptic FPN",
+    )
+
+
+def _pictures(bundles: dict[str, Bundle]) -> list[tuple[str, npt.NDArray[np.uint8]]]:
+    """Return the pictures of both members' golden frames, a few of each, by name; none twice."""
+    frames = {
+        frame.image.sha256: (f"{name}-{frame.name}", bundle, frame)
+        for name, bundle in reversed(bundles.items())
+        for frame in bundle.manifest.golden[: _MOST_FRAMES // 2]
+    }
+    return [(name, read_golden(bundle, frame)[0]) for name, bundle, frame in sorted(frames.values(), key=_first)]
+
+
+def _first(entry: tuple[str, Bundle, Golden]) -> str:
+    return entry[0]
+
+
+def _golden(
+    writer: BundleWriter,
+    manifest: Manifest,
+    bundles: dict[str, Bundle],
+    pictures: list[tuple[str, npt.NDArray[np.uint8]]],
+    threads: int,
+) -> tuple[Golden, ...]:
+    """Return golden frames of both members' first variants in ONNX Runtime, after these passed their own."""
+    from segrt.runtime.decode.decoders import Context, find_decoder
+    from segrt.runtime.preprocess.member_inputs import fill_members
+
+    heads: list[dict[str, npt.NDArray[Any]]] = [{} for _ in pictures]
+    precisions = _precisions(*bundles.values())[0]
+    for (name, bundle), precision in zip(bundles.items(), precisions, strict=True):
+        with open_segmenter(bundle, backend="onnxruntime", precision=precision, threads=threads) as segmenter:
+            if bundle.manifest.golden:
+                _refuse(verify(segmenter), f"{bundle.folder}: its {precision} variant")
+            for found, (_, picture) in zip(heads, pictures, strict=True):
+                own, _ = segmenter.heads(picture)
+                found.update({prefixed(name, key): array for key, array in own.items()})
+    golden = []
+    context = Context(manifest.decode, manifest.labels, threads, manifest.members)
+    for found, (name, picture) in zip(heads, pictures, strict=True):
+        views = {spec.name: np.zeros((1, *map(int, spec.shape[1:])), spec.dtype) for spec in manifest.inputs}
+        geometry = fill_members(picture, manifest, views)
+        by_role = {head.role: found[head.name][0] for head in manifest.heads}
+        result = find_decoder(manifest.decode, "cpu")(by_role, geometry, context)
+        golden.append(
+            Golden(
+                name,
+                writer.add(f"golden/{name}.png", encode_image(picture, ".png")),
+                writer.add(f"golden/{name}.npz", pack_golden(GoldenOutputs(by_role, result))),
+            )
+        )
+    return tuple(golden)
+
+
+def _verify(bundle: Bundle, out: Path, precision: str, threads: int) -> None:
+    with open_segmenter(bundle, backend="onnxruntime", precision=precision, threads=threads) as segmenter:
+        _refuse(verify(segmenter), f"{out}: the pair's {precision} variant")
+
+
+def _refuse(checks: list[Check], whose: str) -> None:
+    failed = [check for check in checks if not check.passed]
+    if failed:
+        raise CheckFailed(
+            f"{whose} fails {len(failed)} golden checks, first {failed[0].frame} {failed[0].what}: {failed[0].value}, "
+            f"but must be {failed[0].limit}; nothing was written"
+        )

@@ -1,0 +1,67 @@
+"""A bundle's copy with other thresholds and another default variant."""
+
+from pathlib import Path
+
+import msgspec
+
+from segrt.runtime.authoring.verification import live_queries, verify
+from segrt.runtime.bundle.bundle import Bundle, read_bundle
+from segrt.runtime.bundle.golden import GoldenOutputs, pack_golden, read_golden
+from segrt.runtime.bundle.writing import BundleWriter
+from segrt.runtime.errors import CheckFailed
+from segrt.runtime.segmenter import open_segmenter
+
+
+def rewrite(
+    bundle: Bundle,
+    out: Path,
+    thresholds: dict[str, float],
+    *,
+    first: str | None = None,
+    overwrite: bool = False,
+    threads: int = 0,
+) -> Path:
+    """Write a copy of `bundle` to `out` with other thresholds, its variant `first` being the default; return `out`.
+
+    The golden frames' results and live queries are decoded anew from the first variant of `bundle` with the new
+    thresholds; where nothing changes they stay as they are. The copy is verified before it is put in place. Raises
+    BundleError or CheckFailed.
+    """
+    manifest = bundle.manifest
+    decode = msgspec.structs.replace(manifest.decode, **thresholds)
+    variants = sorted(manifest.variants, key=lambda variant: variant.precision != first) if first else manifest.variants
+    with BundleWriter(out, overwrite=overwrite) as writer:
+        for file in (file for variant in manifest.variants for file in variant.files):
+            writer.add(file.path, bundle.checked(file, full=True).read_bytes())
+        golden = []
+        with open_segmenter(bundle, backend="onnxruntime", threads=threads) as segmenter:
+            for frame in manifest.golden:
+                image, outputs = read_golden(bundle, frame)
+                data = bundle.checked(frame.outputs).read_bytes()
+                if decode != manifest.decode:
+                    heads, geometry = segmenter.heads(image)
+                    result = segmenter.decoded(heads, geometry, **thresholds)
+                    by_role = {spec.role: heads[spec.name][0] for spec in manifest.heads}
+                    live = None
+                    if outputs.live is not None:
+                        live = live_queries(decode, by_role["class_logits"])
+                        by_role |= {role: by_role[role][live] for role in ("class_logits", "mask_logits")}
+                    data = pack_golden(GoldenOutputs(by_role, result, live))
+                writer.add(frame.image.path, bundle.checked(frame.image).read_bytes())
+                golden.append(msgspec.structs.replace(frame, outputs=writer.add(frame.outputs.path, data)))
+        changed = msgspec.structs.replace(manifest, decode=decode, variants=tuple(variants), golden=tuple(golden))
+
+        def verify_all(folder: Path) -> None:
+            for variant in changed.variants:
+                opened = read_bundle(folder)
+                with open_segmenter(
+                    opened, backend="onnxruntime", precision=variant.precision, threads=threads
+                ) as segmenter:
+                    failed = [check for check in verify(segmenter) if not check.passed]
+                if failed:
+                    raise CheckFailed(
+                        f"{out}: the golden frame {failed[0].frame} of the {variant.precision} variant differs in "
+                        f"{failed[0].what}: {failed[0].value}; nothing was written"
+                    )
+
+        return writer.finish(changed, verify_all)

@@ -1,0 +1,169 @@
+"""The demo: three techniques on one street, as a picture, a video and figures."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from segrt.runtime.draw import overlay, side_by_side
+from segrt.runtime.evaluate import InstanceEvaluator, PanopticEvaluator, SemanticEvaluator
+from segrt.runtime.evaluate.datasets.street_dataset import street_truth
+from segrt.runtime.files.atomic import make_folder
+from segrt.runtime.files.images import write_image
+from segrt.runtime.results import InstanceResult, PanopticResult, Result, SemanticResult
+from segrt.runtime.segmenter import Segmenter, open_bundle
+from segrt.runtime.stream.loop import run_stream
+from segrt.runtime.streetworld import THINGS, StreetView, street_labels
+from segrt.runtime.streetworld.moments import Clip
+from segrt.runtime.streetworld.writing import write_video
+
+MODELS = {"semantic": "street-semantic", "instance": "street-instance", "panoptic": "street-panoptic"}
+METRICS = {"semantic": ("miou", "mIoU"), "instance": ("ap", "mask AP"), "panoptic": ("pq", "PQ")}
+STAGES = ("preprocess", "inference", "postprocess", "total")
+MEASURED_VIEWS = 20
+REPEATS = 3
+
+Track = Callable[[Iterable[StreetView], int, str], Iterable[StreetView]]
+Count = Callable[[int], None]
+
+
+@dataclass(frozen=True)
+class TechniqueReport:
+    """One technique's figures: stage → (p50, p95) in ms, and its own metric over the measured views, 0 to 1."""
+
+    technique: str
+    latency: Mapping[str, tuple[float, float]]
+    metric: str
+    value: float
+
+
+@dataclass(frozen=True)
+class DemoReport:
+    """What the demo made: the files, and the figures of each technique."""
+
+    comparison: Path
+    clip: Path
+    stream: Path
+    techniques: tuple[TechniqueReport, ...]
+    fps: float
+
+
+def run_demo(folder: Path, clip: Clip, *, threads: int, track: Track, count: Count) -> DemoReport:
+    """Render `clip`, run the embedded models on it and write the demo's files into `folder`.
+
+    `track` wraps an iterable with progress (items, how many, what is done); `count` is told how many frames of the
+    stream are done.
+    """
+    make_folder(folder)
+    paths = {name: folder / name for name in ("street.mp4", "comparison.png", "stream.mp4")}
+    views = _render(clip, paths["street.mp4"], track)
+    segmenters = {technique: open_bundle(name, threads=threads) for technique, name in MODELS.items()}
+    try:
+        reports, results = _measure(segmenters, views, track)
+        common = views[len(views) // 2]
+        panels = [("input", common.image, [f"{clip.size[1]} × {clip.size[0]} pixels", "the street world"])]
+        for report, result in zip(reports, results, strict=True):
+            captions = [f"{report.latency['total'][0]:.1f} ms", f"{report.metric} {report.value:.2f}"]
+            panels.append((report.technique, overlay(common.image, result, text_scale=1.5), captions))
+        write_image(paths["comparison.png"], side_by_side(panels))
+        metrics = run_stream(segmenters["panoptic"], paths["street.mp4"], [paths["stream.mp4"]], progress=count)
+    finally:
+        for segmenter in segmenters.values():
+            segmenter.close()
+    return DemoReport(paths["comparison.png"], paths["street.mp4"], paths["stream.mp4"], reports, metrics.fps)
+
+
+def _render(clip: Clip, path: Path, track: Track) -> list[StreetView]:
+    """Write the clip as an mp4; return the views, evenly spread, that are measured."""
+    step = max(clip.frames // MEASURED_VIEWS, 1)
+    kept = []
+
+    def keeping(views: Iterable[StreetView]) -> Iterator[StreetView]:
+        for index, view in enumerate(views):
+            if index % step == 0:
+                kept.append(view)
+            yield view
+
+    write_video(path, keeping(track(clip, clip.frames, "Rendering a street")), clip.fps)
+    return kept
+
+
+def _measure(
+    segmenters: Mapping[str, Segmenter], views: Sequence[StreetView], track: Track
+) -> tuple[tuple[TechniqueReport, ...], list[Result]]:
+    """Run every technique on every view, in turn, so that a change of the machine's speed meets them all alike.
+
+    Returns the reports, and each technique's result for the middle view.
+    """
+    times: dict[str, dict[str, list[float]]] = {name: {stage: [] for stage in STAGES} for name in segmenters}
+    scores = {name: _Score(name) for name in segmenters}
+    last: dict[str, Result] = {}
+    middle: dict[str, Result] = {}
+    for segmenter in segmenters.values():
+        segmenter(views[0].image)  # the first run allocates
+    for index, view in enumerate(track(views, len(views), "Measuring three techniques")):
+        for _ in range(REPEATS):
+            for name, segmenter in segmenters.items():
+                result = segmenter(view.image)
+                timings = result.timings
+                assert timings is not None
+                for stage in STAGES:
+                    times[name][stage].append(getattr(timings, f"{stage}_ms"))
+                last[name] = result
+        if index == len(views) // 2:
+            middle = dict(last)
+        for name, segmenter in segmenters.items():
+            # AP is taken over all scores: a threshold would cut off the curve that it is the area of.
+            scores[name].add(_unfiltered(segmenter, view) if name == "instance" else last[name], view)
+    reports = tuple(
+        TechniqueReport(
+            technique=name,
+            latency={stage: _p50_p95(samples) for stage, samples in times[name].items()},
+            metric=METRICS[name][1],
+            value=scores[name].value(),
+        )
+        for name in segmenters
+    )
+    return reports, [middle[name] for name in segmenters]
+
+
+def _unfiltered(segmenter: Segmenter, view: StreetView) -> Result:
+    """Return the result with every object, however unlikely."""
+    heads, geometry = segmenter.heads(view.image)
+    return segmenter.decoded(heads, geometry, score_threshold=0.0)
+
+
+def _p50_p95(samples: Sequence[float]) -> tuple[float, float]:
+    p50, p95 = np.percentile(samples, [50, 95])
+    return float(p50), float(p95)
+
+
+class _Score:
+    """Gathers a technique's own metric against the street world's truth."""
+
+    def __init__(self, technique: str) -> None:
+        self._metric = METRICS[technique][0]
+        self._labels = street_labels(THINGS) if technique == "instance" else street_labels()
+        evaluators = {"semantic": SemanticEvaluator, "instance": InstanceEvaluator, "panoptic": PanopticEvaluator}
+        self._evaluator = evaluators[technique](self._labels)
+
+    def add(self, result: Result, view: StreetView) -> None:
+        """Count one view."""
+        truth = street_truth(view)
+        if isinstance(self._evaluator, SemanticEvaluator) and isinstance(result, SemanticResult):
+            self._evaluator.update(result.class_map, truth.class_map())
+        elif isinstance(self._evaluator, InstanceEvaluator) and isinstance(result, InstanceResult):
+            found = [
+                {"category_id": int(class_id), "score": float(score), "segmentation": encoded}
+                for class_id, score, encoded in zip(result.class_ids, result.scores, result.rles, strict=True)
+            ]
+            first = len(truth.labels) - len(self._labels)  # things come after stuff
+            objects = [{**entry, "category_id": entry["category_id"] - first} for entry in truth.objects()]
+            self._evaluator.update(found, objects, truth.size)
+        elif isinstance(self._evaluator, PanopticEvaluator) and isinstance(result, PanopticResult):
+            self._evaluator.update(result, truth)
+
+    def value(self) -> float:
+        """Return the metric, 0 to 1."""
+        return float(self._evaluator.result().metrics[self._metric] or 0.0)

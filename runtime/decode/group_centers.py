@@ -1,0 +1,67 @@
+"""The panoptic decoder of networks that give classes, object centres and offsets to them (Panoptic-DeepLab)."""
+
+from collections.abc import Mapping
+from typing import Any, cast
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from segrt.runtime import postproc
+from segrt.runtime.bundle.rules import GroupCenters
+from segrt.runtime.decode.decoders import Context
+from segrt.runtime.decode.merge_queries import described
+from segrt.runtime.preprocess.geometry import Geometry
+from segrt.runtime.results import PanopticResult
+
+Floats = npt.NDArray[np.float32]
+
+
+def group_centers(heads: Mapping[str, npt.NDArray[Any]], geometry: Geometry, context: Context) -> PanopticResult:
+    """Decode `semantic_logits` (C, h, w), `center_heatmap` (1, h, w) and `offsets` (2, h, w) in cells of that grid."""
+    rule = cast("GroupCenters", context.decode)
+    logits, cells = heads["semantic_logits"], heads["offsets"]
+    classes = postproc.argmax_map(
+        logits, geometry.source_size, window=geometry.window_on(logits.shape[1:]), threads=context.threads
+    )
+    top, left, bottom, right = geometry.window_on((cells.shape[1], cells.shape[2]))
+    height, width = geometry.source_size
+    offsets = to_source(cells, geometry)
+    offsets[0] *= height / (bottom - top)
+    offsets[1] *= width / (right - left)
+    segment_ids, grouped = postproc.group_centers(
+        classes,
+        to_source(heads["center_heatmap"], geometry),
+        offsets,
+        thing_classes=tuple(index for index, label in enumerate(context.labels) if label.isthing),
+        threshold=rule.score_threshold,
+        nms_kernel=rule.nms_kernel,
+        top_k=rule.top_k,
+        stuff_area_limit=rule.stuff_area_limit,
+        threads=context.threads,
+    )
+    # A heat is trained towards 1 and may be beyond it.
+    segments = [segment._replace(score=min(segment.score, 1.0)) for segment in grouped]
+    return PanopticResult(segment_ids, described(segments, context.labels), context.labels)
+
+
+def to_source(stack: npt.NDArray[Any], geometry: Geometry) -> Floats:
+    """Return `stack` (K, h, w), a head of few channels, as float32 (K, H, W) at source size.
+
+    In two steps, as detectron2 has it: bilinear to the network's size, the padding cut away, bilinear to the source's
+    (`sem_seg_postprocess`). OpenCV's linear resizing of floats is torch's with `align_corners=False`.
+    """
+    network, source = geometry.network_size, geometry.source_size
+    top, left, bottom, right = (round(edge) for edge in geometry.window)
+    out = np.empty((len(stack), *source), np.float32)
+    for channel, target in zip(stack.astype(np.float32, copy=False), out, strict=True):
+        wide = _resized(channel, network)[top:bottom, left:right]
+        target[...] = _resized(wide, source)
+    return out
+
+
+def _resized(grid: Floats, size: tuple[int, int]) -> Floats:
+    if grid.shape == size:
+        return grid
+    resized: Floats = cv2.resize(grid, (size[1], size[0]), interpolation=cv2.INTER_LINEAR)  # type: ignore[assignment]
+    return resized

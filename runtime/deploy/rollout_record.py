@@ -1,0 +1,47 @@
+"""The last rollout, kept on the desk so that `segrt deploy --resume` can go on with it."""
+
+from pathlib import Path
+
+import msgspec
+
+from segrt.runtime.bundle.hashes import cache_folder
+from segrt.runtime.deploy.plan import Options
+from segrt.runtime.errors import SegrtError
+from segrt.runtime.files.atomic import write_atomic
+
+
+class Rollout(msgspec.Struct, frozen=True, kw_only=True):
+    """What was asked for, of which devices, and which of them have it."""
+
+    run: str
+    options: Options
+    devices: tuple[str, ...]
+    done: tuple[str, ...] = ()
+
+    @property
+    def left(self) -> tuple[str, ...]:
+        """The devices that do not have it yet."""
+        return tuple(name for name in self.devices if name not in self.done)
+
+
+def record_file() -> Path:
+    """Return the file of the record."""
+    return cache_folder() / "deploy" / "last.json"
+
+
+def write_record(rollout: Rollout) -> None:
+    """Keep `rollout`, which only a desk that cannot write its own cache goes without."""
+    path = record_file()
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomic(path, msgspec.json.format(msgspec.json.encode(rollout), indent=1) + b"\n")
+    except (OSError, SegrtError):
+        return
+
+
+def read_record() -> Rollout:
+    """Return the last rollout; raise SegrtError when there was none."""
+    try:
+        return msgspec.json.decode(record_file().read_bytes(), type=Rollout)
+    except (OSError, msgspec.MsgspecError):
+        raise SegrtError("there is no rollout to go on with; give PACK and the devices") from None

@@ -1,0 +1,1 @@
+"""Labelled data sets: COCO, folders of label pictures, the street world."""

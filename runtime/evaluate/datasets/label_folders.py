@@ -1,0 +1,253 @@
+"""Folders of label pictures: Cityscapes, Pascal VOC and ADE20K as they are unpacked, and any picture + label folders.
+
+A label picture holds a class for every pixel: its id in the data set's numbering (grey or palette PNG), or its colour
+(RGB PNG, as CamVid's). Where object ids lie beside them (Cityscapes' instanceIds, VOC's SegmentationObject), the data
+set serves all three techniques.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from segrt.runtime.errors import ImageError, SegrtError
+from segrt.runtime.evaluate.datasets.coco_dataset import checked_image
+from segrt.runtime.evaluate.datasets.dataset import Sample
+from segrt.runtime.evaluate.truth import PanopticTruth, SemanticTruth, TruthSegment
+from segrt.runtime.files.images import SUFFIXES
+from segrt.runtime.results import Label
+from segrt.runtime.results.remap import remap
+from segrt.runtime.results.semantic import class_map_dtype
+
+IGNORED = 255
+_ENDINGS = ("_L", "_gt", "_label", "_labels", "_mask")
+_OBJECTS = 1000  # a segment's id is (class + 1) * 1000 + its object's number
+
+
+@dataclass(frozen=True)
+class LabelFiles:
+    """The label picture of a sample, and the picture of its objects where there is one."""
+
+    classes: Path
+    objects: Path | None = None
+
+
+@dataclass(frozen=True)
+class LabelFolder:
+    """A data set of label pictures. Pixels of `ignored` ids are void; with `strict` other unknown ids are refused."""
+
+    path: Path
+    labels: tuple[Label, ...]
+    samples: tuple[Sample, ...]
+    ignored: frozenset[int] = frozenset({IGNORED})
+    strict: bool = True
+    cityscapes: bool = False
+
+    @property
+    def techniques(self) -> tuple[str, ...]:
+        """All three where every label picture has its objects."""
+        whole = all(sample.annotation.objects is not None for sample in self.samples)
+        return ("semantic", "instance", "panoptic") if whole else ("semantic",)
+
+    def read_image(self, sample: Sample) -> npt.NDArray[np.uint8]:
+        """Read a sample's picture."""
+        return checked_image(sample, self.path)
+
+    def read_truth(self, sample: Sample) -> SemanticTruth | PanopticTruth:
+        """Read a sample's label picture; raise SegrtError for one that is missing or holds an unknown id or colour."""
+        files: LabelFiles = sample.annotation
+        classes = self._classes(files.classes)
+        if files.objects is None:
+            return SemanticTruth(classes, self.labels)
+        return self._panoptic(classes, files.objects)
+
+    def _classes(self, path: Path) -> npt.NDArray[Any]:
+        picture = read_label_picture(path)
+        dtype = class_map_dtype(len(self.labels))
+        void = int(np.iinfo(dtype).max)
+        if picture.ndim == 3:
+            colors = {_packed(label.color): index for index, label in enumerate(self.labels)}
+            table = {_packed((0, 0, 0)): void} | colors
+            keys = picture.astype(np.int32) @ np.array([1, 256, 65536], np.int32)
+        else:
+            table = dict.fromkeys(self.ignored, void)
+            table |= {label.dataset_id: index for index, label in enumerate(self.labels)}
+            keys = picture
+        if self.strict:
+            strange = sorted(set(np.unique(keys).tolist()) - set(table))
+            if strange:
+                what = f"class id {strange[0]}"
+                if picture.ndim == 3:
+                    what = f"colour {tuple(strange[0] >> shift & 255 for shift in (0, 8, 16))}"
+                raise SegrtError(f"{path} holds {what}, which is no class of the label list; add it, or --ignore-label")
+        return remap(keys, table, default=void, dtype=dtype)
+
+    def _panoptic(self, classes: npt.NDArray[Any], path: Path) -> PanopticTruth:
+        picture = read_label_picture(path)
+        if picture.shape != classes.shape:
+            raise SegrtError(
+                f"{path} is {picture.shape[1]}x{picture.shape[0]} pixels, but its classes "
+                f"{classes.shape[1]}x{classes.shape[0]}; give files that belong together"
+            )
+        objects = picture.astype(np.int32)
+        if self.cityscapes:
+            objects = np.where(objects >= _OBJECTS, objects % _OBJECTS + 1, 0)
+        else:
+            objects[objects == IGNORED] = 0
+        thing = np.array([*(label.isthing for label in self.labels), False])
+        place = np.minimum(classes, len(self.labels)).astype(np.int32)
+        ids = (place + 1) * _OBJECTS + np.where(thing[place], objects, 0)
+        ids[place == len(self.labels)] = 0
+        segments = []
+        for value in np.unique(ids).tolist():
+            if value:
+                class_id, number = value // _OBJECTS - 1, value % _OBJECTS
+                # A thing without a number is a group of objects that nobody told apart.
+                crowd = self.labels[class_id].isthing and number == 0
+                segments.append(TruthSegment(value, class_id, crowd))
+        return PanopticTruth(ids.astype(np.int32), tuple(segments), self.labels)
+
+
+def open_label_folder(
+    folder: Path, images: Path | None, labels: Sequence[Label] | None, ignored: Sequence[int] = ()
+) -> LabelFolder:
+    """Open a folder of label pictures, whichever layout it has.
+
+    Args:
+        folder: Cityscapes' root, its gtFine or a split of that; VOC's year (with SegmentationClass); ADE20K's root
+            (with annotations/validation); or a folder of label pictures.
+        images: the folder of the pictures; by default where the layout has them, or `images` beside the labels.
+        labels: the classes; a label picture's ids are their `dataset_id`s.
+        ignored: ids that are void; 255 by default, and ADE20K's 0.
+
+    Raises:
+        SegrtError: there is no label picture, or a picture is missing; the line names it.
+    """
+    file = _json_instead(folder)
+    if file is not None:
+        raise SegrtError(f"{folder} holds no label pictures; give {file}")
+    if not labels:
+        raise SegrtError(f"{folder} does not name its classes; give --labels FILE, or a bundle whose classes they are")
+    strict = True
+    void = set(ignored) or {IGNORED}
+    city = _city_files(folder)
+    if city:
+        # Cityscapes' other labels are not evaluated.
+        samples, strict = _cityscapes(city, images), False
+    elif (folder / "SegmentationClass").is_dir():
+        samples = _voc(folder, images)
+    else:
+        root = folder / "annotations" / "validation"
+        if root.is_dir():
+            void |= {0}
+            samples = _plain(root, images or folder / "images" / "validation")
+        else:
+            samples = _plain(folder, images or folder.parent / "images")
+    if not samples:
+        raise SegrtError(f"{folder} holds no label pictures; give a COCO JSON or a folder of PNG files")
+    return LabelFolder(folder, tuple(labels), tuple(samples), frozenset(void), strict, bool(city))
+
+
+def read_label_picture(path: Path) -> npt.NDArray[Any]:
+    """Return a label picture: ids (H, W) of a grey or palette one, uint8 RGB (H, W, 3) of a coloured one."""
+    from PIL import Image, UnidentifiedImageError
+
+    if not path.is_file():
+        raise ImageError(f"{path} does not exist; give the folder that holds the label pictures")
+    try:
+        with Image.open(path) as picture:
+            if picture.mode in ("RGBA", "LA", "PA", "CMYK", "YCbCr"):
+                picture = picture.convert("RGB")
+            array = np.asarray(picture)
+    except (OSError, UnidentifiedImageError, SyntaxError, Image.DecompressionBombError) as error:
+        raise ImageError(f"{path} is no readable picture ({error}); fetch it again") from None
+    if array.dtype == np.bool_:
+        array = array.astype(np.uint8)
+    if array.dtype.kind not in "iu" or array.ndim not in (2, 3):
+        raise ImageError(f"{path} must hold class ids or colours, but is {array.dtype} {array.shape}")
+    return array
+
+
+def _packed(color: Sequence[int]) -> int:
+    return color[0] + 256 * color[1] + 65536 * color[2]
+
+
+def _city_files(folder: Path) -> list[Path]:
+    root = folder / "gtFine"
+    root = root / "val" if (root / "val").is_dir() else root if root.is_dir() else folder
+    return sorted(root.rglob("*_gtFine_labelIds.png"))
+
+
+def _cityscapes(files: Sequence[Path], images: Path | None) -> list[Sample]:
+    samples = []
+    for path in files:
+        stem = path.name.removesuffix("_gtFine_labelIds.png")
+        objects = path.with_name(f"{stem}_gtFine_instanceIds.png")
+        name = f"{stem}_leftImg8bit.png"
+        if images is not None:
+            places = (images / path.parent.name / name, images / name)
+            image = next((place for place in places if place.is_file()), None)
+        else:
+            parts = ["leftImg8bit" if part == "gtFine" else part for part in path.parent.parts]
+            image = Path(*parts) / name
+        if image is None or not image.is_file():
+            raise SegrtError(f"{path} has no picture {image or name}; give the folder of the pictures as --images")
+        samples.append(Sample(stem, image, None, LabelFiles(path, objects if objects.is_file() else None)))
+    return samples
+
+
+def _voc(folder: Path, images: Path | None) -> list[Sample]:
+    listed = folder / "ImageSets" / "Segmentation" / "val.txt"
+    stems = listed.read_text().split() if listed.is_file() else None
+    if stems is None:
+        stems = sorted(path.stem for path in (folder / "SegmentationClass").glob("*.png"))
+    pictures = _Pictures(images or folder / "JPEGImages")
+    samples = []
+    for stem in stems:
+        objects = folder / "SegmentationObject" / f"{stem}.png"
+        files = LabelFiles(folder / "SegmentationClass" / f"{stem}.png", objects if objects.is_file() else None)
+        samples.append(Sample(stem, pictures.find(stem, files.classes), None, files))
+    return samples
+
+
+def _plain(folder: Path, images: Path) -> list[Sample]:
+    if not folder.is_dir():
+        raise SegrtError(f"{folder} does not exist; give a COCO JSON or a folder of label pictures")
+    pictures = _Pictures(images)
+    return [
+        Sample(path.stem, pictures.find(path.stem, path), None, LabelFiles(path)) for path in _label_pictures(folder)
+    ]
+
+
+def _label_pictures(folder: Path) -> Iterator[Path]:
+    for path in sorted(folder.iterdir()):
+        if path.suffix.lower() in (".png", ".bmp", ".tif", ".tiff") and not path.name.startswith("."):
+            yield path
+
+
+def _json_instead(folder: Path) -> Path | None:
+    """Return the COCO JSON in a folder that has neither label pictures nor the layout of a data set of them."""
+    if any((folder / name).is_dir() for name in ("gtFine", "SegmentationClass", "annotations")):
+        return None
+    files = sorted(folder.glob("*.json"), key=lambda file: (file.name != "panoptic.json", file.name))
+    return files[0] if files and not any(_label_pictures(folder)) else None
+
+
+class _Pictures:
+    """The pictures of a folder by stem."""
+
+    def __init__(self, folder: Path) -> None:
+        if not folder.is_dir():
+            raise SegrtError(f"{folder} is no folder; give that of the pictures as --images")
+        self._folder = folder
+        self._by_stem = {path.stem: path for path in sorted(folder.iterdir()) if path.suffix.lower() in SUFFIXES}
+
+    def find(self, stem: str, label: Path) -> Path:
+        """Return the picture of a label picture, whose name may end in _L, _gt and the like."""
+        for name in (stem, *(stem.removesuffix(ending) for ending in _ENDINGS)):
+            if name in self._by_stem:
+                return self._by_stem[name]
+        raise SegrtError(f"{label} has no picture {stem}.* in {self._folder}; give its folder as --images")

@@ -1,0 +1,102 @@
+"""The street world as a data set that lies nowhere: `street://?seed=900000&frames=200&size=192x320`."""
+
+import re
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from pathlib import Path
+from urllib.parse import parse_qsl, urlsplit
+
+import numpy as np
+import numpy.typing as npt
+
+from segrt.runtime.errors import SegrtError
+from segrt.runtime.evaluate.datasets.dataset import Sample
+from segrt.runtime.evaluate.truth import PanopticTruth, TruthSegment
+from segrt.runtime.results import Label
+from segrt.runtime.streetworld import StreetView, StreetWorld, street_labels
+from segrt.runtime.streetworld.moments import EDGES, drawn_time
+
+SCHEME = "street://"
+_MOST_FRAMES = 1_000_000
+_LAST_SEED = 999_999_999
+_MOST_DIGITS = 20
+
+
+@dataclass(frozen=True)
+class StreetDataset:
+    """`frames` worlds from `seed` on, each at the moment its seed draws, rendered when they are asked for."""
+
+    seed: int
+    frames: int
+    size: tuple[int, int]
+
+    @property
+    def path(self) -> str:
+        """The address."""
+        return f"{SCHEME}?seed={self.seed}&frames={self.frames}&size={self.size[0]}x{self.size[1]}"
+
+    @property
+    def labels(self) -> tuple[Label, ...]:
+        """The street world's classes."""
+        return street_labels()
+
+    @cached_property
+    def samples(self) -> tuple[Sample, ...]:
+        """One sample per world; its id is the seed."""
+        seeds = range(self.seed, self.seed + self.frames)
+        return tuple(Sample(seed, Path(f"street-{seed}.png"), self.size) for seed in seeds)
+
+    @property
+    def techniques(self) -> tuple[str, ...]:
+        """All three."""
+        return ("semantic", "instance", "panoptic")
+
+    def read_image(self, sample: Sample) -> npt.NDArray[np.uint8]:
+        """Render the world; picture and truth of one world are rendered once."""
+        return _view(int(sample.image_id), self.size).image
+
+    def read_truth(self, sample: Sample) -> PanopticTruth:
+        """Return the world's truth."""
+        return street_truth(_view(int(sample.image_id), self.size))
+
+
+def street_truth(view: StreetView) -> PanopticTruth:
+    """Return what a street view shows, in the terms of the evaluation."""
+    segments = tuple(TruthSegment(segment.id, segment.class_id, segment.iscrowd) for segment in view.segments)
+    return PanopticTruth(view.segment_ids, segments, street_labels())
+
+
+def open_street(address: str) -> StreetDataset:
+    """Return the data set of an address; raise SegrtError for one that says something else than the three numbers."""
+    parts = urlsplit(address)
+    given = dict(parse_qsl(parts.query, keep_blank_values=True))
+    remedy = f"write {SCHEME}?seed=900000&frames=200&size=192x320"
+    strange = set(given) - {"seed", "frames", "size"}
+    if strange or parts.netloc or parts.path.strip("/"):
+        what = sorted(strange)[0] if strange else parts.netloc or parts.path
+        raise SegrtError(f"{address}: {what!r} is unknown; {remedy}")
+    numbers = []
+    for name, default, least, most in (("seed", "900000", 0, _LAST_SEED), ("frames", "200", 1, _MOST_FRAMES)):
+        text = given.get(name, default)
+        if not re.fullmatch("[0-9]+", text):
+            raise SegrtError(f"{address}: {name}={text} must be a whole number; {remedy}")
+        if len(text) > _MOST_DIGITS or not least <= int(text) <= most:
+            raise SegrtError(f"{address}: {name}={text} must be {least} to {most}; {remedy}")
+        numbers.append(int(text))
+    seed, frames = numbers
+    return StreetDataset(seed, frames, _size(address, given.get("size", "192x320"), remedy))
+
+
+def _size(address: str, text: str, remedy: str) -> tuple[int, int]:
+    match = re.fullmatch(r"([0-9]{1,6})x([0-9]{1,6})", text)
+    height, width = (int(match[1]), int(match[2])) if match else (0, 0)
+    if not EDGES[0] <= min(height, width) <= max(height, width) <= EDGES[1]:
+        raise SegrtError(f"{address}: size={text} must be HEIGHTxWIDTH, each {EDGES[0]} to {EDGES[1]} pixels; {remedy}")
+    if height > width:  # a camera's source has the width first
+        raise SegrtError(f"{address}: size={text}: height comes first here; did you mean {width}x{height}?")
+    return height, width
+
+
+@lru_cache(maxsize=2)
+def _view(seed: int, size: tuple[int, int]) -> StreetView:
+    return StreetWorld(seed).render(drawn_time(seed), size)

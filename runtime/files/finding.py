@@ -1,0 +1,63 @@
+"""Finds the pictures that a user names: files, folders and patterns."""
+
+import glob
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from segrt.runtime.errors import ImageError
+from segrt.runtime.files.images import SUFFIXES
+
+_VIDEOS = frozenset({".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".ts", ".webm", ".wmv"})
+
+
+def find_pictures(sources: Iterable[str]) -> list[Path]:
+    """Return the pictures that `sources` name, each once, folders and patterns in the order of their names.
+
+    A source is a file, a folder (its pictures, not those of its subfolders) or a pattern such as "photos/*.jpg".
+    Raises ImageError for a source that is missing, without pictures or a video.
+    """
+    found: dict[Path, None] = {}
+    for source in sources:
+        found |= dict.fromkeys(_expand(source))
+    return list(found)
+
+
+def unique_names(paths: Iterable[Path]) -> list[str]:
+    """Return a name without suffix for each path's results: its stem, numbered where two have the same."""
+    taken: set[str] = set()
+    names = []
+    for path in paths:
+        name, number = path.stem, 2
+        while name in taken:
+            name, number = f"{path.stem}-{number}", number + 1
+        taken.add(name)
+        names.append(name)
+    return names
+
+
+def image_ids(names: Sequence[str]) -> list[int | str]:
+    """Return COCO's id for each of the pictures `names`: numbers if all names are, as 000000000139, else the names."""
+    numbers = [int(name) for name in names if name.isascii() and name.isdecimal()]
+    return list(numbers if len(set(numbers)) == len(names) else names)
+
+
+def _expand(source: str) -> list[Path]:
+    path = Path(source)
+    if path.is_dir():
+        pictures = sorted(entry for entry in path.iterdir() if entry.suffix.lower() in SUFFIXES and entry.is_file())
+        if not pictures:
+            raise ImageError(f"{path}: holds no pictures ({', '.join(sorted(SUFFIXES))}); give another folder")
+        return pictures
+    if path.exists():
+        if path.suffix.lower() in _VIDEOS:
+            raise ImageError(f"{path}: is a video; use `segrt stream` for it")
+        return [path]
+    if "://" in source:
+        raise ImageError(f"{source.split('://')[0]}://…: is no picture; use `segrt stream` for streams")
+    if glob.has_magic(source):
+        matches = sorted(Path(match) for match in glob.glob(source, recursive=True))  # noqa: PTH207 (may be absolute)
+        pictures = [match for match in matches if match.suffix.lower() in SUFFIXES and match.is_file()]
+        if not pictures:
+            raise ImageError(f"{source}: matches no picture; check the pattern")
+        return pictures
+    raise ImageError(f"{path}: there is no such picture or folder; check the path")

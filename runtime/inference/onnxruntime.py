@@ -1,0 +1,206 @@
+"""ONNX Runtime behind the slots: one worker thread executes what is submitted, in that order.
+
+One execution runs at a time, with the threads that it was given, also when several callers execute at once.
+
+Inputs are bound where they lie and heads are written straight into the slot's own buffers, so nothing is copied.
+"""
+
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from importlib.metadata import PackageNotFoundError, distribution
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from threading import Lock
+from typing import Any
+
+import numpy as np
+
+from segrt.runtime.bundle.bundle import Bundle
+from segrt.runtime.bundle.manifest import Variant
+from segrt.runtime.errors import BackendError
+from segrt.runtime.inference.backend import Array, Backend, Head, Slot, Stopwatch, TensorSpec
+from segrt.runtime.inference.cuda.cuda_errors import lost
+from segrt.runtime.inference.cuda.presence import gpu_files
+from segrt.runtime.inference.layers.onnxruntime_trace import read_trace
+from segrt.runtime.inference.layers.raw_layer import RawLayer
+from segrt.runtime.inference.specs import check_network, tensor_specs
+
+_DTYPES = {
+    "tensor(uint8)": "uint8",
+    "tensor(int8)": "int8",
+    "tensor(int32)": "int32",
+    "tensor(int64)": "int64",
+    "tensor(float16)": "float16",
+    "tensor(float)": "float32",
+    "tensor(bool)": "bool",
+}
+_FATAL_ONLY = 4
+
+
+def why_not(bundle: Bundle, variant: Variant) -> str | None:  # noqa: ARG001 (the table's signature)
+    """Return why ONNX Runtime cannot be used here, with the remedy, or None if it can."""
+    if _is_installed("onnxruntime") and _is_installed("onnxruntime-gpu"):
+        return (
+            "onnxruntime and onnxruntime-gpu are both installed and overwrite each other; "
+            "`pip uninstall -y onnxruntime onnxruntime-gpu`, then install one of them"
+        )
+    try:
+        import onnxruntime  # noqa: F401
+    except ImportError as error:
+        return f"onnxruntime cannot be imported ({error}); `pip install onnxruntime`"
+    return None
+
+
+def open_backend(bundle: Bundle, variant: Variant, *, threads: int, slots: int, batch: int) -> Backend:
+    """Open the ONNX file of `variant` in ONNX Runtime."""
+    inputs, heads = tensor_specs(bundle.manifest, variant, batch)
+    return OnnxRuntimeBackend(bundle.network(variant), inputs, heads, threads=threads, slots=slots)
+
+
+def run_file(path: Path, inputs: Mapping[str, Array], *, threads: int = 0) -> dict[str, Array]:
+    """Execute the ONNX file at `path` once, whatever its outputs are; return them all, name → array."""
+    session = _open_session(path, threads)
+    names = [value.name for value in session.get_outputs()]
+    try:
+        return dict(zip(names, session.run(names, dict(inputs)), strict=True))
+    except Exception as error:  # ONNX Runtime's errors share no base class of their own
+        raise BackendError(f"{path}: ONNX Runtime cannot execute the network ({_one_line(error)})") from error
+
+
+class OnnxRuntimeBackend(Backend):
+    """Executes an ONNX file with ONNX Runtime, on CUDA where its provider really loads, else on the CPU.
+
+    `device` is "cuda" or "cpu": what ONNX Runtime really uses.
+    """
+
+    name = "onnxruntime"
+
+    def __init__(
+        self,
+        path: Path,
+        inputs: Sequence[TensorSpec],
+        heads: Sequence[TensorSpec],
+        *,
+        threads: int = 0,
+        slots: int = 2,
+    ) -> None:
+        self._path, self._threads = path, threads
+        self._session = _open_session(path, threads)
+        self.device = "cuda" if "CUDAExecutionProvider" in self._session.get_providers() else "cpu"
+        if self.device == "cpu" and gpu_files():
+            self.remark = "ONNX Runtime does not use the GPU here, `segrt doctor` says why"
+        check_network(str(path), "input", inputs, _specs(self._session.get_inputs()), complete=True)
+        check_network(str(path), "head", heads, _specs(self._session.get_outputs()), complete=False)
+        super().__init__(inputs, heads, slots=slots)
+        self._variable = [spec.name for spec in self.head_specs if not spec.is_fixed]
+        self._buffers = [
+            {spec.name: np.empty(spec.lengths, spec.dtype) for spec in self.head_specs if spec.is_fixed}
+            for _ in self._slots
+        ]
+        self._bindings = [self._bind(slot) for slot in self._slots]
+        self._running: dict[int, Future[tuple[dict[str, Head], float]]] = {}
+        self._one_at_a_time = Lock()
+        self._worker = ThreadPoolExecutor(1, thread_name_prefix="segrt-onnxruntime")
+
+    def layer_times(self, inputs: Mapping[str, Array], runs: int) -> list[RawLayer]:
+        """Run `inputs` `runs` times, after one that does not count, in a session of its own; see `Backend`."""
+        self._check_inputs(inputs)
+        with TemporaryDirectory() as folder:
+            session = _open_session(self._path, self._threads, profile=Path(folder) / "trace")
+            for _ in range(runs + 1):
+                session.run(None, dict(inputs))
+            trace = Path(session.end_profiling())
+            return read_trace(trace.read_text(), warmup=1)
+
+    def _make_inputs(self, index: int) -> Mapping[str, Array]:  # noqa: ARG002 (all slots are alike)
+        return {spec.name: np.zeros(spec.lengths, spec.dtype) for spec in self.input_specs}
+
+    def _start(self, slot: Slot) -> None:
+        self._running[slot.index] = self._worker.submit(self._execute, slot)
+
+    def _finish(self, slot: Slot) -> Mapping[str, Head]:
+        heads, slot.inference_ms = self._running.pop(slot.index).result()
+        return heads
+
+    def _run(self, slot: Slot) -> Mapping[str, Head]:
+        heads, slot.inference_ms = self._execute(slot)
+        return heads
+
+    def _shut(self) -> None:
+        self._worker.shutdown(wait=True)
+        self._bindings.clear()
+        del self._session
+
+    def _bind(self, slot: Slot) -> Any:
+        binding = self._session.io_binding()
+        for name, array in slot.inputs.items():
+            binding.bind_input(name, "cpu", 0, array.dtype, array.shape, array.ctypes.data)
+        for name, buffer in self._buffers[slot.index].items():
+            binding.bind_output(name, "cpu", 0, buffer.dtype, buffer.shape, buffer.ctypes.data)
+        return binding
+
+    def _execute(self, slot: Slot) -> tuple[dict[str, Head], float]:
+        with self._one_at_a_time:
+            return self._execute_alone(slot)
+
+    def _execute_alone(self, slot: Slot) -> tuple[dict[str, Head], float]:
+        binding, buffers = self._bindings[slot.index], self._buffers[slot.index]
+        watch = Stopwatch()
+        try:
+            for name in self._variable:  # bound anew each time, else ONNX Runtime insists on the last run's lengths
+                binding.bind_output(name, "cpu")
+            self._session.run_with_iobinding(binding)
+            elapsed = watch.ms()
+            values = binding.get_outputs()[len(buffers) :]
+            heads = {name: Head(name, buffer) for name, buffer in buffers.items()}
+            heads |= {name: Head(name, value.numpy()) for name, value in zip(self._variable, values, strict=True)}
+        except Exception as error:  # ONNX Runtime's errors share no base class of their own
+            fatal = lost("onnxruntime on cuda", _one_line(error)) if self.device == "cuda" else None
+            if fatal is not None:
+                raise fatal from error
+            raise BackendError(f"{self._path}: ONNX Runtime cannot execute the network ({_one_line(error)})") from error
+        return heads, elapsed
+
+
+def _open_session(path: Path, threads: int, *, profile: Path | None = None) -> Any:
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    if profile is not None:
+        options.enable_profiling = True
+        options.profile_file_prefix = str(profile)
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = _FATAL_ONLY
+    # Threads that spin while they wait for work take the cores from the other stages of a stream: on two busy cores
+    # they doubled the CPU time of the embedded networks.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    wanted = ["CUDAExecutionProvider", "CPUExecutionProvider"]
+    providers = [name for name in wanted if name in onnxruntime.get_available_providers()]
+    try:
+        return onnxruntime.InferenceSession(str(path), options, providers=providers)
+    except Exception as error:  # ONNX Runtime's errors share no base class of their own
+        raise BackendError(f"{path}: ONNX Runtime cannot load the network ({_one_line(error)})") from error
+
+
+def _specs(values: Sequence[Any]) -> list[TensorSpec]:
+    return [
+        TensorSpec(
+            value.name,
+            _DTYPES.get(value.type, value.type),
+            tuple(dim if isinstance(dim, int) else str(dim) for dim in value.shape),
+        )
+        for value in values
+    ]
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())[:300]
+
+
+def _is_installed(name: str) -> bool:
+    try:
+        distribution(name)
+    except PackageNotFoundError:
+        return False
+    return True

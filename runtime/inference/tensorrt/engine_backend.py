@@ -1,0 +1,237 @@
+"""TensorRT behind the slots: each slot has a lane of its own, so copies, computation and merging overlap."""
+
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from typing import Any
+
+import numpy as np
+
+from segrt.runtime.bundle.bundle import Bundle
+from segrt.runtime.bundle.manifest import Variant
+from segrt.runtime.errors import BackendError, SegrtError
+from segrt.runtime.files.atomic import write_atomic
+from segrt.runtime.inference.backend import Array, Backend, Head, Slot, TensorSpec
+from segrt.runtime.inference.cuda.choice import installed_packages, open_cuda
+from segrt.runtime.inference.cuda.cuda_errors import CudaError, lost
+from segrt.runtime.inference.cuda.interface import Cuda
+from segrt.runtime.inference.cuda.presence import why_no_gpu
+from segrt.runtime.inference.layers.raw_layer import RawLayer
+from segrt.runtime.inference.layers.tensorrt_trace import combine
+from segrt.runtime.inference.specs import check_network, tensor_specs
+from segrt.runtime.inference.tensorrt.engine_cache import Engine, EngineCache, runtime_cache_path
+from segrt.runtime.inference.tensorrt.flavor import Flavor, find_flavor
+from segrt.runtime.inference.tensorrt.gpu_slot import Lane
+from segrt.runtime.inference.tensorrt.layer_timer import profiled
+from segrt.runtime.inference.tensorrt.loading import LoadedEngine
+from segrt.runtime.inference.tensorrt.policy import current_policy
+from segrt.runtime.inference.tensorrt.rtx import RtxRuntime
+from segrt.runtime.inference.tensorrt.target import look, refuse_gpu
+
+log = logging.getLogger("segrt.tensorrt")
+
+
+def why_not(bundle: Bundle, variant: Variant) -> str | None:
+    """Return why TensorRT cannot execute `variant` here, with the remedy, or None if it probably can."""
+    reason = why_no_gpu()
+    if reason is not None:
+        return f"{reason}; `segrt doctor` says more"
+    try:
+        find_flavor(current_policy().flavor)
+    except BackendError as error:
+        return str(error)
+    if not installed_packages():
+        return "neither cuda-python nor pycuda is installed; pip install 'segrt[gpu]'"
+    _, heads = tensor_specs(bundle.manifest, variant)
+    for spec in heads:
+        if not spec.is_fixed:
+            return f"head {spec} has a length that varies, which this backend does not serve; take onnxruntime"
+    return None
+
+
+def open_backend(
+    bundle: Bundle,
+    variant: Variant,
+    *,
+    threads: int,  # noqa: ARG001 (the table's signature)
+    slots: int,
+    batch: int,
+) -> Backend:
+    """Open the engine of `variant` that fits this GPU, after building it where there is none."""
+    policy = current_policy()
+    cuda = open_cuda()
+    try:
+        with cuda.current():
+            flavor = find_flavor(policy.flavor)
+            here = look(cuda)
+            refuse_gpu(flavor, here)
+            cache = EngineCache(bundle, variant, flavor, here, policy, batch=batch)
+            inputs, heads = tensor_specs(bundle.manifest, variant, batch)
+            engine = cache.get()
+            backend = TensorRtBackend(engine, flavor, cuda, inputs, heads, slots=slots)
+            _refine(cache, engine, backend)
+            return backend
+    except BaseException:
+        cuda.close()
+        raise
+
+
+def _refine(cache: EngineCache, engine: Engine, backend: "TensorRtBackend") -> None:
+    """After a build, let the record have the precisions of the finished engine's layers."""
+    if not engine.reason:
+        return
+    import msgspec
+
+    from segrt.runtime.inference.tensorrt.layer_precisions import engine_precisions
+
+    try:
+        layers = engine_precisions(backend.describe())
+    except ValueError as error:
+        log.debug("%s: the engine inspector %s", engine.path.name, error)
+        return
+    if layers:
+        cache.replace_record(msgspec.structs.replace(engine.record, layers=layers, layers_from="engine"))
+
+
+class TensorRtBackend(Backend):
+    """Executes an engine of TensorRT on CUDA's device 0.
+
+    `device` is the GPU's name; `why_no_graph` says why the computation is not launched as a recorded graph, "" when
+    it is.
+    """
+
+    name = "tensorrt"
+
+    def __init__(
+        self,
+        engine: Engine,
+        flavor: Flavor,
+        cuda: Cuda,
+        inputs: Sequence[TensorSpec],
+        heads: Sequence[TensorSpec],
+        *,
+        slots: int = 2,
+    ) -> None:
+        self._cuda, self._flavor, self._path = cuda, flavor, engine.path
+        self.device = cuda.device.name
+        self._lanes: list[Lane] = []
+        self._rtx: RtxRuntime | None = None
+        self._loaded = LoadedEngine(engine, flavor)
+        try:
+            check_network(str(engine.path), "input", inputs, self._loaded.inputs, complete=True)
+            check_network(str(engine.path), "head", heads, self._loaded.outputs, complete=False)
+            self._make_lanes(inputs, heads, slots)
+            super().__init__(inputs, heads, slots=slots)
+        except CudaError as error:
+            self._let_go()
+            if error.is_sticky:
+                raise lost(f"{flavor} on {self.device}", str(error)) or error from error
+            if error.is_out_of_memory:
+                raise BackendError(
+                    f"{engine.path}: the GPU has too little memory for {slots} executions at a time ({error}); "
+                    "end other programs on it, or take a smaller network or --precision fp16"
+                ) from None
+            raise
+        except BaseException:
+            self._let_go()
+            raise
+        self.why_no_graph = self._lanes[0].why_no_graph
+
+    def describe(self) -> str:
+        """Return the engine inspector's JSON."""
+        with self._cuda.current():
+            return self._loaded.describe()
+
+    def layer_times(self, inputs: Mapping[str, Array], runs: int) -> list[RawLayer]:
+        """Run `inputs` `runs` times with TensorRT's profiler, layer by layer; see `Backend`."""
+        self._check_inputs(inputs)
+        with self._cuda.current(), self._explained():
+            context = self._context(graphs=False)
+            lane = self._lane(context, self.input_specs, self.head_specs)
+            try:
+                for name, view in lane.inputs.items():
+                    np.copyto(view, inputs[name], casting="no")
+                times = profiled(self._flavor, context, lane, runs)
+            finally:
+                lane.close()
+            return combine(times, self._loaded.describe())
+
+    def _make_lanes(self, inputs: Sequence[TensorSpec], heads: Sequence[TensorSpec], slots: int) -> None:
+        if self._flavor.is_rtx:
+            cached = runtime_cache_path(self._path)
+            content = cached.read_bytes() if cached.is_file() else b""
+            self._rtx = RtxRuntime(self._flavor, self._loaded.engine, content)
+        for _ in range(slots):
+            lane = self._lane(self._context(), inputs, heads)
+            self._lanes.append(lane)
+            lane.start()  # the first run allocates, and in TensorRT-RTX compiles
+            lane.finish()
+            if self._rtx is None:  # TensorRT-RTX records graphs itself
+                lane.record_graph()
+        if self._lanes and self._lanes[0].why_no_graph:
+            log.info("%s: without a CUDA graph: %s", self._path.name, self._lanes[0].why_no_graph)
+        self._keep_compiled()
+
+    def _context(self, *, graphs: bool = True) -> Any:
+        with self._flavor.messages.fresh() as messages:
+            if self._rtx is not None:
+                context = self._rtx.context(graphs=graphs)
+            else:
+                context = self._loaded.engine.create_execution_context()
+            if context is None:
+                reason = messages.reason("TensorRT gives no reason")
+                raise CudaError("create_execution_context", "", reason)
+        return context
+
+    def _lane(self, context: Any, inputs: Sequence[TensorSpec], heads: Sequence[TensorSpec]) -> Lane:
+        names = {spec.name for spec in heads}
+        others = [spec for spec in self._loaded.outputs if spec.name not in names]
+        mapped = self._cuda.device.integrated and self._cuda.device.can_map_host_memory
+        return Lane(self._flavor, context, self._cuda, inputs, heads, others, mapped=mapped)
+
+    def _make_inputs(self, index: int) -> Mapping[str, Array]:
+        return self._lanes[index].inputs
+
+    def _start(self, slot: Slot) -> None:
+        with self._cuda.current(), self._explained():
+            self._lanes[slot.index].start()
+
+    def _finish(self, slot: Slot) -> Mapping[str, Head]:
+        lane = self._lanes[slot.index]
+        with self._cuda.current(), self._explained():
+            times = lane.finish()
+        slot.upload_ms, slot.inference_ms, slot.download_ms = times.upload_ms, times.inference_ms, times.download_ms
+        return {name: Head(name, array) for name, array in lane.heads.items()}
+
+    def _shut(self) -> None:
+        with suppress(CudaError):  # a lost device frees nothing any more, and the process ends for it
+            with self._cuda.current():
+                self._let_go()
+            self._cuda.close()
+
+    def _let_go(self) -> None:
+        for lane in self._lanes:
+            lane.close()
+        self._lanes.clear()
+        self._rtx = None
+        self._loaded.close()
+
+    def _keep_compiled(self) -> None:
+        """Write what TensorRT-RTX compiled for this GPU, which saves the next start that work."""
+        if self._rtx is None or self._rtx.had_cache:
+            return
+        try:
+            write_atomic(runtime_cache_path(self._path), self._rtx.serialized())
+        except SegrtError as error:
+            log.info("%s", error)
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        """Turn an error that the process cannot survive into the one that ends it."""
+        try:
+            yield
+        except BackendError as error:
+            fatal = lost(f"{self._flavor} on {self.device}", str(error))
+            if fatal is not None:
+                raise fatal from error
+            raise

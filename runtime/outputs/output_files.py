@@ -1,0 +1,44 @@
+"""Places to write to: checked before the first frame, one for each source."""
+
+import os
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from segrt.runtime.errors import VideoError
+from segrt.runtime.files.atomic import make_folder
+from segrt.runtime.stream.sources.source import SourceInfo
+
+
+def check_file(path: Path) -> None:
+    """Make the folder of `path` and check that the file can be written; raise SegrtError naming the remedy."""
+    make_folder(path.parent)
+    if path.is_dir():
+        raise VideoError(f"{path}: is a folder; give a file")
+    if path.exists() and not os.access(path, os.W_OK):
+        raise VideoError(f"{path}: is not writable; choose another file or change its permissions")
+
+
+def names_of_sources(sources: Sequence[SourceInfo]) -> dict[str, str]:
+    """Return a file name for each source id, all different; "" when there is but one source."""
+    if len(sources) == 1:
+        return {sources[0].source_id: ""}
+    names: dict[str, str] = {}
+    for source in sources:
+        name = base = safe_name(source.source_id)
+        number = 2
+        while name in names.values():
+            name, number = f"{base}-{number}", number + 1
+        names[source.source_id] = name
+    return names
+
+
+def safe_name(source_id: str) -> str:
+    """Return the last part of a source's id as a file name: "cams/gate 1.mp4#2" → "gate_1.mp4_2"."""
+    return re.sub(r"[^\w.-]+", "_", source_id.rstrip("/").rpartition("/")[2]).strip("._") or "source"
+
+
+def could_not(path: Path, error: BaseException, written: str) -> VideoError:
+    """Return the error of a failed write to `path`; `written` says what is there already."""
+    reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+    return VideoError(f"{path}: cannot be written ({reason}); {written}; choose a writable folder with space")

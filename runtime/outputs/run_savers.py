@@ -1,0 +1,218 @@
+"""What `segrt run` can save of each result. One class and one entry in `SAVERS` for each kind.
+
+Every file is whole as soon as it is there; a JSON that covers all pictures is written when the work ends, also when
+it ends with an error, so what was saved stays valid.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from segrt.runtime.bundle.rules import MergeQueries, QueryInstances, QuerySemantic
+from segrt.runtime.errors import SegrtError
+from segrt.runtime.files.atomic import check_folder, make_folder, write_atomic
+from segrt.runtime.files.images import write_image
+from segrt.runtime.preprocess.geometry import Geometry
+from segrt.runtime.results import InstanceResult, PanopticResult, Result, SemanticResult
+from segrt.runtime.results.coco_format import PanopticFolder, instance_annotations
+from segrt.runtime.segmenter import Segmenter
+
+QUERY_RULES = (MergeQueries, QueryInstances, QuerySemantic)
+
+
+@dataclass(frozen=True)
+class Segmented:
+    """A picture with everything that can be saved of it; `heads` (name → array) only where a saver wants them."""
+
+    path: Path
+    name: str
+    image_id: int | str
+    image: npt.NDArray[np.uint8]
+    result: Result
+    heads: dict[str, npt.NDArray[Any]]
+    geometry: Geometry | None
+
+
+class Saver(ABC):
+    """Saves one kind of output into the folder `out`."""
+
+    wants_heads = False
+
+    def __init__(self, out: Path, segmenter: Segmenter) -> None:
+        self.out = out
+        self.segmenter = segmenter
+
+    @staticmethod
+    def why_not(segmenter: Segmenter) -> str | None:  # noqa: ARG004 (for those that can't save everything)
+        """Return why this cannot be saved of the segmenter's results, or None if it can."""
+        return None
+
+    @abstractmethod
+    def add(self, item: Segmented) -> None:
+        """Save one picture's output."""
+
+    def finish(self) -> None:  # noqa: B027 (most have nothing to finish)
+        """Write what covers all pictures."""
+
+
+class OverlaySaver(Saver):
+    """`overlay/NAME.png`: the result painted over the picture."""
+
+    def add(self, item: Segmented) -> None:
+        """Draw and write the overlay."""
+        from segrt.runtime.draw import overlay
+
+        write_image(make_folder(self.out / "overlay") / f"{item.name}.png", overlay(item.image, item.result))
+
+
+class PanopticSaver(Saver):
+    """`panoptic/NAME.png` and `panoptic.json` as COCO's panoptic format has them."""
+
+    def __init__(self, out: Path, segmenter: Segmenter) -> None:
+        super().__init__(out, segmenter)
+        self._folder = PanopticFolder(out / "panoptic.json", segmenter.labels)
+
+    @staticmethod
+    def why_not(segmenter: Segmenter) -> str | None:
+        """Only panoptic results have segments."""
+        return None if segmenter.technique == "panoptic" else "panoptic needs a panoptic bundle"
+
+    def add(self, item: Segmented) -> None:
+        """Write the PNG and keep the annotation."""
+        assert isinstance(item.result, PanopticResult)
+        self._folder.add(item.result, item.image_id, f"{item.name}{item.path.suffix}")
+
+    def finish(self) -> None:
+        """Write the JSON."""
+        self._folder.write()
+
+
+class CocoSaver(Saver):
+    """`coco.json`: objects as COCO's instance results have them (category_id, bbox, score, RLE)."""
+
+    def __init__(self, out: Path, segmenter: Segmenter) -> None:
+        super().__init__(out, segmenter)
+        self._annotations: list[dict[str, Any]] = []
+
+    @staticmethod
+    def why_not(segmenter: Segmenter) -> str | None:
+        """Semantic results have no objects."""
+        return "coco needs an instance or panoptic bundle" if segmenter.technique == "semantic" else None
+
+    def add(self, item: Segmented) -> None:
+        """Keep the picture's objects."""
+        result = item.result.to_instances() if isinstance(item.result, PanopticResult) else item.result
+        assert isinstance(result, InstanceResult)
+        self._annotations += instance_annotations(result, item.image_id)
+
+    def finish(self) -> None:
+        """Write the JSON."""
+        write_atomic(self.out / "coco.json", msgspec.json.encode(self._annotations) + b"\n")
+
+
+class LabelsSaver(Saver):
+    """`labels/NAME.png`: a grey PNG of class ids (8 or 16 bits, the highest value is void) and `labels.json`."""
+
+    @staticmethod
+    def why_not(segmenter: Segmenter) -> str | None:
+        """Objects may overlap, so instance results have no class for each pixel."""
+        return "labels needs a semantic or panoptic bundle" if segmenter.technique == "instance" else None
+
+    def add(self, item: Segmented) -> None:
+        """Write the class map."""
+        result = item.result.to_semantic() if isinstance(item.result, PanopticResult) else item.result
+        assert isinstance(result, SemanticResult)
+        write_image(make_folder(self.out / "labels") / f"{item.name}.png", result.class_map)
+
+    def finish(self) -> None:
+        """Write the labels' names by class id."""
+        labels = [{"id": index, "name": label.name} for index, label in enumerate(self.segmenter.labels)]
+        write_atomic(self.out / "labels.json", msgspec.json.encode(labels) + b"\n")
+
+
+class QueriesSaver(Saver):
+    """`queries/NAME.png`: a grid of the kept queries' masks, each with its class and score."""
+
+    wants_heads = True
+
+    @staticmethod
+    def why_not(segmenter: Segmenter) -> str | None:
+        """Only query-based networks have queries, and the grid reads softmax scores."""
+        decode = segmenter.decode
+        if not isinstance(decode, QUERY_RULES) or getattr(decode, "activation", "softmax") != "softmax":
+            return "queries needs a bundle of a network with softmax queries"
+        return None
+
+    def add(self, item: Segmented) -> None:
+        """Draw and write the grid."""
+        from segrt.runtime.draw import query_grid
+
+        manifest = self.segmenter.manifest
+        classes = item.heads[manifest.head("class_logits").name][0]
+        masks = item.heads[manifest.head("mask_logits").name][0]
+        assert item.geometry is not None
+        grid = query_grid(
+            item.image,
+            classes,
+            masks,
+            self.segmenter.labels,
+            score_threshold=getattr(self.segmenter.decode, "score_threshold", 0.5),
+            window=item.geometry.window_on((masks.shape[1], masks.shape[2])),
+        )
+        write_image(make_folder(self.out / "queries") / f"{item.name}.png", grid)
+
+
+SAVERS: dict[str, type[Saver]] = {
+    "overlay": OverlaySaver,
+    "panoptic": PanopticSaver,
+    "coco": CocoSaver,
+    "labels": LabelsSaver,
+    "queries": QueriesSaver,
+}
+
+
+class Savers:
+    """Several savers at once; leaving the `with` block finishes each of them, whatever happened.
+
+    Until the first picture is there nothing is made or written, so that what an earlier run has left stays.
+    """
+
+    def __init__(self, kinds: Iterable[str], out: Path, segmenter: Segmenter) -> None:
+        chosen = list(dict.fromkeys(kinds))
+        if not chosen:
+            raise SegrtError(f"--save must be of {', '.join(SAVERS)}, but is empty")
+        for kind in chosen:
+            if kind not in SAVERS:
+                raise SegrtError(f"--save must be of {', '.join(SAVERS)}, but got {kind!r}")
+            reason = SAVERS[kind].why_not(segmenter)
+            if reason is not None:
+                raise SegrtError(f"--save {reason}, but {segmenter.manifest.name!r} is {segmenter.technique}")
+        check_folder(out)
+        self._out = out
+        self._saved = False
+        self._savers = [SAVERS[kind](out, segmenter) for kind in chosen]
+        self.wants_heads = any(saver.wants_heads for saver in self._savers)
+
+    def add(self, item: Segmented) -> None:
+        """Save one picture's outputs."""
+        make_folder(self._out)
+        for saver in self._savers:
+            saver.add(item)
+        self._saved = True
+
+    def __enter__(self) -> "Savers":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if not self._saved:
+            return
+        with ExitStack() as stack:
+            for saver in self._savers:
+                stack.callback(saver.finish)

@@ -1,0 +1,130 @@
+"""Masks of boxes at source size: from box-sized masks and from prototypes."""
+
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from segrt.runtime import _postproc
+from segrt.runtime.postproc.arguments import (
+    ArgumentError,
+    Size,
+    Window,
+    check_boxes,
+    check_choice,
+    check_floats,
+    checked_size,
+    checked_threads,
+    checked_window,
+    describe,
+)
+from segrt.runtime.postproc.calls import count_nonfinite
+from segrt.runtime.postproc.types import Floats, Report, Rle
+
+
+def paste_masks(
+    masks: Floats,
+    boxes: Floats,
+    size: Size,
+    *,
+    threshold: float = 0.5,
+    threads: int = 0,
+    rule: Literal["torchvision", "detectron2"] = "torchvision",
+    out: NDArray[np.bool_] | None = None,
+    report: Report | None = None,
+) -> NDArray[np.bool_]:
+    """Paint the mask of each box into a picture of its own.
+
+    Args:
+        masks: probabilities, shape (N, m, m).
+        boxes: shape (N, 4): x0, y0, x1, y1 in pixels. A box that is not finite gives an empty mask.
+        size: (H, W) of the pictures.
+        threshold: "torchvision" sets pixels above it, "detectron2" pixels not below it.
+        threads: the most threads to use.
+        rule: whose `paste_masks_in_image`. torchvision enlarges the box by one mask cell and cuts its edges to whole
+            pixels; detectron2 samples at pixel centres within the exact box.
+        out: bool (N, H, W) to write into, contiguous.
+        report: counts values that are not finite.
+
+    Returns:
+        bool (N, H, W).
+    """
+    size = checked_size("size", size)
+    check_boxes("masks", masks, boxes)
+    check_choice("rule", rule, ("torchvision", "detectron2"))
+    shape = (masks.shape[0], *size)
+    zeroed = out is None
+    if out is None:
+        # Pages that no box touches are never written, not even with zeros.
+        out = np.zeros(shape, np.bool_)
+    elif not isinstance(out, np.ndarray) or out.dtype != np.bool_ or out.shape != shape or not out.flags.c_contiguous:
+        raise ArgumentError(f"out must be contiguous bool with shape {shape}, got {describe(out)}")
+    threads = checked_threads(threads)
+    count_nonfinite(report, _postproc.paste_masks(masks, boxes, out, zeroed, float(threshold), rule, threads))
+    return out
+
+
+def paste_masks_rle(
+    masks: Floats,
+    boxes: Floats,
+    size: Size,
+    *,
+    threshold: float = 0.5,
+    threads: int = 0,
+    rule: Literal["torchvision", "detectron2"] = "torchvision",
+    report: Report | None = None,
+) -> list[Rle]:
+    """`paste_masks` straight to run-length codes, without the pictures."""
+    height, width = checked_size("size", size)
+    check_boxes("masks", masks, boxes)
+    check_choice("rule", rule, ("torchvision", "detectron2"))
+    codes, nonfinite = _postproc.paste_masks_rle(
+        masks, boxes, (height, width), float(threshold), rule, checked_threads(threads)
+    )
+    count_nonfinite(report, nonfinite)
+    return [Rle(size=[height, width], counts=code) for code in codes]
+
+
+def prototype_masks_rle(
+    prototypes: Floats,
+    coefficients: Floats,
+    boxes: Floats,
+    size: Size,
+    *,
+    threads: int = 0,
+    window: Window | None = None,
+    report: Report | None = None,
+) -> list[Rle]:
+    """Masks from prototypes, as YOLO and YOLACT make them: ultralytics' `process_mask` with `upsample=True`.
+
+    Args:
+        prototypes: shape (P, h, w).
+        coefficients: shape (N, P); a mask is the sum of the prototypes weighted by its coefficients.
+        boxes: shape (N, 4): x0, y0, x1, y1 in pixels of `size`; grid cells outside are 0. A box that is not finite
+            gives an empty mask.
+        size: (H, W) of the picture that the grid shows; pixels whose interpolated value is above 0 belong to a mask.
+        threads: the most threads to use.
+        window: the part of the grid that shows the picture.
+        report: counts values that are not finite.
+    """
+    height, width = checked_size("size", size)
+    check_floats("prototypes", prototypes, "(P, h, w)", 3)
+    check_floats("coefficients", coefficients, "(N, P)", 2)
+    check_floats("boxes", boxes, "(N, 4)", 2)
+    if coefficients.shape[1] != len(prototypes) or len(prototypes) == 0:
+        raise ArgumentError(
+            f"coefficients must have shape (N, P) with P the number of prototypes, at least 1, "
+            f"got {coefficients.shape} for {len(prototypes)} prototypes"
+        )
+    if boxes.shape != (len(coefficients), 4):
+        raise ArgumentError(f"boxes must have shape {(len(coefficients), 4)} as coefficients, got {boxes.shape}")
+    codes, nonfinite = _postproc.prototype_masks_rle(
+        prototypes,
+        coefficients,
+        boxes,
+        (height, width),
+        checked_window(window, prototypes.shape[1:]),
+        checked_threads(threads),
+    )
+    count_nonfinite(report, nonfinite)
+    return [Rle(size=[height, width], counts=code) for code in codes]

@@ -1,0 +1,96 @@
+"""Class maps: one class for every pixel."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from segrt.runtime import _postproc
+from segrt.runtime.postproc.arguments import (
+    ArgumentError,
+    Size,
+    Window,
+    check_floats,
+    check_queries,
+    checked_out,
+    checked_size,
+    checked_threads,
+    checked_window,
+)
+from segrt.runtime.postproc.calls import count_nonfinite
+from segrt.runtime.postproc.types import Floats, Report
+
+
+def argmax_map(
+    logits: Floats,
+    size: Size,
+    *,
+    threads: int = 0,
+    out: NDArray[Any] | None = None,
+    window: Window | None = None,
+    report: Report | None = None,
+) -> NDArray[Any]:
+    """The class of the highest interpolated logit at every pixel; the lowest class wins a tie.
+
+    Args:
+        logits: shape (C, h, w).
+        size: (H, W) of the map.
+        threads: the most threads to use.
+        out: (H, W) to write into, uint8 up to 256 classes, else uint16; rows must be contiguous.
+        window: the part of the grid that shows the picture.
+        report: counts values that are not finite.
+
+    Returns:
+        (H, W), uint8 up to 256 classes, else uint16.
+    """
+    check_floats("logits", logits, "(C, h, w)", 3)
+    if not 1 <= logits.shape[0] <= 65536:
+        raise ArgumentError(f"logits must have 1 to 65536 classes, got shape {logits.shape}")
+    size = checked_size("size", size)
+    dtype = np.dtype(np.uint8 if logits.shape[0] <= 256 else np.uint16)
+    out = checked_out(out, size, dtype)
+    threads = checked_threads(threads)
+    count_nonfinite(report, _postproc.argmax_map(logits, out, checked_window(window, logits.shape[1:]), threads))
+    return out
+
+
+def query_semantic(
+    class_logits: Floats,
+    mask_logits: Floats,
+    size: Size,
+    *,
+    threads: int = 0,
+    out: NDArray[Any] | None = None,
+    window: Window | None = None,
+    report: Report | None = None,
+) -> NDArray[Any]:
+    """The class map of a query-based network: MaskFormer's `post_process_semantic_segmentation`.
+
+    A class's score in a grid cell is the sum over queries of softmax(class_logits) * sigmoid(mask_logits), "no object"
+    left out; scores are interpolated, and the highest wins.
+
+    Args:
+        class_logits: shape (Q, C + 1); the last column is "no object".
+        mask_logits: shape (Q, h, w).
+        size: (H, W) of the map.
+        threads: the most threads to use.
+        out: (H, W) to write into, uint8 up to 256 classes, else uint16; rows must be contiguous.
+        window: the part of the grid that shows the picture.
+        report: counts values that are not finite.
+
+    Returns:
+        (H, W), uint8 up to 256 classes, else uint16.
+    """
+    check_queries(class_logits, mask_logits)
+    classes = class_logits.shape[1] - 1
+    if classes > 65536 or len(class_logits) == 0:
+        raise ArgumentError(
+            f"class_logits must have at least 1 query and at most 65536 classes, got {class_logits.shape}"
+        )
+    size = checked_size("size", size)
+    class_map = checked_out(out, size, np.dtype(np.uint8 if classes <= 256 else np.uint16))
+    part = checked_window(window, mask_logits.shape[1:])
+    count_nonfinite(
+        report, _postproc.query_semantic(class_logits, mask_logits, class_map, part, checked_threads(threads))
+    )
+    return class_map

@@ -1,0 +1,127 @@
+"""Results as a live page in the browser."""
+
+import secrets
+import socket
+import threading
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qs, urlsplit
+
+from segrt.runtime.errors import VideoError
+from segrt.runtime.files.uri import redact
+from segrt.runtime.outputs.sink_options import SinkOptions
+from segrt.runtime.results import Result
+from segrt.runtime.stream.frame import Frame
+from segrt.runtime.stream.sinks.sink import Picture, Sink
+from segrt.runtime.stream.sources.source import SourceInfo
+
+if TYPE_CHECKING:
+    from segrt.runtime.stream.recorder import Recorder
+
+_UNSENT_MS = 20_000  # after which the kernel gives up on a browser that takes nothing
+_STOP_SECONDS = 1.0
+
+
+class PageSink(Sink):
+    """Serves a live page at `http://HOST:PORT`, with the run's metrics; port 0 takes a free one.
+
+    Reachable from elsewhere than this machine (http://0.0.0.0:8080) only with a token: `http://…/?token=…` or
+    `SinkOptions.token` sets it, else one is made. `address` is what to open, with the token if it was made here.
+    """
+
+    name = "http"
+
+    def __init__(self, uri: str, options: SinkOptions | None = None) -> None:
+        try:
+            import uvicorn
+
+            from segrt.runtime.stream.web.access import Guard, is_loopback
+            from segrt.runtime.stream.web.app import make_app
+            from segrt.runtime.stream.web.frame_message import message
+            from segrt.runtime.stream.web.hub import Hub
+        except ImportError as error:
+            if (error.name or "").partition(".")[0] not in ("uvicorn", "starlette", "prometheus_client", "anyio"):
+                raise
+            raise VideoError(f"sink {redact(uri)}: needs the web server; pip install 'segrt[web]'") from None
+        try:
+            parts = urlsplit(uri)
+            host, port = parts.hostname, parts.port
+        except ValueError:
+            host = port = None
+        if not host or port is None or parts.path.strip("/"):
+            raise VideoError(f"sink {redact(uri)}: must be http://HOST:PORT, http://127.0.0.1:8080 for instance")
+        self._socket = _listen(uri, host, port)
+        port = int(self._socket.getsockname()[1])
+        token = next(iter(parse_qs(parts.query).get("token", [])), None) or (options.token if options else None)
+        if token is not None and (
+            len(token) < 8 or not token.isascii() or not token.replace("-", "").replace("_", "").isalnum()
+        ):
+            self._socket.close()
+            raise VideoError(f"sink {redact(uri)}: the token must be 8 or more letters, digits, - and _")
+        made = secrets.token_urlsafe(16) if token is None and not is_loopback(host) else None
+        token = token or made
+        shown = f"[{host}]" if ":" in host else host
+        # A token that was given is a secret, which is not repeated to a terminal or journal.
+        self.address = f"http://{shown}:{port}/" + (f"?token={made}" if made else "?token=***" if token else "")
+        self._hub = Hub(message)
+        self._recorder: Recorder | None = None
+        app: Any = Guard(make_app(self._hub, lambda: self._recorder), host=host, port=port, token=token)
+        config = uvicorn.Config(
+            app,
+            log_config=None,
+            log_level="critical",
+            access_log=False,
+            lifespan="off",
+            server_header=False,
+            proxy_headers=False,
+            limit_concurrency=128,
+            timeout_graceful_shutdown=1,
+        )
+        self._server = uvicorn.Server(config)
+        self._thread: threading.Thread | None = None
+
+    def watch(self, recorder: "Recorder", name: str) -> None:  # noqa: ARG002
+        """Learn what /metrics tells."""
+        self._recorder = recorder
+
+    def open(self, sources: Sequence[SourceInfo]) -> None:
+        """Begin to serve."""
+        self._hub.start([source.source_id for source in sources])
+        self._thread = threading.Thread(
+            target=self._server.run, kwargs={"sockets": [self._socket]}, name="segrt live page", daemon=True
+        )
+        self._thread.start()
+
+    def write(self, frame: Frame, result: Result, drawn: Picture | None) -> None:  # noqa: ARG002
+        """Show a result to whoever watches."""
+        self._hub.publish(frame, result)
+
+    def reopen(self) -> None:
+        """Go on: the server has not stopped."""
+
+    def close(self) -> None:
+        """Send the browsers away and stop."""
+        self._hub.close()
+        self._server.should_exit = True
+        if self._thread is not None:
+            self._thread.join(_STOP_SECONDS)
+            if self._thread.is_alive():
+                self._server.force_exit = True
+                self._thread.join(_STOP_SECONDS)
+        self._socket.close()
+
+
+def _listen(uri: str, host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listening = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _UNSENT_MS)
+        listening.bind((host, port))
+        listening.listen(64)
+    except OSError as error:
+        listening.close()
+        reason = error.strerror or str(error)
+        raise VideoError(f"sink {redact(uri)}: cannot listen there ({reason}); choose another port or host") from None
+    listening.setblocking(False)
+    return listening

@@ -1,0 +1,63 @@
+"""The interface of every sink."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from segrt.runtime.errors import VideoError
+from segrt.runtime.results import Result
+from segrt.runtime.stream.frame import Frame
+from segrt.runtime.stream.sources.source import SourceInfo
+
+if TYPE_CHECKING:
+    from segrt.runtime.stream.recorder import Recorder
+
+Picture = npt.NDArray[np.uint8]
+
+
+class Dropped(Exception):  # noqa: N818 (not an error: the sink works, but its own queue is full)
+    """This result was dropped by the sink."""
+
+
+class Sink(ABC):
+    """Takes every frame's result. All calls but construction come from one thread of the sink's own.
+
+    Construction checks what can be checked (that a folder can be written) and raises SegrtError; nothing is written
+    before the first result.
+    """
+
+    name: str
+    """What the sink is, for metrics: "mp4", "jsonl"; without credentials."""
+    address = ""
+    """Where people can look at it, for those that serve something."""
+    needs_drawing = False
+    """Whether `write` wants the drawn picture. It is drawn once for all sinks, and only if one needs it."""
+
+    techniques: tuple[str, ...] | None = None
+    """Whose results it can write: "semantic", "instance", "panoptic"; None for all."""
+
+    def watch(self, recorder: "Recorder", name: str) -> None:  # noqa: B027 (few sinks care)
+        """Learn where the run's metrics are, and the sink's name in them; called once, before `open`."""
+
+    def reopen(self) -> None:
+        """Begin again after a failed `write` or `open`; raise SegrtError as long as that is not possible."""
+        raise VideoError("cannot begin again after a failure; the other sinks go on")
+
+    def open(self, sources: Sequence[SourceInfo]) -> None:  # noqa: B027 (nothing to do is a fine answer)
+        """Learn the sources whose results will come; called once, before the first `write`."""
+
+    @abstractmethod
+    def write(self, frame: Frame, result: Result, drawn: Picture | None) -> None:
+        """Take one result; results of one source come in the order of its frames.
+
+        `drawn` is the overlay, uint8 BGR (H, W, 3), or None when `needs_drawing` is false. Raises SegrtError when the
+        result cannot be written; what was written before stays valid. Raises Dropped for a result that the sink itself
+        left out because it is behind.
+        """
+
+    @abstractmethod
+    def close(self) -> None:
+        """Finish what was written, so that others can read it; called once, also after a failure."""

@@ -1,0 +1,35 @@
+"""RTSP cameras and HTTP streams."""
+
+from urllib.parse import urlsplit
+
+from segrt.runtime.errors import VideoError
+from segrt.runtime.files.uri import redact, scheme_of
+from segrt.runtime.stream.sources.live import Feed, LiveOptions, LiveSource
+
+
+class NetworkSource(LiveSource):
+    """The first video stream at `uri`: rtsp, rtsps, http or https. The connection is made by `frames`."""
+
+    def __init__(self, uri: str, source_id: str, options: LiveOptions | None = None) -> None:
+        options = options or LiveOptions()
+        try:
+            host = urlsplit(uri).hostname
+        except ValueError:
+            host = None
+        if not host:
+            raise VideoError(f"{redact(uri)}: names no host; give {scheme_of(uri)}://HOST[:PORT]/PATH")
+
+        def connect() -> Feed:
+            from segrt.runtime.stream.sources.packets import PacketFeed
+
+            return PacketFeed(uri, timeout=options.read_timeout, options=_options(uri, options))
+
+        super().__init__(source_id, connect, options=options)
+
+
+def _options(uri: str, options: LiveOptions) -> dict[str, str]:
+    """Return FFmpeg's options: buffer nothing, and look no longer than a second at a stream before showing it."""
+    common = {"fflags": "nobuffer", "analyzeduration": "1000000", "probesize": "1000000"}
+    if (scheme_of(uri) or "").startswith("rtsp"):
+        return {**common, "rtsp_transport": options.rtsp_transport, "max_delay": "200000"}
+    return common

@@ -1,0 +1,147 @@
+"""A video file as a source, decoded by PyAV."""
+
+import time
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+from stat import S_ISREG
+from typing import Any
+
+import av
+import av.error
+
+from segrt.runtime.errors import VideoError
+from segrt.runtime.stream.frame import Frame
+from segrt.runtime.stream.sources.decoded_picture import display_matrix, to_picture
+from segrt.runtime.stream.sources.file_extent import missing_bytes
+from segrt.runtime.stream.sources.source import Source, SourceInfo
+
+# Demuxers that accept any text file, and show it as a film of letters.
+_NO_VIDEO_FORMATS = frozenset(("tty", "bin", "xbin", "adf", "idf"))
+
+
+class VideoSource(Source):
+    """The first proper video stream of the file at `path`.
+
+    Frames keep their own times (`Frame.pts`, None where the file has none), so variable frame rates pass through.
+    `threads` is the decoder's; one thread is fastest for what edge cameras record, larger pictures gain from more.
+    """
+
+    def __init__(self, path: Path, source_id: str, *, threads: int = 1) -> None:
+        self._path = path
+        self._container = _open(path)
+        try:
+            self._stream = _video_stream(self._container, path)
+            self._stream.thread_type = "AUTO"
+            self._stream.thread_count = threads
+            rate = self._stream.average_rate or self._stream.guessed_rate
+            self.info = SourceInfo(
+                source_id=source_id,
+                rate=Fraction(rate) if rate else None,
+                frames=self._stream.frames or None,
+            )
+        except BaseException:
+            self._container.close()
+            raise
+
+    def frames(self) -> Iterator[Frame]:
+        """Decode to the end.
+
+        Raises VideoError after the last good frame of a file that is cut off, holds damaged frames or none at all.
+        """
+        count = damaged = 0
+        pixel_ratio, matrix, coded_size = pixel_ratio_of(self._stream), None, None
+        try:
+            for packet in self._container.demux(self._stream):
+                try:
+                    decoded = packet.decode()
+                except av.error.InvalidDataError:
+                    damaged += 1
+                    continue
+                for picture in decoded:
+                    if picture.is_corrupt:
+                        # Before the first good frame this is a recording that begins between two key frames.
+                        damaged += 1 if count else 0
+                        continue
+                    if coded_size != (picture.width, picture.height):  # a file states it once, for all its frames
+                        coded_size, matrix = (picture.width, picture.height), display_matrix(picture)
+                    image = to_picture(picture, pixel_ratio, matrix)
+                    yield Frame(image, count, picture.time, time.monotonic(), self.info.source_id)
+                    count += 1
+        except (av.error.FFmpegError, OSError) as error:
+            raise VideoError(
+                f"{self._path}: reading stopped after {count} frames ({reason_of(error)}); check the file and its disk"
+            ) from error
+        self._check_end(count, damaged)
+
+    def close(self) -> None:
+        """Close the file."""
+        self._container.close()
+
+    def _check_end(self, count: int, damaged: int) -> None:
+        path, of = self._path, f" of {self.info.frames}" if self.info.frames else ""
+        if missing := missing_bytes(path):
+            raise VideoError(
+                f"{path}: ends early, {missing} bytes are missing: {count}{of} frames could be read; copy it again"
+            )
+        if count == 0:
+            raise VideoError(f"{path}: holds no frames that can be decoded; give another video")
+        if damaged:
+            raise VideoError(
+                f"{path}: {damaged} frames are damaged, {count}{of} could be read; copy or record it again"
+            )
+
+
+def _open(path: Path) -> "av.container.InputContainer":
+    if path.is_dir():
+        raise VideoError(f"{path}: is a folder, not a video; give the file")
+    try:
+        status = path.stat()
+    except OSError as error:
+        raise VideoError(f"{path}: cannot be opened ({error.strerror}); check the path") from None
+    if not S_ISREG(status.st_mode):
+        raise VideoError(f"{path}: is no regular file; give a video file")
+    if status.st_size == 0:
+        raise VideoError(f"{path}: is empty; give a video file")
+    try:
+        container = av.open(str(path), mode="r", metadata_errors="replace")
+    except (av.error.FFmpegError, OSError) as error:
+        if missing := missing_bytes(path):
+            raise VideoError(
+                f"{path}: ends early, {missing} bytes and with them its index are missing, so no frame can be read; "
+                "copy it again"
+            ) from None
+        raise VideoError(f"{path}: cannot be opened as a video ({reason_of(error)}); give a video file") from None
+    if container.format.name in _NO_VIDEO_FORMATS:
+        container.close()
+        raise VideoError(f"{path}: is no video; give a video file")
+    return container
+
+
+def _video_stream(container: "av.container.InputContainer", path: Path) -> Any:
+    """Return the first stream that moves: a cover picture is not a video."""
+    streams = [stream for stream in container.streams.video if not _is_cover(stream)]
+    if not streams:
+        # Not stream.type: PyAV 14 crashes on a stream of unknown type.
+        held = ", ".join(kind for kind in ("audio", "subtitles") if getattr(container.streams, kind)) or "none of use"
+        raise VideoError(f"{path}: has no video stream (what it holds: {held}); give a file with video")
+    if streams[0].codec_context is None:
+        raise VideoError(f"{path}: its video codec is not known to this PyAV; convert it to H.264")
+    return streams[0]
+
+
+def _is_cover(stream: Any) -> bool:
+    disposition = getattr(stream, "disposition", None)
+    flag = getattr(type(disposition), "attached_pic", None)
+    return bool(disposition is not None and flag is not None and disposition & flag)
+
+
+def pixel_ratio_of(stream: Any) -> Fraction:
+    """Return width to height of a pixel; 1 where the file says nothing, or nonsense."""
+    ratio = stream.sample_aspect_ratio
+    return Fraction(ratio) if ratio and Fraction(1, 4) <= ratio <= 4 else Fraction(1)
+
+
+def reason_of(error: BaseException) -> str:
+    """Return what FFmpeg or the system says was wrong, without the address it was wrong with."""
+    return str(getattr(error, "strerror", None) or error)

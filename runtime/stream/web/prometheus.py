@@ -1,0 +1,85 @@
+"""The run's metrics for Prometheus: the numbers of the metrics file, under the source's name."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+
+from segrt.runtime.stream.recorder import Recorder, StreamMetrics
+
+_COUNTERS = {
+    "frames_in": "Frames that entered the pipeline or were dropped before it.",
+    "frames_out": "Results.",
+    "dropped": "Frames that newer ones displaced, or that were too old.",
+    "skipped": "Frames that were not wanted (every, target-fps).",
+    "reconnects": "Reopenings of a live source.",
+    "nonfinite_heads": "Network outputs with NaN or infinity in them.",
+    "frozen": "How often the picture froze.",
+    "black": "How often the picture went black.",
+}
+
+
+def exposition(recorder: Recorder) -> bytes:
+    """Return the metrics in Prometheus' text format."""
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(_Collector(recorder))
+    return bytes(generate_latest(registry))
+
+
+class _Collector:
+    def __init__(self, recorder: Recorder) -> None:
+        self._recorder = recorder
+
+    def collect(self) -> Iterator[Any]:
+        metrics = self._recorder.metrics()
+        states = self._recorder.states()
+        sources = metrics.sources or dict.fromkeys(states, metrics)
+        for name, text in _COUNTERS.items():
+            counter = CounterMetricFamily(f"segrt_{name}", text, labels=["source"])
+            for source_id, one in sources.items():
+                counter.add_metric([source_id], getattr(one, name))
+            yield counter
+        fps = GaugeMetricFamily("segrt_fps", "Results a second since the start.", labels=["source"])
+        live = GaugeMetricFamily("segrt_source_state", "1 for the state a source is in.", labels=["source", "state"])
+        for source_id, one in sources.items():
+            fps.add_metric([source_id], one.fps)
+            live.add_metric([source_id, states[source_id]], 1)
+        yield fps
+        yield live
+        yield _ages(sources)
+        yield _stages(sources)
+        for kind in ("written", "dropped", "failures"):
+            family = CounterMetricFamily(f"segrt_sink_{kind}", f"Results {kind}, by sink.", labels=["sink"])
+            for name, counts in metrics.sinks.items():
+                family.add_metric([name], getattr(counts, kind))
+            yield family
+
+
+def _ages(sources: dict[str, StreamMetrics]) -> Any:
+    text = "From the capture of a frame to its result, of the last 8192 results."
+    family = GaugeMetricFamily("segrt_frame_age_ms", text, labels=["source", "quantile"])
+    for source_id, one in sources.items():
+        for quantile, value in (
+            ("0.5", one.frame_age_ms.p50),
+            ("0.95", one.frame_age_ms.p95),
+            ("0.99", one.frame_age_ms.p99),
+        ):
+            if value is not None:
+                family.add_metric([source_id, quantile], value)
+    return family
+
+
+def _stages(sources: dict[str, StreamMetrics]) -> Any:
+    text = "Time that a stage takes for a frame, of the last 8192 frames."
+    family = GaugeMetricFamily("segrt_stage_ms", text, labels=["source", "stage", "quantile"])
+    for source_id, one in sources.items():
+        for stage, times in one.stages.items():
+            for quantile, value in (
+                ("0.5", times.p50_ms),
+                ("0.9", times.p90_ms),
+                ("0.95", times.p95_ms),
+                ("0.99", times.p99_ms),
+            ):
+                family.add_metric([source_id, stage, quantile], value)
+    return family
