@@ -19,7 +19,8 @@ import numpy as np
 import onnxruntime
 
 from segrt.runtime import open_bundle
-from segrt.runtime.inference.backend import Backend, Head, Slot, TensorSpec
+from segrt.runtime.inference.backend import Backend
+from segrt.runtime.inference.tensors import Head, Slot, TensorSpec
 from segrt.runtime.preprocess.geometry import Geometry
 from segrt.runtime.preprocess.picture import network_inputs
 from segrt.runtime.profiling.overlapped import MemorySource

@@ -10,29 +10,21 @@ import numpy as np
 import numpy.typing as npt
 
 from segrt.runtime.authoring.verification import live_queries, verify
-from segrt.runtime.bundle.bundle import read_bundle
 from segrt.runtime.bundle.golden import QUERY_ROLES, UNSTORED_ROLES, GoldenOutputs, pack_golden
-from segrt.runtime.bundle.manifest import (
-    DType,
-    Golden,
-    HeadSpec,
-    HeadTolerance,
-    InputSpec,
-    Manifest,
-    Parity,
-    Source,
-    Technique,
-    Tolerance,
-    Variant,
-)
-from segrt.runtime.bundle.rules import Decode
+from segrt.runtime.bundle.locating import read_bundle
+from segrt.runtime.bundle.manifest import Golden, HeadTolerance, Manifest, Parity, Source, Tolerance, Variant
+from segrt.runtime.bundle.network_files import tensor_specs
 from segrt.runtime.bundle.writing import BundleWriter
-from segrt.runtime.decode.decoders import Context, find_decoder
+from segrt.runtime.decode.decoders import find_decoder
+from segrt.runtime.decode.heads import HeadSpec
+from segrt.runtime.decode.rule import Context, DecodeRule
 from segrt.runtime.errors import BundleError, CheckFailed
 from segrt.runtime.files.images import encode_image
-from segrt.runtime.inference.specs import tensor_specs
+from segrt.runtime.inference.tensors import DType
+from segrt.runtime.preprocess.input_spec import InputSpec
 from segrt.runtime.preprocess.picture import network_inputs
 from segrt.runtime.results import Label, Result
+from segrt.runtime.results.technique import Technique
 from segrt.runtime.segmenter import open_segmenter
 
 Array = npt.NDArray[Any]
@@ -50,7 +42,7 @@ class Network:
     inputs: tuple[InputSpec, ...]
     heads: tuple[HeadSpec, ...]
     labels: tuple[Label, ...]
-    decode: Decode
+    decode: DecodeRule
 
 
 @dataclass(frozen=True)

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from segrt.runtime.bundle.manifest import Channels, Resize, Source
-from segrt.runtime.bundle.rules import Decode
+from segrt.runtime.bundle.manifest import Source
+from segrt.runtime.decode.rule import DecodeRule
 from segrt.runtime.preprocess.geometry import Geometry
+from segrt.runtime.preprocess.input_spec import Channels, Resize
 from segrt.runtime.results import Label, Result
 
 if TYPE_CHECKING:
@@ -106,7 +107,7 @@ class Exportable:
     core: "torch.nn.Module"
     heads: tuple[tuple[str, str], ...]
     labels: tuple[Label, ...]
-    decode: Decode
+    decode: DecodeRule
     source: Source
     resize: Resize
     framework_result: "Callable[[torch.Tensor, torch.Tensor | None, Geometry], Result]"

@@ -27,7 +27,18 @@ class BackendError(SegrtError):
     """A network that cannot be executed on this device."""
 
 
+class DeviceLostError(BackendError):
+    """The GPU cannot be used by this process any more, or ran out of memory while running. Exit code 4."""
+
+    exit_code = 4
+
+
 class CheckFailed(SegrtError):  # noqa: N818 (the verdict of a check, not a fault)
     """A check that ran and failed (golden frames differ, a tolerance was exceeded). Exit code 1."""
 
     exit_code = 1
+
+
+def one_line(error: BaseException, most: int = 300) -> str:
+    """Return the text of another library's error in one line of at most `most` characters, to be quoted in ours."""
+    return " ".join(str(error).split())[:most]

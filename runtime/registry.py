@@ -1,4 +1,4 @@
-"""The one kind of table in segrt: names of things that can be added from outside, each imported only when it is used."""
+"""The one kind of table in segrt: names of things that can be added from outside, imported only when they are used."""
 
 from collections.abc import Iterator, Mapping
 from importlib import import_module

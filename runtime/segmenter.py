@@ -7,17 +7,22 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from segrt.runtime.bundle.bundle import Bundle, read_bundle
+from segrt.runtime.bundle.bundle import Bundle
+from segrt.runtime.bundle.locating import read_bundle
 from segrt.runtime.bundle.manifest import Manifest, Variant
-from segrt.runtime.bundle.rules import rule_name
-from segrt.runtime.decode.decoders import Context, find_decoder
+from segrt.runtime.bundle.members import member_manifest
+from segrt.runtime.bundle.network_files import member_files, network_file
+from segrt.runtime.decode.decoders import find_decoder
+from segrt.runtime.decode.rule import Context, DecodeRule, MemberRule
 from segrt.runtime.errors import BundleError
-from segrt.runtime.inference.backend import Backend, Head, Slot, Stopwatch
-from segrt.runtime.inference.backends import open_backend
+from segrt.runtime.inference.backend import Backend, Stopwatch
+from segrt.runtime.inference.backends import check_choice, open_backend, open_members
+from segrt.runtime.inference.engine_policy import EnginePolicy
+from segrt.runtime.inference.network_file import Opening
+from segrt.runtime.inference.tensors import Head, Slot
 from segrt.runtime.preprocess.geometry import Geometry
 from segrt.runtime.preprocess.member_inputs import fill_members
 from segrt.runtime.preprocess.picture import check_picture, fill_inputs
@@ -39,6 +44,9 @@ class Segmenter:
         self.backend = backend
         self._context = context
         self._decoder = find_decoder(context.decode, backend.head_device)
+        self._member_inputs = {
+            member.name: member_manifest(bundle.manifest, member).inputs for member in bundle.manifest.members
+        }
 
     @property
     def manifest(self) -> Manifest:
@@ -56,7 +64,7 @@ class Segmenter:
         return self.bundle.manifest.labels
 
     @property
-    def decode(self) -> msgspec.Struct:
+    def decode(self) -> DecodeRule:
         """The decode rule with the thresholds in force."""
         return self._context.decode
 
@@ -101,8 +109,8 @@ class Segmenter:
 
     def preprocess(self, image: npt.NDArray[np.uint8], slot: Slot, index: int = 0) -> Geometry:
         """Write `image`, uint8 BGR (H, W, 3), into place `index` of the slot's batch; return where it lies there."""
-        if self.manifest.members:
-            return fill_members(image, self.manifest, slot.inputs, index, threads=self._context.threads)
+        if self._member_inputs:
+            return fill_members(image, self._member_inputs, slot.inputs, index, threads=self._context.threads)
         return fill_inputs(image, self.manifest.inputs, slot.inputs, index, threads=self._context.threads)
 
     def postprocess(self, heads: Mapping[str, Head], geometry: Geometry, index: int = 0) -> Result:
@@ -115,7 +123,7 @@ class Segmenter:
 
     def decoded(self, heads: Mapping[str, npt.NDArray[Any]], geometry: Geometry, **thresholds: float) -> Result:
         """Decode what `heads` returned, with other thresholds than those in force."""
-        decode = msgspec.structs.replace(self._context.decode, **thresholds)
+        decode = self._context.decode.replaced(**thresholds)
         arrays = {spec.role: heads[spec.name][0] for spec in self.manifest.heads}
         return find_decoder(decode, "cpu")(arrays, geometry, replace(self._context, decode=decode))
 
@@ -148,12 +156,14 @@ def open_bundle(
     overlap_threshold: float | None = None,
     batch: int | None = 1,
     sources: int = 1,
+    engines: EnginePolicy | None = None,
 ) -> Segmenter:
     """Open a bundle's folder, or an embedded bundle by name ("street-panoptic"), on a backend.
 
     `precision` picks a variant (the first one by default), `threads` the number of CPU threads (0: the default),
     the thresholds (0 to 1) replace those of the bundle's decode rule. `batch` is how many frames a slot holds; None
-    means one of each of `sources` where the network takes so many, else 1. Raises BundleError or BackendError.
+    means one of each of `sources` where the network takes so many, else 1. `engines` says where TensorRT's engines lie
+    and whether they may be built. Raises BundleError or BackendError.
     """
     bundle = read_bundle(path_or_name)
     return open_segmenter(
@@ -163,6 +173,7 @@ def open_bundle(
         threads=threads,
         thresholds={"score_threshold": score_threshold, "overlap_threshold": overlap_threshold},
         batch=_batch_for(bundle, sources) if batch is None else batch,
+        engines=engines,
     )
 
 
@@ -174,13 +185,21 @@ def open_segmenter(
     threads: int = 0,
     thresholds: Mapping[str, float | None] | None = None,
     batch: int = 1,
+    engines: EnginePolicy | None = None,
 ) -> Segmenter:
     """Open `bundle`, whose manifest has been read; see `open_bundle`."""
     decode = _with_thresholds(bundle, thresholds or {})
     variant = bundle.variant(precision)
-    opened = open_backend(bundle, variant, backend=backend, threads=threads, batch=batch)
-    context = Context(decode, bundle.manifest.labels, threads, bundle.manifest.members)
-    return Segmenter(bundle, variant, opened, context)
+    opening = Opening(threads, engines=engines or EnginePolicy())
+    check_choice(backend, opening)
+    if bundle.manifest.members:
+        opened = open_members(member_files(bundle, variant, batch), backend=backend, opening=opening)
+    else:
+        opened = open_backend(network_file(bundle, variant, batch), backend=backend, opening=opening)
+    members = tuple(
+        MemberRule(member.name, member.decode, member.labels, member.classes) for member in bundle.manifest.members
+    )
+    return Segmenter(bundle, variant, opened, Context(decode, bundle.manifest.labels, threads, members))
 
 
 def _batch_for(bundle: Bundle, sources: int) -> int:
@@ -207,15 +226,14 @@ def with_timings(result: Result, timings: Timings) -> Result:
     return result
 
 
-def _with_thresholds(bundle: Bundle, thresholds: Mapping[str, float | None]) -> msgspec.Struct:
-    decode: msgspec.Struct = bundle.manifest.decode
+def _with_thresholds(bundle: Bundle, thresholds: Mapping[str, float | None]) -> DecodeRule:
+    decode = bundle.manifest.decode
     given = {name: value for name, value in thresholds.items() if value is not None}
     for name, value in given.items():
-        if name not in decode.__struct_fields__:
+        if name not in decode.options:
             raise BundleError(
-                f"{bundle.folder}: the rule {rule_name(bundle.manifest.decode)} has no {name}, but got {value}; "
-                "leave it out"
+                f"{bundle.folder}: the rule {decode.rule_name} has no {name}, but got {value}; leave it out"
             )
         if not 0.0 <= value <= 1.0:
             raise BundleError(f"{name} must be 0 to 1, but got {value}")
-    return msgspec.structs.replace(decode, **given) if given else decode
+    return decode.replaced(**given) if given else decode

@@ -12,8 +12,15 @@ import numpy as np
 import pytest
 
 from segrt.export.bundling import GoldenPicture, Network, VariantFile, write_bundle
-from segrt.runtime.bundle.manifest import HeadSpec, InputSpec, Resize, Source
-from segrt.runtime.bundle.rules import Argmax, ClassMap, MergeQueries, PasteMasks, QueryInstances, QuerySemantic
+from segrt.runtime.bundle.manifest import Source
+from segrt.runtime.decode.argmax import Argmax
+from segrt.runtime.decode.class_map import ClassMap
+from segrt.runtime.decode.heads import HeadSpec
+from segrt.runtime.decode.merge_queries import MergeQueries
+from segrt.runtime.decode.paste_masks import PasteMasks
+from segrt.runtime.decode.query_instances import QueryInstances
+from segrt.runtime.decode.query_semantic import QuerySemantic
+from segrt.runtime.preprocess.input_spec import InputSpec, Resize
 from segrt.runtime.results import Label
 
 try:

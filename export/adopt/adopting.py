@@ -17,22 +17,22 @@ from segrt.export.bundling import GoldenPicture, Network, VariantFile, write_bun
 from segrt.export.golden_pictures import golden_pictures, prove_little
 from segrt.export.graph.checks import refused_nodes
 from segrt.export.graph.editing import Graph, read_graph, require_onnx
-from segrt.runtime.bundle.bundle import read_bundle
-from segrt.runtime.bundle.manifest import Channels, HeadSpec, Resize, Source, Technique
+from segrt.runtime.bundle.locating import read_bundle
+from segrt.runtime.bundle.manifest import Source
 from segrt.runtime.bundle.names import new_name
-from segrt.runtime.bundle.rules import (
-    Argmax,
-    ClassMap,
-    Decode,
-    GroupCenters,
-    MergeQueries,
-    MergeRule,
-    PasteMasks,
-    PrototypeMasks,
-    QueryInstances,
-    QuerySemantic,
-)
+from segrt.runtime.decode.argmax import Argmax
+from segrt.runtime.decode.class_map import ClassMap
+from segrt.runtime.decode.group_centers import GroupCenters
+from segrt.runtime.decode.heads import HeadSpec
+from segrt.runtime.decode.merge_queries import MergeQueries, MergeRule
+from segrt.runtime.decode.paste_masks import PasteMasks
+from segrt.runtime.decode.prototype_masks import PrototypeMasks
+from segrt.runtime.decode.query_instances import QueryInstances
+from segrt.runtime.decode.query_semantic import QuerySemantic
+from segrt.runtime.decode.rule import DecodeRule
 from segrt.runtime.errors import BackendError, BundleError, SegrtError
+from segrt.runtime.preprocess.input_spec import Channels, Resize
+from segrt.runtime.results.technique import Technique
 
 # option: the decode rules that have it
 _RULES = {
@@ -225,7 +225,7 @@ def _decode(
     labels: int,
     options: AdoptOptions,
     said: list[str],
-) -> Decode:
+) -> DecodeRule:
     names = ("score_threshold", "overlap_threshold", "first_class")  # the rule has those that are given
     given: dict[str, Any] = {name: getattr(options, name) for name in names if getattr(options, name) is not None}
     if rule == "argmax":

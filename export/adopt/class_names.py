@@ -6,10 +6,11 @@ import msgspec
 
 from segrt.export.graph.editing import Graph
 from segrt.export.weights.checkpoint_labels import from_names
-from segrt.runtime.bundle.manifest import HeadSpec, Technique
+from segrt.runtime.decode.heads import HeadSpec
 from segrt.runtime.errors import SegrtError
 from segrt.runtime.results import Label
 from segrt.runtime.results.labels.class_lists import NAMES, read_labels, spread
+from segrt.runtime.results.technique import Technique
 
 # In which list to look first, for names are in several: "person" is in all.
 _LIKELY = {

@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import Any, get_args
 
 from segrt.export.graph.editing import Graph
-from segrt.runtime.bundle.manifest import Channels, Resize, Technique
-from segrt.runtime.bundle.rules import MergeRule
+from segrt.runtime.decode.merge_queries import MergeRule
 from segrt.runtime.errors import SegrtError
+from segrt.runtime.preprocess.input_spec import Channels, Resize
+from segrt.runtime.results.technique import Technique
 
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 _NO_MASKS = ("detect", "classify", "pose", "obb")

@@ -7,7 +7,8 @@ from pathlib import Path
 from segrt.export.bundling import GoldenPicture, Network, VariantFile, default_tolerance
 from segrt.runtime.authoring.agreement import agreement
 from segrt.runtime.bundle.manifest import Parity, Tolerance
-from segrt.runtime.decode.decoders import Context, find_decoder
+from segrt.runtime.decode.decoders import find_decoder
+from segrt.runtime.decode.rule import Context
 from segrt.runtime.errors import BundleError
 from segrt.runtime.inference.onnxruntime import run_file
 from segrt.runtime.preprocess.picture import network_inputs

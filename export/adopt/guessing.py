@@ -3,10 +3,10 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from segrt.runtime.bundle.consistency import HEAD_FORMS
-from segrt.runtime.bundle.manifest import Technique
+from segrt.runtime.decode.heads import HEAD_FORMS
 from segrt.runtime.errors import SegrtError
-from segrt.runtime.inference.backend import TensorSpec
+from segrt.runtime.inference.tensors import TensorSpec
+from segrt.runtime.results.technique import Technique
 
 _FLOATS = ("float16", "float32")
 _INTEGERS = ("uint8", "int8", "int32", "int64")

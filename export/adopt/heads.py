@@ -10,10 +10,10 @@ import numpy.typing as npt
 from segrt.export.adopt.conventions import is_probability
 from segrt.export.adopt.guessing import BOX_ROLES, Output
 from segrt.export.graph.editing import Graph
-from segrt.runtime.bundle.manifest import InputSpec
 from segrt.runtime.errors import BackendError, SegrtError
-from segrt.runtime.inference.backend import TensorSpec
 from segrt.runtime.inference.onnxruntime import run_file
+from segrt.runtime.inference.tensors import TensorSpec
+from segrt.runtime.preprocess.input_spec import InputSpec
 from segrt.runtime.preprocess.picture import network_inputs
 
 Picture = npt.NDArray[np.uint8]

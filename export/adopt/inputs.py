@@ -7,8 +7,8 @@ import msgspec
 from segrt.export.adopt.conventions import IMAGENET_MEAN, IMAGENET_STD, Convention, Normalisation
 from segrt.export.adopt.guessing import guess_layout
 from segrt.export.graph.editing import Graph
-from segrt.runtime.bundle.manifest import InputSpec, Resize
 from segrt.runtime.errors import SegrtError
+from segrt.runtime.preprocess.input_spec import InputSpec, Resize
 
 if TYPE_CHECKING:
     from segrt.export.adopt.adopting import AdoptOptions

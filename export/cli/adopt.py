@@ -157,8 +157,8 @@ def adopt(
     mask_logits, or semantic_logits, center_heatmap and offsets (Panoptic-DeepLab).
     """
     from segrt.export.adopt.adopting import AdoptOptions, adopt_network
-    from segrt.runtime.bundle.manifest import Resize
     from segrt.runtime.errors import SegrtError
+    from segrt.runtime.preprocess.input_spec import Resize
 
     if (rule == "shortest-edge") != (shortest_edge is not None):
         raise SegrtError("--shortest-edge PIXELS must be given with --resize shortest-edge, and only then")

@@ -51,7 +51,7 @@ def quantize(
     from segrt.export.precision.calibration import calibration_files
     from segrt.export.precision.extending import add_variants
     from segrt.export.precision.variants import VariantOptions, check_precisions
-    from segrt.runtime.bundle.bundle import read_bundle
+    from segrt.runtime.bundle.locating import read_bundle
     from segrt.runtime.errors import SegrtError
 
     require_onnx()

@@ -20,10 +20,12 @@ from segrt.export.graph.tracing import IMAGE, VALID_MASK, Traced
 from segrt.runtime.authoring.agreement import agreement
 from segrt.runtime.authoring.matched_share import count_objects, matched_share, mutual_quality
 from segrt.runtime.bundle.golden import QUERY_ROLES
-from segrt.runtime.bundle.manifest import HeadParity, HeadSpec, Parity
-from segrt.runtime.decode.decoders import Context, find_decoder
-from segrt.runtime.inference.backend import TensorSpec
+from segrt.runtime.bundle.manifest import HeadParity, Parity
+from segrt.runtime.decode.decoders import find_decoder
+from segrt.runtime.decode.heads import HeadSpec
+from segrt.runtime.decode.rule import Context
 from segrt.runtime.inference.onnxruntime import OnnxRuntimeBackend
+from segrt.runtime.inference.tensors import TensorSpec
 from segrt.runtime.preprocess.geometry import Geometry
 from segrt.runtime.preprocess.picture import network_inputs
 from segrt.runtime.results import Result

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from segrt.runtime.errors import BundleError, SegrtError
-from segrt.runtime.inference.backend import TensorSpec
+from segrt.runtime.inference.tensors import TensorSpec
 
 if TYPE_CHECKING:
     import onnx

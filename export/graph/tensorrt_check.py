@@ -8,13 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from segrt.runtime.errors import BackendError
-from segrt.runtime.inference.backend import TensorSpec
+from segrt.runtime.inference.engine_policy import BuildOptions, Progress
 from segrt.runtime.inference.layers.module_names import Node, read_nodes
-from segrt.runtime.inference.tensorrt.build_options import BuildOptions
 from segrt.runtime.inference.tensorrt.building import BuildError, build
 from segrt.runtime.inference.tensorrt.flavor import find_flavor
 from segrt.runtime.inference.tensorrt.parsing import ParseError, Refusal, parse
-from segrt.runtime.inference.tensorrt.policy import Progress
+from segrt.runtime.inference.tensors import TensorSpec
 
 
 @dataclass(frozen=True)

@@ -20,9 +20,9 @@ from torch import nn
 from segrt.export.family import Exportable, HeadParityLimit, ParityLimits, Picture, Request, Size
 from segrt.export.weights import checkpoint_labels, network_weights
 from segrt.export.weights.random_weights import Spread, calibrate, calibration_pixels, seeded
-from segrt.runtime.bundle.manifest import Channels, Resize
-from segrt.runtime.bundle.rules import Argmax
+from segrt.runtime.decode.argmax import Argmax
 from segrt.runtime.preprocess.geometry import Geometry
+from segrt.runtime.preprocess.input_spec import Channels, Resize
 from segrt.runtime.results import Label, SemanticResult
 from segrt.runtime.results.semantic import class_map_dtype
 

@@ -15,9 +15,9 @@ from segrt.export.models import query_results, transformers_queries
 from segrt.export.models.query_calibration import calibrate_detr
 from segrt.export.models.query_selection import checked_top_queries, choose_queries, gather_queries
 from segrt.export.weights import checkpoint_labels, network_weights
-from segrt.runtime.bundle.manifest import Resize
-from segrt.runtime.bundle.rules import MergeQueries
+from segrt.runtime.decode.merge_queries import MergeQueries
 from segrt.runtime.preprocess.geometry import Geometry
+from segrt.runtime.preprocess.input_spec import Resize
 from segrt.runtime.results import Label, Result
 from segrt.runtime.results.labels.class_lists import spread
 

@@ -17,10 +17,12 @@ from segrt.export.models.query_calibration import calibrate_queries
 from segrt.export.models.query_core import HEADS, QueryCore
 from segrt.export.models.query_selection import checked_top_queries
 from segrt.export.weights import checkpoint_labels, network_weights
-from segrt.runtime.bundle.manifest import Resize
-from segrt.runtime.bundle.rules import Decode, MergeQueries, QueryInstances
+from segrt.runtime.decode.merge_queries import MergeQueries
+from segrt.runtime.decode.query_instances import QueryInstances
+from segrt.runtime.decode.rule import DecodeRule
 from segrt.runtime.errors import SegrtError
 from segrt.runtime.preprocess.geometry import Geometry
+from segrt.runtime.preprocess.input_spec import Resize
 from segrt.runtime.results import Label, Result
 
 SCORE_THRESHOLDS = {"panoptic": 0.8, "instance": 0.5, "semantic": 0.0}
@@ -158,7 +160,9 @@ def _checked_side(request: Request, *, is_free: bool) -> int:
     return height
 
 
-def _processed(processor: Any, outputs: Any, geometry: Geometry, decode: Decode, labels: tuple[Label, ...]) -> Result:
+def _processed(
+    processor: Any, outputs: Any, geometry: Geometry, decode: DecodeRule, labels: tuple[Label, ...]
+) -> Result:
     """Return the result of transformers' post-processing of the network's outputs."""
     side = {"shortest_edge": geometry.network_size[0], "longest_edge": geometry.network_size[1]}
     classes, masks = outputs.class_queries_logits, outputs.masks_queries_logits

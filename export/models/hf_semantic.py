@@ -21,10 +21,10 @@ from segrt.export.models.auto_entry import PROCESSOR_FILE
 from segrt.export.quiet import quiet
 from segrt.export.weights import checkpoints, network_weights
 from segrt.export.weights.random_weights import Spread, calibrate, calibration_pixels
-from segrt.runtime.bundle.manifest import Channels, Resize
-from segrt.runtime.bundle.rules import Argmax
+from segrt.runtime.decode.argmax import Argmax
 from segrt.runtime.errors import SegrtError
 from segrt.runtime.preprocess.geometry import Geometry
+from segrt.runtime.preprocess.input_spec import Channels, Resize
 from segrt.runtime.results import Label, SemanticResult
 from segrt.runtime.results.semantic import class_map_dtype
 

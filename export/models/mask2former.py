@@ -15,8 +15,8 @@ from segrt.export.models.query_calibration import calibrate_queries
 from segrt.export.models.query_core import HEADS, QueryCore
 from segrt.export.models.query_selection import checked_top_queries
 from segrt.export.weights import checkpoint_labels, network_weights
-from segrt.runtime.bundle.manifest import Resize
 from segrt.runtime.preprocess.geometry import Geometry
+from segrt.runtime.preprocess.input_spec import Resize
 from segrt.runtime.results import Result
 
 # transformers resizes masks to this size before it cuts or adds them up; segrt adds them up first, and looks for the

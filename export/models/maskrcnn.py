@@ -17,10 +17,10 @@ from segrt.export.models.maskrcnn_static.maskrcnn_network import FLOAT_MODULES, 
 from segrt.export.weights import network_weights
 from segrt.export.weights.checkpoint_labels import built_in
 from segrt.export.weights.random_weights import Spread, calibrate, calm, photo_like_pixels, seeded
-from segrt.runtime.bundle.manifest import Resize
-from segrt.runtime.bundle.rules import PasteMasks
+from segrt.runtime.decode.paste_masks import PasteMasks
 from segrt.runtime.errors import SegrtError
 from segrt.runtime.preprocess.geometry import Geometry
+from segrt.runtime.preprocess.input_spec import Resize
 from segrt.runtime.results import InstanceResult, Label, rle
 from segrt.runtime.results.labels.class_lists import spread
 

@@ -17,9 +17,10 @@ from segrt.export.models.query_calibration import calibrate_queries
 from segrt.export.models.query_core import HEADS, QueryCore
 from segrt.export.models.query_selection import checked_top_queries
 from segrt.export.weights import checkpoint_labels, network_weights
-from segrt.runtime.bundle.manifest import Resize, Technique
 from segrt.runtime.preprocess.geometry import Geometry
+from segrt.runtime.preprocess.input_spec import Resize
 from segrt.runtime.results import Result
+from segrt.runtime.results.technique import Technique
 
 # "the task is ..." in the vocabulary of CLIP (openai/CLIP, bpe_simple_vocab_16e6), from its start to its end token.
 _SENTENCES: dict[Technique, tuple[int, ...]] = {

@@ -16,9 +16,9 @@ from segrt.export.models.panoptic_deeplab_network import OUTPUT_STRIDE, Config, 
 from segrt.export.models.panoptic_deeplab_result import panoptic_result
 from segrt.export.weights import checkpoint_labels, network_weights
 from segrt.export.weights.random_weights import Spread, calibrate, calibration_pixels, seeded
-from segrt.runtime.bundle.manifest import Resize
-from segrt.runtime.bundle.rules import GroupCenters
+from segrt.runtime.decode.group_centers import GroupCenters
 from segrt.runtime.preprocess.geometry import Geometry
+from segrt.runtime.preprocess.input_spec import Resize
 from segrt.runtime.preprocess.picture import place
 from segrt.runtime.results import Result
 

@@ -10,7 +10,7 @@ import torch
 from torch.nn import functional
 
 from segrt.export.models.panoptic_deeplab_network import HEAD_STRIDE
-from segrt.runtime.bundle.rules import GroupCenters
+from segrt.runtime.decode.group_centers import GroupCenters
 from segrt.runtime.preprocess.geometry import Geometry
 from segrt.runtime.results import Label, PanopticResult, Segment
 

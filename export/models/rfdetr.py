@@ -20,10 +20,10 @@ from segrt.export.models import transformers_queries
 from segrt.export.models.query_selection import checked_top_queries, gather_queries
 from segrt.export.weights import checkpoint_labels, network_weights
 from segrt.export.weights.random_weights import Spread, calibrate, calibration_pixels
-from segrt.runtime.bundle.manifest import Resize
-from segrt.runtime.bundle.rules import QueryInstances
+from segrt.runtime.decode.query_instances import QueryInstances
 from segrt.runtime.errors import SegrtError
 from segrt.runtime.preprocess.geometry import Geometry
+from segrt.runtime.preprocess.input_spec import Resize
 from segrt.runtime.results import Label, Result
 from segrt.runtime.results.labels.class_lists import spread
 

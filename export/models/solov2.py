@@ -15,10 +15,10 @@ from segrt.export.models.solov2_parts.solov2_network import SOLOv2, SOLOv2Heads
 from segrt.export.weights import network_weights
 from segrt.export.weights.checkpoint_labels import labels as labels_of
 from segrt.export.weights.random_weights import Spread, calibrate, calm, photo_like_pixels, seeded
-from segrt.runtime.bundle.manifest import Resize
-from segrt.runtime.bundle.rules import MatrixNms
+from segrt.runtime.decode.matrix_nms import MatrixNms
 from segrt.runtime.errors import SegrtError
 from segrt.runtime.preprocess.geometry import Geometry
+from segrt.runtime.preprocess.input_spec import Resize
 from segrt.runtime.results import InstanceResult, Label, rle
 
 _MEAN, _STD = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)

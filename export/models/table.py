@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Any
 
-from segrt.runtime.bundle.manifest import Technique
 from segrt.runtime.errors import SegrtError
+from segrt.runtime.results.technique import Technique
 
 
 @dataclass(frozen=True)

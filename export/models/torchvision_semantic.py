@@ -18,9 +18,9 @@ from segrt.export.family import Exportable, Picture, Request
 from segrt.export.weights import network_weights
 from segrt.export.weights.checkpoint_labels import labels
 from segrt.export.weights.random_weights import Spread, calibrate, calibration_pixels, calm, seeded
-from segrt.runtime.bundle.manifest import Resize
-from segrt.runtime.bundle.rules import Argmax
+from segrt.runtime.decode.argmax import Argmax
 from segrt.runtime.preprocess.geometry import Geometry
+from segrt.runtime.preprocess.input_spec import Resize
 from segrt.runtime.results import Label, SemanticResult
 from segrt.runtime.results.semantic import class_map_dtype
 

@@ -12,9 +12,12 @@ from torch import nn
 from segrt.export.family import Picture, Request
 from segrt.export.models import query_results
 from segrt.export.weights import checkpoint_labels
-from segrt.runtime.bundle.manifest import Resize
-from segrt.runtime.bundle.rules import Decode, MergeQueries, MergeRule, QueryInstances, QuerySemantic
+from segrt.runtime.decode.merge_queries import MergeQueries, MergeRule
+from segrt.runtime.decode.query_instances import QueryInstances
+from segrt.runtime.decode.query_semantic import QuerySemantic
+from segrt.runtime.decode.rule import DecodeRule
 from segrt.runtime.preprocess.geometry import Geometry
+from segrt.runtime.preprocess.input_spec import Resize
 from segrt.runtime.preprocess.picture import place
 from segrt.runtime.results import Label, Result
 
@@ -63,7 +66,7 @@ def _plain(value: Any) -> Any:
     return [_plain(part) for part in value] if isinstance(value, list | tuple) else value
 
 
-def decode_rule(request: Request, merge_rule: MergeRule, score_threshold: float = 0.5) -> Decode:
+def decode_rule(request: Request, merge_rule: MergeRule, score_threshold: float = 0.5) -> DecodeRule:
     """Return the decode rule of the request's technique."""
     if request.model.technique == "semantic":
         return QuerySemantic()
@@ -97,7 +100,9 @@ def pixels_of(
     return framework_pixels
 
 
-def result_of(processor: Any, outputs: Any, geometry: Geometry, decode: Decode, labels: tuple[Label, ...]) -> Result:
+def result_of(
+    processor: Any, outputs: Any, geometry: Geometry, decode: DecodeRule, labels: tuple[Label, ...]
+) -> Result:
     """Return the result of transformers' post-processing of `outputs` (see `query_results.outputs_of`)."""
     sizes = [geometry.source_size]
     if isinstance(decode, QuerySemantic):

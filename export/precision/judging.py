@@ -14,7 +14,8 @@ from segrt.runtime.authoring.agreement import agreement
 from segrt.runtime.authoring.matched_share import matched_share, mutual_quality
 from segrt.runtime.authoring.verification import live_queries
 from segrt.runtime.bundle.golden import QUERY_ROLES
-from segrt.runtime.decode.decoders import Context, find_decoder
+from segrt.runtime.decode.decoders import find_decoder
+from segrt.runtime.decode.rule import Context
 from segrt.runtime.draw import fit
 from segrt.runtime.errors import SegrtError
 from segrt.runtime.preprocess.geometry import Geometry

@@ -13,7 +13,8 @@ from segrt.export.precision.calibration import calibration_files
 from segrt.export.precision.extending import source_of, variants_of, write_with
 from segrt.export.precision.variant_types import Made, Say, VariantOptions
 from segrt.export.precision.variants import check_precisions
-from segrt.runtime.bundle.bundle import Bundle, read_bundle
+from segrt.runtime.bundle.bundle import Bundle
+from segrt.runtime.bundle.locating import read_bundle
 from segrt.runtime.bundle.manifest import File, Tolerance, Variant
 from segrt.runtime.errors import CheckFailed
 from segrt.runtime.evaluate.datasets.dataset import Dataset

@@ -13,14 +13,19 @@ from segrt.export.bundling import GoldenPicture, Network, VariantFile, write_bun
 from segrt.export.street.onnx_file import write_onnx
 from segrt.export.street.samples import EVALUATION_SEED, TRAINING_SEED
 from segrt.export.street.street_networks import SIZE, Deployed
-from segrt.runtime.bundle.manifest import HeadSpec, InputSpec, Resize, Source
-from segrt.runtime.bundle.rules import Argmax, Decode, MergeQueries, QueryInstances
+from segrt.runtime.bundle.manifest import Source
+from segrt.runtime.decode.argmax import Argmax
+from segrt.runtime.decode.heads import HeadSpec
+from segrt.runtime.decode.merge_queries import MergeQueries
+from segrt.runtime.decode.query_instances import QueryInstances
+from segrt.runtime.decode.rule import DecodeRule
+from segrt.runtime.preprocess.input_spec import InputSpec, Resize
 from segrt.runtime.streetworld import STUFF, THINGS, StreetWorld, street_labels
 from segrt.runtime.streetworld.moments import drawn_time
 
 GOLDEN_SEEDS = (EVALUATION_SEED - 1, EVALUATION_SEED - 2)
 
-TECHNIQUES: dict[str, tuple[tuple[str, ...], tuple[str, ...], Decode]] = {  # heads, classes, decode rule
+TECHNIQUES: dict[str, tuple[tuple[str, ...], tuple[str, ...], DecodeRule]] = {  # heads, classes, decode rule
     "semantic": (("semantic_logits",), STUFF + THINGS, Argmax()),
     "instance": (("class_logits", "mask_logits"), THINGS, QueryInstances(activation="softmax")),
     "panoptic": (("class_logits", "mask_logits"), STUFF + THINGS, MergeQueries(merge_rule="maskformer")),

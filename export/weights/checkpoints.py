@@ -17,8 +17,9 @@ from pathlib import Path
 from typing import Any
 
 from segrt.export.quiet import quiet
-from segrt.runtime.bundle.hashes import cache_folder, sha256
 from segrt.runtime.errors import SegrtError
+from segrt.runtime.files.cache import cache_folder
+from segrt.runtime.files.hashing import sha256
 
 WEIGHT_FILES = ("model.safetensors", "pytorch_model.bin")
 CONFIG = "config.json"

@@ -22,9 +22,9 @@ from segrt.export.quiet import quiet
 from segrt.export.weights import checkpoints
 from segrt.export.weights.numpy_pickle import read_numpy_pickle
 from segrt.export.weights.random_weights import seeded
-from segrt.runtime.bundle.hashes import sha256
 from segrt.runtime.bundle.manifest import Source
 from segrt.runtime.errors import SegrtError
+from segrt.runtime.files.hashing import sha256
 
 Tensors = dict[str, torch.Tensor]
 _WRAPPERS = ("state_dict", "model_state_dict", "model", "model_state", "network", "net", "params", "ema", "model_ema")

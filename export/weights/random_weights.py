@@ -18,7 +18,7 @@ from torch import nn
 
 from segrt.export.family import Size
 from segrt.export.golden_pictures import synthetic_picture
-from segrt.runtime.bundle.manifest import Channels
+from segrt.runtime.preprocess.input_spec import Channels
 
 IMAGENET_MEAN: Channels = (0.485, 0.456, 0.406)
 IMAGENET_STD: Channels = (0.229, 0.224, 0.225)

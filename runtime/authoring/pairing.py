@@ -13,28 +13,32 @@ import numpy as np
 import numpy.typing as npt
 
 from segrt.runtime.authoring.verification import Check, verify
-from segrt.runtime.bundle.bundle import Bundle, read_bundle
+from segrt.runtime.bundle.bundle import Bundle
 from segrt.runtime.bundle.golden import QUERY_ROLES, GoldenOutputs, pack_golden, read_golden
+from segrt.runtime.bundle.locating import read_bundle
 from segrt.runtime.bundle.manifest import (
     MEMBERS,
-    DType,
     File,
     Golden,
-    HeadSpec,
     HeadTolerance,
-    InputSpec,
     Manifest,
     Member,
     Source,
     Tolerance,
     Variant,
 )
-from segrt.runtime.bundle.members import PAIR, prefixed
+from segrt.runtime.bundle.members import PAIR, member_manifest
 from segrt.runtime.bundle.names import new_name
-from segrt.runtime.bundle.rules import MergeMembers
 from segrt.runtime.bundle.writing import BundleWriter
+from segrt.runtime.decode.decoders import find_decoder
+from segrt.runtime.decode.heads import HeadSpec
+from segrt.runtime.decode.merge_members import MergeMembers
+from segrt.runtime.decode.rule import Context, MemberRule
 from segrt.runtime.errors import BundleError, CheckFailed
 from segrt.runtime.files.images import encode_image
+from segrt.runtime.inference.tensors import DType, prefixed
+from segrt.runtime.preprocess.input_spec import InputSpec
+from segrt.runtime.preprocess.member_inputs import fill_members
 from segrt.runtime.results import Label
 from segrt.runtime.segmenter import open_segmenter
 
@@ -219,9 +223,6 @@ def _golden(
     threads: int,
 ) -> tuple[Golden, ...]:
     """Return golden frames of both members' first variants in ONNX Runtime, after these passed their own."""
-    from segrt.runtime.decode.decoders import Context, find_decoder
-    from segrt.runtime.preprocess.member_inputs import fill_members
-
     heads: list[dict[str, npt.NDArray[Any]]] = [{} for _ in pictures]
     precisions = _precisions(*bundles.values())[0]
     for (name, bundle), precision in zip(bundles.items(), precisions, strict=True):
@@ -232,10 +233,14 @@ def _golden(
                 own, _ = segmenter.heads(picture)
                 found.update({prefixed(name, key): array for key, array in own.items()})
     golden = []
-    context = Context(manifest.decode, manifest.labels, threads, manifest.members)
+    members = tuple(
+        MemberRule(member.name, member.decode, member.labels, member.classes) for member in manifest.members
+    )
+    specs = {member.name: member_manifest(manifest, member).inputs for member in manifest.members}
+    context = Context(manifest.decode, manifest.labels, threads, members)
     for found, (name, picture) in zip(heads, pictures, strict=True):
         views = {spec.name: np.zeros((1, *map(int, spec.shape[1:])), spec.dtype) for spec in manifest.inputs}
-        geometry = fill_members(picture, manifest, views)
+        geometry = fill_members(picture, specs, views)
         by_role = {head.role: found[head.name][0] for head in manifest.heads}
         result = find_decoder(manifest.decode, "cpu")(by_role, geometry, context)
         golden.append(

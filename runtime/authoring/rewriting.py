@@ -5,8 +5,9 @@ from pathlib import Path
 import msgspec
 
 from segrt.runtime.authoring.verification import live_queries, verify
-from segrt.runtime.bundle.bundle import Bundle, read_bundle
+from segrt.runtime.bundle.bundle import Bundle
 from segrt.runtime.bundle.golden import GoldenOutputs, pack_golden, read_golden
+from segrt.runtime.bundle.locating import read_bundle
 from segrt.runtime.bundle.writing import BundleWriter
 from segrt.runtime.errors import CheckFailed
 from segrt.runtime.segmenter import open_segmenter
@@ -28,7 +29,7 @@ def rewrite(
     BundleError or CheckFailed.
     """
     manifest = bundle.manifest
-    decode = msgspec.structs.replace(manifest.decode, **thresholds)
+    decode = manifest.decode.replaced(**thresholds)
     variants = sorted(manifest.variants, key=lambda variant: variant.precision != first) if first else manifest.variants
     with BundleWriter(out, overwrite=overwrite) as writer:
         for file in (file for variant in manifest.variants for file in variant.files):

@@ -7,27 +7,8 @@ from pathlib import Path
 
 from segrt.runtime.bundle.manifest import File
 from segrt.runtime.errors import BundleError
-
-_CHUNK = 1 << 20
-
-
-def cache_folder() -> Path:
-    """Return segrt's cache folder: `SEGRT_CACHE`, else the user's cache folder of the platform."""
-    override = os.environ.get("SEGRT_CACHE")
-    if override:
-        return Path(override)
-    import platformdirs
-
-    return Path(platformdirs.user_cache_dir("segrt", appauthor=False))
-
-
-def sha256(path: Path) -> str:
-    """Return the SHA-256 of the file at `path` in lower-case hex."""
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while chunk := file.read(_CHUNK):
-            digest.update(chunk)
-    return digest.hexdigest()
+from segrt.runtime.files.cache import cache_folder
+from segrt.runtime.files.hashing import sha256
 
 
 def check_file(path: Path, expected: File, *, full: bool) -> None:

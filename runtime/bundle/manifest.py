@@ -8,20 +8,17 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from segrt.runtime.bundle.rules import Decode
+from segrt.runtime.decode.heads import HeadSpec
+from segrt.runtime.decode.rule import DecodeRule
+from segrt.runtime.files.hashing import Sha256
+from segrt.runtime.inference.tensors import DType, Name
+from segrt.runtime.preprocess.input_spec import InputSpec
 from segrt.runtime.results.labels.label import Label
+from segrt.runtime.results.technique import Technique
 
 FORMAT = (1, 1)
 MEMBERS = "members"
 KNOWN_FEATURES: frozenset[str] = frozenset({MEMBERS})
-
-Technique = Literal["semantic", "instance", "panoptic"]
-DType = Literal["uint8", "int8", "int32", "int64", "float16", "float32", "bool"]
-Positive = Annotated[int, msgspec.Meta(ge=1)]
-Dim = Annotated[int, msgspec.Meta(ge=0)] | Annotated[str, msgspec.Meta(min_length=1)]
-Channels = tuple[float, float, float]
-Name = Annotated[str, msgspec.Meta(min_length=1)]
-Sha256 = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
 
 
 class Source(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -31,60 +28,6 @@ class Source(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     licence: str
     versions: dict[str, str] = {}
     notes: str = ""
-
-
-class Resize(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """How a picture is brought to the network's size.
-
-    `stretch` ignores the aspect ratio; `letterbox` keeps it and pads; `shortest_edge` scales the shorter side to
-    `shortest_edge` pixels, or less where the picture would not fit the network's input, and pads.
-    `antialias` widens the filter when shrinking, as PIL and torchvision do; without it `interpolation` is OpenCV's.
-    `pad` is the colour of the padding in the network's channel order, 0 to 255, before normalisation; `pad_side` says
-    whether the picture sits in the middle or in the top left corner. `rounding` is how the sides of a picture that
-    keeps its aspect ratio become whole pixels (torchvision and torch's `interpolate` cut the fraction off).
-    """
-
-    rule: Literal["stretch", "letterbox", "shortest_edge"] = "stretch"
-    interpolation: Literal["nearest", "linear", "cubic", "area"] = "linear"
-    antialias: bool = False
-    shortest_edge: Positive | None = None
-    pad: tuple[int, int, int] = (0, 0, 0)
-    pad_side: Literal["both", "bottom_right"] = "both"
-    rounding: Literal["nearest", "floor"] = "nearest"
-
-
-class InputSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One input of the network.
-
-    Role `image`: a picture of `dtype` in `layout` and `color` order; a float one holds (value * scale - mean) / std
-    for each channel in `color` order. Role `valid_mask`: (N, h, w), 1 where the picture is and 0 on the padding.
-    """
-
-    name: Name
-    dtype: DType
-    shape: tuple[Dim, ...]
-    role: Literal["image", "valid_mask"] = "image"
-    layout: Literal["NHWC", "NCHW"] = "NHWC"
-    color: Literal["rgb", "bgr"] = "rgb"
-    scale: float = 1.0
-    mean: Channels = (0.0, 0.0, 0.0)
-    std: Channels = (1.0, 1.0, 1.0)
-    resize: Resize = Resize()
-
-    @property
-    def size(self) -> tuple[int, int]:
-        """The network's picture size (h, w) in pixels."""
-        shape = self.shape[1:] if self.role == "valid_mask" or self.layout == "NHWC" else self.shape[2:]
-        return int(shape[0]), int(shape[1])
-
-
-class HeadSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One raw output of the network and the role that it plays in the decode rule."""
-
-    name: Name
-    role: Name
-    dtype: DType
-    shape: tuple[Dim, ...]
 
 
 class HeadTolerance(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -198,7 +141,7 @@ class Member(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     family: str
     source: Source
     labels: tuple[Label, ...]
-    decode: Decode
+    decode: DecodeRule
     classes: tuple[Annotated[int, msgspec.Meta(ge=-1)], ...]
 
 
@@ -214,7 +157,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     inputs: tuple[InputSpec, ...]
     heads: tuple[HeadSpec, ...]
     labels: tuple[Label, ...]
-    decode: Decode
+    decode: DecodeRule
     variants: tuple[Variant, ...]
     golden: tuple[Golden, ...] = ()
     members: tuple[Member, ...] = ()

@@ -6,31 +6,29 @@ names of inputs and heads and before the heads' roles.
 
 import msgspec
 
-from segrt.runtime.bundle.manifest import HeadSpec, InputSpec, Manifest, Member, Tolerance, Variant
+from segrt.runtime.bundle.manifest import Manifest, Member, Tolerance, Variant
+from segrt.runtime.decode.heads import HeadSpec
+from segrt.runtime.inference.tensors import prefixed
+from segrt.runtime.preprocess.input_spec import InputSpec
 
 PAIR = ("semantic", "instance")
-
-
-def prefixed(member: str, name: str) -> str:
-    """Return what an input, head or role of a member is called in the bundle."""
-    return f"{member}.{name}"
 
 
 def member_manifest(manifest: Manifest, member: Member) -> Manifest:
     """Return the manifest that `member` would have as a bundle of its own, without golden frames."""
     start = prefixed(member.name, "")
 
-    def own(name: str) -> str | None:
+    def own_name(name: str) -> str | None:
         return name.removeprefix(start) if name.startswith(start) else None
 
     inputs: list[InputSpec] = []
     for spec in manifest.inputs:
-        name = own(spec.name)
+        name = own_name(spec.name)
         if name is not None:
             inputs.append(msgspec.structs.replace(spec, name=name))
     heads: list[HeadSpec] = []
     for head in manifest.heads:
-        name = own(head.name)
+        name = own_name(head.name)
         if name is not None:
             heads.append(msgspec.structs.replace(head, name=name, role=head.role.removeprefix(start)))
     return Manifest(

@@ -8,6 +8,8 @@ import msgspec
 
 from segrt.runtime.bundle.consistency import check_manifest
 from segrt.runtime.bundle.manifest import FORMAT, KNOWN_FEATURES, Manifest
+from segrt.runtime.decode.decoders import RULES, rule_from_json
+from segrt.runtime.decode.rule import DecodeRule
 from segrt.runtime.errors import BundleError
 
 _REMEDY = "write the bundle again with `segrt export` or `segrt adopt`"
@@ -39,11 +41,12 @@ def parse_manifest(data: bytes, where: str) -> Manifest:
         raise BundleError(f"{where}: needs {names}, which this segrt does not know; install a newer segrt")
     try:
         if newer:
-            manifest = msgspec.convert(_prune(json.loads(data), msgspec.inspect.type_info(Manifest)), Manifest)
+            known = _prune(json.loads(data), msgspec.inspect.type_info(Manifest))
+            manifest = msgspec.convert(known, Manifest, dec_hook=_decode_rule)
         else:
-            manifest = msgspec.json.decode(data, type=Manifest)
+            manifest = msgspec.json.decode(data, type=Manifest, dec_hook=_decode_rule)
     except msgspec.ValidationError as error:
-        raise BundleError(f"{where}: {error}; {_REMEDY}") from None
+        raise BundleError(f"{where}: {_with_one_path(str(error))}; {_REMEDY}") from None
     check_manifest(manifest, where)
     return manifest
 
@@ -64,12 +67,31 @@ def _is_newer_minor(version: str, where: str) -> bool:
     return minor > FORMAT[1]
 
 
+def _decode_rule(wanted: type, value: Any) -> DecodeRule:
+    """Return the decode rule that `value` (decoded JSON) stands for; msgspec puts the path before a ValueError."""
+    if wanted is not DecodeRule:
+        raise NotImplementedError(wanted)
+    try:
+        return rule_from_json(value)
+    except msgspec.ValidationError as error:
+        raise ValueError(str(error)) from None
+
+
+def _with_one_path(message: str) -> str:
+    """Return msgspec's `message` with the path inside a decode rule behind that of the rule, as one path."""
+    return re.sub(r" - at `\$([^`]*)` - at `(\$[^`]*)`\Z", r" - at `\2\1`", message)
+
+
 def _prune(value: Any, info: msgspec.inspect.Type) -> Any:
     """Return `value` (decoded JSON) without the fields that the structs of `info` do not know, at any depth."""
     kinds = info.types if isinstance(info, msgspec.inspect.UnionType) else (info,)
     for kind in kinds:
         if isinstance(kind, msgspec.inspect.Metadata):
             return _prune(value, kind.type)
+        if isinstance(kind, msgspec.inspect.CustomType) and kind.cls is DecodeRule and isinstance(value, dict):
+            name = value.get("rule")
+            known = isinstance(name, str) and name in RULES
+            return _prune(value, msgspec.inspect.type_info(RULES.load(name))) if known else value
         if isinstance(kind, msgspec.inspect.StructType) and isinstance(value, dict) and _has_tag(value, kind):
             fields = {field.encode_name: field.type for field in kind.fields}
             tag = {kind.tag_field: value[kind.tag_field]} if kind.tag_field else {}

@@ -10,8 +10,7 @@ from importlib import import_module
 
 import click
 
-from segrt.runtime.errors import SegrtError
-from segrt.runtime.inference.cuda.cuda_errors import DeviceLostError
+from segrt.runtime.errors import DeviceLostError, SegrtError
 
 # name: (module:function, one line for `segrt --help`)
 COMMANDS = {

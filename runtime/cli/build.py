@@ -10,9 +10,8 @@ from segrt.runtime.cli.options import engine_dir_option, engine_option, print_ta
 
 if TYPE_CHECKING:
     from segrt.runtime.inference.cuda.interface import Cuda
-    from segrt.runtime.inference.tensorrt.build_options import BuildOptions
+    from segrt.runtime.inference.engine_policy import BuildOptions, Progress
     from segrt.runtime.inference.tensorrt.engine_record import EngineRecord
-    from segrt.runtime.inference.tensorrt.policy import Progress
 
 
 @click.command()
@@ -71,10 +70,11 @@ def build(
     """
     from dataclasses import replace
 
-    from segrt.runtime.bundle.bundle import read_bundle
+    from segrt.runtime.bundle.locating import read_bundle
+    from segrt.runtime.bundle.network_files import network_file
+    from segrt.runtime.inference.engine_policy import EnginePolicy
     from segrt.runtime.inference.tensorrt.engine_cache import EngineCache
     from segrt.runtime.inference.tensorrt.flavor import find_flavor
-    from segrt.runtime.inference.tensorrt.policy import current_policy
     from segrt.runtime.inference.tensorrt.target import look
 
     options = _options(workspace, optimization_level, version_compatible, hardware_compatible, targets, dla_core)
@@ -87,8 +87,8 @@ def build(
         here = look(cuda)
         for part, variant in [(part, part.variant(one.precision)) for one in variants for part in opened.parts]:
             with _progress(f"{part.manifest.name} {variant.precision}") as progress:
-                policy = replace(current_policy(), flavor=flavor, options=options, progress=progress)
-                engine = EngineCache(part, variant, found, here, policy, batch=batch).get(rebuild=rebuild)
+                policy = replace(EnginePolicy(), flavor=flavor, options=options, progress=progress)
+                engine = EngineCache(network_file(part, variant, batch), found, here, policy).get(rebuild=rebuild)
             record = engine.record
             records.append(record)
             state = f"built in {record.seconds:.1f} s" if engine.reason else "fits, kept"
@@ -117,7 +117,7 @@ def _options(
     import msgspec
 
     from segrt.runtime.errors import BackendError
-    from segrt.runtime.inference.tensorrt.build_options import BuildOptions
+    from segrt.runtime.inference.engine_policy import BuildOptions
 
     try:
         return msgspec.convert(

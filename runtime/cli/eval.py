@@ -189,7 +189,7 @@ def evaluate(
 
 
 def _classes(labels: str | None, bundles: tuple[str, ...]) -> "tuple[Label, ...] | None":
-    from segrt.runtime.bundle.bundle import read_bundle
+    from segrt.runtime.bundle.locating import read_bundle
     from segrt.runtime.results.labels.class_lists import read_labels
 
     if labels is not None:

@@ -19,8 +19,8 @@ def inspect(bundle: str, as_json: bool) -> None:
 
     Files are compared with the manifest by size alone; `segrt verify` compares their hashes.
     """
-    from segrt.runtime.bundle.bundle import Bundle, read_bundle
-    from segrt.runtime.bundle.rules import rule_name
+    from segrt.runtime.bundle.bundle import Bundle
+    from segrt.runtime.bundle.locating import read_bundle
     from segrt.runtime.errors import BundleError
 
     opened: Bundle = read_bundle(bundle)
@@ -32,7 +32,7 @@ def inspect(bundle: str, as_json: bool) -> None:
         content = {"folder": str(opened.folder.resolve()), "manifest": manifest, "files": states}
         click.echo(msgspec.json.format(msgspec.json.encode(content), indent=2))
         return
-    decode = {name: getattr(manifest.decode, name) for name in manifest.decode.__struct_fields__}
+    decode = manifest.decode.options
     options = ", ".join(f"{name} {_word(value)}" for name, value in decode.items())
     print_table(
         manifest.name,
@@ -45,7 +45,7 @@ def inspect(bundle: str, as_json: bool) -> None:
             ["weights", f"{manifest.source.weights} (licence: {manifest.source.licence})"],
             *([["notes", manifest.source.notes]] if manifest.source.notes else []),
             ["made with", ", ".join(f"{name} {version}" for name, version in manifest.source.versions.items())],
-            ["decode rule", rule_name(manifest.decode) + (f" ({options})" if options else "")],
+            ["decode rule", manifest.decode.rule_name + (f" ({options})" if options else "")],
             ["labels", f"{len(manifest.labels)}: " + ", ".join(label.name for label in manifest.labels)],
             ["golden frames", ", ".join(frame.name for frame in manifest.golden) or "none"],
         ],
@@ -59,7 +59,7 @@ def inspect(bundle: str, as_json: bool) -> None:
                     member.name,
                     member.technique,
                     member.family,
-                    rule_name(member.decode),
+                    member.decode.rule_name,
                     ", ".join(manifest.labels[index].name for index in member.classes if index >= 0),
                 ]
                 for member in manifest.members
@@ -160,7 +160,7 @@ def _shape(shape: tuple[int | str, ...]) -> str:
 
 
 def _resize(resize: object) -> str:
-    from segrt.runtime.bundle.manifest import Resize
+    from segrt.runtime.preprocess.input_spec import Resize
 
     assert isinstance(resize, Resize)
     edge = f" {resize.shortest_edge}" if resize.shortest_edge else ""

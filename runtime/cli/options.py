@@ -66,7 +66,7 @@ def engine_option(name: str, field: str, text: str, *, value: bool = True) -> Ca
 def _policy_changer(field: str) -> Callable[[click.Context, click.Parameter, Any], None]:
     def change(context: click.Context, parameter: click.Parameter, value: Any) -> None:  # noqa: ARG001 (click's)
         if value is not None and not context.resilient_parsing:
-            from segrt.runtime.inference.tensorrt.policy import change_policy
+            from segrt.runtime.inference.engine_policy import change_policy
 
             context.call_on_close(change_policy(**{field: value}))
 

@@ -41,7 +41,7 @@ def pack(
     The file is a zip that any tool unpacks. Equal bundles give equal files, byte for byte. A key whose file has a
     password takes it from SEGRT_KEY_PASSWORD.
     """
-    from segrt.runtime.bundle.bundle import read_bundle
+    from segrt.runtime.bundle.locating import read_bundle
     from segrt.runtime.bundle.pack.reader import Pack
     from segrt.runtime.bundle.pack.writer import write_pack
     from segrt.runtime.errors import SegrtError

@@ -49,8 +49,8 @@ def pair(
     heuristic of Panoptic FPN (Kirillov et al., 2019), with detectron2's thresholds.
     """
     from segrt.runtime.authoring.pairing import PairOptions, pair_bundles
-    from segrt.runtime.bundle.bundle import read_bundle
-    from segrt.runtime.bundle.rules import MergeMembers
+    from segrt.runtime.bundle.locating import read_bundle
+    from segrt.runtime.decode.merge_members import MergeMembers
 
     rule = MergeMembers(score_threshold, overlap_threshold, stuff_area_limit)
     options = PairOptions(name, rule, overwrite, threads)

@@ -17,7 +17,7 @@ def verify(bundle: str, backend: str, precision: str | None, threads: int) -> No
     --precision chooses one variant.
     """
     from segrt.runtime.authoring.verification import verify as check
-    from segrt.runtime.bundle.bundle import read_bundle
+    from segrt.runtime.bundle.locating import read_bundle
     from segrt.runtime.bundle.pack.reader import Pack, is_pack
     from segrt.runtime.errors import CheckFailed
     from segrt.runtime.segmenter import open_segmenter

@@ -1,20 +1,47 @@
-"""The panoptic decoder of networks that give classes, object centres and offsets to them (Panoptic-DeepLab)."""
+"""Rule `group_centers`: panoptic from classes, object centres and offsets to them (Panoptic-DeepLab)."""
 
-from collections.abc import Mapping
-from typing import Any, cast
+from collections.abc import Iterable, Mapping
+from typing import Annotated, Any, ClassVar, cast
 
 import cv2
+import msgspec
 import numpy as np
 import numpy.typing as npt
 
 from segrt.runtime import postproc
-from segrt.runtime.bundle.rules import GroupCenters
-from segrt.runtime.decode.decoders import Context
-from segrt.runtime.decode.merge_queries import described
+from segrt.runtime.decode.heads import HeadSpec
+from segrt.runtime.decode.rule import Context, DecodeRule, Share
+from segrt.runtime.decode.segments import described
 from segrt.runtime.preprocess.geometry import Geometry
 from segrt.runtime.results import PanopticResult
+from segrt.runtime.results.technique import Technique
 
 Floats = npt.NDArray[np.float32]
+
+
+class GroupCenters(
+    DecodeRule, msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="rule", tag="group_centers"
+):
+    """Panoptic from classes, object centres and offsets to them (Panoptic-DeepLab).
+
+    Heads `semantic_logits` (1, C, h, w), `center_heatmap` (1, 1, h, w) and `offsets` (1, 2, h, w), y then x, in cells
+    of the head's own grid. All are interpolated to the source first. A centre is a pixel whose heat is above
+    `score_threshold` and the largest in a square of `nms_kernel` pixels; of more than `top_k`, the hottest count.
+    Stuff of fewer than `stuff_area_limit` pixels is void. Both sizes are in source pixels.
+    """
+
+    technique: ClassVar[Technique] = "panoptic"
+    roles: ClassVar[tuple[str, ...]] = ("semantic_logits", "center_heatmap", "offsets")
+
+    score_threshold: Share = 0.1
+    nms_kernel: Annotated[int, msgspec.Meta(ge=1)] = 7
+    top_k: Annotated[int, msgspec.Meta(ge=1)] = 200
+    stuff_area_limit: Annotated[int, msgspec.Meta(ge=0)] = 2048
+
+    def head_problems(self, heads: Mapping[str, HeadSpec], labels: int) -> Iterable[str]:  # noqa: ARG002
+        """Yield what is wrong with `nms_kernel`, the side of a square around a pixel."""
+        if self.nms_kernel % 2 == 0:
+            yield f"decode.nms_kernel must be odd, but got {self.nms_kernel}"
 
 
 def group_centers(heads: Mapping[str, npt.NDArray[Any]], geometry: Geometry, context: Context) -> PanopticResult:

@@ -1,26 +1,53 @@
-"""The decoder of SOLOv2: a mask for each chosen grid cell, rescored, suppressed by Matrix NMS, enlarged, cut.
+"""Rule `matrix_nms`: instances from grid cells with a mask each, rescored and suppressed by Matrix NMS (SOLOv2).
 
 The order of operations is that of mmdetection's `SOLOV2Head._predict_by_feat_single` and `mask_matrix_nms`.
 """
 
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import Any, cast
+from typing import Annotated, Any, ClassVar, Literal, cast
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 
 from segrt.runtime import postproc
-from segrt.runtime.bundle.rules import MatrixNms
-from segrt.runtime.decode.decoders import Context
+from segrt.runtime.decode.rule import Context, DecodeRule, Share
 from segrt.runtime.errors import BundleError
 from segrt.runtime.preprocess.geometry import Geometry
 from segrt.runtime.results import InstanceResult, rle
+from segrt.runtime.results.technique import Technique
 
 Array = npt.NDArray[Any]
 Floats = npt.NDArray[np.float32]
 Size = tuple[int, int]
 Span = tuple[int, int]
+
+
+class MatrixNms(
+    DecodeRule, msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="rule", tag="matrix_nms"
+):
+    """Instances from grid cells with a mask each (SOLOv2), in mmdetection's order of operations.
+
+    Heads `scores` (1, K), `class_ids` (1, K) from 0, `least_areas` (1, K) and `mask_probabilities` (1, K, h, w), a cell
+    being `stride` network pixels. Cells that score above `candidate_threshold` take part; a mask is where its
+    probability is above `mask_threshold`, and goes unless it has more cells than its least area. Scores are multiplied
+    by the mean probability in the mask; the `nms_pre` best are lowered by Matrix NMS; those of `filter_threshold` or
+    more stay, at most `max_instances`. `score_threshold` is what a lowered score must reach beyond that to be shown.
+    """
+
+    technique: ClassVar[Technique] = "instance"
+    roles: ClassVar[tuple[str, ...]] = ("scores", "class_ids", "least_areas", "mask_probabilities")
+
+    candidate_threshold: Share = 0.1
+    mask_threshold: Share = 0.5
+    filter_threshold: Share = 0.05
+    score_threshold: Share = 0.3
+    nms_pre: Annotated[int, msgspec.Meta(ge=1)] = 500
+    max_instances: Annotated[int, msgspec.Meta(ge=1)] = 100
+    kernel: Literal["gaussian", "linear"] = "gaussian"
+    sigma: Annotated[float, msgspec.Meta(gt=0.0)] = 2.0
+    stride: Annotated[int, msgspec.Meta(ge=1)] = 4
 
 
 def matrix_nms(heads: Mapping[str, Array], geometry: Geometry, context: Context) -> InstanceResult:

@@ -1,22 +1,39 @@
-"""The panoptic decoder of a semantic and an instance network together: Panoptic FPN's heuristic."""
+"""Rule `merge_members`: panoptic from a semantic and an instance network together, by Panoptic FPN's heuristic."""
 
 from collections.abc import Mapping
-from typing import Any, cast
+from typing import Annotated, Any, ClassVar, cast
 
 import msgspec
 import numpy as np
 import numpy.typing as npt
 
 from segrt.runtime import postproc
-from segrt.runtime.bundle.manifest import Member
-from segrt.runtime.bundle.members import prefixed
-from segrt.runtime.bundle.rules import MergeMembers
-from segrt.runtime.decode.decoders import Context, find_decoder
+from segrt.runtime.decode.decoders import find_decoder
+from segrt.runtime.decode.rule import Context, DecodeRule, MemberRule, Share
+from segrt.runtime.inference.tensors import prefixed
 from segrt.runtime.preprocess.geometry import Geometry
 from segrt.runtime.preprocess.member_inputs import MemberGeometry
 from segrt.runtime.results import InstanceResult, PanopticResult, Segment, SemanticResult
+from segrt.runtime.results.technique import Technique
 
 Array = npt.NDArray[Any]
+
+
+class MergeMembers(
+    DecodeRule, msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="rule", tag="merge_members"
+):
+    """Panoptic from a semantic and an instance network: the heuristic of Panoptic FPN, as detectron2 has it.
+
+    Instances with a score of `score_threshold` or more take free pixels, best first, unless more than
+    `overlap_threshold` of one is taken already; of what is left, the semantic network's stuff becomes segments of at
+    least `stuff_area_limit` source pixels. Where it sees a thing and no instance is, there is nothing.
+    """
+
+    technique: ClassVar[Technique] = "panoptic"
+
+    score_threshold: Share = 0.5
+    overlap_threshold: Share = 0.5
+    stuff_area_limit: Annotated[int, msgspec.Meta(ge=0)] = 4096
 
 
 def merge_members(heads: Mapping[str, Array], geometry: Geometry, context: Context) -> PanopticResult:
@@ -55,18 +72,18 @@ def merge_members(heads: Mapping[str, Array], geometry: Geometry, context: Conte
 
 
 def _decoded(
-    member: Member, heads: Mapping[str, Array], geometry: Geometry, context: Context, threshold: float | None = None
+    member: MemberRule, heads: Mapping[str, Array], geometry: Geometry, context: Context, threshold: float | None = None
 ) -> Any:
     """Return the result of one member; `threshold` replaces that of its rule, for there is one for the whole bundle."""
     start = prefixed(member.name, "")
     own = {role.removeprefix(start): array for role, array in heads.items() if role.startswith(start)}
-    decode: msgspec.Struct = member.decode
-    if threshold is not None and "score_threshold" in decode.__struct_fields__:
-        decode = msgspec.structs.replace(decode, score_threshold=threshold)
+    decode = member.decode
+    if threshold is not None and "score_threshold" in decode.options:
+        decode = decode.replaced(score_threshold=threshold)
     return find_decoder(decode, "cpu")(own, geometry, Context(decode, member.labels, context.threads))
 
 
-def _stuff(semantic: SemanticResult, member: Member) -> npt.NDArray[np.int64] | npt.NDArray[np.uint8]:
+def _stuff(semantic: SemanticResult, member: MemberRule) -> npt.NDArray[np.int64] | npt.NDArray[np.uint8]:
     """Return the class map with the position of the bundle's label + 1 for stuff, 0 for all else."""
     classes = semantic.class_map
     table = np.zeros(np.iinfo(classes.dtype).max + 1, np.uint8 if max(member.classes) < 255 else np.int64)

@@ -1,18 +1,34 @@
-"""Panoptic decoders: one class and one instance id for every source pixel."""
+"""Rule `merge_queries`: panoptic from queries, by MaskFormer's, Mask2Former's, EoMT's or DETR's own merge."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, cast
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal, cast
 
+import msgspec
 import numpy.typing as npt
 
 from segrt.runtime import postproc
-from segrt.runtime.bundle.rules import MergeQueries
-from segrt.runtime.decode.decoders import Context
+from segrt.runtime.decode.rule import Context, DecodeRule, Share
+from segrt.runtime.decode.segments import described
 from segrt.runtime.preprocess.geometry import Geometry
-from segrt.runtime.results import Label, PanopticResult, Segment
+from segrt.runtime.results import PanopticResult
+from segrt.runtime.results.technique import Technique
 
+MergeRule = Literal["maskformer", "mask2former", "eomt", "detr"]
 # The peers bring masks to the size that the network saw before anything else (Mask2Former's always to 384 x 384).
 _RESIZED_FIRST = ("eomt", "detr")
+
+
+class MergeQueries(
+    DecodeRule, msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="rule", tag="merge_queries"
+):
+    """Panoptic from queries: heads `class_logits` (1, Q, C+1), `mask_logits` (1, Q, h, w), merged by `merge_rule`."""
+
+    technique: ClassVar[Technique] = "panoptic"
+    roles: ClassVar[tuple[str, ...]] = ("class_logits", "mask_logits")
+
+    merge_rule: MergeRule = "maskformer"
+    score_threshold: Share = 0.5
+    overlap_threshold: Share = 0.8
 
 
 def merge_queries(heads: Mapping[str, npt.NDArray[Any]], geometry: Geometry, context: Context) -> PanopticResult:
@@ -32,18 +48,3 @@ def merge_queries(heads: Mapping[str, npt.NDArray[Any]], geometry: Geometry, con
         threads=context.threads,
     )
     return PanopticResult(segment_ids, described(merged, context.labels), context.labels)
-
-
-def described(merged: Iterable[postproc.MergedSegment], labels: Sequence[Label]) -> list[Segment]:
-    """Return the segments of a merge as a result has them."""
-    return [
-        Segment(
-            id=segment.id,
-            class_id=segment.class_id,
-            isthing=labels[segment.class_id].isthing,
-            score=segment.score,
-            area=segment.area,
-            bbox=segment.bbox,
-        )
-        for segment in merged
-    ]

@@ -1,20 +1,61 @@
-"""The instance decoder of networks whose masks are sums of prototypes: YOLO and YOLACT."""
+"""Rule `prototype_masks`: instances whose masks are sums of prototypes (YOLO, YOLACT)."""
 
-from collections.abc import Mapping
-from typing import Any, cast
+from collections.abc import Iterable, Mapping
+from typing import Annotated, Any, ClassVar, Literal, cast
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 
 from segrt.runtime import postproc
-from segrt.runtime.bundle.rules import PrototypeMasks
-from segrt.runtime.decode.decoders import Context
+from segrt.runtime.decode.heads import HeadSpec
+from segrt.runtime.decode.rule import Context, DecodeRule, Share
 from segrt.runtime.errors import BundleError
 from segrt.runtime.preprocess.geometry import Geometry
 from segrt.runtime.results import InstanceResult
+from segrt.runtime.results.technique import Technique
 
 Array = npt.NDArray[Any]
 Floats = npt.NDArray[np.float32]
+
+
+class PrototypeMasks(
+    DecodeRule, msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="rule", tag="prototype_masks"
+):
+    """Instances whose masks are sums of prototypes (YOLO, YOLACT).
+
+    Heads `prototypes` (1, K, h, w) and `predictions`, (1, R, A) or (1, A, R) with R values for each of A anchors.
+    `rows` says what the values are, in network pixels: `yolo` has centre x, y, width, height, C class probabilities, K
+    coefficients; `yolov5` has an objectness after the box, which multiplies the probabilities; `detections` has x0, y0,
+    x1, y1, score, class id, K coefficients, duplicates suppressed already.
+    A box that overlaps a better one of its class by more than `iou_threshold` is dropped.
+    """
+
+    technique: ClassVar[Technique] = "instance"
+    roles: ClassVar[tuple[str, ...]] = ("predictions", "prototypes")
+
+    rows: Literal["yolo", "yolov5", "detections"] = "yolo"
+    score_threshold: Share = 0.25
+    iou_threshold: Share = 0.7
+    max_detections: Annotated[int, msgspec.Meta(ge=1)] = 300
+
+    def length(self, classes: int, prototypes: int) -> int:
+        """Return R for so many classes and prototypes."""
+        return prototypes + (6 if self.rows == "detections" else classes + (5 if self.rows == "yolov5" else 4))
+
+    def head_problems(self, heads: Mapping[str, HeadSpec], labels: int) -> Iterable[str]:
+        """Yield where the predictions do not have a row of values for so many labels and prototypes."""
+        predictions, prototypes = heads["predictions"], heads["prototypes"]
+        count = prototypes.shape[1] if len(prototypes.shape) == 4 else None
+        if not isinstance(count, int) or len(predictions.shape) != 3:
+            yield f"head {prototypes.name!r} must have a fixed number of prototypes, but got {list(prototypes.shape)}"
+            return
+        length = self.length(labels, count)
+        if length not in predictions.shape[1:]:
+            yield (
+                f"head {predictions.name!r} must have {length} values for an anchor ({self.rows}: {labels} labels, "
+                f"{count} prototypes), but got {list(predictions.shape)}"
+            )
 
 
 def prototype_masks(heads: Mapping[str, Array], geometry: Geometry, context: Context) -> InstanceResult:
@@ -26,20 +67,20 @@ def prototype_masks(heads: Mapping[str, Array], geometry: Geometry, context: Con
     # Where both axes have this length, the anchors are counted along the second, as YOLOv8 and later do.
     table = table if table.shape[0] == length else table.T
     if rule.rows == "detections":
-        found = _detections(table, rule, len(context.labels))
+        detections = _detections(table, rule, len(context.labels))
     else:
         table = _with_objectness(table, rule, len(context.labels)) if rule.rows == "yolov5" else table
-        found = postproc.decode_yolo(
+        detections = postproc.decode_yolo(
             table,
             score_threshold=rule.score_threshold,
             iou_threshold=rule.iou_threshold,
             max_detections=rule.max_detections,
             coefficients=len(prototypes),
         )
-    boxes = _to_source(found.boxes, geometry)
+    boxes = geometry.boxes_to_source(detections.boxes)
     rles = postproc.prototype_masks_rle(
         prototypes,
-        found.coefficients,
+        detections.coefficients,
         boxes,
         geometry.source_size,
         window=geometry.window_on((prototypes.shape[1], prototypes.shape[2])),
@@ -47,11 +88,10 @@ def prototype_masks(heads: Mapping[str, Array], geometry: Geometry, context: Con
     )
     areas, _ = postproc.measure_rle(rles)
     kept = np.flatnonzero(areas)
-    height, width = geometry.source_size
     return InstanceResult(
-        boxes=np.clip(boxes[kept], 0, np.array([width, height] * 2, np.float32)),
-        scores=found.scores[kept],
-        class_ids=found.class_ids[kept],
+        boxes=geometry.clipped(boxes[kept]),
+        scores=detections.scores[kept],
+        class_ids=detections.class_ids[kept],
         rles=[rles[index] for index in kept],
         size=geometry.source_size,
         labels=context.labels,
@@ -82,12 +122,3 @@ def _detections(table: Array, rule: PrototypeMasks, classes: int) -> postproc.Yo
         )
     chosen = table[:, kept].T.astype(np.float32)
     return postproc.YoloDetections(chosen[:, :4].copy(), scores[kept], class_ids, chosen[:, 6:].copy())
-
-
-def _to_source(boxes: Floats, geometry: Geometry) -> Floats:
-    """Return `boxes` (N, 4) xyxy in network pixels as source pixels, as far as they reach beyond the picture."""
-    top, left, bottom, right = geometry.window
-    height, width = geometry.source_size
-    scale = np.array([width / (right - left), height / (bottom - top)] * 2, np.float32)
-    moved: Floats = (boxes - np.array([left, top] * 2, np.float32)) * scale
-    return moved

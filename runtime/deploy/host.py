@@ -6,12 +6,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from segrt.runtime.bundle.hashes import cache_folder
 from segrt.runtime.deploy.plan import Plan
 from segrt.runtime.deploy.ssh import Device, Lost, Unreachable
 from segrt.runtime.deploy.unit import unit_text
 from segrt.runtime.deploy.wheels import Wanted, choose, version_key, with_packages
 from segrt.runtime.errors import SegrtError
+from segrt.runtime.files.cache import cache_folder
 
 Say = Callable[[str, float | None], None]
 STEPS = {

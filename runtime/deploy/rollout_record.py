@@ -4,10 +4,10 @@ from pathlib import Path
 
 import msgspec
 
-from segrt.runtime.bundle.hashes import cache_folder
 from segrt.runtime.deploy.plan import Options
 from segrt.runtime.errors import SegrtError
 from segrt.runtime.files.atomic import write_atomic
+from segrt.runtime.files.cache import cache_folder
 
 
 class Rollout(msgspec.Struct, frozen=True, kw_only=True):

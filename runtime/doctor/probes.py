@@ -141,7 +141,7 @@ def core() -> dict[str, Any]:
 
 def disk() -> dict[str, Any]:
     """The room in segrt's cache folder."""
-    from segrt.runtime.bundle.hashes import cache_folder
+    from segrt.runtime.files.cache import cache_folder
 
     folder = cache_folder()
     place = folder

@@ -107,7 +107,7 @@ class _Opened(AbstractContextManager[Predictor]):
         self._opener = opener
 
     def __enter__(self) -> Predictor:
-        from segrt.runtime.bundle.bundle import read_bundle
+        from segrt.runtime.bundle.locating import read_bundle
         from segrt.runtime.segmenter import open_segmenter
 
         given = self._opener

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from segrt.runtime.bundle.bundle import Bundle
-from segrt.runtime.bundle.rules import MergeMembers, MergeQueries
+from segrt.runtime.decode.merge_members import MergeMembers
+from segrt.runtime.decode.merge_queries import MergeQueries
 from segrt.runtime.errors import SegrtError
 from segrt.runtime.evaluate import conversion
 from segrt.runtime.evaluate.class_matching import things
@@ -58,7 +59,7 @@ def tune_thresholds(segmenter: Segmenter, dataset: Dataset, progress: Progress |
     """
     if segmenter.technique == "panoptic" and isinstance(segmenter.decode, MergeQueries | MergeMembers):
         return _tune_panoptic(segmenter, dataset, progress)
-    if segmenter.technique == "instance" and "score_threshold" in segmenter.decode.__struct_fields__:
+    if segmenter.technique == "instance" and "score_threshold" in segmenter.decode.options:
         return _tune_instance(segmenter, dataset, progress)
     return None
 

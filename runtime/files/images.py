@@ -11,6 +11,9 @@ from segrt.runtime.errors import ImageError
 from segrt.runtime.files.atomic import write_atomic
 from segrt.runtime.files.truncation import is_truncated
 
+Picture = npt.NDArray[np.uint8]
+"""A picture: uint8 BGR (H, W, 3)."""
+
 SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".jp2", ".pbm", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"})
 _SILENT = 0
 _MOST_BYTES = 1 << 30

@@ -8,84 +8,19 @@ the calls and every check; a backend implements `_make_inputs`, `_start`, `_fini
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from threading import Condition
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
-import numpy.typing as npt
 
 from segrt.runtime.errors import BackendError
+from segrt.runtime.inference.tensors import Array, Device, Head, Slot, State, TensorSpec
 
 if TYPE_CHECKING:
     from segrt.runtime.inference.layers.raw_layer import RawLayer
 
-Array = npt.NDArray[Any]
-Device = Literal["cpu", "cuda"]
-State = Literal["free", "acquired", "submitted", "done"]
 _Self = TypeVar("_Self", bound="Backend")
-
-
-@dataclass(frozen=True)
-class TensorSpec:
-    """Name, dtype and shape of an input or head; a string in `shape` is a length that varies from run to run."""
-
-    name: str
-    dtype: str
-    shape: tuple[int | str, ...]
-
-    def __str__(self) -> str:
-        return f"{self.name!r} {self.dtype} {list(self.shape)}"
-
-    @property
-    def is_fixed(self) -> bool:
-        """Whether every length is known."""
-        return all(isinstance(dim, int) for dim in self.shape)
-
-    @property
-    def lengths(self) -> tuple[int, ...]:
-        """The shape of a tensor that `is_fixed`; raise ValueError for another."""
-        if not self.is_fixed:
-            raise ValueError(f"{self} has no fixed shape")
-        return tuple(int(dim) for dim in self.shape)
-
-    def fits(self, dtype: npt.DTypeLike, shape: Sequence[int]) -> bool:
-        """Whether an array of `dtype` and `shape` is such a tensor."""
-        return (
-            np.dtype(self.dtype) == np.dtype(dtype)
-            and len(shape) == len(self.shape)
-            and all(isinstance(want, str) or want == got for want, got in zip(self.shape, shape, strict=True))
-        )
-
-
-@dataclass(frozen=True)
-class Head:
-    """One raw output, valid until its slot is released: a numpy array, or on `cuda` an object that speaks DLPack."""
-
-    name: str
-    array: Any
-    device: Device = "cpu"
-
-
-@dataclass(eq=False)
-class Slot:
-    """The inputs of one batch, on their way through a backend.
-
-    `inputs` are writable views, name → array with the batch first. `sources` and `frames` belong to the caller: what
-    lies in each place of the batch; they are emptied on release. `inference_ms` is the time of execution alone,
-    without waiting in a queue, after `wait`; `upload_ms` and `download_ms` are those of the copies to and from a GPU,
-    0 where nothing is copied.
-    """
-
-    index: int
-    inputs: Mapping[str, Array]
-    sources: list[str] = field(default_factory=list)
-    frames: list[Any] = field(default_factory=list)
-    inference_ms: float = 0.0
-    upload_ms: float = 0.0
-    download_ms: float = 0.0
-    state: State = "free"
 
 
 class Backend(ABC):
@@ -166,7 +101,6 @@ class Backend(ABC):
                 raise BackendError(f"{self.name}: release of slot {slot.index}, which is {slot.state}")
             slot.state = "free"
             slot.sources.clear()
-            slot.frames.clear()
             self._free.append(slot)
             self._changed.notify()
 

@@ -8,9 +8,9 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from threading import Lock
 
-from segrt.runtime.bundle.members import prefixed
 from segrt.runtime.errors import BackendError
-from segrt.runtime.inference.backend import Array, Backend, Head, Slot, TensorSpec
+from segrt.runtime.inference.backend import Backend
+from segrt.runtime.inference.tensors import Array, Head, Slot, TensorSpec, prefixed
 
 
 class MembersBackend(Backend):

@@ -15,15 +15,14 @@ from typing import Any
 
 import numpy as np
 
-from segrt.runtime.bundle.bundle import Bundle
-from segrt.runtime.bundle.manifest import Variant
-from segrt.runtime.errors import BackendError
-from segrt.runtime.inference.backend import Array, Backend, Head, Slot, Stopwatch, TensorSpec
+from segrt.runtime.errors import BackendError, one_line
+from segrt.runtime.inference.backend import Backend, Stopwatch
 from segrt.runtime.inference.cuda.cuda_errors import lost
 from segrt.runtime.inference.cuda.presence import gpu_files
 from segrt.runtime.inference.layers.onnxruntime_trace import read_trace
 from segrt.runtime.inference.layers.raw_layer import RawLayer
-from segrt.runtime.inference.specs import check_network, tensor_specs
+from segrt.runtime.inference.network_file import NetworkFile, Opening, check_network
+from segrt.runtime.inference.tensors import Array, Head, Slot, TensorSpec
 
 _DTYPES = {
     "tensor(uint8)": "uint8",
@@ -37,26 +36,6 @@ _DTYPES = {
 _FATAL_ONLY = 4
 
 
-def why_not(bundle: Bundle, variant: Variant) -> str | None:  # noqa: ARG001 (the table's signature)
-    """Return why ONNX Runtime cannot be used here, with the remedy, or None if it can."""
-    if _is_installed("onnxruntime") and _is_installed("onnxruntime-gpu"):
-        return (
-            "onnxruntime and onnxruntime-gpu are both installed and overwrite each other; "
-            "`pip uninstall -y onnxruntime onnxruntime-gpu`, then install one of them"
-        )
-    try:
-        import onnxruntime  # noqa: F401
-    except ImportError as error:
-        return f"onnxruntime cannot be imported ({error}); `pip install onnxruntime`"
-    return None
-
-
-def open_backend(bundle: Bundle, variant: Variant, *, threads: int, slots: int, batch: int) -> Backend:
-    """Open the ONNX file of `variant` in ONNX Runtime."""
-    inputs, heads = tensor_specs(bundle.manifest, variant, batch)
-    return OnnxRuntimeBackend(bundle.network(variant), inputs, heads, threads=threads, slots=slots)
-
-
 def run_file(path: Path, inputs: Mapping[str, Array], *, threads: int = 0) -> dict[str, Array]:
     """Execute the ONNX file at `path` once, whatever its outputs are; return them all, name → array."""
     session = _open_session(path, threads)
@@ -64,7 +43,7 @@ def run_file(path: Path, inputs: Mapping[str, Array], *, threads: int = 0) -> di
     try:
         return dict(zip(names, session.run(names, dict(inputs)), strict=True))
     except Exception as error:  # ONNX Runtime's errors share no base class of their own
-        raise BackendError(f"{path}: ONNX Runtime cannot execute the network ({_one_line(error)})") from error
+        raise BackendError(f"{path}: ONNX Runtime cannot execute the network ({one_line(error)})") from error
 
 
 class OnnxRuntimeBackend(Backend):
@@ -101,6 +80,25 @@ class OnnxRuntimeBackend(Backend):
         self._running: dict[int, Future[tuple[dict[str, Head], float]]] = {}
         self._one_at_a_time = Lock()
         self._worker = ThreadPoolExecutor(1, thread_name_prefix="segrt-onnxruntime")
+
+    @classmethod
+    def why_not(cls, network: NetworkFile, opening: Opening) -> str | None:  # noqa: ARG003 (of all backends)
+        """Return why ONNX Runtime cannot be used here, with the remedy, or None if it can."""
+        if _is_installed("onnxruntime") and _is_installed("onnxruntime-gpu"):
+            return (
+                "onnxruntime and onnxruntime-gpu are both installed and overwrite each other; "
+                "`pip uninstall -y onnxruntime onnxruntime-gpu`, then install one of them"
+            )
+        try:
+            import onnxruntime  # noqa: F401
+        except ImportError as error:
+            return f"onnxruntime cannot be imported ({error}); `pip install onnxruntime`"
+        return None
+
+    @classmethod
+    def open(cls, network: NetworkFile, opening: Opening) -> Backend:
+        """Open the ONNX file of `network` in ONNX Runtime."""
+        return cls(network.checked(), network.inputs, network.heads, threads=opening.threads, slots=opening.slots)
 
     def layer_times(self, inputs: Mapping[str, Array], runs: int) -> list[RawLayer]:
         """Run `inputs` `runs` times, after one that does not count, in a session of its own; see `Backend`."""
@@ -155,10 +153,10 @@ class OnnxRuntimeBackend(Backend):
             heads = {name: Head(name, buffer) for name, buffer in buffers.items()}
             heads |= {name: Head(name, value.numpy()) for name, value in zip(self._variable, values, strict=True)}
         except Exception as error:  # ONNX Runtime's errors share no base class of their own
-            fatal = lost("onnxruntime on cuda", _one_line(error)) if self.device == "cuda" else None
+            fatal = lost("onnxruntime on cuda", one_line(error)) if self.device == "cuda" else None
             if fatal is not None:
                 raise fatal from error
-            raise BackendError(f"{self._path}: ONNX Runtime cannot execute the network ({_one_line(error)})") from error
+            raise BackendError(f"{self._path}: ONNX Runtime cannot execute the network ({one_line(error)})") from error
         return heads, elapsed
 
 
@@ -180,7 +178,7 @@ def _open_session(path: Path, threads: int, *, profile: Path | None = None) -> A
     try:
         return onnxruntime.InferenceSession(str(path), options, providers=providers)
     except Exception as error:  # ONNX Runtime's errors share no base class of their own
-        raise BackendError(f"{path}: ONNX Runtime cannot load the network ({_one_line(error)})") from error
+        raise BackendError(f"{path}: ONNX Runtime cannot load the network ({one_line(error)})") from error
 
 
 def _specs(values: Sequence[Any]) -> list[TensorSpec]:
@@ -192,10 +190,6 @@ def _specs(values: Sequence[Any]) -> list[TensorSpec]:
         )
         for value in values
     ]
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())[:300]
 
 
 def _is_installed(name: str) -> bool:

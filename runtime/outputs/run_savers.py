@@ -15,7 +15,9 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from segrt.runtime.bundle.rules import MergeQueries, QueryInstances, QuerySemantic
+from segrt.runtime.decode.merge_queries import MergeQueries
+from segrt.runtime.decode.query_instances import QueryInstances
+from segrt.runtime.decode.query_semantic import QuerySemantic
 from segrt.runtime.errors import SegrtError
 from segrt.runtime.files.atomic import check_folder, make_folder, write_atomic
 from segrt.runtime.files.images import write_image

@@ -2,6 +2,9 @@
 
 from dataclasses import dataclass
 
+import numpy as np
+import numpy.typing as npt
+
 
 @dataclass(frozen=True)
 class Geometry:
@@ -40,14 +43,16 @@ class Geometry:
         down, across = size[0] / height, size[1] / width
         return top * down, left * across, bottom * down, right * across
 
-    def to_source(self, y: float, x: float) -> tuple[float, float]:
-        """Return the source position (in pixels, edges at whole numbers) of a network position (y, x)."""
+    def boxes_to_source(self, boxes: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """Return `boxes` (N, 4) xyxy in network pixels as source pixels, as far as they reach beyond the picture."""
         top, left, bottom, right = self.window
         height, width = self.source_size
-        return (y - top) / (bottom - top) * height, (x - left) / (right - left) * width
+        scale = np.array([width / (right - left), height / (bottom - top)] * 2, np.float32)
+        moved: npt.NDArray[np.float32] = (boxes - np.array([left, top] * 2, np.float32)) * scale
+        return moved
 
-    def to_network(self, y: float, x: float) -> tuple[float, float]:
-        """Return the network position of a source position (y, x), both with pixel edges at whole numbers."""
-        top, left, bottom, right = self.window
+    def clipped(self, boxes: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """Return `boxes` (N, 4) xyxy in source pixels, cut off at the picture's edges."""
         height, width = self.source_size
-        return top + y / height * (bottom - top), left + x / width * (right - left)
+        inside: npt.NDArray[np.float32] = np.clip(boxes, 0, np.array([width, height] * 2, np.float32))
+        return inside

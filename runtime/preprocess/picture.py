@@ -9,11 +9,10 @@ import numpy as np
 import numpy.typing as npt
 
 from segrt.runtime import postproc
-from segrt.runtime.bundle.manifest import InputSpec, Resize
 from segrt.runtime.errors import ImageError
+from segrt.runtime.files.images import Picture
 from segrt.runtime.preprocess.geometry import Geometry
-
-Picture = npt.NDArray[np.uint8]
+from segrt.runtime.preprocess.input_spec import InputSpec, Resize
 
 
 def check_picture(image: npt.NDArray[Any]) -> Picture:

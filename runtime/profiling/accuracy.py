@@ -28,7 +28,7 @@ def measure_accuracy(
 
 
 def _measure(candidate: Candidate, annotations: str, images: Path | None, panoptic_dir: Path | None) -> Accuracy:
-    from segrt.runtime.bundle.bundle import read_bundle
+    from segrt.runtime.bundle.locating import read_bundle
 
     labels = read_bundle(candidate.bundle).manifest.labels
     dataset: Dataset = open_dataset(annotations, images, panoptic_dir, labels=labels)

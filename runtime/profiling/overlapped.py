@@ -21,7 +21,7 @@ from segrt.runtime.stream.sinks.sink import Sink
 from segrt.runtime.stream.sources.source import Source, SourceInfo
 
 if TYPE_CHECKING:
-    from segrt.runtime.inference.backend import Head, Slot
+    from segrt.runtime.inference.tensors import Head, Slot
     from segrt.runtime.preprocess.geometry import Geometry
     from segrt.runtime.segmenter import Segmenter
 

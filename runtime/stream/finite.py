@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from segrt.runtime.inference.backend import Head
+    from segrt.runtime.inference.tensors import Head
 
 _HALF_EXPONENT = np.uint16(0x7C00)
 

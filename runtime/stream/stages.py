@@ -27,7 +27,8 @@ from segrt.runtime.stream.sources.source import Source, SourceInfo
 from segrt.runtime.stream.thinning import Lookout, Pace, Thinning
 
 if TYPE_CHECKING:
-    from segrt.runtime.inference.backend import Backend, Slot
+    from segrt.runtime.inference.backend import Backend
+    from segrt.runtime.inference.tensors import Slot
     from segrt.runtime.preprocess.geometry import Geometry
     from segrt.runtime.segmenter import Segmenter
 

@@ -14,7 +14,7 @@ pytest.importorskip("transformers")
 from segrt.export.convert.exporting import ExportOptions, export_model
 from segrt.export.family import Weights
 from segrt.export.models import table
-from segrt.runtime.bundle.bundle import read_bundle
+from segrt.runtime.bundle.locating import read_bundle
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 EXAMPLES = {

@@ -14,7 +14,8 @@ import peers
 import trials
 from report import write_report
 
-from segrt.runtime.bundle.bundle import Bundle, read_bundle
+from segrt.runtime.bundle.bundle import Bundle
+from segrt.runtime.bundle.locating import read_bundle
 from segrt.runtime.errors import SegrtError
 from segrt.runtime.inference.cuda.choice import installed_packages, open_cuda
 from segrt.runtime.inference.cuda.presence import why_no_gpu

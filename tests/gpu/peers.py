@@ -8,7 +8,7 @@ import trials
 
 from segrt.runtime.bundle.bundle import Bundle
 from segrt.runtime.errors import SegrtError
-from segrt.runtime.inference.backend import Head
+from segrt.runtime.inference.tensors import Head
 from segrt.runtime.segmenter import open_segmenter
 
 

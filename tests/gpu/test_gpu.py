@@ -13,7 +13,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 import report
 import trials
 
-from segrt.runtime.bundle.bundle import read_bundle
+from segrt.runtime.bundle.locating import read_bundle
 from segrt.runtime.inference.cuda.presence import why_no_gpu
 from segrt.runtime.segmenter import open_segmenter
 

@@ -5,7 +5,7 @@ import pytest
 
 from segrt.runtime import open_bundle
 from segrt.runtime.authoring.verification import verify
-from segrt.runtime.bundle.bundle import read_bundle
+from segrt.runtime.bundle.locating import read_bundle
 from segrt.runtime.results import InstanceResult, PanopticResult, SemanticResult
 from segrt.runtime.streetworld import CLASSES, STUFF, StreetWorld
 from segrt.runtime.streetworld.moments import drawn_time

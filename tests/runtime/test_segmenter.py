@@ -11,8 +11,9 @@ from onnx import TensorProto, helper
 from segrt.export.bundling import GoldenPicture, VariantFile, write_bundle
 from segrt.runtime import open_bundle
 from segrt.runtime.authoring.verification import verify
-from segrt.runtime.bundle.manifest import HeadSpec, InputSpec, Resize
+from segrt.runtime.decode.heads import HeadSpec
 from segrt.runtime.errors import BackendError, BundleError, ImageError
+from segrt.runtime.preprocess.input_spec import InputSpec, Resize
 from segrt.runtime.results import InstanceResult, PanopticResult, SemanticResult
 
 # Black padding: the heads of a network mix what lies within a cell, and black does not change which channel is highest.
@@ -138,9 +139,8 @@ def test_a_closed_segmenter_says_so(tiny: SimpleNamespace) -> None:
 
 
 def test_a_class_map_with_unknown_ids_is_refused_and_void_is_kept(tiny: SimpleNamespace) -> None:
-    from segrt.runtime.bundle.rules import ClassMap
-    from segrt.runtime.decode.argmax import class_map
-    from segrt.runtime.decode.decoders import Context
+    from segrt.runtime.decode.class_map import ClassMap, class_map
+    from segrt.runtime.decode.rule import Context
     from segrt.runtime.preprocess.geometry import Geometry
 
     grid = np.array([[0, 255], [2, 1]], np.int64)

@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from segrt.export.models.solov2_parts.head import MASK_STRIDE, STRIDES
 from segrt.export.models.solov2_parts.solov2_network import SOLOv2
-from segrt.runtime.bundle.rules import MatrixNms
+from segrt.runtime.decode.matrix_nms import MatrixNms
 from segrt.runtime.preprocess.geometry import Geometry
 
 Found = tuple[list[float], list[int], list[Tensor]]

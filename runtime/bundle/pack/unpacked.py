@@ -10,10 +10,10 @@ import tempfile
 from pathlib import Path
 
 from segrt.runtime.bundle.bundle import MANIFEST
-from segrt.runtime.bundle.hashes import cache_folder
 from segrt.runtime.bundle.pack.reader import Pack
 from segrt.runtime.errors import BundleError, SegrtError
 from segrt.runtime.files.atomic import write_atomic
+from segrt.runtime.files.cache import cache_folder
 
 
 def unpacked(path: Path) -> Path:

@@ -5,9 +5,7 @@ it does (CUDA Runtime API, "cudaError_t": "This leaves the process in an inconsi
 process helps, so these end the program with an exit code of their own, for a supervisor to start it again.
 """
 
-from segrt.runtime.errors import BackendError
-
-DEVICE_LOST_EXIT_CODE = 4
+from segrt.runtime.errors import BackendError, DeviceLostError
 
 _STICKY_NAMES = frozenset(
     {
@@ -63,12 +61,6 @@ class CudaError(BackendError):
     def is_out_of_memory(self) -> bool:
         """Whether the device has too little memory."""
         return self.code == "cudaErrorMemoryAllocation" or is_memory_text(self.text)
-
-
-class DeviceLostError(BackendError):
-    """The GPU cannot be used by this process any more, or ran out of memory while running. Exit code 4."""
-
-    exit_code = DEVICE_LOST_EXIT_CODE
 
 
 def is_sticky_text(text: str) -> bool:

@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from segrt.runtime.errors import BackendError
-from segrt.runtime.inference.tensorrt.build_options import BuildOptions
+from segrt.runtime.inference.engine_policy import BuildOptions, Progress
 from segrt.runtime.inference.tensorrt.flavor import Flavor
 from segrt.runtime.inference.tensorrt.messages import Messages, plain
 from segrt.runtime.inference.tensorrt.parsing import Parsed, Refusal, refused_by_builder
-from segrt.runtime.inference.tensorrt.policy import Progress
 from segrt.runtime.inference.tensorrt.rtx import set_targets, target_names
 
 log = logging.getLogger("segrt.tensorrt")

@@ -7,73 +7,26 @@ from typing import Any
 
 import numpy as np
 
-from segrt.runtime.bundle.bundle import Bundle
-from segrt.runtime.bundle.manifest import Variant
 from segrt.runtime.errors import BackendError, SegrtError
 from segrt.runtime.files.atomic import write_atomic
-from segrt.runtime.inference.backend import Array, Backend, Head, Slot, TensorSpec
+from segrt.runtime.inference.backend import Backend
 from segrt.runtime.inference.cuda.choice import installed_packages, open_cuda
 from segrt.runtime.inference.cuda.cuda_errors import CudaError, lost
 from segrt.runtime.inference.cuda.interface import Cuda
 from segrt.runtime.inference.cuda.presence import why_no_gpu
 from segrt.runtime.inference.layers.raw_layer import RawLayer
-from segrt.runtime.inference.layers.tensorrt_trace import combine
-from segrt.runtime.inference.specs import check_network, tensor_specs
+from segrt.runtime.inference.network_file import NetworkFile, Opening, check_network
 from segrt.runtime.inference.tensorrt.engine_cache import Engine, EngineCache, runtime_cache_path
 from segrt.runtime.inference.tensorrt.flavor import Flavor, find_flavor
 from segrt.runtime.inference.tensorrt.gpu_slot import Lane
 from segrt.runtime.inference.tensorrt.layer_timer import profiled
+from segrt.runtime.inference.tensorrt.layer_trace import combine
 from segrt.runtime.inference.tensorrt.loading import LoadedEngine
-from segrt.runtime.inference.tensorrt.policy import current_policy
 from segrt.runtime.inference.tensorrt.rtx import RtxRuntime
 from segrt.runtime.inference.tensorrt.target import look, refuse_gpu
+from segrt.runtime.inference.tensors import Array, Head, Slot, TensorSpec
 
 log = logging.getLogger("segrt.tensorrt")
-
-
-def why_not(bundle: Bundle, variant: Variant) -> str | None:
-    """Return why TensorRT cannot execute `variant` here, with the remedy, or None if it probably can."""
-    reason = why_no_gpu()
-    if reason is not None:
-        return f"{reason}; `segrt doctor` says more"
-    try:
-        find_flavor(current_policy().flavor)
-    except BackendError as error:
-        return str(error)
-    if not installed_packages():
-        return "neither cuda-python nor pycuda is installed; pip install 'segrt[gpu]'"
-    _, heads = tensor_specs(bundle.manifest, variant)
-    for spec in heads:
-        if not spec.is_fixed:
-            return f"head {spec} has a length that varies, which this backend does not serve; take onnxruntime"
-    return None
-
-
-def open_backend(
-    bundle: Bundle,
-    variant: Variant,
-    *,
-    threads: int,  # noqa: ARG001 (the table's signature)
-    slots: int,
-    batch: int,
-) -> Backend:
-    """Open the engine of `variant` that fits this GPU, after building it where there is none."""
-    policy = current_policy()
-    cuda = open_cuda()
-    try:
-        with cuda.current():
-            flavor = find_flavor(policy.flavor)
-            here = look(cuda)
-            refuse_gpu(flavor, here)
-            cache = EngineCache(bundle, variant, flavor, here, policy, batch=batch)
-            inputs, heads = tensor_specs(bundle.manifest, variant, batch)
-            engine = cache.get()
-            backend = TensorRtBackend(engine, flavor, cuda, inputs, heads, slots=slots)
-            _refine(cache, engine, backend)
-            return backend
-    except BaseException:
-        cuda.close()
-        raise
 
 
 def _refine(cache: EngineCache, engine: Engine, backend: "TensorRtBackend") -> None:
@@ -136,6 +89,41 @@ class TensorRtBackend(Backend):
             self._let_go()
             raise
         self.why_no_graph = self._lanes[0].why_no_graph
+
+    @classmethod
+    def why_not(cls, network: NetworkFile, opening: Opening) -> str | None:
+        """Return why TensorRT cannot execute `network` here, with the remedy, or None if it probably can."""
+        reason = why_no_gpu()
+        if reason is not None:
+            return f"{reason}; `segrt doctor` says more"
+        try:
+            find_flavor(opening.engines.flavor)
+        except BackendError as error:
+            return str(error)
+        if not installed_packages():
+            return "neither cuda-python nor pycuda is installed; pip install 'segrt[gpu]'"
+        for spec in network.heads:
+            if not spec.is_fixed:
+                return f"head {spec} has a length that varies, which this backend does not serve; take onnxruntime"
+        return None
+
+    @classmethod
+    def open(cls, network: NetworkFile, opening: Opening) -> Backend:
+        """Open the engine of `network` that fits this GPU, after building it where there is none."""
+        cuda = open_cuda()
+        try:
+            with cuda.current():
+                flavor = find_flavor(opening.engines.flavor)
+                here = look(cuda)
+                refuse_gpu(flavor, here)
+                cache = EngineCache(network, flavor, here, opening.engines)
+                engine = cache.get()
+                backend = cls(engine, flavor, cuda, network.inputs, network.heads, slots=opening.slots)
+                _refine(cache, engine, backend)
+                return backend
+        except BaseException:
+            cuda.close()
+            raise
 
     def describe(self) -> str:
         """Return the engine inspector's JSON."""

@@ -10,13 +10,11 @@ from pathlib import Path
 
 import msgspec
 
-from segrt.runtime.bundle.bundle import Bundle
-from segrt.runtime.bundle.hashes import cache_folder
-from segrt.runtime.bundle.manifest import Variant
 from segrt.runtime.errors import BackendError
 from segrt.runtime.files.atomic import make_folder, write_atomic
-from segrt.runtime.inference.specs import check_network, tensor_specs
-from segrt.runtime.inference.tensorrt.build_options import BuildOptions
+from segrt.runtime.files.cache import cache_folder
+from segrt.runtime.inference.engine_policy import BuildOptions, EnginePolicy
+from segrt.runtime.inference.network_file import NetworkFile, check_network
 from segrt.runtime.inference.tensorrt.building import build
 from segrt.runtime.inference.tensorrt.engine_record import EngineRecord, dump, is_sealed_here, read, sealed
 from segrt.runtime.inference.tensorrt.fit import Wanted, why_unfit
@@ -24,7 +22,6 @@ from segrt.runtime.inference.tensorrt.flavor import Flavor
 from segrt.runtime.inference.tensorrt.layer_precisions import network_precisions
 from segrt.runtime.inference.tensorrt.lock import locked
 from segrt.runtime.inference.tensorrt.parsing import parse
-from segrt.runtime.inference.tensorrt.policy import EnginePolicy
 from segrt.runtime.inference.tensorrt.target import Here, targets_of
 
 log = logging.getLogger("segrt.tensorrt")
@@ -41,18 +38,16 @@ class Engine:
 
 
 class EngineCache:
-    """The engines of one bundle's variant, for one flavour of TensorRT on one device."""
+    """The engines of one network, for one flavour of TensorRT on one device."""
 
-    def __init__(
-        self, bundle: Bundle, variant: Variant, flavor: Flavor, here: Here, policy: EnginePolicy, *, batch: int = 1
-    ) -> None:
-        self.bundle, self.variant, self.flavor, self.here, self.policy = bundle, variant, flavor, here, policy
-        self.folder = policy.engine_dir or default_folder(bundle)
-        batched = f".batch{batch}" if batch > 1 else ""
-        self.path = self.folder / f"{bundle.manifest.name}.{variant.precision}{batched}.{flavor.name}.engine"
-        self.options: BuildOptions = msgspec.structs.replace(policy.options, batch=batch)
+    def __init__(self, network: NetworkFile, flavor: Flavor, here: Here, policy: EnginePolicy) -> None:
+        self.network, self.flavor, self.here, self.policy = network, flavor, here, policy
+        self.folder = policy.engine_dir or default_folder(network.folder)
+        batched = f".batch{network.batch}" if network.batch > 1 else ""
+        self.path = self.folder / f"{network.name}.{network.precision}{batched}.{flavor.name}.engine"
+        self.options: BuildOptions = msgspec.structs.replace(policy.options, batch=network.batch)
         self.wanted = Wanted(
-            variant.file.sha256,
+            network.sha256,
             self.options,
             flavor.name,
             flavor.version,
@@ -115,11 +110,10 @@ class EngineCache:
 
     def _build(self, reason: str) -> Engine:
         start = time.monotonic()
-        onnx = self.bundle.network(self.variant)
+        onnx = self.network.checked()
         parsed = parse(onnx, self.flavor)
-        inputs, heads = tensor_specs(self.bundle.manifest, self.variant, self.options.batch)
-        check_network(str(onnx), "input", inputs, parsed.inputs, complete=True)
-        check_network(str(onnx), "head", heads, parsed.outputs, complete=False)
+        check_network(str(onnx), "input", self.network.inputs, parsed.inputs, complete=True)
+        check_network(str(onnx), "head", self.network.heads, parsed.outputs, complete=False)
         options = self.options
         if self.flavor.is_rtx and self.here.has_gpu and not options.targets and self.wanted.targets == (self.here.sm,):
             options = msgspec.structs.replace(options, targets=self.wanted.targets)
@@ -132,9 +126,9 @@ class EngineCache:
             memory_mb=self.here.memory_mb,
         )
         record = EngineRecord(
-            bundle=self.bundle.manifest.name,
-            precision=self.variant.precision,
-            onnx_sha256=self.variant.file.sha256,
+            bundle=self.network.name,
+            precision=self.network.precision,
+            onnx_sha256=self.network.sha256,
             options=self.options,
             flavor=self.flavor.name,
             version=self.flavor.version,
@@ -156,9 +150,9 @@ class EngineCache:
         return Engine(self.path, built.plan, record, reason)
 
 
-def default_folder(bundle: Bundle) -> Path:
-    """Return the folder in segrt's cache for the engines of the bundle that lies where this one does."""
-    place = hashlib.sha256(str(bundle.folder.resolve()).encode()).hexdigest()[:12]
+def default_folder(bundle: Path) -> Path:
+    """Return the folder in segrt's cache for the engines of the bundle that lies at `bundle`."""
+    place = hashlib.sha256(str(bundle.resolve()).encode()).hexdigest()[:12]
     return cache_folder() / "engines" / place
 
 

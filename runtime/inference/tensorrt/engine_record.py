@@ -13,10 +13,10 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from segrt.runtime.bundle.hashes import cache_folder
-from segrt.runtime.bundle.manifest import Sha256
 from segrt.runtime.errors import BackendError
-from segrt.runtime.inference.tensorrt.build_options import BuildOptions
+from segrt.runtime.files.cache import cache_folder
+from segrt.runtime.files.hashing import Sha256
+from segrt.runtime.inference.engine_policy import BuildOptions
 from segrt.runtime.inference.tensorrt.flavor import FlavorName
 
 FORMAT = 1

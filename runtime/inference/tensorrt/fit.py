@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import msgspec
 
-from segrt.runtime.inference.tensorrt.build_options import BuildOptions
+from segrt.runtime.inference.engine_policy import BuildOptions
 from segrt.runtime.inference.tensorrt.engine_record import EngineRecord
 from segrt.runtime.inference.tensorrt.flavor import FlavorName, version_numbers
 from segrt.runtime.inference.tensorrt.target import Here, sm_numbers

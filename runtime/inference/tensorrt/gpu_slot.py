@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 
 from segrt.runtime.errors import BackendError
-from segrt.runtime.inference.backend import Array, TensorSpec
 from segrt.runtime.inference.cuda.cuda_errors import CudaError
 from segrt.runtime.inference.cuda.interface import Cuda, DeviceBuffer, Graph, HostBuffer
 from segrt.runtime.inference.tensorrt.flavor import Flavor
 from segrt.runtime.inference.tensorrt.messages import plain
+from segrt.runtime.inference.tensors import Array, TensorSpec
 
 
 @dataclass(frozen=True)

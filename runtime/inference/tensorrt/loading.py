@@ -3,11 +3,11 @@
 from typing import Any
 
 from segrt.runtime.errors import BackendError
-from segrt.runtime.inference.backend import TensorSpec
 from segrt.runtime.inference.tensorrt.engine_cache import Engine
 from segrt.runtime.inference.tensorrt.flavor import Flavor
 from segrt.runtime.inference.tensorrt.messages import plain
 from segrt.runtime.inference.tensorrt.parsing import dtype_name
+from segrt.runtime.inference.tensors import TensorSpec
 
 
 class LoadedEngine:

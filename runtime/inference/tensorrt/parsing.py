@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from segrt.runtime.errors import BackendError
-from segrt.runtime.inference.backend import TensorSpec
 from segrt.runtime.inference.tensorrt.flavor import Flavor, version_numbers
 from segrt.runtime.inference.tensorrt.messages import one_line, plain
+from segrt.runtime.inference.tensors import TensorSpec
 
 
 @dataclass(frozen=True)

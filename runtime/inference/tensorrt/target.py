@@ -5,7 +5,7 @@ from pathlib import Path
 
 from segrt.runtime.errors import BackendError
 from segrt.runtime.inference.cuda.interface import Cuda
-from segrt.runtime.inference.tensorrt.build_options import BuildOptions
+from segrt.runtime.inference.engine_policy import BuildOptions
 from segrt.runtime.inference.tensorrt.flavor import Flavor
 from segrt.runtime.inference.tensorrt.rtx import target_names
 

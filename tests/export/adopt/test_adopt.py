@@ -17,7 +17,7 @@ from segrt.export.adopt.adopting import AdoptOptions, adopt_network
 from segrt.export.golden_pictures import synthetic_picture
 from segrt.runtime import cli, open_bundle
 from segrt.runtime.authoring.verification import verify
-from segrt.runtime.bundle.bundle import read_bundle
+from segrt.runtime.bundle.locating import read_bundle
 from segrt.runtime.errors import BackendError, BundleError, SegrtError
 from segrt.runtime.files.images import read_image, write_image
 from segrt.runtime.results import InstanceResult, SemanticResult
@@ -127,7 +127,7 @@ def test_free_sizes_are_fixed_on_demand(tiny: SimpleNamespace, adopt: Adopt) -> 
 
 
 def test_resize_rule_and_padding_are_kept(tiny: SimpleNamespace, adopt: Adopt) -> None:
-    from segrt.runtime.bundle.manifest import Resize
+    from segrt.runtime.preprocess.input_spec import Resize
 
     resize = Resize("letterbox", pad=(0, 0, 0))
     folder, _ = adopt(tiny.class_map_model(), "semantic", resize=resize)

@@ -15,11 +15,15 @@ from segrt.export.adopt.adopting import AdoptOptions, adopt_network
 from segrt.export.adopt.guessing import Output, rows_of
 from segrt.runtime import open_bundle
 from segrt.runtime.authoring.verification import verify
-from segrt.runtime.bundle.bundle import read_bundle
-from segrt.runtime.bundle.manifest import Manifest, Resize
-from segrt.runtime.bundle.rules import GroupCenters, MergeQueries, PasteMasks, PrototypeMasks
+from segrt.runtime.bundle.locating import read_bundle
+from segrt.runtime.bundle.manifest import Manifest
+from segrt.runtime.decode.group_centers import GroupCenters
+from segrt.runtime.decode.merge_queries import MergeQueries
+from segrt.runtime.decode.paste_masks import PasteMasks
+from segrt.runtime.decode.prototype_masks import PrototypeMasks
 from segrt.runtime.errors import SegrtError
-from segrt.runtime.inference.backend import TensorSpec
+from segrt.runtime.inference.tensors import TensorSpec
+from segrt.runtime.preprocess.input_spec import Resize
 from segrt.runtime.results import InstanceResult, PanopticResult
 from segrt.runtime.results.labels.coco import LABELS as COCO
 

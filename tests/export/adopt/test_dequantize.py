@@ -15,7 +15,7 @@ from segrt.export.adopt.dequantize import dequantize
 from segrt.export.graph.editing import Graph, read_graph
 from segrt.runtime import open_bundle
 from segrt.runtime.authoring.verification import verify
-from segrt.runtime.bundle.bundle import read_bundle
+from segrt.runtime.bundle.locating import read_bundle
 from segrt.runtime.errors import SegrtError
 from segrt.runtime.files.images import read_image
 from segrt.runtime.inference.onnxruntime import run_file

@@ -25,15 +25,16 @@ from segrt.export.models.table import Model  # noqa: E402
 from segrt.export.weights import network_weights, random_weights  # noqa: E402
 from segrt.runtime import open_bundle  # noqa: E402
 from segrt.runtime.authoring.verification import verify  # noqa: E402
-from segrt.runtime.bundle.bundle import read_bundle  # noqa: E402
 from segrt.runtime.bundle.golden import read_golden  # noqa: E402
-from segrt.runtime.bundle.manifest import HeadSpec, Resize  # noqa: E402
-from segrt.runtime.bundle.rules import Argmax  # noqa: E402
+from segrt.runtime.bundle.locating import read_bundle  # noqa: E402
 from segrt.runtime.cli import cli  # noqa: E402
+from segrt.runtime.decode.argmax import Argmax  # noqa: E402
+from segrt.runtime.decode.heads import HeadSpec  # noqa: E402
 from segrt.runtime.errors import CheckFailed, SegrtError  # noqa: E402
 from segrt.runtime.files.images import write_image  # noqa: E402
 from segrt.runtime.inference.layers.module_names import modules_of  # noqa: E402
 from segrt.runtime.inference.onnxruntime import run_file  # noqa: E402
+from segrt.runtime.preprocess.input_spec import Resize  # noqa: E402
 from segrt.runtime.preprocess.picture import resize_picture  # noqa: E402
 from segrt.runtime.results import Label, SemanticResult  # noqa: E402
 

@@ -16,9 +16,10 @@ from segrt.export.family import Exportable  # noqa: E402
 from segrt.export.graph import tracing  # noqa: E402
 from segrt.export.graph.checks import check_graph, too_large  # noqa: E402
 from segrt.export.graph.tracing import trace  # noqa: E402
-from segrt.runtime.bundle.manifest import Resize, Source  # noqa: E402
-from segrt.runtime.bundle.rules import Argmax  # noqa: E402
+from segrt.runtime.bundle.manifest import Source  # noqa: E402
+from segrt.runtime.decode.argmax import Argmax  # noqa: E402
 from segrt.runtime.errors import SegrtError  # noqa: E402
+from segrt.runtime.preprocess.input_spec import Resize  # noqa: E402
 from segrt.runtime.results import Label  # noqa: E402
 
 

@@ -23,7 +23,7 @@ from segrt.export.convert.parity import ParityReport  # noqa: E402
 from segrt.export.family import Weights  # noqa: E402
 from segrt.export.graph.tensorrt_check import check_tensorrt  # noqa: E402
 from segrt.runtime import open_bundle  # noqa: E402
-from segrt.runtime.bundle.bundle import read_bundle  # noqa: E402
+from segrt.runtime.bundle.locating import read_bundle  # noqa: E402
 from segrt.runtime.bundle.manifest import Manifest  # noqa: E402
 from segrt.runtime.files.images import read_image  # noqa: E402
 from segrt.runtime.results import Result  # noqa: E402

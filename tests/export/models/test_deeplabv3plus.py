@@ -8,7 +8,7 @@ from harness import check_export
 
 from segrt.export.family import Request, Weights
 from segrt.export.models.table import find_model
-from segrt.runtime.bundle.rules import Argmax
+from segrt.runtime.decode.argmax import Argmax
 
 smp = pytest.importorskip("segmentation_models_pytorch")
 

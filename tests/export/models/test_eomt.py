@@ -7,7 +7,9 @@ import torch
 from harness import check_export
 
 from segrt.export.models.eomt import EomtCore
-from segrt.runtime.bundle.rules import MergeQueries, QueryInstances, QuerySemantic
+from segrt.runtime.decode.merge_queries import MergeQueries
+from segrt.runtime.decode.query_instances import QueryInstances
+from segrt.runtime.decode.query_semantic import QuerySemantic
 from segrt.runtime.errors import SegrtError
 
 SMALL = {

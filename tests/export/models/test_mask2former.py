@@ -4,7 +4,9 @@ from pathlib import Path
 
 from harness import check_export
 
-from segrt.runtime.bundle.rules import MergeQueries, QueryInstances, QuerySemantic
+from segrt.runtime.decode.merge_queries import MergeQueries
+from segrt.runtime.decode.query_instances import QueryInstances
+from segrt.runtime.decode.query_semantic import QuerySemantic
 
 BACKBONE = {"embed_dim": 32, "depths": (1, 1, 1, 1), "num_heads": (1, 2, 4, 8)}
 SMALL = {"backbone_config": BACKBONE, "encoder_layers": 1, "decoder_layers": 3, "num_queries": 40}

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from harness import check_export
 
-from segrt.runtime.bundle.rules import QuerySemantic
+from segrt.runtime.decode.query_semantic import QuerySemantic
 
 SMALL = {
     "backbone_config": {"embed_dim": 32, "depths": (1, 1, 1, 1), "num_heads": (1, 2, 4, 8)},

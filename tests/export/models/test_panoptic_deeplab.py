@@ -13,9 +13,8 @@ from segrt.export.models.panoptic_deeplab import build
 from segrt.export.models.panoptic_deeplab_network import AveragePool, Config, PanopticDeepLab
 from segrt.export.models.table import find_model
 from segrt.runtime.authoring.agreement import agreement
-from segrt.runtime.bundle.rules import GroupCenters
-from segrt.runtime.decode.decoders import Context
-from segrt.runtime.decode.group_centers import group_centers
+from segrt.runtime.decode.group_centers import GroupCenters, group_centers
+from segrt.runtime.decode.rule import Context
 from segrt.runtime.errors import SegrtError
 from segrt.runtime.files.images import read_image
 from segrt.runtime.preprocess.picture import place

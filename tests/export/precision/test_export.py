@@ -18,10 +18,11 @@ from segrt.export.family import Exportable, ParityLimits, Request  # noqa: E402
 from segrt.export.models import table  # noqa: E402
 from segrt.export.models.table import Model  # noqa: E402
 from segrt.runtime import open_bundle  # noqa: E402
-from segrt.runtime.bundle.bundle import read_bundle  # noqa: E402
-from segrt.runtime.bundle.manifest import Resize, Source  # noqa: E402
-from segrt.runtime.bundle.rules import Argmax  # noqa: E402
+from segrt.runtime.bundle.locating import read_bundle  # noqa: E402
+from segrt.runtime.bundle.manifest import Source  # noqa: E402
 from segrt.runtime.cli import cli  # noqa: E402
+from segrt.runtime.decode.argmax import Argmax  # noqa: E402
+from segrt.runtime.preprocess.input_spec import Resize  # noqa: E402
 from segrt.runtime.results import Label, SemanticResult  # noqa: E402
 
 CLASSES = tuple(Label(f"class {index}", index, False, (index, 0, 0)) for index in range(4))

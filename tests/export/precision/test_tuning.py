@@ -4,7 +4,7 @@ import pytest
 from click.testing import CliRunner
 
 from segrt.runtime import cli
-from segrt.runtime.bundle.bundle import embedded_names, read_bundle
+from segrt.runtime.bundle.locating import embedded_names, read_bundle
 from segrt.runtime.files.images import write_image
 from segrt.runtime.streetworld import StreetWorld
 

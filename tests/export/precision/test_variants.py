@@ -13,7 +13,7 @@ from segrt.export.precision import variant_maker
 from segrt.export.precision.calibration import calibration_files
 from segrt.export.precision.variants import VariantOptions, make_variants
 from segrt.runtime import cli, open_bundle
-from segrt.runtime.bundle.bundle import embedded_names, read_bundle
+from segrt.runtime.bundle.locating import embedded_names, read_bundle
 from segrt.runtime.errors import CheckFailed, SegrtError
 from segrt.runtime.streetworld import StreetWorld
 

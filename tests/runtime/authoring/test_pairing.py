@@ -15,16 +15,20 @@ from segrt.runtime import open_bundle
 from segrt.runtime.authoring.pairing import PairOptions, pair_bundles, unite
 from segrt.runtime.authoring.rewriting import rewrite
 from segrt.runtime.authoring.verification import verify
-from segrt.runtime.bundle.bundle import Bundle, read_bundle
-from segrt.runtime.bundle.manifest import Manifest, Resize
+from segrt.runtime.bundle.bundle import Bundle
+from segrt.runtime.bundle.locating import read_bundle
+from segrt.runtime.bundle.manifest import Manifest
+from segrt.runtime.bundle.network_files import member_files
 from segrt.runtime.bundle.parsing import dump_manifest, parse_manifest
-from segrt.runtime.bundle.rules import MergeMembers
 from segrt.runtime.cli.eval import evaluate
 from segrt.runtime.cli.inspect import inspect
 from segrt.runtime.cli.pair import pair as command
+from segrt.runtime.decode.merge_members import MergeMembers
 from segrt.runtime.errors import BackendError, BundleError, SegrtError
-from segrt.runtime.inference.backends import open_backend
+from segrt.runtime.inference.backends import open_members
+from segrt.runtime.inference.network_file import Opening
 from segrt.runtime.postproc import merge_semantic_instances
+from segrt.runtime.preprocess.input_spec import Resize
 from segrt.runtime.results import InstanceResult, Label, PanopticResult, SemanticResult
 from segrt.runtime.stream import stream
 
@@ -106,7 +110,9 @@ def test_slots_survive_failures_and_early_releases(
     tiny: SimpleNamespace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bundle = read_bundle(make_pair(tiny, tmp_path))
-    with open_backend(bundle, bundle.variant(), backend="onnxruntime", threads=1) as backend:
+    with open_members(
+        member_files(bundle, bundle.variant()), backend="onnxruntime", opening=Opening(threads=1)
+    ) as backend:
         views = [dict(slot.inputs) for slot in (backend.acquire(), backend.acquire())]
         assert sorted(views[0]) == ["instance.image", "semantic.image"]
         assert views[0]["semantic.image"] is not views[1]["semantic.image"]

@@ -11,7 +11,8 @@ from segrt.runtime import open_bundle
 from segrt.runtime.authoring.agreement import agreement
 from segrt.runtime.authoring.verification import live_queries, verify
 from segrt.runtime.bundle.golden import read_golden
-from segrt.runtime.bundle.rules import MergeQueries, QueryInstances
+from segrt.runtime.decode.merge_queries import MergeQueries
+from segrt.runtime.decode.query_instances import QueryInstances
 from segrt.runtime.errors import BundleError, CheckFailed
 from segrt.runtime.results import InstanceResult, Label, PanopticResult, Segment, SemanticResult, rle
 

@@ -13,7 +13,7 @@ import pytest
 from onnx import numpy_helper
 
 from segrt.runtime import open_bundle
-from segrt.runtime.bundle.bundle import embedded_names, read_bundle
+from segrt.runtime.bundle.locating import embedded_names, read_bundle
 from segrt.runtime.bundle.onnx_scan import refuse_external_data
 from segrt.runtime.errors import BackendError, BundleError
 

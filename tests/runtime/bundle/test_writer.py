@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 
 from segrt.export.bundling import GoldenPicture, VariantFile, write_bundle
-from segrt.runtime.bundle.bundle import read_bundle
+from segrt.runtime.bundle.locating import read_bundle
 from segrt.runtime.errors import BundleError, CheckFailed, SegrtError
 
 

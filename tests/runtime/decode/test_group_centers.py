@@ -12,13 +12,14 @@ from onnx import TensorProto, helper
 from segrt.export.bundling import GoldenPicture, Network, VariantFile, write_bundle
 from segrt.runtime import open_bundle
 from segrt.runtime.authoring.verification import verify
-from segrt.runtime.bundle.manifest import HeadSpec, InputSpec, Resize, Source
+from segrt.runtime.bundle.manifest import Source
 from segrt.runtime.bundle.parsing import parse_manifest
-from segrt.runtime.bundle.rules import GroupCenters
-from segrt.runtime.decode.decoders import Context
-from segrt.runtime.decode.group_centers import group_centers, to_source
+from segrt.runtime.decode.group_centers import GroupCenters, group_centers, to_source
+from segrt.runtime.decode.heads import HeadSpec
+from segrt.runtime.decode.rule import Context
 from segrt.runtime.errors import BundleError
 from segrt.runtime.preprocess.geometry import Geometry
+from segrt.runtime.preprocess.input_spec import InputSpec, Resize
 from segrt.runtime.preprocess.picture import place
 from segrt.runtime.results import Label, PanopticResult
 

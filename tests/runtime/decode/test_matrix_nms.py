@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import reference
 
-from segrt.runtime.bundle.rules import MatrixNms
-from segrt.runtime.decode.decoders import Context, find_decoder
-from segrt.runtime.decode.matrix_nms import bilinear, matrix_nms
+from segrt.runtime.decode.decoders import find_decoder
+from segrt.runtime.decode.matrix_nms import MatrixNms, bilinear, matrix_nms
+from segrt.runtime.decode.rule import Context
 from segrt.runtime.errors import BundleError
 from segrt.runtime.preprocess.geometry import Geometry
 from segrt.runtime.results import Label

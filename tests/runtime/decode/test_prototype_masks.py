@@ -6,12 +6,11 @@ import numpy as np
 import pytest
 import reference
 
-from segrt.runtime.bundle.manifest import Resize
-from segrt.runtime.bundle.rules import PrototypeMasks
-from segrt.runtime.decode.decoders import Context
-from segrt.runtime.decode.prototype_masks import prototype_masks
+from segrt.runtime.decode.prototype_masks import PrototypeMasks, prototype_masks
+from segrt.runtime.decode.rule import Context
 from segrt.runtime.errors import BundleError
 from segrt.runtime.preprocess.geometry import Geometry
+from segrt.runtime.preprocess.input_spec import Resize
 from segrt.runtime.preprocess.picture import place
 from segrt.runtime.results import InstanceResult, Label
 
@@ -146,7 +145,8 @@ def test_predictions_of_another_length_are_refused(tiny: SimpleNamespace) -> Non
     from dataclasses import replace
 
     from segrt.runtime.bundle.consistency import check_manifest
-    from segrt.runtime.bundle.manifest import File, HeadSpec, Manifest, Tolerance, Variant
+    from segrt.runtime.bundle.manifest import File, Manifest, Tolerance, Variant
+    from segrt.runtime.decode.heads import HeadSpec
 
     network = tiny.network("paste_masks")
     heads = (

@@ -22,7 +22,7 @@ from typing import Any
 
 import pytest
 
-from segrt.runtime.bundle.bundle import read_bundle
+from segrt.runtime.bundle.locating import read_bundle
 from segrt.runtime.bundle.pack.writer import write_pack
 from segrt.runtime.cli import main
 

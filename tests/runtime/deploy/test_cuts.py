@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from segrt.runtime.bundle.bundle import read_bundle
+from segrt.runtime.bundle.locating import read_bundle
 from segrt.runtime.cli.deploy import make_plan
 from segrt.runtime.deploy import host
 from segrt.runtime.deploy.plan import Options

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from segrt.runtime.bundle.bundle import read_bundle
+from segrt.runtime.bundle.locating import read_bundle
 from segrt.runtime.bundle.pack.writer import write_pack
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from segrt.runtime.bundle.bundle import embedded_names
+from segrt.runtime.bundle.locating import embedded_names
 from segrt.runtime.cli.eval import evaluate
 from segrt.runtime.evaluate.report_pictures import bars_picture, confusion_picture, difference
 from segrt.runtime.files.images import read_image

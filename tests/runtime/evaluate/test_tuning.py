@@ -7,7 +7,7 @@ import pytest
 from click.testing import CliRunner
 
 from segrt.runtime.authoring.rewriting import rewrite
-from segrt.runtime.bundle.bundle import embedded_names, read_bundle
+from segrt.runtime.bundle.locating import embedded_names, read_bundle
 from segrt.runtime.cli.eval import evaluate
 from segrt.runtime.cli.tune import tune
 from segrt.runtime.errors import SegrtError

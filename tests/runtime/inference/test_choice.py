@@ -11,11 +11,13 @@ from typing import Any
 import pytest
 
 from segrt.runtime import open_bundle
-from segrt.runtime.bundle.bundle import read_bundle
+from segrt.runtime.bundle.locating import read_bundle
+from segrt.runtime.bundle.network_files import network_file
 from segrt.runtime.errors import BackendError
 from segrt.runtime.inference import backends
 from segrt.runtime.inference.cuda.cuda_errors import DeviceLostError
 from segrt.runtime.inference.cuda.presence import gpu_files, why_no_gpu
+from segrt.runtime.registry import Registry
 
 without_gpu = pytest.mark.skipif(bool(gpu_files()), reason="there is a GPU here")
 
@@ -31,24 +33,23 @@ def modules(monkeypatch: pytest.MonkeyPatch) -> dict[str, SimpleNamespace]:
 
     def module(name: str) -> SimpleNamespace:
         opened = SimpleNamespace(name=name, device="a device", reason="", remark="")
-        return SimpleNamespace(why_not=lambda *_: None, open_backend=lambda *_, **__: opened)
+        return SimpleNamespace(why_not=lambda *_: None, open=lambda *_: opened)
 
     made = {name: module(name) for name in ("first", "second", "last")}
-    monkeypatch.setattr(backends, "_BACKENDS", dict.fromkeys(made, ""))
-    monkeypatch.setattr(backends, "_module", lambda name: made[name])
+    monkeypatch.setattr(backends, "BACKENDS", Registry("backend", made))
     return made
 
 
 def failing(error: Exception) -> Any:
-    def open_backend(*_: Any, **__: Any) -> None:
+    def fail(*_: Any) -> None:
         raise error
 
-    return open_backend
+    return fail
 
 
 def choose(backend: str = "auto") -> Any:
     bundle = read_bundle("street-semantic")
-    return backends.open_backend(bundle, bundle.variant(), backend=backend)
+    return backends.open_backend(network_file(bundle, bundle.variant()), backend=backend)
 
 
 @without_gpu
@@ -61,7 +62,7 @@ def test_here_auto_takes_onnxruntime_on_the_cpu_and_says_why(caplog: pytest.LogC
 
 
 def test_tensorrt_is_tried_before_onnxruntime() -> None:
-    assert backends.backend_names() == ("tensorrt", "onnxruntime")
+    assert backends.BACKENDS.names() == ["tensorrt", "onnxruntime"]
 
 
 @without_gpu
@@ -90,19 +91,19 @@ def test_metrics_name_the_backend_and_the_reason(tmp_path: Path) -> None:
 
 def test_what_cannot_be_used_is_passed_over_with_its_reason(modules: dict[str, SimpleNamespace]) -> None:
     modules["first"].why_not = lambda *_: "is not installed"
-    modules["second"].open_backend = failing(BackendError("has no kernel for NonZero"))
+    modules["second"].open = failing(BackendError("has no kernel for NonZero"))
     chosen = choose()
     assert chosen.name == "last"
     assert chosen.reason == ("last on a device, because first: is not installed; second: has no kernel for NonZero")
 
 
 def test_the_first_choice_needs_no_excuse(modules: dict[str, SimpleNamespace]) -> None:
-    modules["first"].open_backend().remark = "it could be faster"
+    modules["first"].open().remark = "it could be faster"
     assert choose().reason == "first on a device, the first choice; it could be faster"
 
 
 def test_a_backend_by_name_is_that_one_or_an_error(modules: dict[str, SimpleNamespace]) -> None:
-    modules["second"].open_backend = failing(BackendError("has no kernel for NonZero"))
+    modules["second"].open = failing(BackendError("has no kernel for NonZero"))
     assert choose("last").reason == "last on a device, as asked"
     with pytest.raises(BackendError, match="has no kernel"):
         choose("second")
@@ -110,13 +111,13 @@ def test_a_backend_by_name_is_that_one_or_an_error(modules: dict[str, SimpleName
 
 def test_the_last_ones_own_error_comes_through(modules: dict[str, SimpleNamespace]) -> None:
     modules["first"].why_not = modules["second"].why_not = lambda *_: "is not installed"
-    modules["last"].open_backend = failing(BackendError("the file is damaged"))
+    modules["last"].open = failing(BackendError("the file is damaged"))
     with pytest.raises(BackendError, match=r"^the file is damaged$"):
         choose()
 
 
 def test_a_lost_device_is_not_passed_over(modules: dict[str, SimpleNamespace]) -> None:
-    modules["first"].open_backend = failing(DeviceLostError("the GPU is lost"))
+    modules["first"].open = failing(DeviceLostError("the GPU is lost"))
     with pytest.raises(DeviceLostError):
         choose()
 

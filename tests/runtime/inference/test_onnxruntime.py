@@ -13,12 +13,13 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
-from segrt.runtime.bundle.bundle import read_bundle
-from segrt.runtime.decode import decoders as decoders
+from segrt.runtime.bundle.locating import read_bundle
+from segrt.runtime.bundle.network_files import network_file
+from segrt.runtime.decode import decoders
 from segrt.runtime.errors import BackendError
 from segrt.runtime.inference import backends, onnxruntime
-from segrt.runtime.inference.backend import Slot, TensorSpec
 from segrt.runtime.inference.onnxruntime import OnnxRuntimeBackend
+from segrt.runtime.inference.tensors import Slot, TensorSpec
 
 IMAGE = TensorSpec("image", "uint8", (1, 32, 48, 3))
 LOGITS = TensorSpec("logits", "float32", (1, 3, 8, 12))
@@ -158,14 +159,20 @@ def test_both_onnxruntime_packages_at_once_are_refused_with_the_remedy(
     monkeypatch.setattr(onnxruntime, "distribution", lambda name: importlib.metadata.distribution("numpy") and name)
     bundle = read_bundle(tiny.bundle("argmax", check=False, golden=[]))
     with pytest.raises(BackendError, match="both installed and overwrite each other; `pip uninstall -y onnxruntime"):
-        backends.open_backend(bundle, bundle.variant())
+        backends.open_backend(network_file(bundle, bundle.variant()))
 
 
 def test_registering_a_name_twice_raises() -> None:
-    with pytest.raises(ValueError, match="backend 'onnxruntime' is registered twice"):
-        backends.register("onnxruntime", "somewhere.else")
-    with pytest.raises(ValueError, match=r"decoder \('argmax', 'cpu'\) is registered twice"):
-        decoders.register("argmax", "cpu", "somewhere:else")
+    with pytest.raises(ValueError, match=r"backend 'onnxruntime' is already registered as segrt\.runtime\.inference"):
+        backends.BACKENDS.add("onnxruntime", "somewhere:else")
+    with pytest.raises(
+        ValueError, match=r"decoder 'argmax on cpu' is already registered as segrt\.runtime\.decode\.argmax"
+    ):
+        decoders.DECODERS.add("argmax on cpu", "somewhere:else")
+    with pytest.raises(
+        ValueError, match=r"decode rule 'argmax' is already registered as segrt\.runtime\.decode\.argmax:Arg"
+    ):
+        decoders.RULES.add("argmax", "somewhere:else")
 
 
 def test_a_rule_without_a_decoder_on_that_device_is_named(tiny: SimpleNamespace) -> None:

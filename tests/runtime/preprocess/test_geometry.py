@@ -5,12 +5,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from segrt.runtime.bundle.manifest import Resize
-from segrt.runtime.bundle.rules import Argmax
-from segrt.runtime.decode.argmax import argmax, nearest
-from segrt.runtime.decode.decoders import Context
-from segrt.runtime.decode.query_instances import boxes_to_source
+from segrt.runtime.decode.argmax import Argmax, argmax
+from segrt.runtime.decode.class_map import nearest
+from segrt.runtime.decode.rule import Context
 from segrt.runtime.preprocess.geometry import Geometry
+from segrt.runtime.preprocess.input_spec import Resize
 from segrt.runtime.preprocess.picture import place
 from segrt.runtime.results import Label
 
@@ -26,13 +25,29 @@ RESIZES = st.sampled_from(
 )
 
 
+def in_network(geometry: Geometry, y: float, x: float) -> tuple[float, float]:
+    """Return where source position (y, x) lies in the network's input, by the definition of `Geometry`."""
+    top, left, bottom, right = geometry.window
+    height, width = geometry.source_size
+    return top + y / height * (bottom - top), left + x / width * (right - left)
+
+
+def window_size(geometry: Geometry) -> tuple[float, float]:
+    top, left, bottom, right = geometry.window
+    return bottom - top, right - left
+
+
 @given(SIZES, SIZES, RESIZES, st.floats(0, 1), st.floats(0, 1))
-def test_to_network_and_back_is_the_identity(
+def test_a_box_that_came_from_the_source_goes_back_to_where_it_was(
     source: tuple[int, int], network: tuple[int, int], resize: Resize, down: float, across: float
 ) -> None:
     geometry = place(source, network, resize)
     y, x = down * source[0], across * source[1]
-    assert geometry.to_source(*geometry.to_network(y, x)) == pytest.approx((y, x), abs=1e-6 * max(source))
+    network_y, network_x = in_network(geometry, y, x)
+    box = geometry.boxes_to_source(np.array([[network_x, network_y, network_x, network_y]], np.float32))[0]
+    # float32 pixels of the network, enlarged
+    rounding = 4 * np.finfo(np.float32).eps * max(network) * max(np.divide(source, window_size(geometry)))
+    assert box == pytest.approx((x, y, x, y), abs=1e-6 * max(source) + rounding)
 
 
 @given(SIZES, SIZES, RESIZES)
@@ -80,7 +95,7 @@ def test_nearest_looks_under_each_pixels_centre(
     rows, columns = nearest(geometry, network)
     for y in {0, source[0] // 2, source[0] - 1}:
         for x in {0, source[1] // 2, source[1] - 1}:
-            expected = geometry.to_network(y + 0.5, x + 0.5)
+            expected = in_network(geometry, y + 0.5, x + 0.5)
             assert abs(rows[y] + 0.5 - expected[0]) <= 0.5 + 1e-6
             assert abs(columns[x] + 0.5 - expected[1]) <= 0.5 + 1e-6
 
@@ -89,7 +104,9 @@ def test_boxes_come_back_to_the_source_and_are_clipped() -> None:
     geometry = Geometry((100, 200), (64, 64), (16, 0, 48, 64))
     boxes = np.array([[0, 16, 64, 48], [32, 32, 48, 40], [-5, 0, 70, 64]], np.float32)
     np.testing.assert_allclose(
-        boxes_to_source(boxes, geometry), [[0, 0, 200, 100], [100, 50, 150, 75], [0, 0, 200, 100]], atol=1e-4
+        geometry.clipped(geometry.boxes_to_source(boxes)),
+        [[0, 0, 200, 100], [100, 50, 150, 75], [0, 0, 200, 100]],
+        atol=1e-4,
     )
 
 

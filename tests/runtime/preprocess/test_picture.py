@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from segrt.runtime import postproc
-from segrt.runtime.bundle.manifest import InputSpec, Resize
+from segrt.runtime.preprocess.input_spec import InputSpec, Resize
 from segrt.runtime.preprocess.picture import fill_inputs, network_inputs, resize_picture
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)

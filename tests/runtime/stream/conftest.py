@@ -15,7 +15,8 @@ import numpy as np
 import pytest
 
 from segrt.runtime.files.images import write_image
-from segrt.runtime.inference.backend import Backend, Head, TensorSpec
+from segrt.runtime.inference.backend import Backend
+from segrt.runtime.inference.tensors import Head, TensorSpec
 from segrt.runtime.preprocess.geometry import Geometry
 from segrt.runtime.results import Label, SemanticResult
 from segrt.runtime.stream.frame import Frame

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from segrt.runtime.bundle.bundle import read_bundle
+from segrt.runtime.bundle.locating import read_bundle
 from segrt.runtime.bundle.pack.reader import Pack
 from segrt.runtime.bundle.pack.writer import write_pack
 from segrt.runtime.cli import main

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 
 from segrt.runtime import open_bundle
-from segrt.runtime.bundle.bundle import read_bundle
+from segrt.runtime.bundle.locating import read_bundle
 from segrt.runtime.inference.layers.attribution import by_module, layer_table
 from segrt.runtime.inference.layers.module_names import Node, read_nodes, scopes_to_module, weight_to_module
 from segrt.runtime.inference.layers.onnxruntime_trace import read_trace
 from segrt.runtime.inference.layers.raw_layer import RawLayer
-from segrt.runtime.inference.layers.tensorrt_trace import combine, read_profile
+from segrt.runtime.inference.tensorrt.layer_trace import combine, read_profile
 from segrt.runtime.profiling.layer_times import measure_layers
 
 NODES = (

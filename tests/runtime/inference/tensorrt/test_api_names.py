@@ -24,8 +24,8 @@ VERSIONS = {
 }
 # file: {expression: the class of TensorRT that it holds, "" for the module itself}
 OBJECTS = {
-    "tensorrt/messages.py": {"api": ""},
-    "tensorrt/parsing.py": {
+    "inference/tensorrt/messages.py": {"api": ""},
+    "inference/tensorrt/parsing.py": {
         "api": "",
         "flavor.api": "",
         "builder": "Builder",
@@ -36,7 +36,7 @@ OBJECTS = {
         "tensor": "ITensor",
         "error": "ParserError",
     },
-    "tensorrt/building.py": {
+    "inference/tensorrt/building.py": {
         "api": "",
         "builder": "Builder",
         "parsed.builder": "Builder",
@@ -44,8 +44,8 @@ OBJECTS = {
         "config": "IBuilderConfig",
         "profile": "IOptimizationProfile",
     },
-    "tensorrt/precisions.py": {"network": "INetworkDefinition", "layer": "ILayer", "output": "ITensor"},
-    "tensorrt/loading.py": {
+    "inference/tensorrt/layer_precisions.py": {"network": "INetworkDefinition", "layer": "ILayer", "output": "ITensor"},
+    "inference/tensorrt/loading.py": {
         "flavor.api": "",
         "self.flavor.api": "",
         "self._runtime": "Runtime",
@@ -53,12 +53,12 @@ OBJECTS = {
         "self.engine": "ICudaEngine",
         "inspector": "EngineInspector",
     },
-    "tensorrt/lane.py": {"self._context": "IExecutionContext", "context": "IExecutionContext"},
-    "tensorrt/profiling.py": {"api": "", "context": "IExecutionContext"},
-    "backends/tensorrt.py": {"self._loaded.engine": "ICudaEngine"},
+    "inference/tensorrt/gpu_slot.py": {"self._context": "IExecutionContext", "context": "IExecutionContext"},
+    "inference/tensorrt/layer_timer.py": {"api": "", "context": "IExecutionContext"},
+    "inference/tensorrt/engine_backend.py": {"self._loaded.engine": "ICudaEngine"},
 }
 RTX_ONLY = {
-    "tensorrt/rtx.py": {
+    "inference/tensorrt/rtx.py": {
         "flavor.api": "",
         "config": "IBuilderConfig",
         "runtime_config": "IRuntimeConfig",

@@ -9,13 +9,15 @@ import pytest
 from simulated_gpu import FakeCuda, fake_flavor, rtx_on_fake_gpu
 
 from segrt.runtime import open_bundle
-from segrt.runtime.bundle.bundle import Bundle, read_bundle
+from segrt.runtime.bundle.bundle import Bundle
+from segrt.runtime.bundle.locating import read_bundle
+from segrt.runtime.bundle.network_files import network_file, tensor_specs
 from segrt.runtime.errors import BackendError, BundleError
 from segrt.runtime.inference.cuda.cuda_errors import CudaError, DeviceLostError
+from segrt.runtime.inference.engine_policy import BuildOptions
+from segrt.runtime.inference.network_file import Opening
 from segrt.runtime.inference.onnxruntime import OnnxRuntimeBackend
-from segrt.runtime.inference.specs import tensor_specs
 from segrt.runtime.inference.tensorrt import engine_backend as module
-from segrt.runtime.inference.tensorrt.build_options import BuildOptions
 from segrt.runtime.inference.tensorrt.engine_backend import TensorRtBackend
 from segrt.runtime.inference.tensorrt.engine_cache import Engine, record_path, runtime_cache_path
 from segrt.runtime.inference.tensorrt.engine_record import EngineRecord, read
@@ -189,13 +191,16 @@ def test_layers_are_timed_without_the_first_run(bundle: Bundle) -> None:
 def test_heads_of_varying_length_are_left_to_others(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
     import msgspec
 
+    def why_not(of: Bundle) -> str | None:
+        return TensorRtBackend.why_not(network_file(of, of.variant()), Opening())
+
     monkeypatch.setattr(module, "why_no_gpu", lambda: None)
     monkeypatch.setattr(module, "find_flavor", lambda name: name)
     monkeypatch.setattr(module, "installed_packages", lambda: ("cuda-python",))
-    assert module.why_not(bundle, bundle.variant()) is None
+    assert why_not(bundle) is None
     heads = (msgspec.structs.replace(bundle.manifest.heads[0], shape=(1, "n", 4)), *bundle.manifest.heads[1:])
     varying = Bundle(bundle.folder, msgspec.structs.replace(bundle.manifest, heads=heads))
-    assert "has a length that varies" in str(module.why_not(varying, bundle.variant()))
+    assert "has a length that varies" in str(why_not(varying))
 
 
 def test_a_bundle_is_built_opened_and_streamed_through_the_whole_backend(

@@ -8,10 +8,10 @@ from click.testing import CliRunner
 from segrt.runtime.cli.build import build
 from segrt.runtime.errors import BackendError
 from segrt.runtime.inference.cuda.presence import gpu_files
+from segrt.runtime.inference.engine_policy import EnginePolicy, current_policy
 from segrt.runtime.inference.tensorrt.engine_cache import record_path
 from segrt.runtime.inference.tensorrt.engine_record import read
 from segrt.runtime.inference.tensorrt.flavor import find_flavor, load_flavor, version_numbers
-from segrt.runtime.inference.tensorrt.policy import EnginePolicy, current_policy
 
 pytest.importorskip("tensorrt_rtx")
 pytestmark = pytest.mark.skipif(bool(gpu_files()), reason="there is a GPU here, which would be built for")

@@ -13,14 +13,15 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from segrt.runtime.bundle.bundle import Bundle, read_bundle
+from segrt.runtime.bundle.bundle import Bundle
+from segrt.runtime.bundle.locating import read_bundle
+from segrt.runtime.bundle.network_files import network_file
 from segrt.runtime.errors import BackendError, BundleError
+from segrt.runtime.inference.engine_policy import BuildOptions, EnginePolicy
 from segrt.runtime.inference.tensorrt import building
-from segrt.runtime.inference.tensorrt.build_options import BuildOptions
 from segrt.runtime.inference.tensorrt.engine_cache import EngineCache, record_path
 from segrt.runtime.inference.tensorrt.engine_record import read
 from segrt.runtime.inference.tensorrt.flavor import find_flavor
-from segrt.runtime.inference.tensorrt.policy import EnginePolicy
 from segrt.runtime.inference.tensorrt.target import Here, refuse_gpu
 
 pytest.importorskip("tensorrt_rtx")
@@ -38,7 +39,7 @@ def cache(bundle: Bundle, tmp_path: Path) -> Callable[..., EngineCache]:
 
     def make(*, flavor=RTX, here: Here | None = None, of: Bundle = bundle, batch: int = 1, **policy) -> EngineCache:
         policy.setdefault("engine_dir", tmp_path / "engines")
-        return EngineCache(of, of.variant(), flavor, here or Here(), EnginePolicy(**policy), batch=batch)
+        return EngineCache(network_file(of, of.variant(), batch), flavor, here or Here(), EnginePolicy(**policy))
 
     return make
 
@@ -103,9 +104,12 @@ def test_a_gpu_that_rtx_does_not_run_on_is_refused_with_the_remedy() -> None:
 
 
 def test_another_batch_has_an_engine_of_its_own(cache) -> None:
-    assert cache(batch=2).path != cache().path
+    one = cache()
+    image = one.network.inputs[0]
+    two = replace(one.network, inputs=(replace(image, shape=(2, *image.shape[1:])),))
+    assert EngineCache(two, RTX, Here(), EnginePolicy()).path.name != one.path.name
     with pytest.raises(BackendError, match="fixed first dimension"):
-        cache(batch=2).get()
+        cache(batch=2)
 
 
 @pytest.mark.parametrize(

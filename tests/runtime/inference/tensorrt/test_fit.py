@@ -5,7 +5,7 @@ from dataclasses import replace
 import msgspec
 import pytest
 
-from segrt.runtime.inference.tensorrt.build_options import BuildOptions
+from segrt.runtime.inference.engine_policy import BuildOptions
 from segrt.runtime.inference.tensorrt.engine_record import EngineRecord
 from segrt.runtime.inference.tensorrt.fit import Wanted, why_unfit
 from segrt.runtime.inference.tensorrt.target import Here

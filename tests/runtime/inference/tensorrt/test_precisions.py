@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from segrt.runtime.inference.tensorrt.build_options import BuildOptions
+from segrt.runtime.inference.engine_policy import BuildOptions
 from segrt.runtime.inference.tensorrt.building import build
 from segrt.runtime.inference.tensorrt.flavor import find_flavor
 from segrt.runtime.inference.tensorrt.layer_precisions import engine_precisions, network_precisions

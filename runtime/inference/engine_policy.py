@@ -1,5 +1,11 @@
-"""What can be asked of the builder. Frozen: the options are part of what an engine is kept under."""
+"""TensorRT engines: what the builder is asked for, where they lie, whether they may be built, whether foreign ones run.
 
+Frozen: the builder's options are part of what an engine is kept under.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Annotated, Literal
 
 import msgspec
@@ -31,3 +37,24 @@ class BuildOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     dla_core: Annotated[int, msgspec.Meta(ge=0)] | None = None
     detailed: bool = True
     batch: Annotated[int, msgspec.Meta(ge=1)] = 1
+
+
+Progress = Callable[[str, int, int], None]
+"""Called with a phase's name, the steps that are done and how many it has; from any thread."""
+
+
+@dataclass(frozen=True)
+class EnginePolicy:
+    """What to do about engines.
+
+    engine_dir: where they lie; None is segrt's cache. build: whether one that does not fit is built anew. trust: also
+    run plans that were not built on this device, which is running their code. flavor: "auto", "tensorrt" or
+    "tensorrt-rtx". options: what the builder is asked for. progress: called with the phases of a build.
+    """
+
+    engine_dir: Path | None = None
+    build: bool = True
+    trust: bool = False
+    flavor: str = "auto"
+    options: BuildOptions = field(default_factory=BuildOptions)
+    progress: Progress | None = None

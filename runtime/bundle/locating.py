@@ -1,0 +1,61 @@
+"""Finds bundles: a folder, a pack, or the name of an embedded one."""
+
+from pathlib import Path
+
+from segrt.runtime.bundle.bundle import MANIFEST, Bundle
+from segrt.runtime.bundle.pack.reader import is_pack
+from segrt.runtime.bundle.pack.unpacked import unpacked
+from segrt.runtime.bundle.parsing import parse_manifest
+from segrt.runtime.errors import BundleError
+
+_MAX_MANIFEST = 64 << 20
+
+
+def read_bundle(path_or_name: str | Path) -> Bundle:
+    """Open the bundle (or pack) at a path, or an embedded one by name ("street-panoptic"), and read its manifest.
+
+    Raises BundleError when there is no bundle or its manifest cannot be used. Hashes are checked file by file, when
+    a file is first used, see `Bundle.checked`.
+    """
+    folder = locate(path_or_name)
+    path = folder / MANIFEST
+    if path.is_symlink():
+        raise BundleError(f"{path}: is a link; a bundle holds plain files only, copy the file itself")
+    try:
+        size = path.stat().st_size
+        if size > _MAX_MANIFEST:
+            raise BundleError(f"{path}: has {size} bytes, which is no manifest; copy the bundle again")
+        data = path.read_bytes()
+    except OSError as error:
+        raise BundleError(f"{path}: cannot be read ({error.strerror}); copy the bundle again") from None
+    return Bundle(folder, parse_manifest(data, str(path)))
+
+
+def locate(path_or_name: str | Path) -> Path:
+    """Return the folder of the bundle at a path or of the embedded one by name; raise BundleError for neither.
+
+    A pack is unpacked into the cache first.
+    """
+    path = Path(path_or_name)
+    if (path / MANIFEST).exists():
+        return path
+    names = embedded_names()
+    if str(path_or_name) in names:
+        return _models() / str(path_or_name)
+    if path.is_file() and is_pack(path):
+        return unpacked(path)
+    remedy = f"give a bundle's folder or one of {', '.join(names)}" if names else "give a bundle's folder"
+    if path.is_dir():
+        raise BundleError(f"{path}: is no bundle, it has no {MANIFEST}; {remedy}")
+    if path.is_file():
+        raise BundleError(f"{path}: is a file, not a bundle; {remedy} (`segrt adopt` makes a bundle of an ONNX file)")
+    raise BundleError(f"{path}: there is no such bundle; {remedy}")
+
+
+def embedded_names() -> tuple[str, ...]:
+    """Return the names of the bundles that come with segrt."""
+    return tuple(sorted(manifest.parent.name for manifest in _models().glob(f"*/{MANIFEST}")))
+
+
+def _models() -> Path:
+    return Path(__file__).resolve().parent.parent / "models"

@@ -1,0 +1,55 @@
+"""Rule `paste_masks`: instances from boxes and box-sized masks."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, cast
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from segrt.runtime import postproc
+from segrt.runtime.decode.rule import Context, DecodeRule, Share
+from segrt.runtime.errors import BundleError
+from segrt.runtime.preprocess.geometry import Geometry
+from segrt.runtime.results import InstanceResult
+from segrt.runtime.results.technique import Technique
+
+Array = npt.NDArray[Any]
+
+
+class PasteMasks(
+    DecodeRule, msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="rule", tag="paste_masks"
+):
+    """Instances from boxes and box-sized masks (Mask R-CNN).
+
+    Heads `boxes` (1, N, 4) xyxy in network pixels, `scores` (1, N), `class_ids` (1, N), `masks` (1, N, m, m) of
+    probabilities; `first_class` is the id that the graph gives to label 0 (1 where it counts a background class).
+    """
+
+    technique: ClassVar[Technique] = "instance"
+    roles: ClassVar[tuple[str, ...]] = ("boxes", "scores", "class_ids", "masks")
+
+    score_threshold: Share = 0.5
+    mask_threshold: Share = 0.5
+    first_class: Annotated[int, msgspec.Meta(ge=0)] = 0
+
+
+def paste_masks(heads: Mapping[str, Array], geometry: Geometry, context: Context) -> InstanceResult:
+    """Decode `boxes` (N, 4) in network pixels, `scores`, `class_ids` and box-sized mask probabilities (N, m, m)."""
+    rule = cast("PasteMasks", context.decode)
+    scores = np.asarray(heads["scores"], np.float32)
+    kept = np.flatnonzero(scores >= rule.score_threshold)
+    kept = kept[np.argsort(-scores[kept], kind="stable")]
+    class_ids = heads["class_ids"][kept].astype(np.int64) - rule.first_class
+    if class_ids.size and (class_ids.min() < 0 or class_ids.max() >= len(context.labels)):
+        raise BundleError(
+            f"the network gives class ids {int(class_ids.min())} to {int(class_ids.max())} after subtracting "
+            f"first_class {rule.first_class}, but the bundle has {len(context.labels)} labels; adopt it with its own"
+        )
+    boxes = geometry.clipped(geometry.boxes_to_source(np.asarray(heads["boxes"][kept], np.float32)))
+    masks = np.ascontiguousarray(heads["masks"][kept], np.float32)
+    masks = masks[:, 0] if masks.ndim == 4 else masks
+    rles = postproc.paste_masks_rle(
+        masks, boxes, geometry.source_size, threshold=rule.mask_threshold, threads=context.threads
+    )
+    return InstanceResult(boxes, scores[kept], class_ids, rles, geometry.source_size, context.labels)

@@ -1,0 +1,34 @@
+"""Rule `query_semantic`: semantic, from queries."""
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import msgspec
+import numpy.typing as npt
+
+from segrt.runtime import postproc
+from segrt.runtime.decode.rule import Context, DecodeRule
+from segrt.runtime.preprocess.geometry import Geometry
+from segrt.runtime.results import SemanticResult
+from segrt.runtime.results.technique import Technique
+
+Array = npt.NDArray[Any]
+
+
+class QuerySemantic(
+    DecodeRule, msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="rule", tag="query_semantic"
+):
+    """Semantic from queries (MaskFormer): heads `class_logits` (1, Q, C+1), `mask_logits` (1, Q, h, w)."""
+
+    technique: ClassVar[Technique] = "semantic"
+    roles: ClassVar[tuple[str, ...]] = ("class_logits", "mask_logits")
+
+
+def query_semantic(heads: Mapping[str, Array], geometry: Geometry, context: Context) -> SemanticResult:
+    """Decode `class_logits` (Q, C+1) and `mask_logits` (Q, h, w): class scores weighted by mask probabilities."""
+    masks = heads["mask_logits"]
+    window = geometry.window_on((masks.shape[1], masks.shape[2]))
+    classes = postproc.query_semantic(
+        heads["class_logits"], masks, geometry.source_size, window=window, threads=context.threads
+    )
+    return SemanticResult(classes, context.labels)

@@ -1,0 +1,80 @@
+"""What every decode rule is, and what its decoder is given.
+
+A rule is one file of this room: a struct of its thresholds, which stay out of the graph so that a camera is tuned
+without a new export, and the decoder that makes a result of heads by it. `decoders` lists both by the rule's name.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, ClassVar, TypeVar, cast
+
+import msgspec
+
+from segrt.runtime.decode.heads import HeadSpec
+from segrt.runtime.preprocess.geometry import Geometry
+from segrt.runtime.results import Label, Result
+from segrt.runtime.results.technique import Technique
+
+Share = Annotated[float, msgspec.Meta(ge=0.0, le=1.0)]
+Rule = TypeVar("Rule", bound="DecodeRule")
+
+
+class DecodeRule:
+    """A rule as it stands in a manifest. Subclasses are frozen msgspec structs, tagged "rule" with the rule's name.
+
+    `technique` is what it decodes to, `roles` are the heads that it needs.
+    """
+
+    __slots__ = ()
+    technique: ClassVar[Technique]
+    roles: ClassVar[tuple[str, ...]] = ()
+
+    @property
+    def rule_name(self) -> str:
+        """The name in the manifest, `merge_queries` for instance."""
+        return str(cast("msgspec.Struct", self).__struct_config__.tag)
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The rule's thresholds and other options, name → value."""
+        return {name: getattr(self, name) for name in cast("msgspec.Struct", self).__struct_fields__}
+
+    @property
+    def has_no_object_class(self) -> bool:
+        """Whether head `class_logits` has "no object" behind the labels' classes."""
+        return True
+
+    def replaced(self: Rule, **options: Any) -> Rule:
+        """Return the rule with other values for some of its options."""
+        return cast("Rule", msgspec.structs.replace(cast("msgspec.Struct", self), **options))
+
+    def head_problems(self, heads: Mapping[str, HeadSpec], labels: int) -> Iterable[str]:  # noqa: ARG002
+        """Yield what makes `heads` (role → head) unfit for the rule beyond their form, with so many labels."""
+        return ()
+
+
+@dataclass(frozen=True)
+class MemberRule:
+    """One network of a bundle of two: its rule and labels; `classes` as in `segrt.runtime.bundle.manifest.Member`."""
+
+    name: str
+    decode: DecodeRule
+    labels: tuple[Label, ...]
+    classes: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Context:
+    """What a decoder needs besides the heads: the rule with its thresholds, the labels, CPU threads (0: default).
+
+    `members` are the networks of a bundle that has two; the heads' roles then begin with the member's name.
+    """
+
+    decode: DecodeRule
+    labels: tuple[Label, ...]
+    threads: int = 0
+    members: tuple[MemberRule, ...] = ()
+
+
+# (role → the head's array of one frame, without the batch axis; geometry; context) → result at source size
+Decoder = Callable[[Mapping[str, Any], Geometry, Context], Result]

@@ -1,0 +1,64 @@
+"""What a backend is opened from: an ONNX file with the tensors that it is promised to have, and how it is opened."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from segrt.runtime.errors import BundleError
+from segrt.runtime.inference.engine_policy import EnginePolicy
+from segrt.runtime.inference.tensors import TensorSpec
+
+
+@dataclass(frozen=True)
+class NetworkFile:
+    """One network at one precision.
+
+    name: what it is called in logs and names of engines; folder: where it lies; sha256: of the ONNX file, in hex.
+    inputs, heads: with the batch that it is opened for. checked: returns the file's path once its hash was found right
+    and no tensor lies outside it; raises BundleError. It is called only where the file itself is needed.
+    """
+
+    name: str
+    precision: str
+    folder: Path
+    sha256: str
+    inputs: tuple[TensorSpec, ...]
+    heads: tuple[TensorSpec, ...]
+    checked: Callable[[], Path]
+
+    @property
+    def batch(self) -> int:
+        """How many frames a batch has."""
+        return self.inputs[0].lengths[0]
+
+
+@dataclass(frozen=True)
+class Opening:
+    """How a backend is opened: CPU threads (0: the default), batches in flight, and what is done about engines."""
+
+    threads: int = 0
+    slots: int = 2
+    engines: EnginePolicy = field(default_factory=EnginePolicy)
+
+
+def check_network(
+    where: str, kind: str, promised: Sequence[TensorSpec], found: Sequence[TensorSpec], *, complete: bool
+) -> None:
+    """Raise BundleError when the tensors `found` in a network are not those that the manifest promised.
+
+    `kind` is "input" or "head"; with `complete` the network may have no further ones. `where` names the file.
+    """
+    remedy = "the ONNX file and the manifest do not belong together, write the bundle again"
+    by_name = {spec.name: spec for spec in found}
+    for want in promised:
+        got = by_name.pop(want.name, None)
+        if got is None:
+            names = ", ".join(repr(spec.name) for spec in found)
+            raise BundleError(f"{where}: has no {kind} {want.name!r}, only {names}; {remedy}")
+        same = len(want.shape) == len(got.shape) and all(
+            isinstance(a, str) or isinstance(b, str) or a == b for a, b in zip(want.shape, got.shape, strict=True)
+        )
+        if want.dtype != got.dtype or not same:
+            raise BundleError(f"{where}: {kind} must be {want} by the manifest, but the network has {got}; {remedy}")
+    if complete and by_name:
+        raise BundleError(f"{where}: needs an {kind} {next(iter(by_name))!r} that the manifest does not know; {remedy}")

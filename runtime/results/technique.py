@@ -1,0 +1,5 @@
+"""The three techniques."""
+
+from typing import Literal
+
+Technique = Literal["semantic", "instance", "panoptic"]
