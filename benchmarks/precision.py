@@ -35,7 +35,7 @@ from segrt.export.precision.judging import Judge, session_runner
 from segrt.export.precision.layer_costs import find_layers
 from segrt.export.precision.switchable_network import switched_fp16
 from segrt.runtime.bundle.locating import read_bundle
-from segrt.runtime.cli.options import print_table
+from segrt.runtime.console.tables import print_table
 from segrt.runtime.files.finding import find_pictures
 from segrt.runtime.files.images import read_image
 from segrt.runtime.preprocess.picture import network_inputs

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from segrt.runtime.cli.options import THREADS, counted, print_table
+from segrt.runtime.cli.options import THREADS
+from segrt.runtime.console.tables import print_table
+from segrt.runtime.console.words import counted
 
 if TYPE_CHECKING:
     from segrt.export.convert.parity import ParityReport

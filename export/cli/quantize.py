@@ -4,8 +4,10 @@ from pathlib import Path
 
 import click
 
-from segrt.runtime.cli.options import THREADS, print_table, with_progress
+from segrt.runtime.cli.options import THREADS
+from segrt.runtime.console.progress import with_progress
 from segrt.runtime.console.quantities import SHARE
+from segrt.runtime.console.tables import print_table
 
 _PATH = click.Path(path_type=Path)
 

@@ -20,7 +20,7 @@ from segrt.export.quiet import quiet
 from segrt.runtime.bundle.golden import QUERY_ROLES
 from segrt.runtime.bundle.manifest import HeadTolerance, Tolerance
 from segrt.runtime.bundle.writing import BundleWriter
-from segrt.runtime.cli.options import with_progress
+from segrt.runtime.console.progress import with_progress
 from segrt.runtime.errors import CheckFailed, SegrtError
 from segrt.runtime.files.finding import find_pictures
 from segrt.runtime.files.images import read_image

@@ -15,7 +15,7 @@ from segrt.export.street.samples import CALIBRATION_SEED, TRAINING_SEED, render_
 from segrt.export.street.ship import ship
 from segrt.export.street.street_networks import QueryNetwork
 from segrt.export.street.train import make_network, train
-from segrt.runtime.cli import run_command
+from segrt.runtime.console.exits import run_command
 
 CALIBRATION_FRAMES = 200
 

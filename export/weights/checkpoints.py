@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from segrt.export.quiet import quiet
+from segrt.runtime.console.progress import Bars
 from segrt.runtime.errors import SegrtError
 from segrt.runtime.files.cache import cache_folder
 from segrt.runtime.files.hashing import sha256
@@ -164,17 +165,17 @@ def _download(url: str, partial: Path, name: str) -> None:
 @contextmanager
 def _progress(name: str, done: int, total: int | None) -> Iterator[Any]:
     """Show a progress bar on standard error where that is a terminal; yield a function that takes further bytes."""
-    if not sys.stderr.isatty():
-        print(f"fetching {name}" + (f", {total / 1e6:.0f} MB" if total else ""), file=sys.stderr)
-        yield lambda count: None  # noqa: ARG005
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+    with Bars("name", "bar", "bytes", "speed", "left", keep=True) as bars:
+        if not bars.shown:
+            print(f"fetching {name}" + (f", {total / 1e6:.0f} MB" if total else ""), file=sys.stderr)
+        bars.show(name, done, total)
 
-    columns = (TextColumn(name), BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True)) as progress:
-        task = progress.add_task(name, total=total, completed=done)
-        yield lambda count: progress.advance(task, count)
+        def advance(count: int) -> None:
+            nonlocal done
+            done += count
+            bars.show(name, done, total)
+
+        yield advance
 
 
 def _one_line(error: Exception) -> str:

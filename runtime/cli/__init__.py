@@ -4,13 +4,11 @@
 """
 
 import logging
-import os
-import sys
 from importlib import import_module
 
 import click
 
-from segrt.runtime.errors import DeviceLostError, SegrtError
+from segrt.runtime.console.exits import run_command
 
 # name: (module:function, one line for `segrt --help`)
 COMMANDS = {
@@ -63,29 +61,6 @@ class LazyGroup(click.Group):
 @click.version_option(package_name="segrt")
 def cli() -> None:
     """Take segmentation networks to edge devices and run them there: semantic, instance, panoptic."""
-
-
-def run_command(command: click.Command) -> None:
-    """Run a command as the program; a `SegrtError` becomes one line on standard error and its exit code."""
-    try:
-        code = command(standalone_mode=False)
-    except DeviceLostError as error:
-        print(f"segrt: error: {error}", file=sys.stderr)
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(error.exit_code)  # on a lost device, what the interpreter would free at its end may hang
-    except SegrtError as error:
-        print(f"segrt: error: {error}", file=sys.stderr)
-        sys.exit(error.exit_code)
-    except click.ClickException as error:
-        error.show()
-        sys.exit(error.exit_code)
-    except (click.Abort, KeyboardInterrupt):
-        print("segrt: interrupted", file=sys.stderr)
-        sys.exit(130)
-    except BrokenPipeError:
-        sys.exit(1)  # the reader of our output went away
-    sys.exit(code if isinstance(code, int) else 0)
 
 
 def main() -> None:

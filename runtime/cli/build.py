@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from segrt.runtime.cli.options import engine_dir_option, engine_option, print_table
+from segrt.runtime.cli.options import engine_dir_option, engine_option
+from segrt.runtime.console.progress import Bars
+from segrt.runtime.console.tables import print_table
 
 if TYPE_CHECKING:
     from segrt.runtime.inference.cuda.interface import Cuda
@@ -86,7 +88,8 @@ def build(
         found = find_flavor(flavor, on_gpu=cuda is not None)
         here = look(cuda)
         for part, variant in [(part, part.variant(one.precision)) for one in variants for part in opened.parts]:
-            with _progress(f"{part.manifest.name} {variant.precision}") as progress:
+            with Bars("name", "bar", "note", "elapsed") as bars:
+                progress = _phases(bars, f"{part.manifest.name} {variant.precision}")
                 policy = replace(EnginePolicy(), flavor=flavor, options=options, progress=progress)
                 engine = EngineCache(network_file(part, variant, batch), found, here, policy).get(rebuild=rebuild)
             record = engine.record
@@ -152,21 +155,13 @@ def _device() -> "Iterator[Cuda | None]":
         cuda.close()
 
 
-@contextmanager
-def _progress(name: str) -> "Iterator[Progress | None]":
-    """Show the phases of a build on standard error, where that is a terminal."""
-    from rich.console import Console
-
-    console = Console(stderr=True)
-    if not console.is_terminal:
-        yield None
-        return
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
-
-    columns = ("building {task.fields[engine]}", BarColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
-    with Progress(*columns, console=console, transient=True) as bar:
-        task = bar.add_task("starting", total=None, engine=name)
-        yield lambda phase, done, steps: bar.update(task, description=phase, completed=done, total=steps)
+def _phases(bars: Bars, engine: str) -> "Progress | None":
+    """Return what shows the phases of a build; None where nothing is shown."""
+    if not bars.shown:
+        return None
+    name = f"building {engine}"
+    bars.show(name, 0, None, note="starting")
+    return lambda phase, done, steps: bars.show(name, done, steps, note=phase)
 
 
 def _shares(record: "EngineRecord") -> str:

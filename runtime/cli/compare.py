@@ -4,7 +4,9 @@ from pathlib import Path
 
 import click
 
-from segrt.runtime.cli.options import backend_options, counted, milliseconds, print_table
+from segrt.runtime.cli.options import backend_options
+from segrt.runtime.console.tables import print_table
+from segrt.runtime.console.words import counted, milliseconds
 
 
 @click.command()

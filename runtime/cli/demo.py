@@ -1,12 +1,14 @@
 """`segrt demo`: everything on the embedded models, no network needed."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from segrt.runtime.cli.options import THREADS, print_table
+from segrt.runtime.cli.options import THREADS
+from segrt.runtime.console.progress import Bars
+from segrt.runtime.console.tables import print_table
 
 if TYPE_CHECKING:
     from segrt.runtime.streetworld import StreetView
@@ -24,27 +26,21 @@ FPS = 25.0
 @click.option("--threads", type=THREADS, default=0, help="CPU threads; 0 means the default.")
 def demo(out: Path, seed: int, frames: int, threads: int) -> None:
     """Run the three embedded models on a street that is rendered for it: a picture, a video, a table of latencies."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
-
     from segrt.runtime.cli.demo_steps import STAGES, run_demo
     from segrt.runtime.files.atomic import make_folder
     from segrt.runtime.streetworld.moments import Clip
 
     make_folder(out)  # what cannot be written is said before any progress
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    console = Console(stderr=True)
-    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
+    with Bars("name", "bar", "count", "elapsed", keep=True) as bars:
 
-        def track(views: "Iterable[StreetView]", total: int, what: str) -> "Iterable[StreetView]":
-            return progress.track(views, total=total, description=what)
-
-        streaming: list[TaskID] = []
+        def track(views: "Iterable[StreetView]", total: int, what: str) -> "Iterator[StreetView]":
+            bars.show(what, 0, total)
+            for number, view in enumerate(views, 1):
+                yield view
+                bars.show(what, number, total)
 
         def count(done: int) -> None:
-            if not streaming:  # shown when its turn comes, below the others
-                streaming.append(progress.add_task("Streaming the clip", total=frames))
-            progress.update(streaming[0], completed=done)
+            bars.show("Streaming the clip", done, frames)
 
         clip = Clip(seed=seed, frames=frames, size=SIZE, fps=FPS)
         report = run_demo(out, clip, threads=threads, track=track, count=count)

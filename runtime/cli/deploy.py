@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from segrt.runtime.cli.options import counted, print_table
 from segrt.runtime.console.quantities import DURATION
+from segrt.runtime.console.tables import print_table
+from segrt.runtime.console.words import counted
 
 if TYPE_CHECKING:
     from segrt.runtime.deploy.host import Outcome

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from segrt.runtime.cli.options import print_table
+from segrt.runtime.console.tables import print_table
 
 if TYPE_CHECKING:
     from segrt.runtime.doctor.facts import Facts

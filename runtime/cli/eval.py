@@ -8,6 +8,7 @@ import click
 
 from segrt.runtime.cli.eval_report import report, show_mismatch, with_drops
 from segrt.runtime.cli.options import THREADS, threshold_options
+from segrt.runtime.console.progress import Bars
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
     from segrt.runtime.evaluate.datasets.dataset import Dataset
     from segrt.runtime.evaluate.evaluation import Evaluation
-    from segrt.runtime.evaluate.measuring import Options, Outcome, Predictor, Progress
+    from segrt.runtime.evaluate.measuring import Options, Outcome, Predictor
     from segrt.runtime.results import Label
 
 
@@ -211,7 +212,13 @@ def _measure(
     from segrt.runtime.outputs.prediction_files import PredictionSink
 
     sink = None if folder is None else PredictionSink(folder)
-    with _Bar(Path(subject.name).name) as progress, subject.opener() as predictor:
+    with Bars("name", "bar", "count", "left") as bars, subject.opener() as predictor:
+        bar = f"evaluating {Path(subject.name).name}"
+        bars.show(bar, 0, None)
+
+        def progress(done: int, total: int) -> None:
+            bars.show(bar, done, total)
+
         # Classes that differ are told before any process starts.
         technique = predictor.technique
         prepare(predictor, dataset, options)
@@ -251,31 +258,6 @@ def _draw(
             name = {"semantic": "mIoU", "instance": "quality", "panoptic": "PQ"}[technique]
             sheet = worst_sheet(images, predictor, dataset, outcome.match, name)
             write_image(folder / f"{prefix}worst.png", sheet)
-
-
-class _Bar:
-    """A progress bar on standard error, gone when the work is done."""
-
-    def __init__(self, title: str) -> None:
-        from rich.console import Console
-        from rich.markup import escape
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-        console = Console(stderr=True)
-        self._progress = Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
-        self._task = self._progress.add_task(f"evaluating {escape(title)}", total=None)
-
-    def __enter__(self) -> "Progress":
-        self._progress.start()
-
-        def show(done: int, total: int) -> None:
-            self._progress.update(self._task, completed=done, total=total)
-
-        return show
-
-    def __exit__(self, *_: object) -> None:
-        self._progress.stop()
 
 
 def _plain(name: str) -> str:

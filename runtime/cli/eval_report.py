@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from segrt.runtime.cli.options import print_table
+from segrt.runtime.console.tables import print_table
 
 if TYPE_CHECKING:
     from segrt.runtime.evaluate.datasets.dataset import Dataset

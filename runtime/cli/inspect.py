@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from segrt.runtime.cli.options import counted, print_table
+from segrt.runtime.console.tables import print_table
+from segrt.runtime.console.words import counted
 
 if TYPE_CHECKING:
     from segrt.runtime.bundle.manifest import Parity

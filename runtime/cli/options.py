@@ -1,7 +1,6 @@
-"""Options that several commands share, and how their tables look."""
+"""Options that several commands share."""
 
-import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -11,10 +10,6 @@ from segrt.runtime.console.quantities import SHARE
 from segrt.runtime.threads import MOST_THREADS
 
 THREADS = click.IntRange(0, MOST_THREADS)
-_WIDEST_NAME = 40
-_WIDTH_IN_FILES = 140
-_WORTH_A_BAR = 3
-_Item = TypeVar("_Item")
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
 
@@ -80,52 +75,3 @@ def threshold_options(command: _Command) -> _Command:
             command
         )
     return command
-
-
-def print_table(title: str, columns: list[str], rows: list[list[str]]) -> None:
-    """Print a table on standard output; cells are taken literally. Long cells are folded, never cut.
-
-    The first column is what the others make room for.
-    """
-    from rich.box import SIMPLE_HEAD
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(box=SIMPLE_HEAD, show_header=any(columns))
-    longest = max((len(row[0]) for row in rows), default=0)
-    for number, column in enumerate(columns):
-        table.add_column(column, overflow="fold", min_width=min(longest, _WIDEST_NAME) if number == 0 else None)
-    for row in rows:
-        table.add_row(*(Text(cell) for cell in row))
-    console = Console(highlight=False, width=table_width())
-    console.print(Text(title, style="bold"), soft_wrap=True)  # it may name a long path, which stays in one piece
-    console.print(table)
-
-
-def table_width() -> int:
-    """Return how many columns a table may take: the terminal's, or a fixed number in files."""
-    from rich.console import Console
-
-    return Console().width if sys.stdout.isatty() else _WIDTH_IN_FILES
-
-
-def with_progress(items: list[_Item], text: str) -> Iterable[_Item]:
-    """Return `items` to iterate over, with a progress bar on standard error where that is a terminal."""
-    if len(items) < _WORTH_A_BAR or not sys.stderr.isatty():
-        return items
-    from rich.console import Console
-    from rich.progress import track
-
-    return track(items, text, console=Console(stderr=True))
-
-
-def counted(count: int, noun: str) -> str:
-    """Return "1 picture", "2 pictures"."""
-    return f"{count} {noun}" + ("" if count == 1 else "s")
-
-
-def milliseconds(values: list[float]) -> str:
-    """Return the median of `values` as text, "3.21 ms"."""
-    ordered = sorted(values)
-    return f"{ordered[len(ordered) // 2]:.2f} ms" if ordered else "-"

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from segrt.runtime.cli.options import counted
+from segrt.runtime.console.words import counted
 
 
 @click.command()

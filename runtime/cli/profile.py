@@ -8,15 +8,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from segrt.runtime.cli.options import print_table, table_width
+from segrt.runtime.console.progress import Bars
+from segrt.runtime.console.tables import print_table, table_width
 from segrt.runtime.threads import MOST_THREADS
 
 if TYPE_CHECKING:
-    from contextlib import AbstractContextManager
-
     from segrt.runtime.profiling.budget import Budget
     from segrt.runtime.profiling.records import Profile, Run
-    from segrt.runtime.profiling.running import Say
 
 _PATH = click.Path(path_type=Path, dir_okay=False)
 _TECHNIQUES = ("semantic", "instance", "panoptic")
@@ -145,8 +143,8 @@ def profile(
     candidates = matrix(bundles, precisions, backends, threads, sizes)
     accuracies = measure_accuracy(candidates, annotations, images, panoptic_dir) if annotations else {}
     options = Options(source, frames, warmup, draw, cold, layers, command=shlex.join(["segrt", *sys.argv[1:]]))
-    with _progress() as say:
-        measured = measure(candidates, options, accuracies, say)
+    with Bars("name", "bar", "count", "left") as bars:
+        measured = measure(candidates, options, accuracies, bars.show)
     if json_path is not None:
         measured.write(json_path)
     if html_path is not None:
@@ -321,35 +319,3 @@ def _check_plotly() -> None:
 
     if find_spec("plotly") is None:
         raise SegrtError("--html needs plotly; `pip install 'segrt[report]'`")
-
-
-def _progress() -> "AbstractContextManager[Say | None]":
-    """Return a context whose value shows progress on standard error where that is a terminal."""
-    from contextlib import nullcontext
-
-    from rich.console import Console
-
-    console = Console(stderr=True)
-    if not console.is_terminal:
-        return nullcontext(None)
-    return _Bar(console)
-
-
-class _Bar:
-    def __init__(self, console: object) -> None:
-        from rich.progress import Progress
-
-        self._progress = Progress(console=console, transient=True)  # type: ignore[arg-type]
-        self._tasks: dict[str, object] = {}
-
-    def __enter__(self) -> "_Bar":
-        self._progress.__enter__()
-        return self
-
-    def __exit__(self, *details: object) -> None:
-        self._progress.__exit__(*details)  # type: ignore[arg-type]
-
-    def __call__(self, what: str, done: int, total: int) -> None:
-        if what not in self._tasks:
-            self._tasks[what] = self._progress.add_task(what, total=total)
-        self._progress.update(self._tasks[what], completed=done)  # type: ignore[arg-type]

@@ -6,14 +6,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from segrt.runtime.cli.options import (
-    backend_options,
-    counted,
-    milliseconds,
-    print_table,
-    threshold_options,
-    with_progress,
-)
+from segrt.runtime.cli.options import backend_options, threshold_options
+from segrt.runtime.console.progress import with_progress
+from segrt.runtime.console.tables import print_table
+from segrt.runtime.console.words import counted, milliseconds
 
 if TYPE_CHECKING:
     from segrt.runtime.outputs.run_savers import Savers, Segmented

@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from segrt.runtime.cli.options import backend_options, counted, threshold_options
+from segrt.runtime.cli.options import backend_options, threshold_options
+from segrt.runtime.console.progress import Bars
 from segrt.runtime.console.quantities import DURATION, SIZE, FiniteRange
+from segrt.runtime.console.words import counted
 
 if TYPE_CHECKING:
     from segrt.runtime.stream.pipeline import Pipeline
@@ -226,21 +228,15 @@ def _first_signal_raises() -> Iterator[None]:
 @contextmanager
 def _progress(pipeline: "Pipeline", max_frames: int | None) -> Iterator[Callable[[int], None] | None]:
     """Show a progress bar on standard error when that is a terminal."""
-    from rich.console import Console
-
-    console = Console(stderr=True)
-    if not console.is_terminal:
-        yield None
-        return
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    total = pipeline.frames
-    if max_frames is not None:
-        total = max_frames if total is None else min(total, max_frames)
-    columns = ("streaming", BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[fps]:.1f} fps"))
-    with Progress(*columns, TimeRemainingColumn(), console=console, transient=True) as bar:
-        task = bar.add_task("streaming", total=total, fps=0.0)
-        yield lambda count: bar.update(task, completed=count, fps=bar.tasks[task].speed or 0.0)
+    with Bars("name", "bar", "count", "rate", "left") as bars:
+        if not bars.shown:
+            yield None
+            return
+        total = pipeline.frames
+        if max_frames is not None:
+            total = max_frames if total is None else min(total, max_frames)
+        bars.show("streaming", 0, total)
+        yield lambda count: bars.show("streaming", count, total)
 
 
 def _exit_interrupted(interruption: KeyboardInterrupt, pipeline: "Pipeline") -> None:

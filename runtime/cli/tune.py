@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from segrt.runtime.cli.options import THREADS, print_table
+from segrt.runtime.cli.options import THREADS
+from segrt.runtime.console.tables import print_table
 
 if TYPE_CHECKING:
     from segrt.runtime.bundle.bundle import Bundle

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import click
 
-from segrt.runtime.cli.options import backend_options, print_table
+from segrt.runtime.cli.options import backend_options
+from segrt.runtime.console.tables import print_table
 
 
 @click.command()

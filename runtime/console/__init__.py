@@ -1,1 +1,1 @@
-"""What every command shares: exit codes, tables, progress bars, quantities with units."""
+"""What every command shares: exit codes, tables, progress bars, quantities with units, counts in words."""

@@ -4,14 +4,11 @@ import sys
 import threading
 from collections.abc import Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING
 
 import click
 
+from segrt.runtime.console.progress import Bars
 from segrt.runtime.deploy.host import Outcome
-
-if TYPE_CHECKING:
-    from rich.progress import TaskID
 
 _MARKS = {
     "done": "done",
@@ -51,41 +48,27 @@ class Rows:
     """Keeps a row for each device up to date in the terminal."""
 
     def __init__(self, devices: Sequence[str]) -> None:
-        from rich.console import Console
-        from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
-
-        self._progress: Progress = Progress(
-            TextColumn("{task.fields[device]}", markup=False),
-            TextColumn("{task.description}", markup=False),
-            BarColumn(bar_width=20),
-            TimeElapsedColumn(),
-            console=Console(stderr=True),
-            transient=True,
-        )
-        self._tasks: dict[str, TaskID] = {
-            name: self._progress.add_task("waiting", total=None, start=False, device=name) for name in devices
-        }
+        self._bars = Bars("name", "note", "bar", "elapsed", width=20)
+        for device in devices:
+            self._bars.add(device, note="waiting")
 
     def say(self, device: str, text: str, share: float | None) -> None:
         """Take what a device does now, and how much of it is done."""
-        task = self._tasks[device]
-        if not self._progress.tasks[task].started:
-            self._progress.start_task(task)
-        self._progress.update(task, description=text, total=None if share is None else 1.0, completed=share or 0.0)
+        self._bars.show(device, share or 0.0, None if share is None else 1.0, note=text)
 
     def end(self, outcome: Outcome) -> None:
         """Take how it ended on a device."""
         self.say(outcome.device, _MARKS[outcome.state], 1.0)
-        self._progress.stop_task(self._tasks[outcome.device])
+        self._bars.stop(outcome.device)
 
     def __enter__(self) -> "Rows":
-        self._progress.start()
+        self._bars.__enter__()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._progress.stop()
+        self._bars.__exit__(kind, error, trace)
 
 
 def watcher(devices: Sequence[str]) -> Lines | Rows:

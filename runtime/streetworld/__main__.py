@@ -5,8 +5,8 @@ from pathlib import Path
 
 import click
 
-from segrt.runtime.cli import run_command
-from segrt.runtime.cli.options import counted
+from segrt.runtime.console.exits import run_command
+from segrt.runtime.console.words import counted
 from segrt.runtime.streetworld.moments import EDGES, Clip, scattered
 from segrt.runtime.streetworld.weather import CONDITIONS
 from segrt.runtime.streetworld.writing import write_dataset, write_video

@@ -13,9 +13,8 @@ import pytest
 from segrt.runtime import open_bundle
 from segrt.runtime.bundle.locating import read_bundle
 from segrt.runtime.bundle.network_files import network_file
-from segrt.runtime.errors import BackendError
+from segrt.runtime.errors import BackendError, DeviceLostError
 from segrt.runtime.inference import backends
-from segrt.runtime.inference.cuda.cuda_errors import DeviceLostError
 from segrt.runtime.inference.cuda.presence import gpu_files, why_no_gpu
 from segrt.runtime.registry import Registry
 
@@ -125,8 +124,8 @@ def test_a_lost_device_is_not_passed_over(modules: dict[str, SimpleNamespace]) -
 def test_a_lost_device_ends_the_program_with_code_4() -> None:
     program = (
         "import click\n"
-        "from segrt.runtime.cli import run_command\n"
-        "from segrt.runtime.inference.cuda.cuda_errors import DeviceLostError\n"
+        "from segrt.runtime.console.exits import run_command\n"
+        "from segrt.runtime.errors import DeviceLostError\n"
         "@click.command()\n"
         "def command():\n"
         "    raise DeviceLostError('the GPU is lost')\n"

@@ -152,7 +152,7 @@ def test_a_budget_that_nothing_meets_fails(run):
 @pytest.mark.parametrize("columns", [90, 200])
 def test_bars_of_stages_stay_in_one_line(profiled, columns, capsys, monkeypatch):
     measured = read_profile(profiled[1] / "p.json")
-    monkeypatch.setattr("segrt.runtime.cli.options.table_width", lambda: columns)
+    monkeypatch.setattr("segrt.runtime.console.tables.table_width", lambda: columns)
     monkeypatch.setattr("segrt.runtime.cli.profile.table_width", lambda: columns)
     names = [run.bundle for run in measured.runs]
     print_stage_table(measured.runs, names)

@@ -70,7 +70,7 @@ def test_one_frame_is_no_frames(tmp_path: Path) -> None:
 def test_an_unwritable_folder_is_one_line(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from segrt.runtime.cli import run_command
+    from segrt.runtime.console.exits import run_command
 
     (tmp_path / "file").write_text("")
     monkeypatch.setattr(sys, "argv", ["streetworld", str(tmp_path / "file" / "set"), "--frames", "1"])

@@ -7,9 +7,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from segrt.runtime.errors import BackendError
+from segrt.runtime.errors import BackendError, DeviceLostError
 from segrt.runtime.inference.cuda import choice, pycuda_driver
-from segrt.runtime.inference.cuda.cuda_errors import CudaError, DeviceLostError, lost
+from segrt.runtime.inference.cuda.cuda_errors import CudaError, lost
 from segrt.runtime.inference.cuda.presence import gpu_files
 
 cuda_runtime = pytest.importorskip("cuda.bindings.runtime", reason="cuda-python is not installed")

@@ -12,8 +12,8 @@ from segrt.runtime import open_bundle
 from segrt.runtime.bundle.bundle import Bundle
 from segrt.runtime.bundle.locating import read_bundle
 from segrt.runtime.bundle.network_files import network_file, tensor_specs
-from segrt.runtime.errors import BackendError, BundleError
-from segrt.runtime.inference.cuda.cuda_errors import CudaError, DeviceLostError
+from segrt.runtime.errors import BackendError, BundleError, DeviceLostError
+from segrt.runtime.inference.cuda.cuda_errors import CudaError
 from segrt.runtime.inference.engine_policy import BuildOptions
 from segrt.runtime.inference.network_file import Opening
 from segrt.runtime.inference.onnxruntime import OnnxRuntimeBackend
