@@ -22,7 +22,7 @@ help:
 	@echo "make demo      set up, then run the three embedded models on a street: demo/comparison.png, demo/stream.mp4"
 	@echo "make test      set up, then run the tests"
 	@echo "make setup     the runtime alone, without torch, in $(VENV)"
-	@echo "make lint      ruff, mypy --strict, import rules, clang-format, clang-tidy"
+	@echo "make lint      ruff, mypy --strict, import-linter, clang-format, clang-tidy"
 	@echo "make format    rewrite the code as the linters want it"
 	@echo "make bench     measure against the peers"
 	@echo "make accuracy  mIoU, mask AP and PQ of the embedded models on 200 held-out streets"
@@ -57,6 +57,7 @@ test: $(VENV)/.dev
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports --no-cache
 	rm -rf build/typecheck
 	$(BIN)/python -m pip install --quiet --quiet --no-deps --no-build-isolation --target build/typecheck .
 	cd build/typecheck && PATH=$(abspath $(BIN)):$$PATH MYPYPATH=. $(abspath $(BIN))/mypy \

@@ -10,13 +10,13 @@ import numpy as np
 import numpy.typing as npt
 
 from segrt.runtime.authoring.verification import live_queries, verify
+from segrt.runtime.bundle.bundle_writer import BundleWriter
 from segrt.runtime.bundle.golden import QUERY_ROLES, UNSTORED_ROLES, GoldenOutputs, pack_golden
 from segrt.runtime.bundle.locating import read_bundle
 from segrt.runtime.bundle.manifest import Golden, HeadTolerance, Manifest, Parity, Source, Tolerance, Variant
 from segrt.runtime.bundle.network_files import tensor_specs
-from segrt.runtime.bundle.writing import BundleWriter
 from segrt.runtime.decode.decoders import find_decoder
-from segrt.runtime.decode.heads import HeadSpec
+from segrt.runtime.decode.head_spec import HeadSpec
 from segrt.runtime.decode.rule import Context, DecodeRule
 from segrt.runtime.errors import BundleError, CheckFailed
 from segrt.runtime.files.images import encode_image

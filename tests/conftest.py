@@ -15,7 +15,7 @@ from segrt.export.bundling import GoldenPicture, Network, VariantFile, write_bun
 from segrt.runtime.bundle.manifest import Source
 from segrt.runtime.decode.argmax import Argmax
 from segrt.runtime.decode.class_map import ClassMap
-from segrt.runtime.decode.heads import HeadSpec
+from segrt.runtime.decode.head_spec import HeadSpec
 from segrt.runtime.decode.merge_queries import MergeQueries
 from segrt.runtime.decode.paste_masks import PasteMasks
 from segrt.runtime.decode.query_instances import QueryInstances

@@ -23,7 +23,7 @@ from segrt.runtime.bundle.names import new_name
 from segrt.runtime.decode.argmax import Argmax
 from segrt.runtime.decode.class_map import ClassMap
 from segrt.runtime.decode.group_centers import GroupCenters
-from segrt.runtime.decode.heads import HeadSpec
+from segrt.runtime.decode.head_spec import HeadSpec
 from segrt.runtime.decode.merge_queries import MergeQueries, MergeRule
 from segrt.runtime.decode.paste_masks import PasteMasks
 from segrt.runtime.decode.prototype_masks import PrototypeMasks

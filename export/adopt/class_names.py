@@ -6,7 +6,7 @@ import msgspec
 
 from segrt.export.graph.editing import Graph
 from segrt.export.weights.checkpoint_labels import from_names
-from segrt.runtime.decode.heads import HeadSpec
+from segrt.runtime.decode.head_spec import HeadSpec
 from segrt.runtime.errors import SegrtError
 from segrt.runtime.results import Label
 from segrt.runtime.results.labels.class_lists import NAMES, read_labels, spread

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from segrt.runtime.decode.heads import HEAD_FORMS
+from segrt.runtime.decode.head_spec import HEAD_FORMS
 from segrt.runtime.errors import SegrtError
 from segrt.runtime.inference.tensors import TensorSpec
 from segrt.runtime.results.technique import Technique

@@ -17,9 +17,9 @@ from segrt.export.models.table import Model, find_model
 from segrt.export.precision import recipes
 from segrt.export.precision.calibration import calibration_files
 from segrt.export.quiet import quiet
+from segrt.runtime.bundle.bundle_writer import BundleWriter
 from segrt.runtime.bundle.golden import QUERY_ROLES
 from segrt.runtime.bundle.manifest import HeadTolerance, Tolerance
-from segrt.runtime.bundle.writing import BundleWriter
 from segrt.runtime.console.progress import with_progress
 from segrt.runtime.errors import CheckFailed, SegrtError
 from segrt.runtime.files.finding import find_pictures

@@ -22,7 +22,7 @@ from segrt.runtime.authoring.matched_share import count_objects, matched_share, 
 from segrt.runtime.bundle.golden import QUERY_ROLES
 from segrt.runtime.bundle.manifest import HeadParity, Parity
 from segrt.runtime.decode.decoders import find_decoder
-from segrt.runtime.decode.heads import HeadSpec
+from segrt.runtime.decode.head_spec import HeadSpec
 from segrt.runtime.decode.rule import Context
 from segrt.runtime.inference.onnxruntime import OnnxRuntimeBackend
 from segrt.runtime.inference.tensors import TensorSpec

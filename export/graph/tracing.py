@@ -19,7 +19,7 @@ from segrt.export.graph.checks import LARGEST_FILE, all_nodes, check_graph, too_
 from segrt.export.graph.editing import tensor_spec
 from segrt.export.graph.node_scopes import keep_modules
 from segrt.export.quiet import quiet
-from segrt.runtime.decode.heads import HeadSpec
+from segrt.runtime.decode.head_spec import HeadSpec
 from segrt.runtime.errors import SegrtError
 from segrt.runtime.inference.layers.module_names import MODULE_KEY, TORCH_KEY, scopes_to_module
 from segrt.runtime.preprocess.input_spec import InputSpec

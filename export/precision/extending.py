@@ -12,10 +12,10 @@ from segrt.export.precision.variant_types import Made, Say, VariantOptions
 from segrt.export.precision.variants import check_precisions, make_variants
 from segrt.runtime.authoring.verification import verify
 from segrt.runtime.bundle.bundle import Bundle
+from segrt.runtime.bundle.bundle_writer import BundleWriter
 from segrt.runtime.bundle.golden import read_golden
 from segrt.runtime.bundle.locating import read_bundle
 from segrt.runtime.bundle.manifest import Variant
-from segrt.runtime.bundle.writing import BundleWriter
 from segrt.runtime.errors import CheckFailed, SegrtError
 from segrt.runtime.segmenter import open_segmenter
 

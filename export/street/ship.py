@@ -15,7 +15,7 @@ from segrt.export.street.samples import EVALUATION_SEED, TRAINING_SEED
 from segrt.export.street.street_networks import SIZE, Deployed
 from segrt.runtime.bundle.manifest import Source
 from segrt.runtime.decode.argmax import Argmax
-from segrt.runtime.decode.heads import HeadSpec
+from segrt.runtime.decode.head_spec import HeadSpec
 from segrt.runtime.decode.merge_queries import MergeQueries
 from segrt.runtime.decode.query_instances import QueryInstances
 from segrt.runtime.decode.rule import DecodeRule

@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from segrt.runtime.authoring.verification import Check, verify
 from segrt.runtime.bundle.bundle import Bundle
+from segrt.runtime.bundle.bundle_writer import BundleWriter
 from segrt.runtime.bundle.golden import QUERY_ROLES, GoldenOutputs, pack_golden, read_golden
 from segrt.runtime.bundle.locating import read_bundle
 from segrt.runtime.bundle.manifest import (
@@ -29,9 +30,8 @@ from segrt.runtime.bundle.manifest import (
 )
 from segrt.runtime.bundle.members import PAIR, member_manifest
 from segrt.runtime.bundle.names import new_name
-from segrt.runtime.bundle.writing import BundleWriter
 from segrt.runtime.decode.decoders import find_decoder
-from segrt.runtime.decode.heads import HeadSpec
+from segrt.runtime.decode.head_spec import HeadSpec
 from segrt.runtime.decode.merge_members import MergeMembers
 from segrt.runtime.decode.rule import Context, MemberRule
 from segrt.runtime.errors import BundleError, CheckFailed

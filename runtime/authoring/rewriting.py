@@ -6,9 +6,9 @@ import msgspec
 
 from segrt.runtime.authoring.verification import live_queries, verify
 from segrt.runtime.bundle.bundle import Bundle
+from segrt.runtime.bundle.bundle_writer import BundleWriter
 from segrt.runtime.bundle.golden import GoldenOutputs, pack_golden, read_golden
 from segrt.runtime.bundle.locating import read_bundle
-from segrt.runtime.bundle.writing import BundleWriter
 from segrt.runtime.errors import CheckFailed
 from segrt.runtime.segmenter import open_segmenter
 

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from segrt.runtime.authoring.agreement import agreement
 from segrt.runtime.bundle.golden import HALF_EPSILON, QUERY_ROLES, GoldenOutputs, read_golden
 from segrt.runtime.bundle.manifest import HeadTolerance
-from segrt.runtime.decode.heads import HeadSpec
+from segrt.runtime.decode.head_spec import HeadSpec
 from segrt.runtime.decode.merge_queries import MergeQueries
 from segrt.runtime.decode.query_instances import QueryInstances
 from segrt.runtime.errors import BundleError

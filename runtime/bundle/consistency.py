@@ -7,7 +7,7 @@ from segrt.runtime.bundle.manifest import MEMBERS, Manifest
 from segrt.runtime.bundle.members import PAIR, member_manifest
 from segrt.runtime.bundle.names import name_problem
 from segrt.runtime.decode.decoders import rules_of
-from segrt.runtime.decode.heads import form_problem, length_problems
+from segrt.runtime.decode.head_spec import form_problem, length_problems
 from segrt.runtime.decode.merge_members import MergeMembers
 from segrt.runtime.errors import BundleError
 from segrt.runtime.preprocess.input_spec import input_problems

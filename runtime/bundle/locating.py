@@ -3,9 +3,9 @@
 from pathlib import Path
 
 from segrt.runtime.bundle.bundle import MANIFEST, Bundle
+from segrt.runtime.bundle.manifest_parsing import parse_manifest
 from segrt.runtime.bundle.pack.reader import is_pack
 from segrt.runtime.bundle.pack.unpacked import unpacked
-from segrt.runtime.bundle.parsing import parse_manifest
 from segrt.runtime.errors import BundleError
 
 _MAX_MANIFEST = 64 << 20

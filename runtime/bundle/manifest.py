@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from segrt.runtime.decode.heads import HeadSpec
+from segrt.runtime.decode.head_spec import HeadSpec
 from segrt.runtime.decode.rule import DecodeRule
 from segrt.runtime.files.hashing import Sha256
 from segrt.runtime.inference.tensors import DType, Name

@@ -7,7 +7,7 @@ names of inputs and heads and before the heads' roles.
 import msgspec
 
 from segrt.runtime.bundle.manifest import Manifest, Member, Tolerance, Variant
-from segrt.runtime.decode.heads import HeadSpec
+from segrt.runtime.decode.head_spec import HeadSpec
 from segrt.runtime.inference.tensors import prefixed
 from segrt.runtime.preprocess.input_spec import InputSpec
 

@@ -130,7 +130,7 @@ def _maker_of_variants() -> Any:
 
 def _check_out(out: Path, overwrite: bool, bundle: "Bundle") -> None:
     """Fail before the work when the bundle cannot be written, or would replace itself."""
-    from segrt.runtime.bundle.writing import BundleWriter
+    from segrt.runtime.bundle.bundle_writer import BundleWriter
     from segrt.runtime.errors import BundleError
 
     if out.exists() and out.resolve() == bundle.folder.resolve():

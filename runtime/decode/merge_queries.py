@@ -7,8 +7,8 @@ import msgspec
 import numpy.typing as npt
 
 from segrt.runtime import postproc
+from segrt.runtime.decode.merged_segments import described
 from segrt.runtime.decode.rule import Context, DecodeRule, Share
-from segrt.runtime.decode.segments import described
 from segrt.runtime.preprocess.geometry import Geometry
 from segrt.runtime.results import PanopticResult
 from segrt.runtime.results.technique import Technique

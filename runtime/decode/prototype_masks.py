@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from segrt.runtime import postproc
-from segrt.runtime.decode.heads import HeadSpec
+from segrt.runtime.decode.head_spec import HeadSpec
 from segrt.runtime.decode.rule import Context, DecodeRule, Share
 from segrt.runtime.errors import BundleError
 from segrt.runtime.preprocess.geometry import Geometry

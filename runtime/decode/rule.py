@@ -10,7 +10,7 @@ from typing import Annotated, Any, ClassVar, TypeVar, cast
 
 import msgspec
 
-from segrt.runtime.decode.heads import HeadSpec
+from segrt.runtime.decode.head_spec import HeadSpec
 from segrt.runtime.preprocess.geometry import Geometry
 from segrt.runtime.results import Label, Result
 from segrt.runtime.results.technique import Technique

@@ -5,7 +5,6 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from segrt.runtime import _postproc
 from segrt.runtime.postproc.arguments import (
     ArgumentError,
     Size,
@@ -19,6 +18,7 @@ from segrt.runtime.postproc.arguments import (
     describe,
 )
 from segrt.runtime.postproc.calls import count_nonfinite
+from segrt.runtime.postproc.core import core
 from segrt.runtime.postproc.types import Floats, Report, Rle
 
 
@@ -60,7 +60,7 @@ def paste_masks(
     elif not isinstance(out, np.ndarray) or out.dtype != np.bool_ or out.shape != shape or not out.flags.c_contiguous:
         raise ArgumentError(f"out must be contiguous bool with shape {shape}, got {describe(out)}")
     threads = checked_threads(threads)
-    count_nonfinite(report, _postproc.paste_masks(masks, boxes, out, zeroed, float(threshold), rule, threads))
+    count_nonfinite(report, core.paste_masks(masks, boxes, out, zeroed, float(threshold), rule, threads))
     return out
 
 
@@ -78,7 +78,7 @@ def paste_masks_rle(
     height, width = checked_size("size", size)
     check_boxes("masks", masks, boxes)
     check_choice("rule", rule, ("torchvision", "detectron2"))
-    codes, nonfinite = _postproc.paste_masks_rle(
+    codes, nonfinite = core.paste_masks_rle(
         masks, boxes, (height, width), float(threshold), rule, checked_threads(threads)
     )
     count_nonfinite(report, nonfinite)
@@ -118,7 +118,7 @@ def prototype_masks_rle(
         )
     if boxes.shape != (len(coefficients), 4):
         raise ArgumentError(f"boxes must have shape {(len(coefficients), 4)} as coefficients, got {boxes.shape}")
-    codes, nonfinite = _postproc.prototype_masks_rle(
+    codes, nonfinite = core.prototype_masks_rle(
         prototypes,
         coefficients,
         boxes,

@@ -5,7 +5,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from segrt.runtime import _postproc
 from segrt.runtime.postproc.arguments import (
     ArgumentError,
     Size,
@@ -18,6 +17,7 @@ from segrt.runtime.postproc.arguments import (
     checked_window,
 )
 from segrt.runtime.postproc.calls import count_nonfinite
+from segrt.runtime.postproc.core import core
 from segrt.runtime.postproc.types import Floats, Report
 
 
@@ -50,7 +50,7 @@ def argmax_map(
     dtype = np.dtype(np.uint8 if logits.shape[0] <= 256 else np.uint16)
     out = checked_out(out, size, dtype)
     threads = checked_threads(threads)
-    count_nonfinite(report, _postproc.argmax_map(logits, out, checked_window(window, logits.shape[1:]), threads))
+    count_nonfinite(report, core.argmax_map(logits, out, checked_window(window, logits.shape[1:]), threads))
     return out
 
 
@@ -90,7 +90,5 @@ def query_semantic(
     size = checked_size("size", size)
     class_map = checked_out(out, size, np.dtype(np.uint8 if classes <= 256 else np.uint16))
     part = checked_window(window, mask_logits.shape[1:])
-    count_nonfinite(
-        report, _postproc.query_semantic(class_logits, mask_logits, class_map, part, checked_threads(threads))
-    )
+    count_nonfinite(report, core.query_semantic(class_logits, mask_logits, class_map, part, checked_threads(threads)))
     return class_map

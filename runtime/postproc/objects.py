@@ -6,7 +6,6 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from segrt.runtime import _postproc
 from segrt.runtime.postproc.arguments import (
     ArgumentError,
     Size,
@@ -21,6 +20,7 @@ from segrt.runtime.postproc.arguments import (
     checked_window,
 )
 from segrt.runtime.postproc.calls import count_nonfinite
+from segrt.runtime.postproc.core import core
 from segrt.runtime.postproc.types import Floats, QueryInstances, Report, Rle, YoloDetections
 
 
@@ -64,7 +64,7 @@ def query_instances_rle(
     height, width = checked_size("size", size)
     if top_k < 0:
         raise ArgumentError(f"top_k must be at least 0, got {top_k}")
-    class_ids, scores, boxes, mask_of, codes, nonfinite = _postproc.query_instances(
+    class_ids, scores, boxes, mask_of, codes, nonfinite = core.query_instances(
         class_logits,
         mask_logits,
         (height, width),
@@ -111,7 +111,7 @@ def decode_yolo(
         )
     if max_detections < 0:
         raise ArgumentError(f"max_detections must be at least 0, got {max_detections}")
-    boxes, scores, class_ids, anchors, nonfinite = _postproc.decode_yolo(
+    boxes, scores, class_ids, anchors, nonfinite = core.decode_yolo(
         predictions, float(score_threshold), float(iou_threshold), int(max_detections), int(coefficients)
     )
     count_nonfinite(report, nonfinite)
@@ -143,7 +143,7 @@ def matrix_nms(
     """
     check_masks("masks", masks)
     check_choice("kernel", kernel, ("gaussian", "linear"))
-    return _postproc.matrix_nms(
+    return core.matrix_nms(
         masks,
         checked_vector("scores", scores, len(masks), "f"),
         checked_vector("class_ids", class_ids, len(masks), "i"),

@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from segrt.runtime import _postproc
 from segrt.runtime.postproc.arguments import ArgumentError, check_ids, class_list, describe
 from segrt.runtime.postproc.calls import call_checked
+from segrt.runtime.postproc.core import core
 
 
 def count_overlaps(
@@ -32,7 +32,7 @@ def count_overlaps(
     if first.shape[:2] != second.shape[:2]:
         raise ArgumentError(f"second must have first's (H, W) {first.shape[:2]}, got {second.shape[:2]}")
     one, other = class_list("first_ids", first_ids), class_list("second_ids", second_ids)
-    counts: NDArray[np.int64] = call_checked(_postproc.count_overlaps, first, second, one, other)
+    counts: NDArray[np.int64] = call_checked(core.count_overlaps, first, second, one, other)
     return counts
 
 
@@ -42,7 +42,7 @@ def count_ids(ids_map: NDArray[Any], ids: Sequence[int]) -> NDArray[np.int64]:
     Returns int64 (len(ids) + 1,): entry 1 + i is ids[i], entry 0 every id that is not listed.
     """
     check_ids("ids_map", ids_map)
-    counts: NDArray[np.int64] = call_checked(_postproc.count_ids, ids_map, class_list("ids", ids))
+    counts: NDArray[np.int64] = call_checked(core.count_ids, ids_map, class_list("ids", ids))
     return counts
 
 
@@ -54,5 +54,5 @@ def ids_of_colors(image: NDArray[np.uint8]) -> NDArray[np.int32]:
     if not isinstance(image, np.ndarray) or image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] not in (3, 4):
         raise ArgumentError(f"image must be uint8 with shape (H, W, 3) or (H, W, 4), got {describe(image)}")
     ids: NDArray[np.int32] = np.empty(image.shape[:2], np.int32)
-    _postproc.ids_of_colors(np.ascontiguousarray(image), ids)
+    core.ids_of_colors(np.ascontiguousarray(image), ids)
     return ids

@@ -6,8 +6,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from segrt.runtime import _postproc
 from segrt.runtime.postproc.arguments import ArgumentError, Size, check_choice, checked_size, checked_threads, describe
+from segrt.runtime.postproc.core import core
 
 
 def resize_normalize(
@@ -56,7 +56,7 @@ def resize_normalize(
     target = out[0] if out.ndim == 4 else out
     factor, offset = scale / stds, -means / stds
     channel_axis = 0 if layout.endswith("CHW") else 2
-    _postproc.resize_normalize(
+    core.resize_normalize(
         image, target, channel_axis, tuple(factor), tuple(offset), bool(swap_rb), checked_threads(threads)
     )
     return out
@@ -92,7 +92,7 @@ def resize_antialias(
         out = np.empty(shape, np.uint8)
     elif not isinstance(out, np.ndarray) or out.dtype != np.uint8 or out.shape != shape or not out.flags.c_contiguous:
         raise ArgumentError(f"out must be contiguous uint8 with shape {shape}, got {describe(out)}")
-    _postproc.resize_antialias(image, out, bool(cubic), checked_threads(threads))
+    core.resize_antialias(image, out, bool(cubic), checked_threads(threads))
     return out
 
 

@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from segrt.runtime import _postproc
 from segrt.runtime.postproc.arguments import ArgumentError, Size, check_masks, checked_size, checked_threads
 from segrt.runtime.postproc.calls import call_checked
+from segrt.runtime.postproc.core import core
 from segrt.runtime.postproc.types import Rle
 
 
@@ -23,7 +23,7 @@ def encode_rle(masks: NDArray[Any], *, threads: int = 0) -> list[Rle]:
     if len(masks) == 0:
         return []
     height, width = checked_size("the masks' (H, W)", masks.shape[1:])
-    codes = _postproc.encode_masks(masks, checked_threads(threads))
+    codes = core.encode_masks(masks, checked_threads(threads))
     return [Rle(size=[height, width], counts=code) for code in codes]
 
 
@@ -31,7 +31,7 @@ def decode_rle(rles: Sequence[Rle], *, threads: int = 0) -> NDArray[np.bool_]:
     """Masks, bool (N, H, W), of run-length codes that share one size. No codes give shape (0, 0, 0)."""
     size, codes = _codes_of(rles)
     out = np.empty((len(codes), *size), np.bool_)
-    call_checked(_postproc.decode_masks, codes, out, checked_threads(threads))
+    call_checked(core.decode_masks, codes, out, checked_threads(threads))
     return out
 
 
@@ -40,7 +40,7 @@ def measure_rle(rles: Sequence[Rle]) -> tuple[NDArray[np.int64], NDArray[np.int6
     size, codes = _codes_of(rles)
     if not codes:
         return np.zeros(0, np.int64), np.zeros((0, 4), np.int64)
-    areas, boxes = call_checked(_postproc.measure_codes, codes, size)
+    areas, boxes = call_checked(core.measure_codes, codes, size)
     return areas, boxes
 
 

@@ -6,7 +6,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from segrt.runtime import _postproc
 from segrt.runtime.postproc.arguments import (
     ArgumentError,
     Size,
@@ -24,6 +23,7 @@ from segrt.runtime.postproc.arguments import (
     class_list,
 )
 from segrt.runtime.postproc.calls import call_checked, count_nonfinite
+from segrt.runtime.postproc.core import core
 from segrt.runtime.postproc.types import Floats, MergedSegment, MergeRule, Report
 
 
@@ -85,7 +85,7 @@ def merge_queries(
             raise ArgumentError("processed_size has no meaning for rule maskformer: leave it out")
         processed_size = checked_size("processed_size", processed_size)
     ids = checked_out(out, size, np.dtype(np.int32))
-    segments, nonfinite = _postproc.merge_queries(
+    segments, nonfinite = core.merge_queries(
         class_logits,
         mask_logits,
         ids,
@@ -141,7 +141,7 @@ def merge_semantic_instances(
         raise ArgumentError(f"masks must have shape (N, {size[0]}, {size[1]}) as semantic, got {masks.shape}")
     ids = checked_out(out, size, np.dtype(np.int32))
     segments = call_checked(
-        _postproc.merge_semantic_instances,
+        core.merge_semantic_instances,
         semantic,
         masks,
         checked_vector("scores", scores, len(masks), "f"),
@@ -204,7 +204,7 @@ def group_centers(
         raise ArgumentError(f"nms_kernel must be odd and top_k at least 1, got {nms_kernel} and {top_k}")
     ids = checked_out(out, size, np.dtype(np.int32))
     segments, nonfinite = call_checked(
-        _postproc.group_centers,
+        core.group_centers,
         semantic,
         heat,
         offsets,

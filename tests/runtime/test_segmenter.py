@@ -11,7 +11,7 @@ from onnx import TensorProto, helper
 from segrt.export.bundling import GoldenPicture, VariantFile, write_bundle
 from segrt.runtime import open_bundle
 from segrt.runtime.authoring.verification import verify
-from segrt.runtime.decode.heads import HeadSpec
+from segrt.runtime.decode.head_spec import HeadSpec
 from segrt.runtime.errors import BackendError, BundleError, ImageError
 from segrt.runtime.preprocess.input_spec import InputSpec, Resize
 from segrt.runtime.results import InstanceResult, PanopticResult, SemanticResult

@@ -11,10 +11,10 @@ from typing import BinaryIO
 
 from segrt.runtime.bundle.bundle import MANIFEST
 from segrt.runtime.bundle.manifest import File, Manifest
+from segrt.runtime.bundle.manifest_parsing import parse_manifest
 from segrt.runtime.bundle.pack.index import INDEX, MAX_INDEX, SIGNATURE, parse_index
 from segrt.runtime.bundle.pack.signing import SIGNATURE_SIZE, check_signature
 from segrt.runtime.bundle.pack.zip_layout import Layout, LayoutError, end_size, lay_out, read_entries, tail_size
-from segrt.runtime.bundle.parsing import parse_manifest
 from segrt.runtime.errors import BundleError
 
 MAGIC = b"PK\x03\x04"

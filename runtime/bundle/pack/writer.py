@@ -11,10 +11,10 @@ from pathlib import Path
 
 from segrt.runtime.bundle.bundle import MANIFEST, Bundle
 from segrt.runtime.bundle.manifest import File
+from segrt.runtime.bundle.manifest_parsing import parse_manifest
 from segrt.runtime.bundle.pack.index import INDEX, SIGNATURE, Index, dump_index
 from segrt.runtime.bundle.pack.signing import read_private_key, sign
 from segrt.runtime.bundle.pack.zip_layout import Entry, LayoutError, lay_out
-from segrt.runtime.bundle.parsing import parse_manifest
 from segrt.runtime.errors import BundleError, SegrtError
 
 _CHUNK = 1 << 20

@@ -29,7 +29,7 @@ from segrt.runtime.bundle.golden import read_golden  # noqa: E402
 from segrt.runtime.bundle.locating import read_bundle  # noqa: E402
 from segrt.runtime.cli import cli  # noqa: E402
 from segrt.runtime.decode.argmax import Argmax  # noqa: E402
-from segrt.runtime.decode.heads import HeadSpec  # noqa: E402
+from segrt.runtime.decode.head_spec import HeadSpec  # noqa: E402
 from segrt.runtime.errors import CheckFailed, SegrtError  # noqa: E402
 from segrt.runtime.files.images import write_image  # noqa: E402
 from segrt.runtime.inference.layers.module_names import modules_of  # noqa: E402

@@ -12,7 +12,7 @@ from onnx import TensorProto, helper, numpy_helper
 from segrt.export.bundling import Network
 from segrt.runtime.bundle.manifest import Source
 from segrt.runtime.decode.argmax import Argmax
-from segrt.runtime.decode.heads import HeadSpec
+from segrt.runtime.decode.head_spec import HeadSpec
 from segrt.runtime.files.images import write_image
 from segrt.runtime.preprocess.input_spec import InputSpec
 from segrt.runtime.results import Label

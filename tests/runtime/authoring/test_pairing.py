@@ -18,8 +18,8 @@ from segrt.runtime.authoring.verification import verify
 from segrt.runtime.bundle.bundle import Bundle
 from segrt.runtime.bundle.locating import read_bundle
 from segrt.runtime.bundle.manifest import Manifest
+from segrt.runtime.bundle.manifest_parsing import dump_manifest, parse_manifest
 from segrt.runtime.bundle.network_files import member_files
-from segrt.runtime.bundle.parsing import dump_manifest, parse_manifest
 from segrt.runtime.cli.eval import evaluate
 from segrt.runtime.cli.inspect import inspect
 from segrt.runtime.cli.pair import pair as command

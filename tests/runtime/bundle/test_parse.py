@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from segrt.runtime.bundle.manifest import FORMAT, Manifest
-from segrt.runtime.bundle.parsing import dump_manifest, parse_manifest
+from segrt.runtime.bundle.manifest_parsing import dump_manifest, parse_manifest
 from segrt.runtime.errors import BundleError
 
 

@@ -13,9 +13,9 @@ from segrt.export.bundling import GoldenPicture, Network, VariantFile, write_bun
 from segrt.runtime import open_bundle
 from segrt.runtime.authoring.verification import verify
 from segrt.runtime.bundle.manifest import Source
-from segrt.runtime.bundle.parsing import parse_manifest
+from segrt.runtime.bundle.manifest_parsing import parse_manifest
 from segrt.runtime.decode.group_centers import GroupCenters, group_centers, to_source
-from segrt.runtime.decode.heads import HeadSpec
+from segrt.runtime.decode.head_spec import HeadSpec
 from segrt.runtime.decode.rule import Context
 from segrt.runtime.errors import BundleError
 from segrt.runtime.preprocess.geometry import Geometry

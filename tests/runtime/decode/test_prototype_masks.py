@@ -146,7 +146,7 @@ def test_predictions_of_another_length_are_refused(tiny: SimpleNamespace) -> Non
 
     from segrt.runtime.bundle.consistency import check_manifest
     from segrt.runtime.bundle.manifest import File, Manifest, Tolerance, Variant
-    from segrt.runtime.decode.heads import HeadSpec
+    from segrt.runtime.decode.head_spec import HeadSpec
 
     network = tiny.network("paste_masks")
     heads = (

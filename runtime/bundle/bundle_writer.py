@@ -9,7 +9,7 @@ from pathlib import Path
 
 from segrt.runtime.bundle.bundle import MANIFEST
 from segrt.runtime.bundle.manifest import File, Manifest
-from segrt.runtime.bundle.parsing import dump_manifest, parse_manifest
+from segrt.runtime.bundle.manifest_parsing import dump_manifest, parse_manifest
 from segrt.runtime.errors import BundleError
 
 
