@@ -41,4 +41,4 @@ class CheckFailed(SegrtError):  # noqa: N818 (the verdict of a check, not a faul
 
 def one_line(error: BaseException, most: int = 300) -> str:
     """Return the text of another library's error in one line of at most `most` characters, to be quoted in ours."""
-    return " ".join(str(error).split())[:most]
+    return " ".join(str(error).split())[:most] or type(error).__name__

@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
-import msgspec
 import numpy as np
 import numpy.typing as npt
 
@@ -14,6 +13,7 @@ from segrt.runtime.bundle.manifest import HeadTolerance
 from segrt.runtime.decode.head_spec import HeadSpec
 from segrt.runtime.decode.merge_queries import MergeQueries
 from segrt.runtime.decode.query_instances import QueryInstances
+from segrt.runtime.decode.rule import DecodeRule
 from segrt.runtime.errors import BundleError
 from segrt.runtime.inference.tensors import Head
 from segrt.runtime.segmenter import Segmenter
@@ -61,7 +61,7 @@ def verify(segmenter: Segmenter) -> list[Check]:
     return checks
 
 
-def live_queries(decode: msgspec.Struct, class_logits: Array) -> npt.NDArray[np.int64]:
+def live_queries(decode: DecodeRule, class_logits: Array) -> npt.NDArray[np.int64]:
     """Return the positions of the queries that the decode rule keeps; `class_logits` is (Q, C+1), or (Q, C) sigmoid."""
     logits = class_logits.astype(np.float64)
     if isinstance(decode, QueryInstances) and decode.activation == "sigmoid":

@@ -1,5 +1,5 @@
 """The bundle: an immutable folder with one deployable model.
 
-`manifest` says what a bundle holds, `parse` reads it strictly, `check` finds contradictions, `bundle` opens the folder,
-`golden` and `agreement` are its self-check, `writer` makes a new one.
+`manifest` says what it holds, `manifest_parsing` and `consistency` refuse what is none, `locating` finds one, `bundle`
+hands out its files, `network_files` its networks as backends take them.
 """

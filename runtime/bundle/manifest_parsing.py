@@ -90,8 +90,9 @@ def _prune(value: Any, info: msgspec.inspect.Type) -> Any:
             return _prune(value, kind.type)
         if isinstance(kind, msgspec.inspect.CustomType) and kind.cls is DecodeRule and isinstance(value, dict):
             name = value.get("rule")
-            known = isinstance(name, str) and name in RULES
-            return _prune(value, msgspec.inspect.type_info(RULES.load(name))) if known else value
+            if not isinstance(name, str) or name not in RULES:
+                return value
+            return _prune(value, msgspec.inspect.type_info(RULES.load(name)))
         if isinstance(kind, msgspec.inspect.StructType) and isinstance(value, dict) and _has_tag(value, kind):
             fields = {field.encode_name: field.type for field in kind.fields}
             tag = {kind.tag_field: value[kind.tag_field]} if kind.tag_field else {}

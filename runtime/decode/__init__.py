@@ -1,1 +1,1 @@
-"""From heads to results: one file for each technique, looked up by (rule, device) in `table`."""
+"""From heads to results: one file for each decode rule, with its thresholds and its decoder; `decoders` lists them."""

@@ -76,11 +76,11 @@ def _decoded(
 ) -> Any:
     """Return the result of one member; `threshold` replaces that of its rule, for there is one for the whole bundle."""
     start = prefixed(member.name, "")
-    own = {role.removeprefix(start): array for role, array in heads.items() if role.startswith(start)}
+    member_heads = {role.removeprefix(start): array for role, array in heads.items() if role.startswith(start)}
     decode = member.decode
     if threshold is not None and "score_threshold" in decode.options:
         decode = decode.replaced(score_threshold=threshold)
-    return find_decoder(decode, "cpu")(own, geometry, Context(decode, member.labels, context.threads))
+    return find_decoder(decode, "cpu")(member_heads, geometry, Context(decode, member.labels, context.threads))
 
 
 def _stuff(semantic: SemanticResult, member: MemberRule) -> npt.NDArray[np.int64] | npt.NDArray[np.uint8]:

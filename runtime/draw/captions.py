@@ -163,11 +163,11 @@ def regions(mask: Image, picture_area: int) -> list[tuple[Image, int, int, int]]
     """
     count, parts, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=4)
     order = sorted(range(1, count), key=lambda part: -int(stats[part, cv2.CC_STAT_AREA]))[:_REGIONS_PER_CLASS]
-    found = []
+    cuts = []
     for rank, part in enumerate(order):
         left, top, width, height, area = (int(value) for value in stats[part])
         if area < (_SECOND_REGION if rank else SMALLEST_REGION) * picture_area:
             break
         cut = (parts[top : top + height, left : left + width] == part).astype(np.uint8)
-        found.append((cut, left, top, area))
-    return found
+        cuts.append((cut, left, top, area))
+    return cuts

@@ -177,8 +177,8 @@ def _look_up(ids: npt.NDArray[Any], table: dict[int, int]) -> Image:
 
 def _where(ids: npt.NDArray[Any], value: int) -> Image:
     """Return uint8 255 where `ids` is `value`, else 0."""
-    found: Image = (ids == value).view(np.uint8) * np.uint8(255)
-    return found
+    mask: Image = (ids == value).view(np.uint8) * np.uint8(255)
+    return mask
 
 
 def _xywh(extent: npt.NDArray[Any]) -> tuple[int, int, int, int]:

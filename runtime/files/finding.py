@@ -16,10 +16,10 @@ def find_pictures(sources: Iterable[str]) -> list[Path]:
     A source is a file, a folder (its pictures, not those of its subfolders) or a pattern such as "photos/*.jpg".
     Raises ImageError for a source that is missing, without pictures or a video.
     """
-    found: dict[Path, None] = {}
+    pictures: dict[Path, None] = {}
     for source in sources:
-        found |= dict.fromkeys(_expand(source))
-    return list(found)
+        pictures |= dict.fromkeys(_expand(source))
+    return list(pictures)
 
 
 def unique_names(paths: Iterable[Path]) -> list[str]:

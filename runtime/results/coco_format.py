@@ -36,20 +36,6 @@ def id2rgb(ids: "int | npt.NDArray[Any]") -> "list[int] | npt.NDArray[np.uint8]"
     return np.ascontiguousarray(parts[..., :3])
 
 
-@overload
-def rgb2id(color: Sequence[int]) -> int: ...
-@overload
-def rgb2id(color: npt.NDArray[Any]) -> npt.NDArray[np.int32]: ...
-def rgb2id(color: "Sequence[int] | npt.NDArray[Any]") -> "int | npt.NDArray[np.int32]":
-    """Return the id of each colour, id = R + 256 G + 256² B: (H, W, 3) RGB → int32 (H, W), or [R, G, B] → an int."""
-    if isinstance(color, np.ndarray) and color.ndim == 3:
-        wide = color.astype(np.int32)
-        ids: npt.NDArray[np.int32] = wide[..., 0] + 256 * wide[..., 1] + 256 * 256 * wide[..., 2]
-        return ids
-    red, green, blue = (int(channel) for channel in color)
-    return red + 256 * green + 256 * 256 * blue
-
-
 def encode_panoptic_png(segment_ids: npt.NDArray[Any]) -> bytes:
     """Return the PNG file of `segment_ids`, integers (H, W) of 0 to 2²⁴ - 1."""
     lowest, highest = int(segment_ids.min()), int(segment_ids.max())

@@ -1,5 +1,5 @@
 """The pack: a bundle as one file, for copying.
 
-`layout` is the file's form, a zip of which every byte follows from the content; `index` lists that content;
-`writer` and `reader` make and read packs, `signing` says who made one, `opening` lets `open_bundle` take one.
+`zip_layout` is the file's form, a zip of which every byte follows from the content; `index` lists that content;
+`writer` and `reader` make and read packs, `signing` says who made one, `unpacked` keeps the folder of an opened one.
 """

@@ -4,7 +4,8 @@ from typing import Annotated
 
 import msgspec
 
-from segrt.runtime.bundle.manifest import File, Name
+from segrt.runtime.bundle.manifest import File
+from segrt.runtime.inference.tensors import Name
 
 FORMAT = "1.0"
 KIND = "segrt pack"

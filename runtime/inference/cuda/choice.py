@@ -2,21 +2,19 @@
 
 from importlib.util import find_spec
 
-from segrt.runtime.errors import BackendError
+from segrt.runtime.errors import BackendError, one_line
 from segrt.runtime.inference.cuda.cuda_errors import CudaError
 from segrt.runtime.inference.cuda.interface import Cuda
-
-PACKAGES = ("cuda-python", "pycuda")
 
 
 def installed_packages() -> tuple[str, ...]:
     """Return which of the two packages are installed, in the order in which they are tried."""
-    found = []
+    packages = []
     if _has("cuda.bindings.runtime") or _has("cuda.cudart"):
-        found.append("cuda-python")
+        packages.append("cuda-python")
     if _has("pycuda.driver"):
-        found.append("pycuda")
-    return tuple(found)
+        packages.append("pycuda")
+    return tuple(packages)
 
 
 def open_cuda(package: str | None = None) -> Cuda:
@@ -53,7 +51,7 @@ def _open(package: str, failures: list[CudaError]) -> Cuda | None:
         remedy = f"install it again: pip install {package}"
         failures.append(CudaError(package, "", f"cannot be imported: {error}", remedy))
     except RuntimeError as error:  # cuda-bindings, when it finds no libcuda at all
-        failures.append(CudaError(package, "", " ".join(str(error).split())))
+        failures.append(CudaError(package, "", one_line(error)))
     return None
 
 

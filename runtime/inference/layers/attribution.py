@@ -45,20 +45,6 @@ def layer_table(raw: Sequence[RawLayer], nodes: Sequence[Node]) -> list[LayerTim
     return rows
 
 
-def by_module(rows: Sequence[LayerTime], depth: int = 0) -> dict[str, float]:
-    """Return module → milliseconds, most expensive first; `depth` cuts names to so many parts, 0 leaves them whole.
-
-    A layer of several modules counts for them in equal parts, and one that belongs to no node for "".
-    """
-    spent: dict[str, float] = {}
-    for row in rows:
-        modules = row.modules or ("",)
-        for module in modules:
-            name = ".".join(module.split(".")[:depth]) if depth else module
-            spent[name] = spent.get(name, 0.0) + row.mean_ms / len(modules)
-    return dict(sorted(spent.items(), key=lambda item: -item[1]))
-
-
 def nodes_in(
     layer: str, known: Mapping[str, int], outputs: Mapping[str, str], nodes: Sequence[Node]
 ) -> tuple[str, ...]:

@@ -47,11 +47,6 @@ def read_nodes(path: Path) -> tuple[Node, ...]:
         raise BundleError(f"{path}: is no ONNX file ({error}); export the network again") from None
 
 
-def modules_of(path: Path) -> dict[str, str]:
-    """Return node name → module of the ONNX file at `path`."""
-    return {node.name: node.module for node in read_nodes(path)}
-
-
 def scopes_to_module(scopes: str) -> str:
     """Return the module in torch's list of scopes, as text: "['', 'head', 'head.attn', 'linear']" → "head.attn"."""
     try:

@@ -1,4 +1,4 @@
-"""TensorRT behind the slots: each slot has a lane of its own, so copies, computation and merging overlap."""
+"""TensorRT behind the slots: each slot has a GPU slot of its own, so copies, computation and merging overlap."""
 
 import logging
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,7 +18,7 @@ from segrt.runtime.inference.layers.raw_layer import RawLayer
 from segrt.runtime.inference.network_file import NetworkFile, Opening, check_network
 from segrt.runtime.inference.tensorrt.engine_cache import Engine, EngineCache, runtime_cache_path
 from segrt.runtime.inference.tensorrt.flavor import Flavor, find_flavor
-from segrt.runtime.inference.tensorrt.gpu_slot import Lane
+from segrt.runtime.inference.tensorrt.gpu_slot import GpuSlot
 from segrt.runtime.inference.tensorrt.layer_timer import profiled
 from segrt.runtime.inference.tensorrt.layer_trace import combine
 from segrt.runtime.inference.tensorrt.loading import LoadedEngine
@@ -67,13 +67,13 @@ class TensorRtBackend(Backend):
     ) -> None:
         self._cuda, self._flavor, self._path = cuda, flavor, engine.path
         self.device = cuda.device.name
-        self._lanes: list[Lane] = []
+        self._gpu_slots: list[GpuSlot] = []
         self._rtx: RtxRuntime | None = None
         self._loaded = LoadedEngine(engine, flavor)
         try:
             check_network(str(engine.path), "input", inputs, self._loaded.inputs, complete=True)
             check_network(str(engine.path), "head", heads, self._loaded.outputs, complete=False)
-            self._make_lanes(inputs, heads, slots)
+            self._make_gpu_slots(inputs, heads, slots)
             super().__init__(inputs, heads, slots=slots)
         except CudaError as error:
             self._let_go()
@@ -88,7 +88,7 @@ class TensorRtBackend(Backend):
         except BaseException:
             self._let_go()
             raise
-        self.why_no_graph = self._lanes[0].why_no_graph
+        self.why_no_graph = self._gpu_slots[0].why_no_graph
 
     @classmethod
     def why_not(cls, network: NetworkFile, opening: Opening) -> str | None:
@@ -135,29 +135,29 @@ class TensorRtBackend(Backend):
         self._check_inputs(inputs)
         with self._cuda.current(), self._explained():
             context = self._context(graphs=False)
-            lane = self._lane(context, self.input_specs, self.head_specs)
+            gpu_slot = self._gpu_slot(context, self.input_specs, self.head_specs)
             try:
-                for name, view in lane.inputs.items():
+                for name, view in gpu_slot.inputs.items():
                     np.copyto(view, inputs[name], casting="no")
-                times = profiled(self._flavor, context, lane, runs)
+                times = profiled(self._flavor, context, gpu_slot, runs)
             finally:
-                lane.close()
+                gpu_slot.close()
             return combine(times, self._loaded.describe())
 
-    def _make_lanes(self, inputs: Sequence[TensorSpec], heads: Sequence[TensorSpec], slots: int) -> None:
+    def _make_gpu_slots(self, inputs: Sequence[TensorSpec], heads: Sequence[TensorSpec], slots: int) -> None:
         if self._flavor.is_rtx:
             cached = runtime_cache_path(self._path)
             content = cached.read_bytes() if cached.is_file() else b""
             self._rtx = RtxRuntime(self._flavor, self._loaded.engine, content)
         for _ in range(slots):
-            lane = self._lane(self._context(), inputs, heads)
-            self._lanes.append(lane)
-            lane.start()  # the first run allocates, and in TensorRT-RTX compiles
-            lane.finish()
+            gpu_slot = self._gpu_slot(self._context(), inputs, heads)
+            self._gpu_slots.append(gpu_slot)
+            gpu_slot.start()  # the first run allocates, and in TensorRT-RTX compiles
+            gpu_slot.finish()
             if self._rtx is None:  # TensorRT-RTX records graphs itself
-                lane.record_graph()
-        if self._lanes and self._lanes[0].why_no_graph:
-            log.info("%s: without a CUDA graph: %s", self._path.name, self._lanes[0].why_no_graph)
+                gpu_slot.record_graph()
+        if self._gpu_slots and self._gpu_slots[0].why_no_graph:
+            log.info("%s: without a CUDA graph: %s", self._path.name, self._gpu_slots[0].why_no_graph)
         self._keep_compiled()
 
     def _context(self, *, graphs: bool = True) -> Any:
@@ -171,25 +171,25 @@ class TensorRtBackend(Backend):
                 raise CudaError("create_execution_context", "", reason)
         return context
 
-    def _lane(self, context: Any, inputs: Sequence[TensorSpec], heads: Sequence[TensorSpec]) -> Lane:
+    def _gpu_slot(self, context: Any, inputs: Sequence[TensorSpec], heads: Sequence[TensorSpec]) -> GpuSlot:
         names = {spec.name for spec in heads}
         others = [spec for spec in self._loaded.outputs if spec.name not in names]
         mapped = self._cuda.device.integrated and self._cuda.device.can_map_host_memory
-        return Lane(self._flavor, context, self._cuda, inputs, heads, others, mapped=mapped)
+        return GpuSlot(self._flavor, context, self._cuda, inputs, heads, others, mapped=mapped)
 
     def _make_inputs(self, index: int) -> Mapping[str, Array]:
-        return self._lanes[index].inputs
+        return self._gpu_slots[index].inputs
 
     def _start(self, slot: Slot) -> None:
         with self._cuda.current(), self._explained():
-            self._lanes[slot.index].start()
+            self._gpu_slots[slot.index].start()
 
     def _finish(self, slot: Slot) -> Mapping[str, Head]:
-        lane = self._lanes[slot.index]
+        gpu_slot = self._gpu_slots[slot.index]
         with self._cuda.current(), self._explained():
-            times = lane.finish()
+            times = gpu_slot.finish()
         slot.upload_ms, slot.inference_ms, slot.download_ms = times.upload_ms, times.inference_ms, times.download_ms
-        return {name: Head(name, array) for name, array in lane.heads.items()}
+        return {name: Head(name, array) for name, array in gpu_slot.heads.items()}
 
     def _shut(self) -> None:
         with suppress(CudaError):  # a lost device frees nothing any more, and the process ends for it
@@ -198,9 +198,9 @@ class TensorRtBackend(Backend):
             self._cuda.close()
 
     def _let_go(self) -> None:
-        for lane in self._lanes:
-            lane.close()
-        self._lanes.clear()
+        for gpu_slot in self._gpu_slots:
+            gpu_slot.close()
+        self._gpu_slots.clear()
         self._rtx = None
         self._loaded.close()
 

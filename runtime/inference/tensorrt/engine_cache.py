@@ -83,12 +83,12 @@ class EngineCache:
 
         Raises BackendError when it may not or cannot be built. Interrupted, it leaves what was there before.
         """
-        found = "it is to be built anew" if rebuild else self.find()
-        if isinstance(found, Engine):
-            return found
+        engine_or_reason = "it is to be built anew" if rebuild else self.find()
+        if isinstance(engine_or_reason, Engine):
+            return engine_or_reason
         if not self.policy.build:
             raise BackendError(
-                f"{self.path}: {_no_engine(found)}, and building is turned off; "
+                f"{self.path}: {_no_engine(engine_or_reason)}, and building is turned off; "
                 "leave out --no-build, or run `segrt build` first"
             )
         make_folder(self.folder)
@@ -98,9 +98,9 @@ class EngineCache:
                 again = self.find()  # another process may have built it meanwhile
                 if isinstance(again, Engine):
                     return again
-                found = again
-            log.info("building %s with %s: %s", self.path.name, self.flavor, _no_engine(found))
-            return self._build(found)
+                engine_or_reason = again
+            log.info("building %s with %s: %s", self.path.name, self.flavor, _no_engine(engine_or_reason))
+            return self._build(engine_or_reason)
 
     def replace_record(self, record: EngineRecord) -> EngineRecord:
         """Seal `record`, which tells more about the same plan, and write it; return it sealed."""

@@ -13,7 +13,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from segrt.runtime.errors import BackendError
+from segrt.runtime.errors import BackendError, one_line
 from segrt.runtime.files.cache import cache_folder
 from segrt.runtime.files.hashing import Sha256
 from segrt.runtime.inference.engine_policy import BuildOptions
@@ -80,7 +80,7 @@ def read(path: Path) -> EngineRecord | str:
     except FileNotFoundError:
         return "has no JSON beside it"
     except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
-        return f"has a JSON beside it that cannot be read ({' '.join(str(error).split())})"
+        return f"has a JSON beside it that cannot be read ({one_line(error)})"
     if record.format != FORMAT:
         return f"has a JSON of format {record.format} beside it, this segrt reads {FORMAT}"
     return record

@@ -4,13 +4,12 @@ Both have the same interface but for a few calls, so the rest of segrt takes a `
 """
 
 import re
-import sys
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
 from typing import Any, Literal
 
-from segrt.runtime.errors import BackendError
+from segrt.runtime.errors import BackendError, one_line
 from segrt.runtime.inference.tensorrt.messages import Messages, make_logger
 
 FlavorName = Literal["tensorrt", "tensorrt-rtx"]
@@ -51,10 +50,10 @@ def find_flavor(wanted: str = "auto", *, on_gpu: bool = True) -> Flavor:
     names = FLAVORS if wanted == "auto" else tuple(name for name in FLAVORS if name == wanted)
     reasons = []
     for name in names if on_gpu else names[::-1]:
-        found = load_flavor(name)
-        if isinstance(found, Flavor):
-            return found
-        reasons.append(found)
+        flavor_or_reason = load_flavor(name)
+        if isinstance(flavor_or_reason, Flavor):
+            return flavor_or_reason
+        reasons.append(flavor_or_reason)
     raise BackendError(f"{'; '.join(reasons)}; `segrt doctor` says what to install")
 
 
@@ -65,9 +64,9 @@ def load_flavor(name: FlavorName) -> Flavor | str:
     try:
         api = import_module(module)
     except ImportError as error:
-        return f"{name}: {_one_line(error)}"
+        return f"{name}: {one_line(error, 200)}"
     except Exception as error:  # a broken installation raises what it likes, a missing library OSError for instance
-        return f"{name}: cannot be imported ({_one_line(error)})"
+        return f"{name}: cannot be imported ({one_line(error, 200)})"
     version = str(getattr(api, "__version__", "0"))
     if name == "tensorrt" and not _is_served(version):
         oldest = ".".join(map(str, OLDEST))
@@ -82,15 +81,6 @@ def version_numbers(version: str) -> tuple[int, ...]:
     return tuple(int(part) for part in match[0].split(".")) if match else (0,)
 
 
-def is_in_plain_virtualenv() -> bool:
-    """Whether this Python runs in a virtual environment, where JetPack's own packages may be out of sight."""
-    return sys.prefix != sys.base_prefix
-
-
 def _is_served(version: str) -> bool:
     numbers = version_numbers(version)
     return numbers[:2] >= OLDEST and numbers[0] <= NEWEST_MAJOR
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())[:200] or type(error).__name__

@@ -1,7 +1,7 @@
 """One slot's way over the GPU: an execution context, a stream, buffers, and the recorded graph of its work.
 
-A lane's copies and computation are in one stream, so they follow each other; two lanes overlap. On GPUs that share the
-host's memory (Jetson) the network reads and writes the host's buffers and nothing is copied.
+The copies and the computation of a GPU slot are in one stream, so they follow each other; two slots overlap. On GPUs
+that share the host's memory (Jetson) the network reads and writes the host's buffers and nothing is copied.
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,7 +19,7 @@ from segrt.runtime.inference.tensors import Array, TensorSpec
 
 
 @dataclass(frozen=True)
-class LaneTimes:
+class GpuTimes:
     """Milliseconds of one execution on the GPU; copies are 0 where nothing is copied."""
 
     upload_ms: float
@@ -27,7 +27,7 @@ class LaneTimes:
     download_ms: float
 
 
-class Lane:
+class GpuSlot:
     """Executes one batch at a time: fill `inputs`, `start`, `finish`, read `heads`. Use inside `cuda.current()`.
 
     `context` is a new execution context; `inputs`, `heads` and `others` (outputs that nobody reads) have fixed shapes
@@ -98,11 +98,11 @@ class Lane:
             self._cuda.download(host.array, device.address, self._stream)
         end.record(self._stream)
 
-    def finish(self) -> LaneTimes:
+    def finish(self) -> GpuTimes:
         """Wait for the end of what `start` began."""
         begin, uploaded, computed, end = self._marks
         end.synchronize()
-        return LaneTimes(uploaded.ms_since(begin), computed.ms_since(uploaded), end.ms_since(computed))
+        return GpuTimes(uploaded.ms_since(begin), computed.ms_since(uploaded), end.ms_since(computed))
 
     def close(self) -> None:
         """Wait for the stream and free everything; what a lost device does not take back is left to the process."""

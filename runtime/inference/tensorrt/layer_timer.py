@@ -3,11 +3,11 @@
 from typing import Any
 
 from segrt.runtime.inference.tensorrt.flavor import Flavor
-from segrt.runtime.inference.tensorrt.gpu_slot import Lane
+from segrt.runtime.inference.tensorrt.gpu_slot import GpuSlot
 
 
-def profiled(flavor: Flavor, context: Any, lane: Lane, runs: int) -> list[tuple[str, float]]:
-    """Run `lane` on `context` `runs` times after one that does not count; return (layer, mean ms), in order.
+def profiled(flavor: Flavor, context: Any, gpu_slot: GpuSlot, runs: int) -> list[tuple[str, float]]:
+    """Run `gpu_slot` on `context` `runs` times after one that does not count; return (layer, mean ms), in order.
 
     Layers are timed one by one, without a recorded graph, so that their sum is more than a frame really takes.
     """
@@ -26,7 +26,7 @@ def profiled(flavor: Flavor, context: Any, lane: Lane, runs: int) -> list[tuple[
     profiler = context.profiler = Profiler()
     for run in range(runs + 1):
         counting = run > 0
-        lane.start()
-        lane.finish()
+        gpu_slot.start()
+        gpu_slot.finish()
     del profiler
     return [(name, total / runs) for name, total in times.items()]

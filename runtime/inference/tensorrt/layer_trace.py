@@ -30,10 +30,10 @@ def combine(times: Sequence[tuple[str, float]], information: str) -> list[RawLay
     document = json.loads(information) if information else {}
     layers: list[Any] = document.get("Layers", []) if isinstance(document, dict) else []
     details = {str(layer["Name"]): layer for layer in layers if isinstance(layer, dict) and "Name" in layer}
-    found = []
+    layers = []
     for name, ms in times:
         layer = details.get(name, {})
         nodes = tuple(dict.fromkeys(_ORIGIN.findall(str(layer.get("Metadata", "")) + name)))
         precision = precision_of(layer) if layer else ""
-        found.append(RawLayer(name, kind_of(layer), ms, precision, nodes))
-    return found
+        layers.append(RawLayer(name, kind_of(layer), ms, precision, nodes))
+    return layers

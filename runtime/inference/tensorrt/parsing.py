@@ -105,14 +105,14 @@ def refused_by_builder(parsed: Parsed, message: str) -> tuple[Refusal, ...]:
         node = origin[1] if origin else layer.name
         names.setdefault(layer.name, node)
         names.setdefault(node, node)
-    found: dict[str, None] = {}
+    refused: dict[str, None] = {}
     for token in _TOKEN.findall(message.replace("...", " ")):
         name = token.rstrip(".:")
         while name not in names and _SUFFIX.search(name):  # layers that the builder adds are numbered
             name = _SUFFIX.sub("", name)
         if name in names and not name.isalpha():  # a plain word may be one of the sentence
-            found.setdefault(names[name])
-    return tuple(Refusal(node, "", plain(message)) for node in found)
+            refused.setdefault(names[name])
+    return tuple(Refusal(node, "", plain(message)) for node in refused)
 
 
 _DTYPES = {

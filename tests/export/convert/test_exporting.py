@@ -32,7 +32,7 @@ from segrt.runtime.decode.argmax import Argmax  # noqa: E402
 from segrt.runtime.decode.head_spec import HeadSpec  # noqa: E402
 from segrt.runtime.errors import CheckFailed, SegrtError  # noqa: E402
 from segrt.runtime.files.images import write_image  # noqa: E402
-from segrt.runtime.inference.layers.module_names import modules_of  # noqa: E402
+from segrt.runtime.inference.layers.module_names import read_nodes  # noqa: E402
 from segrt.runtime.inference.onnxruntime import run_file  # noqa: E402
 from segrt.runtime.preprocess.input_spec import Resize  # noqa: E402
 from segrt.runtime.preprocess.picture import resize_picture  # noqa: E402
@@ -242,7 +242,7 @@ def test_nodes_and_weights_are_named_after_torchs_modules(traced: Traced) -> Non
     graph = onnx.load(str(traced.path)).graph
     assert {"stem.1/Conv", "body/Conv", "head/Conv"} <= {node.name for node in graph.node}
     assert {"body.weight", "head.bias"} <= {tensor.name for tensor in graph.initializer}
-    assert modules_of(traced.path)["head/Conv"] == "head"
+    assert {node.name: node.module for node in read_nodes(traced.path)}["head/Conv"] == "head"
 
 
 class Shifted(torch.nn.Module):

@@ -14,7 +14,7 @@ from onnx import TensorProto, helper, numpy_helper  # noqa: E402
 from segrt.export.graph.node_scopes import keep_modules  # noqa: E402
 from segrt.export.graph.tensorrt_check import check_tensorrt  # noqa: E402
 from segrt.runtime.errors import BackendError  # noqa: E402
-from segrt.runtime.inference.layers.module_names import modules_of  # noqa: E402
+from segrt.runtime.inference.layers.module_names import read_nodes  # noqa: E402
 
 MODELS = Path(__file__).resolve().parents[3] / "runtime" / "models"
 
@@ -137,7 +137,7 @@ def test_modules_survive_a_simplifier_that_drops_metadata_and_renames_nodes(tmp_
     simplified = graph(("node_relu", "renamed", "made_by_the_simplifier"), scopes=False)
     assert keep_modules(graph(("node_relu", "node_sigmoid", "node_neg"), scopes=True), simplified) == 3
     onnx.save(simplified, str(tmp_path / "simplified.onnx"))
-    assert modules_of(tmp_path / "simplified.onnx") == {
+    assert {node.name: node.module for node in read_nodes(tmp_path / "simplified.onnx")} == {
         "node_relu": "stem",
         "renamed": "head.act",
         "made_by_the_simplifier": "head.act",

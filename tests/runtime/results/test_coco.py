@@ -9,6 +9,7 @@ import pytest
 from pycocotools import mask as peer
 
 from segrt.runtime.errors import ImageError, SegrtError
+from segrt.runtime.postproc import ids_of_colors
 from segrt.runtime.results import InstanceResult, Label, PanopticResult, Segment, coco_format, rle
 
 FIXTURES = Path(__file__).resolve().parents[4] / "shared" / "fixtures" / "coco_panoptic"
@@ -28,14 +29,14 @@ def small_result():
 
 def test_ids_are_red_plus_256_green_plus_65536_blue():
     assert coco_format.id2rgb(1 + 256 * 2 + 65536 * 3) == [1, 2, 3]
-    assert coco_format.rgb2id([1, 2, 3]) == 1 + 256 * 2 + 65536 * 3
+    assert ids_of_colors(np.array([[[3, 2, 1]]], np.uint8)).tolist() == [[1 + 256 * 2 + 65536 * 3]]
     ids = np.random.default_rng(0).integers(0, 1 << 24, (50, 60)).astype(np.int32)
     colors = coco_format.id2rgb(ids)
     assert colors.dtype == np.uint8
     np.testing.assert_array_equal(colors[..., 0], ids % 256)
     np.testing.assert_array_equal(colors[..., 1], ids // 256 % 256)
     np.testing.assert_array_equal(colors[..., 2], ids // 65536)
-    np.testing.assert_array_equal(coco_format.rgb2id(colors), ids)
+    np.testing.assert_array_equal(ids_of_colors(colors[..., ::-1].copy()), ids)
     assert coco_format.id2rgb(int(ids[0, 0])) == colors[0, 0].tolist()
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from segrt.runtime import open_bundle
 from segrt.runtime.bundle.locating import read_bundle
-from segrt.runtime.inference.layers.attribution import by_module, layer_table
+from segrt.runtime.inference.layers.attribution import layer_table
 from segrt.runtime.inference.layers.module_names import Node, read_nodes, scopes_to_module, weight_to_module
 from segrt.runtime.inference.layers.onnxruntime_trace import read_trace
 from segrt.runtime.inference.layers.raw_layer import RawLayer
@@ -96,14 +96,6 @@ def test_without_details_names_alone_find_their_nodes() -> None:
     assert [row.nodes for row in rows] == [
         ("conv1", "relu1"), ("softmax",), ("/head/MatMul_2",), ("relu1",), ("conv9",), (),
     ]  # fmt: skip
-
-
-def test_times_by_module_add_up_and_are_cut_to_a_depth() -> None:
-    rows = layer_table(
-        [RawLayer("conv1 + relu1", "", 2.0), RawLayer("softmax", "", 3.0), RawLayer("copy", "", 1.0)], NODES
-    )
-    assert by_module(rows) == {"head.attn": 3.0, "backbone.conv1": 1.0, "backbone.act": 1.0, "": 1.0}
-    assert by_module(rows, depth=1) == {"head": 3.0, "backbone": 2.0, "": 1.0}
 
 
 def test_onnxruntimes_trace_is_averaged_over_the_runs_that_count() -> None:
