@@ -33,5 +33,6 @@ def argmax(heads: Mapping[str, Array], geometry: Geometry, context: Context) -> 
     logits = heads["semantic_logits"]
     aligned = isinstance(context.decode, Argmax) and context.decode.align_corners
     window = geometry.window_on(logits.shape[1:], align_corners=aligned)
-    classes = postproc.argmax_map(logits, geometry.source_size, window=window, threads=context.threads)
-    return SemanticResult(classes, context.labels)
+    report = postproc.Report()
+    classes = postproc.argmax_map(logits, geometry.source_size, window=window, threads=context.threads, report=report)
+    return SemanticResult(classes, context.labels, nonfinite_heads=int(report.nonfinite > 0))

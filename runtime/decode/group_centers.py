@@ -11,6 +11,7 @@ import numpy.typing as npt
 from segrt.runtime import postproc
 from segrt.runtime.decode.head_spec import HeadSpec
 from segrt.runtime.decode.merged_segments import described
+from segrt.runtime.decode.nonfinite import bad_heads
 from segrt.runtime.decode.rule import Context, DecodeRule, Share
 from segrt.runtime.preprocess.geometry import Geometry
 from segrt.runtime.results import PanopticResult
@@ -48,8 +49,13 @@ def group_centers(heads: Mapping[str, npt.NDArray[Any]], geometry: Geometry, con
     """Decode `semantic_logits` (C, h, w), `center_heatmap` (1, h, w) and `offsets` (2, h, w) in cells of that grid."""
     rule = cast("GroupCenters", context.decode)
     logits, cells = heads["semantic_logits"], heads["offsets"]
+    report = postproc.Report()
     classes = postproc.argmax_map(
-        logits, geometry.source_size, window=geometry.window_on(logits.shape[1:]), threads=context.threads
+        logits,
+        geometry.source_size,
+        window=geometry.window_on(logits.shape[1:]),
+        threads=context.threads,
+        report=report,
     )
     top, left, bottom, right = geometry.window_on((cells.shape[1], cells.shape[2]))
     height, width = geometry.source_size
@@ -69,7 +75,8 @@ def group_centers(heads: Mapping[str, npt.NDArray[Any]], geometry: Geometry, con
     )
     # A heat is trained towards 1 and may be beyond it.
     segments = [segment._replace(score=min(segment.score, 1.0)) for segment in grouped]
-    return PanopticResult(segment_ids, described(segments, context.labels), context.labels)
+    bad = (report.nonfinite > 0) + bad_heads(heads["center_heatmap"], cells)
+    return PanopticResult(segment_ids, described(segments, context.labels), context.labels, nonfinite_heads=bad)
 
 
 def to_source(stack: npt.NDArray[Any], geometry: Geometry) -> Floats:

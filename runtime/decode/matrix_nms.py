@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from segrt.runtime import postproc
+from segrt.runtime.decode.nonfinite import bad_heads
 from segrt.runtime.decode.rule import Context, DecodeRule, Share
 from segrt.runtime.errors import BundleError
 from segrt.runtime.preprocess.geometry import Geometry
@@ -83,6 +84,7 @@ def matrix_nms(heads: Mapping[str, Array], geometry: Geometry, context: Context)
         rles=[code for code, some in zip(rles, seen, strict=True) if some],
         size=geometry.source_size,
         labels=context.labels,
+        nonfinite_heads=bad_heads(scores, heads["least_areas"], probabilities),
     )
 
 

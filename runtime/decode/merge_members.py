@@ -68,7 +68,8 @@ def merge_members(heads: Mapping[str, Array], geometry: Geometry, context: Conte
         )
         for segment in merged
     ]
-    return PanopticResult(ids, segments, context.labels)
+    bad = semantic.nonfinite_heads + objects.nonfinite_heads
+    return PanopticResult(ids, segments, context.labels, nonfinite_heads=bad)
 
 
 def _decoded(

@@ -8,6 +8,7 @@ import numpy.typing as npt
 
 from segrt.runtime import postproc
 from segrt.runtime.decode.merged_segments import described
+from segrt.runtime.decode.nonfinite import bad_among_two
 from segrt.runtime.decode.rule import Context, DecodeRule, Share
 from segrt.runtime.preprocess.geometry import Geometry
 from segrt.runtime.results import PanopticResult
@@ -35,6 +36,7 @@ def merge_queries(heads: Mapping[str, npt.NDArray[Any]], geometry: Geometry, con
     """Decode `class_logits` (Q, C+1) and `mask_logits` (Q, h, w) by the bundle's merge rule and thresholds."""
     rule = cast("MergeQueries", context.decode)
     masks = heads["mask_logits"]
+    report = postproc.Report()
     segment_ids, merged = postproc.merge_queries(
         heads["class_logits"],
         masks,
@@ -46,5 +48,7 @@ def merge_queries(heads: Mapping[str, npt.NDArray[Any]], geometry: Geometry, con
         window=geometry.window_on((masks.shape[1], masks.shape[2])),
         processed_size=geometry.network_size if rule.merge_rule in _RESIZED_FIRST else None,
         threads=context.threads,
+        report=report,
     )
-    return PanopticResult(segment_ids, described(merged, context.labels), context.labels)
+    bad = bad_among_two(report, heads["class_logits"])
+    return PanopticResult(segment_ids, described(merged, context.labels), context.labels, nonfinite_heads=bad)

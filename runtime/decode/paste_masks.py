@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from segrt.runtime import postproc
+from segrt.runtime.decode.nonfinite import bad_heads
 from segrt.runtime.decode.rule import Context, DecodeRule, Share
 from segrt.runtime.errors import BundleError
 from segrt.runtime.preprocess.geometry import Geometry
@@ -38,7 +39,8 @@ def paste_masks(heads: Mapping[str, Array], geometry: Geometry, context: Context
     """Decode `boxes` (N, 4) in network pixels, `scores`, `class_ids` and box-sized mask probabilities (N, m, m)."""
     rule = cast("PasteMasks", context.decode)
     scores = np.asarray(heads["scores"], np.float32)
-    kept = np.flatnonzero(scores >= rule.score_threshold)
+    boxes = np.asarray(heads["boxes"], np.float32)
+    kept = np.flatnonzero((scores >= rule.score_threshold) & np.isfinite(scores) & np.isfinite(boxes).all(axis=1))
     kept = kept[np.argsort(-scores[kept], kind="stable")]
     class_ids = heads["class_ids"][kept].astype(np.int64) - rule.first_class
     if class_ids.size and (class_ids.min() < 0 or class_ids.max() >= len(context.labels)):
@@ -46,10 +48,14 @@ def paste_masks(heads: Mapping[str, Array], geometry: Geometry, context: Context
             f"the network gives class ids {int(class_ids.min())} to {int(class_ids.max())} after subtracting "
             f"first_class {rule.first_class}, but the bundle has {len(context.labels)} labels; adopt it with its own"
         )
-    boxes = geometry.clipped(geometry.boxes_to_source(np.asarray(heads["boxes"][kept], np.float32)))
+    boxes = geometry.clipped(geometry.boxes_to_source(boxes[kept]))
     masks = np.ascontiguousarray(heads["masks"][kept], np.float32)
     masks = masks[:, 0] if masks.ndim == 4 else masks
+    report = postproc.Report()
     rles = postproc.paste_masks_rle(
-        masks, boxes, geometry.source_size, threshold=rule.mask_threshold, threads=context.threads
+        masks, boxes, geometry.source_size, threshold=rule.mask_threshold, threads=context.threads, report=report
     )
-    return InstanceResult(boxes, scores[kept], class_ids, rles, geometry.source_size, context.labels)
+    bad = bad_heads(heads["boxes"], heads["scores"]) + (report.nonfinite > 0)
+    return InstanceResult(
+        boxes, scores[kept], class_ids, rles, geometry.source_size, context.labels, nonfinite_heads=bad
+    )

@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from segrt.runtime import postproc
 from segrt.runtime.decode.head_spec import HeadSpec
+from segrt.runtime.decode.nonfinite import nonfinite_values
 from segrt.runtime.decode.rule import Context, DecodeRule, Share
 from segrt.runtime.errors import BundleError
 from segrt.runtime.preprocess.geometry import Geometry
@@ -66,16 +67,21 @@ def prototype_masks(heads: Mapping[str, Array], geometry: Geometry, context: Con
     length = rule.length(len(context.labels), len(prototypes))
     # Where both axes have this length, the anchors are counted along the second, as YOLOv8 and later do.
     table = table if table.shape[0] == length else table.T
+    in_table, in_masks = postproc.Report(), postproc.Report()
     if rule.rows == "detections":
+        in_table.nonfinite = nonfinite_values(table)
         detections = _detections(table, rule, len(context.labels))
     else:
-        table = _with_objectness(table, rule, len(context.labels)) if rule.rows == "yolov5" else table
+        if rule.rows == "yolov5":
+            in_table.nonfinite = nonfinite_values(table[4])
+            table = _with_objectness(table, rule, len(context.labels))
         detections = postproc.decode_yolo(
             table,
             score_threshold=rule.score_threshold,
             iou_threshold=rule.iou_threshold,
             max_detections=rule.max_detections,
             coefficients=len(prototypes),
+            report=in_table,
         )
     boxes = geometry.boxes_to_source(detections.boxes)
     rles = postproc.prototype_masks_rle(
@@ -85,6 +91,7 @@ def prototype_masks(heads: Mapping[str, Array], geometry: Geometry, context: Con
         geometry.source_size,
         window=geometry.window_on((prototypes.shape[1], prototypes.shape[2])),
         threads=context.threads,
+        report=in_masks,
     )
     areas, _ = postproc.measure_rle(rles)
     kept = np.flatnonzero(areas)
@@ -95,6 +102,7 @@ def prototype_masks(heads: Mapping[str, Array], geometry: Geometry, context: Con
         rles=[rles[index] for index in kept],
         size=geometry.source_size,
         labels=context.labels,
+        nonfinite_heads=(in_table.nonfinite > 0) + (in_masks.nonfinite > 0),
     )
 
 

@@ -7,6 +7,7 @@ import msgspec
 import numpy.typing as npt
 
 from segrt.runtime import postproc
+from segrt.runtime.decode.nonfinite import bad_among_two
 from segrt.runtime.decode.rule import Context, DecodeRule, Share
 from segrt.runtime.preprocess.geometry import Geometry
 from segrt.runtime.results import InstanceResult
@@ -40,6 +41,7 @@ def query_instances(heads: Mapping[str, Array], geometry: Geometry, context: Con
     """Decode `class_logits` (Q, C or C+1) and `mask_logits` (Q, h, w): the best (query, class) pairs and masks."""
     rule = cast("QueryInstances", context.decode)
     masks = heads["mask_logits"]
+    report = postproc.Report()
     class_ids, scores, boxes, rles = postproc.query_instances_rle(
         heads["class_logits"],
         masks,
@@ -49,5 +51,7 @@ def query_instances(heads: Mapping[str, Array], geometry: Geometry, context: Con
         activation=rule.activation,
         window=geometry.window_on((masks.shape[1], masks.shape[2])),
         threads=context.threads,
+        report=report,
     )
-    return InstanceResult(boxes, scores, class_ids, rles, geometry.source_size, context.labels)
+    bad = bad_among_two(report, heads["class_logits"])
+    return InstanceResult(boxes, scores, class_ids, rles, geometry.source_size, context.labels, nonfinite_heads=bad)

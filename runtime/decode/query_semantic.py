@@ -7,6 +7,7 @@ import msgspec
 import numpy.typing as npt
 
 from segrt.runtime import postproc
+from segrt.runtime.decode.nonfinite import bad_among_two
 from segrt.runtime.decode.rule import Context, DecodeRule
 from segrt.runtime.preprocess.geometry import Geometry
 from segrt.runtime.results import SemanticResult
@@ -28,7 +29,8 @@ def query_semantic(heads: Mapping[str, Array], geometry: Geometry, context: Cont
     """Decode `class_logits` (Q, C+1) and `mask_logits` (Q, h, w): class scores weighted by mask probabilities."""
     masks = heads["mask_logits"]
     window = geometry.window_on((masks.shape[1], masks.shape[2]))
+    report = postproc.Report()
     classes = postproc.query_semantic(
-        heads["class_logits"], masks, geometry.source_size, window=window, threads=context.threads
+        heads["class_logits"], masks, geometry.source_size, window=window, threads=context.threads, report=report
     )
-    return SemanticResult(classes, context.labels)
+    return SemanticResult(classes, context.labels, nonfinite_heads=bad_among_two(report, heads["class_logits"]))

@@ -28,7 +28,7 @@ class InstanceResult:
     size: tuple[int, int]
     labels: tuple[Label, ...]
     timings: Timings | None = None
-    nonfinite_heads: int = 0  # network outputs with NaN or infinity, as far as somebody has looked: a stream does
+    nonfinite_heads: int = 0  # network outputs with NaN or infinity among the values that were read
 
     def __post_init__(self) -> None:
         """Raise ValueError with what was expected and what was met."""

@@ -37,7 +37,7 @@ class PanopticResult:
     segments: list[Segment]
     labels: tuple[Label, ...]
     timings: Timings | None = None
-    nonfinite_heads: int = 0  # network outputs with NaN or infinity, as far as somebody has looked: a stream does
+    nonfinite_heads: int = 0  # network outputs with NaN or infinity among the values that were read
 
     def __post_init__(self) -> None:
         """Raise ValueError with what was expected and what was met."""

@@ -1,0 +1,26 @@
+"""Heads with NaN or infinity in them: a network that overflows says nothing itself.
+
+The core counts such values as it reads them; here are counted only those of small heads, which tell what the core
+counted of several heads together apart.
+"""
+
+import numpy as np
+import numpy.typing as npt
+
+from segrt.runtime.postproc import Report
+
+
+def nonfinite_values(*heads: npt.ArrayLike) -> int:
+    """Return how many values of floating-point `heads` are NaN or infinity."""
+    return sum(int(np.count_nonzero(~np.isfinite(head))) for head in heads)
+
+
+def bad_heads(*heads: npt.ArrayLike) -> int:
+    """Return how many of floating-point `heads` hold NaN or infinity."""
+    return sum(nonfinite_values(head) > 0 for head in heads)
+
+
+def bad_among_two(report: Report, small: npt.ArrayLike) -> int:
+    """Return how many of two heads hold NaN or infinity, where the core counted `small` and another one together."""
+    in_small = nonfinite_values(small)
+    return (in_small > 0) + (report.nonfinite > in_small)
