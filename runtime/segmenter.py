@@ -18,6 +18,7 @@ from segrt.runtime.bundle.network_files import member_files, network_file
 from segrt.runtime.decode.decoders import find_decoder
 from segrt.runtime.decode.rule import Context, DecodeRule, MemberRule
 from segrt.runtime.errors import BundleError
+from segrt.runtime.files.images import Picture
 from segrt.runtime.inference.backend import Backend, Stopwatch
 from segrt.runtime.inference.backends import check_choice, open_backend, open_members
 from segrt.runtime.inference.engine_policy import EnginePolicy
@@ -25,7 +26,7 @@ from segrt.runtime.inference.network_file import Opening
 from segrt.runtime.inference.tensors import Head, Slot
 from segrt.runtime.preprocess.geometry import Geometry
 from segrt.runtime.preprocess.member_inputs import fill_members
-from segrt.runtime.preprocess.picture import check_picture, fill_inputs
+from segrt.runtime.preprocess.picture import fill_inputs
 from segrt.runtime.results import Label, Result, Timings
 
 if TYPE_CHECKING:
@@ -68,25 +69,23 @@ class Segmenter:
         """The decode rule with the thresholds in force."""
         return self._context.decode
 
-    def __call__(self, image: npt.NDArray[np.uint8]) -> Result:
+    def __call__(self, image: Picture) -> Result:
         """Segment `image`, uint8 BGR (H, W, 3); the result is at the picture's size and carries its timings.
 
         Raises ImageError for another kind of array, BackendError when the execution fails.
         """
         return self._segment(image, copy_heads=False)[0]
 
-    def detailed(self, image: npt.NDArray[np.uint8]) -> tuple[Result, dict[str, npt.NDArray[Any]], Geometry]:
+    def detailed(self, image: Picture) -> tuple[Result, dict[str, npt.NDArray[Any]], Geometry]:
         """Return the result of `image`, copies of the raw heads (name → array with the batch axis) and the geometry."""
         return self._segment(image, copy_heads=True)
 
-    def heads(self, image: npt.NDArray[np.uint8]) -> tuple[dict[str, npt.NDArray[Any]], Geometry]:
+    def heads(self, image: Picture) -> tuple[dict[str, npt.NDArray[Any]], Geometry]:
         """Return the raw heads for `image`, name → copy with the batch axis, and where the picture lies in it."""
         with self._executed(image) as done:
             return _copies(done.heads), done.geometry
 
-    def _segment(
-        self, image: npt.NDArray[np.uint8], *, copy_heads: bool
-    ) -> tuple[Result, dict[str, npt.NDArray[Any]], Geometry]:
+    def _segment(self, image: Picture, *, copy_heads: bool) -> tuple[Result, dict[str, npt.NDArray[Any]], Geometry]:
         with self._executed(image) as done:
             watch = Stopwatch()
             result = self.postprocess(done.heads, done.geometry)
@@ -94,9 +93,8 @@ class Segmenter:
             return with_timings(result, timings), _copies(done.heads) if copy_heads else {}, done.geometry
 
     @contextmanager
-    def _executed(self, image: npt.NDArray[np.uint8]) -> "Iterator[_Executed]":
+    def _executed(self, image: Picture) -> "Iterator[_Executed]":
         """Run the network on `image`; its slot is released when the block ends."""
-        check_picture(image)
         slot = self.backend.acquire()
         try:
             watch = Stopwatch()
@@ -107,7 +105,7 @@ class Segmenter:
         finally:
             self.backend.release(slot)
 
-    def preprocess(self, image: npt.NDArray[np.uint8], slot: Slot, index: int = 0) -> Geometry:
+    def preprocess(self, image: Picture, slot: Slot, index: int = 0) -> Geometry:
         """Write `image`, uint8 BGR (H, W, 3), into place `index` of the slot's batch; return where it lies there."""
         if self._member_inputs:
             return fill_members(image, self._member_inputs, slot.inputs, index, threads=self._context.threads)

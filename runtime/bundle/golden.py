@@ -11,7 +11,6 @@ import zipfile
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -20,9 +19,9 @@ from segrt.runtime.bundle.bundle import Bundle
 from segrt.runtime.bundle.manifest import Golden
 from segrt.runtime.errors import BundleError
 from segrt.runtime.files.images import read_image
+from segrt.runtime.inference.tensors import Array
 from segrt.runtime.results import InstanceResult, Label, PanopticResult, Result, Segment, SemanticResult, rle
 
-Array = npt.NDArray[Any]
 QUERY_ROLES = ("class_logits", "mask_logits")
 # Tens of megabytes a frame: the masks of the result stand for them.
 UNSTORED_ROLES = ("mask_probabilities",)

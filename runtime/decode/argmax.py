@@ -1,18 +1,16 @@
 """Rule `argmax`: semantic, from a score for every class and cell."""
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import msgspec
-import numpy.typing as npt
 
 from segrt.runtime import postproc
 from segrt.runtime.decode.rule import Context, DecodeRule
+from segrt.runtime.inference.tensors import Array
 from segrt.runtime.preprocess.geometry import Geometry
 from segrt.runtime.results import SemanticResult
 from segrt.runtime.results.technique import Technique
-
-Array = npt.NDArray[Any]
 
 
 class Argmax(DecodeRule, msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="rule", tag="argmax"):

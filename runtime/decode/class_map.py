@@ -9,11 +9,10 @@ import numpy.typing as npt
 
 from segrt.runtime.decode.rule import Context, DecodeRule
 from segrt.runtime.errors import BundleError
+from segrt.runtime.inference.tensors import Array
 from segrt.runtime.preprocess.geometry import Geometry
 from segrt.runtime.results import SemanticResult
 from segrt.runtime.results.technique import Technique
-
-Array = npt.NDArray[Any]
 
 
 class ClassMap(DecodeRule, msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="rule", tag="class_map"):

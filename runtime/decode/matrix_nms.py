@@ -5,7 +5,7 @@ The order of operations is that of mmdetection's `SOLOV2Head._predict_by_feat_si
 
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import Annotated, Any, ClassVar, Literal, cast
+from typing import Annotated, ClassVar, Literal, cast
 
 import msgspec
 import numpy as np
@@ -15,11 +15,11 @@ from segrt.runtime import postproc
 from segrt.runtime.decode.nonfinite import bad_heads
 from segrt.runtime.decode.rule import Context, DecodeRule, Share
 from segrt.runtime.errors import BundleError
+from segrt.runtime.inference.tensors import Array
 from segrt.runtime.preprocess.geometry import Geometry
 from segrt.runtime.results import InstanceResult, rle
 from segrt.runtime.results.technique import Technique
 
-Array = npt.NDArray[Any]
 Floats = npt.NDArray[np.float32]
 Size = tuple[int, int]
 Span = tuple[int, int]

@@ -10,13 +10,11 @@ import numpy.typing as npt
 from segrt.runtime import postproc
 from segrt.runtime.decode.decoders import find_decoder
 from segrt.runtime.decode.rule import Context, DecodeRule, MemberRule, Share
-from segrt.runtime.inference.tensors import prefixed
+from segrt.runtime.inference.tensors import Array, prefixed
 from segrt.runtime.preprocess.geometry import Geometry
 from segrt.runtime.preprocess.member_inputs import MemberGeometry
 from segrt.runtime.results import InstanceResult, PanopticResult, Segment, SemanticResult
 from segrt.runtime.results.technique import Technique
-
-Array = npt.NDArray[Any]
 
 
 class MergeMembers(

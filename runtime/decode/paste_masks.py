@@ -1,21 +1,19 @@
 """Rule `paste_masks`: instances from boxes and box-sized masks."""
 
 from collections.abc import Mapping
-from typing import Annotated, Any, ClassVar, cast
+from typing import Annotated, ClassVar, cast
 
 import msgspec
 import numpy as np
-import numpy.typing as npt
 
 from segrt.runtime import postproc
 from segrt.runtime.decode.nonfinite import bad_heads
 from segrt.runtime.decode.rule import Context, DecodeRule, Share
 from segrt.runtime.errors import BundleError
+from segrt.runtime.inference.tensors import Array
 from segrt.runtime.preprocess.geometry import Geometry
 from segrt.runtime.results import InstanceResult
 from segrt.runtime.results.technique import Technique
-
-Array = npt.NDArray[Any]
 
 
 class PasteMasks(

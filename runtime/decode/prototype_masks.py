@@ -1,7 +1,7 @@
 """Rule `prototype_masks`: instances whose masks are sums of prototypes (YOLO, YOLACT)."""
 
 from collections.abc import Iterable, Mapping
-from typing import Annotated, Any, ClassVar, Literal, cast
+from typing import Annotated, ClassVar, Literal, cast
 
 import msgspec
 import numpy as np
@@ -12,11 +12,11 @@ from segrt.runtime.decode.head_spec import HeadSpec
 from segrt.runtime.decode.nonfinite import nonfinite_values
 from segrt.runtime.decode.rule import Context, DecodeRule, Share
 from segrt.runtime.errors import BundleError
+from segrt.runtime.inference.tensors import Array
 from segrt.runtime.preprocess.geometry import Geometry
 from segrt.runtime.results import InstanceResult
 from segrt.runtime.results.technique import Technique
 
-Array = npt.NDArray[Any]
 Floats = npt.NDArray[np.float32]
 
 

@@ -1,19 +1,17 @@
 """Rule `query_instances`: instances from queries."""
 
 from collections.abc import Mapping
-from typing import Annotated, Any, ClassVar, Literal, cast
+from typing import Annotated, ClassVar, Literal, cast
 
 import msgspec
-import numpy.typing as npt
 
 from segrt.runtime import postproc
 from segrt.runtime.decode.nonfinite import bad_among_two
 from segrt.runtime.decode.rule import Context, DecodeRule, Share
+from segrt.runtime.inference.tensors import Array
 from segrt.runtime.preprocess.geometry import Geometry
 from segrt.runtime.results import InstanceResult
 from segrt.runtime.results.technique import Technique
-
-Array = npt.NDArray[Any]
 
 
 class QueryInstances(

@@ -67,9 +67,7 @@ def fill_inputs(
     return geometry
 
 
-def network_inputs(
-    specs: Sequence[InputSpec], image: npt.NDArray[np.uint8]
-) -> tuple[dict[str, npt.NDArray[Any]], Geometry]:
+def network_inputs(specs: Sequence[InputSpec], image: Picture) -> tuple[dict[str, npt.NDArray[Any]], Geometry]:
     """Return what a network is fed for `image` (uint8 BGR (H, W, 3)), name → array of batch 1, and its geometry."""
     arrays = {spec.name: np.zeros((1, *(int(dim) for dim in spec.shape[1:])), spec.dtype) for spec in specs}
     return arrays, fill_inputs(image, specs, arrays)
