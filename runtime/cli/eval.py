@@ -134,10 +134,10 @@ def evaluate(
     from segrt.runtime.evaluate.class_matching import ClassMismatchError
     from segrt.runtime.evaluate.datasets.coco_dataset import open_dataset
     from segrt.runtime.evaluate.measuring import Options
+    from segrt.runtime.evaluate.prediction_writer import check_folder
     from segrt.runtime.evaluate.predictions import PredictionsOpener, open_predictions
     from segrt.runtime.evaluate.segmenting import BundleOpener
     from segrt.runtime.files.atomic import make_folder
-    from segrt.runtime.outputs.prediction_files import check_folder
 
     if not bundles and predictions is None:
         raise SegrtError("give bundles or --predictions FILE to evaluate")
@@ -209,7 +209,7 @@ def _measure(
     import msgspec
 
     from segrt.runtime.evaluate.measuring import measure, measure_parallel, prepare
-    from segrt.runtime.outputs.prediction_files import PredictionSink
+    from segrt.runtime.evaluate.prediction_writer import PredictionSink
 
     sink = None if folder is None else PredictionSink(folder)
     with Bars("name", "bar", "count", "left") as bars, subject.opener() as predictor:
@@ -269,8 +269,8 @@ def _refuse_overwriting(
     folders: "list[Path]", json_path: Path | None, pictures: Path | None, read: "dict[str, Path | str | None]"
 ) -> None:
     """Fail before the work when an output would replace an input (what it is → path) or another output."""
+    from segrt.runtime.evaluate.prediction_writer import NAMES
     from segrt.runtime.files.collisions import refuse_same
-    from segrt.runtime.outputs.prediction_files import NAMES
 
     refuse_same("--json", json_path, read)
     refuse_same("--pictures", pictures, read)

@@ -49,7 +49,7 @@ def run(
     """
     from segrt.runtime.errors import ImageError, SegrtError
     from segrt.runtime.files.finding import find_pictures, image_ids, unique_names
-    from segrt.runtime.outputs.run_savers import SAVERS, Savers
+    from segrt.runtime.outputs.run_savers import SAVERS, Origin, Savers
     from segrt.runtime.segmenter import open_bundle
 
     paths = find_pictures(sources)
@@ -69,7 +69,7 @@ def run(
             score_threshold=score_threshold,
             overlap_threshold=overlap_threshold,
         ) as segmenter,
-        Savers(kinds, out, segmenter) as savers,
+        Savers(kinds, out, Origin(segmenter.manifest, segmenter.decode)) as savers,
     ):
         items = list(zip(paths, names, image_ids(names), strict=True))
         for path, name, image_id in with_progress(items, "segmenting"):

@@ -53,7 +53,7 @@ class Predictor(Protocol):
 
 
 class Sink(Protocol):
-    """Takes the predictions one by one, `segrt.runtime.outputs.prediction_files` for instance."""
+    """Takes the predictions one by one, `segrt.runtime.evaluate.prediction_writer` for instance."""
 
     def add(self, sample: Sample, prediction: Prediction, match: ClassMatch) -> list[dict[str, Any]]:
         """Keep one prediction; return the entries for a common file."""

@@ -7,7 +7,7 @@ from os import strerror
 from pathlib import Path
 from typing import BinaryIO
 
-from segrt.runtime.outputs.output_files import could_not
+from segrt.runtime.outputs.output_files import failed_write
 
 
 class LineFile:
@@ -22,7 +22,7 @@ class LineFile:
         try:
             self._file = path.open("wb", buffering=0)
         except OSError as error:
-            raise could_not(path, error, "nothing is in it") from error
+            raise failed_write(path, error, "nothing is in it") from error
 
     def append(self, line: bytes) -> None:
         """Write `line` and a line feed; raise VideoError when that fails."""
@@ -35,7 +35,7 @@ class LineFile:
         except OSError as error:
             with suppress(OSError):
                 self._file.truncate(self.size)
-            raise could_not(self.path, error, f"{self.lines} complete lines are in it") from error
+            raise failed_write(self.path, error, f"{self.lines} complete lines are in it") from error
         self.lines += 1
         self.size += len(line) + 1
 
@@ -47,7 +47,7 @@ class LineFile:
             self._file.truncate(self.size)
             self._file.seek(0, SEEK_END)
         except OSError as error:
-            raise could_not(self.path, error, f"{self.lines} complete lines are in it") from error
+            raise failed_write(self.path, error, f"{self.lines} complete lines are in it") from error
 
     def close(self) -> None:
         """Close the file; appending opens it again."""

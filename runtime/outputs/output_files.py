@@ -1,4 +1,4 @@
-"""Places to write to: checked before the first frame, one for each source."""
+"""Files to write to: checked before the first frame, named after sources, and the error of a failed write."""
 
 import os
 import re
@@ -7,7 +7,6 @@ from pathlib import Path
 
 from segrt.runtime.errors import VideoError
 from segrt.runtime.files.atomic import make_folder
-from segrt.runtime.stream.sources.source import SourceInfo
 
 
 def check_file(path: Path) -> None:
@@ -19,17 +18,17 @@ def check_file(path: Path) -> None:
         raise VideoError(f"{path}: is not writable; choose another file or change its permissions")
 
 
-def names_of_sources(sources: Sequence[SourceInfo]) -> dict[str, str]:
+def names_of_sources(source_ids: Sequence[str]) -> dict[str, str]:
     """Return a file name for each source id, all different; "" when there is but one source."""
-    if len(sources) == 1:
-        return {sources[0].source_id: ""}
+    if len(source_ids) == 1:
+        return {source_ids[0]: ""}
     names: dict[str, str] = {}
-    for source in sources:
-        name = base = safe_name(source.source_id)
+    for source_id in source_ids:
+        name = base = safe_name(source_id)
         number = 2
         while name in names.values():
             name, number = f"{base}-{number}", number + 1
-        names[source.source_id] = name
+        names[source_id] = name
     return names
 
 
@@ -38,7 +37,7 @@ def safe_name(source_id: str) -> str:
     return re.sub(r"[^\w.-]+", "_", source_id.rstrip("/").rpartition("/")[2]).strip("._") or "source"
 
 
-def could_not(path: Path, error: BaseException, written: str) -> VideoError:
+def failed_write(path: Path, error: BaseException, written: str) -> VideoError:
     """Return the error of a failed write to `path`; `written` says what is there already."""
     reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
     return VideoError(f"{path}: cannot be written ({reason}); {written}; choose a writable folder with space")

@@ -82,5 +82,5 @@ class Segments:
             paths = list(self._path.parent.iterdir())
         except OSError:
             return []
-        found = ((self._pattern.fullmatch(path.name), path) for path in paths)
-        return [(int(match.group(1)), path) for match, path in found if match]
+        matches = ((self._pattern.fullmatch(path.name), path) for path in paths)
+        return [(int(match.group(1)), path) for match, path in matches if match]

@@ -1,4 +1,4 @@
-"""What `segrt run` can save of each result. One class and one entry in `SAVERS` for each kind.
+"""What `segrt run` can save of each result: one class and one entry in `SAVERS` for each kind.
 
 Every file is whole as soon as it is there; a JSON that covers all pictures is written when the work ends, also when
 it ends with an error, so what was saved stays valid.
@@ -15,18 +15,28 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from segrt.runtime.bundle.manifest import Manifest
 from segrt.runtime.decode.merge_queries import MergeQueries
 from segrt.runtime.decode.query_instances import QueryInstances
 from segrt.runtime.decode.query_semantic import QuerySemantic
+from segrt.runtime.decode.rule import DecodeRule
 from segrt.runtime.errors import SegrtError
 from segrt.runtime.files.atomic import check_folder, make_folder, write_atomic
 from segrt.runtime.files.images import write_image
+from segrt.runtime.outputs.coco_files import PanopticFolder, instance_entries
 from segrt.runtime.preprocess.geometry import Geometry
+from segrt.runtime.registry import Registry
 from segrt.runtime.results import InstanceResult, PanopticResult, Result, SemanticResult
-from segrt.runtime.results.coco_format import PanopticFolder, instance_annotations
-from segrt.runtime.segmenter import Segmenter
 
-QUERY_RULES = (MergeQueries, QueryInstances, QuerySemantic)
+_QUERY_RULES = (MergeQueries, QueryInstances, QuerySemantic)
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What results come from: the bundle's manifest, and its decode rule with the thresholds in force."""
+
+    manifest: Manifest
+    decode: DecodeRule
 
 
 @dataclass(frozen=True)
@@ -47,13 +57,13 @@ class Saver(ABC):
 
     wants_heads = False
 
-    def __init__(self, out: Path, segmenter: Segmenter) -> None:
+    def __init__(self, out: Path, origin: Origin) -> None:
         self.out = out
-        self.segmenter = segmenter
+        self.origin = origin
 
     @staticmethod
-    def why_not(segmenter: Segmenter) -> str | None:  # noqa: ARG004 (for those that can't save everything)
-        """Return why this cannot be saved of the segmenter's results, or None if it can."""
+    def why_not(origin: Origin) -> str | None:  # noqa: ARG004 (for those that can't save everything)
+        """Return why this cannot be saved of results from `origin`, or None if it can."""
         return None
 
     @abstractmethod
@@ -77,14 +87,14 @@ class OverlaySaver(Saver):
 class PanopticSaver(Saver):
     """`panoptic/NAME.png` and `panoptic.json` as COCO's panoptic format has them."""
 
-    def __init__(self, out: Path, segmenter: Segmenter) -> None:
-        super().__init__(out, segmenter)
-        self._folder = PanopticFolder(out / "panoptic.json", segmenter.labels)
+    def __init__(self, out: Path, origin: Origin) -> None:
+        super().__init__(out, origin)
+        self._folder = PanopticFolder(out / "panoptic.json", origin.manifest.labels)
 
     @staticmethod
-    def why_not(segmenter: Segmenter) -> str | None:
+    def why_not(origin: Origin) -> str | None:
         """Only panoptic results have segments."""
-        return None if segmenter.technique == "panoptic" else "panoptic needs a panoptic bundle"
+        return None if origin.manifest.technique == "panoptic" else "panoptic needs a panoptic bundle"
 
     def add(self, item: Segmented) -> None:
         """Write the PNG and keep the annotation."""
@@ -99,33 +109,33 @@ class PanopticSaver(Saver):
 class CocoSaver(Saver):
     """`coco.json`: objects as COCO's instance results have them (category_id, bbox, score, RLE)."""
 
-    def __init__(self, out: Path, segmenter: Segmenter) -> None:
-        super().__init__(out, segmenter)
-        self._annotations: list[dict[str, Any]] = []
+    def __init__(self, out: Path, origin: Origin) -> None:
+        super().__init__(out, origin)
+        self._entries: list[dict[str, Any]] = []
 
     @staticmethod
-    def why_not(segmenter: Segmenter) -> str | None:
+    def why_not(origin: Origin) -> str | None:
         """Semantic results have no objects."""
-        return "coco needs an instance or panoptic bundle" if segmenter.technique == "semantic" else None
+        return "coco needs an instance or panoptic bundle" if origin.manifest.technique == "semantic" else None
 
     def add(self, item: Segmented) -> None:
         """Keep the picture's objects."""
         result = item.result.to_instances() if isinstance(item.result, PanopticResult) else item.result
         assert isinstance(result, InstanceResult)
-        self._annotations += instance_annotations(result, item.image_id)
+        self._entries += instance_entries(result, item.image_id)
 
     def finish(self) -> None:
         """Write the JSON."""
-        write_atomic(self.out / "coco.json", msgspec.json.encode(self._annotations) + b"\n")
+        write_atomic(self.out / "coco.json", msgspec.json.encode(self._entries) + b"\n")
 
 
 class LabelsSaver(Saver):
     """`labels/NAME.png`: a grey PNG of class ids (8 or 16 bits, the highest value is void) and `labels.json`."""
 
     @staticmethod
-    def why_not(segmenter: Segmenter) -> str | None:
+    def why_not(origin: Origin) -> str | None:
         """Objects may overlap, so instance results have no class for each pixel."""
-        return "labels needs a semantic or panoptic bundle" if segmenter.technique == "instance" else None
+        return "labels needs a semantic or panoptic bundle" if origin.manifest.technique == "instance" else None
 
     def add(self, item: Segmented) -> None:
         """Write the class map."""
@@ -135,7 +145,7 @@ class LabelsSaver(Saver):
 
     def finish(self) -> None:
         """Write the labels' names by class id."""
-        labels = [{"id": index, "name": label.name} for index, label in enumerate(self.segmenter.labels)]
+        labels = [{"id": index, "name": label.name} for index, label in enumerate(self.origin.manifest.labels)]
         write_atomic(self.out / "labels.json", msgspec.json.encode(labels) + b"\n")
 
 
@@ -145,10 +155,10 @@ class QueriesSaver(Saver):
     wants_heads = True
 
     @staticmethod
-    def why_not(segmenter: Segmenter) -> str | None:
+    def why_not(origin: Origin) -> str | None:
         """Only query-based networks have queries, and the grid reads softmax scores."""
-        decode = segmenter.decode
-        if not isinstance(decode, QUERY_RULES) or getattr(decode, "activation", "softmax") != "softmax":
+        rule = origin.decode
+        if not isinstance(rule, _QUERY_RULES) or getattr(rule, "activation", "softmax") != "softmax":
             return "queries needs a bundle of a network with softmax queries"
         return None
 
@@ -156,7 +166,7 @@ class QueriesSaver(Saver):
         """Draw and write the grid."""
         from segrt.runtime.draw import query_grid
 
-        manifest = self.segmenter.manifest
+        manifest = self.origin.manifest
         classes = item.heads[manifest.head("class_logits").name][0]
         masks = item.heads[manifest.head("mask_logits").name][0]
         assert item.geometry is not None
@@ -164,20 +174,23 @@ class QueriesSaver(Saver):
             item.image,
             classes,
             masks,
-            self.segmenter.labels,
-            score_threshold=getattr(self.segmenter.decode, "score_threshold", 0.5),
+            manifest.labels,
+            score_threshold=getattr(self.origin.decode, "score_threshold", 0.5),
             window=item.geometry.window_on((masks.shape[1], masks.shape[2])),
         )
         write_image(make_folder(self.out / "queries") / f"{item.name}.png", grid)
 
 
-SAVERS: dict[str, type[Saver]] = {
-    "overlay": OverlaySaver,
-    "panoptic": PanopticSaver,
-    "coco": CocoSaver,
-    "labels": LabelsSaver,
-    "queries": QueriesSaver,
-}
+SAVERS: Registry[type[Saver]] = Registry(
+    "saver",
+    {
+        "overlay": OverlaySaver,
+        "panoptic": PanopticSaver,
+        "coco": CocoSaver,
+        "labels": LabelsSaver,
+        "queries": QueriesSaver,
+    },
+)
 
 
 class Savers:
@@ -186,20 +199,20 @@ class Savers:
     Until the first picture is there nothing is made or written, so that what an earlier run has left stays.
     """
 
-    def __init__(self, kinds: Iterable[str], out: Path, segmenter: Segmenter) -> None:
+    def __init__(self, kinds: Iterable[str], out: Path, origin: Origin) -> None:
         chosen = list(dict.fromkeys(kinds))
         if not chosen:
             raise SegrtError(f"--save must be of {', '.join(SAVERS)}, but is empty")
         for kind in chosen:
             if kind not in SAVERS:
                 raise SegrtError(f"--save must be of {', '.join(SAVERS)}, but got {kind!r}")
-            reason = SAVERS[kind].why_not(segmenter)
+            reason = SAVERS.load(kind).why_not(origin)
             if reason is not None:
-                raise SegrtError(f"--save {reason}, but {segmenter.manifest.name!r} is {segmenter.technique}")
+                raise SegrtError(f"--save {reason}, but {origin.manifest.name!r} is {origin.manifest.technique}")
         check_folder(out)
         self._out = out
         self._saved = False
-        self._savers = [SAVERS[kind](out, segmenter) for kind in chosen]
+        self._savers = [SAVERS.load(kind)(out, origin) for kind in chosen]
         self.wants_heads = any(saver.wants_heads for saver in self._savers)
 
     def add(self, item: Segmented) -> None:

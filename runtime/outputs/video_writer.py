@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from segrt.runtime.errors import VideoError
-from segrt.runtime.outputs.output_files import could_not
+from segrt.runtime.outputs.output_files import failed_write
 
 TICKS = 90_000
 """Ticks a second: whole for all common rates, 30000/1001 included; the clock of MPEG's transport streams."""
@@ -84,7 +84,7 @@ class Mp4Writer:
             self._frames += 1
         except (av.error.FFmpegError, OSError) as error:
             self._salvage()
-            raise could_not(self._path, error, f"{self._frames} frames were encoded") from error
+            raise failed_write(self._path, error, f"{self._frames} frames were encoded") from error
 
     def close(self) -> None:
         """Write what the encoder still holds, and the index. Without a frame there is no file."""
@@ -96,7 +96,7 @@ class Mp4Writer:
             self._container = None
         except (av.error.FFmpegError, OSError) as error:
             self._salvage()
-            raise could_not(self._path, error, f"{self._frames} frames were encoded") from error
+            raise failed_write(self._path, error, f"{self._frames} frames were encoded") from error
 
     def _start(self, height: int, width: int) -> None:
         flags = "frag_every_frame+empty_moov+default_base_moof"

@@ -88,7 +88,7 @@ class PanopticResult:
         )
 
     def to_coco(self, image_id: int | str, file_name: str) -> dict[str, Any]:
-        """Return the annotation of COCO's panoptic JSON; `file_name` is that of the PNG (see `coco.id2rgb`).
+        """Return the annotation of COCO's panoptic JSON; `file_name` is that of the PNG (see `coco_format.id2rgb`).
 
         `category_id` is the label's `dataset_id`; `score` is carried along, which COCO's readers ignore.
         """

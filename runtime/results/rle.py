@@ -4,7 +4,7 @@ A mask is read column by column; the counts are the lengths of alternating runs 
 into ASCII (cocoapi, common/maskApi.c, rleToString).
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from segrt.runtime.postproc import Rle, decode_rle, encode_rle, measure_rle
 
-__all__ = ["Rle", "area", "decode", "decode_all", "encode", "measure"]
+__all__ = ["Rle", "area", "decode", "decode_all", "encode", "measure", "text"]
 
 
 def encode(mask: npt.NDArray[Any]) -> Rle:
@@ -39,3 +39,9 @@ def area(encoded: Rle) -> int:
 def measure(encoded: Sequence[Rle]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
     """Return the areas (N,) in pixels and the extents (N, 4) as x0, y0, x1, y1 of masks of one size; 0 when empty."""
     return measure_rle(encoded)
+
+
+def text(encoded: Rle | Mapping[str, Any]) -> dict[str, Any]:
+    """Return the code as JSON has it, {"size": [H, W], "counts": ASCII text}; counts that are text already stay."""
+    counts = encoded["counts"]
+    return {"size": list(encoded["size"]), "counts": counts.decode("ascii") if isinstance(counts, bytes) else counts}

@@ -66,11 +66,11 @@ def _pictures_of(path: Path, infos: Sequence[SourceInfo]) -> Iterator[tuple[Path
     if suffix == ".json" and not path.is_dir():
         yield path.with_suffix("").resolve(), re.compile(r"(.*-)?\d{6,}\.png")
     elif path.is_dir() or not suffix:
-        for name in names_of_sources(infos).values():
+        for name in names_of_sources([info.source_id for info in infos]).values():
             yield (path / name).resolve(), re.compile(r"\d{6,}\.jpg")
     elif suffix in _PICTURES:
         pattern = re.sub(r"%0?\d*d", r"\\d+", re.escape(path.name))
-        for name in names_of_sources(infos).values():
+        for name in names_of_sources([info.source_id for info in infos]).values():
             yield (path.parent / name).resolve(), re.compile(pattern)
 
 

@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from segrt.runtime.files.atomic import make_folder, write_atomic
-from segrt.runtime.results.coco_format import encode_png, write_panoptic_json, write_panoptic_png
+from segrt.runtime.files.atomic import make_folder
+from segrt.runtime.files.images import write_image
+from segrt.runtime.outputs.coco_files import image_entry, write_panoptic_json, write_panoptic_png
 from segrt.runtime.results.labels.label import Label
 from segrt.runtime.streetworld.taxonomy import street_labels
 from segrt.runtime.streetworld.world import StreetView
@@ -25,10 +26,10 @@ def write_dataset(folder: Path, views: Iterable[StreetView]) -> None:
     annotations: list[dict[str, Any]] = []
     for index, view in enumerate(views):
         name = f"{index:06d}.png"
-        write_atomic(image_folder / name, encode_png(view.image))
+        write_image(image_folder / name, view.image)
         write_panoptic_png(png_folder / name, view.segment_ids)
         height, width = view.segment_ids.shape
-        images.append({"id": index, "file_name": name, "height": height, "width": width})
+        images.append(image_entry(index, name, (height, width)))
         annotations.append({"image_id": index, "file_name": name, "segments_info": _segments(view, labels)})
     write_panoptic_json(folder / "panoptic.json", images, annotations, labels)
 

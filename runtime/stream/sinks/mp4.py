@@ -33,7 +33,7 @@ class Mp4Sink(Sink):
 
     def open(self, sources: Sequence[SourceInfo]) -> None:
         """Prepare a writer for each source; its file is created with the first frame."""
-        names = names_of_sources(sources)
+        names = names_of_sources([source.source_id for source in sources])
         for source in sources:
             name = names[source.source_id]
             path = self._path.with_name(f"{self._path.stem}-{name}{self._path.suffix}") if name else self._path

@@ -13,11 +13,11 @@ import msgspec
 from segrt.runtime.errors import VideoError
 from segrt.runtime.files.uri import redact
 from segrt.runtime.outputs.output_files import names_of_sources
+from segrt.runtime.outputs.result_lines import line_of
 from segrt.runtime.outputs.sink_options import SinkOptions
 from segrt.runtime.results import Result
 from segrt.runtime.stream.backoff import LONGEST_SECONDS
 from segrt.runtime.stream.frame import Frame
-from segrt.runtime.stream.sinks.jsonl import line_of
 from segrt.runtime.stream.sinks.sink import Dropped, Picture, Sink
 from segrt.runtime.stream.sources.source import SourceInfo
 
@@ -89,7 +89,7 @@ class MqttSink(Sink):
 
     def open(self, sources: Sequence[SourceInfo]) -> None:
         """Begin to connect; results are taken at once."""
-        for source_id, name in names_of_sources(sources).items():
+        for source_id, name in names_of_sources([source.source_id for source in sources]).items():
             self._topics[source_id] = f"{self._topic}/{name}" if name else self._topic
         self._client.connect_async(*self._address, keepalive=15)
         self._client.loop_start()

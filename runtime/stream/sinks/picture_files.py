@@ -41,7 +41,7 @@ class PictureSink(Sink):
 
     def open(self, sources: Sequence[SourceInfo]) -> None:
         """Make a folder for each of several sources."""
-        for source_id, name in names_of_sources(sources).items():
+        for source_id, name in names_of_sources([source.source_id for source in sources]).items():
             self._folders[source_id] = make_folder(self._folder / name)
 
     def write(self, frame: Frame, result: Result, drawn: Picture | None) -> None:  # noqa: ARG002

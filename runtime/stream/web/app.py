@@ -14,8 +14,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from segrt.runtime.outputs.result_lines import line_of
 from segrt.runtime.stream.recorder import Recorder
-from segrt.runtime.stream.sinks.jsonl import line_of
 from segrt.runtime.stream.web.access import Receive, Scope, Send
 from segrt.runtime.stream.web.frame_message import picture
 from segrt.runtime.stream.web.hub import Client, Hub

@@ -62,7 +62,7 @@ def predictor(street, **options):
 
 def save(street, folder):
     """Save the seer's predictions through the sink; return the JSON."""
-    from segrt.runtime.outputs.prediction_files import PredictionSink
+    from segrt.runtime.evaluate.prediction_writer import PredictionSink
 
     sink = PredictionSink(folder)
     outcome = measure(predictor(street), street, sink=sink)
@@ -142,7 +142,7 @@ def test_other_results_are_saved_in_cocos_formats_and_read_again(street, tmp_pat
             result = super().__call__(image)
             return result.to_semantic() if technique == "semantic" else result.to_instances()
 
-    from segrt.runtime.outputs.prediction_files import PredictionSink
+    from segrt.runtime.evaluate.prediction_writer import PredictionSink
 
     seer = Other(street)
     seer.technique = technique

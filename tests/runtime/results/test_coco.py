@@ -1,4 +1,4 @@
-"""COCO files: colours of ids, panoptic PNG and JSON, instance results."""
+"""COCO's panoptic PNG: colours of ids, what is written is read, and what is no such file is named."""
 
 import json
 from pathlib import Path
@@ -6,25 +6,13 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from pycocotools import mask as peer
 
-from segrt.runtime.errors import ImageError, SegrtError
+from segrt.runtime.errors import ImageError
+from segrt.runtime.outputs.coco_files import write_panoptic_png
 from segrt.runtime.postproc import ids_of_colors
-from segrt.runtime.results import InstanceResult, Label, PanopticResult, Segment, coco_format, rle
+from segrt.runtime.results import coco_format
 
 FIXTURES = Path(__file__).resolve().parents[4] / "shared" / "fixtures" / "coco_panoptic"
-LABELS = (Label("sky", 187, False, (90, 160, 220)), Label("car", 3, True, (40, 110, 240)))
-
-
-def small_result():
-    ids = np.zeros((3, 4), np.int32)
-    ids[0] = 70_000
-    ids[2, 1:] = 256
-    segments = [
-        Segment(70_000, 0, False, 0.75, 4, (0, 0, 4, 1)),
-        Segment(256, 1, True, 0.5, 3, (1, 2, 3, 1)),
-    ]
-    return PanopticResult(ids, segments, LABELS)
 
 
 def test_ids_are_red_plus_256_green_plus_65536_blue():
@@ -42,7 +30,7 @@ def test_ids_are_red_plus_256_green_plus_65536_blue():
 
 def test_a_panoptic_png_survives_writing_and_reading(tmp_path):
     ids = np.random.default_rng(1).integers(0, 1 << 24, (20, 30)).astype(np.int32)
-    coco_format.write_panoptic_png(tmp_path / "a.png", ids)
+    write_panoptic_png(tmp_path / "a.png", ids)
     read = coco_format.read_panoptic_png(tmp_path / "a.png")
     assert read.dtype == np.int32
     np.testing.assert_array_equal(read, ids)
@@ -71,7 +59,7 @@ def test_what_is_no_panoptic_png_is_named(tmp_path):
     (tmp_path / "text.png").write_text("no picture")
     with pytest.raises(ImageError, match=r"text\.png is no readable picture"):
         coco_format.read_panoptic_png(tmp_path / "text.png")
-    coco_format.write_panoptic_png(tmp_path / "cut.png", np.random.default_rng(2).integers(0, 1 << 24, (40, 40)))
+    write_panoptic_png(tmp_path / "cut.png", np.random.default_rng(2).integers(0, 1 << 24, (40, 40)))
     (tmp_path / "cut.png").write_bytes((tmp_path / "cut.png").read_bytes()[:2000])
     with pytest.raises(ImageError, match=r"cut\.png is no readable picture"):
         coco_format.read_panoptic_png(tmp_path / "cut.png")
@@ -81,54 +69,3 @@ def test_what_is_no_panoptic_png_is_named(tmp_path):
     cv2.imwrite(str(tmp_path / "grey.png"), np.zeros((4, 4), np.uint8))
     with pytest.raises(ImageError, match=r"grey\.png must be an 8-bit RGB PNG"):
         coco_format.read_panoptic_png(tmp_path / "grey.png")
-
-
-def test_a_panoptic_folder_is_written_as_coco_has_it(tmp_path):
-    with coco_format.PanopticFolder(tmp_path / "out" / "panoptic.json", LABELS) as folder:
-        folder.add(small_result(), 9, "pictures/nine.jpg")
-    content = json.loads((tmp_path / "out" / "panoptic.json").read_text())
-    assert content["images"] == [{"id": 9, "file_name": "pictures/nine.jpg", "height": 3, "width": 4}]
-    assert content["categories"][0] == {"id": 187, "name": "sky", "isthing": 0, "color": [90, 160, 220]}
-    annotation = content["annotations"][0]
-    assert annotation["file_name"] == "nine.png"
-    assert {entry["id"]: entry["category_id"] for entry in annotation["segments_info"]} == {70_000: 187, 256: 3}
-    ids = coco_format.read_panoptic_png(tmp_path / "out" / "panoptic" / "nine.png")
-    np.testing.assert_array_equal(ids, small_result().segment_ids)
-
-
-def test_a_panoptic_folder_stays_readable_when_the_work_fails(tmp_path):
-    def work():
-        with coco_format.PanopticFolder(tmp_path / "panoptic.json", LABELS) as folder:
-            folder.add(small_result(), 1, "one.jpg")
-            raise RuntimeError("the second picture is broken")
-
-    with pytest.raises(RuntimeError):
-        work()
-    assert len(json.loads((tmp_path / "panoptic.json").read_text())["annotations"]) == 1
-
-
-def test_a_folder_that_cannot_be_made_is_named(tmp_path):
-    (tmp_path / "file").write_text("")
-    folder = coco_format.PanopticFolder(tmp_path / "file" / "panoptic.json", LABELS)
-    with pytest.raises(SegrtError, match="file"):
-        folder.add(small_result(), 1, "one.jpg")
-
-
-@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
-def test_instance_results_are_read_by_the_peer():
-    mask = np.zeros((5, 7), bool)
-    mask[1:4, 2:6] = True
-    result = InstanceResult(
-        np.array([[2, 1, 6, 4]], np.float32),
-        np.array([0.25], np.float32),
-        np.array([1]),
-        [rle.encode(mask)],
-        (5, 7),
-        LABELS,
-    )
-    (entry,) = json.loads(json.dumps(coco_format.instance_annotations(result, "frame-1")))
-    assert entry["image_id"] == "frame-1"
-    assert entry["category_id"] == 3
-    assert entry["bbox"] == [2, 1, 4, 3]
-    assert entry["score"] == 0.25
-    np.testing.assert_array_equal(peer.decode(entry["segmentation"]).astype(bool), mask)

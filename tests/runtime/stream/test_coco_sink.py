@@ -97,7 +97,7 @@ def test_several_sources_share_one_data_set(tmp_path):
 def test_what_a_killed_run_has_left_is_finished_by_the_next(tmp_path):
     killed = opened(tmp_path / "out.json", segment_seconds=60)
     feed(killed, range(3))
-    killed._lines.close()  # as the system does for a dead process; nothing else is done
+    killed._journal.close()  # as the system does for a dead process; nothing else is done
     left = tmp_path / "out-00001.unfinished.jsonl"
     with left.open("ab") as file:
         file.write(b'{"image": {"id": 4')  # cut off in the middle of a line

@@ -1,4 +1,4 @@
-"""Predictions as COCO files that `segrt eval --predictions` reads again.
+"""Predictions as COCO files that `segrt eval --predictions` reads again, in the data set's own category ids.
 
 Panoptic: `panoptic.json` beside `panoptic/*.png`. Instance: `instances.json`, COCO's instance results. Semantic:
 `stuff.json`, COCO's stuff results: a mask per class and image, without scores.
@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-import numpy as np
 
 from segrt.runtime.errors import SegrtError
 from segrt.runtime.evaluate import conversion
@@ -19,8 +18,14 @@ from segrt.runtime.evaluate.conversion import Prediction
 from segrt.runtime.evaluate.datasets.dataset import Dataset, Sample
 from segrt.runtime.evaluate.truth import PanopticTruth
 from segrt.runtime.files.atomic import make_folder, write_atomic
-from segrt.runtime.results import InstanceResult, Label, SemanticResult, rle
-from segrt.runtime.results.coco_format import write_panoptic_json, write_panoptic_png
+from segrt.runtime.outputs.coco_files import (
+    image_entry,
+    instance_entry,
+    stuff_entries,
+    write_panoptic_json,
+    write_panoptic_png,
+)
+from segrt.runtime.results import InstanceResult, Label, SemanticResult
 
 NAMES = {"semantic": "stuff.json", "instance": "instances.json", "panoptic": "panoptic.json"}
 
@@ -34,18 +39,18 @@ class PredictionSink:
     def add(self, sample: Sample, prediction: Prediction, match: ClassMatch) -> list[dict[str, Any]]:
         """Save one prediction in the data set's numbering; return its entries."""
         if isinstance(prediction, SemanticResult):
-            classes = conversion.class_map(prediction, match)
-            return [
-                {
-                    "image_id": sample.image_id,
-                    "category_id": label.dataset_id,
-                    "segmentation": _text(rle.encode(classes == index)),
-                }
-                for index, label in enumerate(match.labels)
-                if np.any(classes == index)
-            ]
+            return stuff_entries(conversion.class_map(prediction, match), match.labels, sample.image_id)
         if isinstance(prediction, InstanceResult | list):
-            return [_instance(entry, sample, match.labels) for entry in conversion.detections(prediction, match)]
+            return [
+                instance_entry(
+                    sample.image_id,
+                    match.labels[detection["category_id"]].dataset_id,
+                    detection["score"],
+                    bbox=detection.get("bbox"),
+                    mask=detection.get("segmentation"),
+                )
+                for detection in conversion.detections(prediction, match)
+            ]
         result = conversion.panoptic(prediction, match)
         if isinstance(result, PanopticTruth):
             result = result.to_result()
@@ -59,12 +64,7 @@ class PredictionSink:
         """Write the JSON of all entries; return its path."""
         path = make_folder(self.folder) / NAMES[technique]
         if technique == "panoptic":
-            images = []
-            for sample in dataset.samples:
-                entry: dict[str, Any] = {"id": sample.image_id, "file_name": sample.image_path.name}
-                if sample.size is not None:
-                    entry |= {"height": sample.size[0], "width": sample.size[1]}
-                images.append(entry)
+            images = [image_entry(sample.image_id, sample.image_path.name, sample.size) for sample in dataset.samples]
             write_panoptic_json(path, images, entries, labels)
         else:
             write_atomic(path, msgspec.json.encode(entries) + b"\n")
@@ -76,21 +76,3 @@ def check_folder(folder: Path) -> None:
     if folder.exists() and not folder.is_dir():
         raise SegrtError(f"{folder} is a file; give --save a folder")
     make_folder(folder)
-
-
-def _instance(entry: dict[str, Any], sample: Sample, labels: Sequence[Label]) -> dict[str, Any]:
-    kept = {
-        "image_id": sample.image_id,
-        "category_id": labels[entry["category_id"]].dataset_id,
-        "score": entry["score"],
-    }
-    if "bbox" in entry:
-        kept["bbox"] = entry["bbox"]
-    if "segmentation" in entry:
-        kept["segmentation"] = _text(entry["segmentation"])
-    return kept
-
-
-def _text(code: Any) -> dict[str, Any]:
-    counts = code["counts"]
-    return {"size": list(code["size"]), "counts": counts.decode("ascii") if isinstance(counts, bytes) else counts}

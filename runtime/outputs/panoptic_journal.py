@@ -1,0 +1,85 @@
+"""The JSON of a COCO panoptic data set that grows: kept as lines until it is finished.
+
+So months of video need no memory, and a killed process loses nothing: `finish_journals` of the next run writes the
+JSON of what is there.
+"""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from segrt.runtime.files.atomic import replace_atomic
+from segrt.runtime.outputs.coco_files import categories
+from segrt.runtime.outputs.line_file import LineFile
+from segrt.runtime.results import PanopticResult
+
+_SUFFIX = ".unfinished.jsonl"
+
+
+class PanopticJournal:
+    """Collects the entries of `path`, a JSON, in `NAME.unfinished.jsonl` beside it."""
+
+    def __init__(self, path: Path) -> None:
+        """Create the file of lines; raise VideoError when that fails."""
+        self._lines = LineFile(path.with_name(path.stem + _SUFFIX))
+        self.pictures = 0
+
+    def add(self, image: dict[str, Any], result: PanopticResult, png_name: str) -> None:
+        """Append a picture's entry `image` and the annotation of its result; raise VideoError when that fails."""
+        if self._lines.size == 0:
+            self._lines.append(msgspec.json.encode({"categories": categories(result.labels)}))
+        line = {"image": image, "annotation": result.to_coco(image["id"], png_name)}
+        self._lines.append(msgspec.json.encode(line))
+        self.pictures += 1
+
+    def reopen(self) -> None:
+        """Go on behind the last complete line; raise VideoError when that fails."""
+        self._lines.reopen()
+
+    def close(self) -> None:
+        """Close the file of lines; `add` opens it again."""
+        self._lines.close()
+
+    def finish(self) -> None:
+        """Write the JSON and delete the lines."""
+        self.close()
+        _finish(self._lines.path)
+
+
+def finish_journals(path: Path) -> None:
+    """Finish what a killed run has left of `path` and of the files that it was rotated into (NAME-00001.json, …)."""
+    left_behind = re.compile(re.escape(path.stem) + r"(-\d{5,})?" + re.escape(_SUFFIX))
+    for journal in sorted(path.parent.iterdir()):
+        if left_behind.fullmatch(journal.name):
+            _finish(journal)
+
+
+def _finish(journal: Path) -> None:
+    """Turn `NAME.unfinished.jsonl` into `NAME.json` and delete it; without a line there is no JSON."""
+    if journal.exists() and journal.stat().st_size > 0:
+        replace_atomic(journal.with_name(journal.name[: -len(_SUFFIX)] + ".json"), _json_parts(journal))
+    journal.unlink(missing_ok=True)
+
+
+def _json_parts(journal: Path) -> Iterator[bytes]:
+    """Yield the JSON piece by piece, a picture at a time."""
+    for key, start in (("image", b'{"images":['), ("annotation", b'],"annotations":[')):
+        yield start
+        comma = b""
+        for entry in _entries(journal):
+            if key in entry:
+                yield comma + msgspec.json.encode(entry[key])
+                comma = b",\n"
+    known: list[Any] = next((entry["categories"] for entry in _entries(journal) if "categories" in entry), [])
+    yield b'],"categories":' + msgspec.json.encode(known) + b"}\n"
+
+
+def _entries(journal: Path) -> Iterator[dict[str, Any]]:
+    """Yield the lines in turn, a last one that was cut off excepted."""
+    with journal.open("rb") as file:
+        for line in file:
+            if line.endswith(b"\n"):
+                yield msgspec.json.decode(line, type=dict[str, Any])

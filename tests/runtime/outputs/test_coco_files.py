@@ -1,0 +1,93 @@
+"""Results as COCO files: panoptic PNG and JSON, instance and stuff results."""
+
+import json
+
+import numpy as np
+import pytest
+from pycocotools import mask as peer
+
+from segrt.runtime.errors import SegrtError
+from segrt.runtime.outputs.coco_files import PanopticFolder, instance_entries, stuff_entries
+from segrt.runtime.results import InstanceResult, Label, PanopticResult, Segment, rle
+from segrt.runtime.results.coco_format import read_panoptic_png
+
+LABELS = (Label("sky", 187, False, (90, 160, 220)), Label("car", 3, True, (40, 110, 240)))
+
+
+def small_result():
+    ids = np.zeros((3, 4), np.int32)
+    ids[0] = 70_000
+    ids[2, 1:] = 256
+    segments = [
+        Segment(70_000, 0, False, 0.75, 4, (0, 0, 4, 1)),
+        Segment(256, 1, True, 0.5, 3, (1, 2, 3, 1)),
+    ]
+    return PanopticResult(ids, segments, LABELS)
+
+
+def test_a_panoptic_folder_is_written_as_coco_has_it(tmp_path):
+    with PanopticFolder(tmp_path / "out" / "panoptic.json", LABELS) as folder:
+        folder.add(small_result(), 9, "pictures/nine.jpg")
+    content = json.loads((tmp_path / "out" / "panoptic.json").read_text())
+    assert content["images"] == [{"id": 9, "file_name": "pictures/nine.jpg", "height": 3, "width": 4}]
+    assert content["categories"][0] == {"id": 187, "name": "sky", "isthing": 0, "color": [90, 160, 220]}
+    annotation = content["annotations"][0]
+    assert annotation["file_name"] == "nine.png"
+    assert {entry["id"]: entry["category_id"] for entry in annotation["segments_info"]} == {70_000: 187, 256: 3}
+    ids = read_panoptic_png(tmp_path / "out" / "panoptic" / "nine.png")
+    np.testing.assert_array_equal(ids, small_result().segment_ids)
+
+
+def test_a_panoptic_folder_stays_readable_when_the_work_fails(tmp_path):
+    def work():
+        with PanopticFolder(tmp_path / "panoptic.json", LABELS) as folder:
+            folder.add(small_result(), 1, "one.jpg")
+            raise RuntimeError("the second picture is broken")
+
+    with pytest.raises(RuntimeError):
+        work()
+    assert len(json.loads((tmp_path / "panoptic.json").read_text())["annotations"]) == 1
+
+
+def test_a_folder_that_cannot_be_made_is_named(tmp_path):
+    (tmp_path / "file").write_text("")
+    folder = PanopticFolder(tmp_path / "file" / "panoptic.json", LABELS)
+    with pytest.raises(SegrtError, match="file"):
+        folder.add(small_result(), 1, "one.jpg")
+
+
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+def test_instance_results_are_read_by_the_peer():
+    mask = np.zeros((5, 7), bool)
+    mask[1:4, 2:6] = True
+    result = InstanceResult(
+        np.array([[2, 1, 6, 4]], np.float32),
+        np.array([0.25], np.float32),
+        np.array([1]),
+        [rle.encode(mask)],
+        (5, 7),
+        LABELS,
+    )
+    (entry,) = json.loads(json.dumps(instance_entries(result, "frame-1")))
+    assert entry["image_id"] == "frame-1"
+    assert entry["category_id"] == 3
+    assert entry["bbox"] == [2, 1, 4, 3]
+    assert entry["score"] == 0.25
+    np.testing.assert_array_equal(peer.decode(entry["segmentation"]).astype(bool), mask)
+
+
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+def test_stuff_results_have_a_mask_for_each_class_that_occurs():
+    classes = np.full((5, 7), 255, np.uint8)
+    classes[1:3] = 1
+    (entry,) = json.loads(json.dumps(stuff_entries(classes, LABELS, 9)))
+    assert (entry["image_id"], entry["category_id"]) == (9, 3)
+    assert "score" not in entry
+    np.testing.assert_array_equal(peer.decode(entry["segmentation"]).astype(bool), classes == 1)
+
+
+def test_run_lengths_as_text_are_the_same_however_they_came():
+    encoded = rle.encode(np.eye(4, dtype=bool))
+    text = rle.text(encoded)
+    assert text == {"size": [4, 4], "counts": encoded["counts"].decode("ascii")}
+    assert rle.text(text) == text
