@@ -20,7 +20,7 @@ from segrt.runtime.console.words import counted
 
 if TYPE_CHECKING:
     from segrt.runtime.stream.pipeline import Pipeline
-    from segrt.runtime.stream.recorder import StreamMetrics
+    from segrt.runtime.stream.stream_metrics import StreamMetrics
 
 
 _CLOSING_SECONDS = 4.0  # twice what closing takes at most; whoever still signals then wants the end at once

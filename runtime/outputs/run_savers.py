@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-import numpy as np
 import numpy.typing as npt
 
 from segrt.runtime.bundle.manifest import Manifest
@@ -22,7 +21,7 @@ from segrt.runtime.decode.query_semantic import QuerySemantic
 from segrt.runtime.decode.rule import DecodeRule
 from segrt.runtime.errors import SegrtError
 from segrt.runtime.files.atomic import check_folder, make_folder, write_atomic
-from segrt.runtime.files.images import write_image
+from segrt.runtime.files.images import Picture, write_image
 from segrt.runtime.outputs.coco_files import PanopticFolder, instance_entries
 from segrt.runtime.preprocess.geometry import Geometry
 from segrt.runtime.registry import Registry
@@ -46,7 +45,7 @@ class Segmented:
     path: Path
     name: str
     image_id: int | str
-    image: npt.NDArray[np.uint8]
+    image: Picture
     result: Result
     heads: dict[str, npt.NDArray[Any]]
     geometry: Geometry | None

@@ -15,9 +15,9 @@ import av
 import av.error
 import cv2
 import numpy as np
-import numpy.typing as npt
 
 from segrt.runtime.errors import VideoError
+from segrt.runtime.files.images import Picture
 from segrt.runtime.outputs.output_files import failed_write
 
 TICKS = 90_000
@@ -27,7 +27,6 @@ _KEY_SECONDS = 2  # from key frame to key frame, what a seek has to decode
 _HYBRID_SINCE = (61, 7)
 _HEAD_BYTES = 4096  # more than what libavformat goes back to when it closes a file
 _LOWEST_RATE, _HIGHEST_RATE = Fraction(1, 60), 1000  # what containers state beyond is a mistake
-Picture = npt.NDArray[np.uint8]
 
 
 class Mp4Writer:

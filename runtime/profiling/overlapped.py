@@ -42,7 +42,7 @@ def at_full_speed(segmenter: "Segmenter", pictures: Sequence[Picture], frames: i
     source = MemorySource(pictures, frames)
     sink = TracedSink(trace, draws=draws)
     pipeline = open_pipeline(
-        TracedSegmenter(segmenter, trace),  # type: ignore[arg-type]
+        TracedSegmenter(segmenter, trace),
         source,
         [sink],
         policy="all",

@@ -2,8 +2,7 @@
 
 from dataclasses import dataclass
 
-import numpy as np
-import numpy.typing as npt
+from segrt.runtime.files.images import Picture
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,7 +20,7 @@ class Frame:
         image_id: COCO's id of a picture that is a file: its name without suffix, a number where all of them are.
     """
 
-    image: npt.NDArray[np.uint8]
+    image: Picture
     index: int
     pts: float | None
     capture_time: float

@@ -4,29 +4,26 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 from segrt.runtime.errors import VideoError
 from segrt.runtime.outputs.sink_options import SinkOptions
 from segrt.runtime.results import Result
 from segrt.runtime.stream.frame import Frame
+from segrt.runtime.stream.frame_segmenter import FrameSegmenter
 from segrt.runtime.stream.output_conflicts import check_places
 from segrt.runtime.stream.pipeline import Pipeline
-from segrt.runtime.stream.recorder import StreamMetrics
+from segrt.runtime.stream.pipeline_options import Draw, PipelineOptions
 from segrt.runtime.stream.sinks.sink import Sink
 from segrt.runtime.stream.sinks.sink_kinds import open_sink
 from segrt.runtime.stream.sources.live import LiveOptions
 from segrt.runtime.stream.sources.source import Source
 from segrt.runtime.stream.sources.source_kinds import AnySource, open_sources
-from segrt.runtime.stream.stages import Draw
+from segrt.runtime.stream.stream_metrics import StreamMetrics
 from segrt.runtime.stream.thinning import Thinning
-
-if TYPE_CHECKING:
-    from segrt.runtime.segmenter import Segmenter
 
 
 def stream(
-    segmenter: "Segmenter",
+    segmenter: FrameSegmenter,
     source: AnySource | Iterable[AnySource],
     *,
     policy: str | None = None,
@@ -45,12 +42,14 @@ def stream(
     Raises VideoError or ImageError for a source that cannot be opened, at once; and what a stage raises in the loop,
     after the results of the frames before.
     """
-    options: dict[str, Any] = {"policy": policy, "max_frames": max_frames, "thinning": thinning, "live": live}
-    return _results(open_pipeline(segmenter, source, deliver=True, **options))
+    pipeline = open_pipeline(
+        segmenter, source, policy=policy, max_frames=max_frames, deliver=True, thinning=thinning, live=live
+    )
+    return _results(pipeline)
 
 
 def run_stream(
-    segmenter: "Segmenter",
+    segmenter: FrameSegmenter,
     source: AnySource | Iterable[AnySource],
     sinks: Sequence[str | PathLike[str] | Sink] = (),
     *,
@@ -67,53 +66,55 @@ def run_stream(
     with the number of results ten times a second. Returns the metrics. Raises what a source, stage or sink raises
     when all files are closed; so does an interruption (KeyboardInterrupt).
     """
-    options: dict[str, Any] = {"policy": policy, "max_frames": max_frames, "thinning": thinning, "live": live}
-    pipeline = open_pipeline(segmenter, source, sinks, draw=draw, **options)
+    pipeline = open_pipeline(
+        segmenter, source, sinks, policy=policy, max_frames=max_frames, draw=draw, thinning=thinning, live=live
+    )
     pipeline.run(progress)
     return pipeline.recorder.metrics()
 
 
 def open_pipeline(
-    segmenter: "Segmenter",
-    source: AnySource | Iterable[AnySource],
+    segmenter: FrameSegmenter,
+    source_or_sources: AnySource | Iterable[AnySource],
     sinks: Sequence[str | PathLike[str] | Sink] = (),
     *,
     policy: str | None = None,
+    max_frames: int | None = None,
+    deliver: bool = False,
+    draw: Draw | None = None,
+    thinning: Thinning | None = None,
     live: LiveOptions | None = None,
     writing: SinkOptions | None = None,
     metrics: Path | None = None,
-    **options: Any,
 ) -> Pipeline:
-    """Open sources and sinks and return a pipeline that has not started; see `Pipeline` for `options`.
+    """Open sources and sinks and return a pipeline that has not started.
 
-    `live` says how live sources are read, `writing` how sinks write, `metrics`
-    where the caller will write what was measured: checked here, as the sinks' places are.
+    `policy`, `max_frames`, `deliver`, `draw` and `thinning` are those of `PipelineOptions`. `live` says how live
+    sources are read, `writing` how sinks write, `metrics` where the caller will write what was measured: checked here,
+    as the sinks' files are.
 
     Raises SegrtError for what cannot be opened; then nothing is left open.
     """
-    sources = [source] if isinstance(source, (str, PathLike, Source)) else list(source)
+    sources = [source_or_sources] if isinstance(source_or_sources, (str, PathLike, Source)) else list(source_or_sources)
     opened = open_sources(sources, live)
     try:
-        check_places(sources, [one.info for one in opened], sinks, metrics)
-        lasting = any(one.info.live for one in opened)
-        writing = replace(writing or SinkOptions(), live=lasting)
-        takers = [sink if isinstance(sink, Sink) else open_sink(sink, writing) for sink in sinks]
-        for sink in takers:
+        check_places(sources, [source.info for source in opened], sinks, metrics)
+        any_live = any(source.info.live for source in opened)
+        writing = replace(writing or SinkOptions(), live=any_live)
+        opened_sinks = [sink if isinstance(sink, Sink) else open_sink(sink, writing) for sink in sinks]
+        for sink in opened_sinks:
             if sink.techniques is not None and segmenter.technique not in sink.techniques:
                 raise VideoError(
                     f"sink {sink.name}: takes {' or '.join(sink.techniques)} results, but the bundle's are "
                     f"{segmenter.technique}; leave it out or take another bundle"
                 )
-        return Pipeline(
-            segmenter,
-            opened,
-            takers,
-            policy=policy or ("latest" if lasting else "all"),
-            **options,
+        options = PipelineOptions(
+            policy or ("latest" if any_live else "all"), max_frames, deliver, draw, thinning or Thinning()
         )
+        return Pipeline(segmenter, opened, opened_sinks, options)
     except BaseException:
-        for one in opened:
-            one.close()
+        for source in opened:
+            source.close()
         raise
 
 

@@ -7,11 +7,11 @@ time that is part of the picture does. The blocks are large enough to survive lo
 from itertools import pairwise
 
 import numpy as np
-import numpy.typing as npt
+
+from segrt.runtime.files.images import Picture
 
 _BITS = 40  # 32 bits of milliseconds (49 days, then it begins again), 8 bits of check
 _CHECK = 0x5A
-Picture = npt.NDArray[np.uint8]
 
 
 def burn(picture: Picture, seconds: float) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from segrt.runtime.files.atomic import make_folder
+from segrt.runtime.files.images import Picture
 from segrt.runtime.outputs.coco_files import image_entry
 from segrt.runtime.outputs.output_files import check_file, failed_write, names_of_sources
 from segrt.runtime.outputs.panoptic_journal import PanopticJournal, finish_journals
@@ -12,7 +13,7 @@ from segrt.runtime.outputs.sink_options import SinkOptions
 from segrt.runtime.results import PanopticResult, Result
 from segrt.runtime.results.coco_format import encode_panoptic_png
 from segrt.runtime.stream.frame import Frame
-from segrt.runtime.stream.sinks.sink import Picture, Sink
+from segrt.runtime.stream.sinks.sink import Sink
 from segrt.runtime.stream.sources.source import SourceInfo
 
 

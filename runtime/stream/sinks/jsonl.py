@@ -5,6 +5,7 @@ from pathlib import Path
 
 import msgspec
 
+from segrt.runtime.files.images import Picture
 from segrt.runtime.outputs.line_file import LineFile
 from segrt.runtime.outputs.output_files import check_file
 from segrt.runtime.outputs.result_lines import line_of
@@ -12,7 +13,7 @@ from segrt.runtime.outputs.rotation import Segments
 from segrt.runtime.outputs.sink_options import SinkOptions
 from segrt.runtime.results import Result
 from segrt.runtime.stream.frame import Frame
-from segrt.runtime.stream.sinks.sink import Picture, Sink
+from segrt.runtime.stream.sinks.sink import Sink
 from segrt.runtime.stream.sources.source import SourceInfo
 
 

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
 
 from segrt.runtime.errors import VideoError
+from segrt.runtime.files.images import Picture
 from segrt.runtime.files.uri import redact
 from segrt.runtime.outputs.sink_options import SinkOptions
 from segrt.runtime.results import Result
 from segrt.runtime.stream.frame import Frame
-from segrt.runtime.stream.sinks.sink import Picture, Sink
+from segrt.runtime.stream.sinks.sink import Sink
 from segrt.runtime.stream.sources.source import SourceInfo
 
 if TYPE_CHECKING:

@@ -6,13 +6,14 @@ from fractions import Fraction
 from pathlib import Path
 
 from segrt.runtime.errors import SegrtError
+from segrt.runtime.files.images import Picture
 from segrt.runtime.outputs.output_files import check_file, names_of_sources
 from segrt.runtime.outputs.rotation import Segments
 from segrt.runtime.outputs.sink_options import SinkOptions
 from segrt.runtime.outputs.video_writer import LOOKAHEAD, Mp4Writer
 from segrt.runtime.results import Result
 from segrt.runtime.stream.frame import Frame
-from segrt.runtime.stream.sinks.sink import Picture, Sink
+from segrt.runtime.stream.sinks.sink import Sink
 from segrt.runtime.stream.sources.source import SourceInfo
 
 

@@ -11,6 +11,7 @@ from urllib.parse import unquote, urlsplit
 import msgspec
 
 from segrt.runtime.errors import VideoError
+from segrt.runtime.files.images import Picture
 from segrt.runtime.files.uri import redact
 from segrt.runtime.outputs.output_files import names_of_sources
 from segrt.runtime.outputs.result_lines import line_of
@@ -18,7 +19,7 @@ from segrt.runtime.outputs.sink_options import SinkOptions
 from segrt.runtime.results import Result
 from segrt.runtime.stream.backoff import LONGEST_SECONDS
 from segrt.runtime.stream.frame import Frame
-from segrt.runtime.stream.sinks.sink import Dropped, Picture, Sink
+from segrt.runtime.stream.sinks.sink import Dropped, Sink
 from segrt.runtime.stream.sources.source import SourceInfo
 
 if TYPE_CHECKING:

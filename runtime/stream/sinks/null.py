@@ -1,8 +1,9 @@
 """A sink that keeps nothing: for measurements, and for checks that a source can be read."""
 
+from segrt.runtime.files.images import Picture
 from segrt.runtime.results import Result
 from segrt.runtime.stream.frame import Frame
-from segrt.runtime.stream.sinks.sink import Picture, Sink
+from segrt.runtime.stream.sinks.sink import Sink
 
 
 class NullSink(Sink):

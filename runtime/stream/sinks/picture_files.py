@@ -6,12 +6,12 @@ from pathlib import Path
 
 from segrt.runtime.errors import VideoError
 from segrt.runtime.files.atomic import make_folder
-from segrt.runtime.files.images import write_image
+from segrt.runtime.files.images import Picture, write_image
 from segrt.runtime.outputs.output_files import names_of_sources
 from segrt.runtime.outputs.sink_options import SinkOptions
 from segrt.runtime.results import Result
 from segrt.runtime.stream.frame import Frame
-from segrt.runtime.stream.sinks.sink import Picture, Sink
+from segrt.runtime.stream.sinks.sink import Sink
 from segrt.runtime.stream.sources.source import SourceInfo
 
 _NUMBER = re.compile(r"%0?\d*d")

@@ -4,18 +4,14 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-import numpy as np
-import numpy.typing as npt
-
 from segrt.runtime.errors import VideoError
+from segrt.runtime.files.images import Picture
 from segrt.runtime.results import Result
 from segrt.runtime.stream.frame import Frame
 from segrt.runtime.stream.sources.source import SourceInfo
 
 if TYPE_CHECKING:
     from segrt.runtime.stream.recorder import Recorder
-
-Picture = npt.NDArray[np.uint8]
 
 
 class Dropped(Exception):  # noqa: N818 (not an error: the sink works, but its own queue is full)

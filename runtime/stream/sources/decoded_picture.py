@@ -8,11 +8,11 @@ from typing import Any
 import av
 import cv2
 import numpy as np
-import numpy.typing as npt
+
+from segrt.runtime.files.images import Picture
 
 _FULL_RANGE = 2  # AVCOL_RANGE_JPEG
 _OTHER_MATRICES = (1, 7, 9)  # AVCOL_SPC_BT709, SMPTE240M, BT2020_NCL
-Picture = npt.NDArray[np.uint8]
 Matrix = tuple[float, float, float, float]
 
 

@@ -1,7 +1,8 @@
 """Looks whether a live picture lives: a camera may go on sending one and the same picture, or black."""
 
 import numpy as np
-import numpy.typing as npt
+
+from segrt.runtime.files.images import Picture
 
 _GRID = 64  # samples along each side
 _SAME = 2  # grey levels; a frozen picture that is encoded again still wavers a little
@@ -13,11 +14,11 @@ class PictureWatch:
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
-        self._sample: npt.NDArray[np.uint8] | None = None
+        self._sample: Picture | None = None
         self._changed = 0.0
         self._lit = 0.0
 
-    def look(self, picture: npt.NDArray[np.uint8], now: float) -> str | None:
+    def look(self, picture: Picture, now: float) -> str | None:
         """Take the picture of the moment `now` (monotonic seconds); return "frozen", "black" or None (it lives)."""
         height, width = picture.shape[:2]
         sample = picture[:: max(1, height // _GRID), :: max(1, width // _GRID)]

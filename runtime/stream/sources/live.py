@@ -12,9 +12,9 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
 
 from segrt.runtime.errors import SegrtError
+from segrt.runtime.files.images import Picture
 from segrt.runtime.stream.backoff import Backoff
 from segrt.runtime.stream.frame import Frame
 from segrt.runtime.stream.sources.frozen_picture import PictureWatch
@@ -41,7 +41,7 @@ class LiveOptions:
 class Shot:
     """What a feed reads: a picture, uint8 BGR (H, W, 3), its time in the feed's own seconds, and its capture."""
 
-    picture: Any
+    picture: Picture
     pts: float | None
     capture_time: float
 

@@ -6,10 +6,8 @@ from collections.abc import Iterator
 from fractions import Fraction
 from urllib.parse import urlsplit
 
-import numpy as np
-import numpy.typing as npt
-
 from segrt.runtime.errors import VideoError
+from segrt.runtime.files.images import Picture
 from segrt.runtime.stream import timecode
 from segrt.runtime.stream.frame import Frame
 from segrt.runtime.stream.sources.live import LiveOptions
@@ -49,7 +47,7 @@ class StreetSource(Source):
         self._stopped = threading.Event()
         self.info = SourceInfo(source_id, rate=Fraction(self.fps).limit_denominator(1001), live=True)
 
-    def picture(self, index: int) -> npt.NDArray[np.uint8]:
+    def picture(self, index: int) -> Picture:
         """Return the picture of moment `index`, uint8 BGR (H, W, 3), at once."""
         return self._world.render(index / self.fps, self._size).image
 

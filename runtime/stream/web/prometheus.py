@@ -6,7 +6,8 @@ from typing import Any
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 
-from segrt.runtime.stream.recorder import Recorder, StreamMetrics
+from segrt.runtime.stream.recorder import Recorder
+from segrt.runtime.stream.stream_metrics import StreamMetrics
 
 _COUNTERS = {
     "frames_in": "Frames that entered the pipeline or were dropped before it.",
@@ -37,13 +38,13 @@ class _Collector:
         sources = metrics.sources or dict.fromkeys(states, metrics)
         for name, text in _COUNTERS.items():
             counter = CounterMetricFamily(f"segrt_{name}", text, labels=["source"])
-            for source_id, one in sources.items():
-                counter.add_metric([source_id], getattr(one, name))
+            for source_id, measured in sources.items():
+                counter.add_metric([source_id], getattr(measured, name))
             yield counter
         fps = GaugeMetricFamily("segrt_fps", "Results a second since the start.", labels=["source"])
         live = GaugeMetricFamily("segrt_source_state", "1 for the state a source is in.", labels=["source", "state"])
-        for source_id, one in sources.items():
-            fps.add_metric([source_id], one.fps)
+        for source_id, measured in sources.items():
+            fps.add_metric([source_id], measured.fps)
             live.add_metric([source_id, states[source_id]], 1)
         yield fps
         yield live
@@ -59,11 +60,11 @@ class _Collector:
 def _ages(sources: dict[str, StreamMetrics]) -> Any:
     text = "From the capture of a frame to its result, of the last 8192 results."
     family = GaugeMetricFamily("segrt_frame_age_ms", text, labels=["source", "quantile"])
-    for source_id, one in sources.items():
+    for source_id, measured in sources.items():
         for quantile, value in (
-            ("0.5", one.frame_age_ms.p50),
-            ("0.95", one.frame_age_ms.p95),
-            ("0.99", one.frame_age_ms.p99),
+            ("0.5", measured.frame_age_ms.p50),
+            ("0.95", measured.frame_age_ms.p95),
+            ("0.99", measured.frame_age_ms.p99),
         ):
             if value is not None:
                 family.add_metric([source_id, quantile], value)
@@ -73,8 +74,8 @@ def _ages(sources: dict[str, StreamMetrics]) -> Any:
 def _stages(sources: dict[str, StreamMetrics]) -> Any:
     text = "Time that a stage takes for a frame, of the last 8192 frames."
     family = GaugeMetricFamily("segrt_stage_ms", text, labels=["source", "stage", "quantile"])
-    for source_id, one in sources.items():
-        for stage, times in one.stages.items():
+    for source_id, measured in sources.items():
+        for stage, times in measured.stages.items():
             for quantile, value in (
                 ("0.5", times.p50_ms),
                 ("0.9", times.p90_ms),
