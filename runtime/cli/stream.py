@@ -30,16 +30,38 @@ class Terminated(KeyboardInterrupt):
     """The process was asked to end by SIGTERM."""
 
 
-@click.command()
+class _StreamCommand(click.Command):
+    """Names the sources in its help, which are asked only when it is shown."""
+
+    def format_help_text(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Fill the sources into the text."""
+        from segrt.runtime.stream.sources.source_kinds import sources_for_help
+
+        text = self.help or ""
+        self.help = text.replace("{sources}", sources_for_help())
+        super().format_help_text(ctx, formatter)
+        self.help = text
+
+
+class _SinkOption(click.Option):
+    """Names the sinks in its help, which are asked only when it is shown."""
+
+    def get_help_record(self, ctx: click.Context) -> tuple[str, str] | None:
+        """Fill the sinks into the text."""
+        from segrt.runtime.stream.sinks.sink_kinds import sinks_for_help
+
+        text = self.help or ""
+        self.help = text.replace("{sinks}", sinks_for_help())
+        record = super().get_help_record(ctx)
+        self.help = text
+        return record
+
+
+@click.command(cls=_StreamCommand)
 @click.argument("bundle")
 @click.argument("sources", nargs=-1, required=True, metavar="SOURCE...")
 @click.option(
-    "--sink",
-    "sinks",
-    multiple=True,
-    metavar="SINK",
-    help="Where results go, repeatable: FILE.mp4, FILE.jsonl, FILE.json (COCO panoptic), DIR, DIR/%06d.png, "
-    "http://HOST:PORT (a live page), mqtt://HOST/TOPIC or null (the default).",
+    "--sink", "sinks", cls=_SinkOption, multiple=True, metavar="SINK", help="Where results go, repeatable: {sinks}."
 )
 @click.option(
     "--policy",
@@ -106,8 +128,7 @@ def stream(
 ) -> None:
     """Segment video with BUNDLE (a folder, or the name of an embedded bundle), frame by frame, into sinks.
 
-    A SOURCE is a video file, a picture, a folder of pictures, or live: rtsp://..., http://..., v4l2:///dev/video0,
-    csi://0, gst:PIPELINE, street://?seed=1. When a file ends early or an error occurs, what was done until then is
+    A SOURCE is {sources}. When a file ends early or an error occurs, what was done until then is
     written and stays valid. A live source that fails is opened again and again, and a sink that fails begins again.
     Ctrl-C and SIGTERM end the stream and close all files; the exit code is then 130 or 143.
     """

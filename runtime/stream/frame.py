@@ -1,8 +1,10 @@
 """The frame: one picture of a source on its way through the pipeline."""
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from segrt.runtime.files.images import Picture
+if TYPE_CHECKING:  # who only asks what kinds of sources there are can do without numpy
+    from segrt.runtime.files.images import Picture
 
 
 @dataclass(frozen=True, eq=False)
@@ -20,7 +22,7 @@ class Frame:
         image_id: COCO's id of a picture that is a file: its name without suffix, a number where all of them are.
     """
 
-    image: Picture
+    image: "Picture"
     index: int
     pts: float | None
     capture_time: float

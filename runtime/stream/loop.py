@@ -10,7 +10,7 @@ from segrt.runtime.outputs.sink_options import SinkOptions
 from segrt.runtime.results import Result
 from segrt.runtime.stream.frame import Frame
 from segrt.runtime.stream.frame_segmenter import FrameSegmenter
-from segrt.runtime.stream.output_conflicts import check_places
+from segrt.runtime.stream.output_conflicts import refuse_conflicts
 from segrt.runtime.stream.pipeline import Pipeline
 from segrt.runtime.stream.pipeline_options import Draw, PipelineOptions
 from segrt.runtime.stream.sinks.sink import Sink
@@ -98,7 +98,7 @@ def open_pipeline(
     sources = [source_or_sources] if isinstance(source_or_sources, (str, PathLike, Source)) else list(source_or_sources)
     opened = open_sources(sources, live)
     try:
-        check_places(sources, [source.info for source in opened], sinks, metrics)
+        refuse_conflicts(sources, [source.info for source in opened], sinks, metrics)
         any_live = any(source.info.live for source in opened)
         writing = replace(writing or SinkOptions(), live=any_live)
         opened_sinks = [sink if isinstance(sink, Sink) else open_sink(sink, writing) for sink in sinks]

@@ -1,7 +1,9 @@
 """Panoptic results as a COCO data set: out.json beside out/*.png, which `segrt eval --predictions` and others read."""
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
+from typing import ClassVar
 
 from segrt.runtime.files.atomic import make_folder
 from segrt.runtime.files.images import Picture
@@ -10,6 +12,7 @@ from segrt.runtime.outputs.output_files import check_file, failed_write, names_o
 from segrt.runtime.outputs.panoptic_journal import PanopticJournal, finish_journals
 from segrt.runtime.outputs.rotation import Segments
 from segrt.runtime.outputs.sink_options import SinkOptions
+from segrt.runtime.outputs.written_files import PictureFolder, WrittenFiles
 from segrt.runtime.results import PanopticResult, Result
 from segrt.runtime.results.coco_format import encode_panoptic_png
 from segrt.runtime.stream.frame import Frame
@@ -25,6 +28,7 @@ class CocoPanopticSink(Sink):
     `PanopticJournal` holds what belongs into the JSON. Files are rotated as `SinkOptions` says.
     """
 
+    forms: ClassVar = {"FILE.json": "COCO panoptic"}
     name = "coco"
     techniques = ("panoptic",)
 
@@ -35,6 +39,12 @@ class CocoPanopticSink(Sink):
         self._names: dict[str, str] = {}
         self._journal: PanopticJournal | None = None
         self._bytes = 0
+
+    @classmethod
+    def files(cls, spec: str, source_ids: Sequence[str]) -> WrittenFiles:  # noqa: ARG003
+        """Return the JSON, and the folder of PNGs beside it."""
+        path = Path(spec)
+        return WrittenFiles(path, (PictureFolder(path.with_suffix(""), re.compile(r"(.*-)?\d{6,}\.png")),))
 
     def open(self, sources: Sequence[SourceInfo]) -> None:
         """Finish what a killed run has left, then begin a file."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import ClassVar
 
 import msgspec
 
@@ -24,6 +25,7 @@ class JsonlSink(Sink):
     `SinkOptions` says.
     """
 
+    forms: ClassVar = {"FILE.jsonl": ""}
     name = "jsonl"
 
     def __init__(self, path: Path, options: SinkOptions | None = None) -> None:

@@ -4,7 +4,7 @@ import secrets
 import socket
 import threading
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import parse_qs, urlsplit
 
 from segrt.runtime.errors import VideoError
@@ -13,6 +13,7 @@ from segrt.runtime.files.uri import redact
 from segrt.runtime.outputs.sink_options import SinkOptions
 from segrt.runtime.results import Result
 from segrt.runtime.stream.frame import Frame
+from segrt.runtime.stream.needs import Needs
 from segrt.runtime.stream.sinks.sink import Sink
 from segrt.runtime.stream.sources.source import SourceInfo
 
@@ -30,6 +31,8 @@ class PageSink(Sink):
     `SinkOptions.token` sets it, else one is made. `address` is what to open, with the token if it was made here.
     """
 
+    forms: ClassVar = {"http://HOST:PORT": "a live page"}
+    needs = Needs("live page and metrics (http:// sinks)", ("starlette", "uvicorn", "prometheus-client"), "web")
     name = "http"
 
     def __init__(self, uri: str, options: SinkOptions | None = None) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack, suppress
 from fractions import Fraction
 from pathlib import Path
+from typing import ClassVar
 
 from segrt.runtime.errors import SegrtError
 from segrt.runtime.files.images import Picture
@@ -23,6 +24,7 @@ class Mp4Sink(Sink):
     Files are rotated as `SinkOptions` says. After a failure a new file is begun.
     """
 
+    forms: ClassVar = {"FILE.mp4": ""}
     name = "mp4"
     needs_drawing = True
 

@@ -5,7 +5,7 @@ import os
 import threading
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import unquote, urlsplit
 
 import msgspec
@@ -19,6 +19,7 @@ from segrt.runtime.outputs.sink_options import SinkOptions
 from segrt.runtime.results import Result
 from segrt.runtime.stream.backoff import LONGEST_SECONDS
 from segrt.runtime.stream.frame import Frame
+from segrt.runtime.stream.needs import Needs
 from segrt.runtime.stream.sinks.sink import Dropped, Sink
 from segrt.runtime.stream.sources.source import SourceInfo
 
@@ -39,6 +40,8 @@ class MqttSink(Sink):
     100 wait; the connection is made again after a pause of 1 to 10 s.
     """
 
+    forms: ClassVar = {"mqtt://HOST/TOPIC": ""}
+    needs = Needs("MQTT sinks", ("paho-mqtt",), "mqtt")
     name = "mqtt"
 
     def __init__(self, uri: str, options: SinkOptions | None = None) -> None:

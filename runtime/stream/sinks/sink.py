@@ -1,13 +1,17 @@
 """The interface of every sink."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
 
 from segrt.runtime.errors import VideoError
 from segrt.runtime.files.images import Picture
+from segrt.runtime.files.uri import scheme_of
+from segrt.runtime.outputs.written_files import WrittenFiles
 from segrt.runtime.results import Result
 from segrt.runtime.stream.frame import Frame
+from segrt.runtime.stream.needs import Needs
 from segrt.runtime.stream.sources.source import SourceInfo
 
 if TYPE_CHECKING:
@@ -22,8 +26,17 @@ class Sink(ABC):
     """Takes every frame's result. All calls but construction come from one thread of the sink's own.
 
     Construction checks what can be checked (that a folder can be written) and raises SegrtError; nothing is written
-    before the first result.
+    before the first result. A kind that is registered in `sink_kinds.SINKS` is constructed with what names it, a path
+    or a URI, and `SinkOptions`; its class also says what help, checks of outputs, doctor and deployments ask of it.
     """
+
+    forms: ClassVar[Mapping[str, str]] = {}
+    """How it is written on the command line → what the help adds in brackets, "" for nothing.
+
+    Empty for FILE.SUFFIX or SCHEME://..., as it is registered.
+    """
+    needs: ClassVar[Needs | None] = None
+    """Packages beyond segrt's own, if there are any."""
 
     name: str
     """What the sink is, for metrics: "mp4", "jsonl"; without credentials."""
@@ -34,6 +47,14 @@ class Sink(ABC):
 
     techniques: tuple[str, ...] | None = None
     """Whose results it can write: "semantic", "instance", "panoptic"; None for all."""
+
+    @classmethod
+    def files(cls, spec: str, source_ids: Sequence[str]) -> WrittenFiles:  # noqa: ARG003 (some name files by source)
+        """Return what the sink that `spec` names writes for these sources, by default the file of that path.
+
+        Asked before it is opened, to refuse what would overwrite a source or another output.
+        """
+        return WrittenFiles() if scheme_of(spec) else WrittenFiles(Path(spec))
 
     def watch(self, recorder: "Recorder", name: str) -> None:  # noqa: B027 (few sinks care)
         """Learn where the run's metrics are, and the sink's name in them; called once, before `open`."""

@@ -1,55 +1,110 @@
-"""Opens a sink by its name: suffix or scheme → class. A new kind of sink is one file and one line here."""
+"""The kinds of sinks: suffix or scheme → class, and what the classes say of themselves.
 
+Importing this loads none of them.
+"""
+
+from collections.abc import Iterable, Sequence
 from os import PathLike, fspath
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from segrt.runtime.errors import VideoError
 from segrt.runtime.files.uri import redact, scheme_of
 from segrt.runtime.outputs.sink_options import SinkOptions
+from segrt.runtime.outputs.written_files import WrittenFiles
 from segrt.runtime.registry import Registry
-from segrt.runtime.stream.sinks.sink import Sink
+from segrt.runtime.stream.needs import Needs
 
-# Each is called with the path (suffixes, "folder") or URI (schemes), and SinkOptions.
-SINKS: Registry[Any] = Registry(
+if TYPE_CHECKING:
+    from segrt.runtime.stream.sinks.sink import Sink
+
+_ROOM = "segrt.runtime.stream.sinks"
+_NOT_SCHEMES = ("folder", "null")
+
+# Each is called with the path (suffixes, "folder"), the URI (schemes) or "null", and SinkOptions.
+SINKS: "Registry[type[Sink]]" = Registry(
     "sink",
     {
-        ".mp4": "segrt.runtime.stream.sinks.mp4:Mp4Sink",
-        ".jsonl": "segrt.runtime.stream.sinks.jsonl:JsonlSink",
-        ".json": "segrt.runtime.stream.sinks.coco_panoptic:CocoPanopticSink",
-        ".jpg": "segrt.runtime.stream.sinks.picture_files:PictureSink",
-        ".jpeg": "segrt.runtime.stream.sinks.picture_files:PictureSink",
-        ".png": "segrt.runtime.stream.sinks.picture_files:PictureSink",
-        "http": "segrt.runtime.stream.sinks.live_page:PageSink",
-        "mqtt": "segrt.runtime.stream.sinks.mqtt:MqttSink",
-        "mqtts": "segrt.runtime.stream.sinks.mqtt:MqttSink",
-        "folder": "segrt.runtime.stream.sinks.picture_files:PictureSink",
+        ".mp4": f"{_ROOM}.mp4:Mp4Sink",
+        ".jsonl": f"{_ROOM}.jsonl:JsonlSink",
+        ".json": f"{_ROOM}.coco_panoptic:CocoPanopticSink",
+        "folder": f"{_ROOM}.picture_files:PictureSink",
+        ".jpg": f"{_ROOM}.picture_files:PictureSink",
+        ".jpeg": f"{_ROOM}.picture_files:PictureSink",
+        ".png": f"{_ROOM}.picture_files:PictureSink",
+        "http": f"{_ROOM}.live_page:PageSink",
+        "mqtt": f"{_ROOM}.mqtt:MqttSink",
+        "mqtts": f"{_ROOM}.mqtt:MqttSink",
+        "null": f"{_ROOM}.null:NullSink",
     },
 )
-KNOWN = "FILE.mp4, FILE.jsonl, FILE.json, DIR, DIR/%06d.png, http://HOST:PORT, mqtt://HOST/TOPIC or null"
 
 
-def open_sink(spec: str | PathLike[str], options: SinkOptions | None = None) -> Sink:
-    """Open the sink that `spec` names: `KNOWN`, or a registered scheme.
+def open_sink(spec: str | PathLike[str], options: SinkOptions | None = None) -> "Sink":
+    """Open the sink that `spec` names: one of `known_sinks`.
 
     Raises SegrtError for an unknown kind and for a place that cannot be written.
     """
     text = fspath(spec)
-    if text == "null":
-        from segrt.runtime.stream.sinks.null import NullSink
-
-        return NullSink()
-    scheme = scheme_of(text)
-    if scheme is not None:
-        if scheme not in SINKS or scheme == "folder":
-            raise VideoError(f"sink {redact(text)}: scheme {scheme!r} is not known; use {KNOWN}")
-        named: Sink = SINKS.load(scheme)(text, options)
-        return named
-    path = Path(text)
-    kind = path.suffix.lower()
-    if text.endswith("/") or path.is_dir() or not kind:
-        kind = "folder"
+    kind = kind_of(text)
+    is_uri = scheme_of(text) is not None
     if not text or kind not in SINKS:
-        raise VideoError(f"sink {text or repr(text)}: sinks of type {kind!r} are not known; use {KNOWN}")
-    sink: Sink = SINKS.load(kind)(path, options)
+        if is_uri:
+            raise VideoError(f"sink {redact(text)}: scheme {scheme_of(text)!r} is not known; use {known_sinks()}")
+        raise VideoError(f"sink {text or repr(text)}: sinks of type {kind!r} are not known; use {known_sinks()}")
+    make: Any = SINKS.load(kind)
+    sink: Sink = make(text if is_uri or kind == "null" else Path(text), options)
     return sink
+
+
+def kind_of(spec: str) -> str:
+    """Return the name in `SINKS` of the kind that `spec` is of; one that is not in it for an unknown kind."""
+    scheme = scheme_of(spec)
+    if scheme is not None:
+        return f"{scheme}://" if scheme in _NOT_SCHEMES else scheme
+    if spec == "null":
+        return spec
+    path = Path(spec)
+    return "folder" if spec.endswith("/") or path.is_dir() or not path.suffix else path.suffix.lower()
+
+
+def known_sinks() -> str:
+    """Return how sinks are written, for errors: "FILE.mp4, … or null"."""
+    return _listed(list(_forms()))
+
+
+def sinks_for_help() -> str:
+    """Return how sinks are written, with what the help adds in brackets."""
+    return _listed([f"{form} ({note})" if note else form for form, note in _forms().items()])
+
+
+def files_of(spec: str, source_ids: Sequence[str] = ("",)) -> WrittenFiles:
+    """Return what the sink `spec` writes for these sources; of an unknown kind, the file that it names."""
+    kind = kind_of(spec)
+    if kind in SINKS:
+        return SINKS.load(kind).files(spec, source_ids)
+    return WrittenFiles() if scheme_of(spec) else WrittenFiles(Path(spec))
+
+
+def extras_of(specs: Iterable[str]) -> set[str]:
+    """Return the extras of segrt that the sinks `specs` need."""
+    kinds = {kind for spec in specs if (kind := kind_of(spec)) in SINKS}
+    return {needs.extra for kind in kinds if (needs := SINKS.load(kind).needs) is not None and needs.extra}
+
+
+def needs_of_sinks(names: Iterable[str] | None = None) -> list[Needs]:
+    """Return what the kinds of sinks need, each once: all of them, or those of these `names`."""
+    needs = (SINKS.load(name).needs for name in (SINKS if names is None else names))
+    return list(dict.fromkeys(need for need in needs if need is not None))
+
+
+def _forms() -> dict[str, str]:
+    """Return how each kind is written → what the help says of it, "" for nothing."""
+    forms: dict[str, str] = {}
+    for name in SINKS:
+        forms |= SINKS.load(name).forms or {f"FILE{name}" if name.startswith(".") else f"{name}://...": ""}
+    return forms
+
+
+def _listed(items: list[str]) -> str:
+    return " or ".join([", ".join(items[:-1]), items[-1]])

@@ -7,7 +7,7 @@ import sys
 import time
 import warnings
 from importlib import import_module
-from typing import Any
+from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
 import numpy as np
@@ -15,7 +15,7 @@ import numpy as np
 from segrt.runtime.errors import VideoError
 from segrt.runtime.files.uri import redact
 from segrt.runtime.stream.sources.live import Feed, LiveOptions, LiveSource, Shot
-from segrt.runtime.stream.sources.uri_options import number, picture_size, read_query, whole
+from segrt.runtime.stream.uri_options import number, picture_size, read_query, whole
 
 _SYSTEM_PACKAGES = "/usr/lib/python3/dist-packages"  # where Debian and JetPack put python3-gi
 _SINK = "appsink name=segrt max-buffers=2 drop=true sync=false"
@@ -30,6 +30,8 @@ class GstreamerSource(LiveSource):
     The pipeline may end in an appsink; what is missing (conversion to BGR, the appsink) is added.
     """
 
+    forms: ClassVar = {"gst": "gst:PIPELINE"}
+
     def __init__(self, uri: str, source_id: str, options: LiveOptions | None = None) -> None:
         text = uri.partition(":")[2].strip().removeprefix("//").strip()
         if not text:
@@ -41,13 +43,16 @@ class GstreamerSource(LiveSource):
 class CsiSource(LiveSource):
     """`csi://0?size=1280x720&fps=30`: the camera on a Jetson's (or Raspberry Pi's) CSI connector."""
 
+    forms: ClassVar = {"csi": "csi://0"}
+    options: ClassVar = {"size": picture_size, "fps": number(1, 240)}
+
     def __init__(self, uri: str, source_id: str, options: LiveOptions | None = None) -> None:
         parts = urlsplit(uri)
         try:
             sensor = whole(0, 63)(parts.netloc)
         except ValueError:
             raise VideoError(f"{uri}: names no sensor; give csi://0") from None
-        given = read_query(uri, {"size": picture_size, "fps": number(1, 240)})
+        given = read_query(uri, self.options)
         gst = start(uri)
         size, fps = given.get("size", (1280, 720)), given.get("fps", 30)
         _open(self, source_id, csi_pipeline(gst, uri, sensor, size, fps), options)
@@ -144,9 +149,9 @@ class GstreamerFeed(Feed):
         self._pipeline.set_state(self._gst.State.NULL)
 
     def _find_sink(self) -> Any:
-        found = self._pipeline.iterate_recurse()
+        elements = self._pipeline.iterate_recurse()
         while True:
-            state, element = found.next()
+            state, element = elements.next()
             if state != self._gst.IteratorResult.OK:
                 raise VideoError("the pipeline has no appsink; end it in '! appsink'")
             if element.get_factory() and element.get_factory().get_name() == "appsink":

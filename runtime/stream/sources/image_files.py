@@ -4,6 +4,7 @@ import re
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import ClassVar
 
 from segrt.runtime.errors import ImageError
 from segrt.runtime.files.finding import image_ids, unique_names
@@ -17,6 +18,8 @@ class ImageSource(Source):
 
     Pictures have no presentation time, so `Frame.pts` is None.
     """
+
+    forms: ClassVar = {"images": "a picture, a folder of pictures"}
 
     def __init__(self, path: Path, source_id: str) -> None:
         if path.is_dir():

@@ -1,5 +1,6 @@
 """RTSP cameras and HTTP streams."""
 
+from typing import ClassVar
 from urllib.parse import urlsplit
 
 from segrt.runtime.errors import VideoError
@@ -9,6 +10,8 @@ from segrt.runtime.stream.sources.live import Feed, LiveOptions, LiveSource
 
 class NetworkSource(LiveSource):
     """The first video stream at `uri`: rtsp, rtsps, http or https. The connection is made by `frames`."""
+
+    forms: ClassVar = {"rtsp": "rtsp://...", "http": "http://...", "https": ""}
 
     def __init__(self, uri: str, source_id: str, options: LiveOptions | None = None) -> None:
         options = options or LiveOptions()

@@ -1,11 +1,16 @@
 """The interface of every source."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
+from pathlib import Path
+from typing import ClassVar
 
+from segrt.runtime.files.uri import scheme_of
 from segrt.runtime.stream.frame import Frame
+from segrt.runtime.stream.needs import Needs
+from segrt.runtime.stream.uri_options import Reader
 
 
 @dataclass(frozen=True)
@@ -35,11 +40,31 @@ class Listener:
 class Source(ABC):
     """Gives frames, once. Opening is construction: it raises VideoError or ImageError for what cannot be read.
 
-    A live source connects in `frames` instead, and goes on trying. `listener` is set before `frames` is called.
+    A live source connects in `frames` instead, and goes on trying. `listener` is set before `frames` is called. A kind
+    that is registered in `source_kinds.SOURCES` is constructed with its URI, its id and `LiveOptions`; its class also
+    says what help, checks of outputs, doctor and deployments ask of it.
     """
+
+    forms: ClassVar[Mapping[str, str]] = {}
+    """Schemes that are worth naming → an example for the help, "" where another scheme's serves.
+
+    Empty for SCHEME://..., as it is registered.
+    """
+    options: ClassVar[Mapping[str, Reader]] = {}
+    """What the query of its URI may say, each with the function that reads it."""
+    needs: ClassVar[Needs | None] = None
+    """Packages beyond segrt's own, if there are any."""
 
     info: SourceInfo
     listener: Listener = Listener()
+
+    @classmethod
+    def files(cls, spec: str) -> tuple[Path, ...]:
+        """Return the files and folders that the source `spec` reads, by default the path itself; a URI names none.
+
+        Asked to refuse outputs that would overwrite them.
+        """
+        return () if scheme_of(spec) else (Path(spec),)
 
     @abstractmethod
     def frames(self) -> Iterator[Frame]:

@@ -1,62 +1,62 @@
-"""Opens a source by its URI: scheme → class. A new kind of source is one file and one line here."""
+"""The kinds of sources: scheme → class, and what the classes say of themselves.
+
+Importing this loads none of them.
+"""
 
 from collections.abc import Iterable
 from os import PathLike, fspath
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
 from segrt.runtime.errors import VideoError
-from segrt.runtime.files.images import SUFFIXES
 from segrt.runtime.files.uri import redact, scheme_of
 from segrt.runtime.registry import Registry
-from segrt.runtime.stream.sources.live import LiveOptions
+from segrt.runtime.stream.needs import Needs
 from segrt.runtime.stream.sources.source import Source
 
-# A class is called with (uri, source_id, LiveOptions); "images" and "video" with (path, source_id).
-SOURCES: Registry[Any] = Registry(
+if TYPE_CHECKING:
+    from segrt.runtime.stream.sources.live import LiveOptions
+
+_ROOM = "segrt.runtime.stream.sources"
+_FILES = ("video", "images")  # what a path without a scheme may be
+
+# A class is called with (uri, source_id, LiveOptions); "video" and "images" with (path, source_id).
+SOURCES: Registry[type[Source]] = Registry(
     "source",
     {
-        "images": "segrt.runtime.stream.sources.image_files:ImageSource",
-        "video": "segrt.runtime.stream.sources.video_file:VideoSource",
-        "street": "segrt.runtime.stream.sources.street_camera:StreetSource",
-        "rtsp": "segrt.runtime.stream.sources.network_camera:NetworkSource",
-        "rtsps": "segrt.runtime.stream.sources.network_camera:NetworkSource",
-        "http": "segrt.runtime.stream.sources.network_camera:NetworkSource",
-        "https": "segrt.runtime.stream.sources.network_camera:NetworkSource",
-        "v4l2": "segrt.runtime.stream.sources.v4l2:V4l2Source",
-        "csi": "segrt.runtime.stream.sources.gstreamer:CsiSource",
-        "gst": "segrt.runtime.stream.sources.gstreamer:GstreamerSource",
+        "video": f"{_ROOM}.video_file:VideoSource",
+        "images": f"{_ROOM}.image_files:ImageSource",
+        "rtsp": f"{_ROOM}.network_camera:NetworkSource",
+        "rtsps": f"{_ROOM}.network_camera:NetworkSource",
+        "http": f"{_ROOM}.network_camera:NetworkSource",
+        "https": f"{_ROOM}.network_camera:NetworkSource",
+        "v4l2": f"{_ROOM}.v4l2:V4l2Source",
+        "csi": f"{_ROOM}.gstreamer:CsiSource",
+        "gst": f"{_ROOM}.gstreamer:GstreamerSource",
+        "street": f"{_ROOM}.street_camera:StreetSource",
     },
 )
 AnySource = str | PathLike[str] | Source
 
 
-KNOWN = "rtsp, http, https, v4l2, csi, gst and street, or a file or folder"
-
-
-def open_source(uri: str | PathLike[str], source_id: str | None = None, options: LiveOptions | None = None) -> Source:
+def open_source(uri: str | PathLike[str], source_id: str | None = None, options: "LiveOptions | None" = None) -> Source:
     """Open a video file, a picture, a folder of pictures, or what a registered scheme names.
 
     Raises VideoError or ImageError, naming the source and the remedy.
     """
     text = fspath(uri)
     name = source_id or redact(text)
-    scheme = scheme_of(text)
-    if scheme == "file":
-        text, scheme = unquote(urlsplit(text).path), None
-    if scheme is not None:
-        if scheme not in SOURCES or scheme in ("images", "video"):
-            raise VideoError(f"{redact(text)}: sources of scheme {scheme!r} are not known; use {KNOWN}")
-        opened: Source = SOURCES.load(scheme)(text, name, options)
-        return opened
-    path = Path(text)
-    kind = "images" if path.is_dir() or path.suffix.lower() in SUFFIXES else "video"
-    source: Source = SOURCES.load(kind)(path, name)
+    path = _path_of(text)
+    kind = kind_of(text)
+    if kind not in SOURCES:
+        raise VideoError(f"{redact(text)}: sources of scheme {scheme_of(text)!r} are not known; use {known_sources()}")
+    make: Any = SOURCES.load(kind)
+    source: Source = make(text, name, options) if path is None else make(path, name)
     return source
 
 
-def open_sources(sources: AnySource | Iterable[AnySource], options: LiveOptions | None = None) -> list[Source]:
+def open_sources(sources: AnySource | Iterable[AnySource], options: "LiveOptions | None" = None) -> list[Source]:
     """Open one or several sources, giving each an id of its own; sources that are open already are taken as they are.
 
     Raises VideoError or ImageError; then none is left open.
@@ -80,6 +80,66 @@ def open_sources(sources: AnySource | Iterable[AnySource], options: LiveOptions 
             source.close()
         raise
     return opened
+
+
+def kind_of(spec: str) -> str:
+    """Return the name in `SOURCES` of the kind that `spec` is of; one that is not in it for an unknown scheme."""
+    path = _path_of(spec)
+    if path is None:
+        scheme = str(scheme_of(spec))
+        return f"{scheme}://" if scheme in _FILES else scheme
+    from segrt.runtime.files.images import SUFFIXES  # with numpy, which whoever asks only for the table can do without
+
+    return "images" if path.is_dir() or path.suffix.lower() in SUFFIXES else "video"
+
+
+def known_sources() -> str:
+    """Return the schemes for errors: "rtsp, … and street, or a file or folder"."""
+    schemes = list(_examples())
+    return f"{', '.join(schemes[:-1])} and {schemes[-1]}, or a file or folder"
+
+
+def sources_for_help() -> str:
+    """Return how sources are written, for the help: "a video file, …, or live: rtsp://..., …"."""
+    files = [text for name in _FILES for text in SOURCES.load(name).forms.values()]
+    return f"{', '.join(files)}, or live: {', '.join(filter(None, _examples().values()))}"
+
+
+def files_of(spec: str) -> tuple[Path, ...]:
+    """Return the files and folders that the source `spec` reads; none of an unknown kind."""
+    kind = kind_of(spec)
+    path = _path_of(spec)
+    return SOURCES.load(kind).files(spec if path is None else str(path)) if kind in SOURCES else ()
+
+
+def extras_of(specs: Iterable[str]) -> set[str]:
+    """Return the extras of segrt that the sources `specs` need."""
+    kinds = {kind for spec in specs if (kind := kind_of(spec)) in SOURCES}
+    return {needs.extra for kind in kinds if (needs := SOURCES.load(kind).needs) is not None and needs.extra}
+
+
+def needs_of_sources(names: Iterable[str] | None = None) -> list[Needs]:
+    """Return what the kinds of sources need, each once: all of them, or those of these `names`."""
+    needs = (SOURCES.load(name).needs for name in (SOURCES if names is None else names))
+    return list(dict.fromkeys(need for need in needs if need is not None))
+
+
+def _path_of(spec: str) -> Path | None:
+    """Return the path that `spec` names, itself or as file://, or None for another scheme."""
+    scheme = scheme_of(spec)
+    if scheme == "file":
+        return Path(unquote(urlsplit(spec).path))
+    return Path(spec) if scheme is None else None
+
+
+def _examples() -> dict[str, str]:
+    """Return the schemes that are worth naming → an example, "" where another scheme's serves."""
+    examples: dict[str, str] = {}
+    for name in SOURCES:
+        forms = SOURCES.load(name).forms or {name: f"{name}://..."}
+        if name in forms and name not in _FILES:
+            examples[name] = forms[name]
+    return examples
 
 
 def _unique(name: str, taken: set[str]) -> str:

@@ -4,6 +4,7 @@ import threading
 import time
 from collections.abc import Iterator
 from fractions import Fraction
+from typing import ClassVar
 from urllib.parse import urlsplit
 
 from segrt.runtime.errors import VideoError
@@ -12,7 +13,7 @@ from segrt.runtime.stream import timecode
 from segrt.runtime.stream.frame import Frame
 from segrt.runtime.stream.sources.live import LiveOptions
 from segrt.runtime.stream.sources.source import Source, SourceInfo
-from segrt.runtime.stream.sources.uri_options import flag, number, picture_size, read_query, whole, word
+from segrt.runtime.stream.uri_options import flag, number, picture_size, read_query, whole, word
 from segrt.runtime.streetworld import StreetWorld
 
 _LATE = 0.2  # seconds; who is later than this skips frames, as a camera does
@@ -25,20 +26,20 @@ class StreetSource(Source):
     `timecode` writes the capture time into the picture (see `timecode`).
     """
 
+    forms: ClassVar = {"street": "street://?seed=1"}
+    options: ClassVar = {
+        "seed": whole(0, 2**32),
+        "fps": number(0.1, 240),
+        "size": picture_size,
+        "weather": word,
+        "timecode": flag,
+    }
+
     def __init__(self, uri: str, source_id: str, options: LiveOptions | None = None) -> None:  # noqa: ARG002
         parts = urlsplit(uri)
         if parts.netloc or parts.path.strip("/"):
             raise VideoError(f"{uri}: a street has no host or path; give street://?seed=1&fps=30&size=1280x720")
-        given = read_query(
-            uri,
-            {
-                "seed": whole(0, 2**32),
-                "fps": number(0.1, 240),
-                "size": picture_size,
-                "weather": word,
-                "timecode": flag,
-            },
-        )
+        given = read_query(uri, self.options)
         self._world = StreetWorld(given.get("seed", 0), weather=given.get("weather"))
         width, height = given.get("size", (640, 360))
         self._size = (height, width)

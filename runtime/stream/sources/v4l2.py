@@ -1,11 +1,12 @@
 """USB cameras and other Video4Linux devices."""
 
 from fractions import Fraction
+from typing import ClassVar
 from urllib.parse import urlsplit
 
 from segrt.runtime.errors import VideoError
 from segrt.runtime.stream.sources.live import Feed, LiveOptions, LiveSource
-from segrt.runtime.stream.sources.uri_options import number, picture_size, read_query, word
+from segrt.runtime.stream.uri_options import number, picture_size, read_query, word
 
 
 class V4l2Source(LiveSource):
@@ -14,12 +15,15 @@ class V4l2Source(LiveSource):
     `format` is FFmpeg's name (mjpeg, yuyv422, h264), `rate` frames per second; without them the driver chooses.
     """
 
+    forms: ClassVar = {"v4l2": "v4l2:///dev/video0"}
+    options: ClassVar = {"format": word, "size": picture_size, "rate": number(0.1, 1000)}
+
     def __init__(self, uri: str, source_id: str, options: LiveOptions | None = None) -> None:
         options = options or LiveOptions()
         parts = urlsplit(uri)
         if parts.netloc or not parts.path.startswith("/dev/"):
             raise VideoError(f"{uri}: names no device; give v4l2:///dev/video0")
-        given = read_query(uri, {"format": word, "size": picture_size, "rate": number(0.1, 1000)})
+        given = read_query(uri, self.options)
         asked: dict[str, str] = {}
         if "format" in given:
             asked["input_format"] = given["format"]

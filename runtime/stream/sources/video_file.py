@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 from stat import S_ISREG
-from typing import Any
+from typing import Any, ClassVar
 
 import av
 import av.error
@@ -26,6 +26,8 @@ class VideoSource(Source):
     Frames keep their own times (`Frame.pts`, None where the file has none), so variable frame rates pass through.
     `threads` is the decoder's; one thread is fastest for what edge cameras record, larger pictures gain from more.
     """
+
+    forms: ClassVar = {"video": "a video file"}
 
     def __init__(self, path: Path, source_id: str, *, threads: int = 1) -> None:
         self._path = path

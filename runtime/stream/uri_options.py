@@ -7,8 +7,10 @@ from urllib.parse import parse_qsl, urlsplit
 from segrt.runtime.errors import VideoError
 from segrt.runtime.files.uri import redact
 
+Reader = Callable[[str], Any]
 
-def read_query(uri: str, options: Mapping[str, Callable[[str], Any]]) -> dict[str, Any]:
+
+def read_query(uri: str, options: Mapping[str, Reader]) -> dict[str, Any]:
     """Return the options in the query of `uri`, each read by its function, which raises ValueError for a bad value.
 
     Raises VideoError, naming the source, for an unknown option and a bad value.
