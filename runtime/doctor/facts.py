@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from segrt.runtime.doctor.machine import Machine
+from segrt.runtime.doctor.stream_needs import stream_needs
+from segrt.runtime.stream.needs import Needs
 
 Kind = Literal["jetson", "debian", "other"]
 
@@ -46,6 +48,7 @@ class Facts:
     system_tensorrt: tuple[str, ...]
     python: Mapping[str, Any]
     packages: Mapping[str, Any]
+    stream_needs: tuple[Needs, ...]
     tensorrt: Mapping[str, Any]
     tensorrt_rtx: Mapping[str, Any]
     cuda: Mapping[str, Any]
@@ -81,8 +84,13 @@ def gather(machine: Machine) -> Facts:
     memory = machine.read("/proc/meminfo") or ""
     names = ("python", "packages", "tensorrt", "tensorrt_rtx", "onnxruntime", "opencv", "gstreamer", "video", "core",
              "disk")  # fmt: skip
-    machine.prefetch(("cuda", *names))
+    machine.prefetch(("cuda", "streams", *names))
     cuda = machine.probe("cuda")
+    needs = stream_needs(machine)
+    wanted = " ".join(dict.fromkeys(package for need in needs for package in need.packages))
+    answers = {name: machine.probe(name) for name in names}
+    if wanted:
+        answers["packages"] = {**answers["packages"], **machine.probe(f"versions {wanted}")}
     return Facts(
         kind="jetson" if l4t else "debian" if re.search(r"^(ID|ID_LIKE)=.*(debian|ubuntu)", release, re.M) else "other",
         system=_first(r'^PRETTY_NAME="?([^"\n]*)', release),
@@ -98,7 +106,8 @@ def gather(machine: Machine) -> Facts:
         driver_cuda=str(cuda.get("driver_cuda", "")) or _driver_cuda(machine, str(cuda.get("cuda_error", ""))),
         system_tensorrt=tuple(machine.glob(_SYSTEM_TENSORRT)),
         cuda=cuda,
-        **{name: machine.probe(name) for name in names},
+        stream_needs=needs,
+        **answers,
     )
 
 

@@ -6,6 +6,7 @@ from typing import Any, Literal
 from segrt.runtime.doctor import remedies
 from segrt.runtime.doctor.facts import Facts
 from segrt.runtime.doctor.remedies import Remedy
+from segrt.runtime.stream.needs import Needs
 
 State = Literal["works", "off", "missing"]
 
@@ -34,9 +35,8 @@ def judge(facts: Facts) -> list[Feature]:
         _video(facts),
         _cameras(facts),
         _opencv(facts),
-        _optional("live page and metrics (http:// sinks)", facts, ("starlette", "uvicorn", "prometheus-client"), "web"),
-        _optional("MQTT sinks", facts, ("paho-mqtt",), "mqtt"),
-        _optional("export of models", facts, ("torch", "torchvision", "transformers", "onnx"), "export"),
+        *(_optional(need, facts) for need in facts.stream_needs),
+        _optional(Needs("export of models", ("torch", "torchvision", "transformers", "onnx"), "export"), facts),
     ]
 
 
@@ -136,11 +136,13 @@ def _opencv(facts: Facts) -> Feature:
     return Feature(name, "works", f"cv2 {facts.opencv['version']}{built}")
 
 
-def _optional(name: str, facts: Facts, packages: tuple[str, ...], extra: str) -> Feature:
-    missing = [package for package in packages if not facts.packages.get(package)]
+def _optional(needs: Needs, facts: Facts) -> Feature:
+    name = needs.feature
+    missing = [package for package in needs.packages if not facts.packages.get(package)]
     if not missing:
-        return Feature(name, "works", ", ".join(f"{package} {facts.packages[package]}" for package in packages))
-    return Feature(name, "off", f"not installed: {', '.join(missing)}", remedies.extra(facts, extra, name))
+        return Feature(name, "works", ", ".join(f"{package} {facts.packages[package]}" for package in needs.packages))
+    brought = remedies.extra(facts, needs.extra, name) if needs.extra else remedies.pip(facts, " ".join(missing), name)
+    return Feature(name, "off", f"not installed: {', '.join(missing)}", brought)
 
 
 def _flavors(facts: Facts) -> list[tuple[str, dict[str, Any]]]:

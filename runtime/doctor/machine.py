@@ -39,7 +39,7 @@ class Machine(ABC):
         return output
 
     def probe(self, name: str) -> Mapping[str, Any]:
-        """Return what a probe (see `probes`) found; it has `error` when the probe did not come to an end."""
+        """Return the answer of a probe (see `probes`), a name and arguments; it has `error` when the probe failed."""
         answer: Mapping[str, Any] = self._answer("probes", name, self._probe)
         return answer
 
@@ -95,7 +95,7 @@ class ThisMachine(Machine):
         return done.stdout if done.returncode == 0 else None
 
     def _probe(self, name: str) -> Mapping[str, Any]:
-        command = [sys.executable, "-W", "ignore", "-m", "segrt.runtime.doctor.probes", name]
+        command = [sys.executable, "-W", "ignore", "-m", "segrt.runtime.doctor.probes", *name.split()]
         environment = os.environ | {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
         try:
             done = subprocess.run(

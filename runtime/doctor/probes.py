@@ -1,4 +1,7 @@
-"""What Python is asked, each in a process of its own: `python -m segrt.runtime.doctor.probes NAME` prints JSON."""
+"""What Python is asked, each in a process of its own: `python -m segrt.runtime.doctor.probes NAME [ARGUMENT]...`.
+
+It prints JSON.
+"""
 
 import base64
 import json
@@ -37,9 +40,24 @@ def packages() -> dict[str, Any]:
     names = (
         "segrt", "numpy", "opencv-python", "opencv-python-headless", "av", "onnxruntime", "onnxruntime-gpu", "torch",
         "torchvision", "transformers", "onnx", "cuda-python", "cuda-bindings", "pycuda", "tensorrt", "tensorrt-rtx",
-        "starlette", "uvicorn", "prometheus-client", "paho-mqtt",
     )  # fmt: skip
+    return versions(*names)
+
+
+def versions(*names: str) -> dict[str, Any]:
+    """The versions of these packages, None for those that are not installed."""
     return {name: _version(name) for name in names}
+
+
+def streams() -> dict[str, Any]:
+    """The kinds of sources and sinks that segrt has, and the packages that some of them need."""
+    from dataclasses import asdict
+
+    from segrt.runtime.stream.sinks.sink_kinds import SINKS, needs_of_sinks
+    from segrt.runtime.stream.sources.source_kinds import SOURCES, needs_of_sources
+
+    needs = [*needs_of_sources(), *needs_of_sinks()]
+    return {"kinds": [*SOURCES, *SINKS], "needs": [asdict(need) for need in needs]}
 
 
 def tensorrt() -> dict[str, Any]:
@@ -170,14 +188,28 @@ def _version(name: str) -> str | None:
         return None
 
 
-PROBES: dict[str, Callable[[], dict[str, Any]]] = {
+PROBES: dict[str, Callable[..., dict[str, Any]]] = {
     probe.__name__: probe
-    for probe in (python, packages, tensorrt, tensorrt_rtx, cuda, onnxruntime, opencv, gstreamer, video, core, disk)
+    for probe in (
+        python,
+        packages,
+        tensorrt,
+        tensorrt_rtx,
+        cuda,
+        onnxruntime,
+        opencv,
+        gstreamer,
+        video,
+        core,
+        disk,
+        streams,
+        versions,
+    )
 }
 
 if __name__ == "__main__":
     try:
-        answer = PROBES[sys.argv[1]]()
+        answer = PROBES[sys.argv[1]](*sys.argv[2:])
     except Exception as error:  # whatever a broken installation raises is the answer
         answer = {"error": " ".join(str(error).split())[:300] or type(error).__name__}
     print(json.dumps(answer))
