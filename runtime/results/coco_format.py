@@ -4,7 +4,6 @@ Format: https://cocodataset.org/#format-data; the colour of an id is panopticapi
 """
 
 import os
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, overload
 

@@ -13,7 +13,6 @@ from segrt.runtime.inference.backend import Stopwatch
 from segrt.runtime.results import Timings
 from segrt.runtime.stream.batches import Batch, BatchedFrame, Job, pass_on, release
 from segrt.runtime.stream.channel import Channel, Stopped
-from segrt.runtime.stream.finite import count_nonfinite
 from segrt.runtime.stream.frame import Frame
 from segrt.runtime.stream.frame_segmenter import FrameBackend, FrameSegmenter
 from segrt.runtime.stream.pipeline_options import Draw, PipelineOptions
@@ -158,11 +157,9 @@ def _decoded(segmenter: FrameSegmenter, batch: Batch, batched: BatchedFrame, ind
     watch = Stopwatch()
     result = segmenter.postprocess(batch.heads, batched.geometry, index)
     timings = Timings(batched.preprocess_ms, batch.inference_ms, watch.ms())
-    nonfinite = count_nonfinite(batch.heads, index)
     # Nobody else has seen this frozen result yet.
     object.__setattr__(result, "timings", timings)
-    object.__setattr__(result, "nonfinite_heads", nonfinite)
-    _note(recorder, batched.frame, timings, nonfinite)
+    _note(recorder, batched.frame, timings, result.nonfinite_heads)
     return Job(batched.frame, result)
 
 

@@ -101,12 +101,14 @@ class FakeSegmenter:
         return Geometry(image.shape[:2], SIZE, (0.0, 0.0, *map(float, SIZE)))
 
     def postprocess(self, heads, geometry, index=0):
-        value = float(heads["out"].array[index, 0])
-        value = int(value) if np.isfinite(value) else 0
+        head = float(heads["out"].array[index, 0])
+        nonfinite_heads = int(not np.isfinite(head))
+        value = 0 if nonfinite_heads else int(head)
         self.before_postprocess(value)
         if value == self.fail_postprocess_at:
             raise Boom("postprocess")
-        return SemanticResult(np.full(geometry.source_size, value, np.uint8), LABELS)
+        class_map = np.full(geometry.source_size, value, np.uint8)
+        return SemanticResult(class_map, LABELS, nonfinite_heads=nonfinite_heads)
 
     def close(self):
         self.backend.close()

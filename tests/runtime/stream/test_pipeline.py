@@ -3,11 +3,13 @@
 import signal
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from segrt.runtime import open_bundle
 from segrt.runtime.errors import SegrtError
 from segrt.runtime.stream import run_stream, stream
 from segrt.runtime.stream.pipeline import Pipeline
@@ -147,6 +149,22 @@ def test_metrics_count_heads_that_are_not_finite(segmenter, fakes):
     assert [result.nonfinite_heads for _, result in stream(segmenter, fakes.ListSource(3))] == [1, 1, 1]
     segmenter.backend.poison = 0.0
     assert [result.nonfinite_heads for _, result in stream(segmenter, fakes.ListSource(3))] == [0, 0, 0]
+
+
+def test_what_a_bundles_decoder_counts_reaches_metrics_and_results(fakes, monkeypatch):
+    with open_bundle("street-panoptic", threads=1) as segmenter:
+        wait = segmenter.backend.wait
+
+        def overflowed(slot):
+            heads = wait(slot)
+            return {name: replace(head, array=head.array * np.float32("nan")) for name, head in heads.items()}
+
+        monkeypatch.setattr(segmenter.backend, "wait", overflowed)
+        source = fakes.ListSource(2, size=(96, 128))
+        counts = [result.nonfinite_heads for _, result in stream(segmenter, source)]
+        metrics = run_stream(segmenter, fakes.ListSource(2, size=(96, 128)), ["null"])
+    assert min(counts) > 0
+    assert metrics.nonfinite_heads == sum(counts)
 
 
 def test_metrics_name_every_stage(segmenter, fakes):
