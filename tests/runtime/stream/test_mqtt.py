@@ -102,8 +102,11 @@ class Listener:
         self.client.on_message = lambda _client, _data, message: self.messages.append(
             (message.topic, message.payload, message.qos)
         )
+        subscribed = threading.Event()
+        self.client.on_subscribe = lambda *_: subscribed.set()
         self.client.connect("127.0.0.1", port)
         self.client.loop_start()
+        assert subscribed.wait(20), "what is published before is not heard"
 
     def indices(self, topic="segrt/gate"):  # noqa: D102
         return [json.loads(payload)["index"] for name, payload, _ in list(self.messages) if name == topic]
