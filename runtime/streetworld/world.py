@@ -9,8 +9,9 @@ import numpy.typing as npt
 from segrt.runtime.errors import SegrtError
 from segrt.runtime.streetworld.actors import HALF_SIZE, Placed, make_actors
 from segrt.runtime.streetworld.canvas import Canvas, Pen
-from segrt.runtime.streetworld.scenery import Building, make_layout, paint_building, paint_ground, paint_sky
+from segrt.runtime.streetworld.scenery import paint_building, paint_ground, paint_sky
 from segrt.runtime.streetworld.sprites import SPRITES
+from segrt.runtime.streetworld.street_layout import Building, make_layout
 from segrt.runtime.streetworld.taxonomy import CLASSES, STUFF
 from segrt.runtime.streetworld.weather import CONDITIONS, apply_weather, make_weather
 
