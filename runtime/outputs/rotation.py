@@ -1,4 +1,4 @@
-"""One file after another: when the next one begins, what it is called, and which old ones go."""
+"""Rotation of files: when the next one begins, what it is called, and which old ones are deleted."""
 
 import re
 import shutil
@@ -11,7 +11,7 @@ _DEFAULT_SECONDS = 600.0
 _SMALLEST_SHARE = 8  # a file is at most this part of what is kept: else there would be one file, which never goes
 
 
-class Segments:
+class RotatedFiles:
     """Names the files of a sink: `path` itself, or out-00001.mp4, out-00002.mp4, … where files are rotated.
 
     Numbers go on where an earlier run has stopped: the wall clock, which may be wrong, names nothing. With

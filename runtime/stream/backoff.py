@@ -22,6 +22,6 @@ class Backoff:
         self.failures = 0
 
     @property
-    def worth_saying(self) -> bool:
+    def should_log(self) -> bool:
         """Whether the last failure should be said: the first few, then one in sixty (every ten minutes)."""
         return self.failures <= 4 or self.failures % 60 == 0

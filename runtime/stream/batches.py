@@ -16,7 +16,7 @@ from segrt.runtime.results import Result
 from segrt.runtime.stream.channel import Channel, Stopped
 from segrt.runtime.stream.frame import Frame
 from segrt.runtime.stream.frame_segmenter import FrameBackend
-from segrt.runtime.stream.thinning import Lookout
+from segrt.runtime.stream.thinning import NetworkForecast
 
 _Item = TypeVar("_Item", "Batch", "Job")
 
@@ -36,7 +36,7 @@ class Batch:
 
     slot: Slot | None
     frames: list[BatchedFrame]
-    lookout: Lookout
+    forecast: NetworkForecast
     waited: bool = False
     heads: Mapping[str, Head] | None = None
     inference_ms: float = 0.0

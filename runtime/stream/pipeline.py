@@ -93,9 +93,9 @@ class Pipeline:
         """Drop everything that is on its way; the sinks close their files. Returns at once."""
         self._cancelled = True
         self.stop()
-        left = [item for channel in self._wiring.channels for item in channel.abort()]
+        unfinished = [item for channel in self._wiring.channels for item in channel.abort()]
         # Waiting for an execution takes its time, and the slots are needed again only after `join`.
-        releasing = self._thread(Stage("release", partial(release, left, self._backend)))
+        releasing = self._thread(Stage("release", partial(release, unfinished, self._backend)))
         self._stages.append(releasing)
         releasing.start()
 

@@ -12,8 +12,8 @@ class Notifier:
         address = os.environ.get("NOTIFY_SOCKET", "")
         self._address = "\0" + address[1:] if address.startswith("@") else address
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) if address else None
-        own = os.environ.get("WATCHDOG_PID", str(os.getpid())) == str(os.getpid())
-        asked = os.environ.get("WATCHDOG_USEC", "") if own else ""
+        is_for_us = os.environ.get("WATCHDOG_PID", str(os.getpid())) == str(os.getpid())
+        asked = os.environ.get("WATCHDOG_USEC", "") if is_for_us else ""
         self.watchdog_seconds = int(asked) / 1e6 if asked.isdigit() and int(asked) else None
         """How long systemd waits for a sign of life before it kills us; None when it does not."""
 

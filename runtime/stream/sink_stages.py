@@ -30,7 +30,7 @@ def feed(sink: Sink, name: str, jobs: Channel[Job], sources: Sequence[SourceInfo
         sink.close()
 
 
-def feed_lastingly(
+def feed_with_retries(
     sink: Sink, name: str, jobs: Channel[Job], sources: Sequence[SourceInfo], recorder: Recorder
 ) -> None:
     """Write jobs into `sink`; when that fails, drop them, say so, and try to begin again after a growing pause."""
@@ -55,7 +55,7 @@ def feed_lastingly(
                 again_at = time.monotonic() + backoff.next()
                 recorder.sink(name, dropped=1, failures=0 if failed else 1)
                 lost += 1
-                if backoff.worth_saying:
+                if backoff.should_log:
                     log.warning("sink %s: %s", name, str(error) or type(error).__name__)
                 failed = True
                 continue

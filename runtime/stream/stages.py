@@ -18,7 +18,7 @@ from segrt.runtime.stream.frame_segmenter import FrameBackend, FrameSegmenter
 from segrt.runtime.stream.pipeline_options import Draw, PipelineOptions
 from segrt.runtime.stream.recorder import Recorder
 from segrt.runtime.stream.sources.source import Source
-from segrt.runtime.stream.thinning import Lookout, Pace, Thinning
+from segrt.runtime.stream.thinning import NetworkForecast, Pace, Thinning
 
 _BATCH_SECONDS = 0.02  # so long a batch that has begun waits for further frames, where none may be dropped
 
@@ -80,7 +80,7 @@ def preprocess(
     backend = segmenter.backend
     batch, left = backend.batch, options.max_frames
     newest = options.newest and delivered is None
-    lookout = Lookout()
+    forecast = NetworkForecast()
     while left is None or left > 0:
         wanted = batch if left is None else min(batch, left)
         if delivered is not None:
@@ -88,7 +88,7 @@ def preprocess(
         slot = backend.acquire()
         try:
             if newest:
-                captured.linger(lookout.seconds())
+                captured.linger(forecast.seconds())
             frames: list[BatchedFrame] = []
             while len(frames) < wanted:
                 frame = captured.get() if not frames else captured.get_within(0.0 if newest else _BATCH_SECONDS)
@@ -105,13 +105,13 @@ def preprocess(
                 delivered.unreserve(wanted - len(frames))
             slot.sources[:] = [batched.frame.source_id for batched in frames]
             backend.submit(slot)
-            lookout.submitted(sum(batched.preprocess_ms for batched in frames))
+            forecast.submitted(sum(batched.preprocess_ms for batched in frames))
         except BaseException:
             with suppress(SegrtError):
                 backend.release(slot)
             raise
         left = None if left is None else left - len(frames)
-        pass_on(Batch(slot, frames, lookout), [submitted], backend)
+        pass_on(Batch(slot, frames, forecast), [submitted], backend)
 
 
 def infer(backend: FrameBackend, submitted: Channel[Batch], inferred: Channel[Batch]) -> None:
@@ -123,7 +123,7 @@ def infer(backend: FrameBackend, submitted: Channel[Batch], inferred: Channel[Ba
             batch.waited = True
             batch.heads = backend.wait(batch.slot)
             batch.inference_ms = batch.slot.inference_ms
-            batch.lookout.finished(batch.inference_ms)
+            batch.forecast.finished(batch.inference_ms)
         except BaseException:
             release([batch], backend)
             raise

@@ -57,8 +57,8 @@ class Thinning:
         return self.max_age is not None and time.monotonic() - frame.capture_time > self.max_age
 
 
-class Lookout:
-    """Foresees when the network will be done, so that the frame for it is taken no sooner.
+class NetworkForecast:
+    """Estimates when the network will be free, so that the next frame for it is taken no sooner.
 
     A frame that is taken while another is in the network waits there and ages, when the camera has newer ones.
     """

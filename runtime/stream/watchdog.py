@@ -70,8 +70,8 @@ class Watchdog:
     def _status(self) -> str:
         states = self._pipeline.recorder.states()
         away = [source_id for source_id, state in states.items() if state != "live"]
-        said = f"{self._pipeline.recorder.frames_out()} results"
-        return said + (f"; not live: {', '.join(away)}" if away else "")
+        line = f"{self._pipeline.recorder.frames_out()} results"
+        return line + (f"; not live: {', '.join(away)}" if away else "")
 
     def _end(self, stalled: float) -> None:
         print(f"segrt: error: nothing has moved for {stalled:.0f} s; the stacks of all threads:", file=sys.stderr)

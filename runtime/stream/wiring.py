@@ -156,7 +156,7 @@ def _split_results(
 def _feeds(
     inputs: Sequence[_SinkInput], sources: Sequence[Source], recorder: Recorder, *, live: bool
 ) -> tuple[Stage, ...]:
-    feed = sink_stages.feed_lastingly if live else sink_stages.feed
+    feed = sink_stages.feed_with_retries if live else sink_stages.feed
     infos = [source.info for source in sources]
     return tuple(
         Stage(f"sink {name}", partial(feed, sink, name, jobs, infos, recorder), jobs)

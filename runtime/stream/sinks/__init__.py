@@ -1,1 +1,1 @@
-"""Where results go: one file for each kind of sink, looked up in `sinks/table.py`."""
+"""Where results go: one file for each kind of sink, listed in `sink_kinds`."""

@@ -10,7 +10,7 @@ from segrt.runtime.files.images import Picture
 from segrt.runtime.outputs.line_file import LineFile
 from segrt.runtime.outputs.output_files import check_file
 from segrt.runtime.outputs.result_lines import line_of
-from segrt.runtime.outputs.rotation import Segments
+from segrt.runtime.outputs.rotation import RotatedFiles
 from segrt.runtime.outputs.sink_options import SinkOptions
 from segrt.runtime.results import Result
 from segrt.runtime.stream.frame import Frame
@@ -31,17 +31,17 @@ class JsonlSink(Sink):
     def __init__(self, path: Path, options: SinkOptions | None = None) -> None:
         check_file(path)
         options = options or SinkOptions()
-        self._segments = Segments(path, options)
+        self._files = RotatedFiles(path, options)
         self._masks = options.rle
         self._file: LineFile | None = None
 
     def open(self, sources: Sequence[SourceInfo]) -> None:  # noqa: ARG002 (lines name their source)
         """Create the file."""
-        self._file = LineFile(self._segments.next())
+        self._file = LineFile(self._files.next())
 
     def reopen(self) -> None:
         """Go on behind the last complete line."""
-        self._segments.prune()
+        self._files.prune()
         if self._file is None:
             self.open(())
         else:
@@ -49,10 +49,10 @@ class JsonlSink(Sink):
 
     def write(self, frame: Frame, result: Result, drawn: Picture | None) -> None:  # noqa: ARG002
         """Append the frame's line."""
-        if self._file is not None and self._segments.due(frame.pts):
+        if self._file is not None and self._files.due(frame.pts):
             self._file.close()
             self.open(())
-            self._segments.due(frame.pts)  # notes when it begins
+            self._files.due(frame.pts)  # notes when it begins
         assert self._file is not None
         self._file.append(msgspec.json.encode(line_of(frame, result, masks=self._masks)))
 

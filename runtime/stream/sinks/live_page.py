@@ -85,7 +85,7 @@ class PageSink(Sink):
         self._thread: threading.Thread | None = None
 
     def watch(self, recorder: "Recorder", name: str) -> None:  # noqa: ARG002
-        """Learn what /metrics tells."""
+        """Take what /metrics shows."""
         self._recorder = recorder
 
     def open(self, sources: Sequence[SourceInfo]) -> None:

@@ -9,7 +9,7 @@ from typing import ClassVar
 from segrt.runtime.errors import SegrtError
 from segrt.runtime.files.images import Picture
 from segrt.runtime.outputs.output_files import check_file, names_of_sources
-from segrt.runtime.outputs.rotation import Segments
+from segrt.runtime.outputs.rotation import RotatedFiles
 from segrt.runtime.outputs.sink_options import SinkOptions
 from segrt.runtime.outputs.video_writer import LOOKAHEAD, Mp4Writer
 from segrt.runtime.results import Result
@@ -68,17 +68,17 @@ class _Track:
         self._rate = rate
         # What a camera has shown is in the file at once; a file made from a file may take its time.
         self._lookahead = 0 if options.live else LOOKAHEAD
-        self._segments = Segments(path, options)
+        self._files = RotatedFiles(path, options)
         self._writer: Mp4Writer | None = None
         self._size: tuple[int, ...] = ()
 
     def write(self, picture: Picture, pts: float | None) -> None:
-        rotates = self._segments.seconds is not None
-        if self._segments.due(pts) or (rotates and picture.shape != self._size):
+        rotates = self._files.seconds is not None
+        if self._files.due(pts) or (rotates and picture.shape != self._size):
             self.close()
         if self._writer is None:
-            self._writer = Mp4Writer(self._segments.next(), rate=self._rate, lookahead=self._lookahead)
-            self._segments.due(pts)  # notes when it begins
+            self._writer = Mp4Writer(self._files.next(), rate=self._rate, lookahead=self._lookahead)
+            self._files.due(pts)  # notes when it begins
             self._size = picture.shape
         self._writer.write(picture, pts)
 

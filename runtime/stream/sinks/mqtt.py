@@ -60,7 +60,7 @@ class MqttSink(Sink):
             raise VideoError(f"sink {redact(uri)}: must be mqtt://HOST[:PORT]/TOPIC, without + and # in the topic")
         secure = parts.scheme.lower() == "mqtts"
         self._secure = secure
-        self._shown = f"{host}:{port or (8883 if secure else 1883)}"
+        self._broker = f"{host}:{port or (8883 if secure else 1883)}"
         client = mqtt.Client(CallbackAPIVersion.VERSION2)
         client.max_queued_messages_set(_QUEUED)
         client.reconnect_delay_set(1, round(LONGEST_SECONDS))
@@ -84,11 +84,11 @@ class MqttSink(Sink):
         self._topics: dict[str, str] = {}
         self._recorder: Recorder | None = None
         self._label = self.name
-        self._said: str | None = None
+        self._trouble: str | None = None
         self._lock = threading.Lock()
 
     def watch(self, recorder: "Recorder", name: str) -> None:
-        """Learn where drops are counted."""
+        """Take where drops are counted."""
         self._recorder, self._label = recorder, name
 
     def open(self, sources: Sequence[SourceInfo]) -> None:
@@ -103,10 +103,10 @@ class MqttSink(Sink):
         payload = msgspec.json.encode(line_of(frame, result, masks=self._masks))
         sent = self._client.publish(self._topics[frame.source_id], payload, qos=1)
         if sent.rc == self._full:
-            raise Dropped(f"{self._shown}: {_QUEUED} messages wait for the broker")
+            raise Dropped(f"{self._broker}: {_QUEUED} messages wait for the broker")
 
     def close(self) -> None:
-        """Say goodbye, for a second at most."""
+        """Publish "offline" and disconnect, within a second."""
         if self._client.is_connected():
             goodbye = self._client.publish(f"{self._topic}/status", "offline", qos=1, retain=True)
             with suppress(RuntimeError, ValueError):  # the broker has gone meanwhile
@@ -117,27 +117,27 @@ class MqttSink(Sink):
 
     def _on_connect(self, client: Any, _data: Any, _flags: Any, reason: Any, _properties: Any) -> None:
         if reason.is_failure:
-            self._say(f"refuses the connection ({reason})")
+            self._report(f"refuses the connection ({reason})")
             return
-        self._say(None)
+        self._report(None)
         client.publish(f"{self._topic}/status", "online", qos=1, retain=True)
 
     def _on_disconnect(self, _client: Any, _data: Any, _flags: Any, reason: Any, _properties: Any) -> None:
         if reason.is_failure:
-            self._say(f"the connection is lost ({reason})")
+            self._report(f"the connection is lost ({reason})")
 
     def _on_failure(self, _client: Any, _data: Any) -> None:
-        self._say(
+        self._report(
             "cannot be reached, or shows a certificate that is not trusted" if self._secure else "cannot be reached"
         )
 
-    def _say(self, trouble: str | None) -> None:
+    def _report(self, trouble: str | None) -> None:
         """Report a change of state, once."""
         with self._lock:
-            before, self._said = self._said, trouble
+            before, self._trouble = self._trouble, trouble
         if trouble is not None and before is None:
-            log.warning("sink %s: broker %s %s; trying again", self._label, self._shown, trouble)
+            log.warning("sink %s: broker %s %s; trying again", self._label, self._broker, trouble)
             if self._recorder is not None:
                 self._recorder.sink(self._label, failures=1)
         elif trouble is None and before is not None:
-            log.warning("sink %s: broker %s is there again", self._label, self._shown)
+            log.warning("sink %s: broker %s is there again", self._label, self._broker)

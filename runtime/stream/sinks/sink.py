@@ -57,14 +57,14 @@ class Sink(ABC):
         return WrittenFiles() if scheme_of(spec) else WrittenFiles(Path(spec))
 
     def watch(self, recorder: "Recorder", name: str) -> None:  # noqa: B027 (few sinks care)
-        """Learn where the run's metrics are, and the sink's name in them; called once, before `open`."""
+        """Take the run's metrics, and the sink's name in them; called once, before `open`."""
 
     def reopen(self) -> None:
         """Begin again after a failed `write` or `open`; raise SegrtError as long as that is not possible."""
         raise VideoError("cannot begin again after a failure; the other sinks go on")
 
     def open(self, sources: Sequence[SourceInfo]) -> None:  # noqa: B027 (nothing to do is a fine answer)
-        """Learn the sources whose results will come; called once, before the first `write`."""
+        """Take what is known of the sources whose results will come; called once, before the first `write`."""
 
     @abstractmethod
     def write(self, frame: Frame, result: Result, drawn: Picture | None) -> None:

@@ -27,7 +27,7 @@ SINKS: "Registry[type[Sink]]" = Registry(
     {
         ".mp4": f"{_ROOM}.mp4:Mp4Sink",
         ".jsonl": f"{_ROOM}.jsonl:JsonlSink",
-        ".json": f"{_ROOM}.coco_panoptic:CocoPanopticSink",
+        ".json": f"{_ROOM}.panoptic_dataset:CocoPanopticSink",
         "folder": f"{_ROOM}.picture_files:PictureSink",
         ".jpg": f"{_ROOM}.picture_files:PictureSink",
         ".jpeg": f"{_ROOM}.picture_files:PictureSink",

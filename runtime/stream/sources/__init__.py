@@ -1,1 +1,1 @@
-"""Where frames come from: one file for each kind of source, looked up in `sources/table.py`."""
+"""Where frames come from: one file for each kind of source, listed in `source_kinds`."""

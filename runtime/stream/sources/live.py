@@ -115,7 +115,7 @@ class LiveSource(Source):
                 return
             self._enter("lost")
             seconds = self._backoff.next()
-            if self._backoff.worth_saying:
+            if self._backoff.should_log:
                 log.warning("%s: %s; trying again in %.1f s", self.info.source_id, reason, seconds)
             self._stopped.wait(seconds)
 

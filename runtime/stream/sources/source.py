@@ -28,13 +28,13 @@ class SourceInfo:
 
 
 class Listener:
-    """Hears what happens to sources; this one ignores it. States: connecting, live, frozen, black, lost."""
+    """Is told what happens to sources; this base ignores it. States: connecting, live, frozen, black, lost."""
 
     def entered_state(self, source_id: str, state: str) -> None:
-        """Hear that a live source is now in `state`; also a sign of life of a source that is trying to connect."""
+        """A live source is now in `state`; also a sign of life of one that is trying to connect."""
 
     def reconnected(self, source_id: str) -> None:
-        """Hear that a live source gives frames again."""
+        """A live source gives frames again."""
 
 
 class Source(ABC):

@@ -24,18 +24,18 @@ class V4l2Source(LiveSource):
         if parts.netloc or not parts.path.startswith("/dev/"):
             raise VideoError(f"{uri}: names no device; give v4l2:///dev/video0")
         given = read_query(uri, self.options)
-        asked: dict[str, str] = {}
+        chosen: dict[str, str] = {}
         if "format" in given:
-            asked["input_format"] = given["format"]
+            chosen["input_format"] = given["format"]
         if "size" in given:
-            asked["video_size"] = "{}x{}".format(*given["size"])
+            chosen["video_size"] = "{}x{}".format(*given["size"])
         if "rate" in given:
-            asked["framerate"] = f"{given['rate']:g}"
+            chosen["framerate"] = f"{given['rate']:g}"
 
         def connect() -> Feed:
             from segrt.runtime.stream.sources.packets import PacketFeed
 
-            return PacketFeed(parts.path, demuxer="v4l2", timeout=options.read_timeout, options=asked)
+            return PacketFeed(parts.path, demuxer="v4l2", timeout=options.read_timeout, options=chosen)
 
         rate = Fraction(given["rate"]).limit_denominator(1001) if "rate" in given else None
         super().__init__(source_id, connect, options=options, rate=rate)

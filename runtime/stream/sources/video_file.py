@@ -125,8 +125,8 @@ def _video_stream(container: "av.container.InputContainer", path: Path) -> Any:
     streams = [stream for stream in container.streams.video if not _is_cover(stream)]
     if not streams:
         # Not stream.type: PyAV 14 crashes on a stream of unknown type.
-        held = ", ".join(kind for kind in ("audio", "subtitles") if getattr(container.streams, kind)) or "none of use"
-        raise VideoError(f"{path}: has no video stream (what it holds: {held}); give a file with video")
+        others = ", ".join(kind for kind in ("audio", "subtitles") if getattr(container.streams, kind)) or "none of use"
+        raise VideoError(f"{path}: has no video stream (what it holds: {others}); give a file with video")
     if streams[0].codec_context is None:
         raise VideoError(f"{path}: its video codec is not known to this PyAV; convert it to H.264")
     return streams[0]

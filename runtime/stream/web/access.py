@@ -102,7 +102,7 @@ class Guard:
             morsel = None
         if morsel is not None:
             given.append(morsel.value)
-        return any(hmac.compare_digest(one.encode(), self._token.encode()) for one in given)
+        return any(hmac.compare_digest(token.encode(), self._token.encode()) for token in given)
 
     def _new_cookie(self, scope: Scope) -> tuple[bytes, bytes] | None:
         if self._token is None or "token" not in _query(scope):

@@ -15,6 +15,8 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from segrt.runtime.outputs.result_lines import line_of
+from segrt.runtime.results import Result
+from segrt.runtime.stream.frame import Frame
 from segrt.runtime.stream.recorder import Recorder
 from segrt.runtime.stream.web.access import Receive, Scope, Send
 from segrt.runtime.stream.web.frame_message import picture
@@ -33,72 +35,86 @@ _FILES = {
 def make_app(hub: Hub, recorder: Callable[[], Recorder | None]) -> Starlette:
     """Return the application; `recorder` gives the run's metrics once there are some.
 
-    / (the page), /stream (messages, see `encode`), /state.json (what the page shows besides), /result.json (the latest
-    results), /frame.jpg (the latest picture), /metrics (Prometheus), /healthz. `?source=` picks one of several.
+    / (the page), /stream (messages, see `frame_message`), /state.json (what the page shows besides), /result.json (the
+    latest results), /frame.jpg (the latest picture), /metrics (Prometheus), /healthz. `?source=` picks one of several.
     """
-
-    def source_of(request: Request) -> str | None:
-        name = request.query_params.get("source") or next(iter(hub.source_ids), None)
-        return name if name in hub.source_ids else None
-
-    async def static(request: Request) -> Response:
-        name, kind = _FILES[request.url.path]
-        return Response((files(__package__) / name).read_bytes(), headers={"content-type": kind})
-
-    async def state(_: Request) -> Response:
-        held = recorder()
-        said: dict[str, Any] = {
-            "technique": hub.technique,
-            "clients": hub.clients(),
-            "labels": [{"name": label.name, "color": label.color, "isthing": label.isthing} for label in hub.labels],
-            "states": held.states() if held else {},
-            "newest": {name: held.newest(name) for name in hub.source_ids} if held else {},
-            "metrics": await run_in_threadpool(held.metrics) if held else None,
-        }
-        return _json(said)
-
-    async def result(request: Request) -> Response:
-        if (source_id := source_of(request)) is None or (latest := hub.latest(source_id)) is None:
-            return _json({"error": "there is no result yet"}, 503)
-        return _json(await run_in_threadpool(line_of, *latest))
-
-    async def frame(request: Request) -> Response:
-        if (source_id := source_of(request)) is None or (latest := hub.latest(source_id)) is None:
-            return _json({"error": "there is no picture yet"}, 503)
-        return Response(await run_in_threadpool(picture, latest[0]), media_type="image/jpeg")
-
-    async def metrics(_: Request) -> Response:
-        held = recorder()
-        body = await run_in_threadpool(exposition, held) if held else b""
-        return Response(body, headers={"content-type": "text/plain; version=0.0.4; charset=utf-8"})
-
-    async def health(_: Request) -> Response:
-        now = time.monotonic()
-        ages = [now - one[0].capture_time for name in hub.source_ids if (one := hub.latest(name)) is not None]
-        held = recorder()
-        lost = [state for state in (held.states() if held else {}).values() if state not in ("live", "frozen", "black")]
-        healthy = bool(ages) and len(ages) == len(hub.source_ids) and max(ages) < _HEALTHY_SECONDS and not lost
-        return Response("ok\n" if healthy else "no recent frames\n", status_code=200 if healthy else 503)
-
-    async def stream(request: Request) -> Any:
-        if (source_id := source_of(request)) is None:
-            return _json({"error": "there is no such source"}, 404)
-        client = hub.join(source_id)
-        if client is None:
-            return _json({"error": "too many are watching"}, 503)
-        return _Messages(hub, client)
-
-    routes = [Route(path, static) for path in _FILES]
+    answers = _Answers(hub, recorder)
+    routes = [Route(path, answers.static) for path in _FILES]
     for path, answer in (
-        ("/state.json", state),
-        ("/result.json", result),
-        ("/frame.jpg", frame),
-        ("/metrics", metrics),
-        ("/healthz", health),
-        ("/stream", stream),
+        ("/state.json", answers.state),
+        ("/result.json", answers.result),
+        ("/frame.jpg", answers.frame),
+        ("/metrics", answers.metrics),
+        ("/healthz", answers.health),
+        ("/stream", answers.stream),
     ):
         routes.append(Route(path, answer))
     return Starlette(routes=routes)
+
+
+class _Answers:
+    """What each path answers."""
+
+    def __init__(self, hub: Hub, recorder: Callable[[], Recorder | None]) -> None:
+        self._hub = hub
+        self._recorder = recorder
+
+    async def static(self, request: Request) -> Response:
+        name, kind = _FILES[request.url.path]
+        return Response((files(__package__) / name).read_bytes(), headers={"content-type": kind})
+
+    async def state(self, _: Request) -> Response:
+        hub, run = self._hub, self._recorder()
+        document: dict[str, Any] = {
+            "technique": hub.technique,
+            "clients": hub.clients(),
+            "labels": [{"name": label.name, "color": label.color, "isthing": label.isthing} for label in hub.labels],
+            "states": run.states() if run else {},
+            "newest": {name: run.newest(name) for name in hub.source_ids} if run else {},
+            "metrics": await run_in_threadpool(run.metrics) if run else None,
+        }
+        return _json(document)
+
+    async def result(self, request: Request) -> Response:
+        if (latest := self._latest(request)) is None:
+            return _json({"error": "there is no result yet"}, 503)
+        return _json(await run_in_threadpool(line_of, *latest))
+
+    async def frame(self, request: Request) -> Response:
+        if (latest := self._latest(request)) is None:
+            return _json({"error": "there is no picture yet"}, 503)
+        return Response(await run_in_threadpool(picture, latest[0]), media_type="image/jpeg")
+
+    async def metrics(self, _: Request) -> Response:
+        run = self._recorder()
+        body = await run_in_threadpool(exposition, run) if run else b""
+        return Response(body, headers={"content-type": "text/plain; version=0.0.4; charset=utf-8"})
+
+    async def health(self, _: Request) -> Response:
+        now = time.monotonic()
+        source_ids = self._hub.source_ids
+        newest = [latest[0] for name in source_ids if (latest := self._hub.latest(name)) is not None]
+        ages = [now - frame.capture_time for frame in newest]
+        run = self._recorder()
+        lost = [state for state in (run.states() if run else {}).values() if state not in ("live", "frozen", "black")]
+        healthy = bool(ages) and len(ages) == len(source_ids) and max(ages) < _HEALTHY_SECONDS and not lost
+        return Response("ok\n" if healthy else "no recent frames\n", status_code=200 if healthy else 503)
+
+    async def stream(self, request: Request) -> Any:
+        if (source_id := self._source_of(request)) is None:
+            return _json({"error": "there is no such source"}, 404)
+        client = self._hub.add(source_id)
+        if client is None:
+            return _json({"error": "too many are watching"}, 503)
+        return _Messages(self._hub, client)
+
+    def _source_of(self, request: Request) -> str | None:
+        name = request.query_params.get("source") or next(iter(self._hub.source_ids), None)
+        return name if name in self._hub.source_ids else None
+
+    def _latest(self, request: Request) -> tuple[Frame, Result] | None:
+        source_id = self._source_of(request)
+        return None if source_id is None else self._hub.latest(source_id)
 
 
 def _json(value: Any, status: int = 200) -> Response:
@@ -126,7 +142,7 @@ class _Messages(Response):
             pass  # asleep: the server closes the connection
         finally:
             leaving.cancel()
-            self._hub.part(self._client)
+            self._hub.remove(self._client)
 
     async def _leave_with(self, receive: Receive) -> None:
         while (await receive())["type"] != "http.disconnect":

@@ -75,7 +75,7 @@ def region_map(result: Result) -> tuple[list[Region], Map]:
     regions: list[Region] = []
     if isinstance(result, PanopticResult):
         table = {}
-        for number, segment in enumerate(sorted(result.segments, key=lambda one: -one.area)[:_MOST], 1):
+        for number, segment in enumerate(sorted(result.segments, key=lambda segment: -segment.area)[:_MOST], 1):
             table[segment.id] = number
             score = round(float(segment.score), 2) if segment.isthing else None
             regions.append((segment.class_id, score, *_fractions(segment.bbox, width, height)))

@@ -74,7 +74,7 @@ class Hub:
         with self._lock:
             return self._latest.get(source_id)
 
-    def join(self, source_id: str) -> Client | None:
+    def add(self, source_id: str) -> Client | None:
         """Add a client, in the server's loop; None when there are too many."""
         with self._lock:
             if len(self._clients) >= MOST_CLIENTS:
@@ -84,7 +84,7 @@ class Hub:
             self._clients.add(client)
             return client
 
-    def part(self, client: Client) -> None:
+    def remove(self, client: Client) -> None:
         """Remove a client."""
         client.leave()
         with self._lock:

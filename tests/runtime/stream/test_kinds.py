@@ -3,6 +3,7 @@
 # ruff: noqa: D102 (what the methods do is in the interfaces)
 
 import json
+import re
 import time
 from pathlib import Path
 from typing import ClassVar
@@ -202,3 +203,15 @@ def test_the_doctor_asks_segrts_own_kinds():
         ("live page and metrics (http:// sinks)", "web"),
         ("MQTT sinks", "mqtt"),
     ]
+
+
+def test_the_sink_of_the_documentation_works(segmenter, fakes, tmp_path):
+    page = (Path(__file__).parents[3] / "docs" / "streaming.md").read_text()
+    (example,) = (block for block in re.findall(r"```python\n(.*?)```", page, re.DOTALL) if "SINKS.add" in block)
+    exec(example, {"__name__": "example"})
+    try:
+        run_stream(segmenter, fakes.ListSource(3), [str(tmp_path / "out.count")])
+        assert "FILE.count (results so far)" in shown(["--help"])
+    finally:
+        sink_kinds.SINKS.remove(".count")
+    assert (tmp_path / "out.count").read_text() == "3"

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from segrt.runtime.errors import SegrtError, VideoError
-from segrt.runtime.outputs.rotation import Segments
+from segrt.runtime.outputs.rotation import RotatedFiles
 from segrt.runtime.outputs.sink_options import SinkOptions
 from segrt.runtime.results import SemanticResult
 from segrt.runtime.stream import run_stream
@@ -166,10 +166,10 @@ def test_the_oldest_files_go_when_there_are_too_many_bytes(tmp_path, fakes):
 
 
 def test_without_rotation_there_is_one_file(tmp_path):
-    segments = Segments(tmp_path / "a.mp4", SinkOptions())
-    assert segments.next() == tmp_path / "a.mp4"
-    assert not segments.due(1e9)
-    assert segments.next() == tmp_path / "a-00001.mp4", "after a failure"
+    files = RotatedFiles(tmp_path / "a.mp4", SinkOptions())
+    assert files.next() == tmp_path / "a.mp4"
+    assert not files.due(1e9)
+    assert files.next() == tmp_path / "a-00001.mp4", "after a failure"
 
 
 def test_every_and_target_fps_leave_frames_out_and_count_them(segmenter, fakes):

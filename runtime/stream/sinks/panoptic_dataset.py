@@ -10,7 +10,7 @@ from segrt.runtime.files.images import Picture
 from segrt.runtime.outputs.coco_files import image_entry
 from segrt.runtime.outputs.output_files import check_file, failed_write, names_of_sources
 from segrt.runtime.outputs.panoptic_journal import PanopticJournal, finish_journals
-from segrt.runtime.outputs.rotation import Segments
+from segrt.runtime.outputs.rotation import RotatedFiles
 from segrt.runtime.outputs.sink_options import SinkOptions
 from segrt.runtime.outputs.written_files import PictureFolder, WrittenFiles
 from segrt.runtime.results import PanopticResult, Result
@@ -35,7 +35,7 @@ class CocoPanopticSink(Sink):
     def __init__(self, path: Path, options: SinkOptions | None = None) -> None:
         check_file(path)
         self._path = path
-        self._segments = Segments(path, options or SinkOptions(), with_folder=True)
+        self._files = RotatedFiles(path, options or SinkOptions(), with_folder=True)
         self._names: dict[str, str] = {}
         self._journal: PanopticJournal | None = None
         self._bytes = 0
@@ -54,7 +54,7 @@ class CocoPanopticSink(Sink):
 
     def reopen(self) -> None:
         """Go on behind the last complete line."""
-        self._segments.prune()
+        self._files.prune()
         if self._journal is None:
             self._begin()
         else:
@@ -63,10 +63,10 @@ class CocoPanopticSink(Sink):
     def write(self, frame: Frame, result: Result, drawn: Picture | None) -> None:  # noqa: ARG002
         """Write the frame's PNG, then its line."""
         assert isinstance(result, PanopticResult)
-        if self._segments.due(frame.pts, self._bytes):
+        if self._files.due(frame.pts, self._bytes):
             self.close()
             self._begin()
-            self._segments.due(frame.pts)  # notes when it begins
+            self._files.due(frame.pts)  # notes when it begins
         assert self._journal is not None
         source = self._names[frame.source_id]
         name = f"{source}-{frame.index:06d}.png" if source else f"{frame.index:06d}.png"
@@ -89,10 +89,10 @@ class CocoPanopticSink(Sink):
 
     @property
     def _folder(self) -> Path:
-        assert self._segments.current is not None
-        return self._segments.current.with_suffix("")
+        assert self._files.current is not None
+        return self._files.current.with_suffix("")
 
     def _begin(self) -> None:
-        path = self._segments.next()
+        path = self._files.next()
         self._bytes = 0
         self._journal = PanopticJournal(path)
