@@ -23,7 +23,7 @@ from segrt.runtime.evaluate.measuring import measure
 from segrt.runtime.evaluate.metrics.panoptic_quality import PanopticEvaluator
 from segrt.runtime.evaluate.predictions import open_predictions
 from segrt.runtime.evaluate.truth import PanopticTruth
-from segrt.runtime.outputs.coco_files import write_panoptic_json, write_panoptic_png
+from segrt.runtime.outputs.coco_results import write_panoptic_json, write_panoptic_png
 from segrt.runtime.streetworld.moments import scattered
 from segrt.runtime.streetworld.writing import write_dataset
 

@@ -18,7 +18,7 @@ from segrt.runtime.evaluate.conversion import Prediction
 from segrt.runtime.evaluate.datasets.dataset import Dataset, Sample
 from segrt.runtime.evaluate.truth import PanopticTruth
 from segrt.runtime.files.atomic import make_folder, write_atomic
-from segrt.runtime.outputs.coco_files import (
+from segrt.runtime.outputs.coco_results import (
     image_entry,
     instance_entry,
     stuff_entries,

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from segrt.runtime.files.atomic import replace_atomic
-from segrt.runtime.outputs.coco_files import categories
+from segrt.runtime.outputs.coco_results import categories
 from segrt.runtime.outputs.line_file import LineFile
 from segrt.runtime.results import PanopticResult
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from segrt.runtime.files.atomic import make_folder
 from segrt.runtime.files.images import write_image
-from segrt.runtime.outputs.coco_files import image_entry, write_panoptic_json, write_panoptic_png
+from segrt.runtime.outputs.coco_results import image_entry, write_panoptic_json, write_panoptic_png
 from segrt.runtime.results.labels.label import Label
 from segrt.runtime.streetworld.taxonomy import street_labels
 from segrt.runtime.streetworld.world import StreetView

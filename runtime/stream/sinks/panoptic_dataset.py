@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from segrt.runtime.files.atomic import make_folder
 from segrt.runtime.files.images import Picture
-from segrt.runtime.outputs.coco_files import image_entry
+from segrt.runtime.outputs.coco_results import image_entry
 from segrt.runtime.outputs.output_files import check_file, failed_write, names_of_sources
 from segrt.runtime.outputs.panoptic_journal import PanopticJournal, finish_journals
 from segrt.runtime.outputs.rotation import RotatedFiles

@@ -11,7 +11,7 @@ from click.testing import CliRunner
 from segrt.runtime.cli.eval import evaluate as command
 from segrt.runtime.errors import SegrtError
 from segrt.runtime.evaluate import evaluate, evaluate_predictions, open_dataset
-from segrt.runtime.outputs import coco_files
+from segrt.runtime.outputs import coco_results
 from segrt.runtime.results import InstanceResult, Label, PanopticResult, Segment, SemanticResult, rle
 
 LABELS = (
@@ -44,7 +44,7 @@ def folder(tmp_path):
     for number in range(3):
         ids = scene(number)
         cv2.imwrite(str(tmp_path / "images" / f"{number}.png"), np.full((60, 80, 3), number, np.uint8))
-        coco_files.write_panoptic_png(tmp_path / "truth" / f"{number}.png", ids)
+        coco_results.write_panoptic_png(tmp_path / "truth" / f"{number}.png", ids)
         images.append({"id": number, "file_name": f"{number}.png", "height": 60, "width": 80})
         info = [
             {
@@ -57,7 +57,7 @@ def folder(tmp_path):
             for identity, class_id in SEGMENTS.items()
         ]
         annotations.append({"image_id": number, "file_name": f"{number}.png", "segments_info": info})
-    coco_files.write_panoptic_json(tmp_path / "truth.json", images, annotations, LABELS)
+    coco_results.write_panoptic_json(tmp_path / "truth.json", images, annotations, LABELS)
     return tmp_path
 
 
@@ -181,9 +181,9 @@ def save_predictions(folder, technique):
     path = folder / f"{technique}.json"
     results = [oracle(np.full((60, 80, 3), number, np.uint8)) for number in range(3)]
     if technique == "instance":
-        path.write_text(json.dumps([e for n, r in enumerate(results) for e in coco_files.instance_entries(r, n)]))
+        path.write_text(json.dumps([e for n, r in enumerate(results) for e in coco_results.instance_entries(r, n)]))
     else:
-        with coco_files.PanopticFolder(path, oracle.labels) as writer:
+        with coco_results.PanopticFolder(path, oracle.labels) as writer:
             for number, result in enumerate(results):
                 writer.add(result, number, f"{number}.png")
     return path
@@ -209,17 +209,17 @@ def no_png(folder):
 def strange_segment(folder):
     ids = scene(1)
     ids[0, 0] = 77
-    coco_files.write_panoptic_png(folder / "truth" / "1.png", ids)
+    coco_results.write_panoptic_png(folder / "truth" / "1.png", ids)
 
 
 def lost_segment(folder):
     ids = scene(1)
     ids[ids == 3] = 0
-    coco_files.write_panoptic_png(folder / "truth" / "1.png", ids)
+    coco_results.write_panoptic_png(folder / "truth" / "1.png", ids)
 
 
 def other_size(folder):
-    coco_files.write_panoptic_png(folder / "truth" / "1.png", scene(1)[:50])
+    coco_results.write_panoptic_png(folder / "truth" / "1.png", scene(1)[:50])
 
 
 def unknown_category(folder):

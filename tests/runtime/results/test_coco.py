@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from segrt.runtime.errors import ImageError
-from segrt.runtime.outputs.coco_files import write_panoptic_png
+from segrt.runtime.outputs.coco_results import write_panoptic_png
 from segrt.runtime.postproc import ids_of_colors
 from segrt.runtime.results import coco_format
 

@@ -7,7 +7,7 @@ import pytest
 from pycocotools import mask as peer
 
 from segrt.runtime.errors import SegrtError
-from segrt.runtime.outputs.coco_files import PanopticFolder, instance_entries, stuff_entries
+from segrt.runtime.outputs.coco_results import PanopticFolder, instance_entries, stuff_entries
 from segrt.runtime.results import InstanceResult, Label, PanopticResult, Segment, rle
 from segrt.runtime.results.coco_format import read_panoptic_png
 
