@@ -9,6 +9,7 @@ import numpy as np
 from segrt.runtime.draw import overlay, side_by_side
 from segrt.runtime.evaluate import InstanceEvaluator, PanopticEvaluator, SemanticEvaluator
 from segrt.runtime.evaluate.datasets.street_dataset import street_truth
+from segrt.runtime.evaluate.techniques import MAIN_METRIC
 from segrt.runtime.files.atomic import make_folder
 from segrt.runtime.files.images import write_image
 from segrt.runtime.results import InstanceResult, PanopticResult, Result, SemanticResult
@@ -19,7 +20,6 @@ from segrt.runtime.streetworld.moments import Clip
 from segrt.runtime.streetworld.writing import write_video
 
 MODELS = {"semantic": "street-semantic", "instance": "street-instance", "panoptic": "street-panoptic"}
-METRICS = {"semantic": ("miou", "mIoU"), "instance": ("ap", "mask AP"), "panoptic": ("pq", "PQ")}
 STAGES = ("preprocess", "inference", "postprocess", "total")
 MEASURED_VIEWS = 20
 REPEATS = 3
@@ -120,7 +120,7 @@ def _measure(
         TechniqueReport(
             technique=name,
             latency={stage: _p50_p95(samples) for stage, samples in times[name].items()},
-            metric=METRICS[name][1],
+            metric=MAIN_METRIC[name].title,
             value=scores[name].value(),
         )
         for name in segmenters
@@ -143,7 +143,7 @@ class _Score:
     """Gathers a technique's own metric against the street world's truth."""
 
     def __init__(self, technique: str) -> None:
-        self._metric = METRICS[technique][0]
+        self._metric = MAIN_METRIC[technique].name
         self._labels = street_labels(THINGS) if technique == "instance" else street_labels()
         evaluators = {"semantic": SemanticEvaluator, "instance": InstanceEvaluator, "panoptic": PanopticEvaluator}
         self._evaluator = evaluators[technique](self._labels)

@@ -132,7 +132,7 @@ def evaluate(
     """
     from segrt.runtime.errors import SegrtError
     from segrt.runtime.evaluate.class_matching import ClassMismatchError
-    from segrt.runtime.evaluate.datasets.coco_dataset import open_dataset
+    from segrt.runtime.evaluate.datasets.opening import open_dataset
     from segrt.runtime.evaluate.measuring import Options
     from segrt.runtime.evaluate.predictions import PredictionsOpener, open_predictions
     from segrt.runtime.evaluate.segmenting import BundleOpener
@@ -208,7 +208,8 @@ def _measure(
 ) -> "list[Evaluation]":
     import msgspec
 
-    from segrt.runtime.evaluate.measuring import measure, measure_parallel, prepare
+    from segrt.runtime.evaluate.measuring import measure, prepare
+    from segrt.runtime.evaluate.workers import measure_parallel
     from segrt.runtime.outputs.prediction_files import PredictionSink
 
     sink = None if folder is None else PredictionSink(folder)
@@ -241,23 +242,24 @@ def _draw(
     outcome: "Outcome", predictor: "Predictor", dataset: "Dataset", folder: Path, prefix: str, count: int
 ) -> None:
     from segrt.runtime.evaluate.measuring import worst
-    from segrt.runtime.evaluate.metrics.meters import SemanticMeter
+    from segrt.runtime.evaluate.metrics.class_iou import SemanticMeter
     from segrt.runtime.evaluate.report_pictures import bars_picture, confusion_picture, worst_sheet
+    from segrt.runtime.evaluate.techniques import MAIN_METRIC
     from segrt.runtime.files.images import write_image
 
     labels = outcome.match.labels
-    for technique, meter in outcome.meters.items():
-        figure = {"semantic": "iou", "instance": "ap", "panoptic": "pq"}[technique]
-        evaluation = meter.result()
+    for evaluation in outcome.evaluations(predictor.technique):
+        figure = MAIN_METRIC[evaluation.technique].by_class
         bars = bars_picture(f"{figure.upper()} by class", evaluation.per_class, figure, labels)
-        write_image(folder / f"{prefix}{technique}-classes.png", bars)
+        write_image(folder / f"{prefix}{evaluation.technique}-classes.png", bars)
+    for meter in outcome.meters.get("semantic", ()):
         if isinstance(meter, SemanticMeter):
             write_image(folder / f"{prefix}confusion.png", confusion_picture(meter.evaluator.confusion, labels))
-        images = worst(outcome, technique, count)
-        if images and technique == predictor.technique:
-            name = {"semantic": "mIoU", "instance": "quality", "panoptic": "PQ"}[technique]
-            sheet = worst_sheet(images, predictor, dataset, outcome.match, name)
-            write_image(folder / f"{prefix}worst.png", sheet)
+    images = worst(outcome, predictor.technique, count)
+    if images:
+        title = MAIN_METRIC[predictor.technique].of_image
+        sheet = worst_sheet(images, predictor, dataset, outcome.match, title)
+        write_image(folder / f"{prefix}worst.png", sheet)
 
 
 def _plain(name: str) -> str:

@@ -11,22 +11,6 @@ if TYPE_CHECKING:
     from segrt.runtime.evaluate.datasets.dataset import Dataset
     from segrt.runtime.evaluate.evaluation import Evaluation
 
-# What the tables on the screen show; the JSON has every figure.
-_SHOWN = {
-    "semantic": ("miou", "fwiou", "boundary_iou", "pixel_accuracy", "mean_accuracy"),
-    "instance": ("ap", "ap50", "ap75", "ap_small", "ap_medium", "ap_large", "bbox_ap", "boundary_ap"),
-    "panoptic": ("pq", "sq", "rq", "pq_things", "pq_stuff", "pc"),
-}
-_ACROSS = (
-    ("semantic", "miou"),
-    ("semantic", "pixel_accuracy"),
-    ("instance", "ap"),
-    ("instance", "ap50"),
-    ("panoptic", "pq"),
-    ("panoptic", "pq_things"),
-    ("panoptic", "pq_stuff"),
-)
-
 
 def with_drops(found: "list[Evaluation]") -> "list[Evaluation]":
     """Compare each evaluation with the first one that was judged in the same technique."""
@@ -43,10 +27,14 @@ def with_drops(found: "list[Evaluation]") -> "list[Evaluation]":
 
 def report(found: "list[Evaluation]", dataset: "Dataset", *, per_class: bool, across: bool) -> None:
     """Print the tables of all evaluations."""
+    from segrt.runtime.evaluate.metrics.meters import meters_of
+    from segrt.runtime.evaluate.techniques import TECHNIQUES
+
     if across:
         _report_across(found, dataset)
-    for technique, figures in () if across else tuple(_SHOWN.items()):
+    for technique in () if across else TECHNIQUES:
         chosen = [outcome for outcome in found if outcome.technique == technique]
+        figures = (name for meter in meters_of(technique) for name in meter.shown)
         shown = [name for name in figures if any(name in outcome.metrics for outcome in chosen)]
         rows = [[_title(outcome), _images(outcome), *(_figure(outcome, name) for name in shown)] for outcome in chosen]
         if rows:
@@ -60,19 +48,23 @@ def report(found: "list[Evaluation]", dataset: "Dataset", *, per_class: bool, ac
 
 def _report_across(found: "list[Evaluation]", dataset: "Dataset") -> None:
     """Print one row per subject, with the main figures of every technique its results can be judged in."""
+    from segrt.runtime.evaluate.metrics.meters import meters_of
+    from segrt.runtime.evaluate.techniques import TECHNIQUES
+
     subjects: dict[str, dict[str, Evaluation]] = {}
     for outcome in found:
         subjects.setdefault(outcome.subject or "", {})[outcome.technique] = outcome
+    columns = [(name, figure) for name in TECHNIQUES for meter in meters_of(name) for figure in meter.shown_across]
     rows = []
     for subject, by_technique in subjects.items():
         any_outcome = next(iter(by_technique.values()))
         own = next((o.converted_from for o in by_technique.values() if o.converted_from), any_outcome.technique)
         cells = [
             _text(by_technique[technique].metrics.get(name)) if technique in by_technique else ""
-            for technique, name in _ACROSS
+            for technique, name in columns
         ]
         rows.append([Path(subject).name, own, _images(any_outcome), *cells])
-    print_table(f"all techniques on {dataset.path}", ["", "technique", "images", *(name for _, name in _ACROSS)], rows)
+    print_table(f"all techniques on {dataset.path}", ["", "technique", "images", *(name for _, name in columns)], rows)
 
 
 def show_mismatch(rows: tuple[tuple[str, int | None, int | None], ...], subject: str, dataset: "Dataset") -> None:

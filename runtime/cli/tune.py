@@ -62,7 +62,7 @@ def tune(
     from segrt.runtime.authoring.rewriting import rewrite
     from segrt.runtime.bundle.locating import read_bundle
     from segrt.runtime.errors import SegrtError
-    from segrt.runtime.evaluate.datasets.coco_dataset import open_dataset
+    from segrt.runtime.evaluate.datasets.opening import open_dataset
     from segrt.runtime.evaluate.tuning import compare_variants, fastest_within, parse_budget, tune_thresholds
     from segrt.runtime.segmenter import open_segmenter
 

@@ -12,7 +12,7 @@ import numpy as np
 from segrt.runtime.errors import SegrtError
 from segrt.runtime.evaluate.class_matching import things
 from segrt.runtime.evaluate.conversion import Prediction
-from segrt.runtime.evaluate.datasets.coco_dataset import CocoPanopticAnnotation, convert, read_json, read_panoptic
+from segrt.runtime.evaluate.datasets.coco_files import CocoPanopticAnnotation, convert, read_json, read_panoptic
 from segrt.runtime.evaluate.datasets.dataset import Dataset, ImageId, Sample
 from segrt.runtime.evaluate.evaluation import Evaluation
 from segrt.runtime.evaluate.measuring import Options, Predictor, Progress, measure

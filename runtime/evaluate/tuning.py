@@ -16,13 +16,14 @@ from segrt.runtime.evaluate import conversion
 from segrt.runtime.evaluate.class_matching import things
 from segrt.runtime.evaluate.datasets.dataset import Dataset
 from segrt.runtime.evaluate.measuring import Options, measure, prepare
-from segrt.runtime.evaluate.metrics.meters import PanopticMeter
+from segrt.runtime.evaluate.metrics.meter import MeterOptions
+from segrt.runtime.evaluate.metrics.panoptic_quality import PanopticMeter
 from segrt.runtime.evaluate.segmenting import SegmenterPredictor
+from segrt.runtime.evaluate.techniques import MAIN_METRIC
 from segrt.runtime.evaluate.truth import SemanticTruth
 from segrt.runtime.results import rle
 from segrt.runtime.segmenter import Segmenter, open_segmenter
 
-METRIC = {"semantic": "miou", "instance": "ap", "panoptic": "pq"}
 _SCORES = tuple(round(0.05 * step, 2) for step in range(4, 19))  # 0.20 to 0.90
 _OVERLAPS = (0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 _IOU = 0.5
@@ -91,7 +92,7 @@ def figure_of(
     given = {"score_threshold": 0.0} if bundle.manifest.technique == "instance" else dict(thresholds)
     with open_segmenter(bundle, backend=backend, precision=precision, threads=threads, thresholds=given) as segmenter:
         outcome = measure(SegmenterPredictor(segmenter, str(bundle.folder)), dataset)
-        metric = outcome.evaluations(segmenter.technique)[0].metrics[METRIC[segmenter.technique]]
+        metric = outcome.evaluations(segmenter.technique)[0].metrics[MAIN_METRIC[segmenter.technique].name]
     return metric or 0.0
 
 
@@ -103,9 +104,9 @@ def parse_budget(text: str) -> float:
     return float(match[1])
 
 
-def fastest_within(found: list[VariantFigures], budget: float) -> VariantFigures:
+def fastest_within(variants: list[VariantFigures], budget: float) -> VariantFigures:
     """Return the variant with the least inference time among those whose drop is at most `budget` points."""
-    return min((entry for entry in found if entry.drop <= budget + 1e-9), key=lambda entry: entry.inference_ms)
+    return min((entry for entry in variants if entry.drop <= budget + 1e-9), key=lambda entry: entry.inference_ms)
 
 
 def _times_in_turns(
@@ -129,11 +130,11 @@ def _times_in_turns(
 
 
 def _tune_panoptic(segmenter: Segmenter, dataset: Dataset, progress: Progress | None) -> Tuned:
-    own = (getattr(segmenter.decode, "score_threshold"), getattr(segmenter.decode, "overlap_threshold"))  # noqa: B009
-    grid = list(dict.fromkeys([own, *((score, overlap) for score in _SCORES for overlap in _OVERLAPS)]))
+    given = (getattr(segmenter.decode, "score_threshold"), getattr(segmenter.decode, "overlap_threshold"))  # noqa: B009
+    grid = list(dict.fromkeys([given, *((score, overlap) for score in _SCORES for overlap in _OVERLAPS)]))
     predictor = SegmenterPredictor(segmenter, str(segmenter.bundle.folder))
     matched = prepare(predictor, dataset, Options()).match
-    meters = {point: PanopticMeter(matched) for point in grid}
+    meters = {point: PanopticMeter(matched, MeterOptions()) for point in grid}
     for done, sample in enumerate(dataset.samples, start=1):
         truth = dataset.read_truth(sample)
         heads, geometry = segmenter.heads(dataset.read_image(sample))
@@ -143,12 +144,12 @@ def _tune_panoptic(segmenter: Segmenter, dataset: Dataset, progress: Progress | 
             progress(done, len(dataset.samples))
     figures = {point: meter.result().metrics["pq"] or 0.0 for point, meter in meters.items()}
     # Of equal figures the one nearest to the bundle's own thresholds.
-    best = max(grid, key=lambda point: (figures[point], -abs(point[0] - own[0]) - abs(point[1] - own[1])))
-    return Tuned("pq", {"score_threshold": best[0], "overlap_threshold": best[1]}, figures[best], figures[own])
+    best = max(grid, key=lambda point: (figures[point], -abs(point[0] - given[0]) - abs(point[1] - given[1])))
+    return Tuned("pq", {"score_threshold": best[0], "overlap_threshold": best[1]}, figures[best], figures[given])
 
 
 def _tune_instance(segmenter: Segmenter, dataset: Dataset, progress: Progress | None) -> Tuned:
-    own = float(getattr(segmenter.decode, "score_threshold"))  # noqa: B009
+    given = float(getattr(segmenter.decode, "score_threshold"))  # noqa: B009
     predictor = SegmenterPredictor(segmenter, str(segmenter.bundle.folder))
     matched = prepare(predictor, dataset, Options()).match
     kept = set(things(matched.labels))
@@ -163,22 +164,22 @@ def _tune_instance(segmenter: Segmenter, dataset: Dataset, progress: Progress | 
         if any(not isinstance(entry.get("segmentation"), dict) for entry in objects):
             raise SegrtError(f"{dataset.path} has objects without masks as RLE; give COCO panoptic annotations")
         heads, geometry = segmenter.heads(dataset.read_image(sample))
-        found = conversion.detections(segmenter.decoded(heads, geometry, score_threshold=0.0), matched)
+        detections = conversion.detections(segmenter.decoded(heads, geometry, score_threshold=0.0), matched)
         wanted += sum(not entry["iscrowd"] for entry in objects)
-        for score, hit in _matches(found, objects):
+        for score, hit in _matches(detections, objects):
             scores.append(score)
             hits.append(hit)
         if progress is not None:
             progress(done, len(dataset.samples))
-    return _best_threshold(np.array(scores), np.array(hits, dtype=bool), wanted, own)
+    return _best_threshold(np.array(scores), np.array(hits, dtype=bool), wanted, given)
 
 
-def _matches(found: list[dict[str, Any]], objects: list[dict[str, Any]]) -> list[tuple[float, bool]]:
+def _matches(detections: list[dict[str, Any]], objects: list[dict[str, Any]]) -> list[tuple[float, bool]]:
     """Match greedily by score, as AP does; detections on crowds are left out. The matches of the best n are final."""
     masks = [rle.decode(entry["segmentation"]) for entry in objects]
     free = {index for index, entry in enumerate(objects) if not entry["iscrowd"]}
     matches = []
-    for entry in sorted(found, key=lambda entry: -entry["score"]):
+    for entry in sorted(detections, key=lambda entry: -entry["score"]):
         mask = rle.decode(entry["segmentation"])
         area = int(np.count_nonzero(mask))
         best, chosen, excused = _IOU, None, False
@@ -199,20 +200,23 @@ def _matches(found: list[dict[str, Any]], objects: list[dict[str, Any]]) -> list
     return matches
 
 
-def _best_threshold(scores: Any, hits: Any, wanted: int, own: float) -> Tuned:
-    """Return the threshold with the highest F1 = 2 TP / (detections + objects), halfway between two scores."""
+def _best_threshold(scores: Any, hits: Any, wanted: int, given: float) -> Tuned:
+    """Return the threshold with the highest F1 = 2 TP / (detections + objects), halfway between two scores.
+
+    `wanted` is how many objects there are; `given` the bundle's own threshold, which stays where none is better.
+    """
     order = np.argsort(-scores, kind="stable")
     ranked, right = scores[order], np.cumsum(hits[order])
     f1 = 2 * right / np.maximum(1, np.arange(1, len(ranked) + 1) + wanted)
     # A threshold cannot part equal scores.
     ends = np.append(ranked[:-1] > ranked[1:], True) if len(ranked) else np.zeros(0, dtype=bool)
-    kept = scores > own
+    kept = scores > given
     before = float(2 * hits[kept].sum() / max(1, int(kept.sum()) + wanted))
     if not len(ranked):
-        return Tuned("f1", {"score_threshold": own}, before, before)
+        return Tuned("f1", {"score_threshold": given}, before, before)
     best = int(np.argmax(np.where(ends, f1, -1.0)))
     below = float(ranked[best + 1]) if best + 1 < len(ranked) else 0.0
     threshold = round((float(ranked[best]) + below) / 2, 4)
     if float(f1[best]) <= before:
-        return Tuned("f1", {"score_threshold": own}, before, before)
+        return Tuned("f1", {"score_threshold": given}, before, before)
     return Tuned("f1", {"score_threshold": threshold}, float(f1[best]), before)

@@ -2,14 +2,13 @@
 
 from pathlib import Path
 
-from segrt.runtime.evaluate.datasets.coco_dataset import open_dataset
 from segrt.runtime.evaluate.datasets.dataset import Dataset
+from segrt.runtime.evaluate.datasets.opening import open_dataset
 from segrt.runtime.evaluate.measuring import Options, measure
 from segrt.runtime.evaluate.segmenting import BundleOpener
+from segrt.runtime.evaluate.techniques import MAIN_METRIC
 from segrt.runtime.profiling.candidate import Candidate
 from segrt.runtime.profiling.records import Accuracy
-
-_MAIN = {"semantic": "miou", "instance": "ap", "panoptic": "pq"}
 
 
 def measure_accuracy(
@@ -35,5 +34,5 @@ def _measure(candidate: Candidate, annotations: str, images: Path | None, panopt
     opener = BundleOpener(candidate.bundle, candidate.bundle, candidate.backend, candidate.precision, candidate.threads)
     with opener() as predictor:
         evaluation = measure(predictor, dataset, Options()).evaluations(predictor.technique)[0]
-    metric = _MAIN[evaluation.technique]
+    metric = MAIN_METRIC[evaluation.technique].name
     return Accuracy(metric, evaluation.metrics[metric] or 0.0, evaluation.images)

@@ -10,7 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from segrt.runtime.errors import SegrtError
-from segrt.runtime.evaluate.datasets.dataset import Sample
+from segrt.runtime.evaluate.datasets.dataset import Address, DatasetKind, Sample
+from segrt.runtime.evaluate.techniques import TECHNIQUES
 from segrt.runtime.evaluate.truth import PanopticTruth, TruthSegment
 from segrt.runtime.results import Label
 from segrt.runtime.streetworld import StreetView, StreetWorld, street_labels
@@ -49,7 +50,7 @@ class StreetDataset:
     @property
     def techniques(self) -> tuple[str, ...]:
         """All three."""
-        return ("semantic", "instance", "panoptic")
+        return TECHNIQUES
 
     def read_image(self, sample: Sample) -> npt.NDArray[np.uint8]:
         """Render the world; picture and truth of one world are rendered once."""
@@ -100,3 +101,10 @@ def _size(address: str, text: str, remedy: str) -> tuple[int, int]:
 @lru_cache(maxsize=2)
 def _view(seed: int, size: tuple[int, int]) -> StreetView:
     return StreetWorld(seed).render(drawn_time(seed), size)
+
+
+def _open(address: Address) -> StreetDataset:
+    return open_street(address.annotations)
+
+
+STREET = DatasetKind(lambda address: address.annotations.startswith(SCHEME), _open)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import plotly.graph_objects as go
 
+from segrt.runtime.evaluate.techniques import MAIN_METRIC
 from segrt.runtime.profiling.budget import pareto_front
 from segrt.runtime.profiling.records import STAGES, Run, Span
 
@@ -22,7 +23,6 @@ STAGE_COLORS = {
 }
 RUN_COLORS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#999999", "#F0E442")
 _SYMBOLS = {"semantic": "circle", "instance": "square", "panoptic": "diamond"}
-_METRICS = {"miou": "mIoU", "ap": "mask AP", "pq": "PQ"}
 _ROW = 44
 _TOP_LAYERS = 15
 _WATERFALL_FRAMES = 4
@@ -166,26 +166,26 @@ def accuracy_scatter(runs: Sequence[Run], names: Sequence[str]) -> go.Figure:
     figure = go.Figure()
     front = pareto_front(runs)
     for number, technique in enumerate(_SYMBOLS):
-        own = [
+        measured = [
             (run, name)
             for run, name in zip(runs, names, strict=True)
             if run.technique == technique and run.accuracy is not None
         ]
-        if not own:
+        if not measured:
             continue
         color = RUN_COLORS[number]
-        metric = _METRICS[own[0][0].accuracy.metric]  # type: ignore[union-attr]
+        metric = MAIN_METRIC[technique].title
         figure.add_scatter(
-            x=[run.stages["total"].p50_ms for run, _ in own],
-            y=[run.accuracy.value for run, _ in own if run.accuracy is not None],
-            text=[name for _, name in own],
+            x=[run.stages["total"].p50_ms for run, _ in measured],
+            y=[run.accuracy.value for run, _ in measured if run.accuracy is not None],
+            text=[name for _, name in measured],
             textposition="top center",
             mode="markers+text",
             name=f"{technique}: {metric}",
             marker={"size": 11, "symbol": _SYMBOLS[technique], "color": color},
             hovertemplate="%{text}<br>" + metric + " %{y:.3f}, %{x:.2f} ms<extra></extra>",
         )
-        best = sorted((run.stages["total"].p50_ms, run.accuracy.value) for run, _ in own if run in front)  # type: ignore[union-attr]
+        best = sorted((run.stages["total"].p50_ms, run.accuracy.value) for run, _ in measured if run in front)  # type: ignore[union-attr]
         if len(best) > 1:
             figure.add_scatter(
                 x=[x for x, _ in best], y=[y for _, y in best], mode="lines", line={"color": color, "dash": "dot"},
