@@ -8,10 +8,11 @@ import numpy as np
 
 from segrt.runtime.draw import overlay, side_by_side
 from segrt.runtime.evaluate import InstanceEvaluator, PanopticEvaluator, SemanticEvaluator
+from segrt.runtime.evaluate.by_technique import MAIN_METRIC
 from segrt.runtime.evaluate.datasets.street_dataset import street_truth
-from segrt.runtime.evaluate.techniques import MAIN_METRIC
 from segrt.runtime.files.atomic import make_folder
 from segrt.runtime.files.images import write_image
+from segrt.runtime.inference.execution import Execution
 from segrt.runtime.results import InstanceResult, PanopticResult, Result, SemanticResult
 from segrt.runtime.segmenter import Segmenter, open_bundle
 from segrt.runtime.stream.loop import run_stream
@@ -49,7 +50,7 @@ class DemoReport:
     fps: float
 
 
-def run_demo(folder: Path, clip: Clip, *, threads: int, track: Track, count: Count) -> DemoReport:
+def run_demo(folder: Path, clip: Clip, execution: Execution, *, track: Track, count: Count) -> DemoReport:
     """Render `clip`, run the embedded models on it and write the demo's files into `folder`.
 
     `track` wraps an iterable with progress (items, how many, what is done); `count` is told how many frames of the
@@ -58,7 +59,7 @@ def run_demo(folder: Path, clip: Clip, *, threads: int, track: Track, count: Cou
     make_folder(folder)
     paths = {name: folder / name for name in ("street.mp4", "comparison.png", "stream.mp4")}
     views = _render(clip, paths["street.mp4"], track)
-    segmenters = {technique: open_bundle(name, threads=threads) for technique, name in MODELS.items()}
+    segmenters = {technique: _opened(name, execution) for technique, name in MODELS.items()}
     try:
         reports, results = _measure(segmenters, views, track)
         common = views[len(views) // 2]
@@ -72,6 +73,10 @@ def run_demo(folder: Path, clip: Clip, *, threads: int, track: Track, count: Cou
         for segmenter in segmenters.values():
             segmenter.close()
     return DemoReport(paths["comparison.png"], paths["street.mp4"], paths["stream.mp4"], reports, metrics.fps)
+
+
+def _opened(name: str, execution: Execution) -> Segmenter:
+    return open_bundle(name, backend=execution.backend, threads=execution.threads, engines=execution.engines)
 
 
 def _render(clip: Clip, path: Path, track: Track) -> list[StreetView]:

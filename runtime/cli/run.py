@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from segrt.runtime.cli.options import backend_options, threshold_options
+from segrt.runtime.cli.options import Thresholds, execution_options, threshold_options
 from segrt.runtime.console.progress import with_progress
 from segrt.runtime.console.tables import print_table
 from segrt.runtime.console.words import counted, milliseconds
 
 if TYPE_CHECKING:
+    from segrt.runtime.inference.execution import Execution
     from segrt.runtime.outputs.run_savers import Savers, Segmented
     from segrt.runtime.segmenter import Segmenter
 
@@ -29,18 +30,15 @@ if TYPE_CHECKING:
 )
 @click.option("--skip-bad", is_flag=True, help="Report pictures that cannot be read and go on with the next.")
 @threshold_options
-@backend_options
+@execution_options
 def run(
     bundle: str,
     sources: tuple[str, ...],
     out: Path,
     save: str,
     skip_bad: bool,
-    score_threshold: float | None,
-    overlap_threshold: float | None,
-    backend: str,
-    precision: str | None,
-    threads: int,
+    thresholds: Thresholds,
+    execution: "Execution",
 ) -> None:
     """Segment pictures with BUNDLE (a folder, or the name of an embedded bundle) and save the results.
 
@@ -63,11 +61,12 @@ def run(
     with (
         open_bundle(
             bundle,
-            backend=backend,
-            precision=precision,
-            threads=threads,
-            score_threshold=score_threshold,
-            overlap_threshold=overlap_threshold,
+            backend=execution.backend,
+            precision=execution.precision,
+            threads=execution.threads,
+            engines=execution.engines,
+            score_threshold=thresholds.score,
+            overlap_threshold=thresholds.overlap,
         ) as segmenter,
         Savers(kinds, out, segmenter) as savers,
     ):

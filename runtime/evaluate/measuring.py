@@ -10,13 +10,13 @@ import numpy as np
 
 from segrt.runtime.errors import SegrtError
 from segrt.runtime.evaluate import conversion
+from segrt.runtime.evaluate.by_technique import JUDGED_AS, NEEDED_TRUTH
 from segrt.runtime.evaluate.class_matching import ClassMatch, match, things
 from segrt.runtime.evaluate.conversion import Prediction
 from segrt.runtime.evaluate.datasets.dataset import Dataset, ImageId, Sample
 from segrt.runtime.evaluate.evaluation import Evaluation, Figure
 from segrt.runtime.evaluate.metrics.meter import Meter, MeterOptions
 from segrt.runtime.evaluate.metrics.meters import meters_of
-from segrt.runtime.evaluate.techniques import JUDGED_AS, NEEDED_TRUTH
 from segrt.runtime.evaluate.truth import PanopticTruth
 from segrt.runtime.results import Label
 

@@ -2,17 +2,20 @@
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
+from segrt.runtime.bundle.locating import read_bundle
 from segrt.runtime.evaluate.conversion import Prediction
 from segrt.runtime.evaluate.datasets.dataset import Dataset, Sample
 from segrt.runtime.evaluate.evaluation import Evaluation
 from segrt.runtime.evaluate.measuring import Options, Predictor, Progress, measure
+from segrt.runtime.inference.execution import Execution
 from segrt.runtime.results import Label, Result
+from segrt.runtime.segmenter import open_segmenter
 
 
 class Segments(Protocol):
@@ -91,9 +94,7 @@ class BundleOpener:
 
     bundle: str
     name: str
-    backend: str = "auto"
-    precision: str | None = None
-    threads: int = 0
+    execution: Execution = field(default_factory=Execution)
     score_threshold: float | None = None
     overlap_threshold: float | None = None
 
@@ -107,9 +108,6 @@ class _Opened(AbstractContextManager[Predictor]):
         self._opener = opener
 
     def __enter__(self) -> Predictor:
-        from segrt.runtime.bundle.locating import read_bundle
-        from segrt.runtime.segmenter import open_segmenter
-
         given = self._opener
         bundle = read_bundle(given.bundle)
         score = given.score_threshold
@@ -121,7 +119,12 @@ class _Opened(AbstractContextManager[Predictor]):
             score = 0.0
         thresholds = {"score_threshold": score, "overlap_threshold": given.overlap_threshold}
         self._segmenter = open_segmenter(
-            bundle, backend=given.backend, precision=given.precision, threads=given.threads, thresholds=thresholds
+            bundle,
+            backend=given.execution.backend,
+            precision=given.execution.precision,
+            threads=given.execution.threads,
+            engines=given.execution.engines,
+            thresholds=thresholds,
         )
         return SegmenterPredictor(self._segmenter, given.name)
 

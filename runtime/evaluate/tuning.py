@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -13,14 +13,15 @@ from segrt.runtime.decode.merge_members import MergeMembers
 from segrt.runtime.decode.merge_queries import MergeQueries
 from segrt.runtime.errors import SegrtError
 from segrt.runtime.evaluate import conversion
+from segrt.runtime.evaluate.by_technique import MAIN_METRIC
 from segrt.runtime.evaluate.class_matching import things
 from segrt.runtime.evaluate.datasets.dataset import Dataset
 from segrt.runtime.evaluate.measuring import Options, measure, prepare
 from segrt.runtime.evaluate.metrics.meter import MeterOptions
 from segrt.runtime.evaluate.metrics.panoptic_quality import PanopticMeter
 from segrt.runtime.evaluate.segmenting import SegmenterPredictor
-from segrt.runtime.evaluate.techniques import MAIN_METRIC
 from segrt.runtime.evaluate.truth import SemanticTruth
+from segrt.runtime.inference.execution import Execution
 from segrt.runtime.results import rle
 from segrt.runtime.segmenter import Segmenter, open_segmenter
 
@@ -66,7 +67,7 @@ def tune_thresholds(segmenter: Segmenter, dataset: Dataset, progress: Progress |
 
 
 def compare_variants(
-    bundle: Bundle, dataset: Dataset, thresholds: dict[str, float], *, backend: str, threads: int
+    bundle: Bundle, dataset: Dataset, thresholds: dict[str, float], execution: Execution
 ) -> list[VariantFigures]:
     """Measure every variant with the thresholds; drops are against fp32, or the first variant where there is none.
 
@@ -74,23 +75,23 @@ def compare_variants(
     """
     precisions = [variant.precision for variant in bundle.manifest.variants]
     reference = "fp32" if "fp32" in precisions else precisions[0]
-    figures = {
-        name: figure_of(bundle, name, dataset, thresholds, backend=backend, threads=threads) for name in precisions
-    }
-    times = _times_in_turns(bundle, precisions, dataset, backend=backend, threads=threads)
-    best = figures[reference]
-    return [VariantFigures(name, figure, 100 * (best - figure), times[name]) for name, figure in figures.items()]
+    variants = [replace(execution, precision=name) for name in precisions]
+    figures = [figure_of(bundle, dataset, thresholds, variant) for variant in variants]
+    times = _times_in_turns(bundle, dataset, variants)
+    best = figures[precisions.index(reference)]
+    return [
+        VariantFigures(name, figure, 100 * (best - figure), ms)
+        for name, figure, ms in zip(precisions, figures, times, strict=True)
+    ]
 
 
-def figure_of(
-    bundle: Bundle, precision: str, dataset: Dataset, thresholds: dict[str, float], *, backend: str, threads: int
-) -> float:
+def figure_of(bundle: Bundle, dataset: Dataset, thresholds: dict[str, float], execution: Execution) -> float:
     """Return a variant's mIoU, AP or PQ on the data set, 0 to 1, with the thresholds.
 
     AP ranks all detections, so an instance variant is measured without a score threshold.
     """
     given = {"score_threshold": 0.0} if bundle.manifest.technique == "instance" else dict(thresholds)
-    with open_segmenter(bundle, backend=backend, precision=precision, threads=threads, thresholds=given) as segmenter:
+    with _opened(bundle, execution, given) as segmenter:
         outcome = measure(SegmenterPredictor(segmenter, str(bundle.folder)), dataset)
         metric = outcome.evaluations(segmenter.technique)[0].metrics[MAIN_METRIC[segmenter.technique].name]
     return metric or 0.0
@@ -109,24 +110,30 @@ def fastest_within(variants: list[VariantFigures], budget: float) -> VariantFigu
     return min((entry for entry in variants if entry.drop <= budget + 1e-9), key=lambda entry: entry.inference_ms)
 
 
-def _times_in_turns(
-    bundle: Bundle, precisions: list[str], dataset: Dataset, *, backend: str, threads: int
-) -> dict[str, float]:
+def _times_in_turns(bundle: Bundle, dataset: Dataset, variants: list[Execution]) -> list[float]:
     """Return each variant's median inference time in ms: all are open, each image goes through one after the other."""
     images = [dataset.read_image(sample) for sample in dataset.samples[:_TIMED_IMAGES]]
-    times: dict[str, list[float]] = {name: [] for name in precisions}
+    times: list[list[float]] = [[] for _ in variants]
     with ExitStack() as stack:
-        opened = {
-            name: stack.enter_context(open_segmenter(bundle, backend=backend, precision=name, threads=threads))
-            for name in precisions
-        }
+        segmenters = [stack.enter_context(_opened(bundle, variant)) for variant in variants]
         for turn in range(-1, _TURNS):  # the first one warms up
             for image in images:
-                for name, segmenter in opened.items():
+                for measured, segmenter in zip(times, segmenters, strict=True):
                     timings = segmenter(image).timings
                     if turn >= 0 and timings is not None:
-                        times[name].append(timings.inference_ms)
-    return {name: float(np.median(values)) for name, values in times.items()}
+                        measured.append(timings.inference_ms)
+    return [float(np.median(measured)) for measured in times]
+
+
+def _opened(bundle: Bundle, execution: Execution, thresholds: dict[str, float] | None = None) -> Segmenter:
+    return open_segmenter(
+        bundle,
+        backend=execution.backend,
+        precision=execution.precision,
+        threads=execution.threads,
+        thresholds=thresholds,
+        engines=execution.engines,
+    )
 
 
 def _tune_panoptic(segmenter: Segmenter, dataset: Dataset, progress: Progress | None) -> Tuned:

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from segrt.runtime.errors import SegrtError
+from segrt.runtime.evaluate.by_technique import TECHNIQUES
 from segrt.runtime.evaluate.datasets.coco_files import (
     CocoCategory,
     CocoImage,
@@ -18,7 +19,6 @@ from segrt.runtime.evaluate.datasets.coco_files import (
     read_panoptic,
 )
 from segrt.runtime.evaluate.datasets.dataset import Address, Dataset, ImageId, Sample, checked_image
-from segrt.runtime.evaluate.techniques import TECHNIQUES
 from segrt.runtime.evaluate.truth import InstanceTruth, PanopticTruth
 from segrt.runtime.results import Label
 from segrt.runtime.results.labels.palette import label_color

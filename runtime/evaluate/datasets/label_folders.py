@@ -14,8 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from segrt.runtime.errors import ImageError, SegrtError
+from segrt.runtime.evaluate.by_technique import TECHNIQUES
 from segrt.runtime.evaluate.datasets.dataset import Address, DatasetKind, Sample, checked_image
-from segrt.runtime.evaluate.techniques import TECHNIQUES
 from segrt.runtime.evaluate.truth import PanopticTruth, SemanticTruth, TruthSegment
 from segrt.runtime.files.images import SUFFIXES
 from segrt.runtime.results import Label

@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from segrt.runtime.errors import SegrtError
+from segrt.runtime.evaluate.by_technique import TECHNIQUES
 from segrt.runtime.evaluate.datasets.dataset import Address, DatasetKind, Sample
-from segrt.runtime.evaluate.techniques import TECHNIQUES
 from segrt.runtime.evaluate.truth import PanopticTruth, TruthSegment
 from segrt.runtime.results import Label
 from segrt.runtime.streetworld import StreetView, StreetWorld, street_labels

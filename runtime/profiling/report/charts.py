@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import plotly.graph_objects as go
 
-from segrt.runtime.evaluate.techniques import MAIN_METRIC
+from segrt.runtime.evaluate.by_technique import MAIN_METRIC
 from segrt.runtime.profiling.budget import pareto_front
 from segrt.runtime.profiling.records import STAGES, Run, Span
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 
 from segrt.runtime.errors import SegrtError
-from segrt.runtime.evaluate.techniques import MAIN_METRIC, TECHNIQUES
+from segrt.runtime.evaluate.by_technique import MAIN_METRIC, TECHNIQUES
 from segrt.runtime.files.atomic import make_folder, write_atomic
 from segrt.runtime.profiling.budget import Budget, lost_accuracy, pareto_front
 from segrt.runtime.profiling.records import Machine, Profile, Run
