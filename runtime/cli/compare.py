@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 
 import click
 
+from segrt.runtime.cli.latencies import LATENCIES, latency_cells
 from segrt.runtime.cli.options import execution_options
 from segrt.runtime.console.tables import print_table
-from segrt.runtime.console.words import counted, milliseconds
+from segrt.runtime.console.words import counted
 
 if TYPE_CHECKING:
     from segrt.runtime.files.images import Picture
@@ -55,20 +56,18 @@ def compare(image: str, bundles: tuple[str, ...], out: Path, repeat: int, execut
             rows.append(_row(segmenter, results))
             panels.append(_panel(segmenter, picture, results))
     write_image(out, side_by_side(panels))
-    print_table(f"{out}", ["bundle", "technique", "preprocess", "inference", "postprocess", "total", "found"], rows)
+    print_table(f"{out}", ["bundle", "technique", *LATENCIES, "found"], rows)
 
 
 def _row(segmenter: "Segmenter", results: "Sequence[Result]") -> list[str]:
-    timings = [result.timings for result in results if result.timings is not None]
-    stages = ("preprocess", "inference", "postprocess", "total")
-    medians = [milliseconds([getattr(timing, f"{stage}_ms") for timing in timings]) for stage in stages]
+    medians = latency_cells(result.timings for result in results)
     return [segmenter.manifest.name, segmenter.technique, *medians, _contents(results[-1])]
 
 
 def _panel(segmenter: "Segmenter", picture: "Picture", results: "Sequence[Result]") -> "tuple[str, Picture, list[str]]":
     from segrt.runtime.draw import overlay
 
-    total = milliseconds([result.timings.total_ms for result in results if result.timings is not None])
+    *_, total = latency_cells(result.timings for result in results)
     where = f"{segmenter.backend.name} {segmenter.backend.device}, {segmenter.variant.precision}"
     drawn = overlay(picture, results[-1], text_scale=1.5)  # the sheet shows it reduced
     caption = [f"{total} ({where})", _contents(results[-1])]

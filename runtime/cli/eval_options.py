@@ -6,7 +6,7 @@ from typing import Literal
 
 import click
 
-from segrt.runtime.cli.options import backend_option, execution_group, grouped
+from segrt.runtime.cli.options import BACKEND, execution_group, grouped
 
 
 @dataclass(frozen=True)
@@ -138,7 +138,7 @@ output_options = grouped(
     click.option("--per-class", is_flag=True, help="Print the figures of every class too."),
 )
 execution_options = execution_group(
-    backend_option("auto, onnxruntime, …."),
+    BACKEND,
     click.option(
         "--precision", metavar="NAME,…", help="Variants to use, fp32,fp16 for instance; the first by default."
     ),

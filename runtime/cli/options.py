@@ -19,6 +19,18 @@ THREADS = click.IntRange(0, MOST_THREADS)
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 _Option = Callable[[Any], Any]
 
+
+class BackendOption(click.Option):
+    """An option whose help lists the backends that there are, those added from outside too."""
+
+    def get_help_record(self, ctx: click.Context) -> tuple[str, str] | None:
+        """Return the option and its help."""
+        from segrt.runtime.inference.backends import BACKENDS
+
+        self.help = f"What executes it: auto, {', '.join(BACKENDS)}."
+        return super().get_help_record(ctx)
+
+
 ENGINE_DIR = click.option(
     "--engine-dir",
     type=click.Path(path_type=Path, file_okay=False),
@@ -26,6 +38,7 @@ ENGINE_DIR = click.option(
     help="Where TensorRT's engines lie; segrt's cache by default.",
 )
 THREADS_OPTION = click.option("--threads", type=THREADS, default=0, help="CPU threads; 0 means the default.")
+BACKEND = click.option("--backend", cls=BackendOption, metavar="NAME", default="auto", show_default=True)
 _ENGINES = (
     ENGINE_DIR,
     click.option("--no-build", is_flag=True, help="Fail rather than build an engine that does not fit."),
@@ -69,7 +82,7 @@ class Thresholds:
 def execution_options(command: _Command) -> _Command:
     """Add --backend, --precision, --threads and those about engines; the command gets an `execution`."""
     return execution_group(
-        backend_option(),
+        BACKEND,
         click.option("--precision", metavar="NAME", help="Variant to use, fp32 for instance; the first by default."),
     )(command)
 
@@ -82,11 +95,6 @@ def execution_group(*options: _Option) -> Callable[[_Command], _Command]:
 def engine_options(command: _Command) -> _Command:
     """Add --engine-dir, --no-build and --trust-engine; the command gets `engines`, an `EnginePolicy`."""
     return grouped("engines", _engines, *_ENGINES)(command)
-
-
-def backend_option(text: str = "What executes it: auto, tensorrt, onnxruntime.") -> _Option:
-    """Return --backend; `text` is its help."""
-    return click.option("--backend", metavar="NAME", default="auto", show_default=True, help=text)
 
 
 def threshold_options(command: _Command) -> _Command:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from segrt.runtime.cli.options import grouped
+from segrt.runtime.cli.options import BackendOption, grouped
 from segrt.runtime.threads import MOST_THREADS
 
 _PATH = click.Path(path_type=Path, dir_okay=False)
@@ -117,7 +117,15 @@ candidate_options = grouped(
     click.option(
         "--precision", "precisions", metavar="NAME,…", callback=_names, help="Variants, fp32,int8 for instance."
     ),
-    click.option("--backend", "backends", metavar="NAME,…", default="auto", callback=_names, show_default=True),
+    click.option(
+        "--backend",
+        "backends",
+        cls=BackendOption,
+        metavar="NAME,…",
+        default="auto",
+        callback=_names,
+        show_default=True,
+    ),
     click.option(
         "--threads", metavar="N,…", callback=_threads, help="CPU threads, 1,2 for instance; 0 is the default."
     ),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from segrt.runtime.cli import load_hook
-from segrt.runtime.cli.options import backend_option, execution_group, grouped
+from segrt.runtime.cli.options import BACKEND, execution_group, grouped
 from segrt.runtime.console.tables import print_table
 from segrt.runtime.console.words import comma_separated
 
@@ -75,7 +75,7 @@ variant_options = grouped(
 @click.option("--out", required=True, type=click.Path(path_type=Path), metavar="BUNDLE", help="The new bundle.")
 @click.option("--overwrite", is_flag=True, help="Replace a bundle that is there.")
 @variant_options
-@execution_group(backend_option())
+@execution_group(BACKEND)
 def tune(
     bundle: str,
     data: ValidationSet,

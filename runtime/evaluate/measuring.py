@@ -11,7 +11,7 @@ import numpy as np
 from segrt.runtime.errors import SegrtError
 from segrt.runtime.evaluate import conversion
 from segrt.runtime.evaluate.by_technique import JUDGED_AS, NEEDED_TRUTH
-from segrt.runtime.evaluate.class_matching import ClassMatch, match, things
+from segrt.runtime.evaluate.class_matching import ClassMatch, match, thing_positions
 from segrt.runtime.evaluate.conversion import Prediction
 from segrt.runtime.evaluate.datasets.dataset import Dataset, ImageId, Sample
 from segrt.runtime.evaluate.evaluation import Evaluation, Figure
@@ -133,16 +133,16 @@ def prepare(
     """Match the classes and make the meters, before any image is read; `meters` None takes those of the table."""
     techniques = _techniques(predictor, dataset, options)
     matched = _matched(predictor, dataset, options)
-    asked = MeterOptions(predictor.kind, options.boundary, options.rank)
-    made = {
+    meter_options = MeterOptions(predictor.kind, options.boundary, options.rank)
+    chosen = {
         technique: [
-            meter(matched, asked)
+            meter(matched, meter_options)
             for meter in (meters_of(technique) if meters is None else meters)
             if meter.technique == technique
         ]
         for technique in techniques
     }
-    return Outcome(matched, made)
+    return Outcome(matched, chosen)
 
 
 def worst(outcome: Outcome, technique: str, count: int) -> list[tuple[ImageId, float]]:
@@ -209,7 +209,7 @@ def _techniques(predictor: Predictor, dataset: Dataset, options: Options) -> tup
 def _matched(predictor: Predictor, dataset: Dataset, options: Options) -> ClassMatch:
     """Match the predictor's classes to the data set's; an instance model knows no stuff, so none is asked of it."""
     data = dataset.labels
-    kept = things(data) if predictor.technique == "instance" else list(range(len(data)))
+    kept = thing_positions(data) if predictor.technique == "instance" else list(range(len(data)))
     if not kept:
         raise SegrtError(f"{dataset.path} has no things among its categories; instance evaluation needs some")
     part = match(

@@ -5,14 +5,12 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
-import numpy as np
-import numpy.typing as npt
-
 from segrt.runtime.bundle.locating import read_bundle
 from segrt.runtime.evaluate.conversion import Prediction
 from segrt.runtime.evaluate.datasets.dataset import Dataset, Sample
 from segrt.runtime.evaluate.evaluation import Evaluation
 from segrt.runtime.evaluate.measuring import Options, Predictor, Progress, measure
+from segrt.runtime.files.images import Picture
 from segrt.runtime.inference.execution import Execution
 from segrt.runtime.results import Label, Result
 from segrt.runtime.segmenter import open_segmenter
@@ -29,7 +27,7 @@ class Segments(Protocol):
     def technique(self) -> str:
         """`semantic`, `instance` or `panoptic`."""
 
-    def __call__(self, image: npt.NDArray[np.uint8], /) -> Result:
+    def __call__(self, image: Picture, /) -> Result:
         """Segment `image`, uint8 BGR (H, W, 3)."""
 
 

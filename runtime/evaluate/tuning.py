@@ -14,7 +14,7 @@ from segrt.runtime.decode.merge_queries import MergeQueries
 from segrt.runtime.errors import SegrtError
 from segrt.runtime.evaluate import conversion
 from segrt.runtime.evaluate.by_technique import MAIN_METRIC
-from segrt.runtime.evaluate.class_matching import things
+from segrt.runtime.evaluate.class_matching import thing_positions
 from segrt.runtime.evaluate.datasets.dataset import Dataset
 from segrt.runtime.evaluate.measuring import Options, measure, prepare
 from segrt.runtime.evaluate.metrics.meter import MeterOptions
@@ -159,7 +159,7 @@ def _tune_instance(segmenter: Segmenter, dataset: Dataset, progress: Progress | 
     given = float(getattr(segmenter.decode, "score_threshold"))  # noqa: B009
     predictor = SegmenterPredictor(segmenter, str(segmenter.bundle.folder))
     matched = prepare(predictor, dataset, Options()).match
-    kept = set(things(matched.labels))
+    kept = set(thing_positions(matched.labels))
     scores: list[float] = []
     hits: list[bool] = []
     wanted = 0

@@ -5,9 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-
 from segrt.runtime.errors import SegrtError
 from segrt.runtime.evaluate.by_technique import TECHNIQUES
 from segrt.runtime.evaluate.datasets.coco_files import (
@@ -20,6 +17,7 @@ from segrt.runtime.evaluate.datasets.coco_files import (
 )
 from segrt.runtime.evaluate.datasets.dataset import Address, Dataset, ImageId, Sample, checked_image
 from segrt.runtime.evaluate.truth import InstanceTruth, PanopticTruth
+from segrt.runtime.files.images import Picture
 from segrt.runtime.results import Label
 from segrt.runtime.results.labels.palette import label_color
 
@@ -38,7 +36,7 @@ class PanopticDataset:
         """All three."""
         return TECHNIQUES
 
-    def read_image(self, sample: Sample) -> npt.NDArray[np.uint8]:
+    def read_image(self, sample: Sample) -> Picture:
         """Read a sample's picture; raise SegrtError for another size than the JSON says."""
         return checked_image(sample, self.path)
 
@@ -66,7 +64,7 @@ class InstanceDataset:
         """Instance alone."""
         return ("instance",)
 
-    def read_image(self, sample: Sample) -> npt.NDArray[np.uint8]:
+    def read_image(self, sample: Sample) -> Picture:
         """Read a sample's picture; raise SegrtError for another size than the JSON says."""
         return checked_image(sample, self.path)
 

@@ -5,12 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-import numpy as np
-import numpy.typing as npt
-
 from segrt.runtime.errors import SegrtError
 from segrt.runtime.evaluate.truth import Truth
-from segrt.runtime.files.images import read_image
+from segrt.runtime.files.images import Picture, read_image
 from segrt.runtime.results import Label
 
 ImageId = int | str
@@ -45,7 +42,7 @@ class Dataset(Protocol):
     def techniques(self) -> tuple[str, ...]:
         """Of `semantic`, `instance`, `panoptic`."""
 
-    def read_image(self, sample: Sample) -> npt.NDArray[np.uint8]:
+    def read_image(self, sample: Sample) -> Picture:
         """Return the picture, uint8 BGR (H, W, 3); raise SegrtError when it cannot be read or has another size."""
 
     def read_truth(self, sample: Sample) -> Truth:
@@ -84,7 +81,7 @@ def check_size(file: Path, size: tuple[int, int], expected: tuple[int, int] | No
         )
 
 
-def checked_image(sample: Sample, source: Path) -> npt.NDArray[np.uint8]:
+def checked_image(sample: Sample, source: Path) -> Picture:
     """Return a sample's picture, uint8 BGR (H, W, 3); raise SegrtError when its size is not the one stated."""
     image = read_image(sample.image_path)
     check_size(sample.image_path, (int(image.shape[0]), int(image.shape[1])), sample.size, source)

@@ -17,7 +17,7 @@ from segrt.runtime.errors import ImageError, SegrtError
 from segrt.runtime.evaluate.by_technique import TECHNIQUES
 from segrt.runtime.evaluate.datasets.dataset import Address, DatasetKind, Sample, checked_image
 from segrt.runtime.evaluate.truth import PanopticTruth, SemanticTruth, TruthSegment
-from segrt.runtime.files.images import SUFFIXES
+from segrt.runtime.files.images import SUFFIXES, Picture
 from segrt.runtime.results import Label
 from segrt.runtime.results.remap import remap
 from segrt.runtime.results.semantic import class_map_dtype
@@ -52,7 +52,7 @@ class LabelFolder:
         whole = all(sample.annotation.objects is not None for sample in self.samples)
         return TECHNIQUES if whole else ("semantic",)
 
-    def read_image(self, sample: Sample) -> npt.NDArray[np.uint8]:
+    def read_image(self, sample: Sample) -> Picture:
         """Read a sample's picture."""
         return checked_image(sample, self.path)
 

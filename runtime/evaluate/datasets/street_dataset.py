@@ -6,13 +6,11 @@ from functools import cached_property, lru_cache
 from pathlib import Path
 from urllib.parse import parse_qsl, urlsplit
 
-import numpy as np
-import numpy.typing as npt
-
 from segrt.runtime.errors import SegrtError
 from segrt.runtime.evaluate.by_technique import TECHNIQUES
 from segrt.runtime.evaluate.datasets.dataset import Address, DatasetKind, Sample
 from segrt.runtime.evaluate.truth import PanopticTruth, TruthSegment
+from segrt.runtime.files.images import Picture
 from segrt.runtime.results import Label
 from segrt.runtime.streetworld import StreetView, StreetWorld, street_labels
 from segrt.runtime.streetworld.moments import EDGES, drawn_time
@@ -52,7 +50,7 @@ class StreetDataset:
         """All three."""
         return TECHNIQUES
 
-    def read_image(self, sample: Sample) -> npt.NDArray[np.uint8]:
+    def read_image(self, sample: Sample) -> Picture:
         """Render the world; picture and truth of one world are rendered once."""
         return _view(int(sample.image_id), self.size).image
 

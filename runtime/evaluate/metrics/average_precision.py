@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from segrt.runtime.errors import SegrtError
 from segrt.runtime.evaluate import conversion
-from segrt.runtime.evaluate.class_matching import ClassMatch, things
+from segrt.runtime.evaluate.class_matching import ClassMatch, thing_positions
 from segrt.runtime.evaluate.conversion import Detections, Prediction
 from segrt.runtime.evaluate.evaluation import Evaluation, Figure
 from segrt.runtime.evaluate.metrics.boundary import boundary_evaluation
@@ -172,7 +172,7 @@ class InstanceMeter:
         self._match = match
         self._has_masks = options.kind == "segm"
         self._rank = options.rank
-        kept = things(match.labels)
+        kept = thing_positions(match.labels)
         self._place = {position: place for place, position in enumerate(kept)}
         labels = [match.labels[index] for index in kept]
         self.evaluator = InstanceEvaluator(labels, kind=options.kind, boundary=options.boundary)

@@ -56,24 +56,24 @@ def waterfall(run: Run) -> go.Figure:
     first = min((span.frame for span in spans), default=0)
     start = min((span.begin_ms for span in spans), default=0.0)
     for stage in (*STAGES, "sink"):
-        own = [span for span in spans if span.stage == stage]
-        if own:
+        of_stage = [span for span in spans if span.stage == stage]
+        if of_stage:
             figure.add_bar(
-                y=[stage for _ in own],
-                x=[max(span.end_ms - span.begin_ms, 0.05) for span in own],
-                base=[span.begin_ms - start for span in own],
+                y=[stage for _ in of_stage],
+                x=[max(span.end_ms - span.begin_ms, 0.05) for span in of_stage],
+                base=[span.begin_ms - start for span in of_stage],
                 orientation="h",
                 name=stage,
                 showlegend=False,
-                text=[str(span.frame - first + 1) for span in own],
+                text=[str(span.frame - first + 1) for span in of_stage],
                 textposition="inside",
                 insidetextanchor="middle",
                 textangle=0,
                 marker={
                     "color": STAGE_COLORS[stage],
-                    "opacity": [1.0 if (span.frame - first) % 2 == 0 else 0.55 for span in own],
+                    "opacity": [1.0 if (span.frame - first) % 2 == 0 else 0.55 for span in of_stage],
                 },
-                customdata=[[span.frame - first + 1, span.end_ms - span.begin_ms, span.thread] for span in own],
+                customdata=[[span.frame - first + 1, span.end_ms - span.begin_ms, span.thread] for span in of_stage],
                 hovertemplate=stage + " of frame %{customdata[0]}<br>%{customdata[1]:.2f} ms in thread "
                 "%{customdata[2]}<extra></extra>",
             )
@@ -87,8 +87,8 @@ def _few_frames(run: Run) -> list[Span]:
     """Return the spans of a few frames from the middle of the trace, and those of others that lie between them."""
     frames = sorted({span.frame for span in run.spans})
     chosen = set(frames[len(frames) // 2 :][:_WATERFALL_FRAMES])
-    own = [span for span in run.spans if span.frame in chosen]
-    begin, end = min((span.begin_ms for span in own), default=0.0), max((span.end_ms for span in own), default=0.0)
+    shown = [span for span in run.spans if span.frame in chosen]
+    begin, end = min((span.begin_ms for span in shown), default=0.0), max((span.end_ms for span in shown), default=0.0)
     return [span for span in run.spans if span.begin_ms < end and span.end_ms > begin]
 
 

@@ -167,16 +167,16 @@ def _spread_section() -> str:
 
 
 def _live_section(runs: Sequence[Run], names: Sequence[str]) -> str:
-    said = "; ".join(
+    drops = "; ".join(
         f"{_text(name)} dropped {run.live.dropped} of {run.live.frames_in}"
         for run, name in zip(runs, names, strict=True)
         if run.live is not None and run.live.dropped
     )
-    said = said or "None was dropped here"
+    drops = drops or "None was dropped here"
     fps = next(run.live.source_fps for run in runs if run.live is not None)
     return (
         f"<section><h2>At a camera’s speed</h2><p>{fps:g} frames a second, always the newest one; crosses are frames "
-        f'that were dropped. {said}.</p><figure id="live"></figure></section>'
+        f'that were dropped. {drops}.</p><figure id="live"></figure></section>'
     )
 
 
@@ -202,8 +202,10 @@ def _machine_section(profile: Profile) -> str:
         return ""
     facts = _facts(machine)
     for bundle in dict.fromkeys(run.bundle for run in profile.runs):
-        own = [run.backend_reason or f"{run.backend} on {run.device}" for run in profile.runs if run.bundle == bundle]
-        facts.append((f"{bundle}, backend", "; ".join(dict.fromkeys(own))))
+        reasons = [
+            run.backend_reason or f"{run.backend} on {run.device}" for run in profile.runs if run.bundle == bundle
+        ]
+        facts.append((f"{bundle}, backend", "; ".join(dict.fromkeys(reasons))))
     listed = "".join(f"<dt>{_text(name)}</dt><dd>{_text(value)}</dd>" for name, value in facts)
     return f"<section><h2>Where it was measured</h2><dl>{listed}</dl></section>"
 
