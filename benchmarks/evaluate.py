@@ -18,7 +18,8 @@ from typing import Any
 import cv2
 import numpy as np
 
-from segrt.runtime.evaluate.datasets.coco_dataset import PanopticDataset, open_dataset
+from segrt.runtime.evaluate.datasets.coco_dataset import PanopticDataset
+from segrt.runtime.evaluate.datasets.opening import open_dataset
 from segrt.runtime.evaluate.measuring import measure
 from segrt.runtime.evaluate.metrics.panoptic_quality import PanopticEvaluator
 from segrt.runtime.evaluate.predictions import open_predictions

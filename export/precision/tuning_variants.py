@@ -3,6 +3,7 @@
 import hashlib
 import tempfile
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,6 +20,7 @@ from segrt.runtime.bundle.manifest import File, Tolerance, Variant
 from segrt.runtime.errors import CheckFailed
 from segrt.runtime.evaluate.datasets.dataset import Dataset
 from segrt.runtime.evaluate.tuning import figure_of
+from segrt.runtime.inference.execution import Execution
 
 if TYPE_CHECKING:
     import onnx
@@ -35,8 +37,7 @@ def widened(
     *,
     calibration: Path | None,
     folder: Path,
-    backend: str,
-    threads: int,
+    execution: Execution,
     search_steps: int,
     say: Say,
 ) -> Bundle:
@@ -47,13 +48,14 @@ def widened(
     """
     pictures = check_request(bundle, precisions, calibration)
     source = source_of(bundle)
-    wanted = figure_of(bundle, source.precision, dataset, thresholds, backend=backend, threads=threads)
+    wanted = figure_of(bundle, dataset, thresholds, replace(execution, precision=source.precision))
     say(f"fp32: {wanted:.4f} on {dataset.path}")
 
     def accept(precision: str, model: "onnx.ModelProto") -> bool:
         with tempfile.TemporaryDirectory(prefix="segrt-tune-") as place:
+            on_cpu = Execution("onnxruntime", precision, execution.threads)
             trial = _trial(bundle, precision, model, Path(place))
-            figure = figure_of(trial, precision, dataset, thresholds, backend="onnxruntime", threads=threads)
+            figure = figure_of(trial, dataset, thresholds, on_cpu)
         say(f"{precision}: {figure:.4f}, {100 * (wanted - figure):+.2f} points below fp32")
         return 100 * (wanted - figure) <= points + 1e-9
 
@@ -62,12 +64,12 @@ def widened(
         pictures=[dataset.read_image(sample) for sample in islice(dataset.samples, _COMPARED)],
         search_steps=search_steps,
         accept=accept,
-        threads=threads,
+        threads=execution.threads,
     )
     made: list[Made] = []
     for precision in precisions:
         made += _within_budget(bundle, precision, folder, options, say)
-    return read_bundle(write_with(bundle, [entry.file for entry in made], folder / "bundle", threads=threads))
+    return read_bundle(write_with(bundle, [entry.file for entry in made], folder / "bundle", threads=execution.threads))
 
 
 def check_request(bundle: Bundle, precisions: Sequence[str], calibration: Path | None) -> list[Path]:

@@ -5,10 +5,12 @@
 
 import logging
 from importlib import import_module
+from typing import Any
 
 import click
 
 from segrt.runtime.console.exits import run_command
+from segrt.runtime.errors import SegrtError
 
 # name: (module:function, one line for `segrt --help`)
 COMMANDS = {
@@ -33,6 +35,21 @@ COMMANDS = {
     "tune": ("segrt.runtime.cli.tune:tune", "Choose thresholds and precision on a validation set."),
     "eval": ("segrt.runtime.cli.eval:evaluate", "Measure accuracy: mIoU, mask AP, PQ."),
 }
+
+# What a command uses of rooms that the runtime cannot import; `load_hook` imports it then.
+HOOKS = {
+    "check-variants": "segrt.export.precision.tuning_variants:check_request",
+    "make-variants": "segrt.export.precision.tuning_variants:widened",
+}
+
+
+def load_hook(name: str, option: str) -> Any:
+    """Return the function that the `option` of a command needs; raise SegrtError that says what to install."""
+    module, _, function = HOOKS[name].partition(":")
+    try:
+        return getattr(import_module(module), function)
+    except ImportError as error:
+        raise SegrtError(f"{option} needs {error.name or 'onnx'}; `pip install 'segrt[export]'`") from None
 
 
 class LazyGroup(click.Group):

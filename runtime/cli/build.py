@@ -2,18 +2,65 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from segrt.runtime.cli.options import engine_dir_option, engine_option
+from segrt.runtime.cli.options import ENGINE_DIR, grouped
 from segrt.runtime.console.progress import Bars
 from segrt.runtime.console.tables import print_table
+from segrt.runtime.console.words import comma_separated
 
 if TYPE_CHECKING:
     from segrt.runtime.inference.cuda.interface import Cuda
     from segrt.runtime.inference.engine_policy import BuildOptions, Progress
+    from segrt.runtime.inference.tensorrt.engine_cache import Engine
     from segrt.runtime.inference.tensorrt.engine_record import EngineRecord
+
+
+def _build_options(targets: tuple[str, ...], **others: Any) -> "BuildOptions":
+    import msgspec
+
+    from segrt.runtime.errors import BackendError
+    from segrt.runtime.inference.engine_policy import BuildOptions
+
+    try:
+        return msgspec.convert({"targets": targets, **others}, BuildOptions)
+    except msgspec.ValidationError:
+        raise BackendError(f"--target must be a compute capability such as 8.6, but got {', '.join(targets)}") from None
+
+
+builder_options = grouped(
+    "options",
+    _build_options,
+    click.option(
+        "--workspace",
+        "workspace_mb",
+        type=click.IntRange(0, 1 << 20),
+        default=0,
+        metavar="MB",
+        help="The most memory for one layer.",
+    ),
+    click.option(
+        "--optimization-level", type=click.IntRange(0, 5), metavar="N", help="0: built quickly, 5: runs fast."
+    ),
+    click.option("--version-compatible", is_flag=True, help="Run in later TensorRT of the same major version, too."),
+    click.option(
+        "--hardware-compatible",
+        type=click.Choice(["none", "same-sm", "ampere+"]),
+        default="none",
+        show_default=True,
+        help="Run on other GPUs, too: of the same compute capability, or all since Ampere.",
+    ),
+    click.option(
+        "--target", "targets", multiple=True, metavar="SM", help="With tensorrt-rtx: for 8.6, 8.9 ... repeatable."
+    ),
+    click.option(
+        "--dla-core", type=click.IntRange(0, 15), metavar="N", help="Use this DLA of an Orin; the GPU does the rest."
+    ),
+)
 
 
 @click.command()
@@ -27,51 +74,29 @@ if TYPE_CHECKING:
     help="Which TensorRT builds; auto takes tensorrt where there is a GPU.",
 )
 @click.option("--rebuild", is_flag=True, help="Build again what fits, too.")
-@click.option(
-    "--workspace", type=click.IntRange(0, 1 << 20), default=0, metavar="MB", help="The most memory for one layer."
-)
-@click.option("--optimization-level", type=click.IntRange(0, 5), metavar="N", help="0: built quickly, 5: runs fast.")
-@click.option("--version-compatible", is_flag=True, help="Run in later TensorRT of the same major version, too.")
-@click.option(
-    "--hardware-compatible",
-    type=click.Choice(["none", "same-sm", "ampere+"]),
-    default="none",
-    show_default=True,
-    help="Run on other GPUs, too: of the same compute capability, or all since Ampere.",
-)
-@click.option(
-    "--target", "targets", multiple=True, metavar="SM", help="With tensorrt-rtx: for 8.6, 8.9 ... repeatable."
-)
-@click.option(
-    "--dla-core", type=click.IntRange(0, 15), metavar="N", help="Use this DLA of an Orin; the GPU does the rest."
-)
+@builder_options
 @click.option(
     "--batch", type=click.IntRange(1, 1024), default=1, show_default=True, metavar="N", help="Frames in a batch."
 )
 @click.option("--layers", is_flag=True, help="List the precision of every layer.")
-@engine_option("--trust-engine", "trust", "Keep engines that fit but were built elsewhere; they are code.")
-@engine_dir_option
+@click.option("--trust-engine", is_flag=True, help="Keep engines that fit but were built elsewhere; they are code.")
+@ENGINE_DIR
 def build(
     bundle: str,
     precision: str | None,
     flavor: str,
     rebuild: bool,
-    workspace: int,
-    optimization_level: int | None,
-    version_compatible: bool,
-    hardware_compatible: str,
-    targets: tuple[str, ...],
-    dla_core: int | None,
+    options: "BuildOptions",
     batch: int,
     layers: bool,
+    trust_engine: bool,
+    engine_dir: Path | None,
 ) -> None:
     """Make the TensorRT engines of BUNDLE (a folder, or the name of an embedded bundle), so that starting is quick.
 
     An engine that is there and fits is kept. TensorRT builds for the GPU of this device. TensorRT-RTX needs no GPU: it
     builds for every RTX GPU since Ampere, or for the ones that --target names.
     """
-    from dataclasses import replace
-
     from segrt.runtime.bundle.locating import read_bundle
     from segrt.runtime.bundle.network_files import network_file
     from segrt.runtime.inference.engine_policy import EnginePolicy
@@ -79,27 +104,24 @@ def build(
     from segrt.runtime.inference.tensorrt.flavor import find_flavor
     from segrt.runtime.inference.tensorrt.target import look
 
-    options = _options(workspace, optimization_level, version_compatible, hardware_compatible, targets, dla_core)
+    policy = EnginePolicy(engine_dir, trust=trust_engine, flavor=flavor, options=options)
     opened = read_bundle(bundle)
-    names = [name.strip() for name in precision.split(",") if name.strip()] if precision else []
+    names = comma_separated(precision)
     variants = [opened.variant(name) for name in names] if names else list(opened.manifest.variants)
     rows, records = [], []
     with _device() as cuda:
-        found = find_flavor(flavor, on_gpu=cuda is not None)
+        installed = find_flavor(flavor, on_gpu=cuda is not None)
         here = look(cuda)
-        for part, variant in [(part, part.variant(one.precision)) for one in variants for part in opened.parts]:
+        for part, precision_name in [(part, variant.precision) for variant in variants for part in opened.parts]:
+            network = network_file(part, part.variant(precision_name), batch)
             with Bars("name", "bar", "note", "elapsed") as bars:
-                progress = _phases(bars, f"{part.manifest.name} {variant.precision}")
-                policy = replace(EnginePolicy(), flavor=flavor, options=options, progress=progress)
-                engine = EngineCache(network_file(part, variant, batch), found, here, policy).get(rebuild=rebuild)
-            record = engine.record
-            records.append(record)
-            state = f"built in {record.seconds:.1f} s" if engine.reason else "fits, kept"
-            rows.append([variant.precision, f"{record.plan_bytes / 1e6:.1f}", _shares(record), state, engine.path.name])
+                watched = replace(policy, progress=_phases(bars, f"{network.name} {network.precision}"))
+                engine = EngineCache(network, installed, here, watched).get(rebuild=rebuild)
+            rows.append(_row(engine))
+            records.append(engine.record)
     where = here.gpu or f"no GPU here, for SM {', '.join(records[0].targets)}"
-    print_table(
-        f"{opened.manifest.name} with {found} ({where})", ["variant", "MB", "layers run in", "", "engine"], rows
-    )
+    columns = ["variant", "MB", "layers run in", "", "engine"]
+    print_table(f"{opened.manifest.name} with {installed} ({where})", columns, rows)
     click.echo(f"engines: {engine.path.parent}")
     for record in records if layers else ():
         print_table(
@@ -107,35 +129,6 @@ def build(
             ["layer", "kind", "precision"],
             [[layer.name, layer.kind, layer.precision] for layer in record.layers],
         )
-
-
-def _options(
-    workspace: int,
-    optimization_level: int | None,
-    version_compatible: bool,
-    hardware_compatible: str,
-    targets: tuple[str, ...],
-    dla_core: int | None,
-) -> "BuildOptions":
-    import msgspec
-
-    from segrt.runtime.errors import BackendError
-    from segrt.runtime.inference.engine_policy import BuildOptions
-
-    try:
-        return msgspec.convert(
-            {
-                "workspace_mb": workspace,
-                "optimization_level": optimization_level,
-                "version_compatible": version_compatible,
-                "hardware_compatible": hardware_compatible,
-                "targets": targets,
-                "dla_core": dla_core,
-            },
-            BuildOptions,
-        )
-    except msgspec.ValidationError:
-        raise BackendError(f"--target must be a compute capability such as 8.6, but got {', '.join(targets)}") from None
 
 
 @contextmanager
@@ -162,6 +155,12 @@ def _phases(bars: Bars, engine: str) -> "Progress | None":
     name = f"building {engine}"
     bars.show(name, 0, None, note="starting")
     return lambda phase, done, steps: bars.show(name, done, steps, note=phase)
+
+
+def _row(engine: "Engine") -> list[str]:
+    record = engine.record
+    state = f"built in {record.seconds:.1f} s" if engine.reason else "fits, kept"
+    return [record.precision, f"{record.plan_bytes / 1e6:.1f}", _shares(record), state, engine.path.name]
 
 
 def _shares(record: "EngineRecord") -> str:

@@ -1,12 +1,21 @@
 """`segrt compare`: several bundles on one picture, side by side."""
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from segrt.runtime.cli.options import backend_options
+from segrt.runtime.cli.latencies import LATENCIES, latency_cells
+from segrt.runtime.cli.options import execution_options
 from segrt.runtime.console.tables import print_table
-from segrt.runtime.console.words import counted, milliseconds
+from segrt.runtime.console.words import counted
+
+if TYPE_CHECKING:
+    from segrt.runtime.files.images import Picture
+    from segrt.runtime.inference.execution import Execution
+    from segrt.runtime.results import Result
+    from segrt.runtime.segmenter import Segmenter
 
 
 @click.command()
@@ -16,19 +25,16 @@ from segrt.runtime.console.words import counted, milliseconds
 @click.option(
     "--repeat", type=click.IntRange(1, 1000), default=5, show_default=True, help="Runs per bundle that are timed."
 )
-@backend_options
-def compare(
-    image: str, bundles: tuple[str, ...], out: Path, repeat: int, backend: str, precision: str | None, threads: int
-) -> None:
+@execution_options
+def compare(image: str, bundles: tuple[str, ...], out: Path, repeat: int, execution: "Execution") -> None:
     """Segment IMAGE with each BUNDLE and write one picture that shows the results side by side.
 
     Under each stands the median time of --repeat runs, after one that is not counted.
     """
-    from segrt.runtime.draw import overlay, side_by_side
+    from segrt.runtime.draw import side_by_side
     from segrt.runtime.files.atomic import make_folder
     from segrt.runtime.files.collisions import refuse_same
     from segrt.runtime.files.images import check_suffix, read_image, write_image
-    from segrt.runtime.results import InstanceResult, PanopticResult
     from segrt.runtime.segmenter import open_bundle
 
     check_suffix(out)
@@ -38,33 +44,43 @@ def compare(
     panels = [("input", picture, [f"{picture.shape[1]} × {picture.shape[0]} pixels"])]
     rows = []
     for name in bundles:
-        with open_bundle(name, backend=backend, precision=precision, threads=threads) as segmenter:
+        with open_bundle(
+            name,
+            backend=execution.backend,
+            precision=execution.precision,
+            threads=execution.threads,
+            engines=execution.engines,
+        ) as segmenter:
             segmenter(picture)
             results = [segmenter(picture) for _ in range(repeat)]
-            timings = [result.timings for result in results if result.timings is not None]
-            result = results[-1]
-            if isinstance(result, PanopticResult):
-                found = counted(len(result.segments), "segment")
-            elif isinstance(result, InstanceResult):
-                found = counted(len(result), "object")
-            else:
-                present = set(result.class_map.flat) - {result.void_id}
-                found = f"{len(present)} class" + ("" if len(present) == 1 else "es")
-            total = milliseconds([timing.total_ms for timing in timings])
-            rows.append(
-                [
-                    segmenter.manifest.name,
-                    segmenter.technique,
-                    milliseconds([timing.preprocess_ms for timing in timings]),
-                    milliseconds([timing.inference_ms for timing in timings]),
-                    milliseconds([timing.postprocess_ms for timing in timings]),
-                    total,
-                    found,
-                ]
-            )
-            where = f"{segmenter.backend.name} {segmenter.backend.device}, {segmenter.variant.precision}"
-            caption = [f"{total} ({where})", found]
-            drawn = overlay(picture, result, text_scale=1.5)  # the sheet shows it reduced
-            panels.append((f"{segmenter.technique}: {segmenter.manifest.name}", drawn, caption))
+            rows.append(_row(segmenter, results))
+            panels.append(_panel(segmenter, picture, results))
     write_image(out, side_by_side(panels))
-    print_table(f"{out}", ["bundle", "technique", "preprocess", "inference", "postprocess", "total", "found"], rows)
+    print_table(f"{out}", ["bundle", "technique", *LATENCIES, "found"], rows)
+
+
+def _row(segmenter: "Segmenter", results: "Sequence[Result]") -> list[str]:
+    medians = latency_cells(result.timings for result in results)
+    return [segmenter.manifest.name, segmenter.technique, *medians, _contents(results[-1])]
+
+
+def _panel(segmenter: "Segmenter", picture: "Picture", results: "Sequence[Result]") -> "tuple[str, Picture, list[str]]":
+    from segrt.runtime.draw import overlay
+
+    *_, total = latency_cells(result.timings for result in results)
+    where = f"{segmenter.backend.name} {segmenter.backend.device}, {segmenter.variant.precision}"
+    drawn = overlay(picture, results[-1], text_scale=1.5)  # the sheet shows it reduced
+    caption = [f"{total} ({where})", _contents(results[-1])]
+    return f"{segmenter.technique}: {segmenter.manifest.name}", drawn, caption
+
+
+def _contents(result: "Result") -> str:
+    """Return what is in a result: "3 segments", "2 objects", "5 classes"."""
+    from segrt.runtime.results import InstanceResult, PanopticResult
+
+    if isinstance(result, PanopticResult):
+        return counted(len(result.segments), "segment")
+    if isinstance(result, InstanceResult):
+        return counted(len(result), "object")
+    present = set(result.class_map.flat) - {result.void_id}
+    return f"{len(present)} class" + ("" if len(present) == 1 else "es")

@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from segrt.runtime.cli.options import THREADS
+from segrt.runtime.cli.latencies import LATENCIES
+from segrt.runtime.cli.options import execution_group
 from segrt.runtime.console.progress import Bars
 from segrt.runtime.console.tables import print_table
 
 if TYPE_CHECKING:
+    from segrt.runtime.inference.execution import Execution
     from segrt.runtime.streetworld import StreetView
 
 SIZE = (720, 1280)
@@ -23,10 +25,10 @@ FPS = 25.0
 )
 @click.option("--seed", type=click.IntRange(0), default=910_012, show_default=True, help="Which street.")
 @click.option("--frames", type=click.IntRange(2), default=150, show_default=True, help="Length of the clip at 25 fps.")
-@click.option("--threads", type=THREADS, default=0, help="CPU threads; 0 means the default.")
-def demo(out: Path, seed: int, frames: int, threads: int) -> None:
+@execution_group()
+def demo(out: Path, seed: int, frames: int, execution: "Execution") -> None:
     """Run the three embedded models on a street that is rendered for it: a picture, a video, a table of latencies."""
-    from segrt.runtime.cli.demo_steps import STAGES, run_demo
+    from segrt.runtime.cli.demo_steps import run_demo
     from segrt.runtime.files.atomic import make_folder
     from segrt.runtime.streetworld.moments import Clip
 
@@ -43,14 +45,14 @@ def demo(out: Path, seed: int, frames: int, threads: int) -> None:
             bars.show("Streaming the clip", done, frames)
 
         clip = Clip(seed=seed, frames=frames, size=SIZE, fps=FPS)
-        report = run_demo(out, clip, threads=threads, track=track, count=count)
+        report = run_demo(out, clip, execution, track=track, count=count)
         count(frames)
     rows = [
-        [item.technique, *(f"{p50:.1f} / {p95:.1f}" for p50, p95 in (item.latency[stage] for stage in STAGES))]
+        [item.technique, *(f"{p50:.1f} / {p95:.1f}" for p50, p95 in (item.latency[stage] for stage in LATENCIES))]
         + [f"{item.metric} {item.value:.3f}"]
         for item in report.techniques
     ]
     title = f"Latency of {SIZE[1]} x {SIZE[0]} pictures, p50 / p95 in ms"
-    print_table(title, ["technique", *STAGES, "on this clip"], rows)
+    print_table(title, ["technique", *LATENCIES, "on this clip"], rows)
     click.echo(f"{report.comparison}: the three techniques side by side")
     click.echo(f"{report.stream}: the clip through the panoptic model, {report.fps:.0f} frames a second")

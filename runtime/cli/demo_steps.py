@@ -1,4 +1,4 @@
-"""The demo: three techniques on one street, as a picture, a video and figures."""
+"""The demo's work: three techniques on one street, as a picture, a video and figures."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -6,21 +6,24 @@ from pathlib import Path
 
 import numpy as np
 
+from segrt.runtime.cli.latencies import LATENCIES
 from segrt.runtime.draw import overlay, side_by_side
-from segrt.runtime.evaluate import InstanceEvaluator, PanopticEvaluator, SemanticEvaluator
-from segrt.runtime.evaluate.datasets.street_dataset import street_truth
+from segrt.runtime.evaluate import conversion
+from segrt.runtime.evaluate.by_technique import MAIN_METRIC
+from segrt.runtime.evaluate.datasets.street_dataset import StreetDataset, street_truth
+from segrt.runtime.evaluate.measuring import Options, prepare
+from segrt.runtime.evaluate.segmenting import SegmenterPredictor
 from segrt.runtime.files.atomic import make_folder
 from segrt.runtime.files.images import write_image
-from segrt.runtime.results import InstanceResult, PanopticResult, Result, SemanticResult
+from segrt.runtime.inference.execution import Execution
+from segrt.runtime.results import Result
 from segrt.runtime.segmenter import Segmenter, open_bundle
 from segrt.runtime.stream.loop import run_stream
-from segrt.runtime.streetworld import THINGS, StreetView, street_labels
+from segrt.runtime.streetworld import StreetView
 from segrt.runtime.streetworld.moments import Clip
 from segrt.runtime.streetworld.writing import write_video
 
 MODELS = {"semantic": "street-semantic", "instance": "street-instance", "panoptic": "street-panoptic"}
-METRICS = {"semantic": ("miou", "mIoU"), "instance": ("ap", "mask AP"), "panoptic": ("pq", "PQ")}
-STAGES = ("preprocess", "inference", "postprocess", "total")
 MEASURED_VIEWS = 20
 REPEATS = 3
 
@@ -49,7 +52,7 @@ class DemoReport:
     fps: float
 
 
-def run_demo(folder: Path, clip: Clip, *, threads: int, track: Track, count: Count) -> DemoReport:
+def run_demo(folder: Path, clip: Clip, execution: Execution, *, track: Track, count: Count) -> DemoReport:
     """Render `clip`, run the embedded models on it and write the demo's files into `folder`.
 
     `track` wraps an iterable with progress (items, how many, what is done); `count` is told how many frames of the
@@ -58,7 +61,7 @@ def run_demo(folder: Path, clip: Clip, *, threads: int, track: Track, count: Cou
     make_folder(folder)
     paths = {name: folder / name for name in ("street.mp4", "comparison.png", "stream.mp4")}
     views = _render(clip, paths["street.mp4"], track)
-    segmenters = {technique: open_bundle(name, threads=threads) for technique, name in MODELS.items()}
+    segmenters = {technique: _opened(name, execution) for technique, name in MODELS.items()}
     try:
         reports, results = _measure(segmenters, views, track)
         common = views[len(views) // 2]
@@ -72,6 +75,10 @@ def run_demo(folder: Path, clip: Clip, *, threads: int, track: Track, count: Cou
         for segmenter in segmenters.values():
             segmenter.close()
     return DemoReport(paths["comparison.png"], paths["street.mp4"], paths["stream.mp4"], reports, metrics.fps)
+
+
+def _opened(name: str, execution: Execution) -> Segmenter:
+    return open_bundle(name, backend=execution.backend, threads=execution.threads, engines=execution.engines)
 
 
 def _render(clip: Clip, path: Path, track: Track) -> list[StreetView]:
@@ -96,8 +103,12 @@ def _measure(
 
     Returns the reports, and each technique's result for the middle view.
     """
-    times: dict[str, dict[str, list[float]]] = {name: {stage: [] for stage in STAGES} for name in segmenters}
-    scores = {name: _Score(name) for name in segmenters}
+    times: dict[str, dict[str, list[float]]] = {name: {stage: [] for stage in LATENCIES} for name in segmenters}
+    # The views are no data set, but have the classes of one.
+    dataset = StreetDataset(seed=0, frames=len(views), size=views[0].image.shape[:2])
+    outcomes = {
+        name: prepare(SegmenterPredictor(segmenter), dataset, Options()) for name, segmenter in segmenters.items()
+    }
     last: dict[str, Result] = {}
     middle: dict[str, Result] = {}
     for segmenter in segmenters.values():
@@ -108,20 +119,23 @@ def _measure(
                 result = segmenter(view.image)
                 timings = result.timings
                 assert timings is not None
-                for stage in STAGES:
+                for stage in LATENCIES:
                     times[name][stage].append(getattr(timings, f"{stage}_ms"))
                 last[name] = result
         if index == len(views) // 2:
             middle = dict(last)
         for name, segmenter in segmenters.items():
             # AP is taken over all scores: a threshold would cut off the curve that it is the area of.
-            scores[name].add(_unfiltered(segmenter, view) if name == "instance" else last[name], view)
+            result = _unfiltered(segmenter, view) if name == "instance" else last[name]
+            truth = conversion.truth(street_truth(view), outcomes[name].match)
+            for meter in outcomes[name].meters[name]:
+                meter.update(result, truth)
     reports = tuple(
         TechniqueReport(
             technique=name,
             latency={stage: _p50_p95(samples) for stage, samples in times[name].items()},
-            metric=METRICS[name][1],
-            value=scores[name].value(),
+            metric=MAIN_METRIC[name].title,
+            value=outcomes[name].evaluations(name)[0].metrics[MAIN_METRIC[name].name] or 0.0,
         )
         for name in segmenters
     )
@@ -137,33 +151,3 @@ def _unfiltered(segmenter: Segmenter, view: StreetView) -> Result:
 def _p50_p95(samples: Sequence[float]) -> tuple[float, float]:
     p50, p95 = np.percentile(samples, [50, 95])
     return float(p50), float(p95)
-
-
-class _Score:
-    """Gathers a technique's own metric against the street world's truth."""
-
-    def __init__(self, technique: str) -> None:
-        self._metric = METRICS[technique][0]
-        self._labels = street_labels(THINGS) if technique == "instance" else street_labels()
-        evaluators = {"semantic": SemanticEvaluator, "instance": InstanceEvaluator, "panoptic": PanopticEvaluator}
-        self._evaluator = evaluators[technique](self._labels)
-
-    def add(self, result: Result, view: StreetView) -> None:
-        """Count one view."""
-        truth = street_truth(view)
-        if isinstance(self._evaluator, SemanticEvaluator) and isinstance(result, SemanticResult):
-            self._evaluator.update(result.class_map, truth.class_map())
-        elif isinstance(self._evaluator, InstanceEvaluator) and isinstance(result, InstanceResult):
-            found = [
-                {"category_id": int(class_id), "score": float(score), "segmentation": encoded}
-                for class_id, score, encoded in zip(result.class_ids, result.scores, result.rles, strict=True)
-            ]
-            first = len(truth.labels) - len(self._labels)  # things come after stuff
-            objects = [{**entry, "category_id": entry["category_id"] - first} for entry in truth.objects()]
-            self._evaluator.update(found, objects, truth.size)
-        elif isinstance(self._evaluator, PanopticEvaluator) and isinstance(result, PanopticResult):
-            self._evaluator.update(result, truth)
-
-    def value(self) -> float:
-        """Return the metric, 0 to 1."""
-        return float(self._evaluator.result().metrics[self._metric] or 0.0)

@@ -33,8 +33,11 @@ def doctor(as_json: bool) -> int:
     if as_json:
         import msgspec
 
-        found = [dataclasses.asdict(feature) for feature in features]
-        document = {"facts": dataclasses.asdict(facts), "features": found, "asked": machine.asked}
+        document = {
+            "facts": dataclasses.asdict(facts),
+            "features": [dataclasses.asdict(feature) for feature in features],
+            "asked": machine.asked,
+        }
         click.echo(msgspec.json.format(msgspec.json.encode(document), indent=2))
     else:
         report(facts, features)

@@ -1,38 +1,22 @@
-"""What `segrt eval` prints: tables by technique, across techniques, by class, and of classes that do not match."""
+"""What `segrt eval` prints and writes: tables by technique, across techniques, by class; the JSON."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import msgspec
 
 from segrt.runtime.console.tables import print_table
-
-if TYPE_CHECKING:
-    from segrt.runtime.evaluate.datasets.dataset import Dataset
-    from segrt.runtime.evaluate.evaluation import Evaluation
-
-# What the tables on the screen show; the JSON has every figure.
-_SHOWN = {
-    "semantic": ("miou", "fwiou", "boundary_iou", "pixel_accuracy", "mean_accuracy"),
-    "instance": ("ap", "ap50", "ap75", "ap_small", "ap_medium", "ap_large", "bbox_ap", "boundary_ap"),
-    "panoptic": ("pq", "sq", "rq", "pq_things", "pq_stuff", "pc"),
-}
-_ACROSS = (
-    ("semantic", "miou"),
-    ("semantic", "pixel_accuracy"),
-    ("instance", "ap"),
-    ("instance", "ap50"),
-    ("panoptic", "pq"),
-    ("panoptic", "pq_things"),
-    ("panoptic", "pq_stuff"),
-)
+from segrt.runtime.evaluate.by_technique import TECHNIQUES
+from segrt.runtime.evaluate.datasets.dataset import Dataset
+from segrt.runtime.evaluate.evaluation import Evaluation
+from segrt.runtime.evaluate.metrics.meters import meters_of
+from segrt.runtime.files.atomic import write_atomic
 
 
-def with_drops(found: "list[Evaluation]") -> "list[Evaluation]":
+def with_drops(evaluations: list[Evaluation]) -> list[Evaluation]:
     """Compare each evaluation with the first one that was judged in the same technique."""
     first: dict[str, Evaluation] = {}
     compared = []
-    for outcome in found:
+    for outcome in evaluations:
         against = first.setdefault(outcome.technique, outcome)
         if against is not outcome:
             drops = {name: _minus(against.metrics.get(name), value) for name, value in outcome.metrics.items()}
@@ -41,41 +25,42 @@ def with_drops(found: "list[Evaluation]") -> "list[Evaluation]":
     return compared
 
 
-def report(found: "list[Evaluation]", dataset: "Dataset", *, per_class: bool, across: bool) -> None:
+def report(evaluations: list[Evaluation], dataset: Dataset, *, per_class: bool, across: bool) -> None:
     """Print the tables of all evaluations."""
     if across:
-        _report_across(found, dataset)
-    for technique, figures in () if across else tuple(_SHOWN.items()):
-        chosen = [outcome for outcome in found if outcome.technique == technique]
+        _report_across(evaluations, dataset)
+    for technique in () if across else TECHNIQUES:
+        chosen = [outcome for outcome in evaluations if outcome.technique == technique]
+        figures = (name for meter in meters_of(technique) for name in meter.shown)
         shown = [name for name in figures if any(name in outcome.metrics for outcome in chosen)]
         rows = [[_title(outcome), _images(outcome), *(_figure(outcome, name) for name in shown)] for outcome in chosen]
         if rows:
             print_table(f"{technique} on {dataset.path}", ["", "images", *shown], rows)
-    for outcome in found if per_class else ():
-        names = list(next(iter(outcome.per_class.values())))
-        rows = [[label, *(_text(figures[name]) for name in names)] for label, figures in outcome.per_class.items()]
+    for outcome in evaluations if per_class else ():
+        names = list(dict.fromkeys(name for figures in outcome.per_class.values() for name in figures))
+        rows = [[label, *(_text(figures.get(name)) for name in names)] for label, figures in outcome.per_class.items()]
         title = f"{outcome.subject} as {outcome.technique}" if outcome.converted_from else outcome.subject
         print_table(f"{title}, by class", ["class", *names], rows)
 
 
-def _report_across(found: "list[Evaluation]", dataset: "Dataset") -> None:
+def _report_across(evaluations: list[Evaluation], dataset: Dataset) -> None:
     """Print one row per subject, with the main figures of every technique its results can be judged in."""
     subjects: dict[str, dict[str, Evaluation]] = {}
-    for outcome in found:
+    for outcome in evaluations:
         subjects.setdefault(outcome.subject or "", {})[outcome.technique] = outcome
+    columns = [(name, figure) for name in TECHNIQUES for meter in meters_of(name) for figure in meter.shown_across]
     rows = []
     for subject, by_technique in subjects.items():
         any_outcome = next(iter(by_technique.values()))
-        own = next((o.converted_from for o in by_technique.values() if o.converted_from), any_outcome.technique)
+        technique = next((o.converted_from for o in by_technique.values() if o.converted_from), any_outcome.technique)
         cells = [
-            _text(by_technique[technique].metrics.get(name)) if technique in by_technique else ""
-            for technique, name in _ACROSS
+            _text(by_technique[judged].metrics.get(name)) if judged in by_technique else "" for judged, name in columns
         ]
-        rows.append([Path(subject).name, own, _images(any_outcome), *cells])
-    print_table(f"all techniques on {dataset.path}", ["", "technique", "images", *(name for _, name in _ACROSS)], rows)
+        rows.append([Path(subject).name, technique, _images(any_outcome), *cells])
+    print_table(f"all techniques on {dataset.path}", ["", "technique", "images", *(name for _, name in columns)], rows)
 
 
-def show_mismatch(rows: tuple[tuple[str, int | None, int | None], ...], subject: str, dataset: "Dataset") -> None:
+def show_mismatch(rows: tuple[tuple[str, int | None, int | None], ...], subject: str, dataset: Dataset) -> None:
     """Print the classes of both sides with their ids; rows are (name, id in the model, id in the data set)."""
     cells = [
         [name, *("-" if number is None else str(number) for number in numbers), "" if numbers[0] == numbers[1] else "!"]
@@ -84,16 +69,22 @@ def show_mismatch(rows: tuple[tuple[str, int | None, int | None], ...], subject:
     print_table(f"classes of {subject} and {dataset.path}", ["class", "id in model", "id in data set", ""], cells)
 
 
-def _title(outcome: "Evaluation") -> str:
+def write_json(path: Path, evaluations: list[Evaluation]) -> None:
+    """Write one evaluation as it is, several as {"runs": [...]}."""
+    content = evaluations[0] if len(evaluations) == 1 else {"runs": evaluations}
+    write_atomic(path, msgspec.json.format(msgspec.json.encode(content), indent=2) + b"\n")
+
+
+def _title(outcome: Evaluation) -> str:
     name = Path(outcome.subject or "").name
     return f"{name} (from {outcome.converted_from})" if outcome.converted_from else name
 
 
-def _images(outcome: "Evaluation") -> str:
+def _images(outcome: Evaluation) -> str:
     return f"{outcome.images}, {outcome.skipped} skipped" if outcome.skipped else str(outcome.images)
 
 
-def _figure(outcome: "Evaluation", name: str) -> str:
+def _figure(outcome: Evaluation, name: str) -> str:
     text = _text(outcome.metrics.get(name))
     drop = (outcome.drops or {}).get(name)
     return text if drop is None else f"{text} ({round(-drop, 4) + 0.0:+.4f})"  # + 0.0: no minus before a zero

@@ -9,7 +9,9 @@ from segrt.runtime.console.tables import print_table
 from segrt.runtime.console.words import counted
 
 if TYPE_CHECKING:
-    from segrt.runtime.bundle.manifest import Parity
+    from segrt.runtime.bundle.bundle import Bundle
+    from segrt.runtime.bundle.manifest import Manifest, Parity
+    from segrt.runtime.preprocess.input_spec import InputSpec, Resize
 
 
 @click.command()
@@ -20,11 +22,10 @@ def inspect(bundle: str, as_json: bool) -> None:
 
     Files are compared with the manifest by size alone; `segrt verify` compares their hashes.
     """
-    from segrt.runtime.bundle.bundle import Bundle
     from segrt.runtime.bundle.locating import read_bundle
     from segrt.runtime.errors import BundleError
 
-    opened: Bundle = read_bundle(bundle)
+    opened = read_bundle(bundle)
     manifest = opened.manifest
     states = {file.path: _state(opened.folder / file.path, file.size) for file in manifest.files}
     if as_json:
@@ -33,13 +34,24 @@ def inspect(bundle: str, as_json: bool) -> None:
         content = {"folder": str(opened.folder.resolve()), "manifest": manifest, "files": states}
         click.echo(msgspec.json.format(msgspec.json.encode(content), indent=2))
         return
-    decode = manifest.decode.options
-    options = ", ".join(f"{name} {_word(value)}" for name, value in decode.items())
+    _show_bundle(opened)
+    _show_members(manifest)
+    _show_tensors(manifest)
+    _show_variants(manifest, states)
+    _show_errors(manifest)
+    for path, state in states.items():
+        if state != "ok":
+            raise BundleError(f"{opened.folder / path}: {state}; copy the bundle again")
+
+
+def _show_bundle(bundle: "Bundle") -> None:
+    manifest = bundle.manifest
+    options = ", ".join(f"{name} {_word(value)}" for name, value in manifest.decode.options.items())
     print_table(
         manifest.name,
         ["", ""],
         [
-            ["folder", str(opened.folder)],
+            ["folder", str(bundle.folder)],
             ["format", manifest.format],
             ["technique", manifest.technique],
             ["family", manifest.family],
@@ -51,80 +63,77 @@ def inspect(bundle: str, as_json: bool) -> None:
             ["golden frames", ", ".join(frame.name for frame in manifest.golden) or "none"],
         ],
     )
-    if manifest.members:
-        print_table(
-            "Members",
-            ["name", "technique", "family", "decode rule", "classes"],
-            [
-                [
-                    member.name,
-                    member.technique,
-                    member.family,
-                    member.decode.rule_name,
-                    ", ".join(manifest.labels[index].name for index in member.classes if index >= 0),
-                ]
-                for member in manifest.members
-            ],
-        )
-    print_table(
-        "Inputs",
-        ["name", "role", "tensor", "resize", "values"],
+
+
+def _show_members(manifest: "Manifest") -> None:
+    if not manifest.members:
+        return
+    rows = [
         [
-            [
-                spec.name,
-                spec.role,
-                f"{spec.dtype} {_shape(spec.shape)} {spec.layout} {spec.color}" if spec.role == "image" else
-                f"{spec.dtype} {_shape(spec.shape)}",
-                _resize(spec.resize) if spec.role == "image" else "",
-                "as they are" if spec.dtype == "uint8" or spec.role != "image" else
-                f"(x * {spec.scale:g} - {list(spec.mean)}) / {list(spec.std)}",
-            ]
-            for spec in manifest.inputs
-        ],
-    )  # fmt: skip
-    print_table(
-        "Heads",
-        ["name", "role", "tensor"],
-        [[head.name, head.role, f"{head.dtype} {_shape(head.shape)}"] for head in manifest.heads],
-    )
-    print_table(
-        "Variants",
-        ["precision", "file", "MB", "state", "of the multiply-adds", "of the weights", "agreement"],
+            member.name,
+            member.technique,
+            member.family,
+            member.decode.rule_name,
+            ", ".join(manifest.labels[index].name for index in member.classes if index >= 0),
+        ]
+        for member in manifest.members
+    ]
+    print_table("Members", ["name", "technique", "family", "decode rule", "classes"], rows)
+
+
+def _show_tensors(manifest: "Manifest") -> None:
+    inputs = [[spec.name, spec.role, *_input_cells(spec)] for spec in manifest.inputs]
+    print_table("Inputs", ["name", "role", "tensor", "resize", "values"], inputs)
+    heads = [[head.name, head.role, f"{head.dtype} {_shape(head.shape)}"] for head in manifest.heads]
+    print_table("Heads", ["name", "role", "tensor"], heads)
+
+
+def _input_cells(spec: "InputSpec") -> list[str]:
+    """Return an input's tensor, how pictures are resized for it, and what becomes of their values."""
+    tensor = f"{spec.dtype} {_shape(spec.shape)}"
+    if spec.role != "image":
+        return [tensor, "", "as they are"]
+    values = f"(x * {spec.scale:g} - {list(spec.mean)}) / {list(spec.std)}"
+    cells = [f"{tensor} {spec.layout} {spec.color}", _resize(spec.resize)]
+    return [*cells, "as they are" if spec.dtype == "uint8" else values]
+
+
+def _show_variants(manifest: "Manifest", states: dict[str, str]) -> None:
+    rows = [
         [
-            [
-                variant.precision,
-                file.path,
-                f"{file.size / 1e6:.2f}",
-                states[file.path],
-                _number(variant.precision_share, ".1%"),
-                _number(variant.weight_share, ".1%"),
-                _agreement(variant.parity),
-            ]
-            for variant in manifest.variants
-            for file in variant.files
-        ],
-    )
+            variant.precision,
+            file.path,
+            f"{file.size / 1e6:.2f}",
+            states[file.path],
+            _number(variant.precision_share, ".1%"),
+            _number(variant.weight_share, ".1%"),
+            _agreement(variant.parity),
+        ]
+        for variant in manifest.variants
+        for file in variant.files
+    ]
+    columns = ["precision", "file", "MB", "state", "of the multiply-adds", "of the weights", "agreement"]
+    print_table("Variants", columns, rows)
     for variant in manifest.variants:
         if variant.kept:
             click.echo(f"In the {variant.precision} variant these layers stay in fp32: {', '.join(variant.kept)}.")
-    compared = [
-        [variant.precision, name, f"{head.max_abs:.2g}", f"{head.mean_abs:.2g}", _number(head.relative, ".2g")]
-        for variant in manifest.variants
-        if variant.parity is not None
-        for name, head in variant.parity.heads.items()
+
+
+def _show_errors(manifest: "Manifest") -> None:
+    """Print by how much heads differed from the source's, and the network's input from its image processor's."""
+    parities = [(variant.precision, variant.parity) for variant in manifest.variants if variant.parity is not None]
+    rows = [
+        [precision, name, f"{head.max_abs:.2g}", f"{head.mean_abs:.2g}", _number(head.relative, ".2g")]
+        for precision, parity in parities
+        for name, head in parity.heads.items()
     ]
-    if compared:
-        print_table("Heads' errors", ["precision", "head", "largest", "mean", "relative"], compared)
-    for variant in manifest.variants:
-        parity = variant.parity
-        if parity is not None and parity.input_max is not None:
+    if rows:
+        print_table("Heads' errors", ["precision", "head", "largest", "mean", "relative"], rows)
+    for _, parity in parities:
+        if parity.input_max is not None:
             differs = f"largest {parity.input_max:.2f}, mean {_number(parity.input_mean, '.3f')} grey levels"
             click.echo(f"The network's input differs from that of the source's own image processor by: {differs}.")
             break
-    broken = {path: state for path, state in states.items() if state != "ok"}
-    if broken:
-        path, state = next(iter(broken.items()))
-        raise BundleError(f"{opened.folder / path}: {state}; copy the bundle again")
 
 
 def _agreement(parity: "Parity | None") -> str:
@@ -160,9 +169,6 @@ def _shape(shape: tuple[int | str, ...]) -> str:
     return "×".join(str(dim) for dim in shape)
 
 
-def _resize(resize: object) -> str:
-    from segrt.runtime.preprocess.input_spec import Resize
-
-    assert isinstance(resize, Resize)
+def _resize(resize: "Resize") -> str:
     edge = f" {resize.shortest_edge}" if resize.shortest_edge else ""
     return f"{resize.rule}{edge}, {resize.interpolation}{', antialias' if resize.antialias else ''}"

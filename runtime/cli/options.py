@@ -1,77 +1,125 @@
-"""Options that several commands share."""
+"""Options that several commands share. Those of a group reach the command as one argument."""
 
+import functools
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from segrt.runtime.console.quantities import SHARE
 from segrt.runtime.threads import MOST_THREADS
 
+if TYPE_CHECKING:
+    from segrt.runtime.inference.engine_policy import EnginePolicy
+    from segrt.runtime.inference.execution import Execution
+
 THREADS = click.IntRange(0, MOST_THREADS)
 _Command = TypeVar("_Command", bound=Callable[..., Any])
+_Option = Callable[[Any], Any]
 
 
-def backend_options(command: _Command) -> _Command:
-    """Add --backend, --precision and --threads, and the three that say how engines are taken.
+class BackendOption(click.Option):
+    """An option whose help lists the backends that there are, those added from outside too."""
 
-    Those three are no arguments of the command: they change the engine policy for as long as it runs.
+    def get_help_record(self, ctx: click.Context) -> tuple[str, str] | None:
+        """Return the option and its help."""
+        from segrt.runtime.inference.backends import BACKENDS
+
+        self.help = f"What executes it: auto, {', '.join(BACKENDS)}."
+        return super().get_help_record(ctx)
+
+
+ENGINE_DIR = click.option(
+    "--engine-dir",
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="DIR",
+    help="Where TensorRT's engines lie; segrt's cache by default.",
+)
+THREADS_OPTION = click.option("--threads", type=THREADS, default=0, help="CPU threads; 0 means the default.")
+BACKEND = click.option("--backend", cls=BackendOption, metavar="NAME", default="auto", show_default=True)
+_ENGINES = (
+    ENGINE_DIR,
+    click.option("--no-build", is_flag=True, help="Fail rather than build an engine that does not fit."),
+    click.option("--trust-engine", is_flag=True, help="Run engines that were not built on this device; they are code."),
+)
+
+
+def grouped(argument: str, make: Callable[..., Any], *options: _Option) -> Callable[[_Command], _Command]:
+    """Return a decorator that adds `options`, whose values reach the command as one `argument`.
+
+    `make`, a dataclass for instance, takes the options by their names and returns what the command gets.
     """
-    for option in (
-        engine_option("--trust-engine", "trust", "Run engines that were not built on this device; they are code."),
-        engine_option("--no-build", "build", "Fail rather than build an engine that does not fit.", value=False),
-        engine_dir_option,
-        click.option("--threads", type=THREADS, default=0, help="CPU threads; 0 means the default."),
+
+    def decorate(command: _Command) -> _Command:
+        @functools.wraps(command)
+        def call(**values: Any) -> Any:
+            return command(**{argument: make(**{name: values.pop(name) for name in names})}, **values)
+
+        known = _names(call)
+        for option in reversed(options):
+            call = option(call)
+        names = _names(call) - known
+        return call  # type: ignore[return-value]
+
+    return decorate
+
+
+def _names(command: Callable[..., Any]) -> set[str]:
+    """Return the names of the arguments that options and arguments were declared for."""
+    return {parameter.name for parameter in getattr(command, "__click_params__", ())}
+
+
+@dataclass(frozen=True)
+class Thresholds:
+    """What replaces the thresholds of the bundle's decode rule, each 0 to 1; None leaves it."""
+
+    score: float | None = None
+    overlap: float | None = None
+
+
+def execution_options(command: _Command) -> _Command:
+    """Add --backend, --precision, --threads and those about engines; the command gets an `execution`."""
+    return execution_group(
+        BACKEND,
         click.option("--precision", metavar="NAME", help="Variant to use, fp32 for instance; the first by default."),
-        click.option(
-            "--backend",
-            metavar="NAME",
-            default="auto",
-            show_default=True,
-            help="What executes it: auto, tensorrt, onnxruntime.",
-        ),
-    ):
-        command = option(command)
-    return command
-
-
-def engine_dir_option(command: _Command) -> _Command:
-    """Add --engine-dir, which changes the engine policy."""
-    return click.option(
-        "--engine-dir",
-        type=click.Path(path_type=Path, file_okay=False),
-        metavar="DIR",
-        expose_value=False,
-        callback=_policy_changer("engine_dir"),
-        help="Where TensorRT's engines lie; segrt's cache by default.",
     )(command)
 
 
-def engine_option(name: str, field: str, text: str, *, value: bool = True) -> Callable[[_Command], _Command]:
-    """Return an option without an argument that sets `field` of the engine policy to `value`."""
-    changer = _policy_changer(field)
-
-    def set_value(context: click.Context, parameter: click.Parameter, given: bool) -> None:
-        changer(context, parameter, value if given else None)
-
-    return click.option(name, is_flag=True, expose_value=False, callback=set_value, help=text)
+def execution_group(*options: _Option) -> Callable[[_Command], _Command]:
+    """Return `execution_options` with a command's own --backend and --precision, as far as it has them."""
+    return grouped("execution", _execution, *options, THREADS_OPTION, *_ENGINES)
 
 
-def _policy_changer(field: str) -> Callable[[click.Context, click.Parameter, Any], None]:
-    def change(context: click.Context, parameter: click.Parameter, value: Any) -> None:  # noqa: ARG001 (click's)
-        if value is not None and not context.resilient_parsing:
-            from segrt.runtime.inference.engine_policy import change_policy
-
-            context.call_on_close(change_policy(**{field: value}))
-
-    return change
+def engine_options(command: _Command) -> _Command:
+    """Add --engine-dir, --no-build and --trust-engine; the command gets `engines`, an `EnginePolicy`."""
+    return grouped("engines", _engines, *_ENGINES)(command)
 
 
 def threshold_options(command: _Command) -> _Command:
-    """Add --score-threshold and --overlap-threshold, which replace the bundle's own."""
-    for name in ("overlap", "score"):
-        command = click.option(f"--{name}-threshold", type=SHARE, help=f"Replace the bundle's {name} threshold.")(
-            command
-        )
-    return command
+    """Add --score-threshold and --overlap-threshold; the command gets `thresholds`."""
+    options = (
+        click.option(f"--{name}-threshold", name, type=SHARE, help=f"Replace the bundle's {name} threshold.")
+        for name in ("score", "overlap")
+    )
+    return grouped("thresholds", Thresholds, *options)(command)
+
+
+def _execution(
+    threads: int,
+    engine_dir: Path | None,
+    no_build: bool,
+    trust_engine: bool,
+    backend: str = "auto",
+    precision: str | None = None,
+) -> "Execution":
+    from segrt.runtime.inference.execution import Execution
+
+    return Execution(backend, precision, threads, _engines(engine_dir, no_build, trust_engine))
+
+
+def _engines(engine_dir: Path | None, no_build: bool, trust_engine: bool) -> "EnginePolicy":
+    from segrt.runtime.inference.engine_policy import EnginePolicy
+
+    return EnginePolicy(engine_dir, build=not no_build, trust=trust_engine)

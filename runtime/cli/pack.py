@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from segrt.runtime.console.words import counted
+from segrt.runtime.console.words import comma_separated, counted
 
 
 @click.command()
@@ -46,9 +46,10 @@ def pack(
     from segrt.runtime.bundle.pack.writer import write_pack
     from segrt.runtime.errors import SegrtError
 
-    precisions = [name.strip() for name in (precision or "").split(",") if name.strip()]
     opened = read_bundle(bundle)
-    written = write_pack(opened, out, precisions=precisions, key=sign, password=password, overwrite=overwrite)
+    written = write_pack(
+        opened, out, precisions=comma_separated(precision), key=sign, password=password, overwrite=overwrite
+    )
     if verify_key is not None:
         try:
             with Pack(out) as finished:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from segrt.runtime.cli.options import THREADS
+from segrt.runtime.cli.options import THREADS_OPTION
 from segrt.runtime.console.quantities import SHARE
 
 
@@ -29,7 +29,7 @@ from segrt.runtime.console.quantities import SHARE
     metavar="PIXELS",
     help="Of the source picture: smaller segments of stuff are left out.",
 )
-@click.option("--threads", type=THREADS, default=0, help="CPU threads; 0 means the default.")
+@THREADS_OPTION
 @click.option("--overwrite", is_flag=True, help="Replace a bundle that is already there.")
 def pair(
     semantic: str,

@@ -6,12 +6,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from segrt.runtime.cli.options import backend_options, threshold_options
+from segrt.runtime.cli.latencies import LATENCIES, latency_cells
+from segrt.runtime.cli.options import Thresholds, execution_options, threshold_options
 from segrt.runtime.console.progress import with_progress
 from segrt.runtime.console.tables import print_table
-from segrt.runtime.console.words import counted, milliseconds
+from segrt.runtime.console.words import comma_separated, counted
 
 if TYPE_CHECKING:
+    from segrt.runtime.inference.execution import Execution
     from segrt.runtime.outputs.run_savers import Savers, Segmented
     from segrt.runtime.segmenter import Segmenter
 
@@ -29,47 +31,41 @@ if TYPE_CHECKING:
 )
 @click.option("--skip-bad", is_flag=True, help="Report pictures that cannot be read and go on with the next.")
 @threshold_options
-@backend_options
+@execution_options
 def run(
     bundle: str,
     sources: tuple[str, ...],
     out: Path,
     save: str,
     skip_bad: bool,
-    score_threshold: float | None,
-    overlap_threshold: float | None,
-    backend: str,
-    precision: str | None,
-    threads: int,
+    thresholds: Thresholds,
+    execution: "Execution",
 ) -> None:
     """Segment pictures with BUNDLE (a folder, or the name of an embedded bundle) and save the results.
 
     A SOURCE is a picture, a folder of pictures or a pattern such as "photos/*.jpg". A picture that cannot be read
     ends the command after what was done so far has been saved, unless --skip-bad is given.
     """
-    from segrt.runtime.errors import ImageError, SegrtError
+    from segrt.runtime.errors import ImageError
     from segrt.runtime.files.finding import find_pictures, image_ids, unique_names
-    from segrt.runtime.outputs.run_savers import SAVERS, Origin, Savers
+    from segrt.runtime.outputs.run_savers import Origin, Savers
     from segrt.runtime.segmenter import open_bundle
 
     paths = find_pictures(sources)
     names = unique_names(paths)
-    folders = {out.resolve(), *((out / kind).resolve() for kind in SAVERS)}
-    for path in paths:
-        if path.resolve().parent in folders:
-            raise SegrtError(f"--out {out}: {path} lies there, a source; write to another folder")
-    kinds = [kind.strip() for kind in save.split(",") if kind.strip()]
+    _refuse_sources_in(out, paths)
     times, skipped = [], 0
     with (
         open_bundle(
             bundle,
-            backend=backend,
-            precision=precision,
-            threads=threads,
-            score_threshold=score_threshold,
-            overlap_threshold=overlap_threshold,
+            backend=execution.backend,
+            precision=execution.precision,
+            threads=execution.threads,
+            engines=execution.engines,
+            score_threshold=thresholds.score,
+            overlap_threshold=thresholds.overlap,
         ) as segmenter,
-        Savers(kinds, out, Origin(segmenter.manifest, segmenter.decode)) as savers,
+        Savers(comma_separated(save), out, Origin(segmenter.manifest, segmenter.decode)) as savers,
     ):
         items = list(zip(paths, names, image_ids(names), strict=True))
         for path, name, image_id in with_progress(items, "segmenting"):
@@ -85,21 +81,23 @@ def run(
             times.append(item.result.timings)
     if not times:
         raise ImageError(f"{out}: nothing was saved, none of the {len(paths)} pictures could be read")
-    known = [timing for timing in times if timing is not None]
     print_table(
         f"{counted(len(times), 'picture')} saved in {out}" + (f", {skipped} skipped" if skipped else ""),
-        ["median of", "preprocess", "inference", "postprocess", "total"],
-        [
-            [
-                f"{segmenter.manifest.name} {segmenter.variant.precision}",
-                milliseconds([timing.preprocess_ms for timing in known]),
-                milliseconds([timing.inference_ms for timing in known]),
-                milliseconds([timing.postprocess_ms for timing in known]),
-                milliseconds([timing.total_ms for timing in known]),
-            ]
-        ],
+        ["median of", *LATENCIES],
+        [[f"{segmenter.manifest.name} {segmenter.variant.precision}", *latency_cells(times)]],
     )
     sys.stdout.flush()
+
+
+def _refuse_sources_in(out: Path, paths: list[Path]) -> None:
+    """Raise SegrtError when a source lies where results would be written."""
+    from segrt.runtime.errors import SegrtError
+    from segrt.runtime.outputs.run_savers import SAVERS
+
+    folders = {out.resolve(), *((out / kind).resolve() for kind in SAVERS)}
+    for path in paths:
+        if path.resolve().parent in folders:
+            raise SegrtError(f"--out {out}: {path} lies there, a source; write to another folder")
 
 
 def _segment(segmenter: "Segmenter", savers: "Savers", path: Path, name: str, image_id: int | str) -> "Segmented":

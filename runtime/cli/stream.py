@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from segrt.runtime.cli.options import backend_options, threshold_options
+from segrt.runtime.cli.options import Thresholds, execution_options, threshold_options
 from segrt.runtime.console.progress import Bars
 from segrt.runtime.console.quantities import DURATION, SIZE, FiniteRange
 from segrt.runtime.console.words import counted
 
 if TYPE_CHECKING:
+    from segrt.runtime.inference.execution import Execution
     from segrt.runtime.stream.pipeline import Pipeline
     from segrt.runtime.stream.stream_metrics import StreamMetrics
 
@@ -101,7 +102,7 @@ class _SinkOption(click.Option):
     help="When nothing has moved for so long, print the stacks of all threads and exit with code 3.",
 )
 @threshold_options
-@backend_options
+@execution_options
 def stream(
     bundle: str,
     sources: tuple[str, ...],
@@ -120,11 +121,8 @@ def stream(
     rle: bool,
     token: str | None,
     stall_timeout: float | None,
-    score_threshold: float | None,
-    overlap_threshold: float | None,
-    backend: str,
-    precision: str | None,
-    threads: int,
+    thresholds: Thresholds,
+    execution: "Execution",
 ) -> None:
     """Segment video with BUNDLE (a folder, or the name of an embedded bundle), frame by frame, into sinks.
 
@@ -144,11 +142,12 @@ def stream(
         _first_signal_raises(),
         open_bundle(
             bundle,
-            backend=backend,
-            precision=precision,
-            threads=threads,
-            score_threshold=score_threshold,
-            overlap_threshold=overlap_threshold,
+            backend=execution.backend,
+            precision=execution.precision,
+            threads=execution.threads,
+            engines=execution.engines,
+            score_threshold=thresholds.score,
+            overlap_threshold=thresholds.overlap,
             batch=batch,
             sources=len(sources),
         ) as segmenter,

@@ -1,55 +1,88 @@
 """`segrt tune`: thresholds and precision chosen on a validation set, as a new bundle."""
 
+import tempfile
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
-from segrt.runtime.cli.options import THREADS
+from segrt.runtime.cli import load_hook
+from segrt.runtime.cli.options import BACKEND, execution_group, grouped
 from segrt.runtime.console.tables import print_table
+from segrt.runtime.console.words import comma_separated
 
 if TYPE_CHECKING:
     from segrt.runtime.bundle.bundle import Bundle
+    from segrt.runtime.evaluate.datasets.dataset import Dataset
+    from segrt.runtime.evaluate.tuning import Tuned
+    from segrt.runtime.inference.execution import Execution
+
+
+@dataclass(frozen=True)
+class ValidationSet:
+    """The data set's files, as `segrt eval` takes them."""
+
+    annotations: str
+    images: Path | None
+    panoptic_dir: Path | None
+
+
+@dataclass(frozen=True)
+class VariantOptions:
+    """Which variants may cost how much, and which are made for it: `precisions` is a list, "fp16,int8"."""
+
+    budget: str | None
+    precisions: str | None
+    calibration: Path | None
+    search_steps: int
+
+
+data_options = grouped(
+    "data",
+    ValidationSet,
+    click.option("--annotations", required=True, metavar="JSON", help="A validation set, as `segrt eval` takes it."),
+    click.option("--images", type=click.Path(path_type=Path), metavar="DIR", help="The pictures."),
+    click.option("--panoptic-dir", type=click.Path(path_type=Path), metavar="DIR", help="The panoptic PNG files."),
+)
+variant_options = grouped(
+    "variants",
+    VariantOptions,
+    click.option(
+        "--budget", metavar="TEXT", help='"drop<=0.5": make the fastest variant the default that costs no more.'
+    ),
+    click.option(
+        "--precision",
+        "precisions",
+        metavar="LIST",
+        help="With --budget: make these variants too (fp16, int8, int8-cpu), with layers kept in fp32 where the budget "
+        "asks for it. Needs segrt[export].",
+    ),
+    click.option("--calibration", type=click.Path(path_type=Path), metavar="DIR", help="Typical pictures, for int8."),
+    click.option(
+        "--search-steps",
+        type=click.IntRange(0),
+        default=60,
+        show_default=True,
+        help="Runs to find the layers that must stay in fp32; each one over all of the images.",
+    ),
+)
 
 
 @click.command()
 @click.argument("bundle")
-@click.option("--annotations", required=True, metavar="JSON", help="A validation set, as `segrt eval` takes it.")
-@click.option("--images", type=click.Path(path_type=Path), metavar="DIR", help="The pictures.")
-@click.option("--panoptic-dir", type=click.Path(path_type=Path), metavar="DIR", help="The panoptic PNG files.")
+@data_options
 @click.option("--out", required=True, type=click.Path(path_type=Path), metavar="BUNDLE", help="The new bundle.")
 @click.option("--overwrite", is_flag=True, help="Replace a bundle that is there.")
-@click.option("--budget", metavar="TEXT", help='"drop<=0.5": make the fastest variant the default that costs no more.')
-@click.option(
-    "--precision",
-    "precisions",
-    metavar="LIST",
-    help="With --budget: make these variants too (fp16, int8, int8-cpu), with layers kept in fp32 where the budget "
-    "asks for it. Needs segrt[export].",
-)
-@click.option("--calibration", type=click.Path(path_type=Path), metavar="DIR", help="Typical pictures, for int8.")
-@click.option(
-    "--search-steps",
-    type=click.IntRange(0),
-    default=60,
-    show_default=True,
-    help="Runs to find the layers that must stay in fp32; each one over all of the images.",
-)
-@click.option("--backend", metavar="NAME", default="auto", show_default=True)
-@click.option("--threads", type=THREADS, default=0, help="CPU threads; 0 means the default.")
+@variant_options
+@execution_group(BACKEND)
 def tune(
     bundle: str,
-    annotations: str,
-    images: Path | None,
-    panoptic_dir: Path | None,
+    data: ValidationSet,
     out: Path,
     overwrite: bool,
-    budget: str | None,
-    precisions: str | None,
-    calibration: Path | None,
-    search_steps: int,
-    backend: str,
-    threads: int,
+    variants: VariantOptions,
+    execution: "Execution",
 ) -> None:
     """Find the thresholds that score best on a validation set, and write them into a copy of BUNDLE.
 
@@ -57,75 +90,93 @@ def tune(
     at IoU 0.5. With --budget the variants are measured too, in percentage points of mIoU, AP or PQ below fp32, and
     the fastest one within the budget on this device becomes the first, which is the default.
     """
-    import tempfile
-
     from segrt.runtime.authoring.rewriting import rewrite
     from segrt.runtime.bundle.locating import read_bundle
     from segrt.runtime.errors import SegrtError
-    from segrt.runtime.evaluate.datasets.coco_dataset import open_dataset
-    from segrt.runtime.evaluate.tuning import compare_variants, fastest_within, parse_budget, tune_thresholds
+    from segrt.runtime.evaluate.datasets.opening import open_dataset
+    from segrt.runtime.evaluate.tuning import parse_budget, tune_thresholds
     from segrt.runtime.segmenter import open_segmenter
 
-    points = None if budget is None else parse_budget(budget)
-    wanted = [name.strip() for name in (precisions or "").split(",") if name.strip()]
-    if (wanted or calibration) and points is None:
+    points = None if variants.budget is None else parse_budget(variants.budget)
+    precisions = comma_separated(variants.precisions)
+    if (precisions or variants.calibration) and points is None:
         raise SegrtError('--precision and --calibration go with a budget; add --budget "drop<=0.5"')
-    maker = _maker_of_variants() if wanted else None
+    check_request = load_hook("check-variants", "--precision") if precisions else None
     opened = read_bundle(bundle)
     _check_out(out, overwrite, opened)
-    if maker is not None:
-        maker.check_request(opened, wanted, calibration)
-    dataset = open_dataset(annotations, images, panoptic_dir, labels=opened.manifest.labels)
-    with open_segmenter(opened, backend=backend, threads=threads) as segmenter:
+    if check_request is not None:
+        check_request(opened, precisions, variants.calibration)
+    dataset = open_dataset(data.annotations, data.images, data.panoptic_dir, labels=opened.manifest.labels)
+    with open_segmenter(
+        opened, backend=execution.backend, threads=execution.threads, engines=execution.engines
+    ) as segmenter:
         tuned = tune_thresholds(segmenter, dataset)
     if tuned is None and points is None:
         raise SegrtError(f"{bundle} has no thresholds to tune; give --budget to choose among its variants")
     thresholds = tuned.thresholds if tuned is not None else {}
     if tuned is not None:
-        rows = [
-            [name, f"{getattr(opened.manifest.decode, name):g}", f"{value:g}"] for name, value in thresholds.items()
-        ]
-        rows.append([tuned.metric, f"{tuned.before:.4f}", f"{tuned.figure:.4f}"])
-        print_table(f"{bundle} on {dataset.path}", ["", "before", "tuned"], rows)
+        _show_thresholds(tuned, opened, f"{bundle} on {dataset.path}")
     with tempfile.TemporaryDirectory(prefix="segrt-tune-") as folder:
         first = None
-        if points is not None and maker is not None:
-            opened = maker.widened(
-                opened,
-                wanted,
-                dataset,
-                points,
-                thresholds,
-                calibration=calibration,
-                folder=Path(folder),
-                backend=backend,
-                threads=threads,
-                search_steps=search_steps,
-                say=lambda line: click.echo(line, err=True),
-            )
         if points is not None:
-            found = compare_variants(opened, dataset, thresholds, backend=backend, threads=threads)
-            chosen = fastest_within(found, points)
-            first = chosen.precision
-            rows = [
-                [entry.precision, f"{entry.figure:.4f}", f"{entry.drop:+.2f}", f"{entry.inference_ms:.2f}",
-                 "default" if entry is chosen else ""]
-                for entry in found
-            ]  # fmt: skip
-            print_table(f"variants, budget {budget}", ["precision", "figure", "drop in points", "ms", ""], rows)
-        click.echo(str(rewrite(opened, out, thresholds, first=first, overwrite=overwrite, threads=threads)))
+            if precisions:
+                opened = _with_variants(opened, dataset, points, thresholds, variants, execution, Path(folder))
+            first = _fastest(opened, dataset, points, thresholds, execution, f"variants, budget {variants.budget}")
+        click.echo(str(rewrite(opened, out, thresholds, first=first, overwrite=overwrite, threads=execution.threads)))
 
 
-def _maker_of_variants() -> Any:
-    """Return the module that makes variants, which lives where onnx is; raise SegrtError that says what to install."""
-    from importlib import import_module
+def _with_variants(
+    bundle: "Bundle",
+    dataset: "Dataset",
+    points: float,
+    thresholds: dict[str, float],
+    options: VariantOptions,
+    execution: "Execution",
+    folder: Path,
+) -> "Bundle":
+    """Return a copy of `bundle` in `folder` with the variants that are asked for and stay within the budget."""
+    widened: Bundle = load_hook("make-variants", "--precision")(
+        bundle,
+        comma_separated(options.precisions),
+        dataset,
+        points,
+        thresholds,
+        calibration=options.calibration,
+        folder=folder,
+        execution=execution,
+        search_steps=options.search_steps,
+        say=lambda line: click.echo(line, err=True),
+    )
+    return widened
 
-    from segrt.runtime.errors import SegrtError
 
-    try:
-        return import_module("segrt.export.precision.tuning_variants")
-    except ImportError as error:
-        raise SegrtError(f"--precision needs {error.name or 'onnx'}; `pip install 'segrt[export]'`") from None
+def _fastest(
+    bundle: "Bundle",
+    dataset: "Dataset",
+    points: float,
+    thresholds: dict[str, float],
+    execution: "Execution",
+    title: str,
+) -> str:
+    """Measure the variants, print them, and return the fastest that drops by at most `points` percentage points."""
+    from segrt.runtime.evaluate.tuning import compare_variants, fastest_within
+
+    measured = compare_variants(bundle, dataset, thresholds, execution)
+    chosen = fastest_within(measured, points)
+    rows = [
+        [entry.precision, f"{entry.figure:.4f}", f"{entry.drop:+.2f}", f"{entry.inference_ms:.2f}",
+         "default" if entry is chosen else ""]
+        for entry in measured
+    ]  # fmt: skip
+    print_table(title, ["precision", "figure", "drop in points", "ms", ""], rows)
+    return chosen.precision
+
+
+def _show_thresholds(tuned: "Tuned", bundle: "Bundle", title: str) -> None:
+    decode = bundle.manifest.decode
+    rows = [[name, f"{getattr(decode, name):g}", f"{value:g}"] for name, value in tuned.thresholds.items()]
+    rows.append([tuned.metric, f"{tuned.before:.4f}", f"{tuned.figure:.4f}"])
+    print_table(title, ["", "before", "tuned"], rows)
 
 
 def _check_out(out: Path, overwrite: bool, bundle: "Bundle") -> None:

@@ -1,17 +1,21 @@
 """`segrt verify`: the golden frames of a bundle on this device."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from segrt.runtime.cli.options import backend_options
+from segrt.runtime.cli.options import execution_options
 from segrt.runtime.console.tables import print_table
+
+if TYPE_CHECKING:
+    from segrt.runtime.inference.execution import Execution
 
 
 @click.command()
 @click.argument("bundle")
-@backend_options
-def verify(bundle: str, backend: str, precision: str | None, threads: int) -> None:
+@execution_options
+def verify(bundle: str, execution: "Execution") -> None:
     """Check BUNDLE (a folder or a pack) on this device: every file's hash, then the golden frames of every variant.
 
     Prints what was compared and exits with 1 when a golden frame differs from what the source framework gave.
@@ -27,12 +31,18 @@ def verify(bundle: str, backend: str, precision: str | None, threads: int) -> No
         with Pack(bundle) as pack:
             pack.check()  # the file itself, not what was unpacked from it once
     opened = read_bundle(bundle)
-    variants = (opened.variant(precision),) if precision else opened.manifest.variants
+    variants = (opened.variant(execution.precision),) if execution.precision else opened.manifest.variants
     for file in opened.manifest.files:
         opened.checked(file, full=True)
     rows, failed, where = [], 0, ""
     for variant in variants:
-        with open_segmenter(opened, backend=backend, precision=variant.precision, threads=threads) as segmenter:
+        with open_segmenter(
+            opened,
+            backend=execution.backend,
+            precision=variant.precision,
+            threads=execution.threads,
+            engines=execution.engines,
+        ) as segmenter:
             where = f"{segmenter.backend.name} ({segmenter.backend.device})"
             for line in check(segmenter):
                 failed += not line.passed

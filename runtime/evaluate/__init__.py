@@ -4,7 +4,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from segrt.runtime.evaluate.datasets.coco_dataset import open_dataset
+    from segrt.runtime.evaluate.datasets.opening import open_dataset
     from segrt.runtime.evaluate.evaluation import Evaluation
     from segrt.runtime.evaluate.metrics.average_precision import InstanceEvaluator
     from segrt.runtime.evaluate.metrics.class_iou import SemanticEvaluator
@@ -19,7 +19,7 @@ _HOMES = {
     "SemanticEvaluator": "segrt.runtime.evaluate.metrics.class_iou",
     "evaluate": "segrt.runtime.evaluate.segmenting",
     "evaluate_predictions": "segrt.runtime.evaluate.predictions",
-    "open_dataset": "segrt.runtime.evaluate.datasets.coco_dataset",
+    "open_dataset": "segrt.runtime.evaluate.datasets.opening",
 }
 
 __all__ = [

@@ -101,11 +101,10 @@ def match_classes(
         else:
             problems.append(f"{label.name!r} (id {label.dataset_id}) is not in the data set")
     if not problems:
-        found = set(positions)
         problems = [
             f"{label.name!r} (id {label.dataset_id}) of the data set is not in {model_name}"
             for index, label in enumerate(data)
-            if index not in found
+            if index not in positions
         ]
     if problems:
         more = f" and {len(problems) - _SHOWN} more" if len(problems) > _SHOWN else ""
@@ -117,7 +116,7 @@ def match_classes(
     return np.array(positions, dtype=np.int64)
 
 
-def things(labels: Sequence[Label]) -> list[int]:
+def thing_positions(labels: Sequence[Label]) -> list[int]:
     """Return the positions of the things."""
     return [index for index, label in enumerate(labels) if label.isthing]
 

@@ -33,23 +33,22 @@ def class_map(prediction: Prediction, match: ClassMatch) -> npt.NDArray[Any]:
 def detections(prediction: Prediction, match: ClassMatch) -> Detections:
     """Return the objects as `InstanceEvaluator.update` wants them, category_id a position in `match.labels`."""
     if isinstance(prediction, list):
-        found = [{**entry, "category_id": int(match.model[entry["category_id"]])} for entry in prediction]
-        return [entry for entry in found if entry["category_id"] >= 0]
+        return _placed(prediction, match.model)
     if isinstance(prediction, PanopticTruth):
         prediction = prediction.to_result()
     if isinstance(prediction, PanopticResult):
         prediction = prediction.to_instances()
     if not isinstance(prediction, InstanceResult):
         raise SegrtError("a semantic result tells no objects apart; evaluate it as semantic")
-    found = []
+    objects = []
     for box, score, class_id, encoded in zip(
         prediction.boxes.tolist(), prediction.scores.tolist(), prediction.class_ids, prediction.rles, strict=True
     ):
         place = int(match.model[int(class_id)])
         if place >= 0:
             bbox = [box[0], box[1], box[2] - box[0], box[3] - box[1]]
-            found.append({"category_id": place, "score": score, "bbox": bbox, "segmentation": dict(encoded)})
-    return found
+            objects.append({"category_id": place, "score": score, "bbox": bbox, "segmentation": dict(encoded)})
+    return objects
 
 
 def panoptic(prediction: Prediction, match: ClassMatch) -> PanopticResult | PanopticTruth:
@@ -68,9 +67,22 @@ def truth(whole: Truth, match: ClassMatch) -> Truth:
     if isinstance(whole, SemanticTruth):
         return SemanticTruth(_mapped(whole.classes, match.data, len(match.labels)), match.labels)
     if isinstance(whole, InstanceTruth):
-        found = [{**entry, "category_id": int(match.data[entry["category_id"]])} for entry in whole.annotations]
-        return InstanceTruth([entry for entry in found if entry["category_id"] >= 0], whole.size, match.labels)
+        return InstanceTruth(_placed(whole.annotations, match.data), whole.size, match.labels)
     return _kept(whole, match.data, match)
+
+
+def check_same_size(predicted: npt.NDArray[Any], size: tuple[int, ...]) -> None:
+    """Raise SegrtError when a predicted map is not of the truth's (height, width)."""
+    if predicted.shape[:2] != tuple(size[:2]):
+        raise SegrtError(
+            f"the prediction is {predicted.shape[1]}x{predicted.shape[0]} pixels, but the truth {size[1]}x{size[0]}"
+        )
+
+
+def _placed(objects: Detections, positions: npt.NDArray[np.int64]) -> Detections:
+    """Return the objects with `positions` of their classes as category_id; those of classes left out are dropped."""
+    moved = [{**entry, "category_id": int(positions[entry["category_id"]])} for entry in objects]
+    return [entry for entry in moved if entry["category_id"] >= 0]
 
 
 def _mapped(classes: npt.NDArray[Any], positions: npt.NDArray[np.int64], count: int) -> npt.NDArray[Any]:

@@ -1,12 +1,8 @@
-"""Measuring a predictor on a data set: sample by sample, in one process or several, in one technique or all."""
+"""Measuring a predictor on a data set, sample by sample, in one technique or all."""
 
-import multiprocessing
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from itertools import islice
 from typing import Any, Literal, Protocol
 
 import msgspec
@@ -14,19 +10,17 @@ import numpy as np
 
 from segrt.runtime.errors import SegrtError
 from segrt.runtime.evaluate import conversion
-from segrt.runtime.evaluate.class_matching import ClassMatch, match, things
+from segrt.runtime.evaluate.by_technique import JUDGED_AS, NEEDED_TRUTH
+from segrt.runtime.evaluate.class_matching import ClassMatch, match, thing_positions
 from segrt.runtime.evaluate.conversion import Prediction
 from segrt.runtime.evaluate.datasets.dataset import Dataset, ImageId, Sample
 from segrt.runtime.evaluate.evaluation import Evaluation, Figure
-from segrt.runtime.evaluate.metrics.meters import InstanceMeter, Meter, PanopticMeter, SemanticMeter
+from segrt.runtime.evaluate.metrics.meter import Meter, MeterOptions
+from segrt.runtime.evaluate.metrics.meters import meters_of
 from segrt.runtime.evaluate.truth import PanopticTruth
 from segrt.runtime.results import Label
 
 Progress = Callable[[int, int], None]
-TECHNIQUES = ("semantic", "instance", "panoptic")
-# What a technique's results can be judged as: a panoptic map says which class and which object a pixel is of.
-JUDGED_AS = {"semantic": ("semantic",), "instance": ("instance",), "panoptic": TECHNIQUES}
-_CHUNK = 16
 
 
 class Predictor(Protocol):
@@ -52,6 +46,10 @@ class Predictor(Protocol):
         """Return the prediction for a sample; raise SegrtError that names the file when there is none."""
 
 
+Opener = Callable[[], AbstractContextManager[Predictor]]
+"""Opens a predictor, in this process or another one."""
+
+
 class Sink(Protocol):
     """Takes the predictions one by one, `segrt.runtime.evaluate.prediction_writer` for instance."""
 
@@ -61,10 +59,11 @@ class Sink(Protocol):
 
 @dataclass(frozen=True)
 class Options:
-    """How to measure: `techniques` None means the predictor's own, "all" what its results can be judged as.
+    """How to measure.
 
-    `skip_bad` counts the images whose files cannot be used, instead of ending there; `rank` gives instance results a
-    figure per image too.
+    techniques: "own" is the predictor's, "all" what its results can be judged as. boundary: boundary figures too.
+    common_classes: the classes that both sides have by name. skip_bad: count the images whose files cannot be used
+    instead of ending there. rank: give instance results a figure per image too.
     """
 
     techniques: Literal["own", "all", "semantic", "instance", "panoptic"] = "own"
@@ -76,30 +75,33 @@ class Options:
 
 @dataclass
 class Outcome:
-    """What was measured: a meter per technique, the images' own figures, and why images were skipped."""
+    """What was measured: the meters of each technique, the images' own figures, and why images were skipped."""
 
     match: ClassMatch
-    meters: dict[str, Any]
+    meters: dict[str, list[Meter]]
     figures: dict[str, list[tuple[ImageId, Figure]]] = field(default_factory=dict)
     skipped: list[str] = field(default_factory=list)
     entries: list[dict[str, Any]] = field(default_factory=list)
 
     def merge(self, other: "Outcome") -> None:
         """Add what was measured on the images that follow."""
-        for technique, meter in self.meters.items():
-            meter.merge(other.meters[technique])
+        for technique, meters in self.meters.items():
+            for meter, following in zip(meters, other.meters[technique], strict=True):
+                meter.merge(following)
             self.figures.setdefault(technique, []).extend(other.figures.get(technique, []))
         self.skipped += other.skipped
         self.entries += other.entries
 
     def evaluations(self, technique: str) -> list[Evaluation]:
         """Return the figures, technique by technique; `technique` is the predictor's own."""
-        found = []
-        for judged, meter in self.meters.items():
-            converted = technique if judged != technique else None
-            outcome = meter.result()
-            found.append(msgspec.structs.replace(outcome, converted_from=converted, skipped=len(self.skipped)))
-        return found
+        return [
+            msgspec.structs.replace(
+                _joined([meter.result() for meter in meters]),
+                converted_from=technique if judged != technique else None,
+                skipped=len(self.skipped),
+            )
+            for judged, meters in self.meters.items()
+        ]
 
 
 def measure(
@@ -119,72 +121,28 @@ def measure(
     chosen = options or Options()
     outcome = prepare(predictor, dataset, chosen)
     for done, sample in enumerate(dataset.samples, start=1):
-        _measure_one(outcome, predictor, dataset, sample, chosen, sink)
+        measure_sample(outcome, predictor, dataset, sample, chosen, sink)
         if progress is not None:
             progress(done, len(dataset.samples))
     return checked(outcome, dataset)
 
 
-def measure_parallel(
-    opener: "Callable[[], AbstractContextManager[Predictor]]",
-    dataset: Dataset,
-    options: Options,
-    *,
-    workers: int,
-    progress: Progress | None = None,
-    sink: Sink | None = None,
+def prepare(
+    predictor: Predictor, dataset: Dataset, options: Options, meters: Sequence[type[Meter]] | None = None
 ) -> Outcome:
-    """Measure in `workers` processes, each with its own predictor; the figures are those of one process.
-
-    `opener`, `dataset` and `sink` travel to the processes by pickle.
-    """
-    total = len(dataset.samples)
-    pieces = [(start, min(start + _CHUNK, total)) for start in range(0, total, _CHUNK)]
-    context = multiprocessing.get_context("spawn")
-    outcome: Outcome | None = None
-    state = (opener, dataset, options, sink)
-    try:
-        with ProcessPoolExecutor(min(workers, len(pieces)), context, _start_worker, state) as pool:
-            for (_, end), part in zip(pieces, pool.map(_measure_piece, pieces), strict=True):
-                if outcome is None:
-                    outcome = part
-                else:
-                    outcome.merge(part)
-                if progress is not None:
-                    progress(end, total)
-    except BrokenProcessPool:
-        raise SegrtError("a worker process ended unexpectedly, of memory perhaps; use fewer --workers") from None
-    assert outcome is not None
-    return checked(outcome, dataset)
-
-
-def prepare(predictor: Predictor, dataset: Dataset, options: Options) -> Outcome:
-    """Match the classes and make the meters, before any image is read."""
+    """Match the classes and make the meters, before any image is read; `meters` None takes those of the table."""
     techniques = _techniques(predictor, dataset, options)
-    data = dataset.labels
-    if predictor.technique == "instance":
-        # An instance model knows no stuff; the data set's stuff is not asked of it.
-        kept = things(data)
-        if not kept:
-            raise SegrtError(f"{dataset.path} has no things among its categories; instance evaluation needs some")
-        part = _match(predictor, [data[index] for index in kept], dataset, options)
-        whole = [-1] * len(data)
-        for place, index in enumerate(kept):
-            whole[index] = int(part.data[place])
-        matched = ClassMatch(part.labels, part.model, np.array(whole))
-    else:
-        matched = _match(predictor, data, dataset, options)
-    meters: dict[str, Meter] = {}
-    for technique in techniques:
-        if technique == "semantic":
-            meters[technique] = SemanticMeter(matched, boundary=options.boundary)
-        elif technique == "instance":
-            meters[technique] = InstanceMeter(
-                matched, kind=predictor.kind, boundary=options.boundary, rank=options.rank
-            )
-        else:
-            meters[technique] = PanopticMeter(matched)
-    return Outcome(matched, meters)
+    matched = _matched(predictor, dataset, options)
+    meter_options = MeterOptions(predictor.kind, options.boundary, options.rank)
+    chosen = {
+        technique: [
+            meter(matched, meter_options)
+            for meter in (meters_of(technique) if meters is None else meters)
+            if meter.technique == technique
+        ]
+        for technique in techniques
+    }
+    return Outcome(matched, chosen)
 
 
 def worst(outcome: Outcome, technique: str, count: int) -> list[tuple[ImageId, float]]:
@@ -202,6 +160,35 @@ def checked(outcome: Outcome, dataset: Dataset) -> Outcome:
     return outcome
 
 
+def measure_sample(
+    outcome: Outcome, predictor: Predictor, dataset: Dataset, sample: Sample, options: Options, sink: Sink | None
+) -> None:
+    """Add one sample to the outcome; raise SegrtError for a bad one unless it is to be skipped."""
+    meters = [meter for several in outcome.meters.values() for meter in several]
+    verify_here = outcome.match.is_partial or not all(meter.verifies for meter in meters)
+    figures: dict[str, Figure] = {}
+    try:
+        whole = dataset.read_truth(sample)
+        prediction = predictor.predict(sample, dataset)
+        for image in (whole, prediction) if verify_here else ():
+            if isinstance(image, PanopticTruth):
+                image.verify()
+        truth = conversion.truth(whole, outcome.match)
+        _check_sizes(sample, prediction, truth.size, predictor, dataset)
+        for meter in meters:
+            figure = meter.update(prediction, truth)
+            figures.setdefault(meter.technique, figure)  # the image's own figure is its main metric's
+    except SegrtError as error:
+        if not options.skip_bad:
+            raise
+        outcome.skipped.append(str(error))
+        return
+    for technique, figure in figures.items():
+        outcome.figures.setdefault(technique, []).append((sample.image_id, figure))
+    if sink is not None:
+        outcome.entries += sink.add(sample, prediction, outcome.match)
+
+
 def _techniques(predictor: Predictor, dataset: Dataset, options: Options) -> tuple[str, ...]:
     possible = JUDGED_AS[predictor.technique]
     if options.techniques == "all":
@@ -214,54 +201,37 @@ def _techniques(predictor: Predictor, dataset: Dataset, options: Options) -> tup
     if wanted not in dataset.techniques:
         raise SegrtError(
             f"{dataset.path} holds {' and '.join(dataset.techniques).replace('instance', 'instances')}, "
-            f"but a {wanted} model needs {_needs(wanted)}"
+            f"but a {wanted} model needs {NEEDED_TRUTH[wanted]}"
         )
     return (wanted,)
 
 
-def _needs(technique: str) -> str:
-    return {
-        "semantic": "a class for every pixel: COCO panoptic annotations or label maps",
-        "instance": "objects: COCO instances or COCO panoptic annotations",
-        "panoptic": "COCO panoptic annotations",
-    }[technique]
-
-
-def _match(predictor: Predictor, data: Sequence[Label], dataset: Dataset, options: Options) -> ClassMatch:
-    return match(
+def _matched(predictor: Predictor, dataset: Dataset, options: Options) -> ClassMatch:
+    """Match the predictor's classes to the data set's; an instance model knows no stuff, so none is asked of it."""
+    data = dataset.labels
+    kept = thing_positions(data) if predictor.technique == "instance" else list(range(len(data)))
+    if not kept:
+        raise SegrtError(f"{dataset.path} has no things among its categories; instance evaluation needs some")
+    part = match(
         predictor.labels,
-        data,
+        [data[index] for index in kept],
         model_name=predictor.name,
         data_name=str(dataset.path),
         common=options.common_classes,
     )
+    whole = np.full(len(data), -1, dtype=np.int64)
+    whole[kept] = part.data
+    return ClassMatch(part.labels, part.model, whole)
 
 
-def _measure_one(
-    outcome: Outcome, predictor: Predictor, dataset: Dataset, sample: Sample, options: Options, sink: Sink | None
-) -> None:
-    figures: dict[str, Figure] = {}
-    # The PQ evaluator says by itself, before it counts an image, whether a file's segments fit.
-    counts_itself = list(outcome.meters) == ["panoptic"] and not outcome.match.is_partial
-    try:
-        whole = dataset.read_truth(sample)
-        prediction = predictor.predict(sample, dataset)
-        for image in () if counts_itself else (whole, prediction):
-            if isinstance(image, PanopticTruth):
-                image.verify()
-        truth = conversion.truth(whole, outcome.match)
-        _check_sizes(sample, prediction, truth.size, predictor, dataset)
-        for technique, meter in outcome.meters.items():
-            figures[technique] = meter.update(prediction, truth)
-    except SegrtError as error:
-        if not options.skip_bad:
-            raise
-        outcome.skipped.append(str(error))
-        return
-    for technique, figure in figures.items():
-        outcome.figures.setdefault(technique, []).append((sample.image_id, figure))
-    if sink is not None:
-        outcome.entries += sink.add(sample, prediction, outcome.match)
+def _joined(evaluations: Sequence[Evaluation]) -> Evaluation:
+    """Join the figures of one technique's meters into one evaluation."""
+    metrics = {name: figure for evaluation in evaluations for name, figure in evaluation.metrics.items()}
+    per_class: dict[str, dict[str, Figure]] = {}
+    for evaluation in evaluations:
+        for label, figures in evaluation.per_class.items():
+            per_class[label] = per_class.get(label, {}) | figures
+    return msgspec.structs.replace(evaluations[0], metrics=metrics, per_class=per_class)
 
 
 def _check_sizes(
@@ -273,24 +243,3 @@ def _check_sizes(
             f"{sample.image_path} is {width}x{height} pixels to {predictor.name}, but {size[1]}x{size[0]} by "
             f"{dataset.path}; give files that belong together"
         )
-
-
-_worker: dict[str, Any] = {}
-
-
-def _start_worker(
-    opener: "Callable[[], AbstractContextManager[Predictor]]", dataset: Dataset, options: Options, sink: Sink | None
-) -> None:
-    _worker.update(opener=opener, dataset=dataset, options=options, sink=sink, predictor=None)
-
-
-def _measure_piece(piece: tuple[int, int]) -> Outcome:
-    if _worker["predictor"] is None:
-        # Opened on first use and never closed: the process ends with the pool, and an exception here reaches the user.
-        _worker["predictor"] = _worker["opener"]().__enter__()
-    predictor, dataset, options = _worker["predictor"], _worker["dataset"], _worker["options"]
-    outcome = prepare(predictor, dataset, options)
-    samples: Iterator[Sample] = islice(dataset.samples, *piece)
-    for sample in samples:
-        _measure_one(outcome, predictor, dataset, sample, options, _worker["sink"])
-    return outcome

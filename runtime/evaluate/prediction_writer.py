@@ -11,7 +11,6 @@ from typing import Any
 
 import msgspec
 
-from segrt.runtime.errors import SegrtError
 from segrt.runtime.evaluate import conversion
 from segrt.runtime.evaluate.class_matching import ClassMatch
 from segrt.runtime.evaluate.conversion import Prediction
@@ -69,10 +68,3 @@ class PredictionSink:
         else:
             write_atomic(path, msgspec.json.encode(entries) + b"\n")
         return path
-
-
-def check_folder(folder: Path) -> None:
-    """Fail before the work when predictions cannot be written."""
-    if folder.exists() and not folder.is_dir():
-        raise SegrtError(f"{folder} is a file; give --save a folder")
-    make_folder(folder)

@@ -10,9 +10,9 @@ import msgspec
 import numpy as np
 
 from segrt.runtime.errors import SegrtError
-from segrt.runtime.evaluate.class_matching import things
+from segrt.runtime.evaluate.class_matching import thing_positions
 from segrt.runtime.evaluate.conversion import Prediction
-from segrt.runtime.evaluate.datasets.coco_dataset import CocoPanopticAnnotation, convert, read_json, read_panoptic
+from segrt.runtime.evaluate.datasets.coco_files import CocoPanopticAnnotation, convert, read_json, read_panoptic
 from segrt.runtime.evaluate.datasets.dataset import Dataset, ImageId, Sample
 from segrt.runtime.evaluate.evaluation import Evaluation
 from segrt.runtime.evaluate.measuring import Options, Predictor, Progress, measure
@@ -112,19 +112,19 @@ class ListedPredictions:
 
     def predict(self, sample: Sample, dataset: Dataset) -> Prediction:
         """Return the sample's detections, or for stuff its class map."""
-        found = self.by_image.get(sample.image_id, [])
+        results = self.by_image.get(sample.image_id, [])
         if self.kind == "segm":
             size = sample.size or dataset.read_truth(sample).size
-            for entry in found:
+            for entry in results:
                 _check_rle(self.path, entry, size)
             if self.technique == "semantic":
-                return self._class_map(found, size)
-        return found
+                return self._class_map(results, size)
+        return results
 
-    def _class_map(self, found: list[dict[str, Any]], size: tuple[int, int]) -> SemanticResult:
+    def _class_map(self, results: list[dict[str, Any]], size: tuple[int, int]) -> SemanticResult:
         dtype = class_map_dtype(len(self.labels))
         classes = np.full(size, np.iinfo(dtype).max, dtype=dtype)
-        for entry in found:
+        for entry in results:
             code: rle.Rle = {"size": list(size), "counts": entry["segmentation"]["counts"].encode("ascii")}
             try:
                 classes[rle.decode(code)] = entry["category_id"]
@@ -151,7 +151,7 @@ def _listed(path: Path, content: list[Any], dataset: Dataset) -> ListedPredictio
     kind: Literal["segm", "bbox"] = "bbox" if content and "segmentation" not in first else "segm"
     unscored = bool(content) and all(isinstance(entry, dict) and "score" not in entry for entry in content)
     semantic = unscored and kind == "segm" and "semantic" in dataset.techniques
-    kept = range(len(dataset.labels)) if semantic else things(dataset.labels)
+    kept = range(len(dataset.labels)) if semantic else thing_positions(dataset.labels)
     labels = tuple(dataset.labels[index] for index in kept)
     places = {label.dataset_id: index for index, label in enumerate(labels)}
     known = {sample.image_id for sample in dataset.samples}

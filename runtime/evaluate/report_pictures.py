@@ -17,9 +17,8 @@ from segrt.runtime.evaluate.datasets.dataset import Dataset, ImageId
 from segrt.runtime.evaluate.evaluation import Figure
 from segrt.runtime.evaluate.measuring import Predictor
 from segrt.runtime.evaluate.truth import PanopticTruth, SemanticTruth, Truth
+from segrt.runtime.files.images import Picture
 from segrt.runtime.results import InstanceResult, Label, PanopticResult, Result, SemanticResult, rle
-
-Image = npt.NDArray[Any]
 
 _SIDE = 480
 _WRONG = (50, 50, 235)  # BGR
@@ -35,7 +34,7 @@ _MATRIX_TITLE = "True class by row, predicted class by column, percent of the tr
 
 def worst_sheet(
     images: Sequence[tuple[ImageId, float]], predictor: Predictor, dataset: Dataset, match: ClassMatch, figure: str
-) -> Image:
+) -> Picture:
     """Return a page with a row for each image: picture, truth, prediction and where they differ.
 
     In the difference wrong classes are red, what was missed orange, what should not be there violet; void is left out.
@@ -47,28 +46,28 @@ def worst_sheet(
         image = dataset.read_image(sample)
         truth = conversion.truth(dataset.read_truth(sample), match)
         prediction = predictor.predict(sample, dataset)
-        true, found = truth_result(truth, match), _as_result(prediction, match, truth.size)
+        true, predicted = truth_result(truth, match), _as_result(prediction, match, truth.size)
         panels += [
             (f"{sample.image_path.stem}  {figure} {value:.3f}", fit(image, _SIDE), []),
             ("truth", fit(overlay(image, true, scores=False), _SIDE), []),
-            ("prediction", fit(overlay(image, found), _SIDE), []),
-            ("difference", fit(difference(image, true, found), _SIDE), []),
+            ("prediction", fit(overlay(image, predicted), _SIDE), []),
+            ("difference", fit(difference(image, true, predicted), _SIDE), []),
         ]
     return np.asarray(side_by_side(panels, 1800, columns=4))
 
 
-def difference(image: Image, true: Result, found: Result) -> Image:
+def difference(image: Picture, true: Result, predicted: Result) -> Picture:
     """Return the picture in grey with the pixels whose class differs in colour, uint8 (H, W, 3) BGR."""
-    one, other = _classes(true), _classes(found)
+    wanted, taken = _classes(true), _classes(predicted)
     nothing = len(true.labels)
-    known = np.ones(one.shape, dtype=bool) if isinstance(true, InstanceResult) else one != nothing
+    known = np.ones(wanted.shape, dtype=bool) if isinstance(true, InstanceResult) else wanted != nothing
     grey = cv2.cvtColor(cv2.cvtColor(image, cv2.COLOR_BGR2GRAY), cv2.COLOR_GRAY2BGR)
-    canvas = np.asarray(cv2.addWeighted(grey, 0.55, np.full_like(grey, 255), 0.25, 0))
-    wrong = known & (one != other)
+    canvas = np.asarray(cv2.addWeighted(grey, 0.55, np.full_like(grey, 255), 0.25, 0), np.uint8)
+    wrong = known & (wanted != taken)
     for mask, color in (
-        (wrong & (one != nothing) & (other != nothing), _WRONG),
-        (wrong & (other == nothing), _MISSED),
-        (wrong & (one == nothing), _EXTRA),
+        (wrong & (wanted != nothing) & (taken != nothing), _WRONG),
+        (wrong & (taken == nothing), _MISSED),
+        (wrong & (wanted == nothing), _EXTRA),
     ):
         canvas[mask] = (canvas[mask] * 0.25 + np.array(color) * 0.75).astype(np.uint8)
     return canvas
@@ -83,7 +82,7 @@ def truth_result(truth: Truth, match: ClassMatch) -> Result:
     return _instances(truth.annotations, match, truth.size)
 
 
-def confusion_picture(confusion: npt.NDArray[np.int64], labels: Sequence[Label]) -> Image:
+def confusion_picture(confusion: npt.NDArray[np.int64], labels: Sequence[Label]) -> Picture:
     """Return the matrix (C, C + 1) as a picture: row = true class, column = what its pixels were taken for, in percent.
 
     The last column is void. Of many classes those with the most true pixels are shown.
@@ -122,7 +121,9 @@ def confusion_picture(confusion: npt.NDArray[np.int64], labels: Sequence[Label])
     return page
 
 
-def bars_picture(title: str, per_class: "dict[str, dict[str, Figure]]", figure: str, labels: Sequence[Label]) -> Image:
+def bars_picture(
+    title: str, per_class: "dict[str, dict[str, Figure]]", figure: str, labels: Sequence[Label]
+) -> Picture:
     """Return a bar for each class's figure, best first; classes without one are left out."""
     colors = {label.name: label.color for label in labels}
     known = [(name, values[figure]) for name, values in per_class.items() if values.get(figure) is not None]
@@ -144,10 +145,10 @@ def _as_result(prediction: Prediction, match: ClassMatch, size: tuple[int, int])
     if isinstance(prediction, SemanticResult):
         return SemanticResult(conversion.class_map(prediction, match), match.labels)
     if isinstance(prediction, PanopticResult | PanopticTruth):
-        found = conversion.panoptic(prediction, match)
-        return found.to_result() if isinstance(found, PanopticTruth) else found
-    found_objects = conversion.detections(prediction, match)
-    return _instances([entry for entry in found_objects if entry["score"] > 0.5], match, size)
+        whole = conversion.panoptic(prediction, match)
+        return whole.to_result() if isinstance(whole, PanopticTruth) else whole
+    detections = conversion.detections(prediction, match)
+    return _instances([entry for entry in detections if entry["score"] > 0.5], match, size)
 
 
 def _instances(entries: "list[dict[str, Any]]", match: ClassMatch, size: tuple[int, int]) -> InstanceResult:
@@ -180,7 +181,7 @@ def _classes(result: Result) -> npt.NDArray[np.int64]:
     return np.minimum(semantic.class_map.astype(np.int64), nothing)
 
 
-def _slanted(page: Image, text: str, x: int, y: int) -> None:
+def _slanted(page: Picture, text: str, x: int, y: int) -> None:
     """Write text that rises to the right at 45 degrees from (x, y)."""
     side = int(text_width(text, _FONT)) + 2 * _FONT
     strip = np.full((2 * side, 2 * side, 3), 255, np.uint8)

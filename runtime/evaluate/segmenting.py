@@ -2,17 +2,18 @@
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
-import numpy as np
-import numpy.typing as npt
-
+from segrt.runtime.bundle.locating import read_bundle
 from segrt.runtime.evaluate.conversion import Prediction
 from segrt.runtime.evaluate.datasets.dataset import Dataset, Sample
 from segrt.runtime.evaluate.evaluation import Evaluation
 from segrt.runtime.evaluate.measuring import Options, Predictor, Progress, measure
+from segrt.runtime.files.images import Picture
+from segrt.runtime.inference.execution import Execution
 from segrt.runtime.results import Label, Result
+from segrt.runtime.segmenter import open_segmenter
 
 
 class Segments(Protocol):
@@ -26,7 +27,7 @@ class Segments(Protocol):
     def technique(self) -> str:
         """`semantic`, `instance` or `panoptic`."""
 
-    def __call__(self, image: npt.NDArray[np.uint8], /) -> Result:
+    def __call__(self, image: Picture, /) -> Result:
         """Segment `image`, uint8 BGR (H, W, 3)."""
 
 
@@ -91,9 +92,7 @@ class BundleOpener:
 
     bundle: str
     name: str
-    backend: str = "auto"
-    precision: str | None = None
-    threads: int = 0
+    execution: Execution = field(default_factory=Execution)
     score_threshold: float | None = None
     overlap_threshold: float | None = None
 
@@ -107,9 +106,6 @@ class _Opened(AbstractContextManager[Predictor]):
         self._opener = opener
 
     def __enter__(self) -> Predictor:
-        from segrt.runtime.bundle.locating import read_bundle
-        from segrt.runtime.segmenter import open_segmenter
-
         given = self._opener
         bundle = read_bundle(given.bundle)
         score = given.score_threshold
@@ -121,7 +117,12 @@ class _Opened(AbstractContextManager[Predictor]):
             score = 0.0
         thresholds = {"score_threshold": score, "overlap_threshold": given.overlap_threshold}
         self._segmenter = open_segmenter(
-            bundle, backend=given.backend, precision=given.precision, threads=given.threads, thresholds=thresholds
+            bundle,
+            backend=given.execution.backend,
+            precision=given.execution.precision,
+            threads=given.execution.threads,
+            engines=given.execution.engines,
+            thresholds=thresholds,
         )
         return SegmenterPredictor(self._segmenter, given.name)
 

@@ -88,13 +88,13 @@ class PanopticTruth:
         Crowds come along with iscrowd 1, so that detections on them are neither right nor wrong (panopticapi's
         panoptic2detection_coco_format.py).
         """
-        found = []
+        objects = []
         for segment in self.segments:
             if not self.labels[segment.class_id].isthing:
                 continue
             mask = self.segment_ids == segment.id
             x, y, width, height = cv2.boundingRect(mask.view(np.uint8))
-            found.append(
+            objects.append(
                 {
                     "category_id": segment.class_id,
                     "iscrowd": int(segment.iscrowd),
@@ -103,7 +103,7 @@ class PanopticTruth:
                     "segmentation": rle.encode(mask),
                 }
             )
-        return found
+        return objects
 
 
 @dataclass(frozen=True, eq=False)

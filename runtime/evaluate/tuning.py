@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -13,16 +13,18 @@ from segrt.runtime.decode.merge_members import MergeMembers
 from segrt.runtime.decode.merge_queries import MergeQueries
 from segrt.runtime.errors import SegrtError
 from segrt.runtime.evaluate import conversion
-from segrt.runtime.evaluate.class_matching import things
+from segrt.runtime.evaluate.by_technique import MAIN_METRIC
+from segrt.runtime.evaluate.class_matching import thing_positions
 from segrt.runtime.evaluate.datasets.dataset import Dataset
 from segrt.runtime.evaluate.measuring import Options, measure, prepare
-from segrt.runtime.evaluate.metrics.meters import PanopticMeter
+from segrt.runtime.evaluate.metrics.meter import MeterOptions
+from segrt.runtime.evaluate.metrics.panoptic_quality import PanopticMeter
 from segrt.runtime.evaluate.segmenting import SegmenterPredictor
 from segrt.runtime.evaluate.truth import SemanticTruth
+from segrt.runtime.inference.execution import Execution
 from segrt.runtime.results import rle
 from segrt.runtime.segmenter import Segmenter, open_segmenter
 
-METRIC = {"semantic": "miou", "instance": "ap", "panoptic": "pq"}
 _SCORES = tuple(round(0.05 * step, 2) for step in range(4, 19))  # 0.20 to 0.90
 _OVERLAPS = (0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 _IOU = 0.5
@@ -65,7 +67,7 @@ def tune_thresholds(segmenter: Segmenter, dataset: Dataset, progress: Progress |
 
 
 def compare_variants(
-    bundle: Bundle, dataset: Dataset, thresholds: dict[str, float], *, backend: str, threads: int
+    bundle: Bundle, dataset: Dataset, thresholds: dict[str, float], execution: Execution
 ) -> list[VariantFigures]:
     """Measure every variant with the thresholds; drops are against fp32, or the first variant where there is none.
 
@@ -73,25 +75,25 @@ def compare_variants(
     """
     precisions = [variant.precision for variant in bundle.manifest.variants]
     reference = "fp32" if "fp32" in precisions else precisions[0]
-    figures = {
-        name: figure_of(bundle, name, dataset, thresholds, backend=backend, threads=threads) for name in precisions
-    }
-    times = _times_in_turns(bundle, precisions, dataset, backend=backend, threads=threads)
-    best = figures[reference]
-    return [VariantFigures(name, figure, 100 * (best - figure), times[name]) for name, figure in figures.items()]
+    variants = [replace(execution, precision=name) for name in precisions]
+    figures = [figure_of(bundle, dataset, thresholds, variant) for variant in variants]
+    times = _times_in_turns(bundle, dataset, variants)
+    best = figures[precisions.index(reference)]
+    return [
+        VariantFigures(name, figure, 100 * (best - figure), ms)
+        for name, figure, ms in zip(precisions, figures, times, strict=True)
+    ]
 
 
-def figure_of(
-    bundle: Bundle, precision: str, dataset: Dataset, thresholds: dict[str, float], *, backend: str, threads: int
-) -> float:
+def figure_of(bundle: Bundle, dataset: Dataset, thresholds: dict[str, float], execution: Execution) -> float:
     """Return a variant's mIoU, AP or PQ on the data set, 0 to 1, with the thresholds.
 
     AP ranks all detections, so an instance variant is measured without a score threshold.
     """
     given = {"score_threshold": 0.0} if bundle.manifest.technique == "instance" else dict(thresholds)
-    with open_segmenter(bundle, backend=backend, precision=precision, threads=threads, thresholds=given) as segmenter:
+    with _opened(bundle, execution, given) as segmenter:
         outcome = measure(SegmenterPredictor(segmenter, str(bundle.folder)), dataset)
-        metric = outcome.evaluations(segmenter.technique)[0].metrics[METRIC[segmenter.technique]]
+        metric = outcome.evaluations(segmenter.technique)[0].metrics[MAIN_METRIC[segmenter.technique].name]
     return metric or 0.0
 
 
@@ -103,37 +105,43 @@ def parse_budget(text: str) -> float:
     return float(match[1])
 
 
-def fastest_within(found: list[VariantFigures], budget: float) -> VariantFigures:
+def fastest_within(variants: list[VariantFigures], budget: float) -> VariantFigures:
     """Return the variant with the least inference time among those whose drop is at most `budget` points."""
-    return min((entry for entry in found if entry.drop <= budget + 1e-9), key=lambda entry: entry.inference_ms)
+    return min((entry for entry in variants if entry.drop <= budget + 1e-9), key=lambda entry: entry.inference_ms)
 
 
-def _times_in_turns(
-    bundle: Bundle, precisions: list[str], dataset: Dataset, *, backend: str, threads: int
-) -> dict[str, float]:
+def _times_in_turns(bundle: Bundle, dataset: Dataset, variants: list[Execution]) -> list[float]:
     """Return each variant's median inference time in ms: all are open, each image goes through one after the other."""
     images = [dataset.read_image(sample) for sample in dataset.samples[:_TIMED_IMAGES]]
-    times: dict[str, list[float]] = {name: [] for name in precisions}
+    times: list[list[float]] = [[] for _ in variants]
     with ExitStack() as stack:
-        opened = {
-            name: stack.enter_context(open_segmenter(bundle, backend=backend, precision=name, threads=threads))
-            for name in precisions
-        }
+        segmenters = [stack.enter_context(_opened(bundle, variant)) for variant in variants]
         for turn in range(-1, _TURNS):  # the first one warms up
             for image in images:
-                for name, segmenter in opened.items():
+                for measured, segmenter in zip(times, segmenters, strict=True):
                     timings = segmenter(image).timings
                     if turn >= 0 and timings is not None:
-                        times[name].append(timings.inference_ms)
-    return {name: float(np.median(values)) for name, values in times.items()}
+                        measured.append(timings.inference_ms)
+    return [float(np.median(measured)) for measured in times]
+
+
+def _opened(bundle: Bundle, execution: Execution, thresholds: dict[str, float] | None = None) -> Segmenter:
+    return open_segmenter(
+        bundle,
+        backend=execution.backend,
+        precision=execution.precision,
+        threads=execution.threads,
+        thresholds=thresholds,
+        engines=execution.engines,
+    )
 
 
 def _tune_panoptic(segmenter: Segmenter, dataset: Dataset, progress: Progress | None) -> Tuned:
-    own = (getattr(segmenter.decode, "score_threshold"), getattr(segmenter.decode, "overlap_threshold"))  # noqa: B009
-    grid = list(dict.fromkeys([own, *((score, overlap) for score in _SCORES for overlap in _OVERLAPS)]))
+    given = (getattr(segmenter.decode, "score_threshold"), getattr(segmenter.decode, "overlap_threshold"))  # noqa: B009
+    grid = list(dict.fromkeys([given, *((score, overlap) for score in _SCORES for overlap in _OVERLAPS)]))
     predictor = SegmenterPredictor(segmenter, str(segmenter.bundle.folder))
     matched = prepare(predictor, dataset, Options()).match
-    meters = {point: PanopticMeter(matched) for point in grid}
+    meters = {point: PanopticMeter(matched, MeterOptions()) for point in grid}
     for done, sample in enumerate(dataset.samples, start=1):
         truth = dataset.read_truth(sample)
         heads, geometry = segmenter.heads(dataset.read_image(sample))
@@ -143,15 +151,15 @@ def _tune_panoptic(segmenter: Segmenter, dataset: Dataset, progress: Progress | 
             progress(done, len(dataset.samples))
     figures = {point: meter.result().metrics["pq"] or 0.0 for point, meter in meters.items()}
     # Of equal figures the one nearest to the bundle's own thresholds.
-    best = max(grid, key=lambda point: (figures[point], -abs(point[0] - own[0]) - abs(point[1] - own[1])))
-    return Tuned("pq", {"score_threshold": best[0], "overlap_threshold": best[1]}, figures[best], figures[own])
+    best = max(grid, key=lambda point: (figures[point], -abs(point[0] - given[0]) - abs(point[1] - given[1])))
+    return Tuned("pq", {"score_threshold": best[0], "overlap_threshold": best[1]}, figures[best], figures[given])
 
 
 def _tune_instance(segmenter: Segmenter, dataset: Dataset, progress: Progress | None) -> Tuned:
-    own = float(getattr(segmenter.decode, "score_threshold"))  # noqa: B009
+    given = float(getattr(segmenter.decode, "score_threshold"))  # noqa: B009
     predictor = SegmenterPredictor(segmenter, str(segmenter.bundle.folder))
     matched = prepare(predictor, dataset, Options()).match
-    kept = set(things(matched.labels))
+    kept = set(thing_positions(matched.labels))
     scores: list[float] = []
     hits: list[bool] = []
     wanted = 0
@@ -163,22 +171,22 @@ def _tune_instance(segmenter: Segmenter, dataset: Dataset, progress: Progress | 
         if any(not isinstance(entry.get("segmentation"), dict) for entry in objects):
             raise SegrtError(f"{dataset.path} has objects without masks as RLE; give COCO panoptic annotations")
         heads, geometry = segmenter.heads(dataset.read_image(sample))
-        found = conversion.detections(segmenter.decoded(heads, geometry, score_threshold=0.0), matched)
+        detections = conversion.detections(segmenter.decoded(heads, geometry, score_threshold=0.0), matched)
         wanted += sum(not entry["iscrowd"] for entry in objects)
-        for score, hit in _matches(found, objects):
+        for score, hit in _matches(detections, objects):
             scores.append(score)
             hits.append(hit)
         if progress is not None:
             progress(done, len(dataset.samples))
-    return _best_threshold(np.array(scores), np.array(hits, dtype=bool), wanted, own)
+    return _best_threshold(np.array(scores), np.array(hits, dtype=bool), wanted, given)
 
 
-def _matches(found: list[dict[str, Any]], objects: list[dict[str, Any]]) -> list[tuple[float, bool]]:
+def _matches(detections: list[dict[str, Any]], objects: list[dict[str, Any]]) -> list[tuple[float, bool]]:
     """Match greedily by score, as AP does; detections on crowds are left out. The matches of the best n are final."""
     masks = [rle.decode(entry["segmentation"]) for entry in objects]
     free = {index for index, entry in enumerate(objects) if not entry["iscrowd"]}
     matches = []
-    for entry in sorted(found, key=lambda entry: -entry["score"]):
+    for entry in sorted(detections, key=lambda entry: -entry["score"]):
         mask = rle.decode(entry["segmentation"])
         area = int(np.count_nonzero(mask))
         best, chosen, excused = _IOU, None, False
@@ -199,20 +207,23 @@ def _matches(found: list[dict[str, Any]], objects: list[dict[str, Any]]) -> list
     return matches
 
 
-def _best_threshold(scores: Any, hits: Any, wanted: int, own: float) -> Tuned:
-    """Return the threshold with the highest F1 = 2 TP / (detections + objects), halfway between two scores."""
+def _best_threshold(scores: Any, hits: Any, wanted: int, given: float) -> Tuned:
+    """Return the threshold with the highest F1 = 2 TP / (detections + objects), halfway between two scores.
+
+    `wanted` is how many objects there are; `given` the bundle's own threshold, which stays where none is better.
+    """
     order = np.argsort(-scores, kind="stable")
     ranked, right = scores[order], np.cumsum(hits[order])
     f1 = 2 * right / np.maximum(1, np.arange(1, len(ranked) + 1) + wanted)
     # A threshold cannot part equal scores.
     ends = np.append(ranked[:-1] > ranked[1:], True) if len(ranked) else np.zeros(0, dtype=bool)
-    kept = scores > own
+    kept = scores > given
     before = float(2 * hits[kept].sum() / max(1, int(kept.sum()) + wanted))
     if not len(ranked):
-        return Tuned("f1", {"score_threshold": own}, before, before)
+        return Tuned("f1", {"score_threshold": given}, before, before)
     best = int(np.argmax(np.where(ends, f1, -1.0)))
     below = float(ranked[best + 1]) if best + 1 < len(ranked) else 0.0
     threshold = round((float(ranked[best]) + below) / 2, 4)
     if float(f1[best]) <= before:
-        return Tuned("f1", {"score_threshold": own}, before, before)
+        return Tuned("f1", {"score_threshold": given}, before, before)
     return Tuned("f1", {"score_threshold": threshold}, float(f1[best]), before)

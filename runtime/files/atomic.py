@@ -34,6 +34,20 @@ def replace_atomic(path: Path, parts: Iterable[bytes | memoryview]) -> None:
         raise SegrtError(f"{path}: cannot be written ({error.strerror}); choose a writable folder with space") from None
 
 
+def prepare_file(path: Path, option: str) -> None:
+    """Make the folder of the output file `path`, given as `option`; raise SegrtError when it cannot be a file there."""
+    if path.is_dir():
+        raise SegrtError(f"{path}: is a folder; give {option} a file")
+    make_folder(path.absolute().parent)
+
+
+def prepare_folder(path: Path, option: str) -> None:
+    """Make the output folder `path`, given as `option`; raise SegrtError when it is a file or cannot be made."""
+    if path.exists() and not path.is_dir():
+        raise SegrtError(f"{path}: is a file; give {option} a folder")
+    make_folder(path)
+
+
 def check_folder(path: Path) -> None:
     """Raise SegrtError when the output folder `path` can neither be made nor written to; make nothing."""
     nearest = next(folder for folder in (path.absolute(), *path.absolute().parents) if os.access(folder, os.F_OK))

@@ -2,14 +2,15 @@
 
 from pathlib import Path
 
-from segrt.runtime.evaluate.datasets.coco_dataset import open_dataset
+from segrt.runtime.bundle.locating import read_bundle
+from segrt.runtime.evaluate.by_technique import MAIN_METRIC
 from segrt.runtime.evaluate.datasets.dataset import Dataset
+from segrt.runtime.evaluate.datasets.opening import open_dataset
 from segrt.runtime.evaluate.measuring import Options, measure
 from segrt.runtime.evaluate.segmenting import BundleOpener
+from segrt.runtime.inference.execution import Execution
 from segrt.runtime.profiling.candidate import Candidate
 from segrt.runtime.profiling.records import Accuracy
-
-_MAIN = {"semantic": "miou", "instance": "ap", "panoptic": "pq"}
 
 
 def measure_accuracy(
@@ -19,21 +20,20 @@ def measure_accuracy(
 
     Raises SegrtError as `segrt eval` does.
     """
-    found: dict[tuple[str, str, str], Accuracy] = {}
+    accuracies: dict[tuple[str, str, str], Accuracy] = {}
     for candidate in candidates:
         key = (candidate.bundle, candidate.precision, candidate.backend)
-        if key not in found:
-            found[key] = _measure(candidate, annotations, images, panoptic_dir)
-    return found
+        if key not in accuracies:
+            accuracies[key] = _measure(candidate, annotations, images, panoptic_dir)
+    return accuracies
 
 
 def _measure(candidate: Candidate, annotations: str, images: Path | None, panoptic_dir: Path | None) -> Accuracy:
-    from segrt.runtime.bundle.locating import read_bundle
-
     labels = read_bundle(candidate.bundle).manifest.labels
     dataset: Dataset = open_dataset(annotations, images, panoptic_dir, labels=labels)
-    opener = BundleOpener(candidate.bundle, candidate.bundle, candidate.backend, candidate.precision, candidate.threads)
+    execution = Execution(candidate.backend, candidate.precision, candidate.threads, candidate.engines)
+    opener = BundleOpener(candidate.bundle, candidate.bundle, execution)
     with opener() as predictor:
         evaluation = measure(predictor, dataset, Options()).evaluations(predictor.technique)[0]
-    metric = _MAIN[evaluation.technique]
+    metric = MAIN_METRIC[evaluation.technique].name
     return Accuracy(metric, evaluation.metrics[metric] or 0.0, evaluation.images)

@@ -1,4 +1,4 @@
-"""Is this profile slower than an earlier one? With statistics: a change must be beyond noise and tolerance."""
+"""Comparing a profile with an earlier one: a change must be beyond noise and tolerance."""
 
 from dataclasses import dataclass
 
@@ -53,15 +53,15 @@ def compare(old: Profile, new: Profile, tolerance: float) -> Comparison:
 
 
 def _changes(old: Run, new: Run, tolerance: float) -> list[Change]:
-    found = []
+    changes = []
     for stage, after in new.stages.items():
         before = old.stages.get(stage)
         if before is None:
             continue
         is_noise = before.p50_low_ms <= after.p50_high_ms and after.p50_low_ms <= before.p50_high_ms
         limit = max(before.p50_high_ms, before.p50_ms * (1 + tolerance), before.p50_ms + _SMALLEST_MS)
-        found.append(Change(new.title, stage, before, after, is_noise, not is_noise and after.p50_low_ms > limit))
-    return found
+        changes.append(Change(new.title, stage, before, after, is_noise, not is_noise and after.p50_low_ms > limit))
+    return changes
 
 
 def _titles(runs: "dict[tuple[str, str, str, int, tuple[int, int]], Run]", others: object) -> list[str]:

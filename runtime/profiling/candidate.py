@@ -2,11 +2,12 @@
 
 import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from segrt.runtime.bundle.locating import read_bundle
 from segrt.runtime.errors import SegrtError
+from segrt.runtime.inference.engine_policy import EnginePolicy
 from segrt.runtime.segmenter import Segmenter, open_bundle
 
 Size = tuple[int, int]
@@ -21,6 +22,7 @@ class Candidate:
     backend: str = "auto"
     threads: int = 0
     size: Size | None = None
+    engines: EnginePolicy = field(default_factory=EnginePolicy)
 
     @property
     def name(self) -> str:
@@ -29,7 +31,13 @@ class Candidate:
 
     def open(self) -> Segmenter:
         """Open it; raise BundleError or BackendError."""
-        return open_bundle(self.bundle, backend=self.backend, precision=self.precision, threads=self.threads)
+        return open_bundle(
+            self.bundle,
+            backend=self.backend,
+            precision=self.precision,
+            threads=self.threads,
+            engines=self.engines,
+        )
 
 
 def matrix(
@@ -38,12 +46,13 @@ def matrix(
     backends: Sequence[str] = ("auto",),
     threads: Sequence[int] = (0,),
     sizes: Sequence[Size] = (),
+    engines: EnginePolicy | None = None,
 ) -> list[Candidate]:
     """Return every combination; a bundle that lacks a precision is taken with those that it has.
 
     Without `precisions` each bundle's first variant is taken. Raises SegrtError when a bundle has none of them.
     """
-    found = []
+    candidates = []
     for bundle in dict.fromkeys(bundles):
         variants = [variant.precision for variant in read_bundle(bundle).manifest.variants]
         chosen = [name for name in precisions if name in variants] if precisions else variants[:1]
@@ -52,8 +61,8 @@ def matrix(
                 f"--precision {','.join(precisions)}: {bundle} has none of these, only {', '.join(variants)}; "
                 "`segrt quantize` makes others"
             )
-        found += [
-            Candidate(bundle, *combination)
+        candidates += [
+            Candidate(bundle, *combination, engines=engines or EnginePolicy())
             for combination in itertools.product(chosen, backends, threads, sizes or (None,))
         ]
-    return found
+    return candidates

@@ -11,28 +11,30 @@ _CLOCK_DROP = 0.9
 _WIDE = 0.2
 
 
-def doubts(machine: Machine, runs: Sequence[Run]) -> list[str]:
+def caveats_of(machine: Machine, runs: Sequence[Run]) -> list[str]:
     """Return a sentence for everything that a reader should know before believing the figures."""
-    said = []
+    caveats = []
     if machine.other_cores_busy is not None and machine.other_cores_busy > _BUSY_SHARE * machine.cores:
-        said.append(
+        caveats.append(
             f"other programs kept {machine.other_cores_busy:.1f} of {machine.cores} processors busy: stop them, or "
             "trust the ratios only"
         )
     if machine.clock_mhz is not None and machine.clock_mhz[1] < _CLOCK_DROP * machine.clock_mhz[0]:
-        said.append(f"the clock fell from {machine.clock_mhz[0]:.0f} to {machine.clock_mhz[1]:.0f} MHz")
+        caveats.append(f"the clock fell from {machine.clock_mhz[0]:.0f} to {machine.clock_mhz[1]:.0f} MHz")
     if machine.governor not in (None, "performance"):
-        said.append(f"the clock's governor is {machine.governor}, which makes short frames slow; set it to performance")
+        caveats.append(
+            f"the clock's governor is {machine.governor}, which makes short frames slow; set it to performance"
+        )
     slower = [run for run in runs if slowdown(run.samples.get("total", [1.0])) > _SLOWER]
     if len(slower) == len(runs) and runs:
         least = min(slowdown(run.samples["total"]) for run in runs)
-        said.append(
+        caveats.append(
             f"everything became {least - 1:.0%} slower or more during the run: heat, or other programs; "
             "cool the device and measure longer"
         )
     unstable = [run.title for run in runs if not run.is_stable]
     if unstable:
-        said.append(f"still getting faster after warming up: {', '.join(unstable)}; give more --warmup")
+        caveats.append(f"still getting faster after warming up: {', '.join(unstable)}; give more --warmup")
     wide = [
         run.title
         for run in runs
@@ -40,5 +42,5 @@ def doubts(machine: Machine, runs: Sequence[Run]) -> list[str]:
         and run.stages["total"].p50_high_ms - run.stages["total"].p50_low_ms > _WIDE * run.stages["total"].p50_ms
     ]
     if wide:
-        said.append(f"the median is known to a fifth only: {', '.join(wide)}; measure more --frames")
-    return said
+        caveats.append(f"the median is known to a fifth only: {', '.join(wide)}; measure more --frames")
+    return caveats

@@ -15,13 +15,7 @@ from segrt.runtime.profiling.candidate import Candidate
 _RUNS = 3
 _FRAMES = 5
 _TIMEOUT_SECONDS = 300
-_CHILD = """
-import json, sys, time
-told = json.loads(sys.argv[1])
-import numpy
-from segrt.runtime.profiling.cold import first_result
-print(json.dumps(first_result(**told)))
-"""
+_CHILD = "import sys; from segrt.runtime.profiling.cold import answer; answer(sys.argv[1])"
 
 
 class ColdStart(NamedTuple):
@@ -40,48 +34,77 @@ def cold_start(candidate: Candidate, size: tuple[int, int], runs: int = _RUNS) -
 
     Raises BackendError when one fails.
     """
-    told = {
-        "bundle": candidate.bundle,
-        "precision": candidate.precision,
-        "backend": candidate.backend,
-        "threads": candidate.threads,
-        "size": size,
-    }
-    found = []
+    engines = candidate.engines
+    folder = None if engines.engine_dir is None else str(engines.engine_dir)
+    task = _Task(
+        candidate.bundle,
+        candidate.precision,
+        candidate.backend,
+        candidate.threads,
+        size,
+        folder,
+        engines.build,
+        engines.trust,
+    )
+    starts = []
     for _ in range(runs):
         begin = time.monotonic()
-        command = [sys.executable, "-c", _CHILD, msgspec.json.encode(told).decode()]
+        command = [sys.executable, "-c", _CHILD, msgspec.json.encode(task).decode()]
         child = subprocess.run(command, capture_output=True, text=True, timeout=_TIMEOUT_SECONDS, check=False)
         if child.returncode:
             last = (child.stderr.strip().splitlines() or ["no message"])[-1]
             raise BackendError(f"{candidate.bundle}: a process of its own cannot open it ({last})")
-        said = msgspec.json.decode(child.stdout.splitlines()[-1], type=dict[str, float | None])
+        said = msgspec.json.decode(child.stdout.splitlines()[-1], type=_Answer)
         # The monotonic clock is the machine's: both processes read the same.
-        found.append(ColdStart(((said["first_result"] or 0) - begin) * 1e3, said["peak_rss_mb"] or 0, said["gpu"]))
+        starts.append(ColdStart((said.first_result - begin) * 1e3, said.peak_rss_mb, said.gpu_mb))
     return ColdStart(
-        median(start.ms for start in found), median(start.peak_rss_mb for start in found), found[-1].gpu_memory_mb
+        median(start.ms for start in starts), median(start.peak_rss_mb for start in starts), starts[-1].gpu_memory_mb
     )
 
 
-def first_result(bundle: str, precision: str, backend: str, threads: int, size: list[int]) -> dict[str, float | None]:
-    """Open the candidate and segment; return when the first result was there (monotonic) and the peak memory."""
+class _Task(msgspec.Struct, frozen=True):
+    """What a process of its own is told: the candidate, the pictures' size (H, W), what is done about engines."""
+
+    bundle: str
+    precision: str
+    backend: str
+    threads: int
+    size: tuple[int, int]
+    engine_dir: str | None
+    build: bool
+    trust: bool
+
+
+class _Answer(msgspec.Struct, frozen=True):
+    """What it says: when the first result was there (monotonic, seconds), its peak memory, what it holds on a GPU."""
+
+    first_result: float
+    peak_rss_mb: float
+    gpu_mb: float | None
+
+
+def answer(text: str) -> None:
+    """Open the candidate of a task's JSON, segment some grey pictures, and print the answer as JSON."""
     import numpy as np
 
+    from segrt.runtime.inference.engine_policy import EnginePolicy
     from segrt.runtime.profiling.nvml import gpu_state
     from segrt.runtime.segmenter import open_bundle
 
-    image = np.full((*size, 3), 128, np.uint8)
-    with open_bundle(bundle, precision=precision, backend=backend, threads=threads) as segmenter:
+    task = msgspec.json.decode(text, type=_Task)
+    image = np.full((*task.size, 3), 128, np.uint8)
+    folder = None if task.engine_dir is None else Path(task.engine_dir)
+    engines = EnginePolicy(folder, build=task.build, trust=task.trust)
+    with open_bundle(
+        task.bundle, precision=task.precision, backend=task.backend, threads=task.threads, engines=engines
+    ) as segmenter:
         segmenter(image)
         there = time.monotonic()
         for _ in range(_FRAMES):
             segmenter(image)
         gpu = gpu_state()
-    return {
-        "first_result": there,
-        "peak_rss_mb": _peak_rss_mb(),
-        "gpu": None if gpu is None else gpu.memory_mb,
-    }
+    said = _Answer(there, _peak_rss_mb(), None if gpu is None else gpu.memory_mb)
+    print(msgspec.json.encode(said).decode())
 
 
 def _peak_rss_mb() -> float:

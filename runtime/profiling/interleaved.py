@@ -130,10 +130,10 @@ def _warm_up(
     stable = False
     while rounds < most and not stable and (warmup is not None or clock() - begin < MOST_WARMUP_SECONDS):
         picture = next(pictures)
-        for own, (segmenter, size) in zip(totals, segmenters, strict=True):
-            own.append(sample(segmenter, resized(picture.image, size), draw, clock)["total"])
+        for past, (segmenter, size) in zip(totals, segmenters, strict=True):
+            past.append(sample(segmenter, resized(picture.image, size), draw, clock)["total"])
         rounds += 1
-        stable = warmup is None and all(is_warm(own) for own in totals)
-    for samples, own in zip(all_samples, totals, strict=True):
+        stable = warmup is None and all(is_warm(past) for past in totals)
+    for samples, past in zip(all_samples, totals, strict=True):
         samples.warmup_frames = rounds
-        samples.is_stable = stable if warmup is None else is_warm(own)
+        samples.is_stable = stable if warmup is None else is_warm(past)

@@ -2,9 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-import numpy as np
-import numpy.typing as npt
-
+from segrt.runtime.files.images import Picture
 from segrt.runtime.inference.layers.attribution import LayerTime, layer_table
 from segrt.runtime.inference.layers.module_names import read_nodes
 
@@ -12,7 +10,7 @@ if TYPE_CHECKING:
     from segrt.runtime.segmenter import Segmenter
 
 
-def measure_layers(segmenter: "Segmenter", image: npt.NDArray[np.uint8], runs: int = 10) -> list[LayerTime]:
+def measure_layers(segmenter: "Segmenter", image: Picture, runs: int = 10) -> list[LayerTime]:
     """Run `image`, uint8 BGR (H, W, 3), `runs` times with the backend's profiler on; return the layers in order.
 
     Raises BackendError for a backend that has no profiler.

@@ -80,7 +80,7 @@ def model(root: Path) -> str | None:
 
 def versions() -> dict[str, str]:
     """Return the installed packages that matter, name → version."""
-    installed = {found.metadata["Name"]: found.version for found in distributions()}
+    installed = {package.metadata["Name"]: package.version for package in distributions()}
     return {package: installed[package] for package in _PACKAGES if package in installed}
 
 
@@ -95,14 +95,14 @@ def busy_seconds(root: Path) -> float | None:
 
 def clocks_mhz(root: Path) -> float | None:
     """Return the mean clock of the processors in MHz (cpufreq)."""
-    found = list(_numbers(root, "sys/devices/system/cpu/cpu[0-9]*/cpufreq/scaling_cur_freq"))
-    return mean(found) / 1e3 if found else None
+    clocks = list(_numbers(root, "sys/devices/system/cpu/cpu[0-9]*/cpufreq/scaling_cur_freq"))
+    return mean(clocks) / 1e3 if clocks else None
 
 
 def temperature(root: Path) -> float | None:
     """Return the hottest zone in °C."""
-    found = [value / 1e3 for value in _numbers(root, "sys/class/thermal/thermal_zone*/temp") if value > 0]
-    return max(found, default=None)
+    zones = [value / 1e3 for value in _numbers(root, "sys/class/thermal/thermal_zone*/temp") if value > 0]
+    return max(zones, default=None)
 
 
 def power(root: Path) -> float | None:
@@ -123,8 +123,8 @@ def power(root: Path) -> float | None:
 
 
 def _own_seconds() -> float:
-    own = os.times()
-    return own.user + own.system + own.children_user + own.children_system
+    times = os.times()
+    return times.user + times.system + times.children_user + times.children_system
 
 
 def _numbers(root: Path, pattern: str) -> Iterator[float]:

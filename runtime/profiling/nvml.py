@@ -28,9 +28,9 @@ def gpu_state() -> GpuState | None:
         device = nvml.nvmlDeviceGetHandleByIndex(0)
         return GpuState(
             memory_mb=_memory(nvml, device),
-            power_w=_told(lambda: nvml.nvmlDeviceGetPowerUsage(device) / 1e3),
-            temperature_c=_told(lambda: float(nvml.nvmlDeviceGetTemperature(device, nvml.NVML_TEMPERATURE_GPU))),
-            clock_mhz=_told(lambda: float(nvml.nvmlDeviceGetClockInfo(device, nvml.NVML_CLOCK_SM))),
+            power_w=_answer(lambda: nvml.nvmlDeviceGetPowerUsage(device) / 1e3),
+            temperature_c=_answer(lambda: float(nvml.nvmlDeviceGetTemperature(device, nvml.NVML_TEMPERATURE_GPU))),
+            clock_mhz=_answer(lambda: float(nvml.nvmlDeviceGetClockInfo(device, nvml.NVML_CLOCK_SM))),
         )
     except Exception:  # a device that fell off the bus
         return None
@@ -39,12 +39,12 @@ def gpu_state() -> GpuState | None:
 
 
 def _memory(nvml: Any, device: Any) -> float | None:
-    processes = _told(lambda: nvml.nvmlDeviceGetComputeRunningProcesses(device)) or []
-    own = [process.usedGpuMemory for process in processes if process.pid == os.getpid()]
-    return sum(own) / 1e6 if own and None not in own else None
+    processes = _answer(lambda: nvml.nvmlDeviceGetComputeRunningProcesses(device)) or []
+    here = [process.usedGpuMemory for process in processes if process.pid == os.getpid()]
+    return sum(here) / 1e6 if here and None not in here else None
 
 
-def _told(ask: Any) -> Any:
+def _answer(ask: Any) -> Any:
     """Return the answer, or None where this GPU does not support the question."""
     try:
         return ask()

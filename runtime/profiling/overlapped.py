@@ -10,9 +10,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import numpy.typing as npt
-
+from segrt.runtime.files.images import Picture
 from segrt.runtime.profiling.records import Live, Span
 from segrt.runtime.results import Result
 from segrt.runtime.stream.frame import Frame
@@ -24,8 +22,6 @@ if TYPE_CHECKING:
     from segrt.runtime.inference.tensors import Head, Slot
     from segrt.runtime.preprocess.geometry import Geometry
     from segrt.runtime.segmenter import Segmenter
-
-Picture = npt.NDArray[np.uint8]
 
 
 @dataclass(frozen=True)

@@ -7,14 +7,15 @@ from datetime import datetime, timezone
 
 import msgspec
 
+from segrt.runtime.files.images import Picture
 from segrt.runtime.profiling.candidate import Candidate
-from segrt.runtime.profiling.caveats import doubts
+from segrt.runtime.profiling.caveats import caveats_of
 from segrt.runtime.profiling.cold import ColdStart, cold_start
 from segrt.runtime.profiling.interleaved import Samples, measure
 from segrt.runtime.profiling.machine_state import Watch
 from segrt.runtime.profiling.overlapped import at_camera_speed, at_full_speed
 from segrt.runtime.profiling.records import Accuracy, Layer, Profile, Run
-from segrt.runtime.profiling.sample_pictures import Picture, Pictures, resized
+from segrt.runtime.profiling.sample_pictures import Pictures, resized
 from segrt.runtime.profiling.sampling import Draw
 from segrt.runtime.segmenter import Segmenter
 
@@ -70,11 +71,11 @@ def profile(
         machine = watch.finish()
         memory = pictures.some(min(_IN_MEMORY, options.frames))
         runs = []
-        for number, (candidate, segmenter, own) in enumerate(zip(candidates, segmenters, samples, strict=True)):
+        for number, (candidate, segmenter, measured) in enumerate(zip(candidates, segmenters, samples, strict=True)):
             say("streaming", number, len(candidates))
             sized = [resized(image, candidate.size) for image in memory]
             accuracy = (accuracies or {}).get((candidate.bundle, candidate.precision, candidate.backend))
-            runs.append(_run(candidate, segmenter, own, sized, options, pictures.fps, accuracy))
+            runs.append(_run(candidate, segmenter, measured, sized, options, pictures.fps, accuracy))
     for number, candidate in enumerate(candidates if options.cold else ()):
         say("starting cold", number, len(candidates))
         runs[number] = _with_cold_start(runs[number], cold_start(candidate, runs[number].size))
@@ -84,7 +85,7 @@ def profile(
         source=options.source,
         command=options.command,
         date=datetime.now(timezone.utc).isoformat(timespec="seconds"),
-        notes=doubts(machine, runs),
+        notes=caveats_of(machine, runs),
     )
 
 

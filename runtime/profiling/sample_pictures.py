@@ -7,13 +7,12 @@ from typing import NamedTuple
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
 from segrt.runtime.errors import SegrtError, VideoError
+from segrt.runtime.files.images import Picture
 from segrt.runtime.files.uri import scheme_of
 from segrt.runtime.stream.sources.source_kinds import open_source
 
-Picture = npt.NDArray[np.uint8]
 Clock = Callable[[], float]
 _STREET_PICTURES = 48
 _DEFAULT_FPS = 25.0

@@ -4,15 +4,12 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-import numpy as np
-import numpy.typing as npt
-
+from segrt.runtime.files.images import Picture
 from segrt.runtime.results import Result
 
 if TYPE_CHECKING:
     from segrt.runtime.segmenter import Segmenter
 
-Picture = npt.NDArray[np.uint8]
 Clock = Callable[[], float]
 Draw = Callable[[Picture, Result], Picture]
 

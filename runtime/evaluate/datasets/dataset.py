@@ -1,14 +1,13 @@
 """What every data set offers: its classes, its samples, and the truth of each."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-import numpy as np
-import numpy.typing as npt
-
+from segrt.runtime.errors import SegrtError
 from segrt.runtime.evaluate.truth import Truth
+from segrt.runtime.files.images import Picture, read_image
 from segrt.runtime.results import Label
 
 ImageId = int | str
@@ -43,8 +42,47 @@ class Dataset(Protocol):
     def techniques(self) -> tuple[str, ...]:
         """Of `semantic`, `instance`, `panoptic`."""
 
-    def read_image(self, sample: Sample) -> npt.NDArray[np.uint8]:
+    def read_image(self, sample: Sample) -> Picture:
         """Return the picture, uint8 BGR (H, W, 3); raise SegrtError when it cannot be read or has another size."""
 
     def read_truth(self, sample: Sample) -> Truth:
         """Return the truth; raise SegrtError that names the file when it cannot be read or does not fit."""
+
+
+@dataclass(frozen=True)
+class Address:
+    """Where a data set lies, as the user gave it.
+
+    annotations: a file, a folder or an address. images, panoptic_dir: its pictures' and panoptic PNG files' folders,
+    None for the usual ones. labels: the classes, for a data set that does not name them. ignored: ids that are void.
+    """
+
+    annotations: str
+    images: Path | None = None
+    panoptic_dir: Path | None = None
+    labels: tuple[Label, ...] | None = None
+    ignored: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class DatasetKind:
+    """A kind of data set: whether an address is of it, and how it is opened."""
+
+    recognises: Callable[[Address], bool]
+    open: Callable[[Address], Dataset]
+
+
+def check_size(file: Path, size: tuple[int, int], expected: tuple[int, int] | None, source: Path | str) -> None:
+    """Raise SegrtError when the (height, width) of `file` is not the one that `source` states."""
+    if expected is not None and size != expected:
+        raise SegrtError(
+            f"{file} is {size[1]}x{size[0]} pixels, but {expected[1]}x{expected[0]} by {source}; "
+            "give files that belong together"
+        )
+
+
+def checked_image(sample: Sample, source: Path) -> Picture:
+    """Return a sample's picture, uint8 BGR (H, W, 3); raise SegrtError when its size is not the one stated."""
+    image = read_image(sample.image_path)
+    check_size(sample.image_path, (int(image.shape[0]), int(image.shape[1])), sample.size, source)
+    return image

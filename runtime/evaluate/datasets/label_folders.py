@@ -14,10 +14,10 @@ import numpy as np
 import numpy.typing as npt
 
 from segrt.runtime.errors import ImageError, SegrtError
-from segrt.runtime.evaluate.datasets.coco_dataset import checked_image
-from segrt.runtime.evaluate.datasets.dataset import Sample
+from segrt.runtime.evaluate.by_technique import TECHNIQUES
+from segrt.runtime.evaluate.datasets.dataset import Address, DatasetKind, Sample, checked_image
 from segrt.runtime.evaluate.truth import PanopticTruth, SemanticTruth, TruthSegment
-from segrt.runtime.files.images import SUFFIXES
+from segrt.runtime.files.images import SUFFIXES, Picture
 from segrt.runtime.results import Label
 from segrt.runtime.results.remap import remap
 from segrt.runtime.results.semantic import class_map_dtype
@@ -50,9 +50,9 @@ class LabelFolder:
     def techniques(self) -> tuple[str, ...]:
         """All three where every label picture has its objects."""
         whole = all(sample.annotation.objects is not None for sample in self.samples)
-        return ("semantic", "instance", "panoptic") if whole else ("semantic",)
+        return TECHNIQUES if whole else ("semantic",)
 
-    def read_image(self, sample: Sample) -> npt.NDArray[np.uint8]:
+    def read_image(self, sample: Sample) -> Picture:
         """Read a sample's picture."""
         return checked_image(sample, self.path)
 
@@ -111,28 +111,22 @@ class LabelFolder:
         return PanopticTruth(ids.astype(np.int32), tuple(segments), self.labels)
 
 
-def open_label_folder(
-    folder: Path, images: Path | None, labels: Sequence[Label] | None, ignored: Sequence[int] = ()
-) -> LabelFolder:
+def open_label_folder(address: Address) -> LabelFolder:
     """Open a folder of label pictures, whichever layout it has.
 
-    Args:
-        folder: Cityscapes' root, its gtFine or a split of that; VOC's year (with SegmentationClass); ADE20K's root
-            (with annotations/validation); or a folder of label pictures.
-        images: the folder of the pictures; by default where the layout has them, or `images` beside the labels.
-        labels: the classes; a label picture's ids are their `dataset_id`s.
-        ignored: ids that are void; 255 by default, and ADE20K's 0.
-
-    Raises:
-        SegrtError: there is no label picture, or a picture is missing; the line names it.
+    It is Cityscapes' root, its gtFine or a split of that; VOC's year (with SegmentationClass); ADE20K's root (with
+    annotations/validation); or any folder of label pictures, whose pictures are in `images` beside it. A label
+    picture's ids are the `dataset_id`s of the address's labels; void are its ignored ids, 255 by default, and ADE20K's
+    0. Raises SegrtError when there is no label picture, or a picture is missing; the line names it.
     """
+    folder, images, labels = Path(address.annotations), address.images, address.labels
     file = _json_instead(folder)
     if file is not None:
         raise SegrtError(f"{folder} holds no label pictures; give {file}")
     if not labels:
         raise SegrtError(f"{folder} does not name its classes; give --labels FILE, or a bundle whose classes they are")
     strict = True
-    void = set(ignored) or {IGNORED}
+    void = set(address.ignored) or {IGNORED}
     city = _city_files(folder)
     if city:
         # Cityscapes' other labels are not evaluated.
@@ -148,7 +142,10 @@ def open_label_folder(
             samples = _plain(folder, images or folder.parent / "images")
     if not samples:
         raise SegrtError(f"{folder} holds no label pictures; give a COCO JSON or a folder of PNG files")
-    return LabelFolder(folder, tuple(labels), tuple(samples), frozenset(void), strict, bool(city))
+    return LabelFolder(folder, labels, tuple(samples), frozenset(void), strict, bool(city))
+
+
+LABEL_FOLDER = DatasetKind(lambda address: Path(address.annotations).is_dir(), open_label_folder)
 
 
 def read_label_picture(path: Path) -> npt.NDArray[Any]:

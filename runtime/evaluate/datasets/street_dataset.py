@@ -6,12 +6,11 @@ from functools import cached_property, lru_cache
 from pathlib import Path
 from urllib.parse import parse_qsl, urlsplit
 
-import numpy as np
-import numpy.typing as npt
-
 from segrt.runtime.errors import SegrtError
-from segrt.runtime.evaluate.datasets.dataset import Sample
+from segrt.runtime.evaluate.by_technique import TECHNIQUES
+from segrt.runtime.evaluate.datasets.dataset import Address, DatasetKind, Sample
 from segrt.runtime.evaluate.truth import PanopticTruth, TruthSegment
+from segrt.runtime.files.images import Picture
 from segrt.runtime.results import Label
 from segrt.runtime.streetworld import StreetView, StreetWorld, street_labels
 from segrt.runtime.streetworld.moments import EDGES, drawn_time
@@ -49,9 +48,9 @@ class StreetDataset:
     @property
     def techniques(self) -> tuple[str, ...]:
         """All three."""
-        return ("semantic", "instance", "panoptic")
+        return TECHNIQUES
 
-    def read_image(self, sample: Sample) -> npt.NDArray[np.uint8]:
+    def read_image(self, sample: Sample) -> Picture:
         """Render the world; picture and truth of one world are rendered once."""
         return _view(int(sample.image_id), self.size).image
 
@@ -100,3 +99,10 @@ def _size(address: str, text: str, remedy: str) -> tuple[int, int]:
 @lru_cache(maxsize=2)
 def _view(seed: int, size: tuple[int, int]) -> StreetView:
     return StreetWorld(seed).render(drawn_time(seed), size)
+
+
+def _open(address: Address) -> StreetDataset:
+    return open_street(address.annotations)
+
+
+STREET = DatasetKind(lambda address: address.annotations.startswith(SCHEME), _open)

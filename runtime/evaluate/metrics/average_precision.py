@@ -1,13 +1,20 @@
 """Average precision of objects, computed by faster-coco-eval as COCO defines it."""
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import numpy.typing as npt
 
+from segrt.runtime.errors import SegrtError
+from segrt.runtime.evaluate import conversion
+from segrt.runtime.evaluate.class_matching import ClassMatch, thing_positions
+from segrt.runtime.evaluate.conversion import Detections, Prediction
 from segrt.runtime.evaluate.evaluation import Evaluation, Figure
 from segrt.runtime.evaluate.metrics.boundary import boundary_evaluation
+from segrt.runtime.evaluate.metrics.image_quality import image_quality
+from segrt.runtime.evaluate.metrics.meter import MeterOptions
+from segrt.runtime.evaluate.truth import SemanticTruth, Truth
 from segrt.runtime.results import Label
 
 # Figure: (which array, IoU threshold or None for the mean of 0.50 to 0.95, range of area, place in maxDets 1, 10, 100).
@@ -112,9 +119,9 @@ class InstanceEvaluator:
         truth = COCO(content)
         # COCO's reader takes a detection's area from its box where it has one; for masks the area is the mask's.
         unused = "segmentation" if kind == "bbox" else "bbox"
-        found = [{key: value for key, value in entry.items() if key != unused} for entry in self._detections]
+        results = [{key: value for key, value in entry.items() if key != unused} for entry in self._detections]
         # Before 1.7 the library's reader wants at least one result.
-        detections = truth.loadRes(found) if found else COCO({**content, "annotations": []})
+        detections = truth.loadRes(results) if results else COCO({**content, "annotations": []})
         if kind == "boundary":
             evaluation = boundary_evaluation(truth, detections, print_function=_silent)
         else:
@@ -142,6 +149,59 @@ class InstanceEvaluator:
             for index, label in enumerate(self._labels)
         }
         return metrics, per_class
+
+
+class InstanceMeter:
+    """AP of objects; stuff is left out."""
+
+    technique: ClassVar[str] = "instance"
+    shown: ClassVar[tuple[str, ...]] = (
+        "ap",
+        "ap50",
+        "ap75",
+        "ap_small",
+        "ap_medium",
+        "ap_large",
+        "bbox_ap",
+        "boundary_ap",
+    )
+    shown_across: ClassVar[tuple[str, ...]] = ("ap", "ap50")
+    verifies: ClassVar[bool] = False
+
+    def __init__(self, match: ClassMatch, options: MeterOptions) -> None:
+        self._match = match
+        self._has_masks = options.kind == "segm"
+        self._rank = options.rank
+        kept = thing_positions(match.labels)
+        self._place = {position: place for place, position in enumerate(kept)}
+        labels = [match.labels[index] for index in kept]
+        self.evaluator = InstanceEvaluator(labels, kind=options.kind, boundary=options.boundary)
+
+    def update(self, prediction: Prediction, truth: Truth) -> Figure:
+        """Gather one image's objects; return its `image_quality` where images are to be ranked."""
+        if isinstance(truth, SemanticTruth):
+            raise SegrtError("the data set tells no objects apart; evaluate as semantic")
+        objects = self._of_things(truth.objects())
+        if self._has_masks and any("segmentation" not in entry for entry in objects):
+            raise SegrtError("the data set has objects without masks; mask AP needs them")
+        detections = self._of_things(conversion.detections(prediction, self._match))
+        self.evaluator.update(detections, objects, truth.size)
+        return image_quality(detections, objects, truth.size) if self._rank and self._has_masks else None
+
+    def merge(self, other: "InstanceMeter") -> None:
+        """Add another meter's objects."""
+        self.evaluator.merge(other.evaluator)
+
+    def result(self) -> Evaluation:
+        """Return the figures."""
+        return self.evaluator.result()
+
+    def _of_things(self, objects: Detections) -> Detections:
+        return [
+            {**entry, "category_id": self._place[entry["category_id"]]}
+            for entry in objects
+            if entry["category_id"] in self._place
+        ]
 
 
 def _mean_of_known(values: npt.NDArray[Any]) -> Figure:

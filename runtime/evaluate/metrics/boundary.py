@@ -60,10 +60,10 @@ def boundary_evaluation(truth: Any, detections: Any, **options: Any) -> Any:
             ious = super().computeIoU(image_id, category_id)
             if not len(ious):
                 return ious
-            true, found = (kind[image_id, category_id] for kind in self.boundaries)
-            found = sorted(found, key=lambda entry: -entry[1])[: self.params.maxDets[-1]]
+            true, detected = (kind[image_id, category_id] for kind in self.boundaries)
+            detected = sorted(detected, key=lambda entry: -entry[1])[: self.params.maxDets[-1]]
             crowds = [crowd for *_, crowd in true]
-            edges = masks.iou([entry[0] for entry in found], [entry[0] for entry in true], crowds)
+            edges = masks.iou([entry[0] for entry in detected], [entry[0] for entry in true], crowds)
             counted = ~np.array(crowds, bool)
             ious = np.array(ious)
             ious[:, counted] = np.minimum(ious[:, counted], np.array(edges)[:, counted])
@@ -74,10 +74,10 @@ def boundary_evaluation(truth: Any, detections: Any, **options: Any) -> Any:
 
 def _boundaries(content: Any, masks: Any) -> dict[tuple[int, int], list[tuple[Any, float, int]]]:
     """Return (boundary as RLE, score, crowd or not) of all annotations, in order, by image and category."""
-    found = defaultdict(list)
+    boundaries = defaultdict(list)
     for entry in content.dataset["annotations"]:
         mask = np.ascontiguousarray(masks.decode(content.annToRLE(entry)))
         edge = masks.encode(np.asfortranarray(boundary_of(mask)))
         key = (entry["image_id"], entry["category_id"])
-        found[key].append((edge, float(entry.get("score", 0.0)), int(entry.get("iscrowd", 0))))
-    return found
+        boundaries[key].append((edge, float(entry.get("score", 0.0)), int(entry.get("iscrowd", 0))))
+    return boundaries

@@ -1,13 +1,19 @@
 """Accuracy of a class for every pixel: IoU, boundary IoU, pixel accuracy, mean accuracy."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
+from segrt.runtime.errors import SegrtError
+from segrt.runtime.evaluate import conversion
+from segrt.runtime.evaluate.class_matching import ClassMatch
+from segrt.runtime.evaluate.conversion import Prediction
 from segrt.runtime.evaluate.evaluation import Evaluation, Figure, mean
 from segrt.runtime.evaluate.metrics.boundary import boundary_band
+from segrt.runtime.evaluate.metrics.meter import MeterOptions
+from segrt.runtime.evaluate.truth import InstanceTruth, Truth
 from segrt.runtime.postproc import count_overlaps
 from segrt.runtime.results import Label
 from segrt.runtime.results.semantic import class_map_dtype
@@ -64,8 +70,8 @@ class SemanticEvaluator:
         void = np.iinfo(truth.dtype).max
         true = np.where(boundary_band(truth), truth, void).astype(truth.dtype)
         taken = (truth < count) & boundary_band(predicted)
-        found = np.where(taken, predicted, void).astype(truth.dtype)
-        shared = count_overlaps(true, found, range(count), range(count))
+        predicted = np.where(taken, predicted, void).astype(truth.dtype)
+        shared = count_overlaps(true, predicted, range(count), range(count))
         return np.stack([np.diagonal(shared)[1:], shared[1:].sum(axis=1), shared[:, 1:].sum(axis=0)])
 
     def _classes_or_void(self, class_map: npt.NDArray[Any]) -> npt.NDArray[Any]:
@@ -79,7 +85,7 @@ class SemanticEvaluator:
         right = np.diagonal(self.confusion).astype(np.float64)
         true = self.confusion.sum(axis=1).astype(np.float64)
         ious = _ious(self.confusion)
-        both, one, other = self.edges.astype(np.float64)
+        both, true_edges, predicted_edges = self.edges.astype(np.float64)
         per_class: dict[str, dict[str, Figure]] = {}
         for index, label in enumerate(self._labels):
             figures = per_class[label.name] = {
@@ -87,7 +93,7 @@ class SemanticEvaluator:
                 "accuracy": float(right[index] / true[index]) if true[index] else None,
             }
             if self._boundary:
-                union = one[index] + other[index] - both[index]
+                union = true_edges[index] + predicted_edges[index] - both[index]
                 figures["boundary_iou"] = float(both[index] / union) if true[index] and union else None
         total = float(true.sum())
         weighted = [share * iou for share, iou in zip(true.tolist(), ious, strict=True) if iou is not None]
@@ -100,6 +106,35 @@ class SemanticEvaluator:
         if self._boundary:
             metrics["boundary_iou"] = mean([figures["boundary_iou"] for figures in per_class.values()])
         return Evaluation("semantic", self._images, metrics, per_class)
+
+
+class SemanticMeter:
+    """mIoU of class maps."""
+
+    technique: ClassVar[str] = "semantic"
+    shown: ClassVar[tuple[str, ...]] = ("miou", "fwiou", "boundary_iou", "pixel_accuracy", "mean_accuracy")
+    shown_across: ClassVar[tuple[str, ...]] = ("miou", "pixel_accuracy")
+    verifies: ClassVar[bool] = False
+
+    def __init__(self, match: ClassMatch, options: MeterOptions) -> None:
+        self._match = match
+        self.evaluator = SemanticEvaluator(match.labels, boundary=options.boundary)
+
+    def update(self, prediction: Prediction, truth: Truth) -> Figure:
+        """Count one image; return its mIoU."""
+        if isinstance(truth, InstanceTruth):
+            raise SegrtError("the data set has no class for every pixel; evaluate as instance")
+        predicted, true = conversion.class_map(prediction, self._match), truth.class_map()
+        conversion.check_same_size(predicted, true.shape)
+        return self.evaluator.update(predicted, true)
+
+    def merge(self, other: "SemanticMeter") -> None:
+        """Add another meter's counts."""
+        self.evaluator.merge(other.evaluator)
+
+    def result(self) -> Evaluation:
+        """Return the figures."""
+        return self.evaluator.result()
 
 
 def _ious(confusion: npt.NDArray[np.int64]) -> list[Figure]:

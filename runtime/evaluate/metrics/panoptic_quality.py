@@ -4,13 +4,18 @@ import math
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
+from segrt.runtime.errors import SegrtError
+from segrt.runtime.evaluate import conversion
+from segrt.runtime.evaluate.class_matching import ClassMatch
+from segrt.runtime.evaluate.conversion import Prediction
 from segrt.runtime.evaluate.evaluation import Evaluation, Figure, mean
-from segrt.runtime.evaluate.truth import PanopticTruth, TruthSegment
+from segrt.runtime.evaluate.metrics.meter import MeterOptions
+from segrt.runtime.evaluate.truth import PanopticTruth, Truth, TruthSegment
 from segrt.runtime.postproc import count_overlaps
 from segrt.runtime.results import Label, PanopticResult, Segment
 
@@ -79,8 +84,8 @@ class PanopticEvaluator:
             if isinstance(image, PanopticTruth):
                 image.verify(counts.tolist())
             if counts[0]:
-                found = sorted(set(np.unique(image.segment_ids).tolist()) - set(_known(image)))
-                raise ValueError(f"{whose} holds segment ids {found[:5]} that are not among its segments")
+                unknown = sorted(set(np.unique(image.segment_ids).tolist()) - set(_known(image)))
+                raise ValueError(f"{whose} holds segment ids {unknown[:5]} that are not among its segments")
         tallies = _match(common[1:, 1:], predicted, truth)
         for class_id, tally in tallies.items():
             self._tallies[class_id].add(tally)
@@ -108,6 +113,35 @@ class PanopticEvaluator:
         return Evaluation("panoptic", self._images, metrics, per_class)
 
 
+class PanopticMeter:
+    """PQ of panoptic maps."""
+
+    technique: ClassVar[str] = "panoptic"
+    shown: ClassVar[tuple[str, ...]] = ("pq", "sq", "rq", "pq_things", "pq_stuff", "pc")
+    shown_across: ClassVar[tuple[str, ...]] = ("pq", "pq_things", "pq_stuff")
+    verifies: ClassVar[bool] = True
+
+    def __init__(self, match: ClassMatch, options: MeterOptions) -> None:  # noqa: ARG002 (every meter takes them)
+        self._match = match
+        self.evaluator = PanopticEvaluator(match.labels)
+
+    def update(self, prediction: Prediction, truth: Truth) -> Figure:
+        """Count one image; return its PQ."""
+        if not isinstance(truth, PanopticTruth):
+            raise SegrtError("the data set has no panoptic truth; evaluate as semantic or instance")
+        predicted = conversion.panoptic(prediction, self._match)
+        conversion.check_same_size(_ids(predicted), truth.size)
+        return self.evaluator.update(predicted, truth)
+
+    def merge(self, other: "PanopticMeter") -> None:
+        """Add another meter's counts."""
+        self.evaluator.merge(other.evaluator)
+
+    def result(self) -> Evaluation:
+        """Return the figures."""
+        return self.evaluator.result()
+
+
 def _match(
     common: npt.NDArray[np.int64], predicted: PanopticResult | PanopticTruth, truth: PanopticTruth
 ) -> dict[int, Tally]:
@@ -127,7 +161,7 @@ def _match(
             crowds[true.class_id] = row
             continue
         tally = tallies[true.class_id]
-        found, best = False, 0.0
+        is_matched, best = False, 0.0
         for column in columns[true.class_id]:
             shared = rows[row][column]
             if not shared:
@@ -137,10 +171,10 @@ def _match(
             if 2 * shared > union:
                 tally.ious.append(shared / union)
                 matched.add(column)
-                found = True
+                is_matched = True
         tally.area += true_areas[row]
         tally.covered.append(true_areas[row] * best)
-        tally.false_negatives += not found
+        tally.false_negatives += not is_matched
     for column, segment in enumerate(segments, start=1):
         area = predicted_areas[column]
         if column in matched or area == 0:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import plotly.graph_objects as go
 
+from segrt.runtime.evaluate.by_technique import MAIN_METRIC
 from segrt.runtime.profiling.budget import pareto_front
 from segrt.runtime.profiling.records import STAGES, Run, Span
 
@@ -22,7 +23,6 @@ STAGE_COLORS = {
 }
 RUN_COLORS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#999999", "#F0E442")
 _SYMBOLS = {"semantic": "circle", "instance": "square", "panoptic": "diamond"}
-_METRICS = {"miou": "mIoU", "ap": "mask AP", "pq": "PQ"}
 _ROW = 44
 _TOP_LAYERS = 15
 _WATERFALL_FRAMES = 4
@@ -56,24 +56,24 @@ def waterfall(run: Run) -> go.Figure:
     first = min((span.frame for span in spans), default=0)
     start = min((span.begin_ms for span in spans), default=0.0)
     for stage in (*STAGES, "sink"):
-        own = [span for span in spans if span.stage == stage]
-        if own:
+        of_stage = [span for span in spans if span.stage == stage]
+        if of_stage:
             figure.add_bar(
-                y=[stage for _ in own],
-                x=[max(span.end_ms - span.begin_ms, 0.05) for span in own],
-                base=[span.begin_ms - start for span in own],
+                y=[stage for _ in of_stage],
+                x=[max(span.end_ms - span.begin_ms, 0.05) for span in of_stage],
+                base=[span.begin_ms - start for span in of_stage],
                 orientation="h",
                 name=stage,
                 showlegend=False,
-                text=[str(span.frame - first + 1) for span in own],
+                text=[str(span.frame - first + 1) for span in of_stage],
                 textposition="inside",
                 insidetextanchor="middle",
                 textangle=0,
                 marker={
                     "color": STAGE_COLORS[stage],
-                    "opacity": [1.0 if (span.frame - first) % 2 == 0 else 0.55 for span in own],
+                    "opacity": [1.0 if (span.frame - first) % 2 == 0 else 0.55 for span in of_stage],
                 },
-                customdata=[[span.frame - first + 1, span.end_ms - span.begin_ms, span.thread] for span in own],
+                customdata=[[span.frame - first + 1, span.end_ms - span.begin_ms, span.thread] for span in of_stage],
                 hovertemplate=stage + " of frame %{customdata[0]}<br>%{customdata[1]:.2f} ms in thread "
                 "%{customdata[2]}<extra></extra>",
             )
@@ -87,8 +87,8 @@ def _few_frames(run: Run) -> list[Span]:
     """Return the spans of a few frames from the middle of the trace, and those of others that lie between them."""
     frames = sorted({span.frame for span in run.spans})
     chosen = set(frames[len(frames) // 2 :][:_WATERFALL_FRAMES])
-    own = [span for span in run.spans if span.frame in chosen]
-    begin, end = min((span.begin_ms for span in own), default=0.0), max((span.end_ms for span in own), default=0.0)
+    shown = [span for span in run.spans if span.frame in chosen]
+    begin, end = min((span.begin_ms for span in shown), default=0.0), max((span.end_ms for span in shown), default=0.0)
     return [span for span in run.spans if span.begin_ms < end and span.end_ms > begin]
 
 
@@ -166,26 +166,26 @@ def accuracy_scatter(runs: Sequence[Run], names: Sequence[str]) -> go.Figure:
     figure = go.Figure()
     front = pareto_front(runs)
     for number, technique in enumerate(_SYMBOLS):
-        own = [
+        measured = [
             (run, name)
             for run, name in zip(runs, names, strict=True)
             if run.technique == technique and run.accuracy is not None
         ]
-        if not own:
+        if not measured:
             continue
         color = RUN_COLORS[number]
-        metric = _METRICS[own[0][0].accuracy.metric]  # type: ignore[union-attr]
+        metric = MAIN_METRIC[technique].title
         figure.add_scatter(
-            x=[run.stages["total"].p50_ms for run, _ in own],
-            y=[run.accuracy.value for run, _ in own if run.accuracy is not None],
-            text=[name for _, name in own],
+            x=[run.stages["total"].p50_ms for run, _ in measured],
+            y=[run.accuracy.value for run, _ in measured if run.accuracy is not None],
+            text=[name for _, name in measured],
             textposition="top center",
             mode="markers+text",
             name=f"{technique}: {metric}",
             marker={"size": 11, "symbol": _SYMBOLS[technique], "color": color},
             hovertemplate="%{text}<br>" + metric + " %{y:.3f}, %{x:.2f} ms<extra></extra>",
         )
-        best = sorted((run.stages["total"].p50_ms, run.accuracy.value) for run, _ in own if run in front)  # type: ignore[union-attr]
+        best = sorted((run.stages["total"].p50_ms, run.accuracy.value) for run, _ in measured if run in front)  # type: ignore[union-attr]
         if len(best) > 1:
             figure.add_scatter(
                 x=[x for x, _ in best], y=[y for _, y in best], mode="lines", line={"color": color, "dash": "dot"},

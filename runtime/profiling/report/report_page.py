@@ -9,13 +9,11 @@ from pathlib import Path
 import msgspec
 
 from segrt.runtime.errors import SegrtError
+from segrt.runtime.evaluate.by_technique import MAIN_METRIC, TECHNIQUES
 from segrt.runtime.files.atomic import make_folder, write_atomic
 from segrt.runtime.profiling.budget import Budget, lost_accuracy, pareto_front
 from segrt.runtime.profiling.records import Machine, Profile, Run
 from segrt.runtime.profiling.report.candidate_names import run_names
-
-_TECHNIQUES = ("semantic", "instance", "panoptic")
-_METRICS = {"miou": "mIoU", "ap": "mask AP", "pq": "PQ"}
 
 
 def write_report(profile: Profile, path: Path, budget: Budget | None = None) -> None:
@@ -52,20 +50,20 @@ def write_report(profile: Profile, path: Path, budget: Budget | None = None) -> 
         sections.append(_layers_section([name for _, name in layered]))
     data = {name: json.loads(figure.to_json()) for name, figure in figures.items()}
     body = _head(profile) + _table(profile, names, budget) + "".join(sections) + _machine_section(profile)
-    own = importlib.resources.files("segrt.runtime.profiling.report")
+    files = importlib.resources.files("segrt.runtime.profiling.report")
     page = f"""<!doctype html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>segrt profile</title>
-<style>{own.joinpath("page.css").read_text()}</style>
+<style>{files.joinpath("page.css").read_text()}</style>
 </head>
 <body>
 {body}
 <script type="application/json" id="charts">{_safe(json.dumps(data))}</script>
 <script>{get_plotlyjs()}</script>
-<script>{own.joinpath("page.js").read_text()}</script>
+<script>{files.joinpath("page.js").read_text()}</script>
 </body>
 </html>
 """
@@ -74,7 +72,7 @@ def write_report(profile: Profile, path: Path, budget: Budget | None = None) -> 
 
 
 def _by_technique(runs: Sequence[Run]) -> list[Run]:
-    return sorted(runs, key=lambda run: _TECHNIQUES.index(run.technique))
+    return sorted(runs, key=lambda run: TECHNIQUES.index(run.technique))
 
 
 def _head(profile: Profile) -> str:
@@ -95,14 +93,14 @@ def _table(profile: Profile, names: Sequence[str], budget: Budget | None) -> str
     columns += ["accuracy"] if measured else []
     columns += [_text(str(budget))] if budget else []
     rows = []
-    for technique in _TECHNIQUES:
-        own = [(run, name) for run, name in zip(runs, names, strict=True) if run.technique == technique]
-        if own:
+    for technique in TECHNIQUES:
+        judged = [(run, name) for run, name in zip(runs, names, strict=True) if run.technique == technique]
+        if judged:
             rows.append(f'<tr class="technique"><td colspan="{len(columns)}">{technique}</td></tr>')
-        fastest = min((run.stages["total"].p50_ms for run, _ in own), default=0.0)
-        for run, name in own:
+        fastest = min((run.stages["total"].p50_ms for run, _ in judged), default=0.0)
+        for run, name in judged:
             total = run.stages["total"]
-            best = ' class="best"' if total.p50_ms == fastest and len(own) > 1 else ""
+            best = ' class="best"' if total.p50_ms == fastest and len(judged) > 1 else ""
             cells = [
                 _text(name),
                 f"{total.p50_ms:.2f} ms",
@@ -131,7 +129,7 @@ def _table(profile: Profile, names: Sequence[str], budget: Budget | None) -> str
 def _accuracy(run: Run) -> str:
     if run.accuracy is None:
         return "–"
-    return f"{run.accuracy.value:.3f} <small>{_METRICS[run.accuracy.metric]}</small>"
+    return f"{run.accuracy.value:.3f} <small>{MAIN_METRIC[run.technique].title}</small>"
 
 
 def _verdict(run: Run, runs: Sequence[Run], budget: Budget | None) -> str:
@@ -169,16 +167,16 @@ def _spread_section() -> str:
 
 
 def _live_section(runs: Sequence[Run], names: Sequence[str]) -> str:
-    said = "; ".join(
+    drops = "; ".join(
         f"{_text(name)} dropped {run.live.dropped} of {run.live.frames_in}"
         for run, name in zip(runs, names, strict=True)
         if run.live is not None and run.live.dropped
     )
-    said = said or "None was dropped here"
+    drops = drops or "None was dropped here"
     fps = next(run.live.source_fps for run in runs if run.live is not None)
     return (
         f"<section><h2>At a camera’s speed</h2><p>{fps:g} frames a second, always the newest one; crosses are frames "
-        f'that were dropped. {said}.</p><figure id="live"></figure></section>'
+        f'that were dropped. {drops}.</p><figure id="live"></figure></section>'
     )
 
 
@@ -204,8 +202,10 @@ def _machine_section(profile: Profile) -> str:
         return ""
     facts = _facts(machine)
     for bundle in dict.fromkeys(run.bundle for run in profile.runs):
-        own = [run.backend_reason or f"{run.backend} on {run.device}" for run in profile.runs if run.bundle == bundle]
-        facts.append((f"{bundle}, backend", "; ".join(dict.fromkeys(own))))
+        reasons = [
+            run.backend_reason or f"{run.backend} on {run.device}" for run in profile.runs if run.bundle == bundle
+        ]
+        facts.append((f"{bundle}, backend", "; ".join(dict.fromkeys(reasons))))
     listed = "".join(f"<dt>{_text(name)}</dt><dd>{_text(value)}</dd>" for name, value in facts)
     return f"<section><h2>Where it was measured</h2><dl>{listed}</dl></section>"
 

@@ -45,9 +45,9 @@ def test_variants_within_the_budget_are_written_and_the_fastest_is_the_default(t
 def test_a_variant_that_costs_too_much_is_left_out_and_named(tmp_path, pictures, monkeypatch):
     measured = []
 
-    def figure(_, precision, *_arguments, **_options):
-        measured.append(precision)
-        return 0.8 if precision == "fp32" else 0.7
+    def figure(_bundle, _dataset, _thresholds, execution):
+        measured.append(execution.precision)
+        return 0.8 if execution.precision == "fp32" else 0.7
 
     monkeypatch.setattr("segrt.export.precision.tuning_variants.figure_of", figure)
     out = tmp_path / "tuned"

@@ -14,9 +14,10 @@ from segrt.runtime.evaluate import open_dataset
 from segrt.runtime.evaluate.class_matching import ClassMismatchError
 from segrt.runtime.evaluate.datasets.street_dataset import open_street
 from segrt.runtime.evaluate.evaluation import Evaluation
-from segrt.runtime.evaluate.measuring import Options, measure, measure_parallel, worst
+from segrt.runtime.evaluate.measuring import Options, measure, worst
 from segrt.runtime.evaluate.predictions import PredictionsOpener, open_predictions
 from segrt.runtime.evaluate.segmenting import SegmenterPredictor
+from segrt.runtime.evaluate.workers import measure_parallel
 from segrt.runtime.results import Label, PanopticResult, Segment, SemanticResult
 
 STREET = "street://?seed=700000&frames=5&size=64x96"

@@ -1,4 +1,4 @@
-"""Baselines, budgets, Pareto fronts and doubts, on figures made by hand."""
+"""Baselines, budgets, Pareto fronts and caveats, on figures made by hand."""
 
 import os
 import sys
@@ -12,7 +12,7 @@ import pytest
 from segrt.runtime.errors import SegrtError
 from segrt.runtime.profiling.baseline import compare
 from segrt.runtime.profiling.budget import Budget, lost_accuracy, pareto_front, parse_budget
-from segrt.runtime.profiling.caveats import doubts
+from segrt.runtime.profiling.caveats import caveats_of
 from segrt.runtime.profiling.interleaved import figures
 from segrt.runtime.profiling.machine_state import Watch, busy_seconds, clocks_mhz, model, power, processor, temperature
 from segrt.runtime.profiling.nvml import GpuState, gpu_state
@@ -96,16 +96,16 @@ def machine(**changes):
     return msgspec.structs.replace(Machine("cpu", 4, "Linux", "3.11", {}), **changes)
 
 
-def test_doubts_are_said_only_where_there_are_any():
-    assert doubts(machine(), [run(spread=0.1)]) == []
-    assert "processors busy" in doubts(machine(other_cores_busy=2.0), [run(spread=0.1)])[0]
-    assert "clock fell" in doubts(machine(clock_mhz=(1500.0, 900.0)), [run(spread=0.1)])[0]
-    assert "governor is powersave" in doubts(machine(governor="powersave"), [run(spread=0.1)])[0]
+def test_caveats_are_said_only_where_there_are_any():
+    assert caveats_of(machine(), [run(spread=0.1)]) == []
+    assert "processors busy" in caveats_of(machine(other_cores_busy=2.0), [run(spread=0.1)])[0]
+    assert "clock fell" in caveats_of(machine(clock_mhz=(1500.0, 900.0)), [run(spread=0.1)])[0]
+    assert "governor is powersave" in caveats_of(machine(governor="powersave"), [run(spread=0.1)])[0]
     hot = run(spread=0.1)
     hot.samples["total"][:] = list(np.linspace(20, 30, 100))
-    assert any("slower or more during the run" in doubt for doubt in doubts(machine(), [hot]))
-    assert any("still getting faster" in doubt for doubt in doubts(machine(), [run(spread=0.1, is_stable=False)]))
-    assert any("known to a fifth only" in doubt for doubt in doubts(machine(), [run(spread=40)]))
+    assert any("slower or more during the run" in caveat for caveat in caveats_of(machine(), [hot]))
+    assert any("still getting faster" in caveat for caveat in caveats_of(machine(), [run(spread=0.1, is_stable=False)]))
+    assert any("known to a fifth only" in caveat for caveat in caveats_of(machine(), [run(spread=40)]))
 
 
 def write(root: Path, path: str, text: str) -> None:

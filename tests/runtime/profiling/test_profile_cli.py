@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from segrt.runtime.cli import main
-from segrt.runtime.cli.profile import print_stage_table
+from segrt.runtime.cli.profile_report import print_stage_table
 from segrt.runtime.profiling.records import Accuracy, Layer, Profile, read_profile
 
 pytestmark = pytest.mark.timeout(120)
@@ -153,7 +153,7 @@ def test_a_budget_that_nothing_meets_fails(run):
 def test_bars_of_stages_stay_in_one_line(profiled, columns, capsys, monkeypatch):
     measured = read_profile(profiled[1] / "p.json")
     monkeypatch.setattr("segrt.runtime.console.tables.table_width", lambda: columns)
-    monkeypatch.setattr("segrt.runtime.cli.profile.table_width", lambda: columns)
+    monkeypatch.setattr("segrt.runtime.cli.profile_report.table_width", lambda: columns)
     names = [run.bundle for run in measured.runs]
     print_stage_table(measured.runs, names)
     rows = [line for line in capsys.readouterr().out.splitlines()[3:] if line.strip()]

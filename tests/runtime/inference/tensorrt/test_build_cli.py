@@ -8,8 +8,9 @@ from click.testing import CliRunner
 from segrt.runtime.cli.build import build
 from segrt.runtime.errors import BackendError
 from segrt.runtime.inference.cuda.presence import gpu_files
-from segrt.runtime.inference.engine_policy import EnginePolicy, current_policy
-from segrt.runtime.inference.tensorrt.engine_cache import record_path
+from segrt.runtime.inference.engine_policy import BuildOptions, EnginePolicy
+from segrt.runtime.inference.tensorrt import engine_cache
+from segrt.runtime.inference.tensorrt.engine_cache import Engine, EngineCache, record_path
 from segrt.runtime.inference.tensorrt.engine_record import read
 from segrt.runtime.inference.tensorrt.flavor import find_flavor, load_flavor, version_numbers
 
@@ -42,9 +43,19 @@ def test_the_embedded_bundles_become_engines_that_are_kept(name: str, tmp_path: 
         assert "convolution" in layers
 
 
-def test_the_policy_of_a_command_ends_with_it(tmp_path: Path) -> None:
-    run("street-semantic", "--engine-dir", str(tmp_path), "--trust-engine")
-    assert current_policy() == EnginePolicy()
+def test_the_policy_of_a_command_ends_with_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    policies = []
+
+    class Recorded(EngineCache):
+        def get(self, *, rebuild: bool = False) -> Engine:  # noqa: ARG002
+            policies.append(self.policy)
+            raise BackendError("enough is known")
+
+    monkeypatch.setattr(engine_cache, "EngineCache", Recorded)
+    for arguments in (("--engine-dir", str(tmp_path), "--trust-engine", "--workspace", "64"), ()):
+        with pytest.raises(BackendError, match="enough is known"):
+            run("street-semantic", *arguments)
+    assert policies == [EnginePolicy(tmp_path, trust=True, options=BuildOptions(workspace_mb=64)), EnginePolicy()]
 
 
 @pytest.mark.parametrize(

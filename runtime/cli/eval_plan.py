@@ -1,0 +1,144 @@
+"""What `segrt eval` is going to measure, worked out and checked before anything is."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from segrt.runtime.bundle.locating import read_bundle
+from segrt.runtime.cli.eval_options import DataOptions, JudgingOptions, OutputOptions, PredictionOptions
+from segrt.runtime.cli.options import Thresholds
+from segrt.runtime.console.words import comma_separated
+from segrt.runtime.errors import SegrtError
+from segrt.runtime.evaluate.datasets.dataset import Dataset
+from segrt.runtime.evaluate.datasets.opening import open_dataset
+from segrt.runtime.evaluate.measuring import Opener, Options
+from segrt.runtime.evaluate.prediction_writer import NAMES
+from segrt.runtime.evaluate.predictions import PredictionsOpener, open_predictions
+from segrt.runtime.evaluate.segmenting import BundleOpener
+from segrt.runtime.files.atomic import make_folder, prepare_file, prepare_folder
+from segrt.runtime.files.collisions import Place, refuse_same
+from segrt.runtime.inference.execution import Execution
+from segrt.runtime.results import Label
+from segrt.runtime.results.labels.class_lists import read_labels
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What is evaluated: a bundle at a precision, or a file of predictions; `folder` is where its results are saved."""
+
+    name: str
+    opener: Opener
+    folder: Path | None = None
+
+    @property
+    def plain_name(self) -> str:
+        """The name as a part of file names."""
+        kept = (letter if letter.isalnum() or letter in "-_." else "-" for letter in Path(self.name).name)
+        return "".join(kept).strip("-")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The subjects in turn, each on the whole data set."""
+
+    dataset: Dataset
+    subjects: tuple[Subject, ...]
+    options: Options
+    workers: int
+    outputs: OutputOptions
+
+
+def make_plan(
+    bundles: tuple[str, ...],
+    data: DataOptions,
+    predicted: PredictionOptions,
+    judging: JudgingOptions,
+    outputs: OutputOptions,
+    thresholds: Thresholds,
+    execution: Execution,
+) -> Plan:
+    """Open the data set and list the subjects; raise SegrtError for what cannot be measured or written.
+
+    The execution's precision is a list, "fp32,fp16".
+    """
+    if not bundles and predicted.predictions is None:
+        raise SegrtError("give bundles or --predictions FILE to evaluate")
+    if predicted.predictions_dir is not None and predicted.predictions is None:
+        raise SegrtError("--predictions-dir needs --predictions FILE, the JSON that describes its PNG files")
+    if outputs.json_path is not None:
+        prepare_file(outputs.json_path, "--json")
+    if outputs.save is not None:
+        prepare_folder(outputs.save, "--save")
+    dataset = open_dataset(
+        data.annotations, data.images, data.panoptic_dir, labels=_classes(data, bundles), ignored=data.ignore_label
+    )
+    subjects = _with_folders(
+        [*_predictions(predicted, dataset), *_bundles(bundles, thresholds, execution)], outputs.save
+    )
+    _refuse_overwriting(subjects, outputs, _inputs(data, predicted))
+    if outputs.pictures is not None:
+        make_folder(outputs.pictures)
+    options = Options(
+        judging.judged,
+        judging.boundary,
+        judging.common_classes,
+        judging.skip_bad,
+        rank=outputs.pictures is not None,
+    )
+    return Plan(dataset, subjects, options, judging.workers, outputs)
+
+
+def _classes(data: DataOptions, bundles: tuple[str, ...]) -> tuple[Label, ...] | None:
+    if data.labels is not None:
+        return read_labels(data.labels)
+    return read_bundle(bundles[0]).manifest.labels if bundles else None
+
+
+def _predictions(predicted: PredictionOptions, dataset: Dataset) -> list[Subject]:
+    if predicted.predictions is None:
+        return []
+    predictor = open_predictions(predicted.predictions, dataset, predicted.predictions_dir)
+    return [Subject(str(predicted.predictions), PredictionsOpener(predictor))]
+
+
+def _bundles(bundles: tuple[str, ...], thresholds: Thresholds, execution: Execution) -> list[Subject]:
+    """Return every bundle at every precision."""
+    precisions: list[str | None] = [*comma_separated(execution.precision)] or [None]
+    subjects = []
+    for bundle in bundles:
+        for precision in precisions:
+            title = f"{bundle} ({precision})" if len(precisions) > 1 else bundle
+            how = replace(execution, precision=precision)
+            opener = BundleOpener(bundle, title, how, thresholds.score, thresholds.overlap)
+            subjects.append(Subject(title, opener))
+    return subjects
+
+
+def _with_folders(subjects: list[Subject], save: Path | None) -> tuple[Subject, ...]:
+    """Give each subject its folder of results: the one named, or one each in it."""
+    if save is None or len(subjects) == 1:
+        return tuple(replace(subject, folder=save) for subject in subjects)
+    return tuple(
+        replace(subject, folder=save / f"{number}-{subject.plain_name}") for number, subject in enumerate(subjects)
+    )
+
+
+def _inputs(data: DataOptions, predicted: PredictionOptions) -> dict[str, Place]:
+    """Return what is read: what it is → path."""
+    annotations, predictions = Path(data.annotations), predicted.predictions
+    return {
+        "the annotations": data.annotations,
+        "the panoptic PNG files' folder": data.panoptic_dir or annotations.parent / annotations.stem,
+        "the pictures' folder": data.images,
+        "the predictions file": predictions,
+        "the predictions' folder": predicted.predictions_dir or (predictions and predictions.parent / predictions.stem),
+        "the list of labels": data.labels,
+    }
+
+
+def _refuse_overwriting(subjects: tuple[Subject, ...], outputs: OutputOptions, inputs: dict[str, Place]) -> None:
+    """Fail before the work when an output would replace an input or another output."""
+    refuse_same("--json", outputs.json_path, inputs)
+    refuse_same("--pictures", outputs.pictures, inputs)
+    for folder in (subject.folder for subject in subjects if subject.folder is not None):
+        for place in (*(folder / name for name in NAMES.values()), folder / "panoptic"):
+            refuse_same("--save", place, {**inputs, "the --json file": outputs.json_path})

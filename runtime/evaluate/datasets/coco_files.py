@@ -1,0 +1,133 @@
+"""COCO's files: their JSON as structs, and a panoptic PNG with its annotation."""
+
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+import numpy as np
+
+from segrt.runtime.errors import SegrtError
+from segrt.runtime.evaluate.datasets.dataset import ImageId, check_size
+from segrt.runtime.evaluate.truth import PanopticTruth, TruthSegment
+from segrt.runtime.results import Label
+from segrt.runtime.results.coco_format import read_panoptic_picture
+
+_Content = TypeVar("_Content")
+
+
+class CocoImage(msgspec.Struct, frozen=True):
+    """An entry of `images`."""
+
+    id: ImageId
+    file_name: str = ""
+    height: int = 0
+    width: int = 0
+
+
+class CocoCategory(msgspec.Struct, frozen=True):
+    """An entry of `categories`; `isthing` is only in panoptic files, and classes of instances are things."""
+
+    id: int
+    name: str
+    isthing: int = 1
+    color: tuple[int, int, int] | None = None
+
+
+class CocoSegment(msgspec.Struct, frozen=True):
+    """An entry of a panoptic annotation's `segments_info`; `score` is in some predictions."""
+
+    id: int
+    category_id: int
+    iscrowd: int = 0
+    score: float = 1.0
+
+
+class CocoPanopticAnnotation(msgspec.Struct, frozen=True):
+    """An entry of a panoptic file's `annotations`: one image."""
+
+    image_id: ImageId
+    file_name: str
+    segments_info: tuple[CocoSegment, ...]
+
+
+def read_json(path: Path) -> Any:
+    """Return the content of a JSON file; raise SegrtError when it is missing, empty or no JSON."""
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise SegrtError(f"{path}: cannot be read ({error.strerror}); check the path and its permissions") from None
+    if not data.strip():
+        raise SegrtError(f"{path} is empty; give a COCO JSON")
+    try:
+        return msgspec.json.decode(data)
+    except msgspec.DecodeError as error:
+        raise SegrtError(f"{path} is no valid JSON ({error}); it may be truncated: copy it again") from None
+
+
+def convert(path: Path, value: Any, kind: type[_Content]) -> _Content:
+    """Return `value` as `kind`; raise SegrtError that names the file and the field that does not fit."""
+    try:
+        return msgspec.convert(value, kind)
+    except msgspec.ValidationError as error:
+        raise SegrtError(
+            f"{path} is no valid COCO JSON: {error}; write it as https://cocodataset.org/#format-data says"
+        ) from None
+
+
+def read_panoptic(
+    png: Path,
+    annotation: CocoPanopticAnnotation,
+    labels: Sequence[Label],
+    size: tuple[int, int] | None,
+    source: Path,
+    *,
+    size_source: Path | str | None = None,
+) -> PanopticTruth:
+    """Read a panoptic PNG and what its annotation, of the JSON `source`, says of it.
+
+    Raises SegrtError when it cannot be read, is not of `size` (which `size_source` or `source` states), and for an
+    unknown category. That the PNG holds the segments of the annotation and no others is for `verify` to say, or for
+    the PQ evaluator, which counts them anyway.
+    """
+    picture = read_panoptic_picture(png)
+    check_size(png, (int(picture.shape[0]), int(picture.shape[1])), size, size_source or source)
+    class_ids = {label.dataset_id: index for index, label in enumerate(labels)}
+    _check_segments(annotation, class_ids, source)
+    segments = tuple(
+        TruthSegment(segment.id, class_ids[segment.category_id], bool(segment.iscrowd), segment.score)
+        for segment in annotation.segments_info
+    )
+    return PanopticTruth(picture, segments, tuple(labels), partial(_refuse_segments, png, source))
+
+
+def _check_segments(annotation: CocoPanopticAnnotation, class_ids: dict[int, int], source: Path) -> None:
+    """Raise SegrtError when an annotation names a segment twice, an id that no colour has, or an unknown category."""
+    listed = [segment.id for segment in annotation.segments_info]
+    if len(set(listed)) != len(listed):
+        raise SegrtError(f"{source} lists a segment of {annotation.file_name} twice; each id must be unique")
+    for segment in annotation.segments_info:
+        if not 0 < segment.id < 1 << 24:
+            raise SegrtError(
+                f"{source} gives a segment of {annotation.file_name} the id {segment.id}; ids are 1 to {(1 << 24) - 1}"
+            )
+        if segment.category_id not in class_ids:
+            raise SegrtError(
+                f"{source} gives segment {segment.id} of {annotation.file_name} the category {segment.category_id}, "
+                "which is not in its categories; add it or correct the segment"
+            )
+
+
+def _refuse_segments(png: Path, source: Path, image: PanopticTruth) -> None:
+    present = set(np.unique(image.segment_ids).tolist())
+    strange, lost = present - set(image.known_ids), set(image.known_ids[1:]) - present
+    if strange:
+        raise SegrtError(
+            f"{png} holds segment {min(strange)}, which {source} does not list for it; "
+            "give a PNG and a JSON that belong together"
+        )
+    raise SegrtError(
+        f"{source} lists segment {min(lost)} for {png}, which does not hold it; "
+        "give a PNG and a JSON that belong together"
+    )

@@ -1,0 +1,55 @@
+"""Opening a data set of whatever kind: the table of kinds, and `open_dataset`."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from segrt.runtime.evaluate.datasets.coco_dataset import open_coco
+from segrt.runtime.evaluate.datasets.dataset import Address, Dataset, DatasetKind
+from segrt.runtime.registry import Registry
+from segrt.runtime.results import Label
+
+# A file that no kind recognises is a COCO JSON, or is told that it should be one.
+DATASETS: Registry[DatasetKind] = Registry(
+    "kind of data set",
+    {
+        "street": "segrt.runtime.evaluate.datasets.street_dataset:STREET",
+        "label-folder": "segrt.runtime.evaluate.datasets.label_folders:LABEL_FOLDER",
+    },
+)
+
+
+def open_dataset(
+    annotations: "str | os.PathLike[str]",
+    images: "str | os.PathLike[str] | None" = None,
+    panoptic_dir: "str | os.PathLike[str] | None" = None,
+    *,
+    labels: Sequence[Label] | None = None,
+    ignored: Sequence[int] = (),
+) -> Dataset:
+    """Open a COCO JSON, panoptic or instances, a folder of label pictures, or a street world by its address.
+
+    Args:
+        annotations: the JSON file, or `street://?seed=…&frames=…&size=HEIGHTxWIDTH`; or a
+            folder of label pictures, see `label_folders`.
+        images: the folder of the pictures; by default `images` beside the JSON.
+        panoptic_dir: the folder of the panoptic PNG files; by default the JSON's path without its suffix, as COCO has
+            it.
+        labels: the classes of a folder of label pictures; a JSON names its own.
+        ignored: the ids of label pictures that are void.
+
+    Raises:
+        SegrtError: the file is missing, no COCO JSON, or holds no annotations.
+    """
+    address = Address(
+        os.fspath(annotations),
+        None if images is None else Path(images),
+        None if panoptic_dir is None else Path(panoptic_dir),
+        None if labels is None else tuple(labels),
+        tuple(ignored),
+    )
+    for name in DATASETS:
+        kind = DATASETS.load(name)
+        if kind.recognises(address):
+            return kind.open(address)
+    return open_coco(address)
