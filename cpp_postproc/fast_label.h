@@ -7,9 +7,9 @@
 #pragma once
 
 #include "fast_rows.h"
+#include "float_math.h"
 #include "kernels.h"
 #include "lanes.h"
-#include "math.h"
 
 namespace segrt {
 namespace {

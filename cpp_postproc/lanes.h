@@ -5,8 +5,8 @@
 #include <immintrin.h>
 #endif
 
+#include "float_math.h"
 #include "kernels.h"
-#include "math.h"
 #include "views.h"
 
 namespace segrt {

@@ -3,11 +3,11 @@
 #include <stdexcept>
 
 #include "class_scores.h"
+#include "float_math.h"
 #include "grid_mask.h"
 #include "instances.h"
 #include "kernels.h"
 #include "labelling.h"
-#include "math.h"
 #include "rle.h"
 #include "scratch.h"
 #include "thread_pool.h"

@@ -3,8 +3,8 @@
 #include <bit>
 #include <vector>
 
+#include "float_math.h"
 #include "kernels.h"
-#include "math.h"
 
 namespace segrt {
 namespace {
