@@ -9,7 +9,6 @@
 
 #include "class_map.h"
 #include "kernels.h"
-#include "labelling.h"
 #include "scratch.h"
 #include "thread_pool.h"
 

@@ -1,7 +1,6 @@
 #include "labelling.h"
 
 #include <algorithm>
-#include <numeric>
 
 #include "thread_pool.h"
 
@@ -15,15 +14,6 @@ void Tally::add(const Tally& other) {
     top = std::min(top, other.top);
     right = std::max(right, other.right);
     bottom = std::max(bottom, other.bottom);
-}
-
-Index rows_per_chunk(Index rows, int threads) {
-    constexpr Index kPiecesPerThread = 4, kFewest = 8;
-    return threads <= 1 ? rows : std::max(kFewest, rows / (threads * kPiecesPerThread));
-}
-
-std::int64_t sum(std::span<const std::int64_t> numbers) {
-    return std::accumulate(numbers.begin(), numbers.end(), std::int64_t{0});
 }
 
 template <class Label>

@@ -7,6 +7,7 @@
 
 #include "class_scores.h"
 #include "kernels.h"
+#include "labelling.h"
 #include "thread_pool.h"
 
 namespace segrt {

@@ -1,4 +1,4 @@
-// Strided views of the caller's arrays: the core never owns an input or an output.
+// Strided views of the caller's arrays (the core never owns an input or an output), sizes and windows.
 #pragma once
 
 #include <array>
@@ -8,6 +8,24 @@
 namespace segrt {
 
 using Index = std::ptrdiff_t;
+
+struct Size {
+    Index height = 0, width = 0;
+};
+
+// The part of a source axis, in source pixels, that is shown by the whole output axis. The whole axis is [0, length).
+struct Extent {
+    double begin = 0, end = 0;
+};
+
+// The part of a grid that the target shows, in grid pixels.
+struct Window {
+    Extent rows, columns;
+};
+
+[[nodiscard]] inline Window whole_window(Size grid) {
+    return {{0, static_cast<double>(grid.height)}, {0, static_cast<double>(grid.width)}};
+}
 
 enum class FloatType { float32, float16 };
 
