@@ -348,19 +348,20 @@ private:
             Tally& tally = tallies_[winner];
             tally.labelled += block.pixels();
             if (visible) {
-                tally.visible += block.pixels();
-                extend(tally, block.x, block.x + block.columns - 1, block.top, block.bottom - 1);
+                tally.visible.area += block.pixels();
+                extend(tally.visible, block.x, block.x + block.columns - 1, block.top, block.bottom - 1);
             }
         }
     }
 
-    static void extend(Tally& tally, Index left, Index right, Index top, Index bottom) {
+    // Not a method of Region, whose one copy in the program must be for every processor.
+    static void extend(Region& region, Index left, Index right, Index top, Index bottom) {
         const auto l = static_cast<std::int32_t>(left), r = static_cast<std::int32_t>(right);
         const auto t = static_cast<std::int32_t>(top), b = static_cast<std::int32_t>(bottom);
-        tally.left = l < tally.left ? l : tally.left;
-        tally.right = r > tally.right ? r : tally.right;
-        tally.top = t < tally.top ? t : tally.top;
-        tally.bottom = b > tally.bottom ? b : tally.bottom;
+        region.left = l < region.left ? l : region.left;
+        region.right = r > region.right ? r : region.right;
+        region.top = t < region.top ? t : region.top;
+        region.bottom = b > region.bottom ? b : region.bottom;
     }
 
     void evaluate(const Block& block, Index count) {
@@ -482,15 +483,16 @@ private:
         }
         Tally& tally = tallies_[k];
         tally.labelled += pixels;
-        tally.visible += pixels;
-        if (block.x < tally.left || block.x + block.columns - 1 > tally.right || block.top < tally.top ||
-            block.bottom - 1 > tally.bottom) {
-            extend_to(tally, block, k, in_column);
+        Region& visible = tally.visible;
+        visible.area += pixels;
+        if (block.x < visible.left || block.x + block.columns - 1 > visible.right || block.top < visible.top ||
+            block.bottom - 1 > visible.bottom) {
+            extend_to(visible, block, k, in_column);
         }
     }
 
     // The exact extent of a label within a block, looked for only where it may be news.
-    void extend_to(Tally& tally, const Block& block, Label k, const std::uint8_t* in_column) const {
+    void extend_to(Region& region, const Block& block, Label k, const std::uint8_t* in_column) const {
         Index left = 0, right = block.columns - 1, top = block.top, bottom = block.bottom - 1;
         while (in_column[left] == 0) {
             ++left;
@@ -504,7 +506,7 @@ private:
         while (!row_has(block, bottom, k)) {
             --bottom;
         }
-        extend(tally, block.x + left, block.x + right, top, bottom);
+        extend(region, block.x + left, block.x + right, top, bottom);
     }
 
     bool row_has(const Block& block, Index y, Label k) const {
@@ -527,8 +529,8 @@ private:
                 Tally& tally = tallies_[k];
                 ++tally.labelled;
                 if (visible) {
-                    ++tally.visible;
-                    extend(tally, block.x + j, block.x + j, y, y);
+                    ++tally.visible.area;
+                    extend(tally.visible, block.x + j, block.x + j, y, y);
                 }
             }
         }

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "bilinear.h"
+#include "segment.h"
 #include "views.h"
 
 namespace segrt {
@@ -19,10 +20,7 @@ enum class Ranking {
 struct Tally {
     std::int64_t labelled = 0;  // pixels where it ranks first
     std::int64_t original = 0;  // pixels that it claims by itself
-    std::int64_t visible = 0;   // pixels that carry its label: `labelled` less those left void
-    std::int32_t left = INT32_MAX, top = INT32_MAX, right = -1, bottom = -1;  // of the visible pixels, inclusive
-
-    void add(const Tally& other);
+    Region visible;             // pixels that carry its label: the labelled ones less those left void
 };
 
 // For every target pixel, the first channel of the highest value.

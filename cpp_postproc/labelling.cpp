@@ -6,16 +6,6 @@
 
 namespace segrt {
 
-void Tally::add(const Tally& other) {
-    labelled += other.labelled;
-    original += other.original;
-    visible += other.visible;
-    left = std::min(left, other.left);
-    top = std::min(top, other.top);
-    right = std::max(right, other.right);
-    bottom = std::max(bottom, other.bottom);
-}
-
 template <class Label>
 std::int64_t label_pixels(LabelJob job, const Window& window, int threads, Map<Label> labels,
                           std::span<Tally> tallies) {
@@ -41,7 +31,10 @@ std::int64_t label_pixels(LabelJob job, const Window& window, int threads, Map<L
     });
     std::fill(tallies.begin(), tallies.end(), Tally{});
     for (std::size_t i = 0; i < own_tallies.size(); ++i) {
-        tallies[i % tallies.size()].add(own_tallies[i]);
+        Tally& total = tallies[i % tallies.size()];
+        total.labelled += own_tallies[i].labelled;
+        total.original += own_tallies[i].original;
+        total.visible.add(own_tallies[i].visible);
     }
     return sum(nonfinite);
 }

@@ -162,23 +162,15 @@ private:
 
     // Enough of the query's own mask must be left. The ratio is a float32 compared as double, as torch's item() gives.
     [[nodiscard]] bool survives(const Tally& tally) const {
-        if (tally.labelled == 0 || tally.original == 0 || tally.visible == 0) {
+        if (tally.labelled == 0 || tally.original == 0 || tally.visible.area == 0) {
             return false;
         }
         const float ratio = static_cast<float>(tally.labelled) / static_cast<float>(tally.original);
         return static_cast<double>(ratio) > options_.overlap_threshold;
     }
 
-    static Segment new_segment(std::int32_t id, const ScoredQuery& query, const Tally& tally) {
-        return {.id = id,
-                .class_id = query.class_id,
-                .score = query.score,
-                .area = tally.visible,
-                .left = tally.left,
-                .top = tally.top,
-                .width = tally.right - tally.left + 1,
-                .height = tally.bottom - tally.top + 1,
-                .query = query.query};
+    static Segment new_segment(std::int32_t id, const ScoredQuery& query, const Region& region) {
+        return region.segment(id, query.class_id, query.score, query.query);
     }
 
     // A fused segment covers both boxes and has the score and the query of the more confident one.
@@ -201,9 +193,9 @@ private:
     }
 
     // Appends the segment, or fuses it with the earlier one of the same stuff class. Returns its id.
-    std::int32_t add_segment(const ScoredQuery& query, const Tally& tally) {
+    std::int32_t add_segment(const ScoredQuery& query, const Region& region) {
         const auto next = static_cast<std::int32_t>(segments_.size()) + 1;
-        const Segment segment = new_segment(next, query, tally);
+        const Segment segment = new_segment(next, query, region);
         if (is_stuff(query.class_id)) {
             for (Segment& earlier : segments_) {
                 if (earlier.class_id == query.class_id) {
@@ -218,14 +210,14 @@ private:
 
     // transformers' DETR, MaskFormer and Mask2Former: after a fused repeat the counter falls back to the repeated id,
     // so that later segments share ids; one entry per query.
-    std::int32_t add_segment_compat(const ScoredQuery& query, const Tally& tally) {
+    std::int32_t add_segment_compat(const ScoredQuery& query, const Region& region) {
         std::int32_t id = segments_.empty() ? 1 : segments_.back().id + 1;
         if (is_stuff(query.class_id)) {
             for (const Segment& earlier : segments_) {
                 id = earlier.class_id == query.class_id ? earlier.id : id;
             }
         }
-        segments_.push_back(new_segment(id, query, tally));
+        segments_.push_back(new_segment(id, query, region));
         return id;
     }
 
@@ -235,7 +227,8 @@ private:
         const auto ids = frame_.filled<std::int32_t>(count() + 1, 0);
         for (std::size_t k = 0; k < kept_.size(); ++k) {
             if (survives(tallies[k])) {
-                ids[k] = compat ? add_segment_compat(kept_[k], tallies[k]) : add_segment(kept_[k], tallies[k]);
+                ids[k] = compat ? add_segment_compat(kept_[k], tallies[k].visible)
+                                : add_segment(kept_[k], tallies[k].visible);
             }
         }
         return ids;
@@ -296,27 +289,26 @@ void Merge::merge_detr(Masks masks) {
     const std::int32_t* columns = nearest_axis(frame_, size.width, target_window.columns, target.width);
     const Map<Label> labels = label_map<Label>(size);
     const auto group = frame_.take<std::size_t>(count());
-    const auto tallies = frame_.take<Tally>(count());
+    const auto regions = frame_.take<Region>(count());
     for (bool first_time = true;; first_time = false) {
         find_groups(group, first_time || !options_.compat);
         const std::int64_t nonfinite = label_pixels(
             {.source = masks.stack, .images = masks.images.data(), .channels = count(), .rows = {}, .columns = {}},
             label_window, options_.threads, labels, {});
         nonfinite_ += first_time ? nonfinite : 0;
-        std::fill(tallies.begin(), tallies.end(), Tally{});
+        std::fill(regions.begin(), regions.end(), Region{});
         for (Index y = 0; y < target.height; ++y) {
             const Label* row = labels.row(rows[y]);
             for (Index x = 0; x < target.width; ++x) {
                 const std::size_t segment = group[row[columns[x]]];
                 ids_.row(y)[x] = static_cast<std::int32_t>(segment);
-                const auto column = static_cast<std::int32_t>(x), line = static_cast<std::int32_t>(y);
-                tallies[segment].add({1, 1, 1, column, line, column, line});
+                regions[segment].add_row(y, x, x, 1);
             }
         }
         // Drop what is too small; groups stand and fall together, except with the original's mistake.
         std::size_t left = 0;
         for (std::size_t k = 0; k < kept_.size(); ++k) {
-            if (tallies[options_.compat ? k : group[k]].visible >= kSmallestArea) {
+            if (regions[options_.compat ? k : group[k]].area >= kSmallestArea) {
                 kept_[left] = kept_[k];
                 masks.images[left] = masks.images[k];
                 ++left;
@@ -335,7 +327,7 @@ void Merge::merge_detr(Masks masks) {
     for (std::size_t k = 0; k < kept_.size(); ++k) {
         if (group[k] == k) {
             id_of_group[k] = static_cast<std::int32_t>(segments_.size()) + 1;
-            segments_.push_back(new_segment(id_of_group[k], kept_[k], tallies[k]));
+            segments_.push_back(new_segment(id_of_group[k], kept_[k], regions[k]));
         } else {
             Segment& first = segments_[static_cast<std::size_t>(id_of_group[group[k]] - 1)];
             take_better_score(first, kept_[k].score, kept_[k].query);

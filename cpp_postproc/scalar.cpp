@@ -124,11 +124,7 @@ std::int64_t label(const LabelJob& job, Index begin, Index end, Map<T> labels, T
                 Tally& tally = tallies[winner];
                 ++tally.labelled;
                 if (visible) {
-                    ++tally.visible;
-                    tally.left = std::min(tally.left, static_cast<std::int32_t>(x));
-                    tally.right = std::max(tally.right, static_cast<std::int32_t>(x));
-                    tally.top = std::min(tally.top, static_cast<std::int32_t>(y));
-                    tally.bottom = std::max(tally.bottom, static_cast<std::int32_t>(y));
+                    tally.visible.add_row(y, x, x, 1);
                 }
             }
         }
