@@ -2,5 +2,5 @@
 #if defined(__x86_64__)
 #define SEGRT_KERNELS kAvx512Kernels
 #define SEGRT_KERNELS_NAME "avx512"
-#include "kernels_fast.h"
+#include "kernels/fast_table.h"
 #endif

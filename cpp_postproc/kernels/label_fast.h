@@ -1,4 +1,4 @@
-// Labelling by pruning. See kernels_fast.h for how this file is compiled.
+// Labelling by pruning. See fast_table.h for how this file is compiled.
 //
 // An interpolated value never exceeds its corners. The target is worked on in blocks: kBlock pixels wide, and as high
 // as the rows that share their two source rows. The lowest and highest corner of a channel bound its values in the
@@ -6,10 +6,10 @@
 // block is filled, elsewhere those left are evaluated pixel by pixel, with the same arithmetic as without pruning.
 #pragma once
 
-#include "fast_rows.h"
 #include "float_math.h"
 #include "kernels.h"
-#include "lanes.h"
+#include "kernels/interpolate.h"
+#include "kernels/rows_fast.h"
 
 namespace segrt {
 namespace {
