@@ -3,8 +3,8 @@
 
 #include <span>
 
-#include "kernels.h"
-#include "scratch.h"
+#include "label_job.h"
+#include "views.h"
 
 namespace segrt {
 

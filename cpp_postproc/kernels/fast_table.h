@@ -16,7 +16,6 @@ const Kernels SEGRT_KERNELS{
     .name = SEGRT_KERNELS_NAME,
     .read = read_row,
     .sigmoid = sigmoid_row,
-    .label_memory = label_memory,
     .label8 = label<std::uint8_t>,
     .label16 = label<std::uint16_t>,
     .resize = resize_rows,

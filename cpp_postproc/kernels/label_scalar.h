@@ -32,7 +32,8 @@ inline Value rank(const LabelJob& job, Index k, float interpolated) {
 }
 
 template <class T>
-inline std::int64_t label(const LabelJob& job, Index begin, Index end, Map<T> labels, Tally* tallies, float*) {
+inline std::int64_t label(const LabelJob& job, Index begin, Index end, Map<T> labels, Tally* tallies,
+                          const LabelMemory&) {
     const Index height = job.source.height, width = job.source.width;
     std::vector<float> grids(static_cast<std::size_t>(job.channels * height * width));
     std::vector<bool> used(static_cast<std::size_t>(height), false);
@@ -84,10 +85,6 @@ inline std::int64_t label(const LabelJob& job, Index begin, Index end, Map<T> la
         }
     }
     return nonfinite;
-}
-
-inline Index label_memory(const LabelJob&) {
-    return 0;
 }
 
 }  // namespace

@@ -12,7 +12,6 @@ const Kernels kScalarKernels{
     .name = "scalar",
     .read = read,
     .sigmoid = sigmoid,
-    .label_memory = label_memory,
     .label8 = label<std::uint8_t>,
     .label16 = label<std::uint16_t>,
     .resize = resize,
