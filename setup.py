@@ -17,11 +17,8 @@ SOURCES = [*CORE.glob("*.cpp"), *CORE.glob("kernels/*.cpp")]
 HEADERS = [*CORE.glob("*.h"), *CORE.glob("kernels/*.h")]
 
 # The inner loops are compiled once per instruction set and chosen at run time; nothing else needs a newer processor.
-AVX2 = ["-mavx2", "-mfma", "-mf16c", "-mbmi2"]
-AVX512 = [*AVX2, "-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl", "-mprefer-vector-width=512"]
-# GCC 12 warns of its own header (an intentionally undefined register).
-AVX512 += ["-Wno-maybe-uninitialized"]
-FLAGS_OF_FILE = {CORE / "kernels/avx2.cpp": AVX2, CORE / "kernels/avx512.cpp": AVX512}
+# The flags of kernels/avx2.cpp are in kernels/avx2.flags, where the Makefile of the core's own checks reads them too.
+FLAGS_OF_FILE = {path.with_suffix(".cpp"): path.read_text().split() for path in CORE.glob("kernels/*.flags")}
 
 
 class BuildWithKernels(build_ext):
@@ -46,7 +43,7 @@ def needs_recompile(obj: str, src: str) -> bool:
     """Whether an object file is older than its source, a header or the flags."""
     if not Path(obj).exists():
         return True
-    inputs = [Path(src), Path("setup.py"), *HEADERS]
+    inputs = [Path(src), Path("setup.py"), *HEADERS, *CORE.glob("kernels/*.flags")]
     return Path(obj).stat().st_mtime < max(path.stat().st_mtime for path in inputs)
 
 

@@ -14,6 +14,7 @@
 #include "group_centers.h"
 #include "instances.h"
 #include "kernels.h"
+#include "kernels/features.h"
 #include "merge_instances.h"
 #include "merge_queries.h"
 #include "overlaps.h"
@@ -576,6 +577,21 @@ void ids_of_colors_(const py::array& image, py::array out) {
     ids_of_colors(colors, ids);
 }
 
+// The instruction sets that a table is compiled for, as compilers' -m flags name them.
+std::vector<std::string> kernels_features(const std::string& name) {
+    const Kernels* table = find_kernels(name.c_str());
+    if (table == nullptr) {
+        throw std::invalid_argument("this build has no kernels named " + name);
+    }
+    std::vector<std::string> names;
+    for (const NamedFeature& named : kFeatures) {
+        if ((table->needs & named.feature) != 0) {
+            names.emplace_back(named.name);
+        }
+    }
+    return names;
+}
+
 }  // namespace
 }  // namespace segrt
 
@@ -585,6 +601,7 @@ PYBIND11_MODULE(_postproc, module) {
     module.doc() = "The C++ post-processing of segrt. Use it through segrt.runtime.postproc.";
     module.def("choose_kernels", [](const std::string& name) { choose_kernels(name.c_str()); }, "name"_a);
     module.def("kernels_name", [] { return kernels().name; });
+    module.def("kernels_features", &kernels_features, "name"_a);
     module.def("default_threads", &default_threads);
     module.def("merge_queries", &merge_queries_, "class_logits"_a, "mask_logits"_a, "out"_a, "rule"_a,
                "score_threshold"_a, "overlap_threshold"_a, "stuff_classes"_a, "processed_size"_a, "window"_a,

@@ -29,6 +29,7 @@ inline constexpr int kWeightBits = 22;
 
 struct Kernels {
     const char* name;
+    std::uint32_t needs;  // the features (kernels/features.h) that it is compiled for
     // Converts `count` values that lie `stride` bytes apart to float32, limited to +-kLargest; NaN becomes the lowest.
     // Returns how many were not finite.
     std::int64_t (*read)(const std::byte* source, FloatType type, Index stride, float* target, Index count);
@@ -88,6 +89,12 @@ extern const Kernels kAvx512Kernels;
 
 // The best table for this processor, or the one that was chosen.
 const Kernels& kernels();
+
+// The best table for a processor with these features.
+const Kernels& best_kernels(std::uint32_t features);
+
+// The table of this name, whether or not this processor runs it; null when this build does not have it.
+const Kernels* find_kernels(const char* name);
 
 // Chooses a table by name, for tests and benchmarks: "auto", "scalar", "baseline", "avx2" or "avx512". Throws
 // std::invalid_argument when this processor or build does not have it. Not to be called while others work.

@@ -5,6 +5,7 @@
 #include "kernels.h"
 #include "kernels/bits_fast.h"
 #include "kernels/bytes_fast.h"
+#include "kernels/features.h"
 #include "kernels/label_fast.h"
 #include "kernels/mask_fast.h"
 #include "kernels/rows_fast.h"
@@ -14,6 +15,7 @@ namespace segrt {
 extern const Kernels SEGRT_KERNELS;
 const Kernels SEGRT_KERNELS{
     .name = SEGRT_KERNELS_NAME,
+    .needs = kCompiledFor,
     .read = read_row,
     .sigmoid = sigmoid_row,
     .label8 = label<std::uint8_t>,

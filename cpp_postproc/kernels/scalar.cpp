@@ -10,6 +10,7 @@ namespace segrt {
 
 const Kernels kScalarKernels{
     .name = "scalar",
+    .needs = 0,
     .read = read,
     .sigmoid = sigmoid,
     .label8 = label<std::uint8_t>,

@@ -10,6 +10,7 @@
 #include "detections.h"
 #include "group_centers.h"
 #include "instances.h"
+#include "kernels/features.h"
 #include "merge_instances.h"
 #include "merge_queries.h"
 #include "preprocess.h"
@@ -297,6 +298,20 @@ TEST(Antialias, EveryKernelAndThreadCountGivesTheSamePicture) {
             return out;
         });
     }
+}
+
+TEST(Dispatch, AProcessorThatLacksOneInstructionSetRunsTheNextBestKernels) {
+    EXPECT_STREQ(best_kernels(0).name, "baseline");
+#if defined(__x86_64__)
+    const std::uint32_t avx2 = kAvx2Kernels.needs, avx512 = kAvx512Kernels.needs;
+    EXPECT_EQ(avx512 & avx2, avx2);
+    EXPECT_STREQ(best_kernels(~0U).name, "avx512");
+    for (const auto& [feature, name] : kFeatures) {
+        const char* const expected = (avx2 & feature) != 0 ? "baseline" : "avx2";
+        EXPECT_STREQ(best_kernels(avx512 & ~feature).name, expected) << "without " << name;
+        EXPECT_STREQ(best_kernels(avx2 & ~feature).name, expected) << "without " << name;
+    }
+#endif
 }
 
 TEST(Refusals, NameTheArgument) {
