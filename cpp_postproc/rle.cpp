@@ -102,9 +102,7 @@ void encode_mask(const MaskStack& masks, Index image, std::vector<std::uint32_t>
 }
 
 void decode_mask(std::span<const std::uint32_t> counts, Map<std::uint8_t> mask) {
-    for (Index y = 0; y < mask.height; ++y) {
-        std::fill_n(mask.row(y), mask.width, std::uint8_t{0});
-    }
+    fill_map(mask, std::uint8_t{0});
     std::int64_t position = 0;
     for (std::size_t i = 0; i < counts.size(); ++i) {
         const std::int64_t end = position + counts[i];

@@ -1,6 +1,7 @@
 // Strided views of the caller's arrays (the core never owns an input or an output), sizes and windows.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -90,5 +91,12 @@ struct Map {
 
     [[nodiscard]] T* row(Index y) const { return data + y * stride; }
 };
+
+template <class T>
+void fill_map(const Map<T>& map, T value) {
+    for (Index y = 0; y < map.height; ++y) {
+        std::fill_n(map.row(y), map.width, value);
+    }
+}
 
 }  // namespace segrt
