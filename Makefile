@@ -3,8 +3,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-CPP := $(wildcard cpp_postproc/*.cpp cpp_postproc/*.h)
-CPP_CHECKS := $(wildcard cpp_postproc/*/*.cpp cpp_postproc/*/*.h)
+CPP := $(wildcard $(addprefix cpp_postproc/,*.cpp *.h kernels/*.cpp kernels/*.h))
+CPP_CHECKS := $(wildcard $(addprefix cpp_postproc/,tests/*.cpp tests/*.h fuzz/*.cpp fuzz/*.h))
 # For the C++ core's checks; for the tests of live video: a browser, an MQTT broker, an RTSP server; for those of
 # deployment: an SSH server, and systemd to check units.
 DEBIAN_PACKAGES := g++ googletest clang libclang-rt-dev g++-aarch64-linux-gnu qemu-user \

@@ -13,13 +13,12 @@ from setuptools import find_packages, setup
 
 ROOMS = {"segrt.export": "export", "segrt.runtime": "runtime"}
 CORE = Path("cpp_postproc")
+SOURCES = [*CORE.glob("*.cpp"), *CORE.glob("kernels/*.cpp")]
+HEADERS = [*CORE.glob("*.h"), *CORE.glob("kernels/*.h")]
 
 # The inner loops are compiled once per instruction set and chosen at run time; nothing else needs a newer processor.
-AVX2 = ["-mavx2", "-mfma", "-mf16c", "-mbmi2"]
-AVX512 = [*AVX2, "-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl", "-mprefer-vector-width=512"]
-# GCC 12 warns of its own header (an intentionally undefined register).
-AVX512 += ["-Wno-maybe-uninitialized"]
-FLAGS_OF_FILE = {"kernels_avx2.cpp": AVX2, "kernels_avx512.cpp": AVX512}
+# The flags of kernels/avx2.cpp are in kernels/avx2.flags, where the Makefile of the core's own checks reads them too.
+FLAGS_OF_FILE = {path.with_suffix(".cpp"): path.read_text().split() for path in CORE.glob("kernels/*.flags")}
 
 
 class BuildWithKernels(build_ext):
@@ -33,7 +32,7 @@ class BuildWithKernels(build_ext):
             def compile_with_flags(
                 obj: str, src: str, ext: str, cc_args: list[str], extra_postargs: list[str], pp_opts: list[str]
             ) -> Any:
-                extra = [*extra_postargs, *FLAGS_OF_FILE.get(Path(src).name, [])]
+                extra = [*extra_postargs, *FLAGS_OF_FILE.get(Path(src), [])]
                 return compile_one(obj, src, ext, cc_args, extra, pp_opts)
 
             self.compiler._compile = compile_with_flags
@@ -44,7 +43,7 @@ def needs_recompile(obj: str, src: str) -> bool:
     """Whether an object file is older than its source, a header or the flags."""
     if not Path(obj).exists():
         return True
-    inputs = [Path(src), Path("setup.py"), *CORE.glob("*.h")]
+    inputs = [Path(src), Path("setup.py"), *HEADERS, *CORE.glob("kernels/*.flags")]
     return Path(obj).stat().st_mtime < max(path.stat().st_mtime for path in inputs)
 
 
@@ -54,8 +53,8 @@ packages = [
 
 extension = Pybind11Extension(
     "segrt.runtime._postproc",
-    sorted(str(path) for path in CORE.glob("*.cpp")),
-    depends=sorted(str(path) for path in CORE.glob("*.h")),
+    sorted(map(str, SOURCES)),
+    depends=sorted(map(str, HEADERS)),
     include_dirs=[str(CORE)],
     cxx_std=20,
     # No contraction: every instruction set must give the same bits, fused only where the source says std::fma.

@@ -7,7 +7,6 @@
 #include <stdexcept>
 
 #include "kernels.h"
-#include "labelling.h"
 #include "scratch.h"
 #include "thread_pool.h"
 

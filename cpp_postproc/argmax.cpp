@@ -4,6 +4,7 @@
 #include <stdexcept>
 #include <string>
 
+#include "labelling.h"
 #include "scratch.h"
 
 namespace segrt {

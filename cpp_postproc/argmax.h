@@ -3,7 +3,6 @@
 
 #include <optional>
 
-#include "labelling.h"
 #include "views.h"
 
 namespace segrt {

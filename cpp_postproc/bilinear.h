@@ -8,11 +8,6 @@
 
 namespace segrt {
 
-// The part of a source axis, in source pixels, that is shown by the whole output axis. The whole axis is [0, length).
-struct Extent {
-    double begin = 0, end = 0;
-};
-
 // value[i] = source[low[i]] * low_weight[i] + source[high[i]] * high_weight[i]. `low` never decreases.
 struct Axis {
     Index source_length = 0, length = 0;

@@ -1,96 +1,17 @@
 #include "group_centers.h"
 
 #include <algorithm>
-#include <cmath>
-#include <functional>
-#include <limits>
 #include <stdexcept>
 #include <string>
 
+#include "centers.h"
 #include "class_map.h"
 #include "kernels.h"
-#include "labelling.h"
 #include "scratch.h"
 #include "thread_pool.h"
 
 namespace segrt {
 namespace {
-
-struct Center {
-    float y, x, heat;
-};
-
-bool is_peak(const float* heat, Index height, Index width, Index y, Index x, Index radius) {
-    const float value = heat[y * width + x];
-    const Index top = std::max(y - radius, Index{0}), bottom = std::min(y + radius, height - 1);
-    const Index left = std::max(x - radius, Index{0}), right = std::min(x + radius, width - 1);
-    for (Index v = top; v <= bottom; ++v) {
-        for (Index u = left; u <= right; ++u) {
-            if (heat[v * width + u] > value) {
-                return false;
-            }
-        }
-    }
-    return true;
-}
-
-// Few cells are above the threshold, and most of those have a larger neighbour close by: looking around each is cheaper
-// than a maximum filter over the whole heatmap.
-void find_centers(const float* heat, Index height, Index width, const GroupOptions& options,
-                  std::vector<Center>& centers) {
-    centers.clear();
-    const Index radius = (options.nms_kernel - 1) / 2;
-    // What is suppressed counts as -1; a centre must be above 0 whatever the threshold.
-    const float threshold = std::max(options.threshold, 0.0F);
-    for (Index y = 0; y < height; ++y) {
-        const float* row = heat + y * width;
-        constexpr Index kStep = 32;
-        for (Index begin = 0; begin < width; begin += kStep) {
-            const Index end = std::min(begin + kStep, width);
-            bool above = false;
-            for (Index x = begin; x < end; ++x) {
-                above |= row[x] > threshold;
-            }
-            for (Index x = begin; above && x < end; ++x) {
-                if (row[x] > threshold && is_peak(heat, height, width, y, x, radius)) {
-                    centers.push_back({static_cast<float>(y), static_cast<float>(x), row[x]});
-                }
-            }
-        }
-    }
-    const auto top_k = static_cast<std::size_t>(options.top_k);
-    if (centers.size() >= top_k && top_k > 0) {
-        std::vector<float> heats(centers.size());
-        std::transform(centers.begin(), centers.end(), heats.begin(), [](const Center& c) { return c.heat; });
-        std::nth_element(heats.begin(), heats.begin() + static_cast<Index>(top_k) - 1, heats.end(), std::greater<>());
-        const float limit = heats[top_k - 1];
-        std::erase_if(centers, [limit](const Center& c) { return !(c.heat > limit); });
-    }
-}
-
-// For `count` pixels of row y from column x on: 1 + the centre nearest to where each points; the first of equal ones.
-void nearest_centers(std::span<const Center> centers, Index y, Index x, const float* offset_y, const float* offset_x,
-                     Index count, std::int32_t* nearest) {
-    constexpr Index kMost = 64;
-    float at_y[kMost], at_x[kMost], best[kMost];
-    for (Index i = 0; i < count; ++i) {
-        at_y[i] = static_cast<float>(y) + offset_y[i];
-        at_x[i] = static_cast<float>(x + i) + offset_x[i];
-        best[i] = std::numeric_limits<float>::infinity();
-        nearest[i] = 1;
-    }
-    std::int32_t number = 0;
-    for (const Center& center : centers) {
-        ++number;
-        for (Index i = 0; i < count; ++i) {
-            const float dy = center.y - at_y[i], dx = center.x - at_x[i];
-            const float distance = dy * dy + dx * dx;
-            const bool nearer = distance < best[i];
-            best[i] = nearer ? distance : best[i];
-            nearest[i] = nearer ? number : nearest[i];
-        }
-    }
-}
 
 class Grouping {
 public:
@@ -117,7 +38,8 @@ public:
         segments_.clear();
         read_inputs();
         thread_local std::vector<Center> centers;
-        find_centers(heat_.data(), ids_.height, ids_.width, options_, centers);
+        find_centers(heat_.data(), {ids_.height, ids_.width}, options_.threshold, options_.nms_kernel, options_.top_k,
+                     centers);
         assign(centers);
         count();
         choose_instances(centers);
@@ -170,9 +92,8 @@ private:
             std::int64_t& bad = nonfinite[static_cast<std::size_t>(slot)];
             bad += kernels().read(offsets_.row(0, y), offsets_.type, offsets_.strides[2], offset_y, ids_.width);
             bad += kernels().read(offsets_.row(1, y), offsets_.type, offsets_.strides[2], offset_x, ids_.width);
-            constexpr Index kStep = 64;
-            for (Index x = 0; x < ids_.width; x += kStep) {
-                const Index count = std::min(kStep, ids_.width - x);
+            for (Index x = 0; x < ids_.width; x += kCenterStep) {
+                const Index count = std::min(kCenterStep, ids_.width - x);
                 bool things = false;
                 for (Index i = 0; i < count; ++i) {
                     things |= is_thing_[classes[x + i]] != 0;

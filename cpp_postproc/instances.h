@@ -6,7 +6,6 @@
 #include <string>
 #include <vector>
 
-#include "labelling.h"
 #include "views.h"
 
 namespace segrt {

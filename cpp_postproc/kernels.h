@@ -3,54 +3,16 @@
 #pragma once
 
 #include "bilinear.h"
+#include "label_job.h"
 #include "views.h"
 
 namespace segrt {
-
-// How the value of a channel at a pixel follows from its interpolated grid.
-enum class Ranking {
-    plain,           // the interpolated value
-    weighted,        // score * interpolated probability; `original` counts values >= 0.5
-    weighted_logit,  // score * sigmoid(interpolated logit); `original` counts probabilities >= 0.5, and a winner
-                     // whose probability is below 0.5 leaves the pixel void
-};
-
-// What labelling found out about one channel.
-struct Tally {
-    std::int64_t labelled = 0;  // pixels where it ranks first
-    std::int64_t original = 0;  // pixels that it claims by itself
-    std::int64_t visible = 0;   // pixels that carry its label: `labelled` less those left void
-    std::int32_t left = INT32_MAX, top = INT32_MAX, right = -1, bottom = -1;  // of the visible pixels, inclusive
-
-    void add(const Tally& other);
-};
-
-// For every target pixel, the first channel of the highest value.
-struct LabelJob {
-    FloatStack source;
-    const std::int32_t* images = nullptr;  // channel k is image images[k] of the source
-    Index channels = 0;
-    bool probabilities = false;      // take the sigmoid of the source before interpolation
-    const float* weights = nullptr;  // one per channel; null for Ranking::plain
-    Ranking ranking = Ranking::plain;
-    Axis rows, columns;  // columns with kBlock entries of padding
-    bool tally = false;  // whether tallies are wanted at all
-};
-
-// Target pixels of a row that are decided together.
-constexpr Index kBlock = 32;
 
 // Floats that must be readable beyond the end of a row that enlarge_row reads.
 constexpr Index kRowPadding = 32;
 
 // Beyond this, numbers are taken for infinite: interpolation between two such never overflows.
 constexpr float kLargest = 1e38F;
-
-// Source rows that a thread which labels target rows [begin, ...) reads first: earlier ones belong to the thread
-// before.
-[[nodiscard]] inline Index first_own_row(const Axis& rows, Index begin) {
-    return begin == 0 ? 0 : Index{rows.high[begin - 1]} + 1;
-}
 
 // A grid enlarged onto a rectangle of the picture: see grid_mask.h.
 struct GridMask {
@@ -67,18 +29,17 @@ inline constexpr int kWeightBits = 22;
 
 struct Kernels {
     const char* name;
+    std::uint32_t needs;  // the features (kernels/features.h) that it is compiled for
     // Converts `count` values that lie `stride` bytes apart to float32, limited to +-kLargest; NaN becomes the lowest.
     // Returns how many were not finite.
     std::int64_t (*read)(const std::byte* source, FloatType type, Index stride, float* target, Index count);
     void (*sigmoid)(float* values, Index count);
-    // Floats of working memory that a call of label8 or label16 needs.
-    Index (*label_memory)(const LabelJob& job);
     // Labels target rows [begin, end). A void pixel (Ranking::weighted_logit) gets the label `channels`.
     // Returns how many source values were not finite.
     std::int64_t (*label8)(const LabelJob& job, Index begin, Index end, Map<std::uint8_t> labels, Tally* tallies,
-                           float* memory);
+                           const LabelMemory& memory);
     std::int64_t (*label16)(const LabelJob& job, Index begin, Index end, Map<std::uint16_t> labels, Tally* tallies,
-                            float* memory);
+                            const LabelMemory& memory);
     // out[y][x] = plane interpolated, rows [begin, end).
     void (*resize)(const float* plane, const Axis& rows, const Axis& columns, Index begin, Index end, float* out);
     // out[x] = sum over i of weights[i * weight_stride] * rows[i * row_stride + x], in this order, each step fused.
@@ -128,6 +89,12 @@ extern const Kernels kAvx512Kernels;
 
 // The best table for this processor, or the one that was chosen.
 const Kernels& kernels();
+
+// The best table for a processor with these features.
+const Kernels& best_kernels(std::uint32_t features);
+
+// The table of this name, whether or not this processor runs it; null when this build does not have it.
+const Kernels* find_kernels(const char* name);
 
 // Chooses a table by name, for tests and benchmarks: "auto", "scalar", "baseline", "avx2" or "avx512". Throws
 // std::invalid_argument when this processor or build does not have it. Not to be called while others work.

@@ -6,7 +6,6 @@
 #include <span>
 #include <vector>
 
-#include "labelling.h"
 #include "segment.h"
 #include "views.h"
 

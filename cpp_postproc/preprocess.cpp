@@ -4,7 +4,6 @@
 
 #include "bilinear.h"
 #include "kernels.h"
-#include "labelling.h"
 #include "scratch.h"
 #include "thread_pool.h"
 

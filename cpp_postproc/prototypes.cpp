@@ -7,7 +7,6 @@
 #include "grid_mask.h"
 #include "instances.h"
 #include "kernels.h"
-#include "labelling.h"
 #include "rle.h"
 #include "scratch.h"
 #include "thread_pool.h"
@@ -63,7 +62,7 @@ std::int64_t prototype_masks_rle(const FloatStack& prototypes, const FloatTable&
             }
         }
     });
-    const Window shown = window.value_or(Window{{0, static_cast<double>(height)}, {0, static_cast<double>(width)}});
+    const Window shown = window.value_or(whole_window({height, width}));
     const Axis rows = bilinear_axis(frame, height, shown.rows, size.height);
     const Axis columns = bilinear_axis(frame, width, shown.columns, size.width);
     codes.assign(static_cast<std::size_t>(boxes.rows), {});

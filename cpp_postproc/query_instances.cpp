@@ -3,11 +3,10 @@
 #include <stdexcept>
 
 #include "class_scores.h"
+#include "float_math.h"
 #include "grid_mask.h"
 #include "instances.h"
 #include "kernels.h"
-#include "labelling.h"
-#include "math.h"
 #include "rle.h"
 #include "scratch.h"
 #include "thread_pool.h"
@@ -109,8 +108,7 @@ QueryInstances query_instances(const FloatTable& class_logits, const FloatStack&
     }
 
     const Index height = mask_logits.height, width = mask_logits.width;
-    const Window window =
-        options.window.value_or(Window{{0, static_cast<double>(height)}, {0, static_cast<double>(width)}});
+    const Window window = options.window.value_or(whole_window({height, width}));
     const Axis rows = bilinear_axis(frame, height, window.rows, size.height);
     const Axis columns = bilinear_axis(frame, width, window.columns, size.width);
     const auto masks = frame.filled<QueryMask>(used, QueryMask{});

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <stdexcept>
 
+#include "thread_pool.h"
+
 namespace segrt {
 
 std::string pack_counts(std::span<const std::uint32_t> counts) {
@@ -100,9 +102,7 @@ void encode_mask(const MaskStack& masks, Index image, std::vector<std::uint32_t>
 }
 
 void decode_mask(std::span<const std::uint32_t> counts, Map<std::uint8_t> mask) {
-    for (Index y = 0; y < mask.height; ++y) {
-        std::fill_n(mask.row(y), mask.width, std::uint8_t{0});
-    }
+    fill_map(mask, std::uint8_t{0});
     std::int64_t position = 0;
     for (std::size_t i = 0; i < counts.size(); ++i) {
         const std::int64_t end = position + counts[i];
@@ -113,6 +113,27 @@ void decode_mask(std::span<const std::uint32_t> counts, Map<std::uint8_t> mask) 
         }
         position = end;
     }
+}
+
+void encode_masks(const MaskStack& masks, int threads, std::vector<std::string>& codes) {
+    codes.assign(static_cast<std::size_t>(masks.count), {});
+    parallel_for(threads, masks.count, 1, [&](Index begin, Index end, int) {
+        thread_local std::vector<std::uint32_t> counts;
+        for (Index i = begin; i < end; ++i) {
+            encode_mask(masks, i, counts);
+            codes[static_cast<std::size_t>(i)] = pack_counts(counts);
+        }
+    });
+}
+
+void decode_masks(std::span<const std::string> codes, Size size, int threads, std::uint8_t* pictures) {
+    parallel_for(threads, static_cast<Index>(codes.size()), 1, [&](Index begin, Index end, int) {
+        thread_local std::vector<std::uint32_t> counts;
+        for (Index i = begin; i < end; ++i) {
+            unpack_counts(codes[static_cast<std::size_t>(i)], size.height, size.width, counts);
+            decode_mask(counts, {pictures + i * size.height * size.width, size.height, size.width, size.width});
+        }
+    });
 }
 
 }  // namespace segrt

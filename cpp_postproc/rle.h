@@ -53,4 +53,8 @@ PixelBox box_of_counts(std::span<const std::uint32_t> counts, Index height);
 void encode_mask(const MaskStack& masks, Index image, std::vector<std::uint32_t>& counts);
 void decode_mask(std::span<const std::uint32_t> counts, Map<std::uint8_t> mask);
 
+// Packed codes of all masks of a stack, and the reverse into pictures of one size that lie one after the other.
+void encode_masks(const MaskStack& masks, int threads, std::vector<std::string>& codes);
+void decode_masks(std::span<const std::string> codes, Size size, int threads, std::uint8_t* pictures);
+
 }  // namespace segrt

@@ -9,6 +9,7 @@
 #include <cstdlib>
 #include <exception>
 #include <mutex>
+#include <numeric>
 #include <thread>
 #include <vector>
 
@@ -153,6 +154,15 @@ int default_threads() {
         return std::max(static_cast<int>(std::thread::hardware_concurrency()), 1);
     }();
     return threads;
+}
+
+Index rows_per_chunk(Index rows, int threads) {
+    constexpr Index kPiecesPerThread = 4, kFewest = 8;
+    return threads <= 1 ? rows : std::max(kFewest, rows / (threads * kPiecesPerThread));
+}
+
+std::int64_t sum(std::span<const std::int64_t> numbers) {
+    return std::accumulate(numbers.begin(), numbers.end(), std::int64_t{0});
 }
 
 void run_chunks(int threads, Index count, Index chunk, ChunkTask task) {

@@ -2,6 +2,8 @@
 // is busy with another caller, or lost in a fork, the work is done by the caller alone.
 #pragma once
 
+#include <cstdint>
+#include <span>
 #include <type_traits>
 #include <utility>
 
@@ -11,6 +13,12 @@ namespace segrt {
 
 // The number of threads meant by 0: the processors this process may use, or SEGRT_THREADS.
 int default_threads();
+
+// How many rows a thread takes at a time: all when alone, else enough pieces to even out their different costs.
+Index rows_per_chunk(Index rows, int threads);
+
+// Sums what threads counted apart.
+std::int64_t sum(std::span<const std::int64_t> numbers);
 
 // A reference to a callable, without the allocation of std::function. The callable must outlive the reference.
 class ChunkTask {

@@ -1,6 +1,7 @@
-// Strided views of the caller's arrays: the core never owns an input or an output.
+// Strided views of the caller's arrays (the core never owns an input or an output), sizes and windows.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -8,6 +9,24 @@
 namespace segrt {
 
 using Index = std::ptrdiff_t;
+
+struct Size {
+    Index height = 0, width = 0;
+};
+
+// The part of a source axis, in source pixels, that is shown by the whole output axis. The whole axis is [0, length).
+struct Extent {
+    double begin = 0, end = 0;
+};
+
+// The part of a grid that the target shows, in grid pixels.
+struct Window {
+    Extent rows, columns;
+};
+
+[[nodiscard]] inline Window whole_window(Size grid) {
+    return {{0, static_cast<double>(grid.height)}, {0, static_cast<double>(grid.width)}};
+}
 
 enum class FloatType { float32, float16 };
 
@@ -72,5 +91,12 @@ struct Map {
 
     [[nodiscard]] T* row(Index y) const { return data + y * stride; }
 };
+
+template <class T>
+void fill_map(const Map<T>& map, T value) {
+    for (Index y = 0; y < map.height; ++y) {
+        std::fill_n(map.row(y), map.width, value);
+    }
+}
 
 }  // namespace segrt

@@ -50,6 +50,8 @@ struct Floats {
 
 enum class Kind { smooth, noisy, ties, nonfinite };
 
+constexpr Kind kKinds[] = {Kind::smooth, Kind::noisy, Kind::ties, Kind::nonfinite};
+
 inline Floats random_grids(std::mt19937& random, Index count, Index height, Index width, Kind kind) {
     Floats floats{{}, count, height, width};
     std::normal_distribution<float> normal;

@@ -1,10 +1,9 @@
-// Inner loops of enlarged masks. See kernels_fast.h for how this file is compiled.
+// Inner loops of enlarged masks. See fast_table.h for how this file is compiled.
 #pragma once
 
-#include "fast_rows.h"
+#include "float_math.h"
 #include "kernels.h"
-#include "lanes.h"
-#include "math.h"
+#include "kernels/interpolate.h"
 
 namespace segrt {
 namespace {

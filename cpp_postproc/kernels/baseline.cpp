@@ -1,4 +1,4 @@
 // The inner loops for every processor of the architecture: SSE2 on x86-64, NEON on aarch64.
 #define SEGRT_KERNELS kBaselineKernels
 #define SEGRT_KERNELS_NAME "baseline"
-#include "kernels_fast.h"
+#include "kernels/fast_table.h"

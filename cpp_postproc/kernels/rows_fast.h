@@ -1,9 +1,9 @@
-// Inner loops over single rows. See kernels_fast.h for how this file is compiled.
+// Inner loops over single rows. See fast_table.h for how this file is compiled.
 #pragma once
 
+#include "float_math.h"
 #include "kernels.h"
-#include "lanes.h"
-#include "math.h"
+#include "kernels/halves.h"
 
 namespace segrt {
 namespace {

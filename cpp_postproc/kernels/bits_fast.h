@@ -1,11 +1,16 @@
-// Inner loops of masks as bits, 64 pixels to a word. See kernels_fast.h for how this file is compiled.
+// Inner loops of masks as bits, 64 pixels to a word. See fast_table.h for how this file is compiled.
 #pragma once
 
 #if defined(__aarch64__)
 #include <arm_neon.h>
+#elif defined(__x86_64__)
+#include <immintrin.h>
 #endif
 
-#include "lanes.h"
+#include <cstdint>
+#include <cstring>
+
+#include "views.h"
 
 namespace segrt {
 namespace {
@@ -107,30 +112,6 @@ inline void paint_bits(const std::uint64_t* bits, Index words, std::int32_t id, 
 #endif
 #endif
     }
-}
-
-// Stores that bypass the caches do not read what they overwrite: less than a third of the time of memset on memory
-// that lies in no cache.
-inline void clear_pictures(std::uint8_t* bytes, Index count) {
-    Index i = 0;
-#if defined(__SSE2__)
-    constexpr Index kLine = 64;
-    const auto misaligned = static_cast<Index>(reinterpret_cast<std::uintptr_t>(bytes) % kLine);
-    for (; misaligned + i < kLine && misaligned != 0 && i < count; ++i) {
-        bytes[i] = 0;
-    }
-    for (; i + kLine <= count; i += kLine) {
-#if defined(__AVX512F__)
-        _mm512_stream_si512(reinterpret_cast<__m512i*>(bytes + i), _mm512_setzero_si512());
-#else
-        for (Index part = 0; part < kLine; part += 16) {
-            _mm_stream_si128(reinterpret_cast<__m128i*>(bytes + i + part), _mm_setzero_si128());
-        }
-#endif
-    }
-    _mm_sfence();
-#endif
-    std::memset(bytes + i, 0, static_cast<std::size_t>(count - i));
 }
 
 }  // namespace

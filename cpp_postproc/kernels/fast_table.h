@@ -2,21 +2,22 @@
 // naming the table. Internal linkage and no standard library templates: a function compiled here for a newer processor
 // must never be the copy that the linker keeps for all.
 
-#include "fast_bits.h"
-#include "fast_bytes.h"
-#include "fast_label.h"
-#include "fast_mask.h"
-#include "fast_rows.h"
 #include "kernels.h"
+#include "kernels/bits_fast.h"
+#include "kernels/bytes_fast.h"
+#include "kernels/features.h"
+#include "kernels/label_fast.h"
+#include "kernels/mask_fast.h"
+#include "kernels/rows_fast.h"
 
 namespace segrt {
 
 extern const Kernels SEGRT_KERNELS;
 const Kernels SEGRT_KERNELS{
     .name = SEGRT_KERNELS_NAME,
+    .needs = kCompiledFor,
     .read = read_row,
     .sigmoid = sigmoid_row,
-    .label_memory = label_memory,
     .label8 = label<std::uint8_t>,
     .label16 = label<std::uint16_t>,
     .resize = resize_rows,

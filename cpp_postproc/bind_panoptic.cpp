@@ -1,0 +1,112 @@
+// Bindings of panoptic segmentation.
+#include <stdexcept>
+
+#include "bind_arrays.h"
+#include "group_centers.h"
+#include "merge_instances.h"
+#include "merge_queries.h"
+
+namespace segrt {
+namespace {
+
+py::list segment_list(const std::vector<Segment>& segments) {
+    py::list list;
+    for (const Segment& s : segments) {
+        list.append(py::make_tuple(s.id, s.class_id, s.score, s.area, py::make_tuple(s.left, s.top, s.width, s.height),
+                                   s.query));
+    }
+    return list;
+}
+
+MergeRule merge_rule(const std::string& rule) {
+    if (rule == "maskformer") {
+        return MergeRule::maskformer;
+    }
+    if (rule == "mask2former") {
+        return MergeRule::mask2former;
+    }
+    if (rule == "eomt") {
+        return MergeRule::eomt;
+    }
+    if (rule == "detr") {
+        return MergeRule::detr;
+    }
+    throw std::invalid_argument("rule must be maskformer, mask2former, eomt or detr, but got " + rule);
+}
+
+py::tuple merge_queries_(const py::array& class_logits, const py::array& mask_logits, py::array out,
+                         const std::string& rule, float score_threshold, double overlap_threshold,
+                         const ClassIds& stuff_classes, const std::optional<SizeTuple>& processed_size,
+                         const WindowTuple& window, bool compat, int threads) {
+    MergeOptions options;
+    options.rule = merge_rule(rule);
+    options.score_threshold = score_threshold;
+    options.overlap_threshold = overlap_threshold;
+    options.stuff_classes = stuff_classes;
+    if (processed_size) {
+        options.processed_size = checked_size(*processed_size);
+    }
+    options.window = checked_window(window);
+    options.compat = compat;
+    options.threads = checked_threads(threads);
+    const FloatTable classes = float_table(class_logits, "class_logits", "(Q, C+1)");
+    const FloatStack masks = float_stack(mask_logits, "mask_logits", "(Q, h, w)");
+    const Map<std::int32_t> ids = writable_map<std::int32_t>(out, "out");
+    checked_size({ids.height, ids.width});
+    std::vector<Segment> segments;
+    std::int64_t nonfinite = 0;
+    {
+        const py::gil_scoped_release release;
+        nonfinite = merge_queries(classes, masks, options, ids, segments);
+    }
+    return py::make_tuple(segment_list(segments), nonfinite);
+}
+
+py::list merge_semantic_instances_(const py::array& semantic, const py::array& masks, const std::vector<float>& scores,
+                                   const ClassIds& class_ids, py::array out, float score_threshold,
+                                   double overlap_threshold, std::int64_t stuff_area_limit, int threads) {
+    const ClassMap classes = class_map(semantic, "semantic");
+    const MaskStack stack = mask_stack(masks, "masks");
+    const InstanceMergeOptions options{score_threshold, overlap_threshold, stuff_area_limit, checked_threads(threads)};
+    const auto ids = writable_map<std::int32_t>(out, "out");
+    checked_size({ids.height, ids.width});
+    std::vector<Segment> segments;
+    {
+        const py::gil_scoped_release release;
+        merge_semantic_instances(classes, stack, scores, class_ids, options, ids, segments);
+    }
+    return segment_list(segments);
+}
+
+py::tuple group_centers_(const py::array& semantic, const py::array& center_heatmap, const py::array& offsets,
+                         py::array out, const ClassIds& thing_classes, float threshold, Index nms_kernel, Index top_k,
+                         std::int64_t stuff_area_limit, int threads) {
+    const ClassMap classes = class_map(semantic, "semantic");
+    const FloatStack heat = float_stack(center_heatmap, "center_heatmap", "(1, H, W)");
+    const FloatStack shifts = float_stack(offsets, "offsets", "(2, H, W)");
+    const GroupOptions options{thing_classes, threshold, nms_kernel, top_k, stuff_area_limit, checked_threads(threads)};
+    const auto ids = writable_map<std::int32_t>(out, "out");
+    checked_size({ids.height, ids.width});
+    std::vector<Segment> segments;
+    std::int64_t nonfinite = 0;
+    {
+        const py::gil_scoped_release release;
+        nonfinite = group_centers(classes, heat, shifts, options, ids, segments);
+    }
+    return py::make_tuple(segment_list(segments), nonfinite);
+}
+
+}  // namespace
+
+void bind_panoptic(py::module_& module) {
+    using namespace pybind11::literals;
+    module.def("merge_queries", &merge_queries_, "class_logits"_a, "mask_logits"_a, "out"_a, "rule"_a,
+               "score_threshold"_a, "overlap_threshold"_a, "stuff_classes"_a, "processed_size"_a, "window"_a,
+               "compat"_a, "threads"_a);
+    module.def("merge_semantic_instances", &merge_semantic_instances_, "semantic"_a, "masks"_a, "scores"_a,
+               "class_ids"_a, "out"_a, "score_threshold"_a, "overlap_threshold"_a, "stuff_area_limit"_a, "threads"_a);
+    module.def("group_centers", &group_centers_, "semantic"_a, "center_heatmap"_a, "offsets"_a, "out"_a,
+               "thing_classes"_a, "threshold"_a, "nms_kernel"_a, "top_k"_a, "stuff_area_limit"_a, "threads"_a);
+}
+
+}  // namespace segrt

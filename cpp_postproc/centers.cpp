@@ -1,0 +1,83 @@
+#include "centers.h"
+
+#include <algorithm>
+#include <functional>
+#include <limits>
+
+namespace segrt {
+namespace {
+
+bool is_peak(const float* heat, Index height, Index width, Index y, Index x, Index radius) {
+    const float value = heat[y * width + x];
+    const Index top = std::max(y - radius, Index{0}), bottom = std::min(y + radius, height - 1);
+    const Index left = std::max(x - radius, Index{0}), right = std::min(x + radius, width - 1);
+    for (Index v = top; v <= bottom; ++v) {
+        for (Index u = left; u <= right; ++u) {
+            if (heat[v * width + u] > value) {
+                return false;
+            }
+        }
+    }
+    return true;
+}
+
+}  // namespace
+
+// Few cells are above the threshold, and most of those have a larger neighbour close by: looking around each is cheaper
+// than a maximum filter over the whole heatmap.
+void find_centers(const float* heat, Size size, float threshold, Index nms_kernel, Index top_k,
+                  std::vector<Center>& centers) {
+    centers.clear();
+    const auto [height, width] = size;
+    const Index radius = (nms_kernel - 1) / 2;
+    // What is suppressed counts as -1; a centre must be above 0 whatever the threshold.
+    threshold = std::max(threshold, 0.0F);
+    for (Index y = 0; y < height; ++y) {
+        const float* row = heat + y * width;
+        constexpr Index kStep = 32;
+        for (Index begin = 0; begin < width; begin += kStep) {
+            const Index end = std::min(begin + kStep, width);
+            bool above = false;
+            for (Index x = begin; x < end; ++x) {
+                above |= row[x] > threshold;
+            }
+            for (Index x = begin; above && x < end; ++x) {
+                if (row[x] > threshold && is_peak(heat, height, width, y, x, radius)) {
+                    centers.push_back({static_cast<float>(y), static_cast<float>(x), row[x]});
+                }
+            }
+        }
+    }
+    const auto most = static_cast<std::size_t>(top_k);
+    if (centers.size() >= most && most > 0) {
+        std::vector<float> heats(centers.size());
+        std::transform(centers.begin(), centers.end(), heats.begin(), [](const Center& c) { return c.heat; });
+        std::nth_element(heats.begin(), heats.begin() + top_k - 1, heats.end(), std::greater<>());
+        const float limit = heats[most - 1];
+        std::erase_if(centers, [limit](const Center& c) { return !(c.heat > limit); });
+    }
+}
+
+void nearest_centers(std::span<const Center> centers, Index y, Index x, const float* offset_y, const float* offset_x,
+                     Index count, std::int32_t* nearest) {
+    float at_y[kCenterStep], at_x[kCenterStep], best[kCenterStep];
+    for (Index i = 0; i < count; ++i) {
+        at_y[i] = static_cast<float>(y) + offset_y[i];
+        at_x[i] = static_cast<float>(x + i) + offset_x[i];
+        best[i] = std::numeric_limits<float>::infinity();
+        nearest[i] = 1;
+    }
+    std::int32_t number = 0;
+    for (const Center& center : centers) {
+        ++number;
+        for (Index i = 0; i < count; ++i) {
+            const float dy = center.y - at_y[i], dx = center.x - at_x[i];
+            const float distance = dy * dy + dx * dx;
+            const bool nearer = distance < best[i];
+            best[i] = nearer ? distance : best[i];
+            nearest[i] = nearer ? number : nearest[i];
+        }
+    }
+}
+
+}  // namespace segrt

@@ -1,0 +1,52 @@
+// The readable version of mask_fast.h: every row of every column.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+
+#include "float_math.h"
+#include "kernels.h"
+
+namespace segrt {
+namespace {
+
+inline void active_columns(const GridMask& mask, std::uint8_t* active) {
+    std::fill_n(active, mask.columns.source_length, std::uint8_t{1});
+}
+
+inline Index column_changes(const GridMask& mask, Index x, const std::int32_t*, float* column, std::uint8_t*,
+                            std::int32_t* changes) {
+    const Index rows = mask.rows.source_length;
+    const float* left = mask.grid + mask.columns.low[x] * rows;
+    const float* right = mask.grid + mask.columns.high[x] * rows;
+    for (Index r = 0; r < rows; ++r) {
+        column[r] = lerp(left[r], mask.columns.low_weight[x], right[r], mask.columns.high_weight[x]);
+    }
+    Index count = 0;
+    bool inside = false;
+    for (Index y = 0; y < mask.rows.length; ++y) {
+        const float value = lerp(column[mask.rows.low[y]], mask.rows.low_weight[y], column[mask.rows.high[y]],
+                                 mask.rows.high_weight[y]);
+        if ((value > mask.threshold) != inside) {
+            inside = !inside;
+            changes[count++] = static_cast<std::int32_t>(y);
+        }
+    }
+    return count;
+}
+
+inline void enlarge_row(const float* row, const Axis& columns, float* out, Index count) {
+    for (Index x = 0; x < count; ++x) {
+        out[x] = lerp(row[columns.low[x]], columns.low_weight[x], row[columns.high[x]], columns.high_weight[x]);
+    }
+}
+
+inline void cut_row(const float* upper, float upper_weight, const float* lower, float lower_weight, float threshold,
+                    std::uint8_t* out, Index count) {
+    for (Index x = 0; x < count; ++x) {
+        out[x] = lerp(upper[x], upper_weight, lower[x], lower_weight) > threshold ? 1 : 0;
+    }
+}
+
+}  // namespace
+}  // namespace segrt

@@ -1,0 +1,35 @@
+// The readable versions of the inner loops. Only tests use them, as the reference that every fast version equals.
+#include "kernels.h"
+#include "kernels/bits_scalar.h"
+#include "kernels/bytes_scalar.h"
+#include "kernels/label_scalar.h"
+#include "kernels/mask_scalar.h"
+#include "kernels/rows_scalar.h"
+
+namespace segrt {
+
+const Kernels kScalarKernels{
+    .name = "scalar",
+    .needs = 0,
+    .read = read,
+    .sigmoid = sigmoid,
+    .label8 = label<std::uint8_t>,
+    .label16 = label<std::uint16_t>,
+    .resize = resize,
+    .combine = combine,
+    .paint8 = paint<std::uint8_t>,
+    .paint16 = paint<std::uint16_t>,
+    .active_columns = active_columns,
+    .column_changes = column_changes,
+    .enlarge_row = enlarge_row,
+    .blend_pixels = blend_pixels,
+    .normalize_row = normalize_row,
+    .cut_row = cut_row,
+    .pack_row = pack_row,
+    .count_common = count_common,
+    .paint_bits = paint_bits,
+    .filter_bytes = filter_bytes,
+    .clear_pictures = clear_pictures,
+};
+
+}  // namespace segrt

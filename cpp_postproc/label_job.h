@@ -1,0 +1,88 @@
+// What labelling asks of the kernels, and the memory it lends them.
+#pragma once
+
+#include <cstdint>
+
+#include "bilinear.h"
+#include "segment.h"
+#include "views.h"
+
+namespace segrt {
+
+// How the value of a channel at a pixel follows from its interpolated grid.
+enum class Ranking {
+    plain,           // the interpolated value
+    weighted,        // score * interpolated probability; `original` counts values >= 0.5
+    weighted_logit,  // score * sigmoid(interpolated logit); `original` counts probabilities >= 0.5, and a winner
+                     // whose probability is below 0.5 leaves the pixel void
+};
+
+// What labelling found out about one channel.
+struct Tally {
+    std::int64_t labelled = 0;  // pixels where it ranks first
+    std::int64_t original = 0;  // pixels that it claims by itself
+    Region visible;             // pixels that carry its label: the labelled ones less those left void
+};
+
+// For every target pixel, the first channel of the highest value.
+struct LabelJob {
+    FloatStack source;
+    const std::int32_t* images = nullptr;  // channel k is image images[k] of the source
+    Index channels = 0;
+    bool probabilities = false;      // take the sigmoid of the source before interpolation
+    const float* weights = nullptr;  // one per channel; null for Ranking::plain
+    Ranking ranking = Ranking::plain;
+    Axis rows, columns;  // columns with kBlock entries of padding
+    bool tally = false;  // whether tallies are wanted at all
+};
+
+// Source rows that a thread which labels target rows [begin, ...) reads first: earlier ones belong to the thread
+// before.
+[[nodiscard]] inline Index first_own_row(const Axis& rows, Index begin) {
+    return begin == 0 ? 0 : Index{rows.high[begin - 1]} + 1;
+}
+
+// Target pixels of a row that are decided together.
+constexpr Index kBlock = 32;
+
+// The values of channels in a row of blocks lie between these: [channel][block].
+struct BlockBounds {
+    float* low = nullptr;
+    float* high = nullptr;
+};
+
+// A source row of all channels, and the bounds of what lies under each block.
+struct SourceRow {
+    float* values = nullptr;  // [channel][column]
+    BlockBounds bounds;
+};
+
+// What bounds say of each block.
+struct BlockContest {
+    float* best_low = nullptr;       // the highest lower bound
+    std::int32_t* rivals = nullptr;  // how many channels may win
+    std::int32_t* winner = nullptr;  // the last of them
+};
+
+// The channels that are evaluated in one block, and their source rows interpolated across it.
+struct BlockCandidates {
+    std::int32_t* channels = nullptr;
+    float* upper = nullptr;  // [candidate][pixel of the block]
+    float* lower = nullptr;
+};
+
+// Working memory of one thread for one job.
+struct LabelMemory {
+    Index row_stride = 0;           // from a channel's row to the next channel's
+    Index bound_stride = 0;         // from a channel's bounds to the next channel's
+    std::int32_t* first = nullptr;  // [block]: source columns [first, last] lie under it
+    std::int32_t* last = nullptr;
+    SourceRow rows[2];             // those that a band lies between
+    float* sliding_low = nullptr;  // [column]: extremes of the columns from here on
+    float* sliding_high = nullptr;
+    BlockBounds band;
+    BlockContest contest;
+    BlockCandidates candidates;
+};
+
+}  // namespace segrt
