@@ -13,7 +13,7 @@ DEBIAN_PACKAGES := g++ googletest clang libclang-rt-dev g++-aarch64-linux-gnu qe
 	gstreamer1.0-plugins-bad gstreamer1.0-plugins-ugly \
 	openssh-server openssh-client openssl systemd
 # Instruction sets of the kernels, so that clang-tidy reads them as they are compiled; newer ones need newer headers.
-TIDY_FLAGS := $(if $(filter x86_64,$(shell uname -m)),-mavx2 -mfma -mf16c -mbmi2 -mavx512f -mavx512bw -mavx512dq -mavx512vl)
+TIDY_FLAGS := $(if $(filter x86_64,$(shell uname -m)),$(filter -m%,$(shell cat cpp_postproc/kernels/avx512.flags)))
 SOURCES := setup.py pyproject.toml $(CPP)
 
 .PHONY: help setup demo test lint format bench accuracy soak sanitize fuzz test-aarch64 packages wheel wheels clean
