@@ -6,7 +6,6 @@ what an older or newer one wrote. A field whose key is no name in Python has it 
 
 from collections.abc import Mapping
 from dataclasses import MISSING, Field, fields, is_dataclass
-from functools import cache
 from types import NoneType, UnionType
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
@@ -42,11 +41,6 @@ class _Mismatch(Exception):  # noqa: N818 (becomes a Failure)
     """A value that is not of the type that a field has."""
 
 
-@cache
-def _hints(kind: Any) -> dict[str, Any]:
-    return get_type_hints(kind)
-
-
 def _key(field: "Field[Any]") -> str:
     return str(field.metadata.get("key", field.name))
 
@@ -58,7 +52,7 @@ def _has_default(field: "Field[Any]") -> bool:
 def _record(kind: type[Record], content: object, where: str = "") -> Record:
     if not isinstance(content, dict):
         raise _Mismatch(f"{where or 'it'} must be an object, but is {_shown(content)}")
-    hints = _hints(kind)
+    hints = get_type_hints(kind)
     values = {}
     for field in fields(kind):  # type: ignore[arg-type]  # kind is a dataclass
         key = _key(field)
