@@ -115,14 +115,17 @@ def _listed(path: Path) -> list[str]:
 
 
 def _options(pack: str, given: dict[str, Any]) -> "Options":
-    from segrt.runtime.deploy.plan import Options, extras_of, wheels_folder
-    from segrt.runtime.deploy.stream_arguments import split_words
+    from segrt.runtime.deploy.plan import Options, wheels_folder
+    from segrt.runtime.deploy.stream_arguments import extras_of, split_words
 
-    stream = split_words(given["stream"]) if given["stream"] is not None else None
+    stream, needed = None, set[str]()
+    if given["stream"] is not None:
+        stream = split_words(given["stream"])
+        needed = extras_of(*_sources_and_sinks(stream))
     return Options(
         pack=str(Path(pack).absolute()),
         stream=stream,
-        extras=extras_of(stream, given["extras"]),
+        extras=tuple(sorted({*given["extras"], *needed})),
         wheels=wheels_folder(given["wheels"]),
         verify_key=str(given["verify_key"].absolute()) if given["verify_key"] else None,
         **{
@@ -143,18 +146,18 @@ def _plan(options: "Options", run: str, dry_run: bool) -> "Plan":
     if options.budget:
         parse_budget(options.budget)
     if options.stream is not None:
-        _check_stream(options.stream)
+        _sources_and_sinks(options.stream)
     return make_plan(options, run, dry_run=dry_run)
 
 
-def _check_stream(words: tuple[str, ...]) -> None:
-    """Raise SegrtError for arguments that `segrt stream` would not take."""
+def _sources_and_sinks(words: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return those of a stream's arguments; raise SegrtError for arguments that `segrt stream` would not take."""
     from segrt.runtime.cli.stream import stream
     from segrt.runtime.errors import SegrtError
 
     try:
-        with stream.make_context("stream", ["BUNDLE", *words]):
-            pass
+        with stream.make_context("stream", ["BUNDLE", *words]) as context:
+            return context.params["sources"], context.params["sinks"]
     except click.UsageError as error:
         raise SegrtError(f"--stream: {error.format_message()} See `segrt stream --help`") from None
 

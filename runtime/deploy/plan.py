@@ -1,13 +1,12 @@
 """What a deployment is to do, the same for all devices, and all of its checks that need no device."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 
 from segrt.runtime.bundle.pack.reader import Pack
 from segrt.runtime.deploy.device.protocol import PackContent
 from segrt.runtime.deploy.device.records import InstallOptions
-from segrt.runtime.deploy.stream_arguments import extras_of_stream, refuse_secrets
+from segrt.runtime.deploy.stream_arguments import refuse_secrets
 from segrt.runtime.deploy.unit import UnitOptions, unit_text
 from segrt.runtime.errors import SegrtError
 
@@ -69,11 +68,6 @@ class Plan:
     run: str
     dry_run: bool = False
     unit: UnitOptions = field(default_factory=UnitOptions)
-
-
-def extras_of(stream: Sequence[str] | None, given: Sequence[str]) -> tuple[str, ...]:
-    """Return the extras of segrt that a device needs: those that are `given`, and those of the stream's sinks."""
-    return tuple(sorted({*given, *extras_of_stream(stream or ())}))
 
 
 def wheels_folder(given: Path | None) -> str | None:

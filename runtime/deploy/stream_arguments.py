@@ -1,12 +1,12 @@
-"""What the arguments of `segrt stream` say that a deployment must know: its sinks' needs, and passwords among them."""
+"""What a deployment takes from the arguments of `segrt stream`: the extras that they need; passwords are refused."""
 
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from segrt.runtime.errors import SegrtError
-from segrt.runtime.files.uri import redact, scheme_of
-
-_EXTRAS = {"http": "web", "mqtt": "mqtt", "mqtts": "mqtt"}
+from segrt.runtime.files.uri import redact
+from segrt.runtime.stream.sinks import sink_kinds
+from segrt.runtime.stream.sources import source_kinds
 
 
 def split_words(text: str) -> tuple[str, ...]:
@@ -19,22 +19,9 @@ def split_words(text: str) -> tuple[str, ...]:
         ) from None
 
 
-def extras_of_stream(words: Sequence[str]) -> set[str]:
-    """Return the extras of segrt that the sinks among a stream's arguments need."""
-    return {extra for sink in _sinks(words) for extra in _extras_of_sink(sink)}
-
-
-def _extras_of_sink(sink: str) -> set[str]:
-    extra = _EXTRAS.get(scheme_of(sink) or "")
-    return {extra} if extra else set()
-
-
-def _sinks(words: Sequence[str]) -> Iterator[str]:
-    for before, word in zip(["", *words], words, strict=False):
-        if before == "--sink":
-            yield word
-        elif word.startswith("--sink="):
-            yield word.removeprefix("--sink=")
+def extras_of(sources: Sequence[str], sinks: Sequence[str]) -> set[str]:
+    """Return the extras of segrt that a stream with these sources and sinks needs, as their kinds declare."""
+    return source_kinds.extras_of(sources) | sink_kinds.extras_of(sinks)
 
 
 def refuse_secrets(words: Sequence[str]) -> None:
