@@ -4,8 +4,8 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 
 from segrt.runtime.bundle.pack.reader import Pack
+from segrt.runtime.deploy.device.kept_records import InstallOptions
 from segrt.runtime.deploy.device.protocol import PackContent
-from segrt.runtime.deploy.device.records import InstallOptions
 from segrt.runtime.deploy.stream_arguments import refuse_secrets
 from segrt.runtime.deploy.unit import UnitOptions, unit_text
 from segrt.runtime.errors import SegrtError

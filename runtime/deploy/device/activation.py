@@ -12,8 +12,8 @@ from collections.abc import Callable
 from segrt.runtime.deploy.device.durable_files import remove, set_link
 from segrt.runtime.deploy.device.failure import Failure
 from segrt.runtime.deploy.device.folders import ServiceFolders, read_record, write_record
+from segrt.runtime.deploy.device.kept_records import Trial, WatchOptions
 from segrt.runtime.deploy.device.manager import Manager
-from segrt.runtime.deploy.device.records import Trial, WatchOptions
 
 _MOST_RESTARTS = 2
 _STEADY = 1.0

@@ -28,7 +28,7 @@ from typing import TypeVar
 from segrt.runtime.deploy.device.durable_files import sync_folder, write_file
 from segrt.runtime.deploy.device.failure import Failure
 from segrt.runtime.deploy.device.json_conversion import from_json, to_json
-from segrt.runtime.deploy.device.records import ReleaseRecord
+from segrt.runtime.deploy.device.kept_records import ReleaseRecord
 
 Record = TypeVar("Record")
 

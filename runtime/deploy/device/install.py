@@ -12,10 +12,10 @@ from segrt.runtime.deploy.device.durable_files import remove_tree, sweep, write_
 from segrt.runtime.deploy.device.failure import Failure
 from segrt.runtime.deploy.device.folders import ServiceFolders, locked_file, read_record
 from segrt.runtime.deploy.device.journal import Journal, answer_of, tell
+from segrt.runtime.deploy.device.kept_records import DeploymentRecord
 from segrt.runtime.deploy.device.manager import Manager
 from segrt.runtime.deploy.device.managers import choose
 from segrt.runtime.deploy.device.protocol import InstallRequest, RollbackRequest, Step
-from segrt.runtime.deploy.device.records import DeploymentRecord
 
 _BUSY_TRIES = 20
 _LOOK_EVERY = 0.3

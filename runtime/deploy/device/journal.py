@@ -8,8 +8,8 @@ from dataclasses import replace
 
 from segrt.runtime.deploy.device.folders import ServiceFolders, write_record
 from segrt.runtime.deploy.device.json_conversion import to_json
+from segrt.runtime.deploy.device.kept_records import DeploymentRecord
 from segrt.runtime.deploy.device.protocol import Answer, DeploymentAnswer, Note, Step
-from segrt.runtime.deploy.device.records import DeploymentRecord
 
 
 def tell(message: Step | Note | Answer) -> None:

@@ -18,6 +18,7 @@ from segrt.runtime.deploy.device.failure import Failure
 from segrt.runtime.deploy.device.folders import ServiceFolders
 from segrt.runtime.deploy.device.journal import tell
 from segrt.runtime.deploy.device.json_conversion import from_json, to_json
+from segrt.runtime.deploy.device.kept_records import WatchOptions
 from segrt.runtime.deploy.device.managers import detect
 from segrt.runtime.deploy.device.protocol import (
     Answer,
@@ -29,7 +30,6 @@ from segrt.runtime.deploy.device.protocol import (
     StatusAnswer,
     StatusRequest,
 )
-from segrt.runtime.deploy.device.records import WatchOptions
 
 _REQUESTS: dict[str, type[Request]] = {
     "status": StatusRequest,

@@ -3,7 +3,7 @@
 import re
 from typing import Protocol
 
-from segrt.runtime.deploy.device.records import Health
+from segrt.runtime.deploy.device.kept_records import Health
 
 _RESULTS = re.compile(r"(\d+) results?")
 

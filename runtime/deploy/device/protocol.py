@@ -1,13 +1,13 @@
 """What desk and device tell each other: a dataclass for each line of JSON, used at both ends.
 
-The names of the fields are the keys of the JSON; what is said of them in `records` holds here, too. Paths are text,
+The names of the fields are the keys of the JSON; what `kept_records` says of them holds here, too. Paths are text,
 sizes bytes, hashes SHA-256 in hexadecimal digits.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from segrt.runtime.deploy.device.records import (
+from segrt.runtime.deploy.device.kept_records import (
     DeploymentSummary,
     Health,
     InstallOptions,

@@ -17,8 +17,8 @@ from segrt.runtime.deploy.device.folders import ServiceFolders, write_record
 from segrt.runtime.deploy.device.incoming import need_space
 from segrt.runtime.deploy.device.journal import Journal, now
 from segrt.runtime.deploy.device.json_conversion import to_json
+from segrt.runtime.deploy.device.kept_records import InstallOptions, ReleaseRecord
 from segrt.runtime.deploy.device.protocol import InstallRequest
-from segrt.runtime.deploy.device.records import InstallOptions, ReleaseRecord
 from segrt.runtime.deploy.device.run_script import run_script
 from segrt.runtime.deploy.device.segrt_program import Segrt, why_failed
 

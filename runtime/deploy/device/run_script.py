@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 
 from segrt.runtime.deploy.device.folders import ServiceFolders
-from segrt.runtime.deploy.device.records import InstallOptions
+from segrt.runtime.deploy.device.kept_records import InstallOptions
 
 _VARIABLE = re.compile(r"\$\{[A-Za-z_][A-Za-z0-9_]*\}")
 _SPECIAL = re.compile(r'["\\`$]')

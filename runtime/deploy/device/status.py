@@ -11,9 +11,9 @@ from pathlib import Path
 from segrt.runtime.deploy.device.failure import Failure
 from segrt.runtime.deploy.device.folders import ServiceFolders, read_record
 from segrt.runtime.deploy.device.incoming import bytes_here
+from segrt.runtime.deploy.device.kept_records import DeploymentSummary, Health
 from segrt.runtime.deploy.device.managers import choose, detect
 from segrt.runtime.deploy.device.protocol import DeviceStatus, ServiceStatus, StatusRequest
-from segrt.runtime.deploy.device.records import DeploymentSummary, Health
 from segrt.runtime.deploy.device.release import release_of_pack
 
 

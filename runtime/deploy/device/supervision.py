@@ -21,8 +21,8 @@ from pathlib import Path
 from segrt.runtime.deploy.device.activation import recover
 from segrt.runtime.deploy.device.folders import ServiceFolders, locked_file
 from segrt.runtime.deploy.device.json_conversion import to_json
+from segrt.runtime.deploy.device.kept_records import Health
 from segrt.runtime.deploy.device.manager import results_in
-from segrt.runtime.deploy.device.records import Health
 from segrt.runtime.deploy.device.supervisor import STOP_SECONDS
 
 RESTART_AFTER = 2.0

@@ -8,8 +8,8 @@ import time
 from contextlib import suppress
 
 from segrt.runtime.deploy.device.folders import ServiceFolders, locked_file, read_record
+from segrt.runtime.deploy.device.kept_records import Health
 from segrt.runtime.deploy.device.program_output import shorten
-from segrt.runtime.deploy.device.records import Health
 
 STOP_SECONDS = 10.0
 """How long a service may take to end after SIGTERM."""

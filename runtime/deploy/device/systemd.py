@@ -6,9 +6,9 @@ from pathlib import Path
 from segrt.runtime.deploy.device.durable_files import remove, write_file
 from segrt.runtime.deploy.device.failure import Failure
 from segrt.runtime.deploy.device.folders import ServiceFolders
+from segrt.runtime.deploy.device.kept_records import Health
 from segrt.runtime.deploy.device.manager import results_in
 from segrt.runtime.deploy.device.program_output import shorten
-from segrt.runtime.deploy.device.records import Health
 
 
 class Systemd:

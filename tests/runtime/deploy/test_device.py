@@ -17,9 +17,9 @@ import pytest
 from segrt.runtime.deploy.device import activation, durable_files, incoming, managers
 from segrt.runtime.deploy.device.failure import Failure
 from segrt.runtime.deploy.device.folders import ServiceFolders, write_record
+from segrt.runtime.deploy.device.kept_records import Health, InstallOptions, ReleaseRecord, Trial, WatchOptions
 from segrt.runtime.deploy.device.program_output import shorten
 from segrt.runtime.deploy.device.protocol import DeviceFacts
-from segrt.runtime.deploy.device.records import Health, InstallOptions, ReleaseRecord, Trial, WatchOptions
 from segrt.runtime.deploy.device.run_script import run_script, shell_word
 from segrt.runtime.deploy.device.systemd import Systemd
 from segrt.runtime.deploy.ssh import device_program

@@ -14,7 +14,7 @@ import msgspec
 import pytest
 
 from segrt.runtime.deploy import host, rollout_record
-from segrt.runtime.deploy.device import activation, journal, main, protocol, records
+from segrt.runtime.deploy.device import activation, journal, kept_records, main, protocol
 from segrt.runtime.deploy.device.failure import Failure
 from segrt.runtime.deploy.device.folders import ServiceFolders, read_record, write_record
 from segrt.runtime.deploy.device.json_conversion import from_json, to_json
@@ -33,8 +33,9 @@ ANSWERS = {
     "rollback": protocol.DeploymentAnswer,
 }  # fmt: skip
 FILES = {
-    "release.json": records.ReleaseRecord, "deployment.json": records.DeploymentRecord,
-    "deployment-at-work.json": records.DeploymentRecord, "trial.json": records.Trial, "health.json": records.Health,
+    "release.json": kept_records.ReleaseRecord, "deployment.json": kept_records.DeploymentRecord,
+    "deployment-at-work.json": kept_records.DeploymentRecord, "trial.json": kept_records.Trial,
+    "health.json": kept_records.Health,
 }  # fmt: skip
 NAME = "cam-1-55b1e357b8"
 
@@ -203,32 +204,32 @@ def test_keys_of_a_newer_version_are_ignored(name: str) -> None:
 
 
 def test_what_an_older_version_lacked_has_a_default() -> None:
-    release = from_json(records.ReleaseRecord, {"bundle": "cam", "pack": "0"}, "release.json", "remedy")
+    release = from_json(kept_records.ReleaseRecord, {"bundle": "cam", "pack": "0"}, "release.json", "remedy")
     assert (release.stream, release.segrt, release.options) == (None, "", None)
-    deployment = from_json(records.DeploymentRecord, {"run": "1", "notes": None, "details": None}, "x", "remedy")
+    deployment = from_json(kept_records.DeploymentRecord, {"run": "1", "notes": None, "details": None}, "x", "remedy")
     assert (deployment.notes, deployment.details, deployment.ended, deployment.from_release) == ((), "", None, None)
-    assert from_json(records.Health, {"running": True}, "x", "remedy") == records.Health(running=True)
+    assert from_json(kept_records.Health, {"running": True}, "x", "remedy") == kept_records.Health(running=True)
 
 
 @pytest.mark.parametrize(
     ("kind", "content", "why"),
     [
-        (records.ReleaseRecord, [], "x: it must be an object, but is []; remedy"),
-        (records.ReleaseRecord, {"bundle": "cam"}, "x: pack is missing; remedy"),
-        (records.ReleaseRecord, {"bundle": 1, "pack": "0"}, "x: bundle must be text, but is 1; remedy"),
+        (kept_records.ReleaseRecord, [], "x: it must be an object, but is []; remedy"),
+        (kept_records.ReleaseRecord, {"bundle": "cam"}, "x: pack is missing; remedy"),
+        (kept_records.ReleaseRecord, {"bundle": 1, "pack": "0"}, "x: bundle must be text, but is 1; remedy"),
         (
-            records.ReleaseRecord,
+            kept_records.ReleaseRecord,
             {"bundle": "a", "pack": "0", "stream": "b"},
             "x: stream must be a list, but is 'b'; remedy",
         ),
         (
-            records.ReleaseRecord,
+            kept_records.ReleaseRecord,
             {"bundle": "a", "pack": "0", "options": {"keep": 2.5}},
             "x: options.keep must be a whole number, but is 2.5; remedy",
         ),
-        (records.Health, {"running": 1}, "x: running must be true or false, but is 1; remedy"),
-        (records.Health, {"running": True, "pid": True}, "x: pid must be a whole number, but is True; remedy"),
-        (records.WatchOptions, {"grace": "1\n2"}, r"x: grace must be a number, but is '1\n2'; remedy"),
+        (kept_records.Health, {"running": 1}, "x: running must be true or false, but is 1; remedy"),
+        (kept_records.Health, {"running": True, "pid": True}, "x: pid must be a whole number, but is True; remedy"),
+        (kept_records.WatchOptions, {"grace": "1\n2"}, r"x: grace must be a number, but is '1\n2'; remedy"),
         (
             protocol.EnvironmentRequest,
             {"wheels": {"a.whl": None}},
@@ -274,7 +275,7 @@ def test_a_damaged_file_on_the_device_is_named(old_device: ServiceFolders) -> No
 
 
 def test_everything_that_is_exchanged_or_kept_is_a_frozen_dataclass() -> None:
-    kinds = [value for module in (protocol, records) for value in vars(module).values() if isinstance(value, type)]
+    kinds = [value for module in (protocol, kept_records) for value in vars(module).values() if isinstance(value, type)]
     kinds = [kind for kind in kinds if kind.__module__.startswith("segrt.")]
     assert len(kinds) > 20
     for kind in kinds:
