@@ -1,4 +1,4 @@
-"""What runs on the device, taken apart: whole files, switches cut anywhere, systemd asked the right things."""
+"""What runs on the device, taken apart: whole files, switches cut anywhere, words passed on."""
 
 import ast
 import hashlib
@@ -14,16 +14,13 @@ from pathlib import Path
 
 import pytest
 
-from segrt.runtime.deploy.device import activation, durable_files, incoming, managers
+from segrt.runtime.deploy.device import activation, durable_files, incoming
 from segrt.runtime.deploy.device.failure import Failure
 from segrt.runtime.deploy.device.folders import ServiceFolders, write_record
 from segrt.runtime.deploy.device.kept_records import Health, InstallOptions, ReleaseRecord, Trial, WatchOptions
 from segrt.runtime.deploy.device.program_output import shorten
-from segrt.runtime.deploy.device.protocol import DeviceFacts
 from segrt.runtime.deploy.device.run_script import run_script, shell_word
-from segrt.runtime.deploy.device.systemd import Systemd
 from segrt.runtime.deploy.ssh import device_program
-from segrt.runtime.deploy.wheels import fits, version_key
 
 ROOM = Path(durable_files.__file__).parent
 
@@ -232,60 +229,6 @@ def test_a_first_release_on_trial_stays_when_there_is_nothing_to_go_back_to(fold
     assert not folders.trial.exists()
 
 
-# -- systemd ------------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def systemctl(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A systemctl that notes how it is called and says what is in `says`."""
-    folder = tmp_path / "bin"
-    folder.mkdir()
-    for name in ("systemctl", "journalctl", "loginctl"):
-        (folder / name).write_text(
-            f'#!/bin/sh\necho "{name} $*" >>{tmp_path}/called\ncat {tmp_path}/says-{name} 2>/dev/null || true\n'
-        )
-        (folder / name).chmod(0o755)
-    monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
-    monkeypatch.setenv("HOME", str(tmp_path / "home"))
-    return tmp_path
-
-
-def test_the_users_systemd_is_asked_for_start_health_and_words(folders: ServiceFolders, systemctl: Path) -> None:
-    manager = Systemd(folders, user=True)
-    manager.install("[Unit]\n")
-    manager.restart()
-    unit = systemctl / "home/.config/systemd/user/cam.service"
-    assert unit.read_text() == "[Unit]\n"
-    (systemctl / "says-systemctl").write_text(
-        "ActiveState=active\nSubState=running\nMainPID=42\nNRestarts=1\nStatusText=17 results; not live: a\n"
-    )
-    (systemctl / "says-journalctl").write_text("noise\nsegrt: error: no camera\n")
-    assert manager.health() == Health(True, True, 1, 17, "17 results; not live: a", 42)
-    assert manager.last_words() == "segrt: error: no camera"
-    (systemctl / "says-systemctl").write_text("ActiveState=activating\nSubState=start\nMainPID=42\nStatusText=\n")
-    assert manager.health() == Health(True, False, 0, None, "activating (start)", 42)
-    (systemctl / "says-systemctl").write_text("ActiveState=failed\nSubState=failed\nMainPID=0\nStatusText=\n")
-    assert manager.health() == Health(False, False, 0, None, "failed (failed)", 0)
-    manager.stop()
-    manager.install(None)
-    assert not unit.exists()
-    called = (systemctl / "called").read_text().splitlines()
-    assert called[:4] == [
-        "loginctl enable-linger", "systemctl --user daemon-reload", "systemctl --user enable cam.service",
-        "systemctl --user reset-failed cam.service",
-    ]  # fmt: skip
-    assert "systemctl --user restart --no-block cam.service" in called
-    assert "systemctl --user disable --now cam.service" in called
-
-
-def test_a_systemctl_that_refuses_is_quoted(folders: ServiceFolders, systemctl: Path) -> None:
-    (systemctl / "bin/systemctl").write_text("#!/bin/sh\necho 'Failed to connect to bus' >&2\nexit 1\n")
-    with pytest.raises(Failure, match="systemctl --user daemon-reload: Failed to connect to bus"):
-        Systemd(folders, user=True).install("[Unit]\n")
-    with pytest.raises(Failure, match="must be auto or one of systemd, systemd-user, supervisor, but got 'upstart'"):
-        managers.choose(folders, "upstart")
-
-
 # -- words --------------------------------------------------------------------------------------------------------
 
 
@@ -310,28 +253,3 @@ def test_the_last_error_counts_of_what_a_program_wrote() -> None:
     assert shorten("segrt: error: first\nsegrt: error: last\nmore\n") == "segrt: error: last"
     assert shorten("one\ntwo\n\nthree\n") == "two | three"
     assert shorten("") == ""
-
-
-@pytest.mark.parametrize(
-    ("tags", "right"),
-    [
-        ("cp310-cp310-manylinux_2_35_aarch64", True),
-        ("cp310-cp310-manylinux_2_17_aarch64.manylinux2014_aarch64", True),
-        ("cp310-cp310-linux_aarch64", True),
-        ("cp38-abi3-manylinux_2_28_aarch64", True),
-        ("cp310-cp310-manylinux_2_36_aarch64", False),
-        ("cp310-cp310-manylinux_2_28_x86_64", False),
-        ("cp310-cp310-musllinux_1_2_aarch64", False),
-        ("cp311-cp311-manylinux_2_28_aarch64", False),
-        ("cp311-abi3-manylinux_2_28_aarch64", False),
-    ],
-)
-def test_wheels_are_chosen_by_python_machine_and_libc(tags: str, right: bool) -> None:
-    device = DeviceFacts(
-        machine="aarch64", python="3.10.12", executable="/usr/bin/python3", implementation="CPython", glibc="2.35",
-        system="Ubuntu 22.04.5 LTS", user="pi", uid=1000, root="/home/pi/segrt", writable=True, free=10**9,
-        manager="systemd-user",
-    )  # fmt: skip
-    assert fits(f"segrt-0.1.0-{tags}.whl", device) is right
-    assert not fits(f"other-0.1.0-{tags}.whl", device)
-    assert version_key("0.10.0") > version_key("0.9.1")
