@@ -1,9 +1,8 @@
 """`segrt deploy`: a pack onto devices, with a check and a way back."""
 
 import secrets
-import shlex
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
@@ -81,20 +80,28 @@ def deploy(names: tuple[str, ...], hosts: Path | None, **given: Any) -> None:
     from segrt.runtime.errors import SegrtError
 
     devices = [*names, *(_listed(hosts) if hosts else [])]
-    modes = [mode for mode in ("ask", "rollback", "resume") if given[mode]]
-    if len(modes) > 1:
+    if len([mode for mode in ("ask", "rollback", "resume") if given[mode]]) > 1:
         raise SegrtError("give one of --status, --rollback and --resume")
+    pace = _Pace(given["parallel"], given["dry_run"])
     if given["ask"] or given["rollback"]:
         if not devices:
             raise SegrtError("say which devices: segrt deploy --status USER@HOST...")
-        _show(devices, given) if given["ask"] else _roll_back(devices, given)
+        options = _options("-", {**given, "stream": None})
+        (_show if given["ask"] else _roll_back)(options, devices, pace)
         return
     if given["resume"] and not names:
-        _resume(given)
+        _resume(pace)
         return
     if len(devices) < 2:
         raise SegrtError("say what goes where: segrt deploy PACK USER@HOST...")
-    _deploy(_options(devices[0], given), devices[1:], secrets.token_hex(8), given)
+    _deploy(_options(devices[0], given), devices[1:], secrets.token_hex(8), pace)
+
+
+class _Pace(NamedTuple):
+    """How many devices at a time, and whether they are only asked."""
+
+    parallel: int
+    dry_run: bool
 
 
 def _listed(path: Path) -> list[str]:
@@ -108,15 +115,18 @@ def _listed(path: Path) -> list[str]:
 
 
 def _options(pack: str, given: dict[str, Any]) -> "Options":
-    from segrt.runtime.deploy.plan import Options
+    from segrt.runtime.deploy.plan import Options, wheels_folder
+    from segrt.runtime.deploy.stream_arguments import extras_of, split_words
 
-    stream = _words(given["stream"]) if given["stream"] is not None else None
-    wheels = given["wheels"] or (Path("dist") if list(Path("dist").glob("segrt-*.whl")) else None)
+    stream, needed = None, set[str]()
+    if given["stream"] is not None:
+        stream = split_words(given["stream"])
+        needed = extras_of(*_sources_and_sinks(stream))
     return Options(
         pack=str(Path(pack).absolute()),
-        stream=tuple(stream) if stream is not None else None,
-        extras=tuple(sorted({*given["extras"], *_extras(stream or [])})),
-        wheels=str(Path(wheels).absolute()) if wheels else None,
+        stream=stream,
+        extras=tuple(sorted({*given["extras"], *needed})),
+        wheels=wheels_folder(given["wheels"]),
         verify_key=str(given["verify_key"].absolute()) if given["verify_key"] else None,
         **{
             name: given[name]
@@ -128,148 +138,105 @@ def _options(pack: str, given: dict[str, Any]) -> "Options":
     )  # fmt: skip
 
 
-def _words(text: str) -> list[str]:
-    from segrt.runtime.errors import SegrtError
-
-    try:
-        return shlex.split(text)
-    except ValueError as error:
-        raise SegrtError(
-            f"--stream: {text!r} cannot be split into words ({str(error).lower()}); close every quote"
-        ) from None
-
-
-def _extras(stream: list[str]) -> set[str]:
-    sinks = {"http://": "web", "mqtt://": "mqtt", "mqtts://": "mqtt"}
-    values = [word for before, word in zip(["", *stream], stream, strict=False) if before == "--sink"]
-    values += [word.removeprefix("--sink=") for word in stream if word.startswith("--sink=")]
-    return {extra for scheme, extra in sinks.items() if any(value.startswith(scheme) for value in values)}
-
-
-def make_plan(options: "Options", run: str, dry_run: bool) -> "Plan":
+def _plan(options: "Options", run: str, dry_run: bool) -> "Plan":
     """Check everything that can be checked without a device."""
-    from segrt.runtime.bundle.manifest import Variant
-    from segrt.runtime.bundle.pack.reader import Pack
-    from segrt.runtime.deploy.plan import PackFacts, Plan
-    from segrt.runtime.deploy.unit import UnitOptions, unit_text
-    from segrt.runtime.errors import SegrtError
+    from segrt.runtime.deploy.plan import make_plan
     from segrt.runtime.profiling.budget import parse_budget
 
-    unit = UnitOptions(
-        name=options.service, description=f"segrt: {options.service}", user=options.user, groups=options.groups,
-        memory=options.memory,
-    )  # fmt: skip
-    unit_text(unit, ["/bin/sh"])
     if options.budget:
         parse_budget(options.budget)
     if options.stream is not None:
-        _check_stream(options.stream)
-    if options.wheels and not Path(options.wheels).is_dir():
-        raise SegrtError(f"--wheels: {options.wheels} does not exist; give the folder that `make wheels` writes")
-    path = Path(options.pack)
-    key = None
-    with Pack(path) as pack:
-        if options.verify_key:
-            pack.check_signature(Path(options.verify_key))
-            key = Path(options.verify_key).read_text()
-        pack.check()
-        variants: tuple[Variant, ...] = pack.manifest.variants
-        names = tuple(variant.precision for variant in variants)
-        if options.precision and options.precision not in names:
-            raise SegrtError(f"{path}: has no variant of precision {options.precision!r}; it has {', '.join(names)}")
-        facts = PackFacts(path, path.stat().st_size, pack.file_sha256(), pack.manifest.name, names)
-    return Plan(options, facts, key, run, dry_run, unit)
+        _sources_and_sinks(options.stream)
+    return make_plan(options, run, dry_run=dry_run)
 
 
-def _check_stream(words: tuple[str, ...]) -> None:
-    """Raise SegrtError for arguments that `segrt stream` would not take."""
+def _sources_and_sinks(words: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return those of a stream's arguments; raise SegrtError for arguments that `segrt stream` would not take."""
     from segrt.runtime.cli.stream import stream
-    from segrt.runtime.deploy.unit import refuse_secrets
     from segrt.runtime.errors import SegrtError
 
     try:
-        with stream.make_context("stream", ["BUNDLE", *words]):
-            pass
+        with stream.make_context("stream", ["BUNDLE", *words]) as context:
+            return context.params["sources"], context.params["sinks"]
     except click.UsageError as error:
         raise SegrtError(f"--stream: {error.format_message()} See `segrt stream --help`") from None
-    refuse_secrets(words)
 
 
-def _devices(names: list[str], given: dict[str, Any]) -> "list[Device]":
+def _devices(names: list[str], options: "Options") -> "list[Device]":
     from segrt.runtime.deploy.ssh import Device
     from segrt.runtime.errors import SegrtError
 
-    config = given["ssh_config"]
+    config = options.ssh_config
     if config is not None and not Path(config).is_file():
         raise SegrtError(f"--ssh-config: {config} does not exist; give a file in the form of ~/.ssh/config")
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise SegrtError(f"{twice[0]} is given twice; name each device once")
-    return [Device(name, config=given["ssh_config"], sudo=given["sudo"]) for name in names]
+    return [Device(name, config=config, sudo=options.sudo) for name in names]
 
 
-def _deploy(options: "Options", names: list[str], run: str, given: dict[str, Any]) -> None:
+def _deploy(options: "Options", names: list[str], run: str, pace: _Pace) -> None:
     from segrt.runtime.deploy import host
-    from segrt.runtime.deploy.display import watcher
+    from segrt.runtime.deploy.display import open_display
     from segrt.runtime.deploy.rollout import roll_out
     from segrt.runtime.deploy.rollout_record import Rollout, write_record
 
-    devices = _devices(names, given)
-    plan = make_plan(options, run, given["dry_run"])
+    devices = _devices(names, options)
+    plan = _plan(options, run, pace.dry_run)
     if not plan.dry_run:
         write_record(Rollout(run=run, options=options, devices=tuple(names)))
-    with watcher(names) as shown:
-        outcomes = roll_out(devices, given["parallel"], shown, lambda device, say: host.deploy(device, plan, say))
+    with open_display(names) as display:
+        outcomes = roll_out(devices, pace.parallel, display, lambda device, report: host.deploy(device, plan, report))
     if not plan.dry_run:
-        done = tuple(outcome.device for outcome in outcomes if outcome.good)
+        done = tuple(outcome.device for outcome in outcomes if outcome.succeeded)
         write_record(Rollout(run=run, options=options, devices=tuple(names), done=done))
-    pack = plan.pack
+    content = plan.pack.content
     remedy = "" if plan.dry_run else "`segrt deploy --resume` tries again"
-    _report(f"{pack.bundle} {', '.join(pack.variants)} from {pack.path.name}", outcomes, remedy)
+    _report(f"{content.bundle} {', '.join(content.variants)} from {plan.pack.path.name}", outcomes, remedy)
 
 
-def _resume(given: dict[str, Any]) -> None:
+def _resume(pace: _Pace) -> None:
     from segrt.runtime.deploy.rollout_record import read_record
     from segrt.runtime.errors import SegrtError
 
     last = read_record()
     if not last.left:
         raise SegrtError(f"the last rollout is complete: {counted(len(last.devices), 'device')} have it")
-    given = {**given, "ssh_config": last.options.ssh_config, "sudo": last.options.sudo}
-    _deploy(last.options, list(last.left), last.run, given)
+    _deploy(last.options, list(last.left), last.run, pace)
 
 
-def _roll_back(names: list[str], given: dict[str, Any]) -> None:
+def _roll_back(options: "Options", names: list[str], pace: _Pace) -> None:
     from segrt.runtime.deploy import host
-    from segrt.runtime.deploy.display import watcher
-    from segrt.runtime.deploy.plan import PackFacts, Plan
+    from segrt.runtime.deploy.display import open_display
     from segrt.runtime.deploy.rollout import roll_out
 
-    options = _options("-", {**given, "stream": None})
-    plan = Plan(options, PackFacts(Path("-"), 0, "", "", ()), None, secrets.token_hex(8))
-    with watcher(names) as shown:
+    run = secrets.token_hex(8)
+    devices = _devices(names, options)
+    with open_display(names) as display:
         outcomes = roll_out(
-            _devices(names, given), given["parallel"], shown, lambda device, say: host.roll_back(device, plan, say)
+            devices, pace.parallel, display, lambda device, report: host.roll_back(device, options, run, report)
         )
     _report("back to the release before", outcomes)
 
 
-def _show(names: list[str], given: dict[str, Any]) -> None:
-    from segrt.runtime.deploy import host
-    from segrt.runtime.deploy.rollout import at_once
+def _show(options: "Options", names: list[str], pace: _Pace) -> None:
+    from segrt.runtime.deploy.device.protocol import StatusRequest
+    from segrt.runtime.deploy.host import ask_status
+    from segrt.runtime.deploy.rollout import in_parallel
     from segrt.runtime.deploy.status_table import COLUMNS, status_rows
     from segrt.runtime.errors import CheckFailed, SegrtError
 
+    request = StatusRequest(root=options.root, manager=options.manager)
     failed: list[str] = []
 
-    def one(device: "Device") -> list[list[str]]:
+    def rows_of(device: "Device") -> list[list[str]]:
         try:
-            return status_rows(device.name, host.status(device, {"root": given["root"], "manager": given["manager"]}))
+            return status_rows(device.name, ask_status(device, request))
         except SegrtError as error:
             failed.append(f"{device.name}: {error}")
             return [[device.name, "-", "UNREACHABLE", "", "", "", "", ""]]
 
-    rows = [row for part in at_once(_devices(names, given), given["parallel"], one) for row in part]
+    rows = [row for part in in_parallel(_devices(names, options), pace.parallel, rows_of) for row in part]
     print_table("What the devices run", COLUMNS, rows)
     for line in failed:
         click.echo(f"segrt: error: {line}", err=True)
@@ -283,7 +250,7 @@ def _report(title: str, outcomes: "list[Outcome]", remedy: str = "") -> None:
     from segrt.runtime.errors import CheckFailed
 
     print_table(title, ["device", "", ""], outcome_rows(outcomes))
-    failed = [outcome for outcome in outcomes if not outcome.good]
+    failed = [outcome for outcome in outcomes if not outcome.succeeded]
     for outcome in failed:
         if outcome.details.strip():
             click.echo(f"{outcome.device}:\n{outcome.details}")

@@ -8,7 +8,7 @@ from segrt.runtime.console.tables import print_table
 
 if TYPE_CHECKING:
     from segrt.runtime.doctor.facts import Facts
-    from segrt.runtime.doctor.features import Feature
+    from segrt.runtime.doctor.feature import Feature
 
 _SIGNS = {"works": "works", "off": "off", "missing": "MISSING"}
 
@@ -24,12 +24,12 @@ def doctor(as_json: bool) -> int:
     import dataclasses
 
     from segrt.runtime.doctor.facts import gather
-    from segrt.runtime.doctor.features import judge
+    from segrt.runtime.doctor.features import features_of
     from segrt.runtime.doctor.machine import ThisMachine
 
     machine = ThisMachine()
     facts = gather(machine)
-    features = judge(facts)
+    features = features_of(facts)
     if as_json:
         import msgspec
 

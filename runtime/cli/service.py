@@ -55,7 +55,8 @@ def service(
     segrt service --name door --memory 1G /opt/models/door v4l2:///dev/video0 --sink http://127.0.0.1:8080
     """  # noqa: D301 (click's mark for lines to keep)
     from segrt.runtime.cli.stream import stream
-    from segrt.runtime.deploy.unit import UnitOptions, is_unit, refuse_secrets, unit_text
+    from segrt.runtime.deploy.stream_arguments import refuse_secrets
+    from segrt.runtime.deploy.unit import UnitOptions, is_unit, unit_text
     from segrt.runtime.errors import SegrtError
     from segrt.runtime.files.atomic import write_atomic
 

@@ -1,5 +1,5 @@
-"""From a desk to cameras: over the system's OpenSSH, with a program sent along and plain files on the device.
+"""Brings packs to devices: over the system's OpenSSH, with a program that is sent along, and plain files on the device.
 
-`rollout` goes to all devices, `host` is one device's way, `ssh` the connection; `device` is what runs there.
-`unit` writes the systemd unit, `wheels` chooses the wheel, `plan` says what is wanted, `record` remembers it.
+`plan` is what is to be done, `rollout` does it on all devices, `host` on one; `ssh` is the connection and `device` what
+runs at its other end. `unit` writes the systemd unit, `wheels` chooses segrt's wheel, `rollout_record` is for --resume.
 """

@@ -19,32 +19,32 @@ _MARKS = {
 }
 
 
-class Lines:
+class LineDisplay:
     """Writes a line on standard error whenever a device begins something else."""
 
     def __init__(self, devices: Sequence[str]) -> None:
         self._last: dict[str, str] = dict.fromkeys(devices, "")
         self._lock = threading.Lock()
 
-    def say(self, device: str, text: str, share: float | None) -> None:  # noqa: ARG002 (a line says no share)
-        """Take what a device does now."""
+    def show(self, device: str, text: str, share: float | None) -> None:  # noqa: ARG002 (a line says no share)
+        """Write what a device does now."""
         with self._lock:
             if self._last[device] != text:
                 self._last[device] = text
                 click.echo(f"{device}: {text}", err=True)
 
     def end(self, outcome: Outcome) -> None:
-        """Take how it ended on a device."""
-        self.say(outcome.device, _MARKS[outcome.state], None)
+        """Show how it ended on a device."""
+        self.show(outcome.device, _MARKS[outcome.state], None)
 
-    def __enter__(self) -> "Lines":
+    def __enter__(self) -> "LineDisplay":
         return self
 
     def __exit__(self, *_: object) -> None:
         return None
 
 
-class Rows:
+class RowDisplay:
     """Keeps a row for each device up to date in the terminal."""
 
     def __init__(self, devices: Sequence[str]) -> None:
@@ -52,16 +52,16 @@ class Rows:
         for device in devices:
             self._bars.add(device, note="waiting")
 
-    def say(self, device: str, text: str, share: float | None) -> None:
-        """Take what a device does now, and how much of it is done."""
+    def show(self, device: str, text: str, share: float | None) -> None:
+        """Show what a device does now, and how much of it is done."""
         self._bars.show(device, share or 0.0, None if share is None else 1.0, note=text)
 
     def end(self, outcome: Outcome) -> None:
-        """Take how it ended on a device."""
-        self.say(outcome.device, _MARKS[outcome.state], 1.0)
+        """Show how it ended on a device."""
+        self.show(outcome.device, _MARKS[outcome.state], 1.0)
         self._bars.stop(outcome.device)
 
-    def __enter__(self) -> "Rows":
+    def __enter__(self) -> "RowDisplay":
         self._bars.__enter__()
         return self
 
@@ -71,11 +71,11 @@ class Rows:
         self._bars.__exit__(kind, error, trace)
 
 
-def watcher(devices: Sequence[str]) -> Lines | Rows:
-    """Return what shows the progress where we are."""
-    return Rows(devices) if sys.stderr.isatty() else Lines(devices)
+def open_display(devices: Sequence[str]) -> LineDisplay | RowDisplay:
+    """Return rows for a terminal, lines for a file or pipe."""
+    return RowDisplay(devices) if sys.stderr.isatty() else LineDisplay(devices)
 
 
 def outcome_rows(outcomes: Sequence[Outcome]) -> list[list[str]]:
-    """Return the rows of the last table."""
-    return [[one.device, _MARKS[one.state], "; ".join([one.line, *one.notes])] for one in outcomes]
+    """Return the rows of the last table: device, state, and what there is to say."""
+    return [[outcome.device, _MARKS[outcome.state], "; ".join([outcome.line, *outcome.notes])] for outcome in outcomes]

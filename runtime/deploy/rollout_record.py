@@ -1,5 +1,6 @@
 """The last rollout, kept on the desk so that `segrt deploy --resume` can go on with it."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
@@ -10,8 +11,9 @@ from segrt.runtime.files.atomic import write_atomic
 from segrt.runtime.files.cache import cache_folder
 
 
-class Rollout(msgspec.Struct, frozen=True, kw_only=True):
-    """What was asked for, of which devices, and which of them have it."""
+@dataclass(frozen=True, kw_only=True)
+class Rollout:
+    """A rollout: the name of its run, its options and devices, and which of those are done."""
 
     run: str
     options: Options
@@ -20,7 +22,7 @@ class Rollout(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def left(self) -> tuple[str, ...]:
-        """The devices that do not have it yet."""
+        """The devices that are not done yet."""
         return tuple(name for name in self.devices if name not in self.done)
 
 
@@ -30,7 +32,7 @@ def record_file() -> Path:
 
 
 def write_record(rollout: Rollout) -> None:
-    """Keep `rollout`, which only a desk that cannot write its own cache goes without."""
+    """Keep `rollout`. A cache folder that cannot be written is no reason to stop: then nothing can be resumed."""
     path = record_file()
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -13,17 +13,21 @@ import threading
 import zipfile
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, TypeVar
 
+from segrt.runtime.deploy.device.failure import Failure
+from segrt.runtime.deploy.device.json_conversion import from_json, to_json
+from segrt.runtime.deploy.device.protocol import Answer, Request
 from segrt.runtime.errors import SegrtError
 
-Event = Callable[[dict[str, Any]], None]
+AnswerKind = TypeVar("AnswerKind", bound=Answer)
 _CHUNK = 1 << 17
 _SSH_FAILED, _NOT_FOUND = 255, 127
 _OPTIONS = ("BatchMode=yes", "ConnectTimeout=15", "ServerAliveInterval=10", "ServerAliveCountMax=3")
-_ROOM = Path(__file__).resolve().parent / "device"
+_DEVICE_FOLDER = Path(__file__).resolve().parent / "device"
 _PACKAGE = "segrt/runtime/deploy/device"
 # One line without quotes of the other kind, for whatever shell the user has there.
 _BOOT = (
@@ -37,11 +41,20 @@ _BOOT = (
 
 
 class Unreachable(SegrtError):  # noqa: N818 (what a device is)
-    """No connection, or no Python that the program runs on: nothing was done on the device."""
+    """No connection, or no Python that can run the program: nothing was done on the device."""
 
 
-class Lost(SegrtError):  # noqa: N818 (what a connection is)
+class ConnectionLost(SegrtError):  # noqa: N818 (what a connection is)
     """The connection ended before the answer; what the device does goes on there, and can be followed."""
+
+
+@dataclass(frozen=True)
+class Upload:
+    """A file that is sent from byte `offset` on; `sent` is told how many of its bytes are on their way."""
+
+    path: Path
+    offset: int
+    sent: Callable[[int], None]
 
 
 class Device:
@@ -59,66 +72,39 @@ class Device:
 
     def ask(
         self,
-        request: dict[str, Any],
+        request: Request,
+        kind: type[AnswerKind],
         *,
-        event: Event | None = None,
-        content: Path | None = None,
-        offset: int = 0,
-        sent: Callable[[int], None] | None = None,
-    ) -> dict[str, Any]:
-        """Return the device's last line of JSON, after calling `event` with each before.
+        on_step: Callable[[str], None] | None = None,
+        upload: Upload | None = None,
+    ) -> AnswerKind:
+        """Return the device's answer, after calling `on_step` with each step before it; `upload` follows the request.
 
-        `content` is a file that is sent after the request from byte `offset` on; `sent` is told how far it is.
-        Raises Unreachable or Lost.
+        Raises Unreachable or ConnectionLost, and SegrtError for an answer that is not of `kind`.
         """
         if self.stopped:
             raise Unreachable("was not asked any more; go on with --resume")
-        program, asked = device_program(), json.dumps(request).encode()
+        program, text = device_program(), json.dumps(to_json(request)).encode()
         process = subprocess.Popen(
-            self._command(len(program), len(asked)),
+            self._command(len(program), len(text)),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
         )
-        assert process.stdin is not None and process.stdout is not None and process.stderr is not None  # noqa: PT018
         errors: list[bytes] = []
-        threads = [
-            threading.Thread(target=_feed, args=(process.stdin, program + asked, content, offset, sent), daemon=True),
-            threading.Thread(target=_collect, args=(process.stderr, errors), daemon=True),
-        ]
-        for thread in threads:
-            thread.start()
-        answer: dict[str, Any] | None = None
-        heard = False
+        answer, heard = _converse(process, program + text, upload, on_step, errors)
+        if answer is None:
+            raise self._trouble(process.returncode, b"".join(errors).decode(errors="replace"), heard=heard)
         try:
-            for line in process.stdout:
-                said = _json(line)
-                if said is None:
-                    continue  # a greeting of the login shell
-                heard = True
-                if "result" in said:
-                    answer = said
-                elif event is not None:
-                    event(said)
-            code = process.wait()
-        finally:
-            if process.poll() is None:
-                process.kill()
-                process.wait()
-            for thread in threads:
-                thread.join(5)
-            for pipe in (process.stdin, process.stdout, process.stderr):
-                with suppress(OSError):
-                    pipe.close()
-        if answer is not None:
-            return answer
-        raise self._trouble(code, b"".join(errors).decode(errors="replace"), heard=heard or content is not None)
+            return from_json(kind, answer, "the device's answer", "deploy again")
+        except Failure as failure:
+            raise SegrtError(str(failure)) from None
 
     def _command(self, program: int, request: int) -> list[str]:
         options = [part for option in _OPTIONS for part in ("-o", option)]
         config = ["-F", self._config] if self._config else []
-        there = f"python3 -c {shlex.quote(_BOOT)} {program} {request}"
-        return ["ssh", *config, *options, "-T", "--", self.name, f"sudo -n {there}" if self._sudo else there]
+        start = f"python3 -c {shlex.quote(_BOOT)} {program} {request}"
+        return ["ssh", *config, *options, "-T", "--", self.name, f"sudo -n {start}" if self._sudo else start]
 
     def _trouble(self, code: int, said: str, *, heard: bool) -> SegrtError:
         lines = [line.strip() for line in said.splitlines() if line.strip()]
@@ -128,18 +114,18 @@ class Device:
             if denied:
                 return Unreachable(f"{denied}; it must work without questions: try `ssh {self.name} true`")
             if heard:
-                return Lost(f"the connection was lost ({last}); go on with --resume")
+                return ConnectionLost(f"the connection was lost ({last}); go on with --resume")
             return Unreachable(f"cannot be reached: {last}; try `ssh {self.name} true`")
         if code == _NOT_FOUND or "not found" in last:
             return Unreachable(f"has no python3 ({last}); apt-get install python3 python3-venv")
         if "segrt-python" in last:
-            found = last.split()[-1]
-            return Unreachable(f"has Python {found}, but segrt needs 3.10 or newer; install one as python3")
+            version = last.split()[-1]
+            return Unreachable(f"has Python {version}, but segrt needs 3.10 or newer; install one as python3")
         if "sudo:" in last:
             return Unreachable(f"{last}; let the user run python3 with sudo without a password, or leave --sudo out")
         if heard and not lines:
-            return Lost("the connection was lost; go on with --resume")
-        return Lost(f"the device's side ended without an answer: {last}; go on with --resume")
+            return ConnectionLost("the connection was lost; go on with --resume")
+        return ConnectionLost(f"the device's side ended without an answer: {last}; go on with --resume")
 
 
 @cache
@@ -147,7 +133,7 @@ def device_program() -> bytes:
     """Return the device's program as a zip that Python runs; the same bytes for the same sources."""
     packages = ["/".join(_PACKAGE.split("/")[:count]) for count in range(1, 4)]
     sources = {f"{package}/__init__.py": b"" for package in packages}
-    sources |= {f"{_PACKAGE}/{path.name}": path.read_bytes() for path in sorted(_ROOM.glob("*.py"))}
+    sources |= {f"{_PACKAGE}/{path.name}": path.read_bytes() for path in sorted(_DEVICE_FOLDER.glob("*.py"))}
     module = _PACKAGE.replace("/", ".")
     sources["__main__.py"] = f"import sys\nfrom {module}.main import main\nsys.exit(main())\n".encode()
     buffer = io.BytesIO()
@@ -157,18 +143,59 @@ def device_program() -> bytes:
     return buffer.getvalue()
 
 
-def _feed(pipe: IO[bytes], head: bytes, content: Path | None, offset: int, sent: Callable[[int], None] | None) -> None:
+def _converse(
+    process: "subprocess.Popen[bytes]",
+    head: bytes,
+    upload: Upload | None,
+    on_step: Callable[[str], None] | None,
+    errors: list[bytes],
+) -> tuple[dict[str, Any] | None, bool]:
+    """Send `head` and `upload` and hear the device until ssh ends; `errors` gets what ssh writes to standard error.
+
+    Returns the answer, if there was one, and whether the device was heard at all or had a file sent to it.
+    """
+    assert process.stdin is not None and process.stdout is not None and process.stderr is not None  # noqa: PT018
+    threads = [
+        threading.Thread(target=_feed, args=(process.stdin, head, upload), daemon=True),
+        threading.Thread(target=_collect, args=(process.stderr, errors), daemon=True),
+    ]
+    for thread in threads:
+        thread.start()
+    answer: dict[str, Any] | None = None
+    heard = upload is not None
+    try:
+        for line in process.stdout:
+            message = _json(line)
+            if message is None:
+                continue  # a greeting of the login shell
+            heard = True
+            if "result" in message:
+                answer = message
+            elif on_step is not None and "step" in message:
+                on_step(str(message["step"]))
+        process.wait()
+    finally:
+        if process.poll() is None:
+            process.kill()
+            process.wait()
+        for thread in threads:
+            thread.join(5)
+        for pipe in (process.stdin, process.stdout, process.stderr):
+            with suppress(OSError):
+                pipe.close()
+    return answer, heard
+
+
+def _feed(pipe: IO[bytes], head: bytes, upload: Upload | None) -> None:
     with suppress(OSError, ValueError):  # the other end went away; the reader sees that
         pipe.write(head)
         pipe.flush()
-        if content is not None:
-            with content.open("rb") as file:
-                file.seek(offset)
+        if upload is not None:
+            with upload.path.open("rb") as file:
+                file.seek(upload.offset)
                 while chunk := file.read(_CHUNK):
                     pipe.write(chunk)
-                    offset += len(chunk)
-                    if sent is not None:
-                        sent(offset)
+                    upload.sent(file.tell())
     with suppress(OSError):
         pipe.close()
 
@@ -184,7 +211,7 @@ def _json(line: bytes) -> dict[str, Any] | None:
     if not line.startswith(b"{"):
         return None
     try:
-        said = json.loads(line)
+        message = json.loads(line)
     except ValueError:
         return None
-    return said if isinstance(said, dict) else None
+    return message if isinstance(message, dict) else None

@@ -1,49 +1,48 @@
-"""The table of `segrt deploy --status`, from what devices say of themselves."""
+"""The table of `segrt deploy --status`."""
 
-from typing import Any
+from segrt.runtime.deploy.device.protocol import DeviceStatus, ServiceStatus
 
 _LONGEST = 80
 COLUMNS = ["device", "service", "release", "segrt", "state", "before", "last deployment", "free"]
 
 
-def status_rows(device: str, found: dict[str, Any]) -> list[list[str]]:
+def status_rows(device: str, status: DeviceStatus) -> list[list[str]]:
     """Return a row for each service of a device, or one that says that there is none."""
-    free = f"{found['free'] / 1e9:.1f} GB"
-    if not found["services"]:
-        return [[device, "-", f"nothing below {found['root']}", "", "", "", "", free]]
+    free = f"{status.free / 1e9:.1f} GB"
+    if not status.services:
+        return [[device, "-", f"nothing below {status.root}", "", "", "", "", free]]
     return [
         [
             device,
-            entry["service"],
-            entry["current"] or "none",
-            (entry["release"] or {}).get("segrt", ""),
-            _state(entry),
-            entry["previous"] or "-",
-            _last(entry),
+            service.service,
+            service.current or "none",
+            service.release.segrt if service.release else "",
+            _state(service),
+            service.previous or "-",
+            _last_deployment(service),
             free,
         ]
-        for entry in found["services"]
+        for service in status.services
     ]
 
 
-def _state(entry: dict[str, Any]) -> str:
-    if entry["busy"]:
-        return f"being deployed: {(entry['deployment'] or {}).get('step')}"
-    health = entry["health"]
+def _state(service: ServiceStatus) -> str:
+    if service.busy:
+        return f"being deployed: {service.deployment.step if service.deployment else None}"
+    health = service.health
     if health is None:
-        return "no service" if entry["release"] else "-"
-    said = "running" if health["running"] and health.get("ready") else "starting" if health["running"] else "STOPPED"
-    said += f", {health['text']}" if health.get("text") else ""
-    return said + (", on trial" if entry["trial"] else "")
+        return "no service" if service.release else "-"
+    state = "running" if health.running and health.ready else "starting" if health.running else "STOPPED"
+    return state + (f", {health.text}" if health.text else "") + (", on trial" if service.trial else "")
 
 
-def _last(entry: dict[str, Any]) -> str:
-    last = entry["deployment"]
-    if not last:
+def _last_deployment(service: ServiceStatus) -> str:
+    last = service.deployment
+    if last is None:
         return "-"
-    if not last["ended"]:
-        return last["what"] if entry["busy"] else f"INTERRUPTED in {last['step']}; --resume"
+    if not last.ended:
+        return last.what if service.busy else f"INTERRUPTED in {last.step}; --resume"
     why = ""
-    if last["result"] == "failed":
-        why = f": {last['why']}" if len(last["why"]) <= _LONGEST else f": {last['why'][:_LONGEST]}…"
-    return f"{last['what']} {last['result']} {last['ended']}{why}"
+    if last.result == "failed" and last.why:
+        why = f": {last.why}" if len(last.why) <= _LONGEST else f": {last.why[:_LONGEST]}…"
+    return f"{last.what} {last.result} {last.ended}{why}"

@@ -1,17 +1,15 @@
 """The systemd unit of a stream: watchdog, restart, a user of its own, a read-only system, a limit on memory."""
 
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from segrt.runtime.errors import SegrtError
-from segrt.runtime.files.uri import redact
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.@-]{0,63}")
 _MEMORY = re.compile(r"[1-9][0-9]*[KMGT]?|[1-9][0-9]?%|infinity")
-_LIVE = re.compile(r"\$\{[A-Za-z_][A-Za-z0-9_]*\}")
-_PLAIN = re.compile(r"[A-Za-z0-9_@%+=:,./${}?&~-]+")
+_VARIABLE = re.compile(r"\$\{[A-Za-z_][A-Za-z0-9_]*\}")
+_NEEDS_NO_QUOTES = re.compile(r"[A-Za-z0-9_@%+=:,./${}?&~-]+")
 STOP_SECONDS = 10
 _MARK = "# The watchdog is fed for as long as frames move, or the source tries to connect again."
 
@@ -127,28 +125,14 @@ def _sandbox(options: UnitOptions) -> list[str]:
     ]
 
 
-def refuse_secrets(words: Sequence[str]) -> None:
-    """Raise SegrtError for a password in the arguments of a stream, which files on desk and device would show."""
-    for word, before in zip(words, ["", *words], strict=False):
-        _, equals, value = word.partition("=")
-        given = value if word.startswith("--") and equals else word
-        if redact(given) != given:
-            raise SegrtError(
-                f"{redact(given)}: holds a user or password, which does not belong into arguments; write ${{NAME}} in "
-                "its place, and NAME=... into the service's environment file on the device"
-            )
-        if before == "--token" or word.startswith("--token="):
-            raise SegrtError("--token: does not belong into arguments; write SEGRT_TOKEN=... into the environment file")
-
-
-def check_name(name: str) -> None:
+def _check_name(name: str) -> None:
     """Raise SegrtError unless `name` may be a service's."""
     if not _NAME.fullmatch(name) or name.endswith(".service") or name in ("envs", "incoming"):
         raise SegrtError(f"a service's name must be letters, digits, '-', '_' or '.', but got {name!r}")
 
 
 def _check(options: UnitOptions, command: list[str]) -> None:
-    check_name(options.name)
+    _check_name(options.name)
     if not _MEMORY.fullmatch(options.memory):
         raise SegrtError(f"the memory limit must be as 800M, 2G, 50% or infinity, but got {options.memory!r}")
     for text in (options.description, options.environment_file or "", options.cache or "", *options.writable, *command):
@@ -163,13 +147,13 @@ def _check(options: UnitOptions, command: list[str]) -> None:
 
 
 def _word(text: str) -> str:
-    """Return `text` as a word of a command line in a unit (systemd.service(5)), ${NAME} left alive."""
+    """Return `text` as a word of a command line in a unit (systemd.service(5)), ${NAME} left as it is."""
     parts, end = [], 0
-    for match in _LIVE.finditer(text):
+    for match in _VARIABLE.finditer(text):
         parts += [_literal(text[end : match.start()]), match.group()]
         end = match.end()
     word = "".join([*parts, _literal(text[end:])])
-    return word if text and _PLAIN.fullmatch(word) else f'"{word}"'
+    return word if text and _NEEDS_NO_QUOTES.fullmatch(word) else f'"{word}"'
 
 
 def _literal(text: str) -> str:

@@ -8,22 +8,22 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from importlib import metadata
 from pathlib import Path
-from typing import Any
 
+from segrt.runtime.deploy.device.protocol import DeviceFacts
 from segrt.runtime.errors import SegrtError
 
 _WHEEL = re.compile(r"segrt-([^-]+)(?:-\d[^-]*)?-([^-]+)-([^-]+)-([^-]+)\.whl")
 _MANYLINUX = re.compile(r"manylinux_(\d+)_(\d+)_(.+)|manylinux(1|2010|2014)_(.+)|linux_(.+)")
 _OLD_NAMES = {"1": (2, 5), "2010": (2, 12), "2014": (2, 17)}
-MACHINES = {"arm64": "aarch64", "amd64": "x86_64"}
+_MACHINES = {"arm64": "aarch64", "amd64": "x86_64"}
 
 
 @dataclass(frozen=True)
-class Wanted:
-    """The environment that a device is to have: a key that names it, and how pip makes it.
+class Environment:
+    """A Python environment for a device: a key that names it, and what pip installs into it.
 
-    `wheel` is segrt's own; None where the device takes it from its package index. `files` are all that are copied
-    (SHA-256 → file): the wheel, and with `offline` also every package that it needs.
+    `wheel` is segrt's own, None where the device takes it from its package index. `files` are those to be copied
+    (SHA-256 → file): the wheel and, with `offline`, every package that it needs.
     """
 
     key: str
@@ -33,59 +33,51 @@ class Wanted:
     offline: bool = False
 
 
-def choose(folder: Path | None, device: dict[str, Any], extras: tuple[str, ...]) -> Wanted:
-    """Return the newest wheel in `folder` that fits the device, or, without a folder, what its index has.
+def choose(folder: Path | None, device: DeviceFacts, extras: tuple[str, ...]) -> Environment:
+    """Return an environment with the newest wheel in `folder` that fits, or, without a folder, with what an index has.
 
-    `device` is what the device says of itself. Raises SegrtError when no wheel fits, naming those that are there.
+    Raises SegrtError when no wheel fits, naming those that are there.
     """
     names = ",".join(sorted({"deploy", *extras}))
     if folder is None:
         version = metadata.version("segrt")
-        return Wanted(f"segrt-{version}-index-{names.replace(',', '-')}", f"segrt[{names}]=={version}")
-    found = sorted(folder.glob("segrt-*.whl"))
-    fitting = [path for path in found if fits(path.name, device)]
+        return Environment(f"segrt-{version}-index-{names.replace(',', '-')}", f"segrt[{names}]=={version}")
+    wheels = sorted(folder.glob("segrt-*.whl"))
+    fitting = [path for path in wheels if fits(path.name, device)]
     if not fitting:
-        there = ", ".join(path.name for path in found) or "none"
-        needs = f"Python {device['python']} on {device['machine']} (glibc {device['glibc'] or 'none'})"
+        there = ", ".join(path.name for path in wheels) or "none"
+        needs = f"Python {device.python} on {device.machine} (glibc {device.glibc or 'none'})"
         raise SegrtError(f"no wheel for {needs} in {folder}, which has {there}; make one with `make wheels`")
     wheel = max(fitting, key=lambda path: (version_key(path.name.split("-")[1]), path.stat().st_mtime))
     digest = hashlib.sha256(wheel.read_bytes()).hexdigest()
     key = f"segrt-{wheel.name.split('-')[1]}-{digest[:8]}-{names.replace(',', '-')}"
-    return Wanted(key, f"segrt[{names}] @ file://WHEELS/{wheel.name}", wheel, {digest: wheel})
+    return Environment(key, f"segrt[{names}] @ file://WHEELS/{wheel.name}", wheel, {digest: wheel})
 
 
-def with_packages(wanted: Wanted, device: dict[str, Any], cache: Path) -> Wanted:
-    """Return `wanted` with every package that it needs on the device, fetched into `cache` by the desk's own pip.
+def with_packages(environment: Environment, device: DeviceFacts, cache: Path) -> Environment:
+    """Return `environment` with every package that it needs on the device, fetched into `cache` by the desk's own pip.
 
     Raises SegrtError when pip finds no package for the device.
     """
-    if wanted.wheel is None:
+    if environment.wheel is None:
         raise SegrtError("--offline needs a wheel of segrt; give --wheels DIR")
-    folder = cache / wanted.key
-    requirement = wanted.requirement.replace("WHEELS/", f"{wanted.wheel.parent}/")
-    command = [
-        sys.executable,
-        "-m",
-        "pip",
-        "download",
-        "--quiet",
-        "--disable-pip-version-check",
-        "--only-binary",
-        ":all:",
-    ]
-    command += ["--implementation", "cp", "--python-version", ".".join(str(device["python"]).split(".")[:2])]
+    folder = cache / environment.key
+    requirement = environment.requirement.replace("WHEELS/", f"{environment.wheel.parent}/")
+    command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check"]
+    command += ["--only-binary", ":all:"]
+    command += ["--implementation", "cp", "--python-version", ".".join(device.python.split(".")[:2])]
     command += [word for platform in _platforms(device) for word in ("--platform", platform)]
     done = subprocess.run([*command, "--dest", str(folder), requirement], capture_output=True, text=True, check=False)
     if done.returncode:
         errors = [line for line in done.stderr.splitlines() if line.startswith("ERROR:")] or ["pip failed"]
-        raise SegrtError(f"what segrt needs on {device['machine']} cannot be fetched here: {errors[-1]}")
+        raise SegrtError(f"what segrt needs on {device.machine} cannot be fetched here: {errors[-1]}")
     files = {hashlib.sha256(path.read_bytes()).hexdigest(): path for path in sorted(folder.glob("*.whl"))}
-    return replace(wanted, files={**files, **wanted.files}, offline=True)
+    return replace(environment, files={**files, **environment.files}, offline=True)
 
 
-def _platforms(device: dict[str, Any]) -> list[str]:
-    machine = MACHINES.get(str(device["machine"]), str(device["machine"]))
-    newest = int(str(device["glibc"] or "2.17").split(".")[1])
+def _platforms(device: DeviceFacts) -> list[str]:
+    machine = _MACHINES.get(device.machine, device.machine)
+    newest = int((device.glibc or "2.17").split(".")[1])
     return [
         *(f"manylinux_2_{minor}_{machine}" for minor in range(newest, 4, -1)),
         f"manylinux2014_{machine}",
@@ -93,36 +85,36 @@ def _platforms(device: dict[str, Any]) -> list[str]:
     ]
 
 
-def fits(name: str, device: dict[str, Any]) -> bool:
+def fits(name: str, device: DeviceFacts) -> bool:
     """Whether the wheel of that file name can be installed on the device."""
     match = _WHEEL.fullmatch(name)
     if match is None:
         return False
     pythons, abis, platforms = (match.group(number).split(".") for number in (2, 3, 4))
-    major, minor = (int(part) for part in str(device["python"]).split(".")[:2])
-    own = f"cp{major}{minor}"
+    major, minor = (int(part) for part in device.python.split(".")[:2])
+    interpreter = f"cp{major}{minor}"
     if "abi3" in abis:
         if not any(re.fullmatch(rf"cp{major}(\d+)", tag) and int(tag[3:]) <= minor for tag in pythons):
             return False
-    elif own not in pythons or own not in abis:
+    elif interpreter not in pythons or interpreter not in abis:
         return False
     return any(_platform_fits(platform, device) for platform in platforms)
 
 
-def _platform_fits(platform: str, device: dict[str, Any]) -> bool:
+def _platform_fits(platform: str, device: DeviceFacts) -> bool:
     match = _MANYLINUX.fullmatch(platform)
     if match is None:
         return False
     major, minor, new, old, old_machine, plain = match.groups()
-    machine = MACHINES.get(str(device["machine"]), str(device["machine"]))
+    machine = _MACHINES.get(device.machine, device.machine)
     if machine != (new or old_machine or plain):
         return False
     if plain:
         return True
-    if not device["glibc"]:
+    if not device.glibc:
         return False
     needed = (int(major), int(minor)) if new else _OLD_NAMES[old]
-    return tuple(int(part) for part in str(device["glibc"]).split(".")[:2]) >= needed
+    return tuple(int(part) for part in device.glibc.split(".")[:2]) >= needed
 
 
 def version_key(version: str) -> tuple[int, ...]:

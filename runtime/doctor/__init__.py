@@ -1,5 +1,6 @@
-"""What this device has, what each of segrt's features needs, and the command that mends what is missing.
+"""What this device has, which of segrt's features work on it, and the command that brings what is missing.
 
-`machine` is the view of a device (the real one, or one from a bug report), `probes` run inside Python processes of
-their own, `facts` puts together what was seen, `features` and `remedies` judge it.
+`machine` answers questions about a device (this one, or one from a bug report), with `probes` that run in processes of
+their own; `facts` are the answers put together. `features` tells the state of each feature by them, for backends,
+sources and sinks by what those declare (`kinds`); `remedies` are the commands.
 """

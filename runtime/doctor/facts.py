@@ -1,15 +1,14 @@
 """What was seen on a device, put together from its answers."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from segrt.runtime.doctor.kinds import Kind, kinds_in
 from segrt.runtime.doctor.machine import Machine
-from segrt.runtime.doctor.stream_needs import stream_needs
-from segrt.runtime.stream.needs import Needs
 
-Kind = Literal["jetson", "debian", "other"]
+SystemKind = Literal["jetson", "debian", "other"]
 
 # Jetson Linux (L4T): JetPack, from NVIDIA's JetPack archive page; the newest line that is not above a release counts.
 _JETPACKS = (
@@ -21,7 +20,7 @@ _JETPACKS = (
     ((36, 3, 0), "6.0"),
     ((35, 1, 0), "5.x"),
 )
-_GPU_PLACES = ("/dev/nvidia[0-9]*", "/dev/nvhost-gpu", "/dev/nvgpu/*", "/dev/dxg")
+_GPU_FILES = ("/dev/nvidia[0-9]*", "/dev/nvhost-gpu", "/dev/nvgpu/*", "/dev/dxg")
 _SYSTEM_TENSORRT = "/usr/lib/python3*/dist-packages/tensorrt"
 
 
@@ -30,10 +29,10 @@ class Facts:
     """What a device has. Empty strings, 0 and empty tuples stand for what was not found.
 
     `jetpack` is "6.2" for instance, `l4t` "36.4.3"; `driver_cuda` the newest CUDA that the driver knows; probes'
-    answers are kept as they came.
+    answers are kept as they came. `kinds` are the registered backends, sources and sinks.
     """
 
-    kind: Kind
+    kind: SystemKind
     system: str
     board: str
     l4t: str
@@ -48,7 +47,6 @@ class Facts:
     system_tensorrt: tuple[str, ...]
     python: Mapping[str, Any]
     packages: Mapping[str, Any]
-    stream_needs: tuple[Needs, ...]
     tensorrt: Mapping[str, Any]
     tensorrt_rtx: Mapping[str, Any]
     cuda: Mapping[str, Any]
@@ -58,6 +56,8 @@ class Facts:
     video: Mapping[str, Any]
     core: Mapping[str, Any]
     disk: Mapping[str, Any]
+    kinds: tuple[Kind, ...] = ()
+    kinds_error: str = ""
 
     @property
     def has_gpu(self) -> bool:
@@ -82,15 +82,10 @@ def gather(machine: Machine) -> Facts:
     release = machine.read("/etc/os-release") or ""
     l4t = _l4t(machine.read("/etc/nv_tegra_release") or "")
     memory = machine.read("/proc/meminfo") or ""
-    names = ("python", "packages", "tensorrt", "tensorrt_rtx", "onnxruntime", "opencv", "gstreamer", "video", "core",
-             "disk")  # fmt: skip
-    machine.prefetch(("cuda", "streams", *names))
+    names = ("python", "tensorrt", "tensorrt_rtx", "onnxruntime", "opencv", "gstreamer", "video", "core", "disk")
+    machine.prefetch(("cuda", "kinds", "packages", *names))
     cuda = machine.probe("cuda")
-    needs = stream_needs(machine)
-    wanted = " ".join(dict.fromkeys(package for need in needs for package in need.packages))
-    answers = {name: machine.probe(name) for name in names}
-    if wanted:
-        answers["packages"] = {**answers["packages"], **machine.probe(f"versions {wanted}")}
+    kinds, kinds_error = _kinds(machine)
     return Facts(
         kind="jetson" if l4t else "debian" if re.search(r"^(ID|ID_LIKE)=.*(debian|ubuntu)", release, re.M) else "other",
         system=_first(r'^PRETTY_NAME="?([^"\n]*)', release),
@@ -100,15 +95,36 @@ def gather(machine: Machine) -> Facts:
         power_mode=_first(r"NV Power Mode: *(\S+)", machine.run("nvpmodel -q") or "") if l4t else "",
         memory_mb=int(_first(r"^MemTotal: *(\d+)", memory) or 0) >> 10,
         free_memory_mb=int(_first(r"^MemAvailable: *(\d+)", memory) or 0) >> 10,
-        gpu_files=tuple(path for place in _GPU_PLACES for path in machine.glob(place)),
+        gpu_files=tuple(path for pattern in _GPU_FILES for path in machine.glob(pattern)),
         in_container=bool(machine.glob("/.dockerenv") or machine.glob("/run/.containerenv")),
         driver=_first(r"Module.*?\s([0-9]+\.[0-9.]+)\s", machine.read("/proc/driver/nvidia/version") or ""),
         driver_cuda=str(cuda.get("driver_cuda", "")) or _driver_cuda(machine, str(cuda.get("cuda_error", ""))),
         system_tensorrt=tuple(machine.glob(_SYSTEM_TENSORRT)),
         cuda=cuda,
-        stream_needs=needs,
-        **answers,
+        packages=_packages(machine, kinds),
+        kinds=kinds,
+        kinds_error=kinds_error,
+        **{name: machine.probe(name) for name in names},
     )
+
+
+def _kinds(machine: Machine) -> tuple[tuple[Kind, ...], str]:
+    """Return the registered kinds, or why they cannot be told."""
+    answer = machine.probe("kinds")
+    if "error" in answer:
+        return (), str(answer["error"])
+    return kinds_in(answer, added=False) + kinds_in(machine.added_kinds(), added=True), ""
+
+
+def _packages(machine: Machine, kinds: Sequence[Kind]) -> Mapping[str, Any]:
+    """Return the versions of the packages that segrt and these kinds can use."""
+    packages = machine.probe("packages")
+    needs = [kind.needs for kind in kinds if kind.needs]
+    needed = dict.fromkeys(package for need in needs for package in need.packages if package not in packages)
+    if not needed:
+        return packages
+    versions = machine.probe(" ".join(("versions", *needed)))
+    return {**packages, **{package: versions.get(package) for package in needed}}
 
 
 def _driver_cuda(machine: Machine, error: str) -> str:

@@ -1,50 +1,29 @@
-"""Judges a device: what each of segrt's features needs, whether it is there, and the commands that mend it."""
+"""What each of segrt's features needs, whether a device has it, and the commands that bring what is missing."""
 
-from dataclasses import dataclass
-from typing import Any, Literal
+from collections.abc import Callable
+from typing import Any
 
 from segrt.runtime.doctor import remedies
 from segrt.runtime.doctor.facts import Facts
+from segrt.runtime.doctor.feature import Feature, State
+from segrt.runtime.doctor.kind_features import kind_features, needing
 from segrt.runtime.doctor.remedies import Remedy
+from segrt.runtime.registry import Registry
 from segrt.runtime.stream.needs import Needs
 
-State = Literal["works", "off", "missing"]
+Check = Callable[[Facts], Feature]
 
 
-@dataclass(frozen=True)
-class Feature:
-    """A feature of segrt: `works`; is `off`, because something optional is not there; or is `missing`, and should not.
-
-    `detail` says what is used, or what is wrong.
-    """
-
-    name: str
-    state: State
-    detail: str
-    remedies: tuple[Remedy, ...] = ()
-
-
-def judge(facts: Facts) -> list[Feature]:
-    """Return every feature, the ones that all else needs first."""
-    return [
-        _core(facts),
-        _onnxruntime(facts),
-        _tensorrt(facts),
-        _onnxruntime_cuda(facts),
-        _building(facts),
-        _video(facts),
-        _cameras(facts),
-        _opencv(facts),
-        *(_optional(need, facts) for need in facts.stream_needs),
-        _optional(Needs("export of models", ("torch", "torchvision", "transformers", "onnx"), "export"), facts),
-    ]
+def features_of(facts: Facts) -> list[Feature]:
+    """Return every feature: those of `CHECKS` in their order, what backends, sources and sinks declare, and export."""
+    return [*(CHECKS.load(name)(facts) for name in CHECKS), *kind_features(facts), _export(facts)]
 
 
 def _core(facts: Facts) -> Feature:
     name = "post-processing in C++"
     if facts.core.get("works"):
         return Feature(name, "works", f"segrt {facts.packages.get('segrt')}")
-    return Feature(name, "missing", str(facts.core.get("error", "gives wrong results")), remedies.rebuild(facts))
+    return Feature(name, "missing", str(facts.core.get("error", "gives wrong results")), remedies.reinstall(facts))
 
 
 def _onnxruntime(facts: Facts) -> Feature:
@@ -63,20 +42,20 @@ def _tensorrt(facts: Facts) -> Feature:
     if not facts.has_gpu:
         return Feature(name, "off", *_no_gpu(facts))
     problems: list[str] = []
-    mends: list[Remedy] = []
+    steps: list[Remedy] = []
     versions = [f"{key} {probe['version']}" for key, probe in _flavors(facts) if "version" in probe]
     sm, sms = str(facts.cuda.get("sm", "")), facts.tensorrt_rtx.get("sms", ())
     if versions and "version" not in facts.tensorrt and sm and sms and sm not in sms:
         problems.append(f"{versions[0]} is for SM {', '.join(sms)}, this GPU has {sm}")
-        mends += remedies.tensorrt(facts)[:1]
+        steps += remedies.tensorrt(facts)[:1]
     if not versions:
         problems.append(str(facts.tensorrt.get("error", "no TensorRT")))
-        mends += remedies.tensorrt(facts)
+        steps += remedies.tensorrt(facts)
     if "name" not in facts.cuda:
         problems.append(str(facts.cuda.get("cuda_error") or facts.cuda.get("error") or "CUDA cannot be reached"))
-        mends += remedies.cuda_python(facts)
+        steps += remedies.cuda_python(facts)
     if problems:
-        return Feature(name, "missing", "; ".join(problems), tuple(mends))
+        return Feature(name, "missing", "; ".join(problems), tuple(steps))
     return Feature(name, "works", f"{', '.join(versions)} through {facts.cuda.get('through')} on {facts.cuda['name']}")
 
 
@@ -136,13 +115,8 @@ def _opencv(facts: Facts) -> Feature:
     return Feature(name, "works", f"cv2 {facts.opencv['version']}{built}")
 
 
-def _optional(needs: Needs, facts: Facts) -> Feature:
-    name = needs.feature
-    missing = [package for package in needs.packages if not facts.packages.get(package)]
-    if not missing:
-        return Feature(name, "works", ", ".join(f"{package} {facts.packages[package]}" for package in needs.packages))
-    brought = remedies.extra(facts, needs.extra, name) if needs.extra else remedies.pip(facts, " ".join(missing), name)
-    return Feature(name, "off", f"not installed: {', '.join(missing)}", brought)
+def _export(facts: Facts) -> Feature:
+    return needing(facts, Needs("export of models", ("torch", "torchvision", "transformers", "onnx"), "export"))
 
 
 def _flavors(facts: Facts) -> list[tuple[str, dict[str, Any]]]:
@@ -153,3 +127,19 @@ def _no_gpu(facts: Facts) -> tuple[str, tuple[Remedy, ...]]:
     if facts.in_container:
         return "no NVIDIA GPU is visible in this container", remedies.container(facts)
     return "no NVIDIA GPU with a driver", ()
+
+
+CHECKS: Registry[Check] = Registry(
+    "check",
+    {
+        "core": _core,
+        "onnxruntime": _onnxruntime,
+        "tensorrt": _tensorrt,
+        "onnxruntime on the GPU": _onnxruntime_cuda,
+        "building of engines": _building,
+        "video": _video,
+        "cameras": _cameras,
+        "opencv": _opencv,
+    },
+)
+"""Name → function that looks at the facts for one feature; what is added from outside is shown like segrt's own."""

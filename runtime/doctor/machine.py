@@ -9,10 +9,12 @@ import os
 import subprocess
 import sys
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
+
+from segrt.runtime.doctor.kinds import added_kinds
 
 _SECONDS = 60
 _LONGEST_FILE = 64 << 10
@@ -22,7 +24,8 @@ class Machine(ABC):
     """Answers questions about a device, and keeps the answers in `asked`, by kind and question."""
 
     def __init__(self) -> None:
-        self.asked: dict[str, dict[str, Any]] = {"files": {}, "globs": {}, "commands": {}, "probes": {}}
+        kinds = ("files", "globs", "commands", "probes", "registries")
+        self.asked: dict[str, dict[str, Any]] = {kind: {} for kind in kinds}
 
     def read(self, path: str) -> str | None:
         """Return the text of a file, None when there is none."""
@@ -39,8 +42,13 @@ class Machine(ABC):
         return output
 
     def probe(self, name: str) -> Mapping[str, Any]:
-        """Return the answer of a probe (see `probes`), a name and arguments; it has `error` when the probe failed."""
+        """Return the answer of a probe, its name and arguments separated by spaces; with `error` when it failed."""
         answer: Mapping[str, Any] = self._answer("probes", name, self._probe)
+        return answer
+
+    def added_kinds(self) -> Mapping[str, Any]:
+        """Return what `kinds` says of backends, sources and sinks that were added in the doctor's own process."""
+        answer: Mapping[str, Any] = self._answer("registries", "added", lambda _: self._added_kinds())
         return answer
 
     def prefetch(self, names: Sequence[str]) -> None:
@@ -48,10 +56,10 @@ class Machine(ABC):
         for name in names:
             self.probe(name)
 
-    def _answer(self, kind: str, question: str, find: Any) -> Any:
+    def _answer(self, kind: str, question: str, ask: Callable[[str], Any]) -> Any:
         known = self.asked[kind]
         if question not in known:
-            known[question] = find(question)
+            known[question] = ask(question)
         return known[question]
 
     @abstractmethod
@@ -66,9 +74,17 @@ class Machine(ABC):
     @abstractmethod
     def _probe(self, name: str) -> Mapping[str, Any]: ...
 
+    @abstractmethod
+    def _added_kinds(self) -> Mapping[str, Any]: ...
+
 
 class ThisMachine(Machine):
     """The device that this process runs on. Probes run in processes of their own: a broken library may kill one."""
+
+    def added_kinds(self) -> Mapping[str, Any]:
+        """Return what `kinds` says of backends, sources and sinks that were added in the doctor's own process."""
+        answer: Mapping[str, Any] = self._answer("registries", "added", lambda _: self._added_kinds())
+        return answer
 
     def prefetch(self, names: Sequence[str]) -> None:
         """Ask several probes at a time."""
@@ -111,10 +127,13 @@ class ThisMachine(Machine):
             return {"error": f"did not end within {_SECONDS} s"}
         lines = done.stdout.strip().splitlines()
         if done.returncode != 0 or not lines:
-            said = done.stderr.strip().splitlines()
-            return {"error": said[-1] if said else f"ended with code {done.returncode}"}
+            errors = done.stderr.strip().splitlines()
+            return {"error": errors[-1] if errors else f"ended with code {done.returncode}"}
         answer: dict[str, Any] = json.loads(lines[-1])
         return answer
+
+    def _added_kinds(self) -> Mapping[str, Any]:
+        return added_kinds(self.probe("kinds"))
 
 
 class RecordedMachine(Machine):
@@ -137,4 +156,8 @@ class RecordedMachine(Machine):
 
     def _probe(self, name: str) -> Mapping[str, Any]:
         answer: Mapping[str, Any] = self._record.get("probes", {}).get(name, {"error": "was not asked"})
+        return answer
+
+    def _added_kinds(self) -> Mapping[str, Any]:
+        answer: Mapping[str, Any] = self._record.get("registries", {}).get("added", {})
         return answer

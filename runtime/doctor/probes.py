@@ -1,7 +1,4 @@
-"""What Python is asked, each in a process of its own: `python -m segrt.runtime.doctor.probes NAME [ARGUMENT]...`.
-
-It prints JSON.
-"""
+"""Looks at what Python can import and use; `python -m segrt.runtime.doctor.probes NAME [ARGUMENT...]` prints JSON."""
 
 import base64
 import json
@@ -14,6 +11,8 @@ from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
+
+from segrt.runtime.errors import one_line
 
 # An ONNX file with one Relu of four floats, opset 13: enough to see which providers really work.
 _RELU = "CAgSADpEChIKAXgSAXkaBHJlbHUiBFJlbHUSBHJlbHVaEwoBeBIOCgwIARIICgIIBAoCCAFiEwoBeRIOCgwIARIICgIIBAoCCAFCBAoAEA0="
@@ -49,15 +48,11 @@ def versions(*names: str) -> dict[str, Any]:
     return {name: _version(name) for name in names}
 
 
-def streams() -> dict[str, Any]:
-    """The kinds of sources and sinks that segrt has, and the packages that some of them need."""
-    from dataclasses import asdict
+def kinds() -> dict[str, Any]:
+    """The registered backends, sources and sinks, and what they need."""
+    from segrt.runtime.doctor.kinds import all_kinds
 
-    from segrt.runtime.stream.sinks.sink_kinds import SINKS, needs_of_sinks
-    from segrt.runtime.stream.sources.source_kinds import SOURCES, needs_of_sources
-
-    needs = [*needs_of_sources(), *needs_of_sinks()]
-    return {"kinds": [*SOURCES, *SINKS], "needs": [asdict(need) for need in needs]}
+    return all_kinds()
 
 
 def tensorrt() -> dict[str, Any]:
@@ -67,10 +62,10 @@ def tensorrt() -> dict[str, Any]:
 
 def tensorrt_rtx() -> dict[str, Any]:
     """Whether `tensorrt_rtx` can be imported, and which compute capabilities it is for."""
-    found = _imported("tensorrt_rtx")
+    package = _imported("tensorrt_rtx")
     capabilities = import_module("tensorrt_rtx").ComputeCapability.__members__
     names = [name[2:] for name in capabilities if name.startswith("SM")]
-    return found | {"sms": [f"{name[:-1]}.{name[-1]}" for name in names]}
+    return package | {"sms": [f"{name[:-1]}.{name[-1]}" for name in names]}
 
 
 def cuda() -> dict[str, Any]:
@@ -78,15 +73,15 @@ def cuda() -> dict[str, Any]:
     from segrt.runtime.errors import BackendError
     from segrt.runtime.inference.cuda.choice import installed_packages, open_cuda
 
-    found: dict[str, Any] = {"packages": list(installed_packages())}
+    packages: dict[str, Any] = {"packages": list(installed_packages())}
     try:
         opened = open_cuda()
     except BackendError as error:
-        return found | {"cuda_error": str(error)}
+        return packages | {"cuda_error": str(error)}
     device = opened.device
     with opened.current():
         free, total = opened.memory()
-    return found | {
+    return packages | {
         "through": opened.name,
         "name": device.name,
         "sm": device.sm,
@@ -153,8 +148,8 @@ def core() -> dict[str, Any]:
 
     from segrt.runtime import postproc
 
-    found = postproc.argmax_map(np.zeros((2, 2, 2), np.float32), (4, 4))
-    return {"works": bool((found == 0).all())}
+    class_map = postproc.argmax_map(np.zeros((2, 2, 2), np.float32), (4, 4))
+    return {"works": bool((class_map == 0).all())}
 
 
 def disk() -> dict[str, Any]:
@@ -162,10 +157,8 @@ def disk() -> dict[str, Any]:
     from segrt.runtime.files.cache import cache_folder
 
     folder = cache_folder()
-    place = folder
-    while not place.exists():
-        place = place.parent
-    return {"folder": str(folder), "free_mb": shutil.disk_usage(place).free >> 20}
+    there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    return {"folder": str(folder), "free_mb": shutil.disk_usage(there).free >> 20}
 
 
 def _encodes(av: Any, name: str) -> bool:
@@ -188,28 +181,14 @@ def _version(name: str) -> str | None:
         return None
 
 
-PROBES: dict[str, Callable[..., dict[str, Any]]] = {
-    probe.__name__: probe
-    for probe in (
-        python,
-        packages,
-        tensorrt,
-        tensorrt_rtx,
-        cuda,
-        onnxruntime,
-        opencv,
-        gstreamer,
-        video,
-        core,
-        disk,
-        streams,
-        versions,
-    )
-}
+_PROBES = (
+    python, packages, versions, kinds, tensorrt, tensorrt_rtx, cuda, onnxruntime, opencv, gstreamer, video, core, disk,
+)  # fmt: skip
+PROBES: dict[str, Callable[..., dict[str, Any]]] = {probe.__name__: probe for probe in _PROBES}
 
 if __name__ == "__main__":
     try:
         answer = PROBES[sys.argv[1]](*sys.argv[2:])
     except Exception as error:  # whatever a broken installation raises is the answer
-        answer = {"error": " ".join(str(error).split())[:300] or type(error).__name__}
+        answer = {"error": one_line(error)}
     print(json.dumps(answer))

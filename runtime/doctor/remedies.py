@@ -1,4 +1,4 @@
-"""The commands that mend a device, each for the system that it is: Jetson, Debian or Ubuntu, or pip alone."""
+"""The commands that bring what a device lacks: for a Jetson, for Debian and Ubuntu, or with pip alone."""
 
 from dataclasses import dataclass
 
@@ -27,23 +27,25 @@ def tensorrt(facts: Facts) -> Remedies:
             Remedy(_pip(facts, f"--force-reinstall tensorrt-cu{facts.cuda_major or 12}"), "brings its libraries back"),
         )
     package = f"tensorrt-cu{facts.cuda_major or 12}"
-    found = [
+    remedies = [
         Remedy(_pip(facts, f"'{package}>=10.3,<12'"), "TensorRT; its libraries come from NVIDIA's own package index")
     ]
     if facts.python.get("machine") == "x86_64":
-        found.append(Remedy(_pip(facts, "tensorrt-rtx"), "or, on a GeForce RTX or RTX PRO: TensorRT-RTX, much smaller"))
-    return tuple(found)
+        remedies.append(
+            Remedy(_pip(facts, "tensorrt-rtx"), "or, on a GeForce RTX or RTX PRO: TensorRT-RTX, much smaller")
+        )
+    return tuple(remedies)
 
 
 def _jetpack_tensorrt(facts: Facts) -> Remedies:
-    found = []
+    remedies = []
     if not facts.system_tensorrt:
         install = "sudo apt-get update && sudo apt-get install -y nvidia-jetpack"
-        found.append(Remedy(install, "JetPack's CUDA, TensorRT and their Python packages"))
+        remedies.append(Remedy(install, "JetPack's CUDA, TensorRT and their Python packages"))
     wanted = _version_of(facts.system_tensorrt) or ((3, 10) if facts.jetpack.startswith("6") else (3, 12))
     if facts.python_version != wanted:
         text = f"{wanted[0]}.{wanted[1]}"
-        found.append(
+        remedies.append(
             Remedy(
                 f"/usr/bin/python{text} -m venv --system-site-packages ~/segrt && ~/segrt/bin/pip install segrt",
                 f"JetPack's TensorRT is for Python {text}, this is "
@@ -51,12 +53,12 @@ def _jetpack_tensorrt(facts: Facts) -> Remedies:
             )
         )
     elif facts.python.get("in_virtualenv") and not facts.python.get("sees_system_packages"):
-        found.append(_see_system_packages(facts, "JetPack's TensorRT"))
-    if not found:
-        found.append(
+        remedies.append(_see_system_packages(facts, "JetPack's TensorRT"))
+    if not remedies:
+        remedies.append(
             Remedy("sudo apt-get install --reinstall -y python3-libnvinfer", "TensorRT's Python package, once more")
         )
-    return tuple(found)
+    return tuple(remedies)
 
 
 def rtx(facts: Facts) -> Remedies:
@@ -121,15 +123,15 @@ def opencv(facts: Facts) -> Remedies:
 
 def gstreamer(facts: Facts) -> Remedies:
     """Bring GStreamer and its Python package, which is the system's."""
-    found = []
+    remedies = []
     missing = "No module named" in str(facts.gstreamer.get("error", ""))
     hidden = facts.python.get("in_virtualenv") and not facts.python.get("sees_system_packages")
     if facts.kind in ("jetson", "debian"):
         packages = "python3-gi gir1.2-gst-plugins-base-1.0 gstreamer1.0-plugins-base gstreamer1.0-plugins-good"
-        found.append(Remedy(f"sudo apt-get install -y {packages}", "GStreamer, and the way to it from Python"))
+        remedies.append(Remedy(f"sudo apt-get install -y {packages}", "GStreamer, and the way to it from Python"))
     if missing and hidden:
-        found.append(_see_system_packages(facts, "python3-gi"))
-    return tuple(found)
+        remedies.append(_see_system_packages(facts, "python3-gi"))
+    return tuple(remedies)
 
 
 def jetson_gstreamer(facts: Facts) -> Remedies:  # noqa: ARG001 (all remedies are alike)
@@ -137,7 +139,7 @@ def jetson_gstreamer(facts: Facts) -> Remedies:  # noqa: ARG001 (all remedies ar
     return (Remedy("sudo apt-get install -y nvidia-l4t-gstreamer", "Jetson's cameras and codecs in GStreamer"),)
 
 
-def rebuild(facts: Facts) -> Remedies:
+def reinstall(facts: Facts) -> Remedies:
     """Install segrt's compiled part again."""
     return (Remedy(_pip(facts, "--force-reinstall --no-deps segrt"), "the compiled post-processing, once more"),)
 

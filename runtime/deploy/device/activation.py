@@ -11,88 +11,92 @@ from collections.abc import Callable
 
 from segrt.runtime.deploy.device.durable_files import remove, set_link
 from segrt.runtime.deploy.device.failure import Failure
-from segrt.runtime.deploy.device.folders import Place, read_json, write_json
-from segrt.runtime.deploy.device.managers import Health, Manager
+from segrt.runtime.deploy.device.folders import ServiceFolders, read_record, write_record
+from segrt.runtime.deploy.device.kept_records import Trial, WatchOptions
+from segrt.runtime.deploy.device.manager import Manager
 
 _MOST_RESTARTS = 2
 _STEADY = 1.0
 _STEP = 0.2
 
 
-def recover(place: Place) -> str | None:
+def recover(folders: ServiceFolders) -> str | None:
     """Take back a trial that nobody watches; return the release that it goes back to. Called before each start."""
-    if not place.trial.exists():
+    if not folders.trial.exists():
         return None
-    with place.locked() as held:
-        return take_back(place) if held else None
+    with folders.locked() as held:
+        return take_back(folders) if held else None
 
 
-def take_back(place: Place) -> str | None:
+def take_back(folders: ServiceFolders) -> str | None:
     """End a trial, for the holder of the lock: `current` is again what it was before, if there was anything."""
-    trial = read_json(place.trial)
-    back = trial.get("from") if trial else None
-    if back and place.is_whole(back):
-        set_link(place.current, f"releases/{back}")
+    try:
+        trial = read_record(Trial, folders.trial)
+    except Failure:  # a damaged file must not keep the service from starting
+        trial = None
+    back = trial.from_release if trial else None
+    if back and folders.is_whole(back):
+        set_link(folders.current, f"releases/{back}")
     else:
         back = None
-    remove(place.trial)
+    remove(folders.trial)
     return back
 
 
 def switch(
-    place: Place,
+    folders: ServiceFolders,
     manager: Manager,
     release: str,
-    *,
-    grace: float,
-    frames: bool,
+    options: WatchOptions,
     step: Callable[[str], None],
 ) -> None:
-    """Let `release` run; raise Failure, with the old one running again, when it is not healthy within `grace` s."""
-    before = place.linked(place.current)
+    """Let `release` run, calling `step` with the name of each step.
+
+    Raises Failure, with the old release running again, when the new one does not get healthy as `options` say.
+    """
+    before = folders.linked(folders.current)
     step("switch")
-    write_json(place.trial, {"to": release, "from": before})
-    set_link(place.current, f"releases/{release}")
+    write_record(folders.trial, Trial(release, before))
+    set_link(folders.current, f"releases/{release}")
     try:
-        old = start(place, manager, release)
-        if (place.describe(release) or {}).get("stream") is not None:
+        old = start(folders, manager, release)
+        if _streams(folders, release):
             step("watch")
-            watch(manager, grace, frames=frames, old=old)
+            watch(manager, options, old)
     except Failure as failure:
         step("back")
-        _back(place, manager, before, failure)
+        _back(folders, manager, before, failure)
         raise
-    remove(place.trial)
+    remove(folders.trial)
     if before and before != release:
-        set_link(place.previous, f"releases/{before}")
+        set_link(folders.previous, f"releases/{before}")
 
 
-def start(place: Place, manager: Manager, release: str) -> int:
+def start(folders: ServiceFolders, manager: Manager, release: str) -> int:
     """Start the service of a release that `current` points to, if it has one; return the old one's process id, or 0."""
     old = manager.health().pid
-    described = place.describe(release) or {}
-    if described.get("stream") is None:
+    if not _streams(folders, release):
         manager.stop()
         return old
-    unit = place.releases / release / "service.unit"
+    unit = folders.releases / release / "service.unit"
     manager.install(unit.read_text() if unit.is_file() else None)
     manager.restart()
     return old
 
 
-def watch(manager: Manager, grace: float, *, frames: bool, old: int) -> None:
-    """Return when the service is healthy: ready, with results (`frames`), and still so up to a second later.
+def watch(manager: Manager, options: WatchOptions, old: int) -> None:
+    """Return when the service is healthy: ready, with results if `options` ask for them, and still so a second later.
 
-    `old` is the id of the process that is to end; what it says does not count. Raises Failure after `grace` seconds.
+    `old` is the id of the process that is to end; what it says does not count. Raises Failure when the grace is over.
     """
+    grace = options.grace
     deadline = time.monotonic() + grace
     healthy_since: float | None = None
-    health = Health(running=False)
     while True:
         health = manager.health()
         if health.restarts >= _MOST_RESTARTS:
             raise Failure(f"the service ended {health.restarts} times: {manager.last_words() or health.text}")
-        if health.running and health.ready and health.pid != old and (health.results or not frames):
+        if health.running and health.ready and health.pid != old and (health.results or not options.needs_results):
             healthy_since = healthy_since or time.monotonic()
             if time.monotonic() - healthy_since >= min(_STEADY, grace / 10):
                 return
@@ -106,15 +110,20 @@ def watch(manager: Manager, grace: float, *, frames: bool, old: int) -> None:
         time.sleep(_STEP)
 
 
-def _back(place: Place, manager: Manager, before: str | None, failure: Failure) -> None:
+def _back(folders: ServiceFolders, manager: Manager, before: str | None, failure: Failure) -> None:
     if before is None:
         manager.stop()
-        remove(place.current)
-        remove(place.trial)
+        remove(folders.current)
+        remove(folders.trial)
         return
-    set_link(place.current, f"releases/{before}")
+    set_link(folders.current, f"releases/{before}")
     try:
-        start(place, manager, before)
+        start(folders, manager, before)
     except Failure as second:
         failure.args = (f"{failure}; and the release before did not start: {second}",)
-    remove(place.trial)
+    remove(folders.trial)
+
+
+def _streams(folders: ServiceFolders, release: str) -> bool:
+    record = folders.record_of(release)
+    return record is not None and record.stream is not None

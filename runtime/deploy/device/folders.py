@@ -7,7 +7,7 @@ ROOT/
   SERVICE/
     current -> releases/ID     what runs; changed by renaming a link over it
     previous -> releases/ID    what `rollback` goes back to
-    trial.json                 only while a new release is tried: {"to", "from"}; see `switching`
+    trial.json                 only while a new release is tried: {"to", "from"}; see `activation`
     deployment.json            the last deployment: its steps, how it ended
     history.jsonl              every deployment that ended, one line each
     environment                variables of the service, NAME=value in lines; yours, never written by segrt
@@ -23,13 +23,17 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
 from segrt.runtime.deploy.device.durable_files import sync_folder, write_file
 from segrt.runtime.deploy.device.failure import Failure
+from segrt.runtime.deploy.device.json_conversion import from_json, to_json
+from segrt.runtime.deploy.device.kept_records import ReleaseRecord
+
+Record = TypeVar("Record")
 
 
-class Place:
+class ServiceFolders:
     """The paths of a service below a root folder."""
 
     def __init__(self, root: Path, service: str) -> None:
@@ -41,6 +45,8 @@ class Place:
         self.trial, self.deployment = self.folder / "trial.json", self.folder / "deployment.json"
         self.history, self.variables = self.folder / "history.jsonl", self.folder / "environment"
         self.cache, self.work = self.folder / "cache", self.folder / "work"
+        self.log, self.health = self.folder / "log", self.folder / "health.json"
+        self.supervisor_lock = self.folder / "supervisor.lock"
 
     def make(self) -> None:
         """Create the folders."""
@@ -66,9 +72,9 @@ class Place:
         """Whether a release is there; it has its name only since it was whole and verified."""
         return (self.releases / release / "release.json").is_file()
 
-    def describe(self, release: str | None) -> dict[str, Any] | None:
-        """Return the release.json of a release."""
-        return read_json(self.releases / release / "release.json") if release else None
+    def record_of(self, release: str | None) -> ReleaseRecord | None:
+        """Return the release.json of a release; raise Failure when it cannot be read as one."""
+        return read_record(ReleaseRecord, self.releases / release / "release.json") if release else None
 
     @contextmanager
     def locked(self) -> Iterator[bool]:
@@ -90,15 +96,20 @@ def locked_file(path: Path) -> Iterator[bool]:
             yield True
 
 
-def read_json(path: Path) -> dict[str, Any] | None:
-    """Return the object in a JSON file, or None where there is none."""
+def read_record(kind: type[Record], path: Path) -> Record | None:
+    """Return the record in a JSON file, None where there is no file or no JSON object in it.
+
+    Raises Failure, naming the file, for a value that is not of its field's type.
+    """
     try:
         content = json.loads(path.read_bytes())
     except (OSError, ValueError):
         return None
-    return content if isinstance(content, dict) else None
+    if not isinstance(content, dict):
+        return None
+    return from_json(kind, content, str(path), "mend the file on the device, or remove it")
 
 
-def write_json(path: Path, content: dict[str, Any]) -> None:
-    """Write an object as JSON, whole or not at all."""
-    write_file(path, (json.dumps(content, indent=1, ensure_ascii=False) + "\n").encode())
+def write_record(path: Path, record: object) -> None:
+    """Write a record (a dataclass) as JSON, whole or not at all."""
+    write_file(path, (json.dumps(to_json(record), indent=1, ensure_ascii=False) + "\n").encode())

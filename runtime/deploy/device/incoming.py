@@ -1,4 +1,4 @@
-"""Takes a file in, in as many goes as the connection needs."""
+"""Receives files, in as many connections as it takes."""
 
 import hashlib
 import os
@@ -8,34 +8,34 @@ from typing import BinaryIO
 
 from segrt.runtime.deploy.device.durable_files import remove, rename, sync_folder
 from segrt.runtime.deploy.device.failure import Failure
-from segrt.runtime.deploy.device.folders import Place
+from segrt.runtime.deploy.device.folders import ServiceFolders
 
 _CHUNK = 1 << 18
 _FLUSH_EVERY = 8 << 20
 _SPARE = 32 << 20
 
 
-def arrived(place: Place, sha256: str) -> int | None:
-    """Return how many bytes of a file are here, or None when it is whole."""
-    if (place.incoming / sha256).is_file():
+def bytes_here(folders: ServiceFolders, sha256: str) -> int | None:
+    """Return how many bytes of the file with that hash are here, or None when it is whole."""
+    if (folders.incoming / sha256).is_file():
         return None
-    part = place.incoming / f"{sha256}.part"
+    part = folders.incoming / f"{sha256}.part"
     return part.stat().st_size if part.is_file() else 0
 
 
-def receive(place: Place, sha256: str, size: int, offset: int, source: BinaryIO) -> None:
+def receive(folders: ServiceFolders, sha256: str, size: int, offset: int, source: BinaryIO) -> None:
     """Append what `source` gives to the part of a file that is here; put it in place when it is whole and right.
 
-    Ends without a word when the source ends early: what came is kept. Raises Failure for a full disk, or content that
-    is not what was sent.
+    Returns also when the source ends early: what came is kept, and `bytes_here` tells how much it is. Raises Failure
+    for a full disk, and for content with another SHA-256.
     """
-    place.make()
-    part = place.incoming / f"{sha256}.part"
-    need_space(place.root, size - offset)
+    folders.make()
+    part = folders.incoming / f"{sha256}.part"
+    need_space(folders.root, size - offset)
     try:
         with part.open("ab") as file:
             file.truncate(offset)
-            sync_folder(place.incoming)
+            sync_folder(folders.incoming)
             unflushed = 0
             while chunk := source.read(min(_CHUNK, size - offset)):
                 file.write(chunk)
@@ -54,7 +54,7 @@ def receive(place: Place, sha256: str, size: int, offset: int, source: BinaryIO)
     if sha256_of(part) != sha256:
         remove(part)
         raise Failure("changed in transit: what arrived has another SHA-256, so it was removed; run with --resume")
-    rename(part, place.incoming / sha256)
+    rename(part, folders.incoming / sha256)
 
 
 def need_space(folder: Path, size: int) -> None:

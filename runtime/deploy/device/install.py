@@ -4,156 +4,167 @@ import os
 import signal
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from segrt.runtime.deploy.device import activation, environments, release
 from segrt.runtime.deploy.device.durable_files import remove_tree, sweep, write_file
 from segrt.runtime.deploy.device.failure import Failure
-from segrt.runtime.deploy.device.folders import Place, locked_file, read_json
-from segrt.runtime.deploy.device.journal import Journal, outcome, tell
-from segrt.runtime.deploy.device.managers import Manager, choose
+from segrt.runtime.deploy.device.folders import ServiceFolders, locked_file, read_record
+from segrt.runtime.deploy.device.journal import Journal, answer_of, tell
+from segrt.runtime.deploy.device.kept_records import DeploymentRecord
+from segrt.runtime.deploy.device.manager import Manager
+from segrt.runtime.deploy.device.managers import choose
+from segrt.runtime.deploy.device.protocol import InstallRequest, RollbackRequest, Step
 
 _BUSY_TRIES = 20
 _LOOK_EVERY = 0.3
 
 
-def install(place: Place, request: dict[str, Any], program: bytes) -> None:
-    """Do what `request` asks for, telling each step; follow the one who does it already, after a lost connection."""
+def install(folders: ServiceFolders, request: InstallRequest, program: bytes) -> None:
+    """Do what `request` asks for, telling each step.
+
+    When a process does it already, for a connection that was lost, tell what that one does. `program` is kept on the
+    device as `segrt-device`.
+    """
     _outlive_the_connection()
-    place.make()
-    if not _alone(place, lambda: _install(place, request, program), request["run"]):
-        _follow(place, request["run"])
+    folders.make()
+    if not _with_locks(folders, lambda: _install(folders, request, program), request.run):
+        _follow(folders, request.run)
 
 
-def _alone(place: Place, work: Callable[[], None], run: str | None = None) -> bool:
+def _with_locks(folders: ServiceFolders, work: Callable[[], None], run: str | None = None) -> bool:
     """Do `work` with the locks held; return False when another process does it for the same `run`."""
-    for _ in range(_BUSY_TRIES):  # whoever asks for the status holds a lock for an instant
-        with locked_file(place.root / "lock") as first, place.locked() as held:
+    for _ in range(_BUSY_TRIES):  # a request for the status holds a lock for an instant
+        with locked_file(folders.root / "lock") as first, folders.locked() as held:
             if first and held:
                 work()
                 return True
-        if run is not None and (read_json(place.deployment) or {}).get("run") == run:
-            return False
+        if run is not None:
+            record = read_record(DeploymentRecord, folders.deployment)
+            if record is not None and record.run == run:
+                return False
         time.sleep(0.1)
     raise Failure("another deployment is at work on this device; wait for it, see `segrt deploy --status`")
 
 
-def _install(place: Place, request: dict[str, Any], program: bytes) -> None:
-    found = read_json(place.deployment)
-    if found and found["run"] == request["run"] and found["ended"] and request["again"]:
-        tell(**outcome(found))  # it ended while the desk was not listening
+def _install(folders: ServiceFolders, request: InstallRequest, program: bytes) -> None:
+    last = read_record(DeploymentRecord, folders.deployment)
+    if last and last.run == request.run and last.ended and request.again:
+        tell(answer_of(last))  # it ended while the desk was not listening
         return
-    write_file(place.root / "segrt-device", program, 0o755)
-    manager = choose(place, request["manager"])
-    journal = Journal(place, request["run"], "install")
+    write_file(folders.root / "segrt-device", program, 0o755)
+    manager = choose(folders, request.manager)
+    journal = Journal(folders, request.run, "install")
     try:
-        _tidy(place, manager, journal)
-        result = _bring(place, manager, request, journal)
+        _take_back_interrupted(folders, manager, journal)
+        result = _make_and_switch(folders, manager, request, journal)
     except Failure as failure:
-        _clear(place)
+        _sweep(folders)
         journal.end("failed", str(failure), failure.details)
     except OSError as error:
-        _clear(place)
-        journal.end("failed", f"{error.filename or place.root}: {error.strerror} on the device; mend it and run again")
+        _sweep(folders)
+        journal.end(
+            "failed", f"{error.filename or folders.root}: {error.strerror} on the device; mend it and run again"
+        )
     else:
-        _prune(place, request["options"]["keep"])
+        _prune(folders, request.options.keep)
         journal.end(result)
 
 
-def _bring(place: Place, manager: Manager, request: dict[str, Any], journal: Journal) -> str:
-    stream = request["stream"]
-    current = place.linked(place.current)
-    if stream is None and current:
-        stream = (place.describe(current) or {}).get("stream")
-    wanted = release.release_id(request, stream)
-    journal.content["release"] = wanted
-    if not place.is_whole(wanted):
-        release.make(place, wanted, request, stream, journal)
+def _make_and_switch(folders: ServiceFolders, manager: Manager, request: InstallRequest, journal: Journal) -> str:
+    """Return "done", or "unchanged" when the release that is asked for runs already."""
+    current = folders.linked(folders.current)
+    if request.stream is None and current:
+        running = folders.record_of(current)
+        request = replace(request, stream=running.stream if running else None)
+    wanted = release.release_id(request)
+    journal.set_release(wanted)
+    if not folders.is_whole(wanted):
+        release.make(folders, wanted, request, journal)
     health = manager.health()
-    if wanted == current and (stream is None or (health.running and health.ready)):
+    if wanted == current and (request.stream is None or (health.running and health.ready)):
         return "unchanged"
-    options = request["options"]
-    activation.switch(
-        place, manager, wanted, grace=options["grace"], frames=options["health"] == "frames", step=journal.step
-    )
+    activation.switch(folders, manager, wanted, request.options.watch, journal.step)
     return "done"
 
 
-def roll_back(place: Place, request: dict[str, Any], program: bytes) -> None:
-    """Change to the release before the current one, with the same watching; raise Failure where there is none."""
+def roll_back(folders: ServiceFolders, request: RollbackRequest, program: bytes) -> None:
+    """Change to the release before the current one and watch it; raise Failure where there is no such service."""
     _outlive_the_connection()
-    if not place.folder.is_dir():
-        raise Failure(f"has no service {place.service!r} below {place.root}; see `segrt deploy --status`")
-    _alone(place, lambda: _roll_back(place, request, program))
+    if not folders.folder.is_dir():
+        raise Failure(f"has no service {folders.service!r} below {folders.root}; see `segrt deploy --status`")
+    _with_locks(folders, lambda: _roll_back(folders, request, program))
 
 
-def _roll_back(place: Place, request: dict[str, Any], program: bytes) -> None:
-    write_file(place.root / "segrt-device", program, 0o755)
-    manager = choose(place, request["manager"])
-    journal = Journal(place, request["run"], "rollback")
+def _roll_back(folders: ServiceFolders, request: RollbackRequest, program: bytes) -> None:
+    write_file(folders.root / "segrt-device", program, 0o755)
+    manager = choose(folders, request.manager)
+    journal = Journal(folders, request.run, "rollback")
     try:
-        _tidy(place, manager, journal)
-        before, current = place.linked(place.previous), place.linked(place.current)
+        _take_back_interrupted(folders, manager, journal)
+        before, current = folders.linked(folders.previous), folders.linked(folders.current)
         if before is None or before == current:
             raise Failure(f"has no release before {current or 'the first'} to go back to")
-        journal.content["release"] = before
-        options = request["options"]
-        activation.switch(
-            place, manager, before, grace=options["grace"], frames=options["health"] == "frames", step=journal.step
-        )
+        journal.set_release(before)
+        activation.switch(folders, manager, before, request.options, journal.step)
     except Failure as failure:
         journal.end("failed", str(failure), failure.details)
     else:
         journal.end("done")
 
 
-def _tidy(place: Place, manager: Manager, journal: Journal) -> None:
-    """Take back what an interrupted deployment left."""
-    if place.trial.exists():
-        back = activation.take_back(place)
+def _take_back_interrupted(folders: ServiceFolders, manager: Manager, journal: Journal) -> None:
+    """Go back from a release that an interrupted deployment was trying, and remove what it left half done."""
+    if folders.trial.exists():
+        back = activation.take_back(folders)
         journal.note(
             "an earlier deployment was interrupted while it was watched" + (f": back to {back}" if back else "")
         )
         if back:
-            activation.start(place, manager, back)
-    _clear(place)
+            activation.start(folders, manager, back)
+    _sweep(folders)
 
 
-def _clear(place: Place) -> None:
-    for folder in (place.releases, place.environments, place.folder, place.root):
+def _sweep(folders: ServiceFolders) -> None:
+    for folder in (folders.releases, folders.environments, folders.folder, folders.root):
         sweep(folder)
 
 
-def _prune(place: Place, keep: int) -> None:
+def _prune(folders: ServiceFolders, keep: int) -> None:
     """Remove old releases, the files that arrived, and environments that nothing uses."""
-    kept = {place.linked(place.current), place.linked(place.previous)}
-    made = sorted(place.releases.glob("*/release.json"), key=lambda path: path.stat().st_mtime, reverse=True)
-    for path in made[keep:]:
+    kept = {folders.linked(folders.current), folders.linked(folders.previous)}
+    newest_first = sorted(folders.releases.glob("*/release.json"), key=lambda path: path.stat().st_mtime, reverse=True)
+    for path in newest_first[keep:]:
         if path.parent.name not in kept:
             remove_tree(path.parent)
-    for path in place.incoming.iterdir():
+    for path in folders.incoming.iterdir():
         path.unlink(missing_ok=True)
-    environments.remove_unused(place)
+    environments.remove_unused(folders)
 
 
-def _follow(place: Place, run: str) -> None:
+def _follow(folders: ServiceFolders, run: str) -> None:
     """Tell what another process does for the same run until it ends."""
     last = None
     while True:
-        found = read_json(place.deployment)
-        if found is None or found["run"] != run:
+        record = read_record(DeploymentRecord, folders.deployment)
+        if record is None or record.run != run:
             raise Failure("another deployment took this one's place; see `segrt deploy --status`")
-        if found["step"] != last:
-            last = found["step"]
-            tell(step=last)
-        if found["ended"]:
-            tell(**outcome(found))
+        if record.step is not None and record.step != last:
+            last = record.step
+            tell(Step(last))
+        if record.ended:
+            tell(answer_of(record))
             return
-        with place.locked() as free:
-            if free and not (read_json(place.deployment) or {}).get("ended"):
+        with folders.locked() as free:
+            if free and not _has_ended(folders):
                 raise Failure(f"the deployment was interrupted in step {last}; run with --resume")
         time.sleep(_LOOK_EVERY)
+
+
+def _has_ended(folders: ServiceFolders) -> bool:
+    record = read_record(DeploymentRecord, folders.deployment)
+    return record is not None and record.ended is not None
 
 
 def _outlive_the_connection() -> None:

@@ -4,56 +4,60 @@ import json
 import os
 import sys
 import time
-from typing import Any
+from dataclasses import replace
 
-from segrt.runtime.deploy.device.folders import Place, write_json
+from segrt.runtime.deploy.device.folders import ServiceFolders, write_record
+from segrt.runtime.deploy.device.json_conversion import to_json
+from segrt.runtime.deploy.device.kept_records import DeploymentRecord
+from segrt.runtime.deploy.device.protocol import Answer, DeploymentAnswer, Note, Step
 
 
-def tell(**event: Any) -> None:
+def tell(message: Step | Note | Answer) -> None:
     """Send the desk a line of JSON; a desk that went away is no reason to stop."""
     try:
-        sys.stdout.write(json.dumps(event, ensure_ascii=False) + "\n")
+        sys.stdout.write(json.dumps(to_json(message), ensure_ascii=False) + "\n")
         sys.stdout.flush()
     except (OSError, ValueError):
         sys.stdout = open(os.devnull, "w")  # noqa: PTH123, SIM115
 
 
 class Journal:
-    """deployment.json of a service while a deployment goes on."""
+    """deployment.json of a service while a deployment goes on; `what` is "install" or "rollback"."""
 
-    def __init__(self, place: Place, run: str, what: str) -> None:
-        self._place = place
-        self.content: dict[str, Any] = {
-            "run": run, "what": what, "release": None, "from": place.linked(place.current), "step": None,
-            "notes": [], "started": now(), "ended": None, "result": None, "why": None, "details": "",
-        }  # fmt: skip
+    def __init__(self, folders: ServiceFolders, run: str, what: str) -> None:
+        self._folders = folders
+        self._record = DeploymentRecord(run, what, from_release=folders.linked(folders.current), started=now())
 
-    def step(self, name: str, **content: Any) -> None:
+    def set_release(self, release: str) -> None:
+        """Note the release that is to run."""
+        self._record = replace(self._record, release=release)
+
+    def step(self, name: str) -> None:
         """Begin a step."""
-        self.content.update(content, step=name)
-        write_json(self._place.deployment, self.content)
-        tell(step=name)
+        self._record = replace(self._record, step=name)
+        write_record(self._folders.deployment, self._record)
+        tell(Step(name))
 
     def note(self, line: str) -> None:
         """Say something that the operator should know and that stops nothing."""
-        self.content["notes"].append(line)
-        tell(note=line)
+        self._record = replace(self._record, notes=(*self._record.notes, line))
+        tell(Note(line))
 
     def end(self, result: str, why: str = "", details: str = "") -> None:
         """Write how it ended: `done`, `unchanged` or `failed`."""
-        self.content.update(ended=now(), result=result, why=why, details=details)
-        write_json(self._place.deployment, self.content)
-        kept = {name: value for name, value in self.content.items() if name not in ("details", "step")}
-        with self._place.history.open("a") as file:
+        self._record = replace(self._record, ended=now(), result=result, why=why, details=details)
+        write_record(self._folders.deployment, self._record)
+        kept = {name: value for name, value in to_json(self._record).items() if name not in ("details", "step")}
+        with self._folders.history.open("a") as file:
             file.write(json.dumps(kept, ensure_ascii=False) + "\n")
             file.flush()
             os.fsync(file.fileno())
-        tell(**outcome(self.content))
+        tell(answer_of(self._record))
 
 
-def outcome(content: dict[str, Any]) -> dict[str, Any]:
-    """Return what the desk is told at the end, from the content of deployment.json."""
-    return {name: content.get(name) for name in ("result", "why", "details", "release", "notes")}
+def answer_of(record: DeploymentRecord) -> DeploymentAnswer:
+    """Return what the desk is told of a deployment that ended."""
+    return DeploymentAnswer(record.result or "failed", record.why, record.details, record.release, record.notes)
 
 
 def now() -> str:

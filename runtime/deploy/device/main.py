@@ -11,50 +11,84 @@ import json
 import os
 import sys
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
-from segrt.runtime.deploy.device import activation, incoming, install, status, supervisor
+from segrt.runtime.deploy.device import activation, incoming, install, status, supervision
 from segrt.runtime.deploy.device.failure import Failure
-from segrt.runtime.deploy.device.folders import Place
+from segrt.runtime.deploy.device.folders import ServiceFolders
 from segrt.runtime.deploy.device.journal import tell
+from segrt.runtime.deploy.device.json_conversion import from_json, to_json
+from segrt.runtime.deploy.device.kept_records import WatchOptions
 from segrt.runtime.deploy.device.managers import detect
+from segrt.runtime.deploy.device.protocol import (
+    Answer,
+    InstallRequest,
+    ReceiveAnswer,
+    ReceiveRequest,
+    Request,
+    RollbackRequest,
+    StatusAnswer,
+    StatusRequest,
+)
+
+_REQUESTS: dict[str, type[Request]] = {
+    "status": StatusRequest,
+    "receive": ReceiveRequest,
+    "install": InstallRequest,
+    "rollback": RollbackRequest,
+}
+_OTHER_TIME = "this is a segrt of another time"
 
 
 def serve(source: BinaryIO, archive: Path, size: int) -> int:
     """Answer one request of the desk: `size` bytes of JSON at the head of `source`, for `receive` content behind it."""
-    request = json.loads(source.read(size))
-    wanted = request["root"]
-    if wanted == "auto":
-        wanted = "/opt/segrt" if detect() == "systemd" else "~/segrt"
-    root = Path(os.path.expanduser(wanted))  # noqa: PTH111 (its HOME, as a shell sees it)
-    place = Place(Path(os.path.abspath(root)), request.get("service") or "segrt")  # noqa: PTH100
+    root = None
     try:
-        return _answer(place, request, source, archive)
+        request = _request(source.read(size))
+        folders = _folders(request)
+        root = folders.root
+        _answer(folders, request, source, archive)
     except Failure as failure:
-        tell(result="failed", why=str(failure), details=failure.details)
+        tell(Answer("failed", str(failure), failure.details))
     except OSError as error:
-        tell(result="failed", why=f"{error.filename or place.root}: {error.strerror} on the device", details="")
+        tell(Answer("failed", f"{error.filename or root}: {error.strerror} on the device"))
     return 0
 
 
-def _answer(place: Place, request: dict[str, Any], source: BinaryIO, archive: Path) -> int:
-    command = request["command"]
-    if command == "status":
-        tell(result="done", status=status.status(place, request))
-    elif command == "receive":
-        incoming.receive(place, request["sha256"], request["size"], request["offset"], source)
-        tell(result="done", arrived=incoming.arrived(place, request["sha256"]))
-    elif command == "install":
-        install.install(place, request, install.program_bytes(archive))
-    elif command == "rollback":
-        install.roll_back(place, request, install.program_bytes(archive))
-    else:
-        raise Failure(f"the device does not know {command!r}; this is a segrt of another time")
-    return 0
+def _request(text: bytes) -> Request:
+    try:
+        content = json.loads(text)
+        command = content["command"]
+        kind = _REQUESTS[command]
+    except KeyError:
+        raise Failure(f"the device does not know {content.get('command')!r}; {_OTHER_TIME}") from None
+    except (ValueError, TypeError):
+        raise Failure(f"the desk's request is no JSON object; {_OTHER_TIME}") from None
+    return from_json(kind, content, f"the desk's request {command!r}", _OTHER_TIME)
+
+
+def _folders(request: Request) -> ServiceFolders:
+    root = request.root
+    if root == "auto":
+        root = "/opt/segrt" if detect() == "systemd" else "~/segrt"
+    path = os.path.abspath(os.path.expanduser(root))  # noqa: PTH100, PTH111 (its HOME, as a shell sees it)
+    return ServiceFolders(Path(path), request.service or "segrt")
+
+
+def _answer(folders: ServiceFolders, request: Request, source: BinaryIO, archive: Path) -> None:
+    if isinstance(request, StatusRequest):
+        tell(StatusAnswer("done", status=status.status(folders, request)))
+    elif isinstance(request, ReceiveRequest):
+        incoming.receive(folders, request.sha256, request.size, request.offset, source)
+        tell(ReceiveAnswer("done", arrived=incoming.bytes_here(folders, request.sha256)))
+    elif isinstance(request, InstallRequest):
+        install.install(folders, request, install.program_bytes(archive))
+    elif isinstance(request, RollbackRequest):
+        install.roll_back(folders, request, install.program_bytes(archive))
 
 
 def main() -> int:
-    """Run a command by hand, or serve the desk."""
+    """Serve the desk, or run a command by hand."""
     archive = Path(sys.argv[0])
     os.umask(0o022)  # the service's user reads what is written here
     if len(sys.argv) == 3 and sys.argv[1] == "serve":
@@ -66,25 +100,27 @@ def main() -> int:
     parser.add_argument("--grace", type=float, default=60.0)
     parser.add_argument("--manager", default="auto")
     given = parser.parse_args()
-    place = Place(given.root, given.service or "segrt")
-    if given.command == "status":
-        request = {"service": given.service, "manager": given.manager}
-        print(json.dumps(status.status(place, request)["services"], indent=1))
-        return 0
-    if not given.service or not place.folder.is_dir():
+    folders = ServiceFolders(given.root, given.service or "segrt")
+    if given.command != "status" and (not given.service or not folders.folder.is_dir()):
         parser.error(f"give a service that is below {given.root}")
-    if given.command == "recover":
-        back = activation.recover(place)
-        if back:
-            print(f"went back to {back}, for the release after it had not proved healthy")
-        return 0
-    if given.command == "supervise":
-        return supervisor.supervise(place)
-    options = {"grace": given.grace, "health": "frames"}
-    request = {"run": "by-hand", "manager": given.manager, "options": options}
     try:
-        install.roll_back(place, request, install.program_bytes(archive))
+        return _by_hand(folders, given, archive)
     except Failure as failure:
         print(f"segrt-device: {failure}", file=sys.stderr)
         return 1
+
+
+def _by_hand(folders: ServiceFolders, given: argparse.Namespace, archive: Path) -> int:
+    if given.command == "status":
+        request = StatusRequest(service=given.service, manager=given.manager)
+        print(json.dumps(to_json(status.services(folders, request)), indent=1))
+    elif given.command == "recover":
+        back = activation.recover(folders)
+        if back:
+            print(f"went back to {back}, for the release after it had not proved healthy")
+    elif given.command == "supervise":
+        return supervision.supervise(folders)
+    else:
+        rollback = RollbackRequest(run="by-hand", manager=given.manager, options=WatchOptions(given.grace))
+        install.roll_back(folders, rollback, install.program_bytes(archive))
     return 0

@@ -5,57 +5,72 @@ import os
 import platform
 import pwd
 import shutil
+import sys
 from pathlib import Path
-from typing import Any
 
-from segrt.runtime.deploy.device import release
 from segrt.runtime.deploy.device.failure import Failure
-from segrt.runtime.deploy.device.folders import Place, read_json
-from segrt.runtime.deploy.device.incoming import arrived
-from segrt.runtime.deploy.device.managers import choose, detect, python
+from segrt.runtime.deploy.device.folders import ServiceFolders, read_record
+from segrt.runtime.deploy.device.incoming import bytes_here
+from segrt.runtime.deploy.device.kept_records import DeploymentSummary, Health
+from segrt.runtime.deploy.device.managers import choose, detect
+from segrt.runtime.deploy.device.protocol import DeviceStatus, ServiceStatus, StatusRequest
+from segrt.runtime.deploy.device.release import release_of_pack
 
 
-def status(place: Place, request: dict[str, Any]) -> dict[str, Any]:
+def status(folders: ServiceFolders, request: StatusRequest) -> DeviceStatus:
     """Return what the desk needs to know; writes nothing."""
     libc, version = platform.libc_ver()
-    above = next(folder for folder in (place.root, *place.root.parents) if folder.is_dir())
-    complete = sorted(path.parent.name for path in place.environments.glob("*/complete"))
-    return {
-        "machine": platform.machine(), "python": platform.python_version(), "executable": python(),
-        "implementation": platform.python_implementation(), "glibc": version if libc == "glibc" else None,
-        "system": _system(), "user": _user(), "uid": os.getuid(), "root": str(place.root),
-        "writable": os.access(above, os.W_OK | os.X_OK), "free": shutil.disk_usage(above).free,
-        "manager": request.get("manager") if request.get("manager", "auto") != "auto" else detect(),
-        "environments": complete, "tensorrt": importlib.util.find_spec("tensorrt") is not None,
-        "arrived": {sha256: arrived(place, sha256) for sha256 in request.get("files", [])},
-        "known": {sha256: release.pack_is_known(place, sha256) is not None for sha256 in request.get("files", [])},
-        "services": [_service(Place(place.root, name), request) for name in _services(place, request)],
-    }  # fmt: skip
+    above = next(folder for folder in (folders.root, *folders.root.parents) if folder.is_dir())
+    return DeviceStatus(
+        machine=platform.machine(),
+        python=platform.python_version(),
+        executable=sys.executable,
+        implementation=platform.python_implementation(),
+        glibc=version if libc == "glibc" else None,
+        system=_system(),
+        user=_user(),
+        uid=os.getuid(),
+        root=str(folders.root),
+        writable=os.access(above, os.W_OK | os.X_OK),
+        free=shutil.disk_usage(above).free,
+        manager=request.manager if request.manager != "auto" else detect(),
+        environments=tuple(sorted(path.parent.name for path in folders.environments.glob("*/complete"))),
+        tensorrt=importlib.util.find_spec("tensorrt") is not None,
+        arrived={sha256: bytes_here(folders, sha256) for sha256 in request.files},
+        known={sha256: release_of_pack(folders, sha256) is not None for sha256 in request.files},
+        services=services(folders, request),
+    )
 
 
-def _services(place: Place, request: dict[str, Any]) -> list[str]:
-    if request.get("service"):
-        return [request["service"]] if place.folder.is_dir() else []
-    return sorted(path.parent.name for path in place.root.glob("*/releases"))
+def services(folders: ServiceFolders, request: StatusRequest) -> tuple[ServiceStatus, ...]:
+    """Return how the service of a request is; without one, how all services below the root are."""
+    if request.service:
+        return (_service(folders, request.manager),) if folders.folder.is_dir() else ()
+    names = sorted(path.parent.name for path in folders.root.glob("*/releases"))
+    return tuple(_service(ServiceFolders(folders.root, name), request.manager) for name in names)
 
 
-def _service(place: Place, request: dict[str, Any]) -> dict[str, Any]:
-    current = place.linked(place.current)
-    found = read_json(place.deployment)
-    described = place.describe(current)
-    with place.locked() as free:
+def _service(folders: ServiceFolders, manager: str) -> ServiceStatus:
+    current = folders.linked(folders.current)
+    release = folders.record_of(current)
+    with folders.locked() as free:
         busy = not free
     health = None
-    if described and described.get("stream") is not None:
+    if release and release.stream is not None:
         try:
-            health = choose(place, request.get("manager", "auto")).health()._asdict()
+            health = choose(folders, manager).health()
         except Failure as failure:
-            health = {"running": False, "text": str(failure)}
-    return {
-        "service": place.service, "current": current, "previous": place.linked(place.previous),
-        "trial": place.trial.exists(), "release": described, "health": health, "busy": busy,
-        "deployment": {name: value for name, value in found.items() if name != "details"} if found else None,
-    }  # fmt: skip
+            health = Health(running=False, text=str(failure))
+    return ServiceStatus(
+        service=folders.service,
+        current=current,
+        previous=folders.linked(folders.previous),
+        trial=folders.trial.exists(),
+        release=release,
+        health=health,
+        busy=busy,
+        deployment=read_record(DeploymentSummary, folders.deployment),
+    )
 
 
 def _user() -> str:

@@ -16,9 +16,8 @@ from pathlib import Path
 import pytest
 
 from segrt.runtime.bundle.locating import read_bundle
-from segrt.runtime.cli.deploy import make_plan
 from segrt.runtime.deploy import host
-from segrt.runtime.deploy.plan import Options
+from segrt.runtime.deploy.plan import Options, make_plan
 from segrt.runtime.deploy.ssh import Device
 
 KILLS, DEVICES = 50, 5
@@ -81,9 +80,9 @@ def offsets(monkeypatch):
     seen = []
     copy = host._copy
 
-    def noted(device, plan, path, sha256, there, what, say):
+    def noted(device, options, path, sha256, there, what, report):
         seen.append(there)
-        return copy(device, plan, path, sha256, there, what, say)
+        return copy(device, options, path, sha256, there, what, report)
 
     monkeypatch.setattr(host, "_copy", noted)
     return seen
@@ -153,7 +152,7 @@ def survive(fleet, make_pack, name: str, cuts: int) -> tuple[int, int]:
             pack=str(make_pack(f"{name}-{bundle}")), stream=(f"street://?seed={seed}",), environment="~/env",
             manager="supervisor", ssh_config=str(fleet.config), grace=10, retries=0,
         )  # fmt: skip
-        return host.deploy(device, make_plan(options, secrets.token_hex(4), False), lambda *_: None)
+        return host.deploy(device, make_plan(options, secrets.token_hex(4), dry_run=False), lambda *_: None)
 
     begun = time.monotonic()
     assert deploy("0", 0).state == "done"
@@ -166,12 +165,12 @@ def survive(fleet, make_pack, name: str, cuts: int) -> tuple[int, int]:
         with once(lambda: time.monotonic() > moment, camera.cut_power):  # noqa: B023 (ends with the block)
             outcome = deploy(new, number)
         camera.cut_power()
-        in_time += not outcome.good
+        in_time += not outcome.succeeded
         camera.boot()
         camera.wait_until(lambda: camera.health().get("results"), "streaming after the power came back", 60)
         found = whole(camera).removeprefix(f"{name}-")
         assert found in (old, new)
-        assert not outcome.good or found == new, "a deployment that said done was lost"
+        assert not outcome.succeeded or found == new, "a deployment that said done was lost"
         assert not (camera.service / "trial.json").exists()
         switched += found == new != old
         old = found

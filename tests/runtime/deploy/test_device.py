@@ -1,4 +1,4 @@
-"""What runs on the device, taken apart: whole files, switches cut anywhere, systemd asked the right things."""
+"""What runs on the device, taken apart: whole files, switches cut anywhere, words passed on."""
 
 import ast
 import hashlib
@@ -9,31 +9,32 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from segrt.runtime.deploy.device import activation, durable_files, incoming, managers
+from segrt.runtime.deploy.device import activation, durable_files, incoming
 from segrt.runtime.deploy.device.failure import Failure
-from segrt.runtime.deploy.device.folders import Place, write_json
-from segrt.runtime.deploy.device.managers import Health, Systemd, shorten
-from segrt.runtime.deploy.device.release import run_script, shell_word
+from segrt.runtime.deploy.device.folders import ServiceFolders, write_record
+from segrt.runtime.deploy.device.kept_records import Health, InstallOptions, ReleaseRecord, Trial, WatchOptions
+from segrt.runtime.deploy.device.program_output import shorten
+from segrt.runtime.deploy.device.run_script import run_script, shell_word
 from segrt.runtime.deploy.ssh import device_program
-from segrt.runtime.deploy.wheels import fits, version_key
 
 ROOM = Path(durable_files.__file__).parent
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> Place:
-    made = Place(tmp_path / "segrt", "cam")
+def folders(tmp_path: Path) -> ServiceFolders:
+    made = ServiceFolders(tmp_path / "segrt", "cam")
     made.make()
     return made
 
 
-def add_release(place: Place, name: str, stream: list[str] | None = None) -> None:
-    (place.releases / name).mkdir()
-    write_json(place.releases / name / "release.json", {"bundle": name, "pack": "0", "stream": stream or ["x"]})
+def add_release(folders: ServiceFolders, name: str, stream: list[str] | None = None) -> None:
+    (folders.releases / name).mkdir()
+    write_record(folders.releases / name / "release.json", ReleaseRecord(name, "0", stream=tuple(stream or ["x"])))
 
 
 @pytest.mark.parametrize("path", sorted(ROOM.glob("*.py")), ids=lambda path: path.name)
@@ -91,20 +92,20 @@ def test_a_file_is_on_the_disk_before_it_has_its_name(tmp_path: Path, calls: lis
     assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "link"]
 
 
-def test_what_arrives_is_flushed_checked_and_only_then_whole(place: Place, calls: list[str]) -> None:
+def test_what_arrives_is_flushed_checked_and_only_then_whole(folders: ServiceFolders, calls: list[str]) -> None:
     data = bytes(range(256)) * 100
     sha256 = hashlib.sha256(data).hexdigest()
-    assert incoming.arrived(place, sha256) == 0
-    incoming.receive(place, sha256, len(data), 0, io.BytesIO(data[:1000]))
-    assert incoming.arrived(place, sha256) == 1000, "what came before the cut is kept"
+    assert incoming.bytes_here(folders, sha256) == 0
+    incoming.receive(folders, sha256, len(data), 0, io.BytesIO(data[:1000]))
+    assert incoming.bytes_here(folders, sha256) == 1000, "what came before the cut is kept"
     assert "fsync file" in calls
-    incoming.receive(place, sha256, len(data), 1000, io.BytesIO(data[1000:]))
-    assert incoming.arrived(place, sha256) is None
+    incoming.receive(folders, sha256, len(data), 1000, io.BytesIO(data[1000:]))
+    assert incoming.bytes_here(folders, sha256) is None
     with pytest.raises(Failure, match="changed in transit: what arrived has another SHA-256"):
-        incoming.receive(place, "0" * 64, len(data), 0, io.BytesIO(data))
-    assert incoming.arrived(place, "0" * 64) == 0, "what is wrong is not gone on with"
+        incoming.receive(folders, "0" * 64, len(data), 0, io.BytesIO(data))
+    assert incoming.bytes_here(folders, "0" * 64) == 0, "what is wrong is not gone on with"
     with pytest.raises(Failure, match=r"disk full: .* has \d+ MB free, but needs \d+ MB; make room"):
-        incoming.need_space(place.root, 1 << 60)
+        incoming.need_space(folders.root, 1 << 60)
 
 
 # -- switching ----------------------------------------------------------------------------------------------------
@@ -143,8 +144,6 @@ def cut_after(changes: int) -> Iterator[list[int]]:
 class Fake:
     """A service manager whose service is as told."""
 
-    kind = "supervisor"
-
     def __init__(self, health: Health) -> None:
         self.told, self.calls = health, []
 
@@ -155,7 +154,7 @@ class Fake:
     def restart(self) -> None:
         """Start a new process."""
         self.calls.append("restart")
-        self.told = self.told._replace(pid=self.told.pid + 1)
+        self.told = replace(self.told, pid=self.told.pid + 1)
 
     def stop(self) -> None:
         """Note it."""
@@ -174,131 +173,77 @@ WELL = Health(running=True, ready=True, results=5, pid=1)
 ILL = Health(running=True, ready=True, results=0, pid=1)
 
 
-def switched(place: Place, to: str, health: Health = WELL) -> Fake:
+def switched(folders: ServiceFolders, to: str, health: Health = WELL) -> Fake:
     manager = Fake(health)
-    activation.switch(place, manager, to, grace=0.01, frames=True, step=lambda _: None)
+    activation.switch(folders, manager, to, WatchOptions(0.01, "frames"), step=lambda _: None)
     return manager
 
 
 @pytest.mark.parametrize("health", [WELL, ILL], ids=["healthy", "ill"])
-def test_a_switch_cut_at_any_change_leaves_a_release_that_was_healthy(place: Place, health: Health) -> None:
+def test_a_switch_cut_at_any_change_leaves_a_release_that_was_healthy(folders: ServiceFolders, health: Health) -> None:
     for name in ("one", "two"):
-        add_release(place, name)
-    switched(place, "one")
+        add_release(folders, name)
+    switched(folders, "one")
     changes, done = 0, False
     while not done:
-        assert place.linked(place.current) == "one"
+        assert folders.linked(folders.current) == "one"
         with cut_after(changes) as made:
             try:
-                switched(place, "two", health)
+                switched(folders, "two", health)
                 done = True
             except Failure:
                 done = True
             except PowerCut:
                 pass
-        finished = not place.trial.exists() and place.linked(place.current) == "two"
-        activation.recover(place)  # what the start of the service does
-        assert not place.trial.exists()
-        now = place.linked(place.current)
+        finished = not folders.trial.exists() and folders.linked(folders.current) == "two"
+        activation.recover(folders)  # what the start of the service does
+        assert not folders.trial.exists()
+        now = folders.linked(folders.current)
         assert now == ("two" if finished else "one")
         assert finished <= (health is WELL), "a release that was not healthy was kept"
         if finished and not done:
-            switched(place, "one")
-        durable_files.sweep(place.folder)
+            switched(folders, "one")
+        durable_files.sweep(folders.folder)
         changes += 1
     assert len(made) == changes - 1 > 5
-    assert place.linked(place.current) == ("two" if health is WELL else "one")
+    assert folders.linked(folders.current) == ("two" if health is WELL else "one")
 
 
-def test_an_old_process_does_not_speak_for_the_new_release(place: Place) -> None:
+def test_an_old_process_does_not_speak_for_the_new_release(folders: ServiceFolders) -> None:
     for name in ("one", "two"):
-        add_release(place, name)
-    switched(place, "one")
+        add_release(folders, name)
+    switched(folders, "one")
     manager = Fake(WELL)
     manager.restart = lambda: None  # type: ignore[method-assign]  # the old one goes on
     with pytest.raises(Failure, match="not healthy within"):
-        activation.switch(place, manager, "two", grace=0.01, frames=True, step=lambda _: None)
-    assert place.linked(place.current) == "one"
+        activation.switch(folders, manager, "two", WatchOptions(0.01, "frames"), step=lambda _: None)
+    assert folders.linked(folders.current) == "one"
 
 
-def test_a_first_release_on_trial_stays_when_there_is_nothing_to_go_back_to(place: Place) -> None:
-    add_release(place, "one")
-    durable_files.set_link(place.current, "releases/one")
-    write_json(place.trial, {"to": "one", "from": None})
-    assert activation.recover(place) is None
-    assert place.linked(place.current) == "one"
-    assert not place.trial.exists()
-
-
-# -- systemd ------------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def systemctl(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A systemctl that notes how it is called and says what is in `says`."""
-    folder = tmp_path / "bin"
-    folder.mkdir()
-    for name in ("systemctl", "journalctl", "loginctl"):
-        (folder / name).write_text(
-            f'#!/bin/sh\necho "{name} $*" >>{tmp_path}/called\ncat {tmp_path}/says-{name} 2>/dev/null || true\n'
-        )
-        (folder / name).chmod(0o755)
-    monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
-    monkeypatch.setenv("HOME", str(tmp_path / "home"))
-    return tmp_path
-
-
-def test_the_users_systemd_is_asked_for_start_health_and_words(place: Place, systemctl: Path) -> None:
-    manager = Systemd(place, user=True)
-    manager.install("[Unit]\n")
-    manager.restart()
-    unit = systemctl / "home/.config/systemd/user/cam.service"
-    assert unit.read_text() == "[Unit]\n"
-    (systemctl / "says-systemctl").write_text(
-        "ActiveState=active\nSubState=running\nMainPID=42\nNRestarts=1\nStatusText=17 results; not live: a\n"
-    )
-    (systemctl / "says-journalctl").write_text("noise\nsegrt: error: no camera\n")
-    assert manager.health() == Health(True, True, 1, 17, "17 results; not live: a", 42)
-    assert manager.last_words() == "segrt: error: no camera"
-    (systemctl / "says-systemctl").write_text("ActiveState=activating\nSubState=start\nMainPID=42\nStatusText=\n")
-    assert manager.health()[:4] == (True, False, 0, None)
-    (systemctl / "says-systemctl").write_text("ActiveState=failed\nSubState=failed\nMainPID=0\nStatusText=\n")
-    assert manager.health()[:4] == (False, False, 0, None)
-    manager.stop()
-    manager.install(None)
-    assert not unit.exists()
-    called = (systemctl / "called").read_text().splitlines()
-    assert called[:4] == [
-        "loginctl enable-linger", "systemctl --user daemon-reload", "systemctl --user enable cam.service",
-        "systemctl --user reset-failed cam.service",
-    ]  # fmt: skip
-    assert "systemctl --user restart --no-block cam.service" in called
-    assert "systemctl --user disable --now cam.service" in called
-
-
-def test_a_systemctl_that_refuses_is_quoted(place: Place, systemctl: Path) -> None:
-    (systemctl / "bin/systemctl").write_text("#!/bin/sh\necho 'Failed to connect to bus' >&2\nexit 1\n")
-    with pytest.raises(Failure, match="systemctl --user daemon-reload: Failed to connect to bus"):
-        Systemd(place, user=True).install("[Unit]\n")
-    with pytest.raises(Failure, match="must be auto or one of systemd, systemd-user, supervisor, but got 'upstart'"):
-        managers.choose(place, "upstart")
+def test_a_first_release_on_trial_stays_when_there_is_nothing_to_go_back_to(folders: ServiceFolders) -> None:
+    add_release(folders, "one")
+    durable_files.set_link(folders.current, "releases/one")
+    write_record(folders.trial, Trial("one", None))
+    assert activation.recover(folders) is None
+    assert folders.linked(folders.current) == "one"
+    assert not folders.trial.exists()
 
 
 # -- words --------------------------------------------------------------------------------------------------------
 
 
-def test_the_script_of_a_release_passes_words_on_as_they_were_given(place: Place, tmp_path: Path) -> None:
+def test_the_script_of_a_release_passes_words_on_as_they_were_given(folders: ServiceFolders, tmp_path: Path) -> None:
     words = ["${CAMERA}", "a b", "$HOME", "`id`", 'say "hi"', "back\\slash", "it's", "x${N}y", "${", "-"]
     release = tmp_path / "release"
     (release / "env/bin").mkdir(parents=True)
     (release / "env/bin/segrt").write_text('#!/bin/sh\nprintf "%s\\n" "$SEGRT_CACHE" "$@"\n')
     (release / "env/bin/segrt").chmod(0o755)
-    options = {"backend": "onnxruntime", "precision": None}
-    (release / "run").write_text(run_script(place, words, options))
+    options = InstallOptions(backend="onnxruntime", precision=None)
+    (release / "run").write_text(run_script(folders, words, options))
     environment = {"CAMERA": "rtsp://u:p@h/$1 2", "N": "1", "PATH": os.environ["PATH"]}
     done = subprocess.run(["sh", release / "run"], capture_output=True, text=True, check=True, env=environment)
     cache, *said = done.stdout.splitlines()
-    assert cache == str(place.cache)
+    assert cache == str(folders.cache)
     expected = ["rtsp://u:p@h/$1 2", *words[1:7], "x1y", *words[8:], "--backend", "onnxruntime"]
     assert said == ["stream", str(release / "bundle"), *expected]
     assert shell_word("") == '""'
@@ -308,24 +253,3 @@ def test_the_last_error_counts_of_what_a_program_wrote() -> None:
     assert shorten("segrt: error: first\nsegrt: error: last\nmore\n") == "segrt: error: last"
     assert shorten("one\ntwo\n\nthree\n") == "two | three"
     assert shorten("") == ""
-
-
-@pytest.mark.parametrize(
-    ("tags", "right"),
-    [
-        ("cp310-cp310-manylinux_2_35_aarch64", True),
-        ("cp310-cp310-manylinux_2_17_aarch64.manylinux2014_aarch64", True),
-        ("cp310-cp310-linux_aarch64", True),
-        ("cp38-abi3-manylinux_2_28_aarch64", True),
-        ("cp310-cp310-manylinux_2_36_aarch64", False),
-        ("cp310-cp310-manylinux_2_28_x86_64", False),
-        ("cp310-cp310-musllinux_1_2_aarch64", False),
-        ("cp311-cp311-manylinux_2_28_aarch64", False),
-        ("cp311-abi3-manylinux_2_28_aarch64", False),
-    ],
-)
-def test_wheels_are_chosen_by_python_machine_and_libc(tags: str, right: bool) -> None:
-    device = {"python": "3.10.12", "machine": "aarch64", "glibc": "2.35"}
-    assert fits(f"segrt-0.1.0-{tags}.whl", device) is right
-    assert not fits(f"other-0.1.0-{tags}.whl", device)
-    assert version_key("0.10.0") > version_key("0.9.1")

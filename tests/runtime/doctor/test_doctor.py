@@ -8,17 +8,25 @@ import copy
 import json
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from segrt.runtime.cli import main
 from segrt.runtime.cli.doctor import report
 from segrt.runtime.doctor.facts import gather
-from segrt.runtime.doctor.features import Feature, judge
+from segrt.runtime.doctor.feature import Feature
+from segrt.runtime.doctor.features import CHECKS, features_of
 from segrt.runtime.doctor.machine import RecordedMachine
 from segrt.runtime.doctor.probes import PROBES
+from segrt.runtime.inference.backends import BACKENDS
 from segrt.runtime.inference.cuda.presence import gpu_files
+from segrt.runtime.registry import Registry
+from segrt.runtime.stream.needs import Needs
+from segrt.runtime.stream.sinks.sink_kinds import SINKS
+from segrt.runtime.stream.sources.source_kinds import SOURCES
 
 STATES = Path(__file__).parent / "states"
 TENSORRT = "networks on the GPU with TensorRT"
@@ -31,7 +39,7 @@ def state(name: str, **probes: dict[str, Any]) -> dict[str, Any]:
 
 
 def features(recorded: dict[str, Any]) -> dict[str, Feature]:
-    return {feature.name: feature for feature in judge(gather(RecordedMachine(recorded)))}
+    return {feature.name: feature for feature in features_of(gather(RecordedMachine(recorded)))}
 
 
 def commands(feature: Feature) -> list[str]:
@@ -152,9 +160,74 @@ def test_a_provider_that_is_offered_but_falls_back_is_not_called_usable() -> Non
     assert "onnxruntime-gpu[cuda,cudnn]" in commands(feature)[0]
 
 
+def test_what_sinks_declare_to_need_is_a_feature_each_once() -> None:
+    judged = features(state("ubuntu-rtx"))
+    assert list(judged)[-3:] == ["live page and metrics (http:// sinks)", "MQTT sinks", "export of models"]
+    page = judged["live page and metrics (http:// sinks)"]
+    assert (page.state, page.detail) == ("off", "not installed: starlette, prometheus-client")
+    assert commands(page) == ["/home/me/.venv/bin/python -m pip install 'segrt[web]'"]
+    assert (judged["MQTT sinks"].state, judged["MQTT sinks"].detail) == ("works", "paho-mqtt 2.1.0")
+
+
+def test_kinds_that_cannot_be_loaded_are_missing_one_line_for_each_error() -> None:
+    recorded = state("ubuntu-rtx")
+    recorded["probes"]["kinds"] |= {name: {"error": "No module named 'x'"} for name in ("sink a", "source b")}
+    feature = features(recorded)["sink a, source b"]
+    assert (feature.state, feature.detail) == ("missing", "cannot be loaded: No module named 'x'")
+    recorded["probes"]["kinds"] = {"error": "ended with code -4"}
+    feature = features(recorded)["backends, sources and sinks"]
+    assert (feature.state, feature.detail) == ("missing", "ended with code -4")
+    assert commands(feature) == ["/home/me/.venv/bin/python -m pip install --force-reinstall --no-deps segrt"]
+
+
+class DummySink:
+    """A sink from outside that needs a package which nobody has, and numpy."""
+
+    needs = Needs("dummy sinks", ("numpy", "no-such-package"))
+
+
+class DummyBackend:
+    """A backend from outside that needs nothing."""
+
+
+@pytest.fixture
+def added() -> Iterator[None]:
+    """A backend, a source and a sink, added from outside, and a check of a feature."""
+    entries: list[tuple[Registry[Any], str, Any]] = [
+        (BACKENDS, "dummy", DummyBackend), (SOURCES, "dummy", "no_such_module:Source"), (SINKS, "dummy", DummySink),
+        (CHECKS, "dummy", lambda facts: Feature("dummy feature", "off", facts.system)),
+    ]  # fmt: skip
+    for registry, name, entry in entries:
+        registry.add(name, entry)
+    yield
+    for registry, name, _ in entries:
+        registry.remove(name)
+
+
+@pytest.mark.usefixtures("added")
+def test_what_is_added_from_outside_is_seen_and_stays_in_a_bug_report(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.argv", ["segrt", "doctor", "--json"])
+    with pytest.raises(SystemExit):
+        main()
+    document = json.loads(capsys.readouterr().out)
+    found = {feature["name"]: feature for feature in document["features"]}
+    assert (found["dummy sinks"]["state"], found["dummy sinks"]["detail"]) == ("off", "not installed: no-such-package")
+    (remedy,) = found["dummy sinks"]["remedies"]
+    assert remedy["command"].endswith("-m pip install no-such-package")
+    assert found["backend dummy"]["state"] == "works"
+    assert found["backend dummy"]["detail"].endswith("test_doctor:DummyBackend")
+    assert found["source dummy"]["detail"] == "cannot be loaded: No module named 'no_such_module'"
+    assert found["dummy feature"]["detail"] == document["facts"]["system"]
+    assert "sink .mp4" not in found, "segrt's own kinds have no line of their own"
+    again = features_of(gather(RecordedMachine(document["asked"])))
+    assert {feature.name: feature.state for feature in again} == {name: entry["state"] for name, entry in found.items()}
+
+
 def test_the_report_shows_commands_in_one_piece(capsys: pytest.CaptureFixture[str]) -> None:
     facts = gather(RecordedMachine(state("ubuntu-rtx")))
-    report(facts, judge(facts))
+    report(facts, features_of(facts))
     printed = capsys.readouterr().out
     assert "NVIDIA UNIX" not in printed
     assert "MISSING" in printed
@@ -177,7 +250,7 @@ def test_this_machine_is_described_and_a_bug_report_can_be_looked_at_again(tmp_p
     assert states["networks on the CPU (ONNX Runtime)"] == "works"
     assert (states[TENSORRT] == "off") == (not gpu_files())
     assert document["facts"]["python"]["executable"] == sys.executable
-    again = judge(gather(RecordedMachine(document["asked"])))
+    again = features_of(gather(RecordedMachine(document["asked"])))
     assert {feature.name: feature.state for feature in again} == states
 
 

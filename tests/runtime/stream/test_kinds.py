@@ -14,7 +14,8 @@ from click.testing import CliRunner
 
 from segrt.runtime.cli.stream import stream as command
 from segrt.runtime.doctor.facts import gather
-from segrt.runtime.doctor.features import judge
+from segrt.runtime.doctor.features import features_of
+from segrt.runtime.doctor.kinds import added_kinds, all_kinds
 from segrt.runtime.doctor.machine import RecordedMachine
 from segrt.runtime.errors import VideoError
 from segrt.runtime.outputs.result_lines import describe
@@ -180,26 +181,31 @@ def test_files_and_extras_are_what_the_classes_say(kinds, tmp_path):  # noqa: AR
 
 def test_the_doctor_says_what_is_missing_and_how_to_bring_it(kinds):  # noqa: ARG001
     recorded = json.loads(STATE.read_text())
-    names = "starlette uvicorn prometheus-client paho-mqtt"
-    recorded["probes"][f"versions {names} shades-of-grey tally-marks"] = {"starlette": "1", "tally-marks": None}
-    features = {feature.name: feature for feature in judge(gather(RecordedMachine(recorded)))}
+    mine = ("source shades", "sink .tally", "sink .plain")
+    recorded["registries"] = {"added": added_kinds([name for name in all_kinds() if name not in mine])}
+    assert set(recorded["registries"]["added"]) == set(mine)
+    versions = "versions starlette uvicorn prometheus-client paho-mqtt shades-of-grey tally-marks"
+    recorded["probes"][versions] = {"starlette": "1", "tally-marks": None}
+    features = {feature.name: feature for feature in features_of(gather(RecordedMachine(recorded)))}
     assert (features["tallies"].state, features["tallies"].detail) == ("off", "not installed: tally-marks")
     assert [remedy.command.partition(" -m ")[2] for remedy in features["tallies"].remedies] == [
         "pip install 'segrt[tally]'"
     ]
     assert features["shades:// sources"].state == "off"
     assert features["shades:// sources"].remedies[0].command.endswith("pip install shades-of-grey")
-    recorded["probes"][f"versions {names} shades-of-grey tally-marks"] = {"tally-marks": "3.1"}
-    features = {feature.name: feature for feature in judge(gather(RecordedMachine(recorded)))}
+    assert features["sink .plain"].state == "works"
+    recorded["probes"][versions] = {"tally-marks": "3.1"}
+    features = {feature.name: feature for feature in features_of(gather(RecordedMachine(recorded)))}
     assert (features["tallies"].state, features["tallies"].detail) == ("works", "tally-marks 3.1")
 
 
 def test_the_doctor_asks_segrts_own_kinds():
     from segrt.runtime.doctor import probes
 
-    answer = probes.streams()
-    assert {"rtsp", "http", ".mp4", "mqtt"} <= set(answer["kinds"])
-    assert [(need["feature"], need["extra"]) for need in answer["needs"]] == [
+    answer = probes.kinds()
+    assert {"source rtsp", "sink http", "sink .mp4", "sink mqtt", "backend onnxruntime"} <= set(answer)
+    needs = [described["needs"] for described in answer.values() if "needs" in described]
+    assert list(dict.fromkeys((need["feature"], need["extra"]) for need in needs)) == [
         ("live page and metrics (http:// sinks)", "web"),
         ("MQTT sinks", "mqtt"),
     ]

@@ -1,0 +1,61 @@
+"""What a deployment takes from the arguments of a stream."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from segrt.runtime.cli.deploy import _options
+from segrt.runtime.deploy.stream_arguments import extras_of
+from segrt.runtime.errors import SegrtError
+from segrt.runtime.stream.needs import Needs
+from segrt.runtime.stream.sinks.sink import Sink
+from segrt.runtime.stream.sinks.sink_kinds import SINKS
+
+GIVEN = {
+    "service": "cam", "root": "auto", "manager": "auto", "sudo": False, "ssh_config": None, "environment": None,
+    "backend": "auto", "precision": None, "budget": None, "frames": 100, "offline": False, "build": True, "grace": 60.0,
+    "health": "frames", "keep": 3, "user": None, "memory": "2G", "groups": (), "retries": 2, "extras": ("gpu",),
+    "wheels": None, "verify_key": None,
+}  # fmt: skip
+
+
+class DummySink(Sink):
+    """A sink from outside, which segrt's extra `dummy` would bring."""
+
+    needs = Needs("dummy sinks", ("no-such-package",), "dummy")
+
+
+@pytest.fixture
+def dummy() -> Iterator[None]:
+    """A kind of sink that is added from outside."""
+    SINKS.add("dummy", DummySink)
+    yield
+    SINKS.remove("dummy")
+
+
+@pytest.mark.parametrize(
+    ("sinks", "extras"),
+    [
+        ((), set()),
+        (("null", "out.mp4", "pictures/", "${OUT}"), set()),
+        (("http://127.0.0.1:8080",), {"web"}),
+        (("mqtt://broker/topic", "mqtts://broker/topic"), {"mqtt"}),
+        (("HTTP://127.0.0.1:8080", "mqtts://broker/topic", "no-such-scheme://x"), {"web", "mqtt"}),
+    ],
+)
+def test_sinks_bring_their_extras(sinks: tuple[str, ...], extras: set[str]) -> None:
+    assert extras_of(("rtsp://camera/a",), sinks) == extras
+
+
+@pytest.mark.usefixtures("dummy")
+def test_a_sink_from_outside_brings_its_extra_however_it_is_given() -> None:
+    for words in ("street://?seed=1 --sink dummy://x --rle", "street://?seed=1 --sink=dummy://x"):
+        options = _options("cam.segrt", GIVEN | {"stream": words})
+        assert options.extras == ("dummy", "gpu")
+        assert options.stream == tuple(words.split())
+
+
+def test_only_sinks_bring_extras_of_sinks() -> None:
+    assert _options("cam.segrt", GIVEN | {"stream": "http://camera/mjpeg --sink null"}).extras == ("gpu",)
+    with pytest.raises(SegrtError, match=r"--stream: No such option '--no-such-option'. See"):
+        _options("cam.segrt", GIVEN | {"stream": "a --no-such-option"})
