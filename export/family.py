@@ -1,8 +1,8 @@
-"""What a model family gives to the exporter, and what it is given.
+"""The contract of a model family: its catalogue entries, what it is asked to build, what it returns.
 
-A family is one file beside this one with a function `build(request: Request) -> Exportable`, and its models' entries in
-`table.py`. Everything that is alike for all families (bytes in, normalisation, tracing, checks, parity, variants,
-golden frames, the bundle) is done by the exporter around it.
+A family is one package of `segrt.export.models`: its `__init__.py` holds the entries (`MODELS`, data alone), its
+`build.py` the function `build(request: Request) -> Exportable`. Everything that is alike for all families (bytes in,
+normalisation, tracing, checks, parity, variants, golden frames, the bundle) is done by the exporter around it.
 """
 
 from collections.abc import Callable, Mapping
@@ -18,14 +18,56 @@ from segrt.runtime.decode.rule import DecodeRule
 from segrt.runtime.preprocess.geometry import Geometry
 from segrt.runtime.preprocess.input_spec import Channels, Resize
 from segrt.runtime.results import Label, Result
+from segrt.runtime.results.technique import Technique
 
 if TYPE_CHECKING:
     import torch
 
-    from segrt.export.models.table import Model
-
 Size = tuple[int, int]
 Picture = npt.NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """Published weights: `address` is a Hugging Face repository ("facebook/detr-resnet-50-panoptic") or a URL.
+
+    `covers` says whether they are the whole network's or the encoder's alone.
+    """
+
+    address: str
+    licence: str
+    covers: str = "network"
+
+
+@dataclass(frozen=True)
+class Model:
+    """One entry of the catalogue: a family, the options of one of its models, and what is known without building it.
+
+    `size` is the default network size (h, w); `multiple` what both sides must be multiples of; `labels` the built-in
+    class list of the published weights; `parameters` and `gmacs` (at `size`) are counted, `head_bytes` is what one
+    frame's float32 heads take; `needs` lists packages beyond torch, torchvision and transformers. `builder` is the
+    module with the function `build` of a family that is none of segrt's own.
+    """
+
+    name: str
+    technique: Technique
+    family: str
+    size: Size
+    labels: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+    checkpoint: Checkpoint | None = None
+    code_licence: str = "Apache-2.0"
+    multiple: int = 1
+    parameters: int = 0
+    gmacs: float = 0.0
+    head_bytes: int = 0
+    needs: tuple[str, ...] = ()
+    builder: str = ""
+
+    @property
+    def module(self) -> str:
+        """The module with the function `build`, `segrt.export.models.detr.build` for instance."""
+        return self.builder or f"segrt.export.models.{self.family}.build"
 
 
 @dataclass(frozen=True)
@@ -46,7 +88,7 @@ class Request:
     changes fields of the network's configuration (a shallower network for a test, for instance).
     """
 
-    model: "Model"
+    model: Model
     size: Size
     weights: Weights
     labels: tuple[Label, ...] | None = None

@@ -83,7 +83,7 @@ def export(model: str, out: Path, weights: str, precisions: str, seed: int, **kn
     Every head, the final result and the network's input are compared with what the source framework itself gives, on
     pictures that were not used for the export; outside the family's limits nothing is written and the exit code is 1.
     """
-    from segrt.export.models.table import find_model
+    from segrt.export.models.catalogue import find_model
 
     find_model(model)
     _require_torch()

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from segrt.export.models.table import Model
+    from segrt.export.family import Model
 
 
 @click.command()
@@ -18,7 +18,7 @@ def models(as_json: bool, technique: str | None) -> None:
     GMACs (billions of multiply-adds) and the heads' size are those of one picture at the default size, heads in
     float32. A model without published weights is exported with `--weights FILE`, or with random ones.
     """
-    from segrt.export.models.table import models as all_models
+    from segrt.export.models.catalogue import models as all_models
 
     found = [model for model in all_models() if technique in (None, model.technique)]
     if as_json:

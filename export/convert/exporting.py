@@ -10,10 +10,10 @@ from typing import Any
 from segrt.export.bundling import GoldenPicture, Network, VariantFile, default_tolerance, write_bundle
 from segrt.export.convert import memory, parity
 from segrt.export.convert.parity import ParityReport
-from segrt.export.family import Exportable, Picture, Request, Size, Weights
+from segrt.export.family import Exportable, Model, Picture, Request, Size, Weights
 from segrt.export.golden_pictures import golden_pictures
 from segrt.export.graph.tracing import Traced, trace
-from segrt.export.models.table import Model, find_model
+from segrt.export.models.catalogue import find_model
 from segrt.export.precision import recipes
 from segrt.export.precision.calibration import calibration_files
 from segrt.export.quiet import quiet

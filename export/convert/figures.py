@@ -13,8 +13,8 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from segrt.export.convert.exporting import build
-from segrt.export.family import Exportable, Request, Weights
-from segrt.export.models.table import Model, find_model
+from segrt.export.family import Exportable, Model, Request, Weights
+from segrt.export.models.catalogue import find_model
 from segrt.export.quiet import quiet
 
 

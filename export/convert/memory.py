@@ -4,8 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from segrt.export.family import Size
-from segrt.export.models.table import Model
+from segrt.export.family import Model, Size
 from segrt.runtime.errors import SegrtError
 
 # Below what was measured (LR-ASPP 1.4 GB, DeepLabV3 with ResNet-101 2.9 GB, both at 520x520): torch, its exporter and

@@ -1,1 +1,1 @@
-"""The model families that can be exported: one file each, and the table of models."""
+"""The model families that can be exported, a package each; `shared` is for several, `catalogue` lists all models."""

@@ -24,6 +24,7 @@ from segrt.runtime.files.hashing import sha256
 
 WEIGHT_FILES = ("model.safetensors", "pytorch_model.bin")
 CONFIG = "config.json"
+PROCESSOR_FILE = "preprocessor_config.json"
 HUB = "huggingface.co"
 _CHUNK = 1 << 20
 _TIMEOUT_S = 30

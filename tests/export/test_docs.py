@@ -4,6 +4,7 @@ import re
 import sys
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 
@@ -13,7 +14,7 @@ pytest.importorskip("transformers")
 
 from segrt.export.convert.exporting import ExportOptions, export_model
 from segrt.export.family import Weights
-from segrt.export.models import table
+from segrt.export.models import catalogue
 from segrt.runtime.bundle.locating import read_bundle
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
@@ -29,15 +30,21 @@ def test_the_worked_example_is_exported_and_equals_its_framework(
     technique: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     name, size = EXAMPLES[technique]
-    family, entry = re.findall(r"```python\n(.*?)```", (DOCS / f"{technique}.md").read_text(), re.DOTALL)
+    entries, family = re.findall(r"```python\n(.*?)```", (DOCS / f"{technique}.md").read_text(), re.DOTALL)
     for package in re.findall(r"^import (segmentation_models_pytorch)", family, re.MULTILINE):
         pytest.importorskip(package)
-    monkeypatch.setattr(table, "_MODELS", dict(table._MODELS))
-    exec(entry, {"Model": table.Model, "register": table.register})
-    module = ModuleType(table.find_model(name).module)
+    catalogued: dict[str, Any] = {}
+    exec(compile(entries, f"docs/{technique}.md", "exec"), catalogued)
+    (model,) = catalogued["MODELS"]
+    assert model.name == name
+    module = ModuleType(model.module)
     monkeypatch.setitem(sys.modules, module.__name__, module)
     exec(compile(family, f"docs/{technique}.md", "exec"), module.__dict__)
-    done = export_model(name, tmp_path / name, ExportOptions(Weights("random"), size=size, threads=1))
+    catalogue.register(model)
+    try:
+        done = export_model(name, tmp_path / name, ExportOptions(Weights("random"), size=size, threads=1))
+    finally:
+        catalogue.REGISTRY.remove(name)
     assert max(done.report.objects) > 1
     assert read_bundle(done.bundle).manifest.technique == technique
 
@@ -47,4 +54,4 @@ def test_the_pages_name_models_that_are_there(technique: str) -> None:
     page = (DOCS / f"{technique}.md").read_text()
     names = re.findall(r"^segrt export (\S+)", page, re.MULTILINE)
     assert len(names) > 2
-    assert all(table.find_model(name).technique == technique for name in names)
+    assert all(catalogue.find_model(name).technique == technique for name in names)

@@ -49,7 +49,7 @@ def _network(bundle: Bundle) -> Any:
     from segrt.export.convert.exporting import build
     from segrt.export.family import Request, Weights
     from segrt.export.graph.tracing import ByteInput
-    from segrt.export.models.table import find_model
+    from segrt.export.models.catalogue import find_model
 
     model = find_model(bundle.manifest.name)
     size = bundle.manifest.image_input.size

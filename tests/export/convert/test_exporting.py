@@ -1,10 +1,9 @@
 """`segrt export` from end to end, with a family of three convolutions in place of a real one."""
 
-import sys
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -17,11 +16,14 @@ pytest.importorskip("transformers")
 
 from segrt.export.convert import exporting, memory, parity  # noqa: E402
 from segrt.export.convert.exporting import ExportOptions, export_model  # noqa: E402
-from segrt.export.family import Exportable, Request, Weights  # noqa: E402
+from segrt.export.family import (  # noqa: E402
+    Exportable,
+    Model,
+    Request,
+    Weights,
+)
 from segrt.export.golden_pictures import synthetic_picture  # noqa: E402
 from segrt.export.graph.tracing import ByteInput, Traced, trace  # noqa: E402
-from segrt.export.models import table  # noqa: E402
-from segrt.export.models.table import Model  # noqa: E402
 from segrt.export.weights import network_weights, random_weights  # noqa: E402
 from segrt.runtime import open_bundle  # noqa: E402
 from segrt.runtime.authoring.verification import verify  # noqa: E402
@@ -38,6 +40,8 @@ from segrt.runtime.preprocess.input_spec import Resize  # noqa: E402
 from segrt.runtime.preprocess.picture import resize_picture  # noqa: E402
 from segrt.runtime.results import Label, SemanticResult  # noqa: E402
 
+SIZE = (64, 96)
+TINY = Model("tiny", "semantic", "tiny", SIZE, "voc", multiple=32, parameters=1000)
 CLASSES = tuple(Label(f"class {index}", index, False, (index, 0, 0)) for index in range(5))
 RESIZE = Resize(rule="letterbox", antialias=True, pad=(124, 116, 104))
 STRETCH = Resize(antialias=True)
@@ -91,26 +95,21 @@ def build(request: Request, **changes: Any) -> Exportable:
 
 
 @pytest.fixture(autouse=True)
-def family(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+def family(add_model: Callable[..., None]) -> Callable[..., None]:
     """Registers the model "tiny"; call it with fields of `Exportable` to spoil it."""
 
     def install(**changes: Any) -> None:
-        module = ModuleType("segrt.export.models.tiny")
-        module.build = lambda request: build(request, **changes)  # type: ignore[attr-defined]
-        monkeypatch.setitem(sys.modules, module.__name__, module)
+        add_model(TINY, lambda request: build(request, **changes))
 
-    model = Model("tiny", "semantic", "tiny", (64, 96), "voc", multiple=32, parameters=1000)
-    monkeypatch.setattr(table, "_MODELS", {**table._MODELS, "tiny": model})
     install()
     return install
 
 
-SIZE = (64, 96)
 RANDOM = ExportOptions(Weights("random"), threads=1)
 
 
 def tiny(**changes: Any) -> Exportable:
-    return build(Request(Model("tiny", "semantic", "tiny", SIZE, "voc"), SIZE, Weights("random")), **changes)
+    return build(Request(TINY, SIZE, Weights("random")), **changes)
 
 
 @pytest.fixture(scope="module")
@@ -156,6 +155,20 @@ def test_an_export_writes_a_bundle_that_verifies_and_says_how_it_compared(tmp_pa
     with torch.inference_mode():
         wanted = exportable.core(pixels)[0].numpy()
     np.testing.assert_allclose(golden.heads["semantic_logits"], wanted, atol=1e-4)
+
+
+def test_a_family_from_outside_is_listed_and_exported(tmp_path: Path) -> None:
+    listed = CliRunner().invoke(cli, ["models", "--technique", "semantic"]).output
+    line = next(line for line in listed.splitlines() if line.startswith("    tiny "))
+    assert line.split() == ["tiny", "64x96", "0.0", "0.0", "0.0", "voc"]
+    assert listed.index("  tiny: code Apache-2.0; no published weights") < listed.index(line)
+    entries = json.loads(CliRunner().invoke(cli, ["models", "--json"]).output)
+    assert [entry["family"] for entry in entries if entry["name"] == "tiny"] == ["tiny"]
+
+    arguments = ["export", "tiny", "--out", str(tmp_path / "tiny"), "--weights", "random", "--threads", "1"]
+    done = CliRunner().invoke(cli, arguments)
+    assert done.exit_code == 0, (done.output, done.exception)
+    assert read_bundle(tmp_path / "tiny").manifest.family == "tiny"
 
 
 def test_a_network_that_differs_from_the_framework_is_not_written(
@@ -289,15 +302,11 @@ def test_without_torch_the_command_says_what_to_install(tmp_path: Path, monkeypa
     assert said == "segrt export needs torch; `pip install 'segrt[export]'`"
 
 
-def test_a_package_that_a_model_needs_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    module = ModuleType("segrt.export.models.tiny")
-
+def test_a_package_that_a_model_needs_is_named(tmp_path: Path, add_model: Callable[..., None]) -> None:
     def without_package(request: Any) -> None:
         raise ImportError(f"{request.model.name} is built with\nfancy-nets", name="fancy_nets")
 
-    module.build = without_package  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, module.__name__, module)
-    monkeypatch.setitem(table._MODELS, "tiny", replace(table.find_model("tiny"), needs=("fancy-nets",)))
+    add_model(replace(TINY, needs=("fancy-nets",)), without_package)
     said = refused(["tiny", "--out", str(tmp_path / "b"), "--weights", "random"])
     assert said == "tiny needs fancy_nets; `pip install fancy-nets`"
 

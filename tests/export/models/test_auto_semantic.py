@@ -7,8 +7,9 @@ import pytest
 from harness import check_export
 
 from segrt.export.family import Request, Weights
-from segrt.export.models import auto_entry, hf_semantic
-from segrt.export.models.table import find_model
+from segrt.export.models.auto_semantic import hub_entry
+from segrt.export.models.catalogue import find_model
+from segrt.export.models.shared import transformers_semantic
 from segrt.runtime.errors import SegrtError
 
 
@@ -87,10 +88,10 @@ def test_a_name_that_is_neither_folder_nor_repository_says_so(tmp_path: Path) ->
 
 
 def test_beit_has_one_size_and_others_their_processors() -> None:
-    size = auto_entry._size("x", "beit", {"image_size": 640}, {"size": {"height": 512, "width": 512}}, 16)
+    size = hub_entry._size("x", "beit", {"image_size": 640}, {"size": {"height": 512, "width": 512}}, 16)
     assert size == (640, 640)
-    assert auto_entry._size("x", "segformer", {}, {"size": 512}, 32) == (512, 512)
-    assert auto_entry._size("x", "dpt", {}, {"size": {"height": 480, "width": 640}}, 16) == (480, 640)
+    assert hub_entry._size("x", "segformer", {}, {"size": 512}, 32) == (512, 512)
+    assert hub_entry._size("x", "dpt", {}, {"size": {"height": 480, "width": 640}}, 16) == (480, 640)
 
 
 def test_mobilevitv2_cuts_patches_as_transformers_does() -> None:
@@ -99,7 +100,7 @@ def test_mobilevitv2_cuts_patches_as_transformers_does() -> None:
 
     config = MobileViTV2Config(num_labels=3, width_multiplier=0.25, output_stride=16, n_attn_blocks=[1, 1, 1])
     network = MobileViTV2ForSemanticSegmentation(config).eval()
-    core, _, _ = hf_semantic.core_of(network)
+    core, _, _ = transformers_semantic.core_of(network)
     pixels = torch.rand(2, 3, 64, 96)
     with torch.no_grad():
         torch.testing.assert_close(core(pixels), network(pixels).logits)
@@ -121,7 +122,7 @@ def test_dpt_ends_before_its_enlargement() -> None:
         num_labels=3,
     )
     network = DPTForSemanticSegmentation(config).eval()
-    core, decode, _ = hf_semantic.core_of(network)
+    core, decode, _ = transformers_semantic.core_of(network)
     assert decode.align_corners
     pixels = torch.rand(1, 3, 64, 64)
     with torch.no_grad():
@@ -143,10 +144,10 @@ def test_processors_are_read_under_their_older_name(kind: str, tmp_path: Path) -
     assert model.size == (512, 512)
     request = Request(model, model.size, Weights("random"))
     for default in (None, SegformerImageProcessor):
-        processor = hf_semantic.processor_of(request, default, tmp_path)
+        processor = transformers_semantic.processor_of(request, default, tmp_path)
         assert type(processor).__name__ == "SegformerImageProcessor"
-        assert hf_semantic.normalisation_of(processor)[0] == pytest.approx((0.1, 0.2, 0.3))
-        assert hf_semantic.resize_of(processor, request).interpolation == "linear"
+        assert transformers_semantic.normalisation_of(processor)[0] == pytest.approx((0.1, 0.2, 0.3))
+        assert transformers_semantic.resize_of(processor, request).interpolation == "linear"
     (tmp_path / "preprocessor_config.json").write_text(json.dumps({**older, "resample": 1}))
     with pytest.raises(SegrtError, match="filter number 1; known are 2"):
-        hf_semantic.resize_of(hf_semantic.processor_of(request, None, tmp_path), request)
+        transformers_semantic.resize_of(transformers_semantic.processor_of(request, None, tmp_path), request)

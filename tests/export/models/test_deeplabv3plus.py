@@ -7,12 +7,12 @@ import pytest
 from harness import check_export
 
 from segrt.export.family import Request, Weights
-from segrt.export.models.table import find_model
+from segrt.export.models.catalogue import find_model
 from segrt.runtime.decode.argmax import Argmax
 
 smp = pytest.importorskip("segmentation_models_pytorch")
 
-from segrt.export.models.deeplabv3plus import build, load_encoder  # noqa: E402
+from segrt.export.models.deeplabv3plus.build import build, load_encoder  # noqa: E402
 
 
 def test_deeplabv3plus_equals_segmentation_models_pytorch(tmp_path: Path, photos: Path) -> None:

@@ -6,7 +6,7 @@ import pytest
 import torch
 from harness import check_export
 
-from segrt.export.models.detr import CLASSES, DetrCore
+from segrt.export.models.detr.build import CLASSES, DetrCore
 from segrt.runtime.results import PanopticResult
 
 SMALL = {"backbone": "resnet18", "encoder_layers": 1, "decoder_layers": 2, "num_queries": 40}

@@ -6,7 +6,7 @@ import pytest
 import torch
 from harness import check_export
 
-from segrt.export.models.eomt import EomtCore
+from segrt.export.models.eomt.build import EomtCore
 from segrt.runtime.decode.merge_queries import MergeQueries
 from segrt.runtime.decode.query_instances import QueryInstances
 from segrt.runtime.decode.query_semantic import QuerySemantic

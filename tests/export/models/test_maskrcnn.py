@@ -16,12 +16,12 @@ from torchvision.models.detection.backbone_utils import resnet_fpn_backbone  # n
 from torchvision.ops import MultiScaleRoIAlign, box_iou, nms  # noqa: E402
 
 from segrt.export.family import Request, Weights  # noqa: E402
-from segrt.export.models import maskrcnn  # noqa: E402
-from segrt.export.models.maskrcnn_static.boxes import overlaps_above  # noqa: E402
-from segrt.export.models.maskrcnn_static.maskrcnn_network import StaticMaskRCNN  # noqa: E402
-from segrt.export.models.maskrcnn_static.roi_pooling import Atlas, RoIPooling  # noqa: E402
-from segrt.export.models.maskrcnn_static.suppression import greedy_keep  # noqa: E402
-from segrt.export.models.table import find_model  # noqa: E402
+from segrt.export.models.catalogue import find_model  # noqa: E402
+from segrt.export.models.maskrcnn import build as maskrcnn_build  # noqa: E402
+from segrt.export.models.maskrcnn.boxes import overlaps_above  # noqa: E402
+from segrt.export.models.maskrcnn.network import StaticMaskRCNN  # noqa: E402
+from segrt.export.models.maskrcnn.roi_pooling import Atlas, RoIPooling  # noqa: E402
+from segrt.export.models.maskrcnn.suppression import greedy_keep  # noqa: E402
 from segrt.export.weights.random_weights import seeded  # noqa: E402
 from segrt.runtime import open_bundle  # noqa: E402
 from segrt.runtime.errors import SegrtError  # noqa: E402
@@ -111,7 +111,7 @@ def test_the_static_network_finds_what_torchvision_finds(name: str) -> None:
     """Also with a picture that does not fill the input, and with fewer objects than places for them."""
     size, inner = (128, 160), (110, 150)
     request = Request(find_model(name), size, Weights("random"), overrides={**SMALL, "backbone": "resnet18"})
-    exportable = maskrcnn.build(request)
+    exportable = maskrcnn_build.build(request)
     assert isinstance(exportable.core, StaticMaskRCNN)
     pixels = torch.randn(1, 3, 8, 10, generator=torch.Generator().manual_seed(5))
     pixels = torch.nn.functional.interpolate(pixels, size, mode="bicubic")
@@ -186,7 +186,7 @@ def _torchvision(name: str, size: tuple[int, int], overrides: dict[str, Any]) ->
     )
     request = Request(find_model(name), size, Weights("random"), overrides=overrides)
     with seeded(0):
-        built: Any = maskrcnn.build(request).framework_result
+        built: Any = maskrcnn_build.build(request).framework_result
     network.load_state_dict(built.network.state_dict())
     return network.eval()
 
@@ -204,7 +204,7 @@ def test_the_older_names_of_the_published_weights_load(tmp_path: Path) -> None:
     assert {"rpn.head.conv.weight", "roi_heads.mask_head.mask_fcn4.bias"} <= older.keys()
     torch.save(older, tmp_path / "maskrcnn_resnet50_fpn_coco-bf2d0c1e.pth")
     weights = Weights("file", tmp_path / "maskrcnn_resnet50_fpn_coco-bf2d0c1e.pth")
-    built: Any = maskrcnn.build(Request(find_model("maskrcnn_resnet50_fpn"), (64, 64), weights)).framework_result
+    built: Any = maskrcnn_build.build(Request(find_model("maskrcnn_resnet50_fpn"), (64, 64), weights)).framework_result
     found = built.network.state_dict()
     assert all(torch.equal(found[name], value) for name, value in network.state_dict().items())
     # torchvision sets this for these very weights.
@@ -214,4 +214,4 @@ def test_the_older_names_of_the_published_weights_load(tmp_path: Path) -> None:
 def test_a_size_that_is_too_small_is_refused() -> None:
     request = Request(find_model("maskrcnn_resnet50_fpn"), (32, 640), Weights("random"))
     with pytest.raises(SegrtError, match="--size 32x640: both sides must be at least 64"):
-        maskrcnn.build(request)
+        maskrcnn_build.build(request)

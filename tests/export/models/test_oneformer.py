@@ -6,7 +6,7 @@ import onnx
 import torch
 from harness import check_export
 
-from segrt.export.models.oneformer import OneFormerCore, task_tokens
+from segrt.export.models.oneformer.build import OneFormerCore, task_tokens
 
 BACKBONE = {"embed_dim": 32, "depths": [1, 1, 1, 1], "num_heads": [1, 2, 4, 8]}
 SMALL = {"backbone_config": BACKBONE, "encoder_layers": 1, "decoder_layers": 3, "num_queries": 40}

@@ -9,9 +9,9 @@ import torch
 from harness import check_export
 
 from segrt.export.family import Request, Weights
-from segrt.export.models.panoptic_deeplab import build
-from segrt.export.models.panoptic_deeplab_network import AveragePool, Config, PanopticDeepLab
-from segrt.export.models.table import find_model
+from segrt.export.models.catalogue import find_model
+from segrt.export.models.panoptic_deeplab.build import build
+from segrt.export.models.panoptic_deeplab.network import AveragePool, Config, PanopticDeepLab
 from segrt.runtime.authoring.agreement import agreement
 from segrt.runtime.decode.group_centers import GroupCenters, group_centers
 from segrt.runtime.decode.rule import Context

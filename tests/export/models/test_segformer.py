@@ -7,7 +7,7 @@ from harness import check_export
 
 from segrt.export.convert.exporting import build
 from segrt.export.family import Request, Weights
-from segrt.export.models.table import find_model
+from segrt.export.models.catalogue import find_model
 from segrt.runtime.errors import SegrtError
 from segrt.runtime.results import SemanticResult
 

@@ -11,10 +11,10 @@ torch = pytest.importorskip("torch")
 from harness import check_export  # noqa: E402
 
 from segrt.export.family import Request, Weights  # noqa: E402
-from segrt.export.models import solov2  # noqa: E402
-from segrt.export.models.solov2_parts.head import STRIDES, HeadOptions, MaskFeatures, with_coordinates  # noqa: E402
-from segrt.export.models.solov2_parts.solov2_network import SOLOv2, SOLOv2Heads, points_nms  # noqa: E402
-from segrt.export.models.table import find_model  # noqa: E402
+from segrt.export.models.catalogue import find_model  # noqa: E402
+from segrt.export.models.solov2 import build as solov2_build  # noqa: E402
+from segrt.export.models.solov2.head import STRIDES, HeadOptions, MaskFeatures, with_coordinates  # noqa: E402
+from segrt.export.models.solov2.network import SOLOv2, SOLOv2Heads, points_nms  # noqa: E402
 from segrt.runtime.results import InstanceResult  # noqa: E402
 
 SMALL = {"grids": (20, 16, 12, 8, 6), "channels": 64, "mask_channels": 64, "mask_hidden": 64}
@@ -106,7 +106,7 @@ def test_weights_from_a_file_of_mmdetection_load(tmp_path: Path) -> None:
     torch.save({"meta": {}, "state_dict": network.state_dict()}, tmp_path / "solov2.pth")
     model = find_model("solov2-light-resnet18")
     request = Request(model, (96, 128), Weights("file", tmp_path / "solov2.pth"), overrides=SMALL)
-    exportable = solov2.build(request)
+    exportable = solov2_build.build(request)
     loaded = exportable.core.state_dict()
     assert all(torch.equal(loaded[f"network.{name}"], value) for name, value in network.state_dict().items())
 

@@ -7,8 +7,8 @@ import pytest
 from harness import check_export
 
 from segrt.export.family import Request, Weights
-from segrt.export.models.table import find_model
-from segrt.export.models.upernet import build
+from segrt.export.models.catalogue import find_model
+from segrt.export.models.upernet.build import build
 
 SMALL = {"hidden_size": 64, "auxiliary_channels": 16}
 CONVNEXT = {**SMALL, "backbone_config": {"depths": (1, 1, 1, 1), "hidden_sizes": (32, 64, 96, 128)}}

@@ -1,8 +1,7 @@
 """`segrt export --precision`: a small network with a convolution, a normalisation and matrix products."""
 
-import sys
+from collections.abc import Callable
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -14,9 +13,7 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("onnxslim")
 pytest.importorskip("transformers")
 
-from segrt.export.family import Exportable, ParityLimits, Request  # noqa: E402
-from segrt.export.models import table  # noqa: E402
-from segrt.export.models.table import Model  # noqa: E402
+from segrt.export.family import Exportable, Model, ParityLimits, Request  # noqa: E402
 from segrt.runtime import open_bundle  # noqa: E402
 from segrt.runtime.bundle.locating import read_bundle  # noqa: E402
 from segrt.runtime.bundle.manifest import Source  # noqa: E402
@@ -72,13 +69,9 @@ def build(_: Request) -> Exportable:
 
 
 def test_a_network_is_exported_at_every_precision(
-    tmp_path: Path, calibration: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, calibration: Path, add_model: Callable[..., None]
 ) -> None:
-    module = ModuleType("segrt.export.models.blocks")
-    module.build = build  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, module.__name__, module)
-    model = Model("blocks", "semantic", "blocks", (32, 48), "voc", multiple=4, parameters=1000)
-    monkeypatch.setattr(table, "_MODELS", {**table._MODELS, "blocks": model})
+    add_model(Model("blocks", "semantic", "blocks", (32, 48), "voc", multiple=4, parameters=1000), build)
     out = tmp_path / "bundle"
     arguments = ["export", "blocks", "--out", str(out), "--weights", "random", "--calibration", str(calibration)]
     checks = []

@@ -11,8 +11,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from segrt.export.family import Request, Weights  # noqa: E402
-from segrt.export.models.table import Checkpoint, Model  # noqa: E402
+from segrt.export.family import Checkpoint, Model, Request, Weights  # noqa: E402  # noqa: E402
 from segrt.export.weights import checkpoint_labels, checkpoints, network_weights  # noqa: E402
 from segrt.runtime.errors import SegrtError  # noqa: E402
 
