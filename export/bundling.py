@@ -3,11 +3,9 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import msgspec
 import numpy as np
-import numpy.typing as npt
 
 from segrt.runtime.authoring.verification import live_queries, verify
 from segrt.runtime.bundle.bundle_writer import BundleWriter
@@ -19,15 +17,14 @@ from segrt.runtime.decode.decoders import find_decoder
 from segrt.runtime.decode.head_spec import HeadSpec
 from segrt.runtime.decode.rule import Context, DecodeRule
 from segrt.runtime.errors import BundleError, CheckFailed
-from segrt.runtime.files.images import encode_image
-from segrt.runtime.inference.tensors import DType
+from segrt.runtime.files.images import Picture, encode_image
+from segrt.runtime.inference.tensors import Array, DType
 from segrt.runtime.preprocess.input_spec import InputSpec
 from segrt.runtime.preprocess.picture import network_inputs
 from segrt.runtime.results import Label, Result
 from segrt.runtime.results.technique import Technique
 from segrt.runtime.segmenter import open_segmenter
 
-Array = npt.NDArray[Any]
 _INTEGERS = ("uint8", "int8", "int32", "int64")
 
 
@@ -69,7 +66,7 @@ class GoldenPicture:
     """
 
     name: str
-    image: npt.NDArray[np.uint8]
+    image: Picture
     heads: Mapping[str, Array] | None = None
     result: Result | None = None
 

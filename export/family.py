@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from segrt.runtime.bundle.manifest import Source
 from segrt.runtime.decode.rule import DecodeRule
+from segrt.runtime.files.images import Picture
 from segrt.runtime.preprocess.geometry import Geometry
 from segrt.runtime.preprocess.input_spec import Channels, Resize
 from segrt.runtime.results import Label, Result
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     import torch
 
 Size = tuple[int, int]
-Picture = npt.NDArray[np.uint8]
 
 
 @dataclass(frozen=True)

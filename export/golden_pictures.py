@@ -4,15 +4,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
 from segrt.runtime.bundle.bundle import Bundle
 from segrt.runtime.bundle.golden import read_golden
 from segrt.runtime.draw import fit
-from segrt.runtime.files.images import read_image
+from segrt.runtime.files.images import Picture, read_image
 from segrt.runtime.results import PanopticResult, Result, SemanticResult
 
-Picture = npt.NDArray[np.uint8]
 _LONGEST_SIDE = 320
 
 

@@ -11,15 +11,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-import numpy.typing as npt
 
 from segrt.export.graph.editing import Graph, require_onnx
 from segrt.runtime.errors import SegrtError
+from segrt.runtime.inference.tensors import Array
 
 if TYPE_CHECKING:
     import onnx
 
-Array = npt.NDArray[Any]
 _QUANTISE, _DEQUANTISE = "QuantizeLinear", "DequantizeLinear"
 # Operators that only move values about: what holds for the codes holds for the values.
 _MOVING = {"Reshape", "Transpose", "Concat", "Squeeze", "Unsqueeze", "Slice", "Split", "Flatten", "Identity", "MaxPool",

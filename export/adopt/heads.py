@@ -11,12 +11,12 @@ from segrt.export.adopt.conventions import is_probability
 from segrt.export.adopt.guessing import BOX_ROLES, Output
 from segrt.export.graph.editing import Graph
 from segrt.runtime.errors import BackendError, SegrtError
+from segrt.runtime.files.images import Picture
 from segrt.runtime.inference.onnxruntime import run_file
 from segrt.runtime.inference.tensors import TensorSpec
 from segrt.runtime.preprocess.input_spec import InputSpec
 from segrt.runtime.preprocess.picture import network_inputs
 
-Picture = npt.NDArray[np.uint8]
 Heads = dict[str, npt.NDArray[Any]]
 # yolact, layers/box_utils.py, decode: how far a prior's centre and size may be moved.
 _CENTER_VARIANCE, _SIZE_VARIANCE = np.float32(0.1), np.float32(0.2)

@@ -10,7 +10,7 @@ from typing import Any
 from segrt.export.bundling import GoldenPicture, Network, VariantFile, default_tolerance, write_bundle
 from segrt.export.convert import memory, parity
 from segrt.export.convert.parity import ParityReport
-from segrt.export.family import Exportable, Model, Picture, Request, Size, Weights
+from segrt.export.family import Exportable, Model, Request, Size, Weights
 from segrt.export.golden_pictures import golden_pictures
 from segrt.export.graph.tracing import Traced, trace
 from segrt.export.models.catalogue import find_model
@@ -21,9 +21,9 @@ from segrt.runtime.bundle.bundle_writer import BundleWriter
 from segrt.runtime.bundle.golden import QUERY_ROLES
 from segrt.runtime.bundle.manifest import HeadTolerance, Tolerance
 from segrt.runtime.console.progress import with_progress
-from segrt.runtime.errors import CheckFailed, SegrtError
+from segrt.runtime.errors import CheckFailed, SegrtError, one_line
 from segrt.runtime.files.finding import find_pictures
-from segrt.runtime.files.images import read_image
+from segrt.runtime.files.images import Picture, read_image
 from segrt.runtime.results.labels.class_lists import read_labels
 
 PRECISIONS = ("fp32", *recipes.PRECISIONS)
@@ -128,7 +128,7 @@ def build(request: Request) -> Exportable:
         if (error.name or "").startswith("segrt"):
             raise
         needs = " ".join(request.model.needs) or "'segrt[export]'"
-        what = error.name or " ".join(str(error).split())[:200]
+        what = error.name or one_line(error, 200)
         raise SegrtError(f"{request.model.name} needs {what}; `pip install {needs}`") from None
     return exportable
 

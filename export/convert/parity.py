@@ -7,14 +7,12 @@ framework's own image processor.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 import torch
 
-from segrt.export.family import Exportable, HeadParityLimit, ParityLimits, Picture, Size
+from segrt.export.family import Exportable, HeadParityLimit, ParityLimits, Size
 from segrt.export.golden_pictures import synthetic_picture
 from segrt.export.graph.tracing import IMAGE, VALID_MASK, Traced
 from segrt.runtime.authoring.agreement import agreement
@@ -24,13 +22,13 @@ from segrt.runtime.bundle.manifest import HeadParity, Parity
 from segrt.runtime.decode.decoders import find_decoder
 from segrt.runtime.decode.head_spec import HeadSpec
 from segrt.runtime.decode.rule import Context
+from segrt.runtime.files.images import Picture
 from segrt.runtime.inference.onnxruntime import OnnxRuntimeBackend
-from segrt.runtime.inference.tensors import TensorSpec
+from segrt.runtime.inference.tensors import Array, TensorSpec
 from segrt.runtime.preprocess.geometry import Geometry
 from segrt.runtime.preprocess.picture import network_inputs
 from segrt.runtime.results import Result
 
-Array = npt.NDArray[Any]
 LEAST_PICTURES = 3
 _SURELY_SAME = 0.01
 _SYNTHETIC = ((5001, (240, 320)), (5002, (320, 213)), (5003, (200, 424)))

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from segrt.export.graph.editing import require_onnx
-from segrt.runtime.errors import SegrtError
+from segrt.runtime.errors import SegrtError, one_line
 
 if TYPE_CHECKING:
     import onnx
@@ -29,7 +29,7 @@ def check_graph(model: "onnx.ModelProto", what: str, origins: Mapping[str, str] 
         inferred = onnx.shape_inference.infer_shapes(model, check_type=True, strict_mode=True)
         onnx.checker.check_model(inferred)
     except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
-        raise SegrtError(f"{what}: its graph is not valid ONNX ({_one_line(error)})") from None
+        raise SegrtError(f"{what}: its graph is not valid ONNX ({one_line(error)})") from None
     refused = [_described(node, why, origins or {}) for node, why in refused_nodes(inferred)]
     if refused:
         raise SegrtError(f"{what}: TensorRT has no kernel for {_listed(refused)}; write the network without them")
@@ -101,7 +101,3 @@ def _described(node: "onnx.NodeProto", why: str, origins: Mapping[str, str]) -> 
 def _listed(items: list[str]) -> str:
     more = f", … {len(items) - _SHOWN} more" if len(items) > _SHOWN else ""
     return ", ".join(items[:_SHOWN]) + more
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())[:300]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from segrt.runtime.errors import BundleError, SegrtError
+from segrt.runtime.errors import BundleError, SegrtError, one_line
 from segrt.runtime.inference.tensors import TensorSpec
 
 if TYPE_CHECKING:
@@ -166,14 +166,14 @@ def read_graph(path: Path) -> Graph:
     except OSError as error:
         raise BundleError(f"{path}: cannot be read ({error.strerror}); give the ONNX file of a network") from None
     except Exception as error:  # protobuf raises an error of its own
-        raise BundleError(f"{path}: is no valid ONNX file ({_one_line(error)}); export the network again") from None
+        raise BundleError(f"{path}: is no valid ONNX file ({one_line(error, 200)}); export the network again") from None
     external = any(onnx.external_data_helper.uses_external_data(tensor) for tensor in model.graph.initializer)
     if external:
         try:
             onnx.external_data_helper.load_external_data_for_model(model, str(path.parent))
         except Exception as error:  # the checker, which is asked here too, has an error of its own
             raise BundleError(
-                f"{path}: its weights beside it cannot be read ({_one_line(error)}); copy them too"
+                f"{path}: its weights beside it cannot be read ({one_line(error, 200)}); copy them too"
             ) from None
         for tensor in model.graph.initializer:
             tensor.ClearField("external_data")
@@ -181,12 +181,8 @@ def read_graph(path: Path) -> Graph:
     try:
         onnx.checker.check_model(model)
     except onnx.checker.ValidationError as error:
-        raise BundleError(f"{path}: is no valid ONNX file ({_one_line(error)}); export the network again") from None
+        raise BundleError(f"{path}: is no valid ONNX file ({one_line(error, 200)}); export the network again") from None
     return Graph(model, path, is_changed=external)
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())[:200]
 
 
 def tensor_spec(value: "onnx.ValueInfoProto") -> TensorSpec:

@@ -13,8 +13,9 @@ import numpy as np
 import numpy.typing as npt
 
 from segrt.export.graph.editing import require_onnx
-from segrt.export.precision.graphs import Array, Net, open_session
+from segrt.export.precision.graphs import Net, open_session
 from segrt.runtime.errors import SegrtError
+from segrt.runtime.inference.tensors import Array
 
 BINS = 2048
 LEVELS = 127

@@ -12,7 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from segrt.export.graph.editing import require_onnx
-from segrt.export.precision.graphs import Array, Net, read_names, rename_inputs
+from segrt.export.precision.graphs import Net, read_names, rename_inputs
+from segrt.runtime.inference.tensors import Array
 
 if TYPE_CHECKING:
     import onnx

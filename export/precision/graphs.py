@@ -4,16 +4,15 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
 from segrt.export.graph.editing import require_onnx
-from segrt.runtime.errors import SegrtError
+from segrt.runtime.errors import SegrtError, one_line
 from segrt.runtime.inference.layers.module_names import MODULE_KEY, TORCH_KEY, scopes_to_module, weight_to_module
+from segrt.runtime.inference.tensors import Array
 
 if TYPE_CHECKING:
     import onnx
 
-Array = npt.NDArray[Any]
 QUANTISED_OPS = frozenset(
     {
         "QuantizeLinear",
@@ -96,7 +95,9 @@ class Net:
         try:
             graph = onnx.shape_inference.infer_shapes(self.model, data_prop=True).graph
         except Exception as error:  # protobuf and the checker have errors of their own
-            raise SegrtError(f"the network's shapes cannot be inferred ({_one_line(error)}); export it again") from None
+            raise SegrtError(
+                f"the network's shapes cannot be inferred ({one_line(error, 200)}); export it again"
+            ) from None
         for tensor in self.model.graph.initializer:
             self.types[tensor.name] = tensor.data_type
             self.shapes[tensor.name] = tuple(tensor.dims)
@@ -224,8 +225,4 @@ def open_session(model: "onnx.ModelProto", *, threads: int = 0, optimise: bool =
     try:
         return onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
     except Exception as error:  # ONNX Runtime's errors share no base class of their own
-        raise SegrtError(f"ONNX Runtime cannot load the network ({_one_line(error)})") from error
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())[:200]
+        raise SegrtError(f"ONNX Runtime cannot load the network ({one_line(error, 200)})") from error

@@ -11,8 +11,9 @@ import numpy as np
 
 from segrt.export.graph.editing import require_onnx
 from segrt.export.precision.calibration import LEVELS
-from segrt.export.precision.graphs import Array, Net
+from segrt.export.precision.graphs import Net
 from segrt.runtime.errors import SegrtError
+from segrt.runtime.inference.tensors import Array
 
 if TYPE_CHECKING:
     import onnx

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from segrt.export.graph.editing import require_onnx
-from segrt.export.precision.graphs import Array, Net, read_names
+from segrt.export.precision.graphs import Net, read_names
 from segrt.export.precision.int8 import channel_axis, quantisable
+from segrt.runtime.inference.tensors import Array
 
 if TYPE_CHECKING:
     import onnx

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from segrt.export.bundling import Network
-from segrt.export.precision.graphs import Array, open_session
+from segrt.export.precision.graphs import open_session
 from segrt.runtime.authoring.agreement import agreement
 from segrt.runtime.authoring.matched_share import matched_share, mutual_quality
 from segrt.runtime.authoring.verification import live_queries
@@ -18,11 +18,12 @@ from segrt.runtime.decode.decoders import find_decoder
 from segrt.runtime.decode.rule import Context
 from segrt.runtime.draw import fit
 from segrt.runtime.errors import SegrtError
+from segrt.runtime.files.images import Picture
+from segrt.runtime.inference.tensors import Array
 from segrt.runtime.preprocess.geometry import Geometry
 from segrt.runtime.preprocess.picture import network_inputs
 from segrt.runtime.results import Result
 
-Picture = npt.NDArray[np.uint8]
 Heads = Mapping[str, Array]
 _LONGEST_SIDE = 640
 _FEW_QUERIES = 5

@@ -3,25 +3,23 @@
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol
 
-import numpy as np
-import numpy.typing as npt
-
 from segrt.export.bundling import Network
 from segrt.export.precision import int8_cpu
 from segrt.export.precision.calibration import Histogram, collect
 from segrt.export.precision.fp16 import half_nodes, to_fp16
-from segrt.export.precision.graphs import Array, Net
+from segrt.export.precision.graphs import Net
 from segrt.export.precision.int8 import check_opset, quantisable, to_int8
 from segrt.export.precision.judging import Heads, session_runner
 from segrt.export.precision.layer_costs import Layer
 from segrt.export.precision.switchable_network import Switched, switched_fp16, switched_int8
 from segrt.runtime.errors import SegrtError
+from segrt.runtime.files.images import Picture
+from segrt.runtime.inference.tensors import Array
 from segrt.runtime.preprocess.picture import network_inputs
 
 if TYPE_CHECKING:
     import onnx
 
-Picture = npt.NDArray[np.uint8]
 # Chosen by measurement on the embedded models, see docs/precision.md.
 INT8_METHOD = "entropy"
 INT8_CPU_METHOD = "minmax"

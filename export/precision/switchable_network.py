@@ -12,9 +12,10 @@ import numpy as np
 
 from segrt.export.graph.editing import require_onnx
 from segrt.export.precision.fp16 import FLOAT, HALF, half_nodes, round_weights
-from segrt.export.precision.graphs import Array, Net, open_session, read_names, rename_inputs
+from segrt.export.precision.graphs import Net, open_session, read_names, rename_inputs
 from segrt.export.precision.int8 import channel_axis, quantisable, quantise_weight, scale_of
 from segrt.export.precision.layer_costs import Layer
+from segrt.runtime.inference.tensors import Array
 
 if TYPE_CHECKING:
     import onnx

@@ -15,10 +15,11 @@ from segrt.export.precision.layer_costs import Layer
 from segrt.export.precision.recipes import Recipe, make_recipe
 from segrt.export.precision.search import Outcome, search
 from segrt.export.precision.shares import Shares, measure_shares
-from segrt.export.precision.variant_types import LIMITS, KeptLayer, Made, Picture, Say, VariantOptions
+from segrt.export.precision.variant_types import LIMITS, KeptLayer, Made, Say, VariantOptions
 from segrt.runtime.bundle.manifest import HeadParity, HeadTolerance, Parity, Tolerance
 from segrt.runtime.decode.head_spec import HeadSpec
 from segrt.runtime.errors import CheckFailed
+from segrt.runtime.files.images import Picture
 from segrt.runtime.inference.tensors import DType
 
 if TYPE_CHECKING:

@@ -6,18 +6,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 
 from segrt.export.bundling import VariantFile
 from segrt.export.precision.judging import Verdict
 from segrt.export.precision.layer_costs import Layer
 from segrt.export.precision.search import Outcome
 from segrt.export.precision.shares import Shares
+from segrt.runtime.files.images import Picture
 
 if TYPE_CHECKING:
     import onnx
 
-Picture = npt.NDArray[np.uint8]
 Say = Callable[[str], None]
 # The least mean agreement of a variant's final results with float32's.
 LIMITS = {"fp16": 0.99, "int8": 0.95, "int8-cpu": 0.95}

@@ -15,9 +15,9 @@ from segrt.export.precision.judging import Judge, session_runner
 from segrt.export.precision.layer_costs import find_layers, kept_nodes
 from segrt.export.precision.recipes import PRECISIONS
 from segrt.export.precision.variant_maker import Workshop
-from segrt.export.precision.variant_types import Made, Picture, Say, VariantOptions
+from segrt.export.precision.variant_types import Made, Say, VariantOptions
 from segrt.runtime.errors import SegrtError
-from segrt.runtime.files.images import read_image
+from segrt.runtime.files.images import Picture, read_image
 
 __all__ = ["PRECISIONS", "Made", "VariantOptions", "box_arithmetic", "check_precisions", "make_variants"]
 _WEIGHTED = frozenset({"Conv", "ConvTranspose", "Gemm", "MatMul"})

@@ -18,7 +18,7 @@ from typing import Any
 
 from segrt.export.quiet import quiet
 from segrt.runtime.console.progress import Bars
-from segrt.runtime.errors import SegrtError
+from segrt.runtime.errors import SegrtError, one_line
 from segrt.runtime.files.cache import cache_folder
 from segrt.runtime.files.hashing import sha256
 
@@ -86,7 +86,7 @@ def _from_hub(repository: str, name: str, remedy: str) -> Path | None:
         page = f"https://huggingface.co/{repository}"
         raise SegrtError(f"{repository}: its licence must be accepted at {page}; then `hf auth login`") from None
     except Exception as error:  # the hub's client lets those of its transport through
-        raise SegrtError(f"{repository}: cannot be fetched ({_one_line(error)}); {remedy}") from None
+        raise SegrtError(f"{repository}: cannot be fetched ({one_line(error, 160)}); {remedy}") from None
 
 
 def fetch_url(url: str) -> Path:
@@ -177,7 +177,3 @@ def _progress(name: str, done: int, total: int | None) -> Iterator[Any]:
             bars.show(name, done, total)
 
         yield advance
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())[:160]

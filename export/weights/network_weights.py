@@ -23,7 +23,7 @@ from segrt.export.weights import checkpoints
 from segrt.export.weights.numpy_pickle import read_numpy_pickle
 from segrt.export.weights.random_weights import seeded
 from segrt.runtime.bundle.manifest import Source
-from segrt.runtime.errors import SegrtError
+from segrt.runtime.errors import SegrtError, one_line
 from segrt.runtime.files.hashing import sha256
 
 Tensors = dict[str, torch.Tensor]
@@ -79,7 +79,7 @@ def read_tensors(path: Path) -> Tensors:
     except Exception as error:  # pickle, zipfile, safetensors and torch have errors of their own
         if path.suffix != ".safetensors" and not isinstance(error, OSError) and not _begins_like_torch(path):
             raise SegrtError(f"{path}: is no state dict, but a file of another kind; {remedy}") from None
-        raise SegrtError(f"{path}: cannot be read as weights ({_one_line(error)}); {remedy}") from None
+        raise SegrtError(f"{path}: cannot be read as weights ({one_line(error, 200)}); {remedy}") from None
     found = _unwrapped(content)
     if not found:
         raise SegrtError(f"{path}: holds no tensors by name; {remedy}")
@@ -171,7 +171,7 @@ def load_transformers(network_class: Any, config: Any, request: Request) -> Any:
                     output_loading_info=True,
                 )
             except (RuntimeError, ValueError, KeyError) as error:
-                raise SegrtError(f"{where}: the weights do not fit ({_one_line(error)})") from None
+                raise SegrtError(f"{where}: the weights do not fit ({one_line(error, 200)})") from None
             report_misfits(
                 where,
                 missing=[name for name in info["missing_keys"] if not name.endswith(_COUNTER)],
@@ -242,7 +242,3 @@ def _begins_like_torch(path: Path) -> bool:
     """Whether a file begins as torch's do: as a zip archive, or as a pickle of protocol 2 or later."""
     with path.open("rb") as file:
         return file.read(2).startswith((b"PK", b"\x80"))
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())[:200]

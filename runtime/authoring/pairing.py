@@ -35,7 +35,7 @@ from segrt.runtime.decode.head_spec import HeadSpec
 from segrt.runtime.decode.merge_members import MergeMembers
 from segrt.runtime.decode.rule import Context, MemberRule
 from segrt.runtime.errors import BundleError, CheckFailed
-from segrt.runtime.files.images import encode_image
+from segrt.runtime.files.images import Picture, encode_image
 from segrt.runtime.inference.tensors import DType, prefixed
 from segrt.runtime.preprocess.input_spec import InputSpec
 from segrt.runtime.preprocess.member_inputs import fill_members
@@ -201,7 +201,7 @@ def _source(semantic: Manifest, instance: Manifest) -> Source:
     )
 
 
-def _pictures(bundles: dict[str, Bundle]) -> list[tuple[str, npt.NDArray[np.uint8]]]:
+def _pictures(bundles: dict[str, Bundle]) -> list[tuple[str, Picture]]:
     """Return the pictures of both members' golden frames, a few of each, by name; none twice."""
     frames = {
         frame.image.sha256: (f"{name}-{frame.name}", bundle, frame)
@@ -219,7 +219,7 @@ def _golden(
     writer: BundleWriter,
     manifest: Manifest,
     bundles: dict[str, Bundle],
-    pictures: list[tuple[str, npt.NDArray[np.uint8]]],
+    pictures: list[tuple[str, Picture]],
     threads: int,
 ) -> tuple[Golden, ...]:
     """Return golden frames of both members' first variants in ONNX Runtime, after these passed their own."""

@@ -17,10 +17,11 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
-from segrt.export.family import Exportable, HeadParityLimit, ParityLimits, Picture, Request, Size
+from segrt.export.family import Exportable, HeadParityLimit, ParityLimits, Request, Size
 from segrt.export.weights import checkpoint_labels, network_weights
 from segrt.export.weights.random_weights import Spread, calibrate, calibration_pixels, seeded
 from segrt.runtime.decode.argmax import Argmax
+from segrt.runtime.files.images import Picture
 from segrt.runtime.preprocess.geometry import Geometry
 from segrt.runtime.preprocess.input_spec import Channels, Resize
 from segrt.runtime.results import Label, SemanticResult

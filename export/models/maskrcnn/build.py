@@ -12,13 +12,14 @@ from torchvision.models.detection.backbone_utils import resnet_fpn_backbone
 from torchvision.models.detection.image_list import ImageList
 from torchvision.models.detection.transform import GeneralizedRCNNTransform
 
-from segrt.export.family import Exportable, HeadParityLimit, ParityLimits, Picture, Request, Size
+from segrt.export.family import Exportable, HeadParityLimit, ParityLimits, Request, Size
 from segrt.export.models.maskrcnn.network import FLOAT_MODULES, MULTIPLE, StaticMaskRCNN
 from segrt.export.weights import network_weights
 from segrt.export.weights.checkpoint_labels import built_in
 from segrt.export.weights.random_weights import Spread, calibrate, calm, photo_like_pixels, seeded
 from segrt.runtime.decode.paste_masks import PasteMasks
 from segrt.runtime.errors import SegrtError
+from segrt.runtime.files.images import Picture
 from segrt.runtime.preprocess.geometry import Geometry
 from segrt.runtime.preprocess.input_spec import Resize
 from segrt.runtime.results import InstanceResult, Label, rle

@@ -11,12 +11,13 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
-from segrt.export.family import Exportable, HeadParityLimit, ParityLimits, Picture, Request, Size
+from segrt.export.family import Exportable, HeadParityLimit, ParityLimits, Request, Size
 from segrt.export.models.panoptic_deeplab.framework_result import panoptic_result
 from segrt.export.models.panoptic_deeplab.network import OUTPUT_STRIDE, Config, PanopticDeepLab
 from segrt.export.weights import checkpoint_labels, network_weights
 from segrt.export.weights.random_weights import Spread, calibrate, calibration_pixels, seeded
 from segrt.runtime.decode.group_centers import GroupCenters
+from segrt.runtime.files.images import Picture
 from segrt.runtime.preprocess.geometry import Geometry
 from segrt.runtime.preprocess.input_spec import Resize
 from segrt.runtime.preprocess.picture import place

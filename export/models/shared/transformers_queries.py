@@ -9,13 +9,14 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
-from segrt.export.family import Picture, Request
+from segrt.export.family import Request
 from segrt.export.models.shared import framework_results
 from segrt.export.weights import checkpoint_labels
 from segrt.runtime.decode.merge_queries import MergeQueries, MergeRule
 from segrt.runtime.decode.query_instances import QueryInstances
 from segrt.runtime.decode.query_semantic import QuerySemantic
 from segrt.runtime.decode.rule import DecodeRule
+from segrt.runtime.files.images import Picture
 from segrt.runtime.preprocess.geometry import Geometry
 from segrt.runtime.preprocess.input_spec import Resize
 from segrt.runtime.preprocess.picture import place

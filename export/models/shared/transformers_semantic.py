@@ -15,14 +15,15 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
-from segrt.export.family import Exportable, HeadParityLimit, ParityLimits, Picture, Request, Size
+from segrt.export.family import Exportable, HeadParityLimit, ParityLimits, Request, Size
 from segrt.export.models.shared import transformers_queries
 from segrt.export.quiet import quiet
 from segrt.export.weights import checkpoints, network_weights
 from segrt.export.weights.checkpoints import PROCESSOR_FILE
 from segrt.export.weights.random_weights import Spread, calibrate, calibration_pixels
 from segrt.runtime.decode.argmax import Argmax
-from segrt.runtime.errors import SegrtError
+from segrt.runtime.errors import SegrtError, one_line
+from segrt.runtime.files.images import Picture
 from segrt.runtime.preprocess.geometry import Geometry
 from segrt.runtime.preprocess.input_spec import Channels, Resize
 from segrt.runtime.results import Label, SemanticResult
@@ -146,7 +147,7 @@ def processor_of(request: Request, default: Any, folder: Path | None = None) -> 
         with quiet():
             return _processor_class(path, default).from_pretrained(path.parent, local_files_only=True)
     except (OSError, ValueError, TypeError) as error:
-        raise SegrtError(f"{path}: is no image processor of transformers ({_one_line(error)})") from None
+        raise SegrtError(f"{path}: is no image processor of transformers ({one_line(error, 160)})") from None
 
 
 def _processor_class(path: Path, default: Any) -> Any:
@@ -212,7 +213,3 @@ def _framework_pixels(processor: Any, size: Size) -> Callable[[Picture], npt.NDA
         return np.asarray(found, np.float32)
 
     return framework_pixels
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())[:160]

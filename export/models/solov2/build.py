@@ -8,7 +8,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from segrt.export.family import Exportable, HeadParityLimit, ParityLimits, Picture, Request, Size
+from segrt.export.family import Exportable, HeadParityLimit, ParityLimits, Request, Size
 from segrt.export.models.solov2.framework_result import segment
 from segrt.export.models.solov2.head import MASK_STRIDE, HeadOptions
 from segrt.export.models.solov2.network import SOLOv2, SOLOv2Heads
@@ -17,6 +17,7 @@ from segrt.export.weights.checkpoint_labels import labels as labels_of
 from segrt.export.weights.random_weights import Spread, calibrate, calm, photo_like_pixels, seeded
 from segrt.runtime.decode.matrix_nms import MatrixNms
 from segrt.runtime.errors import SegrtError
+from segrt.runtime.files.images import Picture
 from segrt.runtime.preprocess.geometry import Geometry
 from segrt.runtime.preprocess.input_spec import Resize
 from segrt.runtime.results import InstanceResult, Label, rle

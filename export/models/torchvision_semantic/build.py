@@ -13,11 +13,12 @@ from torch import nn
 from torchvision.models import segmentation
 from torchvision.transforms._presets import SemanticSegmentation
 
-from segrt.export.family import Exportable, Picture, Request
+from segrt.export.family import Exportable, Request
 from segrt.export.weights import network_weights
 from segrt.export.weights.checkpoint_labels import labels
 from segrt.export.weights.random_weights import Spread, calibrate, calibration_pixels, calm, seeded
 from segrt.runtime.decode.argmax import Argmax
+from segrt.runtime.files.images import Picture
 from segrt.runtime.preprocess.geometry import Geometry
 from segrt.runtime.preprocess.input_spec import Resize
 from segrt.runtime.results import Label, SemanticResult
