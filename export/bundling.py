@@ -7,23 +7,22 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
-from segrt.runtime.authoring.verification import live_queries, verify
+from segrt.runtime.authoring.golden_frames import add_golden
+from segrt.runtime.authoring.verification import live_queries, verify_or_refuse
 from segrt.runtime.bundle.bundle_writer import BundleWriter
-from segrt.runtime.bundle.golden import QUERY_ROLES, UNSTORED_ROLES, GoldenOutputs, pack_golden
-from segrt.runtime.bundle.locating import read_bundle
+from segrt.runtime.bundle.golden import QUERY_ROLES, UNSTORED_ROLES, GoldenOutputs
 from segrt.runtime.bundle.manifest import Golden, HeadTolerance, Manifest, Parity, Source, Tolerance, Variant
 from segrt.runtime.bundle.network_files import tensor_specs
 from segrt.runtime.decode.decoders import find_decoder
 from segrt.runtime.decode.head_spec import HeadSpec
 from segrt.runtime.decode.rule import Context, DecodeRule
-from segrt.runtime.errors import BundleError, CheckFailed
-from segrt.runtime.files.images import Picture, encode_image
+from segrt.runtime.errors import BundleError
+from segrt.runtime.files.images import Picture
 from segrt.runtime.inference.tensors import Array, DType
 from segrt.runtime.preprocess.input_spec import InputSpec
 from segrt.runtime.preprocess.picture import network_inputs
 from segrt.runtime.results import Label, Result
 from segrt.runtime.results.technique import Technique
-from segrt.runtime.segmenter import open_segmenter
 
 _INTEGERS = ("uint8", "int8", "int32", "int64")
 
@@ -106,7 +105,7 @@ def write_bundle(
     something is missing or does not fit, CheckFailed when the golden frames differ.
     """
     with BundleWriter(out, overwrite=overwrite) as writer:
-        entries = tuple(_add_variant(writer, network, variant) for variant in variants)
+        entries = tuple(add_variant(writer, network, variant) for variant in variants)
         manifest = Manifest(
             name=network.name.replace("/", "-"),  # a repository on a hub is ORGANISATION/NAME
             technique=network.technique,
@@ -123,15 +122,15 @@ def write_bundle(
             for picture in golden
         )
 
-        def verify_all(folder: Path) -> None:
-            for entry in entries:
-                _verify(folder, out, entry.precision, threads)
+        precisions = [entry.precision for entry in entries]
+        return writer.finish(
+            msgspec.structs.replace(manifest, golden=frames),
+            (lambda folder: verify_or_refuse(folder, out, precisions, threads=threads)) if check and frames else None,
+        )
 
-        complete = msgspec.structs.replace(manifest, golden=frames)
-        return writer.finish(complete, verify_all if check and frames else None)
 
-
-def _add_variant(writer: BundleWriter, network: Network, variant: VariantFile) -> Variant:
+def add_variant(writer: BundleWriter, network: Network, variant: VariantFile) -> Variant:
+    """Write a variant's file into a bundle in the making; return its entry. Raises BundleError if it is unreadable."""
     try:
         data = variant.onnx.read_bytes()
     except OSError as error:
@@ -182,20 +181,4 @@ def _add_golden(writer: BundleWriter, network: Network, picture: GoldenPicture, 
         live = live_queries(network.decode, by_role["class_logits"])
         by_role |= {role: by_role[role][live] for role in QUERY_ROLES}
     stored = {role: array for role, array in by_role.items() if role not in UNSTORED_ROLES}
-    data = pack_golden(GoldenOutputs(stored, result, live))
-    return Golden(
-        picture.name,
-        writer.add(f"golden/{picture.name}.png", encode_image(picture.image, ".png")),
-        writer.add(f"golden/{picture.name}.npz", data),
-    )
-
-
-def _verify(folder: Path, out: Path, precision: str, threads: int) -> None:
-    with open_segmenter(read_bundle(folder), backend="onnxruntime", precision=precision, threads=threads) as segmenter:
-        failed = [check for check in verify(segmenter) if not check.passed]
-    if failed:
-        first = failed[0]
-        raise CheckFailed(
-            f"{out}: {len(failed)} golden checks of the {precision} variant fail, first {first.frame} {first.what}: "
-            f"{first.value}, but must be {first.limit}; nothing was written"
-        )
+    return add_golden(writer, picture.name, picture.image, GoldenOutputs(stored, result, live))

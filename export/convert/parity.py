@@ -17,6 +17,7 @@ from segrt.export.golden_pictures import synthetic_picture
 from segrt.export.graph.tracing import IMAGE, VALID_MASK, Traced
 from segrt.runtime.authoring.agreement import agreement
 from segrt.runtime.authoring.matched_share import count_objects, matched_share, mutual_quality
+from segrt.runtime.authoring.verification import Check, match_queries
 from segrt.runtime.bundle.golden import QUERY_ROLES
 from segrt.runtime.bundle.manifest import HeadParity, Parity
 from segrt.runtime.decode.decoders import find_decoder
@@ -80,21 +81,11 @@ class HeadError:
 
 
 @dataclass(frozen=True)
-class Line:
-    """One comparison as it is shown: what, the values met, the limit."""
-
-    what: str
-    value: str
-    limit: str
-    passed: bool
-
-
-@dataclass(frozen=True)
 class ParityReport:
     """The figures for the manifest, the lines that are shown, and how many classes or objects the results had."""
 
     parity: Parity
-    lines: tuple[Line, ...]
+    lines: tuple[Check, ...]
     objects: tuple[int, ...] = field(default=())
 
     @property
@@ -167,15 +158,8 @@ def aligned(heads: Sequence[HeadSpec], wanted: Mapping[str, Array], found: Mappi
         return moved
     if all(_is_near(wanted[name], found[name]) for name in names):
         return moved
-    count = wanted[names[0]].shape[1]
-    cost = np.zeros((count, count))
-    for name in names:
-        ours, theirs = (side[name][0].reshape(count, -1).astype(np.float32) for side in (wanted, found))
-        scale = float(np.abs(ours).mean()) or 1.0
-        for query in range(count):
-            cost[query] += np.abs(theirs - ours[query]).mean(axis=1) / scale
-    nearest = cost.argmin(axis=1)
-    if np.unique(nearest).size == count:
+    nearest = match_queries([wanted[name][0] for name in names], [found[name][0] for name in names])
+    if np.unique(nearest).size == len(nearest):
         moved |= {name: found[name][:, nearest] for name in names}
     return moved
 
@@ -211,18 +195,18 @@ def _report(
         limit = _limit(limits, name)
         value = f"largest error {head.max_abs:.2g}, mean {head.mean_abs:.2g}, relative {head.relative:.2g}"
         allowed = "none of its own" if limit is None else f"{limit.absolute:g} + {limit.relative:g}·|x|"
-        lines.append(Line(name, value, allowed, limit is None or errors[name].share <= 1))
+        lines.append(Check("", name, value, allowed, limit is None or errors[name].share <= 1))
     worst = min(agreement(ours, theirs) for ours, theirs in pairs)
     matched, quality = matched_share(pairs), mutual_quality(pairs)
     value = f"{worst:.4%} agree"
     if matched is not None:
         value += f", {matched:.2%} matched, PQ {quality:.4f}"
-    lines.append(Line("result", value, f"at least {limits.agreement:.4%}", worst >= limits.agreement))
+    lines.append(Check("", "result", value, f"at least {limits.agreement:.4%}", worst >= limits.agreement))
     mean = max(found[0] for found in inputs) if inputs else None
     largest = max(found[1] for found in inputs) if inputs else None
     if mean is not None and largest is not None:
         value = f"largest difference {largest:.2f}, mean {mean:.3f} grey levels"
         passed = mean <= limits.input_mean and largest <= limits.input_max
-        lines.append(Line("input", value, f"{limits.input_max:g}, mean {limits.input_mean:g}", passed))
+        lines.append(Check("", "input", value, f"{limits.input_max:g}, mean {limits.input_mean:g}", passed))
     parity = Parity(len(pairs), worst, heads, matched, quality, mean, largest)
     return ParityReport(parity, tuple(lines), tuple(count_objects(ours) for ours, _ in pairs))

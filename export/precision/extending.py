@@ -7,17 +7,15 @@ from pathlib import Path
 
 import msgspec
 
-from segrt.export.bundling import Network, VariantFile, default_tolerance
+from segrt.export.bundling import Network, VariantFile, add_variant
 from segrt.export.precision.variant_types import Made, Say, VariantOptions
 from segrt.export.precision.variants import check_precisions, make_variants
-from segrt.runtime.authoring.verification import verify
+from segrt.runtime.authoring.verification import verify_or_refuse
 from segrt.runtime.bundle.bundle import Bundle
 from segrt.runtime.bundle.bundle_writer import BundleWriter
 from segrt.runtime.bundle.golden import read_golden
-from segrt.runtime.bundle.locating import read_bundle
 from segrt.runtime.bundle.manifest import Variant
-from segrt.runtime.errors import CheckFailed, SegrtError
-from segrt.runtime.segmenter import open_segmenter
+from segrt.runtime.errors import SegrtError
 
 
 def network_of(bundle: Bundle) -> Network:
@@ -100,36 +98,9 @@ def write_with(
         for frame in manifest.golden:
             for file in (frame.image, frame.outputs):
                 writer.add(file.path, bundle.checked(file).read_bytes())
-        variants += [entry_of(file, writer, network_of(bundle)) for file in added]
-        complete = msgspec.structs.replace(manifest, variants=tuple(variants))
-
-        def check(folder: Path) -> None:
-            for name in names if manifest.golden else ():
-                _verify(folder, out, name, threads)
-
-        return writer.finish(complete, check)
-
-
-def entry_of(file: VariantFile, writer: BundleWriter, network: Network) -> Variant:
-    """Add a variant's file to a bundle in the making; return its entry."""
-    return Variant(
-        precision=file.precision,
-        file=writer.add(f"model.{file.precision}.onnx", file.onnx.read_bytes()),
-        tolerance=file.tolerance or default_tolerance(network, file.precision),
-        head_dtypes=dict(file.head_dtypes),
-        precision_share=file.precision_share,
-        weight_share=file.weight_share,
-        kept=file.kept,
-        parity=file.parity,
-    )
-
-
-def _verify(folder: Path, out: Path, precision: str, threads: int) -> None:
-    opened = read_bundle(folder)
-    with open_segmenter(opened, backend="onnxruntime", precision=precision, threads=threads) as segmenter:
-        failed = [check for check in verify(segmenter) if not check.passed]
-    if failed:
-        raise CheckFailed(
-            f"{out}: the golden frame {failed[0].frame} of the {precision} variant differs in {failed[0].what}: "
-            f"{failed[0].value}, but must be {failed[0].limit}; nothing was written"
+        variants += [add_variant(writer, network_of(bundle), file) for file in added]
+        precisions = [file.precision for file in added] if manifest.golden else []
+        return writer.finish(
+            msgspec.structs.replace(manifest, variants=tuple(variants)),
+            lambda folder: verify_or_refuse(folder, out, precisions, threads=threads),
         )

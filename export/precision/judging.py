@@ -12,7 +12,7 @@ from segrt.export.bundling import Network
 from segrt.export.precision.graphs import open_session
 from segrt.runtime.authoring.agreement import agreement
 from segrt.runtime.authoring.matched_share import matched_share, mutual_quality
-from segrt.runtime.authoring.verification import live_queries
+from segrt.runtime.authoring.verification import live_queries, match_queries
 from segrt.runtime.bundle.golden import QUERY_ROLES
 from segrt.runtime.decode.decoders import find_decoder
 from segrt.runtime.decode.rule import Context
@@ -118,7 +118,7 @@ class Judge:
             return scores + 1 - agreement(result, self._decode(found, geometry))
         if set(QUERY_ROLES) <= set(ours):
             rows = _rows(self.network.decode, ours["class_logits"])
-            nearest = _nearest(ours, theirs, rows)
+            nearest = match_queries([ours[role][rows] for role in QUERY_ROLES], [theirs[role] for role in QUERY_ROLES])
             ours |= {role: ours[role][rows] for role in QUERY_ROLES}
             theirs |= {role: theirs[role][nearest] for role in QUERY_ROLES}
         dtypes = {spec.role: wanted[spec.name].dtype.kind for spec in self.network.heads}
@@ -171,15 +171,3 @@ def _rows(decode: Any, class_logits: Array) -> npt.NDArray[np.int64]:
     """Return the queries that the result is made of, or the surest few where it is empty."""
     rows = live_queries(decode, class_logits)
     return rows if rows.size else np.argsort(-class_logits.max(axis=1))[:_FEW_QUERIES]
-
-
-def _nearest(ours: Heads, theirs: Heads, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.intp]:
-    cost = np.zeros((len(rows), theirs["class_logits"].shape[0]))
-    for role in QUERY_ROLES:
-        wanted = ours[role][rows].reshape(len(rows), -1)
-        found = theirs[role].reshape(cost.shape[1], -1)
-        spread = float(np.abs(wanted).mean()) or 1.0
-        for place, row in enumerate(wanted):
-            cost[place] += np.abs(found - row).mean(axis=1) / spread
-    nearest: npt.NDArray[np.intp] = cost.argmin(axis=1)
-    return nearest

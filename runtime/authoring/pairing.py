@@ -3,20 +3,17 @@
 Nothing is trained or exported: the files are copied, and the results merged by the heuristic of Panoptic FPN.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import msgspec
 import numpy as np
-import numpy.typing as npt
 
-from segrt.runtime.authoring.verification import Check, verify
+from segrt.runtime.authoring.golden_frames import add_golden
+from segrt.runtime.authoring.verification import refuse_failed, verify, verify_or_refuse
 from segrt.runtime.bundle.bundle import Bundle
 from segrt.runtime.bundle.bundle_writer import BundleWriter
-from segrt.runtime.bundle.golden import QUERY_ROLES, GoldenOutputs, pack_golden, read_golden
-from segrt.runtime.bundle.locating import read_bundle
+from segrt.runtime.bundle.golden import QUERY_ROLES, GoldenOutputs, read_golden
 from segrt.runtime.bundle.manifest import (
     MEMBERS,
     File,
@@ -34,16 +31,15 @@ from segrt.runtime.decode.decoders import find_decoder
 from segrt.runtime.decode.head_spec import HeadSpec
 from segrt.runtime.decode.merge_members import MergeMembers
 from segrt.runtime.decode.rule import Context, MemberRule
-from segrt.runtime.errors import BundleError, CheckFailed
-from segrt.runtime.files.images import Picture, encode_image
-from segrt.runtime.inference.tensors import DType, prefixed
+from segrt.runtime.errors import BundleError
+from segrt.runtime.files.images import Picture
+from segrt.runtime.inference.tensors import Array, DType, prefixed
 from segrt.runtime.preprocess.input_spec import InputSpec
 from segrt.runtime.preprocess.member_inputs import fill_members
 from segrt.runtime.results import Label
 from segrt.runtime.segmenter import open_segmenter
 
 _MOST_FRAMES = 4
-Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -71,11 +67,11 @@ def pair_bundles(semantic: Bundle, instance: Bundle, out: Path, options: PairOpt
                 f"{bundle.folder}: is {bundle.manifest.technique}, but a pair needs a semantic and an instance bundle, "
                 "in this order"
             )
-    labels, mapped, said = unite(semantic.manifest.labels, instance.manifest.labels)
+    labels, mapped, notes = unite(semantic.manifest.labels, instance.manifest.labels)
     bundles = dict(zip(PAIR, (semantic, instance), strict=True))
     with BundleWriter(out, overwrite=options.overwrite) as writer:
         variants = tuple(_variant(writer, bundles, names) for names in _precisions(semantic, instance))
-        said.append(f"variants: {', '.join(variant.precision for variant in variants)}")
+        notes.append(f"variants: {', '.join(variant.precision for variant in variants)}")
         members = tuple(
             Member(
                 name=name,
@@ -94,8 +90,8 @@ def pair_bundles(semantic: Bundle, instance: Bundle, out: Path, options: PairOpt
             technique="panoptic",
             family="pair",
             source=_source(semantic.manifest, instance.manifest),
-            inputs=tuple(_input(name, spec) for name, one in bundles.items() for spec in one.manifest.inputs),
-            heads=tuple(_head(name, head) for name, one in bundles.items() for head in one.manifest.heads),
+            inputs=tuple(_input(name, spec) for name, bundle in bundles.items() for spec in bundle.manifest.inputs),
+            heads=tuple(_head(name, head) for name, bundle in bundles.items() for head in bundle.manifest.heads),
             labels=labels,
             decode=options.rule,
             variants=variants,
@@ -104,12 +100,12 @@ def pair_bundles(semantic: Bundle, instance: Bundle, out: Path, options: PairOpt
         pictures = _pictures(bundles)
         golden = _golden(writer, manifest, bundles, pictures, options.threads)
 
-        def check(folder: Path) -> None:
-            for variant in variants:
-                _verify(read_bundle(folder), out, variant.precision, options.threads)
-
-        writer.finish(msgspec.structs.replace(manifest, golden=golden), check if golden else None)
-    return said
+        precisions = [variant.precision for variant in variants]
+        writer.finish(
+            msgspec.structs.replace(manifest, golden=golden),
+            (lambda folder: verify_or_refuse(folder, out, precisions, threads=options.threads)) if golden else None,
+        )
+    return notes
 
 
 def unite(
@@ -129,20 +125,20 @@ def unite(
         )
     numbers = [label.dataset_id for label in (*stuff, *things)]
     united = (*stuff, *things)
-    said = [f"stuff by the semantic network: {_listed(stuff)}", f"things by the instance network: {_listed(things)}"]
+    notes = [f"stuff by the semantic network: {_listed(stuff)}", f"things by the instance network: {_listed(things)}"]
     if len(set(numbers)) != len(numbers):
         united = tuple(msgspec.structs.replace(label, dataset_id=index) for index, label in enumerate(united))
-        said.append("both count by numbers of their own data set: the pair's classes are numbered anew, from 0")
+        notes.append("both count by numbers of their own data set: the pair's classes are numbered anew, from 0")
     dropped = [label for label in semantic if label not in stuff and not _is_unused(label)]
     if dropped:
-        said.append(f"left to the instance network, or to nobody: {_listed(dropped)}")
+        notes.append(f"left to the instance network, or to nobody: {_listed(dropped)}")
     first = {label.name: index for index, label in enumerate(stuff)}
     second = {label.name: len(stuff) + index for index, label in enumerate(things)}
     mapped = {
         PAIR[0]: tuple(-1 if label.isthing else first.get(label.name, -1) for label in semantic),
         PAIR[1]: tuple(second[label.name] if label in things else -1 for label in instance),
     }
-    return united, mapped, said
+    return united, mapped, notes
 
 
 def _is_unused(label: Label) -> bool:
@@ -156,7 +152,7 @@ def _listed(labels: list[Label]) -> str:
 
 def _precisions(semantic: Bundle, instance: Bundle) -> list[tuple[str, str]]:
     """Return the precisions that both have, in the semantic bundle's order, or else the two first ones together."""
-    first, second = ([variant.precision for variant in one.manifest.variants] for one in (semantic, instance))
+    first, second = ([variant.precision for variant in bundle.manifest.variants] for bundle in (semantic, instance))
     return [(name, name) for name in first if name in second] or [(first[0], second[0])]
 
 
@@ -223,45 +219,25 @@ def _golden(
     threads: int,
 ) -> tuple[Golden, ...]:
     """Return golden frames of both members' first variants in ONNX Runtime, after these passed their own."""
-    heads: list[dict[str, npt.NDArray[Any]]] = [{} for _ in pictures]
+    heads: list[dict[str, Array]] = [{} for _ in pictures]
     precisions = _precisions(*bundles.values())[0]
     for (name, bundle), precision in zip(bundles.items(), precisions, strict=True):
         with open_segmenter(bundle, backend="onnxruntime", precision=precision, threads=threads) as segmenter:
             if bundle.manifest.golden:
-                _refuse(verify(segmenter), f"{bundle.folder}: its {precision} variant")
-            for found, (_, picture) in zip(heads, pictures, strict=True):
-                own, _ = segmenter.heads(picture)
-                found.update({prefixed(name, key): array for key, array in own.items()})
+                refuse_failed(verify(segmenter), bundle.folder, precision)
+            for frame_heads, (_, picture) in zip(heads, pictures, strict=True):
+                member_heads, _ = segmenter.heads(picture)
+                frame_heads.update({prefixed(name, key): array for key, array in member_heads.items()})
     golden = []
     members = tuple(
         MemberRule(member.name, member.decode, member.labels, member.classes) for member in manifest.members
     )
     specs = {member.name: member_manifest(manifest, member).inputs for member in manifest.members}
     context = Context(manifest.decode, manifest.labels, threads, members)
-    for found, (name, picture) in zip(heads, pictures, strict=True):
+    for frame_heads, (name, picture) in zip(heads, pictures, strict=True):
         views = {spec.name: np.zeros((1, *map(int, spec.shape[1:])), spec.dtype) for spec in manifest.inputs}
         geometry = fill_members(picture, specs, views)
-        by_role = {head.role: found[head.name][0] for head in manifest.heads}
+        by_role = {head.role: frame_heads[head.name][0] for head in manifest.heads}
         result = find_decoder(manifest.decode, "cpu")(by_role, geometry, context)
-        golden.append(
-            Golden(
-                name,
-                writer.add(f"golden/{name}.png", encode_image(picture, ".png")),
-                writer.add(f"golden/{name}.npz", pack_golden(GoldenOutputs(by_role, result))),
-            )
-        )
+        golden.append(add_golden(writer, name, picture, GoldenOutputs(by_role, result)))
     return tuple(golden)
-
-
-def _verify(bundle: Bundle, out: Path, precision: str, threads: int) -> None:
-    with open_segmenter(bundle, backend="onnxruntime", precision=precision, threads=threads) as segmenter:
-        _refuse(verify(segmenter), f"{out}: the pair's {precision} variant")
-
-
-def _refuse(checks: list[Check], whose: str) -> None:
-    failed = [check for check in checks if not check.passed]
-    if failed:
-        raise CheckFailed(
-            f"{whose} fails {len(failed)} golden checks, first {failed[0].frame} {failed[0].what}: {failed[0].value}, "
-            f"but must be {failed[0].limit}; nothing was written"
-        )

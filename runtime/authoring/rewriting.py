@@ -4,12 +4,10 @@ from pathlib import Path
 
 import msgspec
 
-from segrt.runtime.authoring.verification import live_queries, verify
+from segrt.runtime.authoring.verification import live_queries, verify_or_refuse
 from segrt.runtime.bundle.bundle import Bundle
 from segrt.runtime.bundle.bundle_writer import BundleWriter
 from segrt.runtime.bundle.golden import GoldenOutputs, pack_golden, read_golden
-from segrt.runtime.bundle.locating import read_bundle
-from segrt.runtime.errors import CheckFailed
 from segrt.runtime.segmenter import open_segmenter
 
 
@@ -51,18 +49,5 @@ def rewrite(
                 writer.add(frame.image.path, bundle.checked(frame.image).read_bytes())
                 golden.append(msgspec.structs.replace(frame, outputs=writer.add(frame.outputs.path, data)))
         changed = msgspec.structs.replace(manifest, decode=decode, variants=tuple(variants), golden=tuple(golden))
-
-        def verify_all(folder: Path) -> None:
-            for variant in changed.variants:
-                opened = read_bundle(folder)
-                with open_segmenter(
-                    opened, backend="onnxruntime", precision=variant.precision, threads=threads
-                ) as segmenter:
-                    failed = [check for check in verify(segmenter) if not check.passed]
-                if failed:
-                    raise CheckFailed(
-                        f"{out}: the golden frame {failed[0].frame} of the {variant.precision} variant differs in "
-                        f"{failed[0].what}: {failed[0].value}; nothing was written"
-                    )
-
-        return writer.finish(changed, verify_all)
+        precisions = [variant.precision for variant in changed.variants]
+        return writer.finish(changed, lambda folder: verify_or_refuse(folder, out, precisions, threads=threads))

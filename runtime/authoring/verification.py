@@ -1,30 +1,35 @@
 """Runs a bundle's golden frames on this device and compares heads and results with the source framework's."""
 
-from collections.abc import Mapping
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from pathlib import Path
+from typing import cast
 
 import numpy as np
 import numpy.typing as npt
 
 from segrt.runtime.authoring.agreement import agreement
 from segrt.runtime.bundle.golden import HALF_EPSILON, QUERY_ROLES, GoldenOutputs, read_golden
+from segrt.runtime.bundle.locating import read_bundle
 from segrt.runtime.bundle.manifest import HeadTolerance
 from segrt.runtime.decode.head_spec import HeadSpec
 from segrt.runtime.decode.merge_queries import MergeQueries
 from segrt.runtime.decode.query_instances import QueryInstances
 from segrt.runtime.decode.rule import DecodeRule
-from segrt.runtime.errors import BundleError
-from segrt.runtime.inference.tensors import Head
-from segrt.runtime.segmenter import Segmenter
+from segrt.runtime.errors import BundleError, CheckFailed
+from segrt.runtime.inference.tensors import Array, Head
+from segrt.runtime.segmenter import Segmenter, open_segmenter
 
-Array = npt.NDArray[Any]
 _SURELY_LIVE = 0.3
 
 
 @dataclass(frozen=True)
 class Check:
-    """One line of `segrt verify`: `value` against `limit`, as text, for a head or the result of a golden frame."""
+    """One comparison, as text: the `value` met against its `limit`, for a head, the result or the network's input.
+
+    `frame` is the golden frame; "" where several pictures were compared at once.
+    """
 
     frame: str
     what: str
@@ -44,7 +49,7 @@ def verify(segmenter: Segmenter) -> list[Check]:
         heads, geometry = segmenter.heads(image)
         result = segmenter.postprocess({name: Head(name, array) for name, array in heads.items()}, geometry)
         compared = [spec for spec in bundle.manifest.heads if spec.name in variant.tolerance.heads]
-        rows = _match_queries(expected, compared, heads)
+        rows = _nearest_live_queries(expected, compared, heads)
         for spec in compared:
             tolerance = variant.tolerance.heads[spec.name]
             checks.append(_compare_head(golden.name, spec, tolerance, expected, heads[spec.name][0], rows))
@@ -61,6 +66,28 @@ def verify(segmenter: Segmenter) -> list[Check]:
     return checks
 
 
+def verify_or_refuse(folder: Path, out: Path, precisions: Iterable[str], *, threads: int = 0) -> None:
+    """Verify variants of the bundle in `folder`, which is to become `out`, in ONNX Runtime.
+
+    Raises CheckFailed for the first variant whose golden frames differ: the bundle must not be put in place.
+    """
+    bundle = read_bundle(folder)
+    for precision in precisions:
+        with open_segmenter(bundle, backend="onnxruntime", precision=precision, threads=threads) as segmenter:
+            refuse_failed(verify(segmenter), out, precision)
+
+
+def refuse_failed(checks: Sequence[Check], bundle: Path, precision: str) -> None:
+    """Raise CheckFailed, for a bundle that cannot be written therefore, when a check of a variant failed."""
+    failed = [check for check in checks if not check.passed]
+    if failed:
+        first = failed[0]
+        raise CheckFailed(
+            f"{bundle}: {len(failed)} golden checks of the {precision} variant fail, first {first.frame} {first.what}: "
+            f"{first.value}, but must be {first.limit}; nothing was written"
+        )
+
+
 def live_queries(decode: DecodeRule, class_logits: Array) -> npt.NDArray[np.int64]:
     """Return the positions of the queries that the decode rule keeps; `class_logits` is (Q, C+1), or (Q, C) sigmoid."""
     logits = class_logits.astype(np.float64)
@@ -74,22 +101,36 @@ def live_queries(decode: DecodeRule, class_logits: Array) -> npt.NDArray[np.int6
     return np.flatnonzero((known > scores[:, -1]) & (known > max(threshold, _SURELY_LIVE)))
 
 
-def _match_queries(
+def match_queries(wanted: Sequence[Array], actual: Sequence[Array]) -> npt.NDArray[np.intp]:
+    """Return for each wanted query the position of the actual one that is nearest in all of its heads together.
+
+    wanted: one array (N, ...) for each head. actual: the same heads, (M, ...). A distance is the mean absolute
+    difference in a head, relative to the head's mean magnitude; NaN is infinitely far. Several wanted queries may get
+    the same actual one.
+    """
+    cost = np.zeros((len(wanted[0]), len(actual[0])))
+    for wanted_head, actual_head in zip(wanted, actual, strict=True):
+        targets = _as_rows(wanted_head)
+        candidates = _as_rows(actual_head)
+        magnitude = float(np.abs(targets).mean()) if targets.size else 1.0
+        for query, target in enumerate(targets):
+            distance = np.abs(candidates - target).mean(axis=1) / (magnitude or 1.0)
+            cost[query] += np.nan_to_num(distance, nan=np.inf)
+    return cast("npt.NDArray[np.intp]", cost.argmin(axis=1))
+
+
+def _as_rows(queries: Array) -> npt.NDArray[np.float32]:
+    return queries.reshape(len(queries), math.prod(queries.shape[1:])).astype(np.float32)
+
+
+def _nearest_live_queries(
     expected: GoldenOutputs, compared: list[HeadSpec], heads: Mapping[str, Array]
 ) -> npt.NDArray[np.intp] | None:
-    """Return for each live golden query the position of the one of this device that is nearest in all its heads."""
+    """Return where on this device the golden frame's live queries are; None where it has none to look for."""
     specs = [spec for spec in compared if spec.role in QUERY_ROLES]
     if expected.live is None or not specs or not expected.live.size:
         return None
-    count = len(expected.live)
-    cost = np.zeros((count, heads[specs[0].name].shape[1]))
-    for spec in specs:
-        golden = expected.heads[spec.role].reshape(count, -1).astype(np.float32)
-        found = heads[spec.name][0].reshape(cost.shape[1], -1).astype(np.float32)
-        spread = float(np.abs(golden).mean()) or 1.0
-        for query in range(count):
-            cost[query] += np.nan_to_num(np.abs(found - golden[query]).mean(axis=1) / spread, nan=np.inf)
-    return cast("npt.NDArray[np.intp]", cost.argmin(axis=1))
+    return match_queries([expected.heads[spec.role] for spec in specs], [heads[spec.name][0] for spec in specs])
 
 
 def _compare_head(
@@ -97,18 +138,18 @@ def _compare_head(
     spec: HeadSpec,
     tolerance: HeadTolerance,
     expected: GoldenOutputs,
-    found: Array,
+    actual: Array,
     rows: npt.NDArray[np.intp] | None,
 ) -> Check:
     golden = expected.heads[spec.role]
     what = spec.name
     if expected.live is not None and spec.role in QUERY_ROLES:
-        found = found[rows] if rows is not None else found[:0]
+        actual = actual[rows] if rows is not None else actual[:0]
         what = f"{spec.name} ({len(expected.live)} live queries)"
-    if golden.shape != found.shape:
-        return Check(frame, what, f"shape {list(found.shape)}", f"shape {list(golden.shape)}", False)
+    if golden.shape != actual.shape:
+        return Check(frame, what, f"shape {list(actual.shape)}", f"shape {list(golden.shape)}", False)
     wanted = golden.astype(np.float64)
-    error = np.abs(found.astype(np.float64) - wanted)
+    error = np.abs(actual.astype(np.float64) - wanted)
     stored = HALF_EPSILON if golden.dtype == np.float16 and spec.dtype == "float32" else 0.0
     allowed = tolerance.absolute + (tolerance.relative + stored) * np.abs(wanted)
     outside = float(np.mean(~(error <= allowed))) if error.size else 0.0
