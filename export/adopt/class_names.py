@@ -21,7 +21,7 @@ _LIKELY = {
 
 
 def first_labels(
-    given: str | None, names: Mapping[int, str] | None, technique: Technique, said: list[str]
+    given: str | None, names: Mapping[int, str] | None, technique: Technique, notes: list[str]
 ) -> tuple[Label, ...]:
     """Return the list that the user gave, or the file's own names; raise SegrtError where there are neither.
 
@@ -39,17 +39,17 @@ def first_labels(
         found = {label.name for label in labels if not label.name.startswith("unused ")}
         known = {label.name for label in listed}
         if found == known:
-            said.append(f"classes: the file's names, which are those of {built_in}")
+            notes.append(f"classes: the file's names, which are those of {built_in}")
             return labels
         if found and found < known:
-            said.append(f"classes: the file's names, all of them in {built_in}, which tells things from stuff")
+            notes.append(f"classes: the file's names, all of them in {built_in}, which tells things from stuff")
             return tuple(msgspec.structs.replace(label, dataset_id=index) for index, label in enumerate(labels))
-    said.append(f"classes: the file's names, {'all things' if things else 'all stuff'}; --labels tells them apart")
+    notes.append(f"classes: the file's names, {'all things' if things else 'all stuff'}; --labels tells them apart")
     return from_names(names, (), things=things)
 
 
 def fitting_labels(
-    labels: tuple[Label, ...], classes: int | None, given: str | None, ids: str, said: list[str]
+    labels: tuple[Label, ...], classes: int | None, given: str | None, ids: str, notes: list[str]
 ) -> tuple[Label, ...]:
     """Return the labels in the order of the network's class ids, of which there are `classes` (None: not known).
 
@@ -63,7 +63,7 @@ def fitting_labels(
     if classes is None or classes == len(labels):
         return labels
     if has_gaps and classes > highest:
-        said.append(
+        notes.append(
             f"the network counts {classes} classes by the data set's own ids, up to {highest}: labels spread out"
         )
         return spread(labels, classes)

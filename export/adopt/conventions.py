@@ -6,7 +6,6 @@ Ultralytics writes `names`, `task`, `imgsz` and `stride` into the file. Hugging 
 
 import ast
 import json
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,7 +41,7 @@ YOLACT = Normalisation(1.0, (123.68, 116.78, 103.94), (58.40, 57.12, 57.38))
 class Convention:
     """What is known of a file before its network was run; None: not said.
 
-    `names` are the classes by the network's own ids; `said` tells the user where all this comes from.
+    `names` are the classes by the network's own ids; `notes` tells the user where all this comes from.
     """
 
     exporter: str | None = None
@@ -52,7 +51,7 @@ class Convention:
     normalisation: Normalisation | None = None
     resize: Resize | None = None
     merge_rule: MergeRule | None = None
-    said: Sequence[str] = ()
+    notes: Sequence[str] = ()
 
 
 def read_convention(graph: Graph) -> Convention:
@@ -65,14 +64,14 @@ def read_convention(graph: Graph) -> Convention:
     if isinstance(config.get("id2label"), dict) and isinstance(config.get("architectures"), list):
         return _hugging_face(graph.path, config)
     if "paddle" in graph.model.producer_name.lower():
-        said = "the file says: PaddlePaddle; PaddleSeg's normalisation, (x/255 - 0.5) / 0.5"
+        note = "the file says: PaddlePaddle; PaddleSeg's normalisation, (x/255 - 0.5) / 0.5"
         return Convention(
-            "PaddleSeg", "semantic", normalisation=Normalisation(1 / 255, (0.5,) * 3, (0.5,) * 3), said=[said]
+            "PaddleSeg", "semantic", normalisation=Normalisation(1 / 255, (0.5,) * 3, (0.5,) * 3), notes=[note]
         )
     if {"dets", "labels", "masks"} <= outputs:
-        said = "outputs are called as mmdeploy does: dets, labels, masks; mmdetection's normalisation is ImageNet's"
+        note = "outputs are called as mmdeploy does: dets, labels, masks; mmdetection's normalisation is ImageNet's"
         return Convention(
-            "mmdeploy", "instance", normalisation=Normalisation(1 / 255, IMAGENET_MEAN, IMAGENET_STD), said=[said]
+            "mmdeploy", "instance", normalisation=Normalisation(1 / 255, IMAGENET_MEAN, IMAGENET_STD), notes=[note]
         )
     return Convention()
 
@@ -100,7 +99,7 @@ def _ultralytics(path: Path, metadata: Mapping[str, str]) -> Convention:
         size,
         Normalisation(),
         LETTERBOX,
-        said=[
+        notes=[
             f"the file says: {what}, task {task}, {len(names)} classes{shape}",
             "Ultralytics' preprocessing: letterbox in grey 114, x/255",
         ],
@@ -120,11 +119,11 @@ def _hugging_face(path: Path, config: Mapping[str, Any]) -> Convention:
     elif "instance" in known.replace("forinstancesegmentation", ""):
         technique = "instance"
     names = {int(index): str(name) for index, name in config["id2label"].items()}
-    said = [f"config.json says: {architecture}, {len(names)} classes"]
+    notes = [f"config.json says: {architecture}, {len(names)} classes"]
     processor = _json(path.with_name("preprocessor_config.json"))
     normalisation, resize, size = _processor(processor)
     if processor:
-        said.append("preprocessor_config.json says how pictures are resized and normalised")
+        notes.append("preprocessor_config.json says how pictures are resized and normalised")
     merge_rule = kind if kind in get_args(MergeRule) and kind != "detr" else "maskformer"
     return Convention(
         "optimum",
@@ -134,7 +133,7 @@ def _hugging_face(path: Path, config: Mapping[str, Any]) -> Convention:
         normalisation,
         resize,
         merge_rule,  # type: ignore[arg-type]  # get_args checked it
-        said,
+        notes,
     )
 
 
@@ -190,14 +189,3 @@ def _json(path: Path) -> dict[str, Any]:
     except (OSError, ValueError, RecursionError):
         return {}
     return content if isinstance(content, dict) else {}
-
-
-def is_probability(values: Any) -> bool:
-    """Whether rows (…, C) of numbers are probabilities that sum to 1."""
-    sums = values.sum(axis=-1)
-    return (
-        bool(values.size)
-        and float(values.min()) >= 0
-        and bool((abs(sums - 1) < 1e-2).all())
-        and math.isfinite(sums.max())
-    )

@@ -2,22 +2,20 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from segrt.export.adopt.conventions import is_probability
 from segrt.export.adopt.guessing import BOX_ROLES, Output
 from segrt.export.graph.editing import Graph
 from segrt.runtime.errors import BackendError, SegrtError
 from segrt.runtime.files.images import Picture
 from segrt.runtime.inference.onnxruntime import run_file
-from segrt.runtime.inference.tensors import TensorSpec
+from segrt.runtime.inference.tensors import Array, TensorSpec
 from segrt.runtime.preprocess.input_spec import InputSpec
 from segrt.runtime.preprocess.picture import network_inputs
 
-Heads = dict[str, npt.NDArray[Any]]
+Heads = dict[str, Array]
 # yolact, layers/box_utils.py, decode: how far a prior's centre and size may be moved.
 _CENTER_VARIANCE, _SIZE_VARIANCE = np.float32(0.1), np.float32(0.2)
 _YOLACT = {"loc", "conf", "mask", "proto"}
@@ -33,8 +31,8 @@ def run_once(file: Path, graph: Graph, inputs: Sequence[InputSpec], picture: Pic
         raise BackendError(str(error).replace(str(file), str(graph.path))) from None
 
 
-def found_outputs(declared: Sequence[TensorSpec], heads: Heads) -> list[Output]:
-    """Return the outputs with the lengths that they really have, beside what the file said of them (`declared`).
+def measured_outputs(declared: Sequence[TensorSpec], heads: Heads) -> list[Output]:
+    """Return the outputs with the lengths that they really have, beside what the file says of them (`declared`).
 
     A network without a batch axis (torchvision's detectors) gives itself away by an output of one dimension, or by one
     whose first length is not 1.
@@ -46,7 +44,7 @@ def found_outputs(declared: Sequence[TensorSpec], heads: Heads) -> list[Output]:
     ]
 
 
-def rewrite(graph: Graph, inputs: Sequence[InputSpec], heads: Heads) -> str | None:
+def rewrite_outputs(graph: Graph, inputs: Sequence[InputSpec], heads: Heads) -> str | None:
     """Bring mmdeploy's and YOLACT's outputs into a form that a decode rule takes; say what was done, None: nothing.
 
     The nodes are appended to the graph, so that they run wherever it does.
@@ -90,7 +88,7 @@ def _yolact(graph: Graph, image: InputSpec, heads: Heads, names: dict[str, str])
     boxes = graph.add_node("Concat", [center, size], "boxes_relative", axis=2)
     boxes = graph.add_node("Mul", [boxes, np.array([width, height, width, height], np.float32)], "boxes_pixels")
     scores = names["conf"]
-    if not is_probability(heads[scores]):
+    if not _is_probability(heads[scores]):
         scores = graph.add_node("Softmax", [scores], "conf_softmax", axis=2)
     scores = graph.add_node("Slice", [scores, _ints(1), _ints(1 << 30), _ints(2)], "scores_of_classes")
     graph.add_node("Concat", [boxes, scores, names["mask"]], "predictions", axis=2)
@@ -99,7 +97,7 @@ def _yolact(graph: Graph, image: InputSpec, heads: Heads, names: dict[str, str])
     return "YOLACT's loc, conf, mask, prior and proto were joined into predictions and prototypes"
 
 
-def in_place(graph: Graph, role: str, output: Output, labels: int, said: list[str]) -> Output:
+def in_standard_layout(graph: Graph, role: str, output: Output, labels: int, notes: list[str]) -> Output:
     """Return `output` with a batch axis, channels first and free lengths marked, by nodes appended to the graph."""
     name, shape = output.spec.name, tuple(output.spec.shape)
     if role in BOX_ROLES:
@@ -108,15 +106,20 @@ def in_place(graph: Graph, role: str, output: Output, labels: int, said: list[st
         shape = shape if fixed else (*shape[:axis], "detections", *shape[axis + 1 :])
     if not output.has_batch:
         name, shape = graph.add_batch_axis(name), (1, *shape)
-        said.append(f"head {output.spec.name!r} has no batch axis: one was added")
+        notes.append(f"head {output.spec.name!r} has no batch axis: one was added")
     last = shape[-1]
     if len(shape) == 4 and (
         (role == "semantic_logits" and last == labels != shape[1]) or (role == "class_map" and last == 1 != shape[1])
     ):
         name, shape = graph.transpose_output(name, (0, 3, 1, 2)), (shape[0], shape[3], shape[1], shape[2])
-        said.append(f"head {output.spec.name!r} has its channels last: a Transpose was added")
+        notes.append(f"head {output.spec.name!r} has its channels last: a Transpose was added")
     return Output(TensorSpec(name, output.spec.dtype, shape), has_batch=True, declared=shape)
 
 
 def _ints(*values: int) -> npt.NDArray[np.int64]:
     return np.array(values, np.int64)
+
+
+def _is_probability(values: Array) -> bool:
+    """Whether the rows (…, C) of `values` are probabilities that sum to 1."""
+    return bool(values.size) and float(values.min()) >= 0 and bool((np.abs(values.sum(axis=-1) - 1) < 1e-2).all())

@@ -1,23 +1,21 @@
 """The inputs of a foreign network: which one is the picture, its layout and size, and what it is fed."""
 
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 import msgspec
 
 from segrt.export.adopt.conventions import IMAGENET_MEAN, IMAGENET_STD, Convention, Normalisation
 from segrt.export.adopt.guessing import guess_layout
+from segrt.export.adopt.options import AdoptOptions
 from segrt.export.graph.editing import Graph
 from segrt.runtime.errors import SegrtError
 from segrt.runtime.preprocess.input_spec import InputSpec, Resize
-
-if TYPE_CHECKING:
-    from segrt.export.adopt.adopting import AdoptOptions
 
 _DTYPES = ("uint8", "float16", "float32")
 
 
 def picture_input(
-    graph: Graph, options: "AdoptOptions", said: list[str], size: tuple[int, int] | None = None
+    graph: Graph, options: AdoptOptions, notes: list[str], size: tuple[int, int] | None = None
 ) -> tuple[InputSpec, ...]:
     """Return the inputs, the picture first, their lengths fixed in the graph; values are those of bytes as yet.
 
@@ -56,10 +54,10 @@ def picture_input(
     given = [name for name in ("scale", "mean", "std") if getattr(options, name) is not None]
     if image.dtype == "uint8" and given:
         raise SegrtError(f"--{given[0]}: input {image} takes bytes, so it is not normalised outside; leave it out")
-    said.insert(0, f"input {image.name!r}: {image.dtype} {layout} {size[0]}×{size[1]}, {color}")
+    notes.insert(0, f"input {image.name!r}: {image.dtype} {layout} {size[0]}×{size[1]}, {color}")
     for mask in masks:
         graph.fix_input(mask.name, (1, *size))
-        said.append(f"input {mask.name!r} is the valid mask")
+        notes.append(f"input {mask.name!r} is the valid mask")
     picture = InputSpec(
         name=image.name,
         dtype=cast("Any", image.dtype),
@@ -72,13 +70,13 @@ def picture_input(
 
 
 def normalised(
-    inputs: tuple[InputSpec, ...], options: "AdoptOptions", convention: Convention, said: list[str]
+    inputs: tuple[InputSpec, ...], options: AdoptOptions, convention: Convention, notes: list[str]
 ) -> tuple[InputSpec, ...]:
     """Return the inputs with normalisation and resizing: the user's, the file's, or those of the likeliest family."""
     image = inputs[0]
     if options.resize is None and convention.resize is not None:
         image = msgspec.structs.replace(image, resize=convention.resize)
-        said.append(
+        notes.append(
             f"resizing guessed: {convention.exporter}'s, {_described(convention.resize)}; change it with --resize"
         )
     if image.dtype == "uint8":
@@ -90,7 +88,7 @@ def normalised(
         chosen = convention.normalisation or Normalisation(1 / 255, IMAGENET_MEAN, IMAGENET_STD)
         whose = f"{convention.exporter}'s" if convention.normalisation is not None else "ImageNet's"
         formula = _formula(chosen)
-        said.append(f"normalisation guessed: {whose}, {formula}; change it with --scale, --mean, --std")
+        notes.append(f"normalisation guessed: {whose}, {formula}; change it with --scale, --mean, --std")
     image = msgspec.structs.replace(image, scale=chosen.scale, mean=chosen.mean, std=chosen.std)
     return (image, *inputs[1:])
 

@@ -156,7 +156,8 @@ def adopt(
     (queries), boxes, scores, class_ids and masks, or predictions and prototypes (YOLO). Panoptic: class_logits and
     mask_logits, or semantic_logits, center_heatmap and offsets (Panoptic-DeepLab).
     """
-    from segrt.export.adopt.adopting import AdoptOptions, adopt_network
+    from segrt.export.adopt.adopting import adopt_network
+    from segrt.export.adopt.options import AdoptOptions
     from segrt.runtime.errors import SegrtError
     from segrt.runtime.preprocess.input_spec import Resize
 
@@ -176,7 +177,7 @@ def adopt(
         )
     elif antialias or interpolation != "linear" or pad != (0, 0, 0):
         raise SegrtError("--interpolation, --antialias and --pad are parts of --resize; add it, stretch for instance")
-    said = adopt_network(model, out, AdoptOptions(resize=resize, heads=heads, **known))
-    for line in said:
+    notes = adopt_network(model, out, AdoptOptions(resize=resize, heads=heads, **known))
+    for line in notes:
         click.echo(line)
     click.echo(f"{out}: written and verified; look at `segrt inspect {out}`, then `segrt run {out} PICTURE --out DIR`")

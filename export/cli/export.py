@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from segrt.runtime.cli.options import THREADS
+from segrt.runtime.console.progress import with_progress
 from segrt.runtime.console.tables import print_table
 from segrt.runtime.console.words import counted
 
@@ -97,7 +98,7 @@ def export(model: str, out: Path, weights: str, precisions: str, seed: int, **kn
         done = export_model(
             model,
             out,
-            ExportOptions(chosen, precisions=names, **known),
+            ExportOptions(chosen, precisions=names, progress=with_progress, **known),
             say=lambda line: click.echo(line, err=True),
             show=_show,
         )

@@ -1,7 +1,7 @@
 """`segrt export`: a model of the table becomes a bundle, each step checked against the framework it came from."""
 
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
@@ -20,7 +20,6 @@ from segrt.export.quiet import quiet
 from segrt.runtime.bundle.bundle_writer import BundleWriter
 from segrt.runtime.bundle.golden import QUERY_ROLES
 from segrt.runtime.bundle.manifest import HeadTolerance, Tolerance
-from segrt.runtime.console.progress import with_progress
 from segrt.runtime.errors import CheckFailed, SegrtError, one_line
 from segrt.runtime.files.finding import find_pictures
 from segrt.runtime.files.images import Picture, read_image
@@ -40,7 +39,8 @@ Say = Callable[[str], None]
 class ExportOptions:
     """What the user asks for; the fields are the options of `segrt export`.
 
-    `size` None means the model's default; `overrides` changes fields of the network's configuration.
+    `size` None means the model's default; `overrides` changes fields of the network's configuration; `progress` wraps
+    the pictures that are calibrated with, to show how far it is.
     """
 
     weights: Weights
@@ -56,6 +56,7 @@ class ExportOptions:
     overwrite: bool = False
     threads: int = 0
     overrides: Mapping[str, Any] = field(default_factory=dict)
+    progress: Callable[[list[Picture], str], Iterable[Picture]] = lambda pictures, text: pictures  # noqa: ARG005
 
 
 @dataclass(frozen=True)
@@ -255,7 +256,7 @@ def _variants(
         search_steps=options.search_steps,
         trained=options.weights.kind != "random",
         threads=options.threads,
-        progress=with_progress,
+        progress=options.progress,
     )
     made = make_variants(traced.path, others, network, folder=traced.path.parent, say=say, options=chosen)
     for line in (line for entry in made for line in entry.lines()):

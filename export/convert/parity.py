@@ -13,8 +13,8 @@ import numpy as np
 import torch
 
 from segrt.export.family import Exportable, HeadParityLimit, ParityLimits, Size
-from segrt.export.golden_pictures import synthetic_picture
 from segrt.export.graph.tracing import IMAGE, VALID_MASK, Traced
+from segrt.export.synthetic_pictures import synthetic_picture
 from segrt.runtime.authoring.agreement import agreement
 from segrt.runtime.authoring.matched_share import count_objects, matched_share, mutual_quality
 from segrt.runtime.authoring.verification import Check, match_queries

@@ -17,7 +17,7 @@ import torch
 from torch import nn
 
 from segrt.export.family import Size
-from segrt.export.golden_pictures import synthetic_picture
+from segrt.export.synthetic_pictures import synthetic_picture
 from segrt.runtime.preprocess.input_spec import Channels
 
 IMAGENET_MEAN: Channels = (0.485, 0.456, 0.406)

@@ -13,8 +13,9 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
-from segrt.export.adopt.adopting import AdoptOptions, adopt_network
-from segrt.export.golden_pictures import synthetic_picture
+from segrt.export.adopt.adopting import adopt_network
+from segrt.export.adopt.options import AdoptOptions
+from segrt.export.synthetic_pictures import synthetic_picture
 from segrt.runtime import cli, open_bundle
 from segrt.runtime.authoring.verification import verify
 from segrt.runtime.bundle.locating import read_bundle

@@ -22,8 +22,8 @@ from segrt.export.family import (  # noqa: E402
     Request,
     Weights,
 )
-from segrt.export.golden_pictures import synthetic_picture  # noqa: E402
 from segrt.export.graph.tracing import ByteInput, Traced, trace  # noqa: E402
+from segrt.export.synthetic_pictures import synthetic_picture  # noqa: E402
 from segrt.export.weights import network_weights, random_weights  # noqa: E402
 from segrt.runtime import open_bundle  # noqa: E402
 from segrt.runtime.authoring.verification import verify  # noqa: E402

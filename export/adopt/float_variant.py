@@ -17,31 +17,33 @@ _SLACK = 0.01  # what another device may add
 
 
 def compare_with_original(
-    network: Network, original: Path, plain: Path, pictures: Sequence[GoldenPicture], said: list[str]
+    network: Network, quantised: Path, float_file: Path, pictures: Sequence[GoldenPicture], notes: list[str]
 ) -> tuple[VariantFile, list[GoldenPicture]]:
-    """Return the variant of the ONNX file `plain` and golden frames with the outputs of the quantised `original`.
+    """Return the variant of the ONNX file `float_file` and golden frames with the outputs of the `quantised` one.
 
-    The frames stay the original's, so that `segrt verify` holds both to them; heads are not compared one by one, for
-    rounding to 256 steps is the difference that was asked for. Raises BundleError where the heads are of other types.
+    The frames stay the quantised network's, so that `segrt verify` holds both to them; heads are not compared one by
+    one, for rounding to 256 steps is the difference that was asked for. Raises BundleError where the heads are of other
+    types.
     """
     decoder, context = find_decoder(network.decode, "cpu"), Context(network.decode, network.labels)
-    same, golden = [], []
+    agreements, golden = [], []
     for picture in pictures:
         inputs, geometry = network_inputs(network.inputs, picture.image)
-        outputs = [run_file(file, inputs) for file in (original, plain)]
+        outputs = [run_file(file, inputs) for file in (quantised, float_file)]
         for head in network.heads:
-            dtypes = [str(found[head.name].dtype) for found in outputs]
+            dtypes = [str(arrays[head.name].dtype) for arrays in outputs]
             if dtypes[0] != dtypes[1]:
                 raise BundleError(f"head {head.name!r} is {dtypes[0]}, but {dtypes[1]} without quantisation")
         results = [
-            decoder({head.role: found[head.name][0] for head in network.heads}, geometry, context) for found in outputs
+            decoder({head.role: arrays[head.name][0] for head in network.heads}, geometry, context)
+            for arrays in outputs
         ]
-        same.append(agreement(results[0], results[1]))
+        agreements.append(agreement(results[0], results[1]))
         golden.append(replace(picture, heads=outputs[0]))
-    mean, least = sum(same) / len(same), min(same)
-    said.append(
-        f"dequantised: {mean:.2%} of the results are the quantised network's over {len(same)} pictures, "
+    mean, least = sum(agreements) / len(agreements), min(agreements)
+    notes.append(
+        f"dequantised: {mean:.2%} of the results are the quantised network's over {len(agreements)} pictures, "
         f"at least {least:.2%}; the variants are fp32, which is the default, and the network as it was"
     )
     tolerance = Tolerance(max(min(least - _SLACK, default_tolerance(network, "fp32").agreement), 0.0))
-    return VariantFile("fp32", plain, tolerance, parity=Parity(len(same), mean)), golden
+    return VariantFile("fp32", float_file, tolerance, parity=Parity(len(agreements), mean)), golden

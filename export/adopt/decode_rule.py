@@ -1,0 +1,72 @@
+"""The decode rule of a foreign network: chosen by its heads, with the user's thresholds, the rest guessed and noted."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
+
+from segrt.export.adopt.guessing import Output, rows_of
+from segrt.export.adopt.options import AdoptOptions
+from segrt.runtime.decode.argmax import Argmax
+from segrt.runtime.decode.class_map import ClassMap
+from segrt.runtime.decode.group_centers import GroupCenters
+from segrt.runtime.decode.head_spec import HeadSpec
+from segrt.runtime.decode.merge_queries import MergeQueries
+from segrt.runtime.decode.paste_masks import PasteMasks
+from segrt.runtime.decode.prototype_masks import PrototypeMasks
+from segrt.runtime.decode.query_instances import QueryInstances
+from segrt.runtime.decode.query_semantic import QuerySemantic
+from segrt.runtime.decode.rule import DecodeRule
+from segrt.runtime.errors import SegrtError
+
+_IOU_THRESHOLDS = {"yolo": 0.7, "yolov5": 0.45, "detections": 0.7}  # the defaults of their own prediction commands
+
+
+def activation_of(rule: str, heads: Sequence[HeadSpec], labels: int, options: AdoptOptions) -> str:
+    """Return what makes scores of class logits: "sigmoid" where there is a logit for each class and none besides."""
+    if options.activation is not None:
+        return options.activation
+    rows = next((head.shape[2] for head in heads if head.role == "class_logits"), None)
+    return "sigmoid" if rule == "query_instances" and rows == labels else "softmax"
+
+
+def decode_rule(
+    rule: str,
+    outputs: Mapping[str, Output],
+    heads: Sequence[HeadSpec],
+    labels: int,
+    options: AdoptOptions,
+    notes: list[str],
+) -> DecodeRule:
+    """Return the decode rule called `rule` as the user wants it, else as networks with such heads mostly do."""
+    names = ("score_threshold", "overlap_threshold", "first_class")  # the rule has those that are given
+    given: dict[str, Any] = {name: getattr(options, name) for name in names if getattr(options, name) is not None}
+    if rule == "argmax":
+        return Argmax()
+    if rule == "query_semantic":
+        return QuerySemantic()
+    if rule == "class_map":
+        return ClassMap(options.void_value)
+    if rule == "paste_masks":
+        return PasteMasks(**given)
+    if rule == "prototype_masks":
+        return _prototype_rule(outputs, labels, options, given, notes)
+    if rule == "group_centers":
+        notes.append("offsets guessed: y then x, in cells of the head's grid")
+        return GroupCenters(**given)
+    if rule == "merge_queries":
+        return MergeQueries(merge_rule=options.merge_rule or "maskformer", **given)
+    activation = activation_of(rule, heads, labels, options)
+    notes.append(f"class scores by {activation}")
+    return QueryInstances(activation=cast("Any", activation), **given)
+
+
+def _prototype_rule(
+    outputs: Mapping[str, Output], labels: int, options: AdoptOptions, given: Mapping[str, Any], notes: list[str]
+) -> PrototypeMasks:
+    rows = options.rows or rows_of(outputs["predictions"], outputs["prototypes"], labels)
+    if rows is None:
+        raise SegrtError(
+            f"output {outputs['predictions'].spec} has no row for each of {labels} classes; give its own --labels"
+        )
+    threshold = _IOU_THRESHOLDS[rows] if options.iou_threshold is None else options.iou_threshold
+    notes.append(f"a row of predictions is that of {rows}; duplicates go at an IoU of {threshold:g}")
+    return PrototypeMasks(rows=cast("Any", rows), iou_threshold=threshold, **given)

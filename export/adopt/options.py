@@ -1,0 +1,96 @@
+"""What the user says of a network that is adopted, checked against what the network turns out to be."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from segrt.export.adopt.conventions import Convention
+from segrt.runtime.decode.merge_queries import MergeRule
+from segrt.runtime.errors import SegrtError
+from segrt.runtime.preprocess.input_spec import Channels, Resize
+from segrt.runtime.results.technique import Technique
+
+# option: the decode rules that have it
+_RULES = {
+    "score_threshold": ("query_instances", "paste_masks", "prototype_masks", "merge_queries", "group_centers"),
+    "overlap_threshold": ("merge_queries",),
+    "merge_rule": ("merge_queries",),
+    "iou_threshold": ("prototype_masks",),
+    "rows": ("prototype_masks",),
+    "activation": ("query_instances",),
+    "void_value": ("class_map",),
+    "first_class": ("paste_masks",),
+}
+
+
+@dataclass(frozen=True)
+class AdoptOptions:
+    """What the user knows about the network; None means: what the file says, else a guess."""
+
+    technique: Technique | None = None
+    labels: str | None = None
+    name: str | None = None
+    layout: str | None = None
+    size: tuple[int, int] | None = None
+    color: str | None = None
+    mean: Channels | None = None
+    std: Channels | None = None
+    scale: float | None = None
+    resize: Resize | None = None
+    heads: Mapping[str, str] = field(default_factory=dict)
+    precision: str | None = None
+    weights: str | None = None
+    licence: str = "unknown"
+    family: str = "adopted"
+    merge_rule: MergeRule | None = None
+    score_threshold: float | None = None
+    overlap_threshold: float | None = None
+    iou_threshold: float | None = None
+    activation: str | None = None
+    rows: str | None = None
+    ids: str = "list"
+    void_value: int | None = None
+    first_class: int | None = None
+    dequantize: bool = False
+    golden: Sequence[Path] = ()
+    overwrite: bool = False
+
+
+def check_precision(options: AdoptOptions) -> None:
+    """Raise SegrtError for a precision that there is not, or that a quantised network does not have."""
+    from segrt.export.precision.recipes import PRECISIONS
+
+    known = ("fp32", *PRECISIONS)
+    if options.precision is not None and options.precision not in known:
+        raise SegrtError(f"--precision {options.precision}: there is none such; choose from {', '.join(known)}")
+    if options.dequantize and options.precision in ("fp32", "fp16"):
+        raise SegrtError(
+            f"--precision {options.precision} contradicts --dequantize, which is for a quantised network and adds its "
+            "fp32 variant; leave one of them out"
+        )
+
+
+def check_rule(options: AdoptOptions, rule: str) -> None:
+    """Raise SegrtError for an option that the user gave and the decode rule does not have."""
+    for name, rules in _RULES.items():
+        value = getattr(options, name)
+        if value is not None and rule not in rules:
+            raise SegrtError(
+                f"--{name.replace('_', '-')} {value}: is for {', '.join(rules)}, but the network's rule is {rule}; "
+                "leave it out"
+            )
+
+
+def completed(options: AdoptOptions, convention: Convention) -> AdoptOptions:
+    """Return `options` with what the file says where the user says nothing; raise SegrtError for no technique."""
+    technique = options.technique or convention.technique
+    if technique is None:
+        raise SegrtError(
+            "the file does not say what it was trained for; add --technique semantic, instance or panoptic"
+        )
+    return replace(
+        options,
+        technique=technique,
+        resize=options.resize or convention.resize,
+        merge_rule=options.merge_rule or convention.merge_rule,
+    )
