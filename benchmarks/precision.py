@@ -26,14 +26,14 @@ import onnxruntime
 
 from segrt.export.graph.editing import read_graph
 from segrt.export.precision import int8_cpu
+from segrt.export.precision.bundle_variants import float32_variant, network_of
 from segrt.export.precision.calibration import METHODS, collect
-from segrt.export.precision.extending import network_of, source_of
+from segrt.export.precision.float32_reference import Float32Reference, session_runner
 from segrt.export.precision.fp16 import to_fp16
-from segrt.export.precision.graphs import Net, prepared
+from segrt.export.precision.indexed_graph import IndexedGraph, prepare_graph
 from segrt.export.precision.int8 import quantisable, to_int8
-from segrt.export.precision.judging import Judge, session_runner
 from segrt.export.precision.layer_costs import find_layers
-from segrt.export.precision.switchable_network import switched_fp16
+from segrt.export.precision.switchable_network import switchable_fp16
 from segrt.runtime.bundle.locating import read_bundle
 from segrt.runtime.console.tables import print_table
 from segrt.runtime.files.finding import find_pictures
@@ -70,7 +70,7 @@ def onnxruntimes_own(path: Path, feeds: Feeds, out: Path, activations: str) -> o
     return onnx.load(str(out))
 
 
-def recipes(net: Net, path: Path, feeds: Feeds, folder: Path) -> dict[str, Callable[[], onnx.ModelProto]]:
+def recipes(net: IndexedGraph, path: Path, feeds: Feeds, folder: Path) -> dict[str, Callable[[], onnx.ModelProto]]:
     """Return the recipes by name."""
     planned = int8_cpu.plan(net)
     names = [node.input[0] for node in quantisable(net)] + [name for name in planned.coded if name not in net.constants]
@@ -121,10 +121,10 @@ def times_in_turns(
 def measure(bundle: str, calibration: Sequence[Any], compared: Sequence[Any], rounds: int) -> list[dict[str, Any]]:
     """Return a row for each recipe of one bundle."""
     opened = read_bundle(bundle)
-    path, network = opened.network(source_of(opened)), network_of(opened)
-    net = prepared(read_graph(path).model, bundle)
+    path, network = opened.network(float32_variant(opened)), network_of(opened)
+    net = prepare_graph(read_graph(path).model, bundle)
     feeds = [network_inputs(network.inputs, picture)[0] for picture in calibration]
-    judge = Judge(network, compared, session_runner(net.model, network, 1))
+    reference = Float32Reference(network, compared, session_runner(net.model, network, 1))
     rows, models = [], {}
     with tempfile.TemporaryDirectory() as folder:
         for name, build in recipes(net, path, feeds, Path(folder)).items():
@@ -133,20 +133,20 @@ def measure(bundle: str, calibration: Sequence[Any], compared: Sequence[Any], ro
                 run = session_runner(model, network, 1)
                 if name == "fp16":
                     layers = find_layers(net)
-                    switched = switched_fp16(net, layers, set(), 1)
-                    heads = [switched.run(feed, range(len(layers))) for feed in judge.feeds]
+                    switchable = switchable_fp16(net, layers, set(), 1)
+                    heads = [switchable.run(feed, range(len(layers))) for feed in reference.feeds]
                 else:
-                    heads = [run(feed) for feed in judge.feeds]
+                    heads = [run(feed) for feed in reference.feeds]
             except Exception as error:  # a recipe that a network defeats is a result
                 rows.append({"bundle": bundle, "recipe": name, "failed": " ".join(str(error).split())[:80]})
                 continue
-            verdict = judge.judge(heads)
+            comparison = reference.compare(heads)
             models[name] = model
             rows.append(
-                {"bundle": bundle, "recipe": name, "agreement": verdict.agreement, "worst": verdict.worst,
-                 "matched": verdict.matched, "pq": verdict.quality, "error": verdict.error}
+                {"bundle": bundle, "recipe": name, "agreement": comparison.agreement, "worst": comparison.worst,
+                 "matched": comparison.matched, "pq": comparison.quality, "error": comparison.error}
             )  # fmt: skip
-    times = times_in_turns(models, judge.feeds[0], rounds)
+    times = times_in_turns(models, reference.feeds[0], rounds)
     for row in rows:
         if row["recipe"] in times:
             own, whole = times[row["recipe"]], times["fp32"]

@@ -58,7 +58,7 @@ class AdoptOptions:
 
 def check_precision(options: AdoptOptions) -> None:
     """Raise SegrtError for a precision that there is not, or that a quantised network does not have."""
-    from segrt.export.precision.recipes import PRECISIONS
+    from segrt.export.precision.converters import PRECISIONS
 
     known = ("fp32", *PRECISIONS)
     if options.precision is not None and options.precision not in known:

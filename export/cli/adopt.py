@@ -1,15 +1,13 @@
 """`segrt adopt`: an ONNX file of your own becomes a bundle."""
 
 import math
-import re
 from pathlib import Path
 from typing import Any
 
 import click
 
+from segrt.export.cli.options import PATH, overwrite_option, picture_size
 from segrt.runtime.console.quantities import SHARE, FiniteRange
-
-_PATH = click.Path(path_type=Path)
 
 
 def _triple(ctx: click.Context, param: click.Parameter, value: str | None) -> tuple[float, ...] | None:  # noqa: ARG001
@@ -33,16 +31,6 @@ def _color(ctx: click.Context, param: click.Parameter, value: str) -> tuple[int,
     return tuple(round(number) for number in numbers)
 
 
-def _size(ctx: click.Context, param: click.Parameter, value: str | None) -> tuple[int, int] | None:  # noqa: ARG001
-    """Read a picture size, height first."""
-    if value is None:
-        return None
-    match = re.fullmatch(r"([1-9]\d{0,5})x([1-9]\d{0,5})", value)
-    if match is None:
-        raise click.BadParameter(f"must be HEIGHTxWIDTH, 512x1024 for instance, but got {value!r}")
-    return int(match[1]), int(match[2])
-
-
 def _heads(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) -> dict[str, str]:  # noqa: ARG001
     """Read heads' roles and the outputs that play them."""
     heads = {}
@@ -55,8 +43,8 @@ def _heads(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) 
 
 
 @click.command()
-@click.argument("model", type=_PATH)
-@click.option("--out", required=True, type=_PATH, help="Folder of the new bundle.")
+@click.argument("model", type=PATH)
+@click.option("--out", required=True, type=PATH, help="Folder of the new bundle.")
 @click.option(
     "--technique",
     type=click.Choice(["semantic", "instance", "panoptic"]),
@@ -76,7 +64,7 @@ def _heads(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) 
 )
 @click.option("--name", help="The bundle's name; the folder's by default.")
 @click.option("--layout", type=click.Choice(["NHWC", "NCHW"]), help="Of the input, where its shape leaves it open.")
-@click.option("--size", metavar="HxW", callback=_size, help="Of the input, where the network takes any.")
+@click.option("--size", metavar="HxW", callback=picture_size, help="Of the input, where the network takes any.")
 @click.option("--color", type=click.Choice(["rgb", "bgr"]), help="Channel order of the input; rgb by default.")
 @click.option("--scale", type=FiniteRange(0, min_open=True), help="Input = (x * scale - mean) / std with x 0 to 255.")
 @click.option("--mean", metavar="R,G,B", callback=_triple, help="One number or three; see --scale.")
@@ -132,10 +120,10 @@ def _heads(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) 
     is_flag=True,
     help="Add a float variant of a quantised network (Q/DQ), for TensorRT where it can't take the original.",
 )
-@click.option("--golden", multiple=True, type=_PATH, help="A picture for a golden frame; may be repeated.")
+@click.option("--golden", multiple=True, type=PATH, help="A picture for a golden frame; may be repeated.")
 @click.option("--weights", help="Where the weights come from; the file's name by default.")
 @click.option("--licence", default="unknown", show_default=True, help="Licence of the weights.")
-@click.option("--overwrite", is_flag=True, help="Replace a bundle that is already there.")
+@overwrite_option
 def adopt(
     model: Path,
     out: Path,

@@ -1,6 +1,5 @@
 """`segrt export`: a model of the zoo becomes a bundle."""
 
-import re
 import signal
 from importlib.util import find_spec
 from pathlib import Path
@@ -8,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from segrt.runtime.cli.options import THREADS
+from segrt.export.cli.options import PATH, overwrite_option, picture_size, search_steps_option, threads_option
 from segrt.runtime.console.progress import with_progress
 from segrt.runtime.console.tables import print_table
 from segrt.runtime.console.words import counted
@@ -17,22 +16,11 @@ if TYPE_CHECKING:
     from segrt.export.convert.parity import ParityReport
 
 _PACKAGES = ("torch", "torchvision", "transformers", "onnx", "onnxscript", "onnxslim")
-_PATH = click.Path(path_type=Path)
-
-
-def _size(ctx: click.Context, param: click.Parameter, value: str | None) -> tuple[int, int] | None:  # noqa: ARG001
-    """Read a picture size, height first."""
-    if value is None:
-        return None
-    match = re.fullmatch(r"([1-9]\d{0,4})x([1-9]\d{0,4})", value)
-    if match is None:
-        raise click.BadParameter(f"must be HEIGHTxWIDTH, 512x1024 for instance, but got {value!r}")
-    return int(match[1]), int(match[2])
 
 
 @click.command()
 @click.argument("model")
-@click.option("--out", required=True, type=_PATH, help="Folder of the new bundle.")
+@click.option("--out", required=True, type=PATH, help="Folder of the new bundle.")
 @click.option(
     "--weights",
     default="pretrained",
@@ -40,7 +28,9 @@ def _size(ctx: click.Context, param: click.Parameter, value: str | None) -> tupl
     metavar="WHICH",
     help="pretrained (fetched where it is published), random, or a file: a state dict (.pth, .pt) or .safetensors.",
 )
-@click.option("--size", metavar="HxW", callback=_size, help="Of the network's input; the model's own by default.")
+@click.option(
+    "--size", metavar="HxW", callback=picture_size, help="Of the network's input; the model's own by default."
+)
 @click.option(
     "--labels",
     metavar="LIST",
@@ -54,14 +44,8 @@ def _size(ctx: click.Context, param: click.Parameter, value: str | None) -> tupl
     metavar="LIST",
     help="Variants, comma-separated: fp32, fp16, int8, int8-cpu. The first is the bundle's default.",
 )
-@click.option("--calibration", type=_PATH, metavar="DIR", help="Typical pictures, for int8.")
-@click.option(
-    "--search-steps",
-    type=click.IntRange(0),
-    default=200,
-    show_default=True,
-    help="Runs to find the layers that must stay in fp32 when a variant agrees too little with it.",
-)
+@click.option("--calibration", type=PATH, metavar="DIR", help="Typical pictures, for int8.")
+@search_steps_option
 @click.option("--seed", type=click.IntRange(0, 2**63 - 1), default=0, show_default=True, help="Of random weights.")
 @click.option(
     "--top-queries",
@@ -71,11 +55,11 @@ def _size(ctx: click.Context, param: click.Parameter, value: str | None) -> tupl
 )
 @click.option("--dynamic-batch", is_flag=True, help="Let the network take any number of pictures at a time.")
 @click.option(
-    "--parity-images", type=_PATH, metavar="DIR", help="Compare with torch on these pictures, not on synthetic ones."
+    "--parity-images", type=PATH, metavar="DIR", help="Compare with torch on these pictures, not on synthetic ones."
 )
 @click.option("--check-tensorrt", is_flag=True, help="Let NVIDIA's builder make an engine of every variant (no GPU).")
-@click.option("--threads", type=THREADS, default=0, help="CPU threads; 0 means the default.")
-@click.option("--overwrite", is_flag=True, help="Replace a bundle that is already there.")
+@threads_option
+@overwrite_option
 def export(model: str, out: Path, weights: str, precisions: str, seed: int, **known: Any) -> None:
     """Export MODEL, one of those that `segrt models` lists, into a bundle, and compare it with torch.
 

@@ -1,37 +1,33 @@
 """`segrt quantize`: a bundle with variants at more precisions, made of its fp32 one."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from segrt.runtime.cli.options import THREADS
+from segrt.export.cli.options import PATH, overwrite_option, search_steps_option, threads_option
 from segrt.runtime.console.progress import with_progress
 from segrt.runtime.console.quantities import SHARE
 from segrt.runtime.console.tables import print_table
 
-_PATH = click.Path(path_type=Path)
+if TYPE_CHECKING:
+    from segrt.export.precision.converted_variant import ConvertedVariant
 
 
 @click.command()
 @click.argument("bundle")
 @click.option("--precision", "precisions", required=True, metavar="LIST", help="fp16, int8, int8-cpu; comma-separated.")
-@click.option("--out", required=True, type=_PATH, metavar="BUNDLE", help="The new bundle.")
-@click.option("--calibration", type=_PATH, metavar="DIR", help="Typical pictures, for int8: a hundred or so.")
+@click.option("--out", required=True, type=PATH, metavar="BUNDLE", help="The new bundle.")
+@click.option("--calibration", type=PATH, metavar="DIR", help="Typical pictures, for int8: a hundred or so.")
 @click.option("--keep", multiple=True, metavar="PATTERN", help="A node or module to keep in fp32; may be repeated.")
 @click.option(
     "--agreement",
     type=SHARE,
     help="What a variant's results must have in common with fp32's; 0.99 for fp16, 0.95 for int8 by default.",
 )
-@click.option(
-    "--search-steps",
-    type=click.IntRange(0),
-    default=200,
-    show_default=True,
-    help="Runs to find the layers that must stay in fp32 when a variant agrees too little with it.",
-)
-@click.option("--threads", type=THREADS, default=0, help="CPU threads; 0 means the default.")
-@click.option("--overwrite", is_flag=True, help="Replace a bundle that is already there.")
+@search_steps_option
+@threads_option
+@overwrite_option
 def quantize(
     bundle: str,
     precisions: str,
@@ -50,9 +46,10 @@ def quantize(
     network is at the precision.
     """
     from segrt.export.graph.editing import require_onnx
+    from segrt.export.precision.bundle_variants import add_variants
     from segrt.export.precision.calibration import calibration_files
-    from segrt.export.precision.extending import add_variants
-    from segrt.export.precision.variants import VariantOptions, check_precisions
+    from segrt.export.precision.variant_options import VariantOptions
+    from segrt.export.precision.variants import check_precisions
     from segrt.runtime.bundle.locating import read_bundle
     from segrt.runtime.errors import SegrtError
 
@@ -63,7 +60,7 @@ def quantize(
     check_precisions(names)
     needs_pictures = any(name.startswith("int8") for name in names)
     pictures = calibration_files(calibration) if needs_pictures or calibration is not None else []
-    made = add_variants(
+    variants = add_variants(
         read_bundle(bundle),
         names,
         out,
@@ -78,36 +75,44 @@ def quantize(
         overwrite=overwrite,
         say=lambda line: click.echo(line, err=True),
     )
-    print_table(
-        f"{bundle} against its fp32 variant",
-        ["precision", "multiply-adds", "weights", "agreement", "at worst", "matched", "kept in fp32"],
-        [
-            [
-                entry.file.precision,
-                f"{entry.shares.mac_share(entry.file.precision):.1%}",
-                f"{entry.shares.weight_share(entry.file.precision):.1%}",
-                f"{entry.verdict.agreement:.2%}",
-                f"{entry.verdict.worst:.2%}",
-                "" if entry.verdict.matched is None else f"{entry.verdict.matched:.2%}",
-                str(len(entry.kept) or ""),
-            ]
-            for entry in made
-        ],
-    )
-    kept = [(entry, layer) for entry in made for layer in entry.kept]
-    if kept:
-        print_table(
-            "layers that stay in fp32",
-            ["precision", "module", "node", "multiply-adds", "error with it alone"],
-            [
-                [
-                    entry.file.precision,
-                    layer.layer.module,
-                    layer.layer.name,
-                    f"{layer.share:.1%}",
-                    "overflows" if layer.error == float("inf") else f"{layer.error:.2g}",
-                ]
-                for entry, layer in kept
-            ],
-        )
+    _print_variants(f"{bundle} against its fp32 variant", variants)
+    _print_kept_layers(variants)
     click.echo(f"{out}: written and verified; look at `segrt inspect {out}`")
+
+
+def _print_variants(title: str, variants: "list[ConvertedVariant]") -> None:
+    """Print how each variant compares with fp32, and how much of it is at its precision."""
+    rows = []
+    for variant in variants:
+        precision, counts, comparison = variant.file.precision, variant.counts, variant.comparison
+        rows.append(
+            [
+                precision,
+                f"{counts.mac_share(precision):.1%}",
+                f"{counts.weight_share(precision):.1%}",
+                f"{comparison.agreement:.2%}",
+                f"{comparison.worst:.2%}",
+                "" if comparison.matched is None else f"{comparison.matched:.2%}",
+                str(len(variant.kept) or ""),
+            ]
+        )
+    columns = ["precision", "multiply-adds", "weights", "agreement", "at worst", "matched", "kept in fp32"]
+    print_table(title, columns, rows)
+
+
+def _print_kept_layers(variants: "list[ConvertedVariant]") -> None:
+    """Print the layers that stay in fp32 because of the search, if there are any."""
+    rows = [
+        [
+            variant.file.precision,
+            kept.layer.module,
+            kept.layer.name,
+            f"{kept.share:.1%}",
+            "overflows" if kept.error == float("inf") else f"{kept.error:.2g}",
+        ]
+        for variant in variants
+        for kept in variant.kept
+    ]
+    if rows:
+        columns = ["precision", "module", "node", "multiply-adds", "error with it alone"]
+        print_table("layers that stay in fp32", columns, rows)

@@ -14,7 +14,7 @@ from segrt.export.family import Exportable, Model, Request, Size, Weights
 from segrt.export.golden_pictures import golden_pictures
 from segrt.export.graph.tracing import Traced, trace
 from segrt.export.models.catalogue import find_model
-from segrt.export.precision import recipes
+from segrt.export.precision import converters
 from segrt.export.precision.calibration import calibration_files
 from segrt.export.quiet import quiet
 from segrt.runtime.bundle.bundle_writer import BundleWriter
@@ -25,7 +25,7 @@ from segrt.runtime.files.finding import find_pictures
 from segrt.runtime.files.images import Picture, read_image
 from segrt.runtime.results.labels.class_lists import read_labels
 
-PRECISIONS = ("fp32", *recipes.PRECISIONS)
+PRECISIONS = ("fp32", *converters.PRECISIONS)
 # Another device may round differently: what `segrt verify` allows there is wider than what is asked here.
 _WIDER = 2.0
 _AGREEMENT_SLACK = 0.005
@@ -245,7 +245,8 @@ def _variants(
     others = tuple(name for name in options.precisions if name != "fp32")
     if not others:
         return [fp32]
-    from segrt.export.precision.variants import VariantOptions, make_variants
+    from segrt.export.precision.variant_options import VariantOptions
+    from segrt.export.precision.variants import make_variants
 
     chosen = VariantOptions(
         calibration=calibration,
@@ -258,10 +259,10 @@ def _variants(
         threads=options.threads,
         progress=options.progress,
     )
-    made = make_variants(traced.path, others, network, folder=traced.path.parent, say=say, options=chosen)
-    for line in (line for entry in made for line in entry.lines()):
+    converted = make_variants(traced.path, others, network, folder=traced.path.parent, say=say, options=chosen)
+    for line in (line for variant in converted for line in variant.lines()):
         say(line)
-    by_name = {variant.precision: variant for variant in (fp32, *(entry.file for entry in made))}
+    by_name = {variant.precision: variant for variant in (fp32, *(variant.file for variant in converted))}
     return [by_name[name] for name in options.precisions]
 
 

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from segrt.export.graph.editing import require_onnx
-from segrt.export.precision.graphs import Net, open_session
+from segrt.export.precision.indexed_graph import IndexedGraph, open_session
 from segrt.runtime.errors import SegrtError
 from segrt.runtime.inference.tensors import Array
 
@@ -77,7 +77,7 @@ class Histogram:
 
 
 def collect(
-    net: Net,
+    net: IndexedGraph,
     tensors: Sequence[str],
     feeds: Callable[[], Iterable[Mapping[str, Array]]],
     *,
@@ -114,7 +114,7 @@ def calibration_files(folder: Path | None, most: int = 128) -> list[Path]:
     return [found[index] for index in np.linspace(0, len(found) - 1, min(most, len(found))).round().astype(int)]
 
 
-def _session_with(net: Net, tensors: Sequence[str], threads: int) -> Any:
+def _session_with(net: IndexedGraph, tensors: Sequence[str], threads: int) -> Any:
     """Return a session of that part of the network which makes `tensors`."""
     onnx = require_onnx()
     model = net.copy()
@@ -124,7 +124,7 @@ def _session_with(net: Net, tensors: Sequence[str], threads: int) -> Any:
     return open_session(model, threads=threads)
 
 
-def _parts(net: Net, tensors: Sequence[str]) -> list[list[str]]:
+def _parts(net: IndexedGraph, tensors: Sequence[str]) -> list[list[str]]:
     """Split the tensors so that those of one run fit into memory."""
     parts: list[list[str]] = []
     size = _MOST_BYTES

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from segrt.export.graph.editing import require_onnx
-from segrt.export.precision.graphs import Net, read_names, rename_inputs
+from segrt.export.precision.indexed_graph import IndexedGraph, read_names, rename_inputs
 from segrt.runtime.inference.tensors import Array
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ _REDUCTIONS = frozenset({"ReduceMean", "ReduceSum", "ReduceSumSquare", "ReduceL2
 _STATISTICS = frozenset({"Add", "Sub", "Sqrt", "Reciprocal", "Pow", "Max", "Clip", "Expand", "Div", "Mul"})
 
 
-def to_fp16(net: Net, keep: Collection[str] = ()) -> "onnx.ModelProto":
+def to_fp16(net: IndexedGraph, keep: Collection[str] = ()) -> "onnx.ModelProto":
     """Return the network of `net` in float16, the nodes named in `keep` in float32.
 
     Inputs keep their types. A tensor is cast once for all of its readers of the other type.
@@ -52,20 +52,20 @@ def to_fp16(net: Net, keep: Collection[str] = ()) -> "onnx.ModelProto":
     return model
 
 
-def half_nodes(net: Net, keep: Collection[str] = ()) -> set[str]:
+def half_nodes(net: IndexedGraph, keep: Collection[str] = ()) -> set[str]:
     """Return the names of the nodes that compute in float16 when those in `keep` do not."""
-    kept = set(keep) | statistics(net)
+    kept = set(keep) | statistics_nodes(net)
     return {node.name for node in net.nodes if node.name not in kept and can_be_half(node, net)}
 
 
-def can_be_half(node: "onnx.NodeProto", net: Net) -> bool:
+def can_be_half(node: "onnx.NodeProto", net: IndexedGraph) -> bool:
     """Whether a node makes float32 tensors that may be float16."""
     if node.op_type in _FLOAT_OPS or any(entry.HasField("g") or entry.graphs for entry in node.attribute):
         return False
     return any(net.is_float(name) for name in node.output)
 
 
-def statistics(net: Net) -> set[str]:
+def statistics_nodes(net: IndexedGraph) -> set[str]:
     """Return the nodes that compute a normalisation's variance or norm: from the squares to what divides by them."""
     found: set[str] = set()
     for node in net.nodes:
@@ -94,7 +94,7 @@ def _squares(node: "onnx.NodeProto") -> bool:
     return node.op_type != "Mul" or node.input[0] == node.input[1]
 
 
-def _only_reads(node: "onnx.NodeProto", net: Net, stored: dict[str, int]) -> bool:
+def _only_reads(node: "onnx.NodeProto", net: IndexedGraph, stored: dict[str, int]) -> bool:
     """Whether a node makes no floats (comparisons, ArgMax, Shape) and can read the float16 tensors as they are."""
     if node.op_type in _FLOAT_OPS or any(entry.HasField("g") or entry.graphs for entry in node.attribute):
         return False
@@ -105,7 +105,7 @@ def _only_reads(node: "onnx.NodeProto", net: Net, stored: dict[str, int]) -> boo
 class _Writer:
     """Copies nodes in their order, with the casts between the two types."""
 
-    def __init__(self, net: Net, stored: dict[str, int]) -> None:
+    def __init__(self, net: IndexedGraph, stored: dict[str, int]) -> None:
         self._net = net
         self._stored = stored
         self._cast: dict[tuple[str, int], str] = {}

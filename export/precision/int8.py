@@ -11,7 +11,7 @@ import numpy as np
 
 from segrt.export.graph.editing import require_onnx
 from segrt.export.precision.calibration import LEVELS
-from segrt.export.precision.graphs import Net
+from segrt.export.precision.indexed_graph import IndexedGraph
 from segrt.runtime.errors import SegrtError
 from segrt.runtime.inference.tensors import Array
 
@@ -22,7 +22,7 @@ _LEAST_OPSET = 13
 _OPS = frozenset({"Conv", "ConvTranspose", "Gemm", "MatMul"})
 
 
-def quantisable(net: Net) -> list["onnx.NodeProto"]:
+def quantisable(net: IndexedGraph) -> list["onnx.NodeProto"]:
     """Return the nodes that can be int8: weighted layers with constant weights and a computed input."""
     return [
         node
@@ -36,7 +36,7 @@ def quantisable(net: Net) -> list["onnx.NodeProto"]:
     ]
 
 
-def check_opset(net: Net, where: str) -> None:
+def check_opset(net: IndexedGraph, where: str) -> None:
     """Raise SegrtError when the network's operators are too old for scales by channel."""
     if net.opset < _LEAST_OPSET:
         raise SegrtError(
@@ -44,7 +44,7 @@ def check_opset(net: Net, where: str) -> None:
         )
 
 
-def to_int8(net: Net, thresholds: Mapping[str, float], keep: Collection[str] = ()) -> "onnx.ModelProto":
+def to_int8(net: IndexedGraph, thresholds: Mapping[str, float], keep: Collection[str] = ()) -> "onnx.ModelProto":
     """Return the network of `net` with int8 layers, but for the nodes named in `keep`.
 
     `thresholds` has, for the input of each layer, the absolute value that 127 stands for.

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from segrt.export.graph.editing import require_onnx
-from segrt.export.precision.graphs import Net, read_names
+from segrt.export.precision.indexed_graph import IndexedGraph, read_names
 from segrt.export.precision.int8 import channel_axis, quantisable
 from segrt.runtime.inference.tensors import Array
 
@@ -42,7 +42,7 @@ class Plan:
     coded: tuple[str, ...]
 
 
-def plan(net: Net, keep: Collection[str] = ()) -> Plan:
+def plan(net: IndexedGraph, keep: Collection[str] = ()) -> Plan:
     """Decide what becomes int8 when the nodes named in `keep` do not."""
     layers = {node.name for node in quantisable(net) if node.op_type in _LAYERS} - set(keep)
     between = _between(net, layers, set(keep))
@@ -78,7 +78,7 @@ def plan(net: Net, keep: Collection[str] = ()) -> Plan:
     return Plan(frozenset(layers), frozenset(between), frozenset(absorbed), outputs, tuple(coded))
 
 
-def to_int8_cpu(net: Net, ranges: Mapping[str, Range], keep: Collection[str] = ()) -> "onnx.ModelProto":
+def to_int8_cpu(net: IndexedGraph, ranges: Mapping[str, Range], keep: Collection[str] = ()) -> "onnx.ModelProto":
     """Return the network of `net` in int8 for CPUs, but for the nodes named in `keep`.
 
     `ranges` has the lowest and highest value of every tensor that `plan` codes.
@@ -103,7 +103,7 @@ def to_int8_cpu(net: Net, ranges: Mapping[str, Range], keep: Collection[str] = (
     return model
 
 
-def _between(net: Net, layers: set[str], keep: set[str]) -> set[str]:
+def _between(net: IndexedGraph, layers: set[str], keep: set[str]) -> set[str]:
     """Return the nodes that take bytes from layers and give them to layers, directly or through others of them."""
     feeding: set[str] = set()
     for node in reversed(net.nodes):
@@ -122,7 +122,7 @@ def _between(net: Net, layers: set[str], keep: set[str]) -> set[str]:
     return {node.name for node in net.nodes if node.name in fed and node.op_type in _BETWEEN}
 
 
-def _starts_at_zero(node: "onnx.NodeProto", net: Net) -> bool:
+def _starts_at_zero(node: "onnx.NodeProto", net: IndexedGraph) -> bool:
     if node.op_type == "Relu":
         return True
     return len(node.input) > 1 and node.input[1] in net.constants and float(net.array(node.input[1])) == 0.0
@@ -133,7 +133,7 @@ def _data(node: "onnx.NodeProto") -> list[str]:
     return list(node.input)[:1] if node.op_type in _SAME_CODE else [name for name in node.input if name]
 
 
-def _codes(net: Net, planned: Plan, ranges: Mapping[str, Range]) -> dict[str, tuple[float, int]]:
+def _codes(net: IndexedGraph, planned: Plan, ranges: Mapping[str, Range]) -> dict[str, tuple[float, int]]:
     """Return the step and zero point of every coded tensor; what only moves values keeps the code of its input."""
     codes = {}
     for name in planned.coded:
@@ -154,7 +154,7 @@ def _codes(net: Net, planned: Plan, ranges: Mapping[str, Range]) -> dict[str, tu
 class _Writer:
     """Copies nodes in their order, with Q/DQ pairs behind the coded tensors."""
 
-    def __init__(self, net: Net, planned: Plan, codes: Mapping[str, tuple[float, int]]) -> None:
+    def __init__(self, net: IndexedGraph, planned: Plan, codes: Mapping[str, tuple[float, int]]) -> None:
         self._net = net
         self._plan = planned
         self._codes = codes
@@ -243,7 +243,7 @@ class _Writer:
         return out
 
     def _into_subgraphs(self, copy: "onnx.NodeProto") -> None:
-        from segrt.export.precision.graphs import rename_inputs
+        from segrt.export.precision.indexed_graph import rename_inputs
 
         if any(entry.HasField("g") for entry in copy.attribute):
             rename_inputs(copy, self._coded)

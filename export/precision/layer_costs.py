@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
-from segrt.export.precision.graphs import Net, module_of
-from segrt.export.precision.shares import MAC_OPS, count
+from segrt.export.precision.indexed_graph import IndexedGraph, module_of
+from segrt.export.precision.precision_counts import MAC_OPS, count_graph
 from segrt.runtime.errors import SegrtError
 
 FIRST = "input"
@@ -26,9 +26,9 @@ class Layer:
         return self.module or self.name
 
 
-def find_layers(net: Net) -> list[Layer]:
+def find_layers(net: IndexedGraph) -> list[Layer]:
     """Return the layers in the order of execution; what comes before the first one is a layer `input` of its own."""
-    macs = count(net).by_node
+    macs = count_graph(net).by_node
     heads: list[str] = []
     members: dict[int, list[str]] = {-1: []}
     place: dict[str, int] = {}
@@ -49,7 +49,7 @@ def find_layers(net: Net) -> list[Layer]:
     return [Layer(FIRST, "", tuple(members[-1]), 0), *layers] if members[-1] else layers
 
 
-def kept_nodes(net: Net, patterns: Sequence[str], *, must_fit: bool = True) -> set[str]:
+def kept_nodes(net: IndexedGraph, patterns: Sequence[str], *, must_fit: bool = True) -> set[str]:
     """Return the nodes whose name, or whose module's, fits one of the patterns ("*nms*"); the modules inside it too.
 
     With `must_fit` a pattern that fits nothing raises SegrtError, for what it means would not be kept.

@@ -24,7 +24,7 @@ class Finding:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class SearchOutcome:
     """The layers to keep; what was measured, largest error first; how many runs it took and whether they sufficed."""
 
     kept: Layers
@@ -45,7 +45,7 @@ def search(
     *,
     steps: int = 200,
     seconds: float = 300.0,
-) -> Outcome:
+) -> SearchOutcome:
     """Return which of `candidates` (positions of layers, in order) to keep in float32.
 
     `macs` has each layer's multiply-adds by position; `probe(low)` is the heads' error with only the layers `low` at
@@ -76,11 +76,11 @@ class _Search:
         self._kept: Layers = self._all  # the smallest choice that is known to pass
         self._errors: dict[tuple[int, ...], float] = {}
 
-    def run(self) -> Outcome:
+    def run(self) -> SearchOutcome:
         finished = True
         try:
             if self._good(frozenset()):
-                return Outcome(frozenset(), (), self._steps, True)
+                return SearchOutcome(frozenset(), (), self._steps, True)
             groups = _split(sorted(self._all), max(_LEAST_GROUPS, self._limit // 3))
             while True:
                 groups = self._smallest(groups, self._by_error)
@@ -97,7 +97,7 @@ class _Search:
         ]
         findings = [entry for entry in findings if len(entry.layers) == 1 or not self._is_split(entry.layers)]
         findings.sort(key=lambda entry: -entry.error)
-        return Outcome(self._kept, tuple(findings), self._steps, finished)
+        return SearchOutcome(self._kept, tuple(findings), self._steps, finished)
 
     def _smallest(
         self, groups: Sequence[tuple[int, ...]], rank: Callable[[tuple[int, ...]], tuple[float, float]]

@@ -12,7 +12,7 @@ import numpy as np
 
 from segrt.export.graph.editing import require_onnx
 from segrt.export.precision.fp16 import FLOAT, HALF, half_nodes, round_weights
-from segrt.export.precision.graphs import Net, open_session, read_names, rename_inputs
+from segrt.export.precision.indexed_graph import IndexedGraph, open_session, read_names, rename_inputs
 from segrt.export.precision.int8 import channel_axis, quantisable, quantise_weight, scale_of
 from segrt.export.precision.layer_costs import Layer
 from segrt.runtime.inference.tensors import Array
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 SWITCHES = "segrt_switches"
 
 
-class Switched:
-    """Runs a network with chosen layers at the lower precision; made by `switched_fp16` or `switched_int8`."""
+class SwitchableNetwork:
+    """Runs a network with chosen layers at the lower precision; made by `switchable_fp16` or `switchable_int8`."""
 
     def __init__(self, model: "onnx.ModelProto", heads: Sequence[str], count: int, threads: int = 0) -> None:
         self._session = open_session(model, threads=threads)
@@ -39,7 +39,9 @@ class Switched:
         return dict(zip(self._heads, values, strict=True))
 
 
-def switched_fp16(net: Net, layers: Sequence[Layer], keep: Collection[str], threads: int = 0) -> Switched:
+def switchable_fp16(
+    net: IndexedGraph, layers: Sequence[Layer], keep: Collection[str], threads: int = 0
+) -> SwitchableNetwork:
     """Return `net` with switches for float16; the nodes in `keep` never round."""
     halves = half_nodes(net, keep)
     owner = {name: place for place, layer in enumerate(layers) for name in layer.nodes}
@@ -62,12 +64,12 @@ def switched_fp16(net: Net, layers: Sequence[Layer], keep: Collection[str], thre
                 copy.output[index] = raw = f"{name}__raw"
                 writer.choose(place, writer.half(raw), raw, name)
                 made_in[name] = place
-    return Switched(writer.model(), net.outputs, len(layers), threads)
+    return SwitchableNetwork(writer.model(), net.outputs, len(layers), threads)
 
 
-def switched_int8(
-    net: Net, layers: Sequence[Layer], thresholds: Mapping[str, float], keep: Collection[str], threads: int = 0
-) -> Switched:
+def switchable_int8(
+    net: IndexedGraph, layers: Sequence[Layer], thresholds: Mapping[str, float], keep: Collection[str], threads: int = 0
+) -> SwitchableNetwork:
     """Return `net` with switches for int8 weights and inputs of the layers that can be quantised."""
     owner = {name: place for place, layer in enumerate(layers) for name in layer.nodes}
     chosen = {node.name for node in quantisable(net)} - set(keep)
@@ -79,13 +81,13 @@ def switched_int8(
             copy.input[0] = writer.quantised(node.input[0], thresholds[node.input[0]], place)
             copy.input[1] = writer.quantised_weight(node, place)
         writer.nodes.append(copy)
-    return Switched(writer.model(), net.outputs, len(layers), threads)
+    return SwitchableNetwork(writer.model(), net.outputs, len(layers), threads)
 
 
 class _Writer:
     """Gathers the nodes of the switched network."""
 
-    def __init__(self, net: Net, count: int) -> None:
+    def __init__(self, net: IndexedGraph, count: int) -> None:
         self._net = net
         self._count = count
         self._done: set[str] = set()

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from segrt.export.precision.bundle_variants import float32_variant, make_bundle_variants, write_with_variants
 from segrt.export.precision.calibration import calibration_files
-from segrt.export.precision.extending import source_of, variants_of, write_with
-from segrt.export.precision.variant_types import Made, Say, VariantOptions
+from segrt.export.precision.converted_variant import ConvertedVariant
+from segrt.export.precision.variant_options import Say, VariantOptions
 from segrt.export.precision.variants import check_precisions
 from segrt.runtime.bundle.bundle import Bundle
 from segrt.runtime.bundle.locating import read_bundle
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 _COMPARED = 4
 
 
-def widened(
+def add_variants_within_budget(
     bundle: Bundle,
     precisions: Sequence[str],
     dataset: Dataset,
@@ -47,7 +48,7 @@ def widened(
     in force, is mended by the search for layers to keep in float32; one that cannot be is left out, and `say` told.
     """
     pictures = check_request(bundle, precisions, calibration)
-    source = source_of(bundle)
+    source = float32_variant(bundle)
     wanted = figure_of(bundle, dataset, thresholds, replace(execution, precision=source.precision))
     say(f"fp32: {wanted:.4f} on {dataset.path}")
 
@@ -66,28 +67,31 @@ def widened(
         accept=accept,
         threads=execution.threads,
     )
-    made: list[Made] = []
+    variants: list[ConvertedVariant] = []
     for precision in precisions:
-        made += _within_budget(bundle, precision, folder, options, say)
-    return read_bundle(write_with(bundle, [entry.file for entry in made], folder / "bundle", threads=execution.threads))
+        variants += _within_budget(bundle, precision, folder, options, say)
+    files = [variant.file for variant in variants]
+    return read_bundle(write_with_variants(bundle, files, folder / "bundle", threads=execution.threads))
 
 
 def check_request(bundle: Bundle, precisions: Sequence[str], calibration: Path | None) -> list[Path]:
     """Return the calibration pictures; raise SegrtError when the variants cannot be made, before any work is done."""
     check_precisions(precisions)
-    source_of(bundle)
+    float32_variant(bundle)
     return calibration_files(calibration) if any(name.startswith("int8") for name in precisions) else []
 
 
-def _within_budget(bundle: Bundle, precision: str, folder: Path, options: VariantOptions, say: Say) -> list[Made]:
+def _within_budget(
+    bundle: Bundle, precision: str, folder: Path, options: VariantOptions, say: Say
+) -> list[ConvertedVariant]:
     try:
-        made = variants_of(bundle, [precision], folder, options, say=say)
+        variants = make_bundle_variants(bundle, [precision], folder, options, say=say)
     except CheckFailed as error:
         say(f"left out: {error}")
         return []
-    for line in made[0].lines():
+    for line in variants[0].lines():
         say(line)
-    return made
+    return variants
 
 
 def _trial(bundle: Bundle, precision: str, model: "onnx.ModelProto", folder: Path) -> Bundle:

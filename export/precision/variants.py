@@ -10,16 +10,16 @@ from pathlib import Path
 from segrt.export.bundling import Network
 from segrt.export.graph.editing import read_graph
 from segrt.export.precision.calibration import calibration_files
-from segrt.export.precision.graphs import Net, prepared
-from segrt.export.precision.judging import Judge, session_runner
+from segrt.export.precision.converted_variant import ConvertedVariant
+from segrt.export.precision.converters import PRECISIONS
+from segrt.export.precision.float32_reference import Float32Reference, session_runner
+from segrt.export.precision.indexed_graph import IndexedGraph, prepare_graph
 from segrt.export.precision.layer_costs import find_layers, kept_nodes
-from segrt.export.precision.recipes import PRECISIONS
-from segrt.export.precision.variant_maker import Workshop
-from segrt.export.precision.variant_types import Made, Say, VariantOptions
+from segrt.export.precision.variant_maker import VariantMaker
+from segrt.export.precision.variant_options import Say, VariantOptions
 from segrt.runtime.errors import SegrtError
 from segrt.runtime.files.images import Picture, read_image
 
-__all__ = ["PRECISIONS", "Made", "VariantOptions", "box_arithmetic", "check_precisions", "make_variants"]
 _WEIGHTED = frozenset({"Conv", "ConvTranspose", "Gemm", "MatMul"})
 _HELD_BACK = 8
 
@@ -32,7 +32,7 @@ def make_variants(
     folder: Path,
     say: Say = lambda line: None,  # noqa: ARG005
     options: VariantOptions | None = None,
-) -> list[Made]:
+) -> list[ConvertedVariant]:
     """Make the variants `precisions` of the float32 network `onnx_file`, their files in `folder`.
 
     `network` describes it, `say` takes lines for the user. Raises SegrtError for wrong use (an unknown precision, no
@@ -43,33 +43,43 @@ def make_variants(
     check_precisions(precisions)
     if any(name.startswith("int8") for name in precisions) and not chosen.calibration:
         calibration_files(None)
-    net = prepared(read_graph(onnx_file).model, str(onnx_file))
+    net = prepare_graph(read_graph(onnx_file).model, str(onnx_file))
     calibration, pictures = _divided(chosen)
     run = session_runner(net.model, network, chosen.threads)
-    judge = Judge(network, pictures, run)
-    golden = Judge(network, chosen.golden, run) if chosen.golden else None
+    reference = Float32Reference(network, pictures, run)
+    golden = Float32Reference(network, chosen.golden, run) if chosen.golden else None
     keep = kept_nodes(net, chosen.keep, must_fit=chosen.keep_must_fit) | box_arithmetic(net, network)
-    workshop = Workshop(net, find_layers(net), network, judge, golden, keep, calibration, chosen, say)
-    return [workshop.make(precision, folder, onnx_file) for precision in precisions]
+    maker = VariantMaker(
+        net=net,
+        layers=find_layers(net),
+        network=network,
+        reference=reference,
+        golden=golden,
+        keep=frozenset(keep),
+        calibration=calibration,
+        options=chosen,
+        say=say,
+    )
+    return [maker.make(precision, folder, onnx_file) for precision in precisions]
 
 
 def check_precisions(precisions: Sequence[str]) -> None:
-    """Raise SegrtError for a precision that there is no recipe for."""
+    """Raise SegrtError for a precision that there is no converter for."""
     for name in precisions:
         if name not in PRECISIONS:
             raise SegrtError(f"--precision {name}: there is no such variant; choose from {', '.join(PRECISIONS)}")
 
 
-def box_arithmetic(net: Net, network: Network) -> set[str]:
+def box_arithmetic(net: IndexedGraph, network: Network) -> set[str]:
     """Return the nodes that compute heads with boxes from the last layer on: float16 resolves no pixels above 2048."""
-    found: set[str] = set()
+    nodes: set[str] = set()
     waiting = [spec.name for spec in network.heads if spec.role in ("boxes", "predictions")]
     while waiting:
         node = net.producers.get(waiting.pop())
-        if node is not None and node.name not in found and node.op_type not in _WEIGHTED:
-            found.add(node.name)
+        if node is not None and node.name not in nodes and node.op_type not in _WEIGHTED:
+            nodes.add(node.name)
             waiting += list(node.input)
-    return found
+    return nodes
 
 
 def _divided(options: VariantOptions) -> tuple[list[Picture], Sequence[Picture]]:

@@ -39,7 +39,7 @@ COMMANDS = {
 # What a command uses of rooms that the runtime cannot import; `load_hook` imports it then.
 HOOKS = {
     "check-variants": "segrt.export.precision.tuning_variants:check_request",
-    "make-variants": "segrt.export.precision.tuning_variants:widened",
+    "make-variants": "segrt.export.precision.tuning_variants:add_variants_within_budget",
 }
 
 

@@ -8,11 +8,11 @@ from onnx import TensorProto, helper, numpy_helper
 from segrt.export.precision import calibration, int8_cpu
 from segrt.export.precision.calibration import METHODS, Histogram, collect
 from segrt.export.precision.fp16 import to_fp16
-from segrt.export.precision.graphs import open_session, prepared
+from segrt.export.precision.indexed_graph import open_session, prepare_graph
 from segrt.export.precision.int8 import quantisable, quantise_weight, to_int8
 from segrt.export.precision.layer_costs import find_layers, kept_nodes
-from segrt.export.precision.shares import measure_shares
-from segrt.export.precision.switchable_network import switched_fp16, switched_int8
+from segrt.export.precision.precision_counts import count_model
+from segrt.export.precision.switchable_network import switchable_fp16, switchable_int8
 from segrt.export.precision.variants import box_arithmetic
 from segrt.runtime.errors import SegrtError
 
@@ -32,13 +32,13 @@ def histograms(net, pictures, names=None):
 
 def test_shares_are_counted_from_the_types_of_the_tensors(make_chain):
     model = make_chain()
-    whole = measure_shares(model)
+    whole = count_model(model)
     pixels = 32 * 48
     macs = pixels * 9 * (3 * 8 + 4 * 8 * 8 + 8 * 4)
     assert whole.macs == {"fp32": macs}
     assert whole.parameters == {"fp32": 9 * (3 * 8 + 4 * 64 + 32) + 5 * 8 + 4 + 1}
-    net = prepared(model, "chain")
-    half = measure_shares(to_fp16(net, {"conv2", "relu2"}))
+    net = prepare_graph(model, "chain")
+    half = count_model(to_fp16(net, {"conv2", "relu2"}))
     assert half.mac_share("fp16") == pytest.approx(1 - pixels * 9 * 64 / macs)
     assert half.parameters["fp32"] == 9 * 64 + 8
 
@@ -50,7 +50,7 @@ def test_einsum_matmul_gemm_and_transposed_convolution_are_counted():
         ]
         node = helper.make_node(kind, [info.name for info in infos], ["o"], **attributes)
         graph = helper.make_graph([node], "g", infos, [helper.make_tensor_value_info("o", TensorProto.FLOAT, out)])
-        return measure_shares(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)])).total_macs
+        return count_model(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)])).total_macs
 
     assert shares("MatMul", [[2, 5, 7], [7, 3]], [2, 5, 3]) == 2 * 5 * 7 * 3
     assert shares("Gemm", [[7, 5], [3, 7]], [5, 3], transA=1, transB=1) == 5 * 7 * 3
@@ -61,7 +61,7 @@ def test_einsum_matmul_gemm_and_transposed_convolution_are_counted():
 
 def test_fp16_has_half_heads_half_weights_and_the_bytes_input(make_chain, pictures):
     model = make_chain()
-    half = to_fp16(prepared(model, "chain"))
+    half = to_fp16(prepare_graph(model, "chain"))
     onnx.checker.check_model(half, full_check=True)
     assert half.graph.input[0].type.tensor_type.elem_type == TensorProto.UINT8
     assert half.graph.output[0].type.tensor_type.elem_type == TensorProto.FLOAT16
@@ -72,7 +72,7 @@ def test_fp16_has_half_heads_half_weights_and_the_bytes_input(make_chain, pictur
 
 
 def test_neighbouring_nodes_that_are_kept_hand_over_float32(make_chain):
-    half = to_fp16(prepared(make_chain(overflow=True), "chain"), {"conv2", "shrink"})
+    half = to_fp16(prepare_graph(make_chain(overflow=True), "chain"), {"conv2", "shrink"})
     casts = [node for node in half.graph.node if node.op_type == "Cast" and node.name != "cast"]
     assert [node.input[0] for node in casts] == ["x2", "y2s"]
     makers = {name: node for node in half.graph.node for name in node.output}
@@ -104,12 +104,12 @@ def test_the_squares_of_a_normalisation_stay_in_float32():
         [numpy_helper.from_array(value, name) for name, value in constants.items()],
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=8)
-    net = prepared(model, "norm")
+    net = prepare_graph(model, "norm")
     half = to_fp16(net)
     onnx.checker.check_model(half, full_check=True)
     x = np.random.default_rng(0).normal(0, 600, (4, 16)).astype(np.float32)  # squares up to 360,000
     x[3] = 7.0  # no variance: only a float32 epsilon keeps this from 0 / 0
-    switched = switched_fp16(net, find_layers(net), set())
+    switched = switchable_fp16(net, find_layers(net), set())
     found = switched.run({"x": x}, range(2))["y"]
     wanted = open_session(model).run(None, {"x": x})[0]
     assert np.isfinite(found).all()
@@ -119,10 +119,10 @@ def test_the_squares_of_a_normalisation_stay_in_float32():
 
 def test_a_switched_network_rounds_where_it_is_told(make_chain, pictures):
     model = make_chain(overflow=True)
-    net = prepared(model, "chain")
+    net = prepare_graph(model, "chain")
     layers = find_layers(net)
     assert [layer.label for layer in layers] == ["input", *(f"body.{index}" for index in range(6))]
-    switched = switched_fp16(net, layers, set(), threads=1)
+    switched = switchable_fp16(net, layers, set(), threads=1)
     wanted = run(model, pictures[0])
     np.testing.assert_allclose(switched.run(feed(pictures[0]), [])["logits"], wanted, atol=1e-5)
     assert not np.isfinite(switched.run(feed(pictures[0]), range(7))["logits"]).all()
@@ -132,7 +132,7 @@ def test_a_switched_network_rounds_where_it_is_told(make_chain, pictures):
 
 
 def test_int8_is_symmetric_by_channel_and_equals_the_switched_network(make_chain, pictures):
-    net = prepared(make_chain(), "chain")
+    net = prepare_graph(make_chain(), "chain")
     thresholds = {name: found.threshold("minmax") for name, found in histograms(net, pictures).items()}
     model = to_int8(net, thresholds, {"conv5"})
     onnx.checker.check_model(model, full_check=True)
@@ -142,10 +142,10 @@ def test_int8_is_symmetric_by_channel_and_equals_the_switched_network(make_chain
     assert all(constants[name].dtype == np.int8 and not constants[name].any() for name in zeros)
     scales = [constants[node.input[1]].shape for node in model.graph.node if "weight" in node.name]
     assert scales == [(8,)] * 5
-    assert measure_shares(model).by_node.keys() == {f"conv{index}" for index in range(6)}
-    assert measure_shares(model).mac_share("int8") < 1
+    assert count_model(model).by_node.keys() == {f"conv{index}" for index in range(6)}
+    assert count_model(model).mac_share("int8") < 1
     layers = find_layers(net)
-    switched = switched_int8(net, layers, thresholds, set(), threads=1)
+    switched = switchable_int8(net, layers, thresholds, set(), threads=1)
     for low in ([1], [2, 3], range(1, 6)):
         kept = {node for place in range(7) if place not in low for node in layers[place].nodes}
         found = switched.run(feed(pictures[1]), low)["logits"]
@@ -170,14 +170,14 @@ def test_weights_lose_at_most_half_a_step():
 
 def test_int8_for_cpus_absorbs_activations_and_stays_in_bytes(make_chain, pictures):
     model = make_chain()
-    net = prepared(model, "chain")
+    net = prepare_graph(model, "chain")
     planned = int8_cpu.plan(net)
     assert planned.absorbed == {f"relu{index}" for index in range(5)}
     found = histograms(net, pictures, list(planned.coded))
     quantised = int8_cpu.to_int8_cpu(net, {name: entry.range("minmax") for name, entry in found.items()})
     onnx.checker.check_model(quantised, full_check=True)
     assert not [node for node in quantised.graph.node if node.op_type == "Relu"]
-    assert measure_shares(quantised).mac_share("int8-cpu") == 1
+    assert count_model(quantised).mac_share("int8-cpu") == 1
     weights = [tensor for tensor in quantised.graph.initializer if tensor.data_type == TensorProto.INT8]
     assert max(int(np.abs(numpy_helper.to_array(tensor)).max()) for tensor in weights) == 63
     wanted, found_logits = run(model, pictures[2]), run(quantised, pictures[2])
@@ -185,7 +185,7 @@ def test_int8_for_cpus_absorbs_activations_and_stays_in_bytes(make_chain, pictur
 
 
 def test_calibrating_in_parts_sees_the_same(make_chain, pictures, monkeypatch):
-    net = prepared(make_chain(), "chain")
+    net = prepare_graph(make_chain(), "chain")
     whole = histograms(net, pictures)
     monkeypatch.setattr(calibration, "_MOST_BYTES", 1)
     parts = histograms(net, pictures)
@@ -227,7 +227,7 @@ def test_least_squares_is_the_best_of_the_thresholds_in_squared_error():
 
 
 def test_patterns_name_nodes_or_modules_and_must_fit_something(make_chain):
-    net = prepared(make_chain(), "chain")
+    net = prepare_graph(make_chain(), "chain")
     assert kept_nodes(net, ["body.2"]) == {"conv2"}
     assert kept_nodes(net, ["relu*", "body"]) == {f"relu{i}" for i in range(5)} | {f"conv{i}" for i in range(6)}
     with pytest.raises(SegrtError, match="no node or module of the network is called 'decoder'"):
@@ -236,7 +236,7 @@ def test_patterns_name_nodes_or_modules_and_must_fit_something(make_chain):
 
 
 def test_the_arithmetic_of_boxes_stays_in_float32(tiny):
-    net = prepared(tiny.box_model(), "boxes")
+    net = prepare_graph(tiny.box_model(), "boxes")
     network = tiny.network("paste_masks")
     kept = box_arithmetic(net, network)
     assert len(kept) == 1
@@ -251,9 +251,9 @@ def test_the_arithmetic_of_boxes_stays_in_float32(tiny):
 
 
 def test_quantised_and_half_networks_are_refused(make_chain, pictures):
-    net = prepared(make_chain(), "chain")
+    net = prepare_graph(make_chain(), "chain")
     thresholds = {name: found.threshold("minmax") for name, found in histograms(net, pictures[:1]).items()}
     with pytest.raises(SegrtError, match=r"net\.onnx: is quantised already \(QuantizeLinear"):
-        prepared(to_int8(net, thresholds), "net.onnx")
+        prepare_graph(to_int8(net, thresholds), "net.onnx")
     with pytest.raises(SegrtError, match=r"net\.onnx: is a float16 network already"):
-        prepared(to_fp16(net), "net.onnx")
+        prepare_graph(to_fp16(net), "net.onnx")

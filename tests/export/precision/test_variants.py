@@ -11,7 +11,8 @@ from click.testing import CliRunner
 from segrt.export.bundling import GoldenPicture, VariantFile, write_bundle
 from segrt.export.precision import variant_maker
 from segrt.export.precision.calibration import calibration_files
-from segrt.export.precision.variants import VariantOptions, make_variants
+from segrt.export.precision.variant_options import VariantOptions
+from segrt.export.precision.variants import make_variants
 from segrt.runtime import cli, open_bundle
 from segrt.runtime.bundle.locating import embedded_names, read_bundle
 from segrt.runtime.errors import CheckFailed, SegrtError
@@ -20,7 +21,7 @@ from segrt.runtime.streetworld import StreetWorld
 
 @pytest.fixture
 def make(network, pictures, calibration, saved, tmp_path):
-    """Make variants of a model: → (list of Made, lines that were said)."""
+    """Make variants of a model: → (list of ConvertedVariant, lines that were said)."""
 
     def call(model, *precisions, **options):
         said = []
@@ -39,11 +40,11 @@ def test_a_healthy_network_is_wholly_at_its_precision(make, make_chain):
         assert (entry.file.precision_share, entry.kept, entry.file.kept) == (1.0, (), ())
         assert entry.file.weight_share > 0.95
         assert entry.file.parity.against == "fp32"
-        assert entry.verdict.images == 4
+        assert entry.comparison.images == 4
         onnx.checker.check_model(onnx.load(entry.file.onnx), full_check=True)
     assert made[0].file.head_dtypes == {"logits": "float16"}
     assert made[1].file.head_dtypes == {}
-    assert made[0].verdict.agreement > 0.99
+    assert made[0].comparison.agreement > 0.99
     assert said == ["making fp16", "making int8", "making int8-cpu"]
     assert "fp16: 100.0% of the multiply-adds, 100.0% of the weights; 9" in made[0].lines()[0]
 
@@ -55,8 +56,8 @@ def test_the_layer_that_overflows_in_fp16_is_found_and_kept(make, make_chain):
     assert entry.kept[0].error == np.inf
     assert entry.file.kept == ("body.2",)
     assert 0.7 < entry.file.precision_share < 1.0
-    assert entry.verdict.is_finite
-    assert entry.verdict.agreement > 0.99
+    assert entry.comparison.is_finite
+    assert entry.comparison.agreement > 0.99
     assert said[1] == "fp16: its heads overflow; searching for the layers that must stay in fp32"
     assert any("body.2 (conv2) stays in fp32: overflows" in line for line in entry.lines())
     # Where float16 is computed in truth, nothing beyond its range may be left in it.
@@ -89,8 +90,8 @@ def test_a_variant_that_would_be_fp32_in_truth_is_refused(make, make_chain):
 def test_untrained_networks_are_measured_and_not_judged(make, make_chain):
     made, _ = make(make_chain(outlier=True), "int8", trained=False)
     assert made[0].kept == ()
-    assert made[0].verdict.agreement < 0.9
-    assert made[0].file.tolerance.agreement < made[0].verdict.worst
+    assert made[0].comparison.agreement < 0.9
+    assert made[0].file.tolerance.agreement < made[0].comparison.worst
     # An overflow is no matter of training.
     made, _ = make(make_chain(overflow=True), "fp16", trained=False)
     assert made[0].file.kept == ("body.2",)
@@ -98,7 +99,7 @@ def test_untrained_networks_are_measured_and_not_judged(make, make_chain):
 
 def test_pictures_are_held_back_for_the_comparison_where_there_are_no_others(make, make_chain):
     made, _ = make(make_chain(), "int8", pictures=(), limits={"int8": 0.5})
-    assert made[0].verdict.images == 3
+    assert made[0].comparison.images == 3
 
 
 def test_bad_input_is_named_in_one_line(make, make_chain, tmp_path):
@@ -167,7 +168,7 @@ def test_nvidias_builder_takes_the_variants(faulty, make, make_chain):
 
 @pytest.mark.skipif("street-panoptic" not in embedded_names(), reason="the embedded bundles are not here")
 def test_a_trained_panoptic_network_survives_fp16_and_int8(tmp_path, monkeypatch):
-    from segrt.export.precision.extending import variants_of
+    from segrt.export.precision.bundle_variants import make_bundle_variants
     from segrt.runtime.files.images import write_image
 
     monkeypatch.setattr(variant_maker, "LEAST_SHARE", 0.9)
@@ -175,10 +176,10 @@ def test_a_trained_panoptic_network_survives_fp16_and_int8(tmp_path, monkeypatch
         write_image(tmp_path / f"{seed}.png", StreetWorld(710_000 + seed).render(3.0, (96, 160)).image)
     pictures = [StreetWorld(seed).render(2.0, (192, 320)).image for seed in (720_001, 720_002)]
     options = VariantOptions(calibration=sorted(Path(tmp_path).glob("*.png")), pictures=pictures, threads=1)
-    made = variants_of(read_bundle("street-panoptic"), ["fp16", "int8"], tmp_path, options, say=print)
+    made = make_bundle_variants(read_bundle("street-panoptic"), ["fp16", "int8"], tmp_path, options, say=print)
     half, byte = made
-    assert half.verdict.agreement > 0.998
-    assert half.verdict.quality > 0.98
-    assert byte.verdict.agreement > 0.95
-    assert (half.shares.mac_share("fp16"), half.shares.weight_share("fp16")) == (1.0, 1.0)
-    assert 0.9 < byte.shares.mac_share("int8") < 1.0  # the products of queries and features are no weights
+    assert half.comparison.agreement > 0.998
+    assert half.comparison.quality > 0.98
+    assert byte.comparison.agreement > 0.95
+    assert (half.counts.mac_share("fp16"), half.counts.weight_share("fp16")) == (1.0, 1.0)
+    assert 0.9 < byte.counts.mac_share("int8") < 1.0  # the products of queries and features are no weights

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from segrt.export.bundling import GoldenPicture, VariantFile
-from segrt.export.precision.extending import write_with
+from segrt.export.precision.bundle_variants import write_with_variants
 from segrt.runtime.authoring.pairing import PairOptions, pair_bundles
 from segrt.runtime.authoring.rewriting import rewrite
 from segrt.runtime.authoring.verification import match_queries
@@ -59,7 +59,7 @@ def rewritten(folder: Path, tiny: SimpleNamespace, out: Path) -> None:  # noqa: 
 
 
 def extended(folder: Path, tiny: SimpleNamespace, out: Path) -> None:
-    write_with(read_bundle(folder), [VariantFile("fp32", tiny.save(tiny.semantic_model()))], out, threads=1)
+    write_with_variants(read_bundle(folder), [VariantFile("fp32", tiny.save(tiny.semantic_model()))], out, threads=1)
 
 
 @pytest.mark.parametrize("write", [paired, rewritten, extended])

@@ -31,7 +31,7 @@ _MODULES: dict[str, Callable[[str], str]] = {
 }
 
 
-class Net:
+class IndexedGraph:
     """An ONNX network indexed by tensor name; `changed` must be called after its nodes were replaced.
 
     producers: tensor → the node that makes it. consumers: tensor → the nodes that read it, subgraphs included.
@@ -130,14 +130,14 @@ class Net:
             )
 
 
-def prepared(model: "onnx.ModelProto", where: str) -> Net:
+def prepare_graph(model: "onnx.ModelProto", where: str) -> IndexedGraph:
     """Return a copy of the float32 network `model` to work on; `where` names it in errors.
 
     Constant nodes become initialisers, every node gets a name of its own. Raises SegrtError for a network that is
     quantised or half already.
     """
     onnx = require_onnx()
-    refuse_other_precision(model, where)
+    refuse_unless_float32(model, where)
     copy = onnx.ModelProto()
     copy.CopyFrom(model)
     graph = copy.graph
@@ -160,10 +160,10 @@ def prepared(model: "onnx.ModelProto", where: str) -> Net:
     del graph.node[:]
     graph.node.extend(kept)
     del graph.value_info[:]
-    return Net(copy)
+    return IndexedGraph(copy)
 
 
-def refuse_other_precision(model: "onnx.ModelProto", where: str) -> None:
+def refuse_unless_float32(model: "onnx.ModelProto", where: str) -> None:
     """Raise SegrtError unless `model` is a float32 network."""
     onnx = require_onnx()
     for node in model.graph.node:
@@ -179,7 +179,7 @@ def refuse_other_precision(model: "onnx.ModelProto", where: str) -> None:
         )
 
 
-def module_of(node: "onnx.NodeProto", net: Net) -> str:
+def module_of(node: "onnx.NodeProto", net: IndexedGraph) -> str:
     """Return the framework's module that a node comes from, by its metadata or its weights; "" where nothing tells."""
     for entry in node.metadata_props:
         if entry.key in _MODULES and _MODULES[entry.key](entry.value):

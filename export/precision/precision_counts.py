@@ -1,11 +1,11 @@
-"""What share of a network's weights and multiply-adds really is at a precision, read from its tensors' types."""
+"""Counts a network's weights and multiply-adds by the precision that they really are at, read from tensors' types."""
 
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from segrt.export.precision.graphs import Net
+from segrt.export.precision.indexed_graph import IndexedGraph
 
 if TYPE_CHECKING:
     import onnx
@@ -24,7 +24,7 @@ _NO_WEIGHTS = {
 
 
 @dataclass(frozen=True)
-class Shares:
+class PrecisionCounts:
     """Counted by precision ("fp32", "fp16", "int8"): parameters, and multiply-adds for one picture.
 
     `by_node` holds the multiply-adds of each node that has any, by name.
@@ -33,11 +33,6 @@ class Shares:
     parameters: dict[str, int]
     macs: dict[str, int]
     by_node: dict[str, int]
-
-    @property
-    def total_parameters(self) -> int:
-        """All parameters."""
-        return sum(self.parameters.values())
 
     @property
     def total_macs(self) -> int:
@@ -53,13 +48,13 @@ class Shares:
         return _share(self.macs, precision)
 
 
-def measure_shares(model: "onnx.ModelProto") -> Shares:
+def count_model(model: "onnx.ModelProto") -> PrecisionCounts:
     """Count the parameters and multiply-adds of a network, quantised ones included; free lengths count as 1."""
-    return count(Net(model))
+    return count_graph(IndexedGraph(model))
 
 
-def count(net: Net) -> Shares:
-    """Count as `measure_shares`, in a network that is indexed already."""
+def count_graph(net: IndexedGraph) -> PrecisionCounts:
+    """Count as `count_model`, in a network that is indexed already."""
     macs: dict[str, int] = {}
     by_node: dict[str, int] = {}
     for node in net.nodes:
@@ -78,7 +73,7 @@ def count(net: Net) -> Shares:
         if tensor.data_type in _PARAMETERS and _is_weight(name, net):
             kind = _TYPES[tensor.data_type]
             parameters[kind] = parameters.get(kind, 0) + math.prod(tensor.dims)
-    return Shares(parameters, macs, by_node)
+    return PrecisionCounts(parameters, macs, by_node)
 
 
 def _share(counts: dict[str, int], precision: str) -> float:
@@ -86,7 +81,7 @@ def _share(counts: dict[str, int], precision: str) -> float:
     return counts.get(precision.split("-")[0], 0) / total if total else 0.0
 
 
-def _is_weight(name: str, net: Net) -> bool:
+def _is_weight(name: str, net: IndexedGraph) -> bool:
     return any(
         place not in _NO_WEIGHTS.get(node.op_type, ())
         for node in net.consumers.get(name, [])
@@ -95,7 +90,7 @@ def _is_weight(name: str, net: Net) -> bool:
     )
 
 
-def _precision(node: "onnx.NodeProto", net: Net) -> str:
+def _precision(node: "onnx.NodeProto", net: IndexedGraph) -> str:
     """Return what a node with multiply-adds computes in: int8 where all of its factors are, else its inputs' type."""
     if node.op_type.startswith("QLinear") or node.op_type.endswith("Integer"):
         return "int8"
@@ -105,14 +100,14 @@ def _precision(node: "onnx.NodeProto", net: Net) -> str:
     return _TYPES.get(net.types.get(node.input[0], 1), "fp32")
 
 
-def _is_dequantised(name: str, net: Net) -> bool:
+def _is_dequantised(name: str, net: IndexedGraph) -> bool:
     node = net.producers.get(name)
     while node is not None and node.op_type in _PASSES_ON:
         node = net.producers.get(node.input[0])
     return node is not None and node.op_type == "DequantizeLinear" and net.types.get(node.input[0]) in (2, 3)
 
 
-def _shape(name: str, net: Net) -> list[int]:
+def _shape(name: str, net: IndexedGraph) -> list[int]:
     return [length or 1 for length in net.shapes[name]]
 
 
@@ -120,27 +115,27 @@ def _attribute(node: "onnx.NodeProto", name: str, default: int) -> int:
     return next((int(entry.i) for entry in node.attribute if entry.name == name), default)
 
 
-def _convolution(node: "onnx.NodeProto", net: Net) -> int:
+def _convolution(node: "onnx.NodeProto", net: IndexedGraph) -> int:
     weight = _shape(node.input[3 if node.op_type == "QLinearConv" else 1], net)  # (out, in / groups, kernel...)
     return math.prod(_shape(node.output[0], net)) * math.prod(weight[1:])
 
 
-def _transposed_convolution(node: "onnx.NodeProto", net: Net) -> int:
+def _transposed_convolution(node: "onnx.NodeProto", net: IndexedGraph) -> int:
     weight = _shape(node.input[1], net)  # (in, out / groups, kernel...)
     return math.prod(_shape(node.input[0], net)) * math.prod(weight[1:])
 
 
-def _matrix_product(node: "onnx.NodeProto", net: Net) -> int:
+def _matrix_product(node: "onnx.NodeProto", net: IndexedGraph) -> int:
     return math.prod(_shape(node.output[0], net)) * _shape(node.input[0], net)[-1]
 
 
-def _gemm(node: "onnx.NodeProto", net: Net) -> int:
+def _gemm(node: "onnx.NodeProto", net: IndexedGraph) -> int:
     rows, columns = _shape(node.input[0], net)
     inner = rows if _attribute(node, "transA", 0) else columns
     return math.prod(_shape(node.output[0], net)) * inner
 
 
-def _einsum(node: "onnx.NodeProto", net: Net) -> int:
+def _einsum(node: "onnx.NodeProto", net: IndexedGraph) -> int:
     equation = next(entry.s.decode() for entry in node.attribute if entry.name == "equation").replace(" ", "")
     lengths: dict[str, int] = {}
     for letters, name in zip(equation.split("->")[0].split(","), node.input, strict=True):
@@ -154,12 +149,12 @@ def _einsum(node: "onnx.NodeProto", net: Net) -> int:
     return math.prod(lengths.values())
 
 
-def _attention(node: "onnx.NodeProto", net: Net) -> int:
+def _attention(node: "onnx.NodeProto", net: IndexedGraph) -> int:
     queries, keys = _shape(node.input[0], net), _shape(node.input[1], net)
     return 2 * math.prod(queries) * keys[-2]  # (..., queries, depth) by (..., keys, depth), twice
 
 
-_MACS: dict[str, Callable[["onnx.NodeProto", Net], int]] = {
+_MACS: dict[str, Callable[["onnx.NodeProto", IndexedGraph], int]] = {
     "Conv": _convolution,
     "QLinearConv": _convolution,
     "ConvInteger": _convolution,

@@ -1,4 +1,4 @@
-"""The recipe of each precision: how a variant is built with layers kept in float32, and how it is run to be judged."""
+"""A converter for each precision: how a variant is built with layers kept in float32, and run to be compared."""
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol
@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Protocol
 from segrt.export.bundling import Network
 from segrt.export.precision import int8_cpu
 from segrt.export.precision.calibration import Histogram, collect
+from segrt.export.precision.float32_reference import Heads, session_runner
 from segrt.export.precision.fp16 import half_nodes, to_fp16
-from segrt.export.precision.graphs import Net
+from segrt.export.precision.indexed_graph import IndexedGraph
 from segrt.export.precision.int8 import check_opset, quantisable, to_int8
-from segrt.export.precision.judging import Heads, session_runner
 from segrt.export.precision.layer_costs import Layer
-from segrt.export.precision.switchable_network import Switched, switched_fp16, switched_int8
+from segrt.export.precision.switchable_network import SwitchableNetwork, switchable_fp16, switchable_int8
 from segrt.runtime.errors import SegrtError
 from segrt.runtime.files.images import Picture
 from segrt.runtime.inference.tensors import Array
@@ -25,7 +25,7 @@ INT8_METHOD = "entropy"
 INT8_CPU_METHOD = "minmax"
 
 
-class Recipe(Protocol):
+class Converter(Protocol):
     """One precision for one network. `kept` are positions of layers that stay in float32."""
 
     @property
@@ -42,31 +42,31 @@ class Recipe(Protocol):
         """Return about the same, quickly."""
 
 
-class _Fp16:
-    """Judged by the switched network: ONNX Runtime's own float16 would hide an overflow."""
+class _Fp16Converter:
+    """Run as the switchable network: ONNX Runtime's own float16 would hide an overflow."""
 
-    def __init__(self, net: Net, layers: Sequence[Layer], keep: Collection[str], threads: int) -> None:
+    def __init__(self, net: IndexedGraph, layers: Sequence[Layer], keep: Collection[str], threads: int) -> None:
         self._net, self._keep = net, frozenset(keep)
         self._count = len(layers)
         halves = half_nodes(net, keep)
         self.candidates = [place for place, layer in enumerate(layers) if halves.intersection(layer.nodes)]
-        self._switched = switched_fp16(net, layers, keep, threads)
+        self._switchable = switchable_fp16(net, layers, keep, threads)
 
     def build(self, kept: Collection[str]) -> "onnx.ModelProto":
         return to_fp16(self._net, self._keep | set(kept))
 
     def run(self, feeds: Sequence[Heads], kept: Collection[int]) -> list[dict[str, Array]]:
-        return _switched_run(self._switched, feeds, self._count, kept)
+        return _run_switched(self._switchable, feeds, self._count, kept)
 
     probe = run
 
 
-class _Int8:
-    """Judged by the network with its Q/DQ nodes, which ONNX Runtime executes as they are written."""
+class _Int8Converter:
+    """Run as the network with its Q/DQ nodes, which ONNX Runtime executes as they are written."""
 
     def __init__(
         self,
-        net: Net,
+        net: IndexedGraph,
         layers: Sequence[Layer],
         keep: Collection[str],
         network: Network,
@@ -78,7 +78,7 @@ class _Int8:
         self._thresholds = {name: histogram.threshold(INT8_METHOD) for name, histogram in ranges.items()}
         names = {node.name for node in quantisable(net)} - self._keep
         self.candidates = [place for place, layer in enumerate(layers) if names.intersection(layer.nodes)]
-        self._switched: Switched | None = None
+        self._switchable: SwitchableNetwork | None = None
 
     def build(self, kept: Collection[str]) -> "onnx.ModelProto":
         return to_int8(self._net, self._thresholds, self._keep | set(kept))
@@ -89,17 +89,17 @@ class _Int8:
         return [run(feed) for feed in feeds]
 
     def probe(self, feeds: Sequence[Heads], kept: Collection[int]) -> list[dict[str, Array]]:
-        if self._switched is None:
-            self._switched = switched_int8(self._net, self._layers, self._thresholds, self._keep, self._threads)
-        return _switched_run(self._switched, feeds, len(self._layers), kept)
+        if self._switchable is None:
+            self._switchable = switchable_int8(self._net, self._layers, self._thresholds, self._keep, self._threads)
+        return _run_switched(self._switchable, feeds, len(self._layers), kept)
 
 
-class _Int8Cpu(_Int8):
-    """As `_Int8`, with the codes of ONNX Runtime's integer kernels."""
+class _Int8CpuConverter(_Int8Converter):
+    """As `_Int8Converter`, with the codes of ONNX Runtime's integer kernels."""
 
     def __init__(
         self,
-        net: Net,
+        net: IndexedGraph,
         layers: Sequence[Layer],
         keep: Collection[str],
         network: Network,
@@ -115,30 +115,30 @@ class _Int8Cpu(_Int8):
         return int8_cpu.to_int8_cpu(self._net, self._ranges, self._keep | set(kept))
 
 
-def make_recipe(
+def make_converter(
     precision: str,
-    net: Net,
+    net: IndexedGraph,
     layers: Sequence[Layer],
     keep: Collection[str],
     network: Network,
     calibration: Callable[[], Iterable[Picture]],
     threads: int,
     where: str,
-) -> Recipe:
-    """Return the recipe of a precision, calibrated where it needs it; `where` names the network in errors."""
+) -> Converter:
+    """Return the converter to a precision, calibrated where it needs it; `where` names the network in errors."""
     if precision == "fp16":
-        return _Fp16(net, layers, keep, threads)
+        return _Fp16Converter(net, layers, keep, threads)
     check_opset(net, where)
     if not quantisable(net):
         raise SegrtError(f"{where}: has no layer with constant weights that could be {precision}; leave it out")
-    return _RECIPES[precision](
+    return _CONVERTERS[precision](
         net, layers, keep, network, _calibrated(precision, net, keep, network, calibration, threads), threads
     )
 
 
 def _calibrated(
     precision: str,
-    net: Net,
+    net: IndexedGraph,
     keep: Collection[str],
     network: Network,
     calibration: Callable[[], Iterable[Picture]],
@@ -156,12 +156,12 @@ def _calibrated(
     return collect(net, list(names), feeds, threads=threads)
 
 
-def _switched_run(
-    switched: Switched, feeds: Sequence[Heads], count: int, kept: Collection[int]
+def _run_switched(
+    network: SwitchableNetwork, feeds: Sequence[Heads], count: int, kept: Collection[int]
 ) -> list[dict[str, Array]]:
     low = [place for place in range(count) if place not in kept]
-    return [switched.run(feed, low) for feed in feeds]
+    return [network.run(feed, low) for feed in feeds]
 
 
-_RECIPES: dict[str, Callable[..., Recipe]] = {"int8": _Int8, "int8-cpu": _Int8Cpu}
-PRECISIONS = ("fp16", *_RECIPES)
+_CONVERTERS: dict[str, Callable[..., Converter]] = {"int8": _Int8Converter, "int8-cpu": _Int8CpuConverter}
+PRECISIONS = ("fp16", *_CONVERTERS)

@@ -1,4 +1,4 @@
-"""How far a variant is from the float32 network: in its heads, and in the final results."""
+"""The float32 network on some pictures, and how far a variant is from it: in its heads, and in the final results."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from segrt.export.bundling import Network
-from segrt.export.precision.graphs import open_session
+from segrt.export.precision.indexed_graph import open_session
 from segrt.runtime.authoring.agreement import agreement
 from segrt.runtime.authoring.matched_share import matched_share, mutual_quality
 from segrt.runtime.authoring.verification import live_queries, match_queries
@@ -30,7 +30,7 @@ _FEW_QUERIES = 5
 
 
 @dataclass(frozen=True)
-class Verdict:
+class Comparison:
     """A variant against float32 over `images` pictures.
 
     agreement, worst: mean and least of `segrt.runtime.authoring.agreement` over the pictures. matched: instance and
@@ -50,7 +50,7 @@ class Verdict:
     head_errors: Mapping[str, tuple[float, float]] | None = None
 
 
-class Judge:
+class Float32Reference:
     """Holds pictures with the float32 network's heads and results for them."""
 
     def __init__(self, network: Network, pictures: Sequence[Picture], run: Callable[[Heads], Heads]) -> None:
@@ -71,16 +71,16 @@ class Judge:
         """Return the final results of one entry of heads per picture."""
         return [self._decode(entry, geometry) for entry, geometry in zip(heads, self._geometries, strict=True)]
 
-    def judge(self, heads: Sequence[Heads]) -> Verdict:
+    def compare(self, heads: Sequence[Heads]) -> Comparison:
         """Compare a variant's heads, one entry per picture in their order, with float32's."""
         finite = all(self._is_finite(ours, theirs) for ours, theirs in zip(self.heads, heads, strict=True))
         results = self.decode(heads)
-        same = [agreement(ours, theirs) for ours, theirs in zip(self.results, results, strict=True)]
+        agreements = [agreement(ours, theirs) for ours, theirs in zip(self.results, results, strict=True)]
         pairs = list(zip(self.results, results, strict=True))
-        return Verdict(
+        return Comparison(
             images=len(heads),
-            agreement=float(np.mean(same)),
-            worst=float(np.min(same)),
+            agreement=float(np.mean(agreements)),
+            worst=float(np.min(agreements)),
             error=self.error(heads),
             is_finite=finite,
             matched=matched_share(pairs),
@@ -95,27 +95,27 @@ class Judge:
         and the results, for the rest has no fixed places.
         """
         errors = []
-        for wanted, found, geometry, result in zip(self.heads, heads, self._geometries, self.results, strict=True):
-            if not self._is_finite(wanted, found):
+        for wanted, actual, geometry, result in zip(self.heads, heads, self._geometries, self.results, strict=True):
+            if not self._is_finite(wanted, actual):
                 return float(np.inf)
-            errors.append(self._error(wanted, found, geometry, result))
+            errors.append(self._error(wanted, actual, geometry, result))
         return float(np.mean(errors))
 
-    def _is_finite(self, wanted: Heads, found: Heads) -> bool:
+    def _is_finite(self, wanted: Heads, actual: Heads) -> bool:
         for spec in self.network.heads:
-            ours, theirs = wanted[spec.name], found[spec.name]
+            ours, theirs = wanted[spec.name], actual[spec.name]
             if theirs.dtype.kind != "f" or np.isfinite(theirs).all():
                 continue
             if ours.shape != theirs.shape or not np.isfinite(theirs[np.isfinite(ours)]).all():
                 return False
         return True
 
-    def _error(self, wanted: Heads, found: Heads, geometry: Geometry, result: Result) -> float:
+    def _error(self, wanted: Heads, actual: Heads, geometry: Geometry, result: Result) -> float:
         ours = {spec.role: np.nan_to_num(wanted[spec.name][0].astype(np.float64)) for spec in self.network.heads}
-        theirs = {spec.role: np.nan_to_num(found[spec.name][0].astype(np.float64)) for spec in self.network.heads}
+        theirs = {spec.role: np.nan_to_num(actual[spec.name][0].astype(np.float64)) for spec in self.network.heads}
         if "scores" in ours:
             scores = _relative(np.sort(ours["scores"])[::-1], np.sort(theirs["scores"])[::-1])
-            return scores + 1 - agreement(result, self._decode(found, geometry))
+            return scores + 1 - agreement(result, self._decode(actual, geometry))
         if set(QUERY_ROLES) <= set(ours):
             rows = _rows(self.network.decode, ours["class_logits"])
             nearest = match_queries([ours[role][rows] for role in QUERY_ROLES], [theirs[role] for role in QUERY_ROLES])
@@ -130,11 +130,11 @@ class Judge:
     def _differences(self, name: str, heads: Sequence[Heads]) -> tuple[float, float]:
         """Return the largest and the mean absolute difference of a head."""
         largest, means = 0.0, []
-        for wanted, found in zip(self.heads, heads, strict=True):
-            if wanted[name].shape != found[name].shape:
+        for wanted, actual in zip(self.heads, heads, strict=True):
+            if wanted[name].shape != actual[name].shape:
                 return float(np.inf), float(np.inf)
-            both = np.isfinite(wanted[name]) & np.isfinite(found[name])
-            difference = np.abs(wanted[name][both].astype(np.float64) - found[name][both].astype(np.float64))
+            both = np.isfinite(wanted[name]) & np.isfinite(actual[name])
+            difference = np.abs(wanted[name][both].astype(np.float64) - actual[name][both].astype(np.float64))
             largest = max(largest, float(difference.max(initial=0.0)))
             means.append(float(difference.mean()) if difference.size else 0.0)
         return largest, float(np.mean(means))
@@ -161,10 +161,10 @@ def session_runner(model: Any, network: Network, threads: int = 0) -> Callable[[
     return run
 
 
-def _relative(wanted: Array, found: Array) -> float:
-    if wanted.shape != found.shape:
+def _relative(wanted: Array, actual: Array) -> float:
+    if wanted.shape != actual.shape:
         return 1.0
-    return float(np.sqrt(np.sum((wanted - found) ** 2) / max(float(np.sum(wanted**2)), 1e-12)))
+    return float(np.sqrt(np.sum((wanted - actual) ** 2) / max(float(np.sum(wanted**2)), 1e-12)))
 
 
 def _rows(decode: Any, class_logits: Array) -> npt.NDArray[np.int64]:

@@ -8,7 +8,8 @@ from pathlib import Path
 import msgspec
 
 from segrt.export.bundling import Network, VariantFile, add_variant
-from segrt.export.precision.variant_types import Made, Say, VariantOptions
+from segrt.export.precision.converted_variant import ConvertedVariant
+from segrt.export.precision.variant_options import Say, VariantOptions
 from segrt.export.precision.variants import check_precisions, make_variants
 from segrt.runtime.authoring.verification import verify_or_refuse
 from segrt.runtime.bundle.bundle import Bundle
@@ -41,7 +42,7 @@ def add_variants(
     *,
     overwrite: bool = False,
     say: Say = lambda line: None,  # noqa: ARG005
-) -> list[Made]:
+) -> list[ConvertedVariant]:
     """Write a copy of `bundle` with the variants `precisions` to `out`; those that it has already are made anew.
 
     Its float32 variant is what they are made of. Raises SegrtError for a bundle without one, or whose network has two
@@ -49,17 +50,19 @@ def add_variants(
     """
     BundleWriter(out, overwrite=overwrite)  # complains now, not after minutes of work
     with tempfile.TemporaryDirectory(prefix="segrt-quantize-") as folder:
-        made = variants_of(bundle, precisions, Path(folder), options, say=say)
-        write_with(bundle, [entry.file for entry in made], out, overwrite=overwrite, threads=options.threads)
-    return made
+        converted = make_bundle_variants(bundle, precisions, Path(folder), options, say=say)
+        write_with_variants(
+            bundle, [variant.file for variant in converted], out, overwrite=overwrite, threads=options.threads
+        )
+    return converted
 
 
-def variants_of(
+def make_bundle_variants(
     bundle: Bundle, precisions: Sequence[str], folder: Path, options: VariantOptions, *, say: Say
-) -> list[Made]:
+) -> list[ConvertedVariant]:
     """Make variants of a bundle's float32 one, their files in `folder`."""
     check_precisions(precisions)
-    source = source_of(bundle)
+    source = float32_variant(bundle)
     golden = [read_golden(bundle, frame)[0] for frame in bundle.manifest.golden]
     return make_variants(
         bundle.network(source),
@@ -71,18 +74,18 @@ def variants_of(
     )
 
 
-def source_of(bundle: Bundle) -> Variant:
+def float32_variant(bundle: Bundle) -> Variant:
     """Return the bundle's float32 variant; raise SegrtError when it has none to make others of."""
     if getattr(bundle.manifest, "members", ()):
         raise SegrtError(f"{bundle.folder}: has two networks; make the variants of its members, then pair them anew")
-    found = next((variant for variant in bundle.manifest.variants if variant.precision == "fp32"), None)
-    if found is None:
+    variant = next((variant for variant in bundle.manifest.variants if variant.precision == "fp32"), None)
+    if variant is None:
         names = ", ".join(variant.precision for variant in bundle.manifest.variants)
         raise SegrtError(f"{bundle.folder}: has no fp32 variant to make others of, only {names}; give one that has")
-    return found
+    return variant
 
 
-def write_with(
+def write_with_variants(
     bundle: Bundle, added: Sequence[VariantFile], out: Path, *, overwrite: bool = False, threads: int = 0
 ) -> Path:
     """Write a copy of `bundle` to `out` in which the variants `added` stand behind those that stay; return `out`.

@@ -1,0 +1,47 @@
+"""How variants at other precisions are made, as `segrt export`, `segrt quantize` and `segrt tune` ask for it."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from segrt.runtime.files.images import Picture
+
+if TYPE_CHECKING:
+    import onnx
+
+Say = Callable[[str], None]
+# The least mean agreement of a variant's final results with float32's.
+LIMITS = {"fp16": 0.99, "int8": 0.95, "int8-cpu": 0.95}
+
+
+@dataclass(frozen=True)
+class VariantOptions:
+    """How variants are made.
+
+    calibration: pictures for int8.
+    pictures: those that variants are compared with float32 on, uint8 BGR; without any some of the calibration pictures
+        are held back for it.
+    golden: the bundle's golden pictures, which the variant's own tolerance must allow for.
+    keep: nodes or modules that stay in float32, as patterns ("*nms*", "head.boxes"); each must fit something, unless
+        they are a family's own for all of its networks and sizes (`keep_must_fit`).
+    limits: the least mean agreement by precision, where it is not that of `LIMITS`.
+    search_steps, search_seconds: how long layers to keep are searched for; with 0 steps a variant that misses its limit
+        is an error at once.
+    trained: results of untrained networks say nothing, so theirs are measured and reported, but not asked to agree.
+    progress: wraps the pictures that are calibrated with, to show how far it is.
+    accept: asked instead of the limit, with the precision and the finished network, whether a variant is good enough.
+    """
+
+    calibration: Sequence[Path] = ()
+    pictures: Sequence[Picture] = ()
+    golden: Sequence[Picture] = ()
+    keep: Sequence[str] = ()
+    keep_must_fit: bool = True
+    limits: Mapping[str, float] = field(default_factory=dict)
+    search_steps: int = 200
+    search_seconds: float = 300.0
+    trained: bool = True
+    threads: int = 0
+    progress: Callable[[list[Picture], str], Iterable[Picture]] = lambda pictures, text: pictures  # noqa: ARG005
+    accept: "Callable[[str, onnx.ModelProto], bool] | None" = None
