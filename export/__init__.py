@@ -1,1 +1,1 @@
-"""segrt's export room: everything that needs torch or onnx; takes trained networks into bundles."""
+"""Everything that needs torch or onnx: trained networks become bundles, at one or more precisions."""

@@ -1,11 +1,11 @@
-"""Keeps third parties' chatter out of a command's output: their progress logs and warnings, not their errors."""
+"""Silences the warnings and progress logs of the packages that the exporter calls; their errors pass."""
 
 import logging
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-_TALKERS = (
+_LOGGERS = (
     "transformers",
     "huggingface_hub",
     "torch.onnx",
@@ -24,7 +24,7 @@ def quiet() -> Iterator[None]:
     What they say is about their own future ("will be deprecated") or is checked by segrt itself (weights that do not
     fit). Errors pass.
     """
-    loggers = [logging.getLogger(name) for name in _TALKERS]
+    loggers = [logging.getLogger(name) for name in _LOGGERS]
     levels = [logger.level for logger in loggers]
     try:
         for logger in loggers:

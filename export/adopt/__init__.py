@@ -1,1 +1,1 @@
-"""Foreign ONNX files: what they say of themselves, what is guessed, and the bundle made of them."""
+"""`segrt adopt`: a bundle of a foreign ONNX file, by what it says of itself, what the user says and what is guessed."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
+from segrt.export.adopt.adopt_options import AdoptOptions, check_precision, check_rule, completed
 from segrt.export.adopt.class_names import class_count, first_labels, fitting_labels
 from segrt.export.adopt.conventions import LETTERBOX, YOLACT, Convention, Normalisation, read_convention
 from segrt.export.adopt.decode_rule import activation_of, decode_rule
@@ -14,7 +15,6 @@ from segrt.export.adopt.float_variant import compare_with_original
 from segrt.export.adopt.guessing import Output, guess_heads
 from segrt.export.adopt.heads import in_standard_layout, measured_outputs, rewrite_outputs, run_once
 from segrt.export.adopt.inputs import normalised, picture_input
-from segrt.export.adopt.options import AdoptOptions, check_precision, check_rule, completed
 from segrt.export.bundling import GoldenPicture, Network, VariantFile, write_bundle
 from segrt.export.golden_pictures import golden_pictures, prove_little
 from segrt.export.graph.checks import refused_nodes

@@ -36,12 +36,12 @@ def first_labels(
     for built_in in sorted(NAMES, key=_LIKELY[technique].index):
         listed = read_labels(built_in, things=things)
         labels = from_names(names, listed, things=things)
-        found = {label.name for label in labels if not label.name.startswith("unused ")}
+        named = {label.name for label in labels if not label.name.startswith("unused ")}
         known = {label.name for label in listed}
-        if found == known:
+        if named == known:
             notes.append(f"classes: the file's names, which are those of {built_in}")
             return labels
-        if found and found < known:
+        if named and named < known:
             notes.append(f"classes: the file's names, all of them in {built_in}, which tells things from stuff")
             return tuple(msgspec.structs.replace(label, dataset_id=index) for index, label in enumerate(labels))
     notes.append(f"classes: the file's names, {'all things' if things else 'all stuff'}; --labels tells them apart")

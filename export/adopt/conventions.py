@@ -1,4 +1,4 @@
-"""What an ONNX file says of itself: metadata of its exporter, files beside it, the names that its exporter gives.
+"""What is known of an ONNX file by its exporter: metadata, files beside it, the names of its outputs.
 
 Ultralytics writes `names`, `task`, `imgsz` and `stride` into the file. Hugging Face's optimum leaves `config.json` and
 `preprocessor_config.json` beside it. PaddlePaddle and mmdeploy are known by their producer and their outputs' names.

@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
+from segrt.export.adopt.adopt_options import AdoptOptions
 from segrt.export.adopt.guessing import Output, rows_of
-from segrt.export.adopt.options import AdoptOptions
 from segrt.runtime.decode.argmax import Argmax
 from segrt.runtime.decode.class_map import ClassMap
 from segrt.runtime.decode.group_centers import GroupCenters

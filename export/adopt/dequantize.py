@@ -72,7 +72,7 @@ class _Dequantizer:
     where: str
     constants: dict[str, Array] = field(default_factory=dict)
     holds: dict[str, Literal["value", "code"]] = field(default_factory=dict)
-    made: dict[str, "onnx.NodeProto"] = field(default_factory=dict)
+    makers: dict[str, "onnx.NodeProto"] = field(default_factory=dict)
     renamed: dict[str, str] = field(default_factory=dict)
     nodes: list["onnx.NodeProto"] = field(default_factory=list)
     added: list[Array] = field(default_factory=list)
@@ -137,7 +137,7 @@ class _Dequantizer:
         """Leave the rounding out; keep the end of the range that lies at 0, unless it is kept anyway."""
         _, zero = self._step(node, 4)
         lowest, highest = self._range(node)
-        maker = self.made.get(source)
+        maker = self.makers.get(source)
         bounds: tuple[float | None, float | None] = (None, None)
         if zero.size == 1 and (maker is None or maker.op_type not in _BOUNDING):
             at = float(zero.reshape(-1)[0])
@@ -168,7 +168,7 @@ class _Dequantizer:
             )
         self.nodes.append(node)
         for name in node.output:
-            self.made[name] = node
+            self.makers[name] = node
 
     def _step(self, node: "onnx.NodeProto", rank: int) -> tuple[Array, Array]:
         """Return scale and zero point of a node, in shapes that broadcast along its axis."""
@@ -199,7 +199,7 @@ class _Dequantizer:
     def _add(self, kind: str, inputs: list[str], target: str, **attributes: Any) -> None:
         node = require_onnx().helper.make_node(kind, inputs, [target], name=f"float_{target}", **attributes)
         self.nodes.append(node)
-        self.made[target] = node
+        self.makers[target] = node
 
     def _live(self, outputs: list[str]) -> Iterator["onnx.NodeProto"]:
         """Yield, in order, the nodes whose results are still used."""

@@ -161,10 +161,10 @@ def _box_heads(free: Sequence[Output], stated: dict[str, Output], outputs: Seque
         "class_ids": [out for out in free if out.spec.dtype in _INTEGERS and out.rank == 2],
         "masks": [out for out in free if out.spec.dtype in _FLOATS and out.rank in (4, 5)],
     }
-    for role, found in candidates.items():
-        found = _named(found, role)
-        if role not in heads and len(found) == 1:
-            heads[role] = found[0]
+    for role, outputs_for_role in candidates.items():
+        outputs_for_role = _named(outputs_for_role, role)
+        if role not in heads and len(outputs_for_role) == 1:
+            heads[role] = outputs_for_role[0]
     if any(role not in heads for role in BOX_ROLES):
         raise SegrtError(_unclear("box", BOX_ROLES, outputs))
     return {role: heads[role] for role in BOX_ROLES}
@@ -176,10 +176,10 @@ def _prototype_heads(free: Sequence[Output], stated: dict[str, Output], labels: 
         return {role: stated[role] for role in ("predictions", "prototypes")}
     grids = [stated["prototypes"]] if "prototypes" in stated else [out for out in free if _is_float(out, 4)]
     tables = [stated["predictions"]] if "predictions" in stated else [out for out in free if _is_float(out, 3)]
-    found = [
+    pairs = [
         {"predictions": table, "prototypes": grid} for grid in grids for table in tables if rows_of(table, grid, labels)
     ]
-    return found[0] if len(found) == 1 else None
+    return pairs[0] if len(pairs) == 1 else None
 
 
 def rows_of(table: Output, grid: Output, labels: int) -> str | None:
@@ -204,9 +204,9 @@ def _center_heads(free: Sequence[Output], stated: dict[str, Output], labels: int
     heads = dict(stated)
     maps = [out for out in free if _is_float(out, 4)]
     for role, channels in zip(CENTER_ROLES, (labels, 1, 2), strict=True):
-        found = [out for out in maps if out.spec.shape[1] == channels]
-        if role not in heads and len(found) == 1:
-            heads[role] = found[0]
+        fitting = [out for out in maps if out.spec.shape[1] == channels]
+        if role not in heads and len(fitting) == 1:
+            heads[role] = fitting[0]
     if any(role not in heads for role in CENTER_ROLES):
         return None
     return {role: heads[role] for role in CENTER_ROLES}
@@ -233,12 +233,12 @@ def _is_query_network(stated: Mapping[str, Output]) -> bool:
     return "class_logits" in stated or "mask_logits" in stated
 
 
-def _named(found: list[Output], role: str) -> list[Output]:
-    """Return those of `found` whose name speaks of `role`, or all when there is no choice to make."""
-    if len(found) < 2:
-        return found
-    speaking = [out for out in found if any(part in out.spec.name.lower() for part in _NAMES[role])]
-    return speaking or found
+def _named(outputs: list[Output], role: str) -> list[Output]:
+    """Return those of `outputs` whose name speaks of `role`, or all when there is no choice to make."""
+    if len(outputs) < 2:
+        return outputs
+    speaking = [out for out in outputs if any(part in out.spec.name.lower() for part in _NAMES[role])]
+    return speaking or outputs
 
 
 def _unclear(kind: str, roles: Sequence[str], outputs: Sequence[Output]) -> str:

@@ -4,9 +4,9 @@ from typing import Any, cast
 
 import msgspec
 
+from segrt.export.adopt.adopt_options import AdoptOptions
 from segrt.export.adopt.conventions import IMAGENET_MEAN, IMAGENET_STD, Convention, Normalisation
 from segrt.export.adopt.guessing import guess_layout
-from segrt.export.adopt.options import AdoptOptions
 from segrt.export.graph.editing import Graph
 from segrt.runtime.errors import SegrtError
 from segrt.runtime.preprocess.input_spec import InputSpec, Resize

@@ -144,8 +144,8 @@ def adopt(
     (queries), boxes, scores, class_ids and masks, or predictions and prototypes (YOLO). Panoptic: class_logits and
     mask_logits, or semantic_logits, center_heatmap and offsets (Panoptic-DeepLab).
     """
+    from segrt.export.adopt.adopt_options import AdoptOptions
     from segrt.export.adopt.adopting import adopt_network
-    from segrt.export.adopt.options import AdoptOptions
     from segrt.runtime.errors import SegrtError
     from segrt.runtime.preprocess.input_spec import Resize
 

@@ -1,4 +1,4 @@
-"""`segrt export`: a model of the table becomes a bundle, each step checked against the framework it came from."""
+"""`segrt export`: a model of the catalogue becomes a bundle, each step checked against the framework it came from."""
 
 import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence

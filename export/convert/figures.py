@@ -1,4 +1,4 @@
-"""Counts what the table of models says: parameters, multiply-adds and head bytes, without computing anything.
+"""Counts what the entries of the catalogue say: parameters, multiply-adds and head bytes, without computing anything.
 
     python -m segrt.export.convert.figures MODEL...
 
@@ -52,7 +52,7 @@ def measure(model: Model) -> Figures:
 
 
 def main(names: Sequence[str]) -> None:
-    """Print the figures of the models as they stand in the table."""
+    """Print the figures of the models as they stand in an entry."""
     for name in names:
         figures = measure(find_model(name))
         print(

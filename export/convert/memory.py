@@ -1,4 +1,4 @@
-"""How much memory an export needs at least, before it starts; and a plain error where it runs out all the same."""
+"""Checks before an export whether there is enough memory, and explains the error where it runs out all the same."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

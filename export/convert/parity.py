@@ -57,12 +57,12 @@ class HeadError:
     reference_squares: float = 0.0
     share: float = 0.0
 
-    def add(self, found: Array, wanted: Array, limit: HeadParityLimit | None) -> None:
+    def add(self, actual: Array, wanted: Array, limit: HeadParityLimit | None) -> None:
         """Count a picture's head; NaN counts as infinitely wrong."""
-        if found.shape != wanted.shape:
-            raise ValueError(f"heads must have one shape, but got {found.shape} and {wanted.shape}")
+        if actual.shape != wanted.shape:
+            raise ValueError(f"heads must have one shape, but got {actual.shape} and {wanted.shape}")
         exact = wanted.astype(np.float64)
-        error = np.nan_to_num(np.abs(found.astype(np.float64) - exact), nan=np.inf)
+        error = np.nan_to_num(np.abs(actual.astype(np.float64) - exact), nan=np.inf)
         self.largest = max(self.largest, float(error.max(initial=0.0)))
         self.total += float(error.sum())
         self.count += error.size
@@ -132,10 +132,10 @@ def compare(traced: Traced, exportable: Exportable, pictures: Sequence[Picture],
     with OnnxRuntimeBackend(traced.path, inputs, heads, threads=threads, slots=1) as backend:
         for picture in pictures:
             reference = refer(traced, exportable, brought_to(limits.at, picture))
-            found = backend.run(reference.inputs)
-            for name, array in aligned(traced.heads, reference.heads, found).items():
+            heads_of_file = backend.run(reference.inputs)
+            for name, array in aligned(traced.heads, reference.heads, heads_of_file).items():
                 errors[name].add(array, reference.heads[name], _limit(limits, name))
-            by_role = {spec.role: found[spec.name][0] for spec in traced.heads}
+            by_role = {spec.role: heads_of_file[spec.name][0] for spec in traced.heads}
             pairs.append((reference.result, decoder(by_role, reference.geometry, context)))
             if exportable.framework_pixels is not None:
                 input_errors.append(_input_error(traced, exportable, picture))
@@ -146,27 +146,27 @@ def _limit(limits: ParityLimits, name: str) -> HeadParityLimit | None:
     return limits.heads.get(name, limits.head)
 
 
-def aligned(heads: Sequence[HeadSpec], wanted: Mapping[str, Array], found: Mapping[str, Array]) -> dict[str, Array]:
-    """Return `found` (name → array with batch axis) with its queries in the order of `wanted`.
+def aligned(heads: Sequence[HeadSpec], wanted: Mapping[str, Array], actual: Mapping[str, Array]) -> dict[str, Array]:
+    """Return `actual` (name → array with batch axis) with its queries in the order of `wanted`.
 
     A TopK in the graph meets ties, and rounding may swap neighbours in its order: the same queries at other places
     are the same result. Each wanted query takes the nearest one, as long as no two take the same.
     """
     names = [spec.name for spec in heads if spec.role in QUERY_ROLES]
-    moved = dict(found)
+    reordered = dict(actual)
     if len(names) < len(QUERY_ROLES):
-        return moved
-    if all(_is_near(wanted[name], found[name]) for name in names):
-        return moved
-    nearest = match_queries([wanted[name][0] for name in names], [found[name][0] for name in names])
+        return reordered
+    if all(_is_near(wanted[name], actual[name]) for name in names):
+        return reordered
+    nearest = match_queries([wanted[name][0] for name in names], [actual[name][0] for name in names])
     if np.unique(nearest).size == len(nearest):
-        moved |= {name: found[name][:, nearest] for name in names}
-    return moved
+        reordered |= {name: actual[name][:, nearest] for name in names}
+    return reordered
 
 
-def _is_near(wanted: Array, found: Array) -> bool:
+def _is_near(wanted: Array, actual: Array) -> bool:
     """Return whether no value is off by a hundredth of the values' mean size: then no query changed its place."""
-    error = np.abs(found.astype(np.float32) - wanted.astype(np.float32)).max(initial=0.0)
+    error = np.abs(actual.astype(np.float32) - wanted.astype(np.float32)).max(initial=0.0)
     return bool(error <= _SURELY_SAME * np.abs(wanted).mean())
 
 
@@ -202,8 +202,8 @@ def _report(
     if matched is not None:
         value += f", {matched:.2%} matched, PQ {quality:.4f}"
     lines.append(Check("", "result", value, f"at least {limits.agreement:.4%}", worst >= limits.agreement))
-    mean = max(found[0] for found in inputs) if inputs else None
-    largest = max(found[1] for found in inputs) if inputs else None
+    mean = max(error[0] for error in inputs) if inputs else None
+    largest = max(error[1] for error in inputs) if inputs else None
     if mean is not None and largest is not None:
         value = f"largest difference {largest:.2f}, mean {mean:.3f} grey levels"
         passed = mean <= limits.input_mean and largest <= limits.input_max

@@ -1,1 +1,1 @@
-"""ONNX graphs: traced from torch, mended, checked, and shown to TensorRT's parser."""
+"""ONNX graphs: traced from torch, edited, checked, and parsed by TensorRT."""

@@ -1,4 +1,4 @@
-"""What must hold of an exported graph: valid ONNX, shapes known, no float64, nothing that TensorRT refuses."""
+"""Checks an exported graph: valid ONNX, shapes known, no float64, no operator that TensorRT refuses."""
 
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
@@ -90,7 +90,9 @@ def _constant(constants: Mapping[str, Any], node: "onnx.NodeProto", index: int) 
 
 def _attribute(node: "onnx.NodeProto", name: str) -> Any:
     onnx = require_onnx()
-    return next((onnx.helper.get_attribute_value(found) for found in node.attribute if found.name == name), None)
+    return next(
+        (onnx.helper.get_attribute_value(attribute) for attribute in node.attribute if attribute.name == name), None
+    )
 
 
 def _described(node: "onnx.NodeProto", why: str, origins: Mapping[str, str]) -> str:

@@ -1,4 +1,4 @@
-"""Reads and mends ONNX files that come from elsewhere: weights brought inside, sizes fixed, axes put in place."""
+"""Reads and edits ONNX files of any origin: external weights read in, input sizes fixed, nodes appended to outputs."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Carries the names of torch's modules from the exporter's graph to the simplified one, which loses them."""
+"""Copies the names of torch's modules from the exporter's graph to the simplified one, which loses them."""
 
 from typing import TYPE_CHECKING
 
@@ -25,13 +25,13 @@ def keep_modules(exported: "onnx.ModelProto", simplified: "onnx.ModelProto") -> 
                 by_output.update(dict.fromkeys(node.output, module))
     known = 0
     for node in simplified.graph.node:
-        places = [by_name.get(node.name), *(by_output.get(name) for name in (*node.output, *node.input))]
-        found = next((place for place in places if place is not None), None)
+        candidates = [by_name.get(node.name), *(by_output.get(name) for name in (*node.output, *node.input))]
+        module = next((candidate for candidate in candidates if candidate is not None), None)
         del node.metadata_props[:]
-        if found is None:
+        if module is None:
             continue
         known += 1
-        by_output.update(dict.fromkeys(node.output, found))
+        by_output.update(dict.fromkeys(node.output, module))
         entry = node.metadata_props.add()
-        entry.key, entry.value = MODULE_KEY, found
+        entry.key, entry.value = MODULE_KEY, module
     return known

@@ -1,4 +1,4 @@
-"""Asks NVIDIA's own parser and builder, without a GPU, whether TensorRT takes an ONNX file.
+"""Lets NVIDIA's own parser and builder try an ONNX file, without a GPU.
 
 TensorRT-RTX parses and builds on any x86-64 machine. What it refuses is named with the module of the network that
 produced the node, so that its author knows where to look.
@@ -7,7 +7,6 @@ produced the node, so that its author knows where to look.
 from dataclasses import dataclass
 from pathlib import Path
 
-from segrt.runtime.errors import BackendError
 from segrt.runtime.inference.engine_policy import BuildOptions, Progress
 from segrt.runtime.inference.layers.module_names import Node, read_nodes
 from segrt.runtime.inference.tensorrt.building import BuildError, build
@@ -61,30 +60,21 @@ def check_tensorrt(
     `batch` is what a network with an open batch is built for. Raises BackendError when no TensorRT is installed that
     can do so; a network that TensorRT refuses is no error here, but what is returned.
     """
-    found = find_flavor(flavor, on_gpu=False)
+    builder = find_flavor(flavor, on_gpu=False)
     try:
-        parsed = parse(path, found)
+        parsed = parse(path, builder)
     except ParseError as error:
         nodes = _refused(path, error.refusals)
-        return TensorRtCheck(str(found), False, refused=nodes, reason=str(nodes[0]))
+        return TensorRtCheck(str(builder), False, refused=nodes, reason=str(nodes[0]))
     try:
         built = build(parsed, BuildOptions(batch=batch, detailed=False), progress=progress)
     except BuildError as error:
         nodes = _refused(path, error.refusals)
         reason = str(nodes[0]) if nodes else str(error)
         return TensorRtCheck(
-            str(found), False, refused=nodes, reason=reason, inputs=parsed.inputs, outputs=parsed.outputs
+            str(builder), False, refused=nodes, reason=reason, inputs=parsed.inputs, outputs=parsed.outputs
         )
-    return TensorRtCheck(str(found), True, built.plan.nbytes, inputs=parsed.inputs, outputs=parsed.outputs)
-
-
-def why_no_check() -> str | None:
-    """Return why `check_tensorrt` cannot run here, or None if it can."""
-    try:
-        find_flavor("auto", on_gpu=False)
-    except BackendError as error:
-        return str(error)
-    return None
+    return TensorRtCheck(str(builder), True, built.plan.nbytes, inputs=parsed.inputs, outputs=parsed.outputs)
 
 
 def _refused(path: Path, refusals: tuple[Refusal, ...]) -> tuple[RefusedNode, ...]:

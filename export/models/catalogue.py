@@ -49,7 +49,7 @@ def find_model(name: str) -> Model:
 
 def _register_families() -> None:
     """Register the models of every family package beside this file."""
-    names = [found.name for found in pkgutil.iter_modules([str(Path(__file__).parent)]) if found.ispkg]
+    names = [package.name for package in pkgutil.iter_modules([str(Path(__file__).parent)]) if package.ispkg]
     families = [import_module(f"segrt.export.models.{name}") for name in names if name != _SHARED]
     for family in sorted(families, key=lambda family: getattr(family, "POSITION", _LAST)):
         for model in family.MODELS:

@@ -1,1 +1,1 @@
-"""Variants of a float32 network at other precisions: made, measured against it, and mended where they miss."""
+"""Variants of a float32 network at other precisions: converted, compared, layers kept in float32 where they differ."""

@@ -1,6 +1,6 @@
-"""The ranges of a network's activations over pictures, for int8: histograms of absolute values, and what to cut off.
+"""The ranges of a network's activations over pictures, for int8: histograms, and the thresholds to clip at.
 
-The thresholds are those of the trade: the largest value; a percentile; the one with the least squared error of
+The thresholds are the usual ones: the largest value; a percentile; the one with the least squared error of
 rounding and clipping together; the one with the least Kullback-Leibler divergence (S. Migacz, "8-bit inference with
 TensorRT", GTC 2017).
 """
@@ -87,17 +87,17 @@ def collect(
 
     A network with many large tensors runs several times, for no more of them are held at once than fit into memory.
     """
-    found = {name: Histogram() for name in tensors}
+    histograms = {name: Histogram() for name in tensors}
     inputs = {value.name for value in net.model.graph.input}
     for part in _parts(net, tensors):
-        made = [name for name in part if name not in inputs]
-        session = _session_with(net, made, threads)
+        computed = [name for name in part if name not in inputs]
+        session = _session_with(net, computed, threads)
         for feed in feeds():
-            values = dict(zip(made, session.run(made, dict(feed)), strict=True)) if made else {}
+            values = dict(zip(computed, session.run(computed, dict(feed)), strict=True)) if computed else {}
             for name in part:
-                found[name].add(values[name] if name in values else feed[name])
+                histograms[name].add(values[name] if name in values else feed[name])
         del session
-    return found
+    return histograms
 
 
 def calibration_files(folder: Path | None, most: int = 128) -> list[Path]:
@@ -110,8 +110,10 @@ def calibration_files(folder: Path | None, most: int = 128) -> list[Path]:
         )
     if not folder.is_dir():
         raise SegrtError(f"--calibration {folder}: there is no such folder; give one with pictures")
-    found = find_pictures([str(folder)])
-    return [found[index] for index in np.linspace(0, len(found) - 1, min(most, len(found))).round().astype(int)]
+    pictures = find_pictures([str(folder)])
+    return [
+        pictures[index] for index in np.linspace(0, len(pictures) - 1, min(most, len(pictures))).round().astype(int)
+    ]
 
 
 def _session_with(net: IndexedGraph, tensors: Sequence[str], threads: int) -> Any:
@@ -173,9 +175,9 @@ def _least_divergence(histogram: Histogram) -> float:
     return chosen * histogram.limit / BINS
 
 
-def _divergence(wanted: npt.NDArray[np.float64], found: npt.NDArray[np.float64]) -> float:
-    if not wanted.sum() or not found.sum():
+def _divergence(wanted: npt.NDArray[np.float64], approximated: npt.NDArray[np.float64]) -> float:
+    if not wanted.sum() or not approximated.sum():
         return float(np.inf)
-    p, q = wanted / wanted.sum(), found / found.sum()
+    p, q = wanted / wanted.sum(), approximated / approximated.sum()
     both = p > 0
     return float((p[both] * np.log(p[both] / np.maximum(q[both], 1e-12))).sum())

@@ -67,21 +67,21 @@ def can_be_half(node: "onnx.NodeProto", net: IndexedGraph) -> bool:
 
 def statistics_nodes(net: IndexedGraph) -> set[str]:
     """Return the nodes that compute a normalisation's variance or norm: from the squares to what divides by them."""
-    found: set[str] = set()
+    names: set[str] = set()
     for node in net.nodes:
         if node.op_type not in _REDUCTIONS:
             continue
         square = node if node.op_type in _SQUARES else net.producers.get(node.input[0])
         if square is None or square.op_type not in _SQUARES or not _squares(square):
             continue
-        found |= {square.name, node.name}
+        names |= {square.name, node.name}
         follow = net.consumers.get(node.output[0], [])
         while len(follow) == 1 and follow[0].op_type in _STATISTICS:
-            found.add(follow[0].name)
+            names.add(follow[0].name)
             if follow[0].op_type in ("Div", "Mul"):
                 break
             follow = net.consumers.get(follow[0].output[0], [])
-    return found
+    return names
 
 
 def round_weights(values: Array) -> npt.NDArray[np.float16]:

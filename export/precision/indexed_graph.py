@@ -1,4 +1,4 @@
-"""A network as the changes of precision need it: named nodes, constants as initialisers, known types and shapes."""
+"""An ONNX graph prepared for conversion: named nodes, constants as initialisers, indexed types, shapes and readers."""
 
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any

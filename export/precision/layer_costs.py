@@ -1,4 +1,4 @@
-"""A network's layers: each node with multiply-adds, and what follows it up to the next one."""
+"""A network's layers with their multiply-adds: each node that has any, with the nodes behind it up to the next one."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -54,7 +54,7 @@ def kept_nodes(net: IndexedGraph, patterns: Sequence[str], *, must_fit: bool = T
 
     With `must_fit` a pattern that fits nothing raises SegrtError, for what it means would not be kept.
     """
-    found: set[str] = set()
+    kept: set[str] = set()
     for pattern in patterns:
         fitting = {
             node.name for node in net.nodes if fnmatchcase(node.name, pattern) or _inside(module_of(node, net), pattern)
@@ -63,8 +63,8 @@ def kept_nodes(net: IndexedGraph, patterns: Sequence[str], *, must_fit: bool = T
             raise SegrtError(
                 f"no node or module of the network is called {pattern!r}; correct the name or leave it out"
             )
-        found |= fitting
-    return found
+        kept |= fitting
+    return kept
 
 
 def _inside(module: str, pattern: str) -> bool:

@@ -1,4 +1,4 @@
-"""Makes one variant after the other of a network: converts, measures, searches where it misses, and writes the file."""
+"""Makes variants of a network: converts it, compares it with float32, searches for layers to keep, writes the file."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass

@@ -1,7 +1,7 @@
-"""Makes the variants of a float32 network: each converted, measured against it, mended where it misses, and reported.
+"""Makes the variants of a float32 network.
 
-What is promised of a variant is read from its finished graph: the share of multiply-adds and weights at the precision,
-the types of its heads. A variant that would run at another precision than its name says is refused.
+What the manifest says of a variant is read from its finished graph: the share of multiply-adds and weights at the
+precision, the types of its heads. A variant that would run at another precision than its name says is refused.
 """
 
 from collections.abc import Sequence

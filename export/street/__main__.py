@@ -10,9 +10,9 @@ from pathlib import Path
 import click
 import torch
 
-from segrt.export.street.calibrate import calibrate
 from segrt.export.street.samples import CALIBRATION_SEED, TRAINING_SEED, render_frames
-from segrt.export.street.ship import ship
+from segrt.export.street.score_calibration import calibrate
+from segrt.export.street.street_bundle import write_street_bundle
 from segrt.export.street.street_networks import QueryNetwork
 from segrt.export.street.train import make_network, train
 from segrt.runtime.console.exits import run_command
@@ -21,7 +21,7 @@ CALIBRATION_FRAMES = 200
 
 
 @dataclass(frozen=True)
-class Recipe:
+class Training:
     """How one network is trained: from which other's weights, how many steps, at which rate."""
 
     technique: str
@@ -31,10 +31,10 @@ class Recipe:
 
 
 # The panoptic network learns everything; the other two go on from what it knows.
-RECIPES = (
-    Recipe("panoptic", None, 6000, 2.5e-3),
-    Recipe("instance", "panoptic", 1500, 1e-3),
-    Recipe("semantic", "panoptic", 1500, 1e-3),
+TRAININGS = (
+    Training("panoptic", None, 6000, 2.5e-3),
+    Training("instance", "panoptic", 1500, 1e-3),
+    Training("semantic", "panoptic", 1500, 1e-3),
 )
 
 
@@ -46,38 +46,38 @@ RECIPES = (
 @click.option("--batch", type=click.IntRange(1), default=8, show_default=True)
 @click.option("--threads", type=click.IntRange(1), default=2, show_default=True)
 @click.option("--seed", type=int, default=0, show_default=True)
-@click.option("--only", type=click.Choice([recipe.technique for recipe in RECIPES]), help="Train this one alone.")
+@click.option("--only", type=click.Choice([training.technique for training in TRAININGS]), help="Train this one alone.")
 def main(
     out: Path, work: Path, frames: int, scale: float, batch: int, threads: int, seed: int, only: str | None
 ) -> None:
     """Train the three embedded models; an interrupted run goes on from its last checkpoint in WORK."""
     torch.set_num_threads(threads)
-    training = render_frames(TRAINING_SEED, frames, work)
+    pictures = render_frames(TRAINING_SEED, frames, work)
     calibration = render_frames(CALIBRATION_SEED, CALIBRATION_FRAMES, work)
-    for recipe in RECIPES:
-        if only not in (None, recipe.technique):
+    for training in TRAININGS:
+        if only not in (None, training.technique):
             continue
         started = time.monotonic()
         torch.manual_seed(seed)
-        network = make_network(recipe.technique)
-        if recipe.start is not None:
-            weights = torch.load(work / f"{recipe.start}.pt", weights_only=True)["average"]
+        network = make_network(training.technique)
+        if training.start is not None:
+            weights = torch.load(work / f"{training.start}.pt", weights_only=True)["average"]
             network.load_state_dict(weights, strict=False)
-        steps = max(round(recipe.steps * scale), 1)
+        steps = max(round(training.steps * scale), 1)
         network = train(
             network,
-            training,
+            pictures,
             steps=steps,
             batch_size=batch,
-            learning_rate=recipe.learning_rate,
+            learning_rate=training.learning_rate,
             seed=seed,
-            checkpoint=work / f"{recipe.technique}.pt",
+            checkpoint=work / f"{training.technique}.pt",
         )
         if isinstance(network, QueryNetwork):
             print("class bias:", calibrate(network, calibration).round(2).tolist())
-        start = f", from {recipe.start}" if recipe.start else ""
+        start = f", from {training.start}" if training.start else ""
         note = f"{steps} steps of {batch} frames out of {frames}, seed {seed}{start}"
-        folder = ship(network, recipe.technique, out, note)
+        folder = write_street_bundle(network, training.technique, out, note)
         print(f"{folder}: {(time.monotonic() - started) / 60:.0f} min")
 
 

@@ -1,4 +1,4 @@
-"""What the street networks are trained to do."""
+"""The losses of the street networks: pixel classes, heat of object centres, masks."""
 
 import torch
 import torch.nn.functional as F
@@ -101,9 +101,9 @@ def _heat_loss(heat: Tensor, batch: Batch) -> Tensor:
         torch.maximum(plane, bump, out=plane)
     positive[things.image, things.class_id, peak_y, peak_x] = 1
     probability = heat.sigmoid().clamp(1e-4, 1 - 1e-4)
-    found = positive * (1 - probability) ** 2 * probability.log()
-    refused = (1 - positive) * (1 - target) ** 4 * probability**2 * (1 - probability).log()
-    return -(found + refused).sum()
+    positives = positive * (1 - probability) ** 2 * probability.log()
+    negatives = (1 - positive) * (1 - target) ** 4 * probability**2 * (1 - probability).log()
+    return -(positives + negatives).sum()
 
 
 def _training_cells(batch: Batch) -> tuple[Tensor, Tensor]:

@@ -142,7 +142,7 @@ def _label(marks: npt.NDArray[np.uint8], classes: npt.NDArray[np.uint8]) -> tupl
     )
     table = np.full((len(marks), 256), VOID, np.uint8)
     table[:, :STUFF_CLASSES] = np.arange(STUFF_CLASSES)
-    found: list[tuple[int, int, int, float, float, float]] = []
+    rows_of_things: list[tuple[int, int, int, float, float, float]] = []
     for image, flat in enumerate(marks.reshape(len(marks), -1)):
         area = np.bincount(flat, minlength=256)
         sum_x, sum_y = np.bincount(flat, columns, 256), np.bincount(flat, rows, 256)
@@ -152,9 +152,9 @@ def _label(marks: npt.NDArray[np.uint8], classes: npt.NDArray[np.uint8]) -> tupl
                 continue
             table[image, mark] = class_id
             place = sum_x[mark] / area[mark] / GRID_STRIDE - 0.5, sum_y[mark] / area[mark] / GRID_STRIDE - 0.5
-            found.append((image, mark, int(class_id) - STUFF_CLASSES, *place, float(area[mark])))
+            rows_of_things.append((image, mark, int(class_id) - STUFF_CLASSES, *place, float(area[mark])))
     semantic = np.take_along_axis(table, marks.reshape(len(marks), -1).astype(np.int64), 1).reshape(marks.shape)
-    values = np.asarray(found, np.float32).reshape(-1, 6)
+    values = np.asarray(rows_of_things, np.float32).reshape(-1, 6)
     things = Things(
         image=torch.from_numpy(values[:, 0].astype(np.int64)),
         mark=torch.from_numpy(values[:, 1].astype(np.uint8)),

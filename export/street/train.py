@@ -3,7 +3,6 @@
 import copy
 import math
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -16,8 +15,6 @@ from segrt.export.street.street_networks import QueryNetwork, SemanticNetwork
 
 WARM_UP = 150
 AVERAGE = 0.998
-
-Loss = Callable[[nn.Module, Batch], dict[str, Tensor]]
 
 
 def make_network(technique: str) -> nn.Module:

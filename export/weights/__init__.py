@@ -1,1 +1,1 @@
-"""Weights: fetched, read from files or random, and the classes that come with them."""
+"""Weights of networks: fetched, read from files or random; and the classes that checkpoints name."""

@@ -61,7 +61,7 @@ def from_names(names: Mapping[int, str], known: tuple[Label, ...], *, things: bo
     if not telling and len(known) == len(names):
         return known
     by_name = {_folded(label.name): label for label in known}
-    found = []
+    labels = []
     for index in range(max(names) + 1):
         name = telling.get(index)
         if name is None:
@@ -71,8 +71,8 @@ def from_names(names: Mapping[int, str], known: tuple[Label, ...], *, things: bo
             label = msgspec.structs.replace(by_name[_folded(name)], name=name)
         else:
             label = make_label(index, name, isthing=things)
-        found.append(label)
-    return tuple(found)
+        labels.append(label)
+    return tuple(labels)
 
 
 def _is_empty(name: str, index: int) -> bool:

@@ -62,9 +62,9 @@ def fetch_hub(repository: str, names: Sequence[str]) -> Path:
         remedy = f"fetch {names[0]} from {page} elsewhere and put it at {by_hand / names[0]}"
     remedy += ", or give the weights with --weights FILE"
     for name in names:
-        found = _from_hub(repository, name, remedy)
-        if found is not None:
-            return found
+        path = _from_hub(repository, name, remedy)
+        if path is not None:
+            return path
     raise SegrtError(f"{repository}: has none of {', '.join(names)}; {remedy}")
 
 

@@ -1,9 +1,10 @@
-"""The one place that gets weights into networks: published ones, those in a file, or none (random).
+"""Reads a request's weights (published ones, a file's, or none for random ones) and puts them into networks.
 
-tensors = weights.tensors(request)                  # name → tensor, or None for random weights
-weights.load(network, tensors, weights.name_of(request))
-labels = weights.labels(request)
-source = weights.source(request, "torchvision")
+A family's `build` does:
+
+    tensors = network_weights.tensors(request)  # name → tensor, or None for random weights
+    network_weights.load(network, tensors, network_weights.name_of(request))
+    source = network_weights.source(request, "torchvision")  # for the manifest
 """
 
 import argparse
@@ -80,49 +81,49 @@ def read_tensors(path: Path) -> Tensors:
         if path.suffix != ".safetensors" and not isinstance(error, OSError) and not _begins_like_torch(path):
             raise SegrtError(f"{path}: is no state dict, but a file of another kind; {remedy}") from None
         raise SegrtError(f"{path}: cannot be read as weights ({one_line(error, 200)}); {remedy}") from None
-    found = _unwrapped(content)
-    if not found:
+    tensors_by_name = _unwrapped(content)
+    if not tensors_by_name:
         raise SegrtError(f"{path}: holds no tensors by name; {remedy}")
-    return found
+    return tensors_by_name
 
 
 def load(
     network: nn.Module,
-    found: Tensors | None,
+    given: Tensors | None,
     where: str,
     *,
     rename: Callable[[str], str | None] | None = None,
     optional: Sequence[str] = (),
 ) -> None:
-    """Put the tensors `found` into `network`; None leaves it as it is. `where` names their origin in errors.
+    """Put the tensors `given` into `network`; None leaves it as it is. `where` names their origin in errors.
 
     `rename` maps a name in the file to the network's (None: leave out). `optional` are patterns of names
     ("aux_classifier.*") that may be missing on either side. Prefixes that all names share ("module.") are undone.
     Raises SegrtError that lists missing, unexpected and misshapen tensors.
     """
-    if found is None:
+    if given is None:
         return
-    own = network.state_dict()
+    expected = network.state_dict()
     if rename is not None:
-        renamed = {name: rename(name) for name in found}
-        found = {new: found[old] for old, new in renamed.items() if new is not None}
-    found = _without_prefix(found, own)
+        renamed = {name: rename(name) for name in given}
+        given = {new: given[old] for old, new in renamed.items() if new is not None}
+    given = _without_prefix(given, expected)
 
     def must(name: str) -> bool:
         return not name.endswith(_COUNTER) and not any(fnmatchcase(name, pattern) for pattern in optional)
 
     misshapen = [
-        (name, tuple(found[name].shape), tuple(own[name].shape))
-        for name in own
-        if name in found and found[name].shape != own[name].shape
+        (name, tuple(given[name].shape), tuple(expected[name].shape))
+        for name in expected
+        if name in given and given[name].shape != expected[name].shape
     ]
     report_misfits(
         where,
-        missing=[name for name in own if name not in found and must(name)],
-        unexpected=[name for name in found if name not in own and must(name)],
+        missing=[name for name in expected if name not in given and must(name)],
+        unexpected=[name for name in given if name not in expected and must(name)],
         misshapen=misshapen,
     )
-    network.load_state_dict({name: found[name] for name in own if name in found}, strict=False)
+    network.load_state_dict({name: given[name] for name in expected if name in given}, strict=False)
 
 
 def report_misfits(
@@ -153,11 +154,11 @@ def load_transformers(network_class: Any, config: Any, request: Request) -> Any:
     logging: Any = transformers_logging
 
     config.dtype = "float32"
-    found = tensors(request)
+    given = tensors(request)
     bar = logging.is_progress_bar_enabled()
     logging.disable_progress_bar()
     with seeded(request.weights.seed), quiet():
-        if found is None:
+        if given is None:
             network = network_class(config)
         else:
             where = name_of(request)
@@ -165,7 +166,7 @@ def load_transformers(network_class: Any, config: Any, request: Request) -> Any:
                 network, info = network_class.from_pretrained(
                     None,
                     config=config,
-                    state_dict=found,
+                    state_dict=given,
                     dtype=torch.float32,
                     ignore_mismatched_sizes=True,
                     output_loading_info=True,
@@ -216,21 +217,21 @@ def _unwrapped(content: Any) -> Tensors:
     return {}
 
 
-def _without_module(found: Tensors) -> Tensors:
+def _without_module(given: Tensors) -> Tensors:
     """Undo the "module." that torch's parallel training puts before every name."""
-    if found and all(name.startswith("module.") for name in found):
-        return {name.removeprefix("module."): tensor for name, tensor in found.items()}
-    return found
+    if given and all(name.startswith("module.") for name in given):
+        return {name.removeprefix("module."): tensor for name, tensor in given.items()}
+    return given
 
 
-def _without_prefix(found: Tensors, own: Mapping[str, Any]) -> Tensors:
+def _without_prefix(given: Tensors, expected: Mapping[str, Any]) -> Tensors:
     """Undo prefixes that all names share, as long as none of them is the network's own name."""
-    while found and not any(name in own for name in found):
-        first = next(iter(found)).partition(".")[0] + "."
-        if not all(name.startswith(first) for name in found):
+    while given and not any(name in expected for name in given):
+        first = next(iter(given)).partition(".")[0] + "."
+        if not all(name.startswith(first) for name in given):
             break
-        found = {name[len(first) :]: tensor for name, tensor in found.items()}
-    return found
+        given = {name[len(first) :]: tensor for name, tensor in given.items()}
+    return given
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -23,10 +23,10 @@ class _Reader(pickle.Unpickler):
     def find_class(self, module: str, name: str) -> Any:
         if module in ("numpy.core.multiarray", "numpy._core.multiarray"):  # renamed with numpy 2
             module = "numpy multiarray"
-        found = _known().get((module, name))
-        if found is None:
+        known = _known().get((module, name))
+        if known is None:
             raise pickle.UnpicklingError(f"it names {module}.{name}, which is no array")
-        return found
+        return known
 
 
 def _known() -> dict[tuple[str, str], Any]:

@@ -1,9 +1,9 @@
-"""Random weights that behave like trained ones: from a seed, with statistics set from what really flows.
+"""Random weights whose results vary as trained ones' do: drawn from a seed, then calibrated on synthetic pictures.
 
 A network with plain random weights gives the same class everywhere, and a comparison of such results proves nothing.
 So the running statistics of its BatchNorm layers are measured, and its last layers are moved and scaled so that
-their outputs spread. One pass sets everything: each layer is mended when data first reaches it, and the data goes on
-from there already mended.
+their outputs spread. One pass sets everything: each layer is corrected when data first reaches it, and what it gives
+then goes on to the next.
 """
 
 import math

@@ -1,1 +1,1 @@
-"""What makes or rewrites bundles, and the checks that let one be written."""
+"""Writes bundles on a device: pairs, copies with other thresholds; and verifies them before they are put in place."""

@@ -1,4 +1,4 @@
-"""How much of two results of one picture is the same, from 0 to 1."""
+"""Agreement of two results of one picture, from 0 to 1."""
 
 import numpy as np
 import numpy.typing as npt

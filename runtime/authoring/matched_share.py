@@ -1,4 +1,4 @@
-"""How many objects or segments of two results of one picture are the same: matched share, panoptic quality."""
+"""Matched objects or segments of pairs of results: their share, and the panoptic quality."""
 
 from collections.abc import Sequence
 

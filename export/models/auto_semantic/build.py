@@ -55,10 +55,10 @@ def labels_of(request: Request) -> tuple[Label, ...]:
         raise SegrtError(f"{request.model.name}: its config.json names no classes; give them with --labels")
     for name in _LISTS:
         known = read_labels(name, things=False)
-        found = checkpoint_labels.from_names(named, known, things=False)
+        labels = checkpoint_labels.from_names(named, known, things=False)
         numbers = {label.dataset_id for label in known}
-        if len(found) == len(known) and {label.dataset_id for label in found} == numbers:
-            return found
+        if len(labels) == len(known) and {label.dataset_id for label in labels} == numbers:
+            return labels
     names = [named.get(index, f"unused {index}") for index in range(max(named) + 1)]
     return tuple(make_label(index, name, isthing=False) for index, name in enumerate(names))
 

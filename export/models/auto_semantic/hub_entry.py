@@ -67,9 +67,11 @@ def describe(name: str) -> Model:
 def _checked_kind(name: str, config: Mapping[str, Any]) -> str:
     """Return the model type; raise SegrtError unless it is a semantic network that is known to export."""
     kind = str(config.get("model_type", "unknown"))
-    made_for = [str(found) for found in config.get("architectures") or ()]
-    if kind not in MULTIPLES or not any(found.endswith("ForSemanticSegmentation") for found in made_for):
-        what = ", ".join(made_for) or kind
+    architectures = [str(architecture) for architecture in config.get("architectures") or ()]
+    if kind not in MULTIPLES or not any(
+        architecture.endswith("ForSemanticSegmentation") for architecture in architectures
+    ):
+        what = ", ".join(architectures) or kind
         raise SegrtError(
             f"{name}: is {what}; {PREFIX} takes semantic networks of {', '.join(MULTIPLES)}; "
             "`segrt models` lists others"
@@ -88,12 +90,12 @@ def _size(
     candidates = [processor.get("size")]
     if processor.get("do_center_crop"):
         candidates.insert(0, processor.get("crop_size"))
-    for found in candidates:
-        if isinstance(found, int):
-            found = {"shortest_edge": found}
-        if isinstance(found, Mapping):
-            edge = found.get("shortest_edge")
-            sides = (found.get("height", edge), found.get("width", edge))
+    for size in candidates:
+        if isinstance(size, int):
+            size = {"shortest_edge": size}
+        if isinstance(size, Mapping):
+            edge = size.get("shortest_edge")
+            sides = (size.get("height", edge), size.get("width", edge))
             if all(isinstance(side, int) and side >= multiple for side in sides):
                 return sides[0] // multiple * multiple, sides[1] // multiple * multiple
     raise SegrtError(f"{name}: {PROCESSOR_FILE} names no size; give it with --size HxW")
@@ -101,11 +103,11 @@ def _size(
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        found = json.loads(path.read_bytes())
+        content = json.loads(path.read_bytes())
     except FileNotFoundError:
         raise SegrtError(f"{path}: is missing; save network and image processor with save_pretrained") from None
     except (OSError, ValueError) as error:
         raise SegrtError(f"{path}: cannot be read as JSON ({error}); save it again") from None
-    if not isinstance(found, dict):
+    if not isinstance(content, dict):
         raise SegrtError(f"{path}: must be a JSON object; save it again with save_pretrained")
-    return found
+    return content

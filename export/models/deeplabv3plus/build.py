@@ -18,6 +18,7 @@ import torch
 from torch import nn
 
 from segrt.export.family import Exportable, HeadParityLimit, ParityLimits, Request, Size
+from segrt.export.models.shared.framework_results import semantic_result
 from segrt.export.weights import checkpoint_labels, network_weights
 from segrt.export.weights.random_weights import Spread, calibrate, calibration_pixels, seeded
 from segrt.runtime.decode.argmax import Argmax
@@ -25,7 +26,6 @@ from segrt.runtime.files.images import Picture
 from segrt.runtime.preprocess.geometry import Geometry
 from segrt.runtime.preprocess.input_spec import Channels, Resize
 from segrt.runtime.results import Label, SemanticResult
-from segrt.runtime.results.semantic import class_map_dtype
 
 _IMAGENET: tuple[Channels, Channels] = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 _ENCODER_ALONE = "only the encoder's weights are published (ImageNet); decoder and head are random, so train it first"
@@ -57,14 +57,14 @@ def build(request: Request) -> Exportable:
     options = {**request.model.options, "classes": len(labels), "encoder_weights": None, **request.overrides}
     with seeded(request.weights.seed):
         network: Any = segmentation_models_pytorch.DeepLabV3Plus(**options).eval()
-    found = network_weights.tensors(request)
+    tensors = network_weights.tensors(request)
     if encoder_alone:
-        load_encoder(network.encoder, found, network_weights.name_of(request))
+        load_encoder(network.encoder, tensors, network_weights.name_of(request))
         _randomise(network, request, [network.decoder, network.segmentation_head])
-    elif found is None:
+    elif tensors is None:
         _randomise(network, request, [network])
     else:
-        network_weights.load(network, found, network_weights.name_of(request), optional=("classification_head.*",))
+        network_weights.load(network, tensors, network_weights.name_of(request), optional=("classification_head.*",))
     mean, std = normalisation_of(options["encoder_name"])
     notes = _ENCODER_ALONE if encoder_alone else ""
     return Exportable(
@@ -91,24 +91,24 @@ def normalisation_of(encoder: str) -> tuple[Channels, Channels]:
     from segmentation_models_pytorch.encoders import get_preprocessing_params
 
     try:
-        found = get_preprocessing_params(encoder)
+        published = get_preprocessing_params(encoder)
     except ValueError:  # an encoder without published weights
         return _IMAGENET
-    first, second, third = found["mean"]
-    one, two, three = found["std"]
-    return (first, second, third), (one, two, three)
+    red_mean, green_mean, blue_mean = published["mean"]
+    red_std, green_std, blue_std = published["std"]
+    return (red_mean, green_mean, blue_mean), (red_std, green_std, blue_std)
 
 
-def load_encoder(encoder: nn.Module, found: network_weights.Tensors | None, where: str) -> None:
-    """Load `found`, the checkpoint of a classification network, into `encoder`: all but its last layer."""
-    own = encoder.state_dict()
+def load_encoder(encoder: nn.Module, tensors: network_weights.Tensors | None, where: str) -> None:
+    """Load `tensors`, the checkpoint of a classification network, into `encoder`: all but its last layer."""
+    expected = encoder.state_dict()
 
     def rename(name: str) -> str:
         """Return the encoder's name; timm's wrapper that gives features puts blocks.0 under model.blocks_0, or not."""
         names = (name, f"model.{name}", "model." + re.sub(r"^(\w+)\.(\d+)\.", r"\1_\2.", name))
-        return next((candidate for candidate in names if candidate in own), name)
+        return next((candidate for candidate in names if candidate in expected), name)
 
-    network_weights.load(encoder, found, where, rename=rename, optional=_CLASSIFIERS)
+    network_weights.load(encoder, tensors, where, rename=rename, optional=_CLASSIFIERS)
 
 
 def _randomise(network: Any, request: Request, parts: list[nn.Module]) -> None:
@@ -124,7 +124,7 @@ def _framework_result(
     with torch.no_grad():
         logits = network(pixels)
     enlarged = nn.functional.interpolate(logits, geometry.source_size, mode="bilinear", align_corners=False)
-    return SemanticResult(enlarged[0].argmax(0).numpy().astype(class_map_dtype(len(labels))), labels)
+    return semantic_result(enlarged[0].argmax(0), labels)
 
 
 def _framework_pixels(picture: Picture, size: Size, encoder: str) -> npt.NDArray[np.float32]:

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from segrt.export.family import Exportable, HeadParityLimit, ParityLimits, Request
-from segrt.export.models.detr.calibration import calibrate_detr
+from segrt.export.models.detr.detr_calibration import calibrate_detr
 from segrt.export.models.shared import framework_results, transformers_queries
 from segrt.export.models.shared.query_selection import checked_top_queries, choose_queries, gather_queries
 from segrt.export.weights import checkpoint_labels, network_weights

@@ -94,7 +94,7 @@ def _renamed(name: str) -> str:
     """Return what torchvision calls a tensor today; the published weights of v1 are older than these names."""
     for old, new in _OLDER_NAMES:
         name = old.sub(new, name)
-    return re.sub(r"mask_fcn(\d+)", lambda found: f"{int(found[1]) - 1}.0", name) if ".mask_fcn_" not in name else name
+    return re.sub(r"mask_fcn(\d+)", lambda match: f"{int(match[1]) - 1}.0", name) if ".mask_fcn_" not in name else name
 
 
 def _network(request: Request, classes: int, overrides: dict[str, Any]) -> Any:
@@ -168,18 +168,18 @@ class _FrameworkResult:
             images = ImageList(padded, [(height, width)])
             features = network.backbone(padded)
             proposals, _ = network.rpn(images, features)
-            found, _ = network.roi_heads(features, proposals, images.image_sizes)
-            found = network.transform.postprocess(found, images.image_sizes, [geometry.source_size])
-        return to_result(found[0], geometry.source_size, self._labels)
+            detections, _ = network.roi_heads(features, proposals, images.image_sizes)
+            detections = network.transform.postprocess(detections, images.image_sizes, [geometry.source_size])
+        return to_result(detections[0], geometry.source_size, self._labels)
 
 
-def to_result(found: dict[str, Tensor], size: Size, labels: tuple[Label, ...]) -> InstanceResult:
+def to_result(detections: dict[str, Tensor], size: Size, labels: tuple[Label, ...]) -> InstanceResult:
     """Return what torchvision's Mask R-CNN found in a picture of `size` (H, W), masks cut at 0.5, as a result."""
-    masks = (found["masks"][:, 0] > 0.5).numpy()
+    masks = (detections["masks"][:, 0] > 0.5).numpy()
     return InstanceResult(
-        boxes=found["boxes"].numpy().astype(np.float32),
-        scores=found["scores"].numpy().astype(np.float32),
-        class_ids=found["labels"].numpy() - 1,
+        boxes=detections["boxes"].numpy().astype(np.float32),
+        scores=detections["scores"].numpy().astype(np.float32),
+        class_ids=detections["labels"].numpy() - 1,
         rles=[rle.encode(mask) for mask in masks],
         size=size,
         labels=labels,

@@ -51,6 +51,6 @@ def greedy_keep(overlaps: Tensor, candidate: Tensor) -> Tensor:
         following = step(keep)
         return following, (following - keep).abs().sum() > 0.5
 
-    found: Tensor
-    found, _ = _while_loop(goes_on, body, (step(keep), torch.ones((), dtype=torch.bool)))
-    return found > 0.5
+    settled: Tensor
+    settled, _ = _while_loop(goes_on, body, (step(keep), torch.ones((), dtype=torch.bool)))
+    return settled > 0.5

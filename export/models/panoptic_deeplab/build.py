@@ -36,9 +36,9 @@ def build(request: Request) -> Exportable:
     rule = GroupCenters(**{name: options.pop(name) for name in _RULE_FIELDS if name in options})
     with seeded(request.weights.seed):
         network = PanopticDeepLab(Config(classes=len(labels), **options)).eval()
-    found = network_weights.tensors(request)
-    network_weights.load(network, found, network_weights.name_of(request), optional=("pixel_mean", "pixel_std"))
-    if found is None:
+    tensors = network_weights.tensors(request)
+    network_weights.load(network, tensors, network_weights.name_of(request), optional=("pixel_mean", "pixel_std"))
+    if tensors is None:
         _calibrate(network, request)
 
     def framework_result(pixels: torch.Tensor, valid_mask: torch.Tensor | None, geometry: Geometry) -> Result:  # noqa: ARG001

@@ -150,11 +150,11 @@ class Backbone(nn.Module):
 
     def forward(self, pixels: torch.Tensor) -> dict[str, torch.Tensor]:
         """Return the features of res2, res3 and res5 at strides 4, 8 and 16."""
-        features, found = self.stem(pixels), {}
+        features, maps = self.stem(pixels), {}
         for name in ("res2", "res3", "res4", "res5"):
             features = self.get_submodule(name)(features)
-            found[name] = features
-        return found
+            maps[name] = features
+        return maps
 
 
 class AveragePool(nn.Module):

@@ -106,11 +106,11 @@ def check_size(request: Request, multiple: int) -> None:
 
 def stored_rows(request: Request) -> dict[str, int]:
     """Return how many classes and queries (of all groups) the weights hold, by tensor; nothing for random weights."""
-    found = network_weights.tensors(request) or {}
+    tensors = network_weights.tensors(request) or {}
     return {
         wanted: len(tensor)
         for wanted in ("class_embed.bias", "query_feat.weight")
-        for name, tensor in found.items()
+        for name, tensor in tensors.items()
         if name == wanted or name.endswith(f"model.{wanted}")
     }
 

@@ -1,4 +1,4 @@
-"""The source framework's own post-processing of queries as segrt's results, for comparison.
+"""The results of a source framework's own post-processing as segrt's, for comparison.
 
 transformers' functions take whole grids; where a picture lies in a part of the network's input, they are given that
 part, brought to the picture's size (see `shown_part`), which leaves nothing for them to resize.
@@ -14,6 +14,7 @@ import torch
 
 from segrt.runtime.preprocess.geometry import Geometry
 from segrt.runtime.results import InstanceResult, Label, PanopticResult, Segment, SemanticResult, rle
+from segrt.runtime.results.semantic import class_map_dtype
 
 Processed = Mapping[str, Any]
 
@@ -57,22 +58,23 @@ def panoptic_result(processed: Processed, labels: Sequence[Label]) -> PanopticRe
     segmentation = processed["segmentation"].cpu().numpy().astype(np.int64)
     ids = np.zeros(segmentation.shape, np.int32)
     stuff: dict[int, int] = {}
-    found: dict[int, tuple[int, float]] = {}
+    classes_and_scores: dict[int, tuple[int, float]] = {}
     for info in processed["segments_info"]:
         class_id, score = int(info["label_id"]), float(info["score"])
-        number = stuff.get(class_id, len(found) + 1)
+        number = stuff.get(class_id, len(classes_and_scores) + 1)
         if not labels[class_id].isthing:
             stuff[class_id] = number
-        found[number] = (class_id, max(score, found.get(number, (0, 0.0))[1]))
+        classes_and_scores[number] = (class_id, max(score, classes_and_scores.get(number, (0, 0.0))[1]))
         ids[segmentation == int(info["id"])] = number
-    segments = [_segment(ids, number, class_id, score, labels) for number, (class_id, score) in found.items()]
+    segments = [
+        _segment(ids, number, class_id, score, labels) for number, (class_id, score) in classes_and_scores.items()
+    ]
     return PanopticResult(ids, segments, tuple(labels))
 
 
 def semantic_result(class_map: torch.Tensor, labels: Sequence[Label]) -> SemanticResult:
     """Return a class map (H, W) as a result."""
-    dtype: Any = np.uint8 if len(labels) <= 255 else np.uint16
-    return SemanticResult(class_map.cpu().numpy().astype(dtype), tuple(labels))
+    return SemanticResult(class_map.cpu().numpy().astype(class_map_dtype(len(labels))), tuple(labels))
 
 
 def instance_result(

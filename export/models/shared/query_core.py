@@ -1,4 +1,4 @@
-"""The common end of MaskFormer and its descendants: queries become class logits, and masks by a product with pixels."""
+"""The heads of MaskFormer and its descendants: class logits of queries, and masks as products with pixel embeddings."""
 
 from abc import ABC, abstractmethod
 

@@ -28,7 +28,7 @@ MASK_SIZE = (384, 384)
 """transformers resizes the masks of Mask2Former and its like to this size before it cuts or adds them up; segrt adds
 them up first, and looks for the threshold where it is."""
 AGREEMENT = {"panoptic": 0.999, "semantic": 0.98, "instance": 0.9}
-"""How much of the results is the same all the same, by technique."""
+"""The least agreement of the results where they differ in that, by technique."""
 
 
 def use_plain_attention(model: nn.Module) -> None:

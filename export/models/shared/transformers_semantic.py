@@ -16,7 +16,7 @@ import torch
 from torch import nn
 
 from segrt.export.family import Exportable, HeadParityLimit, ParityLimits, Request, Size
-from segrt.export.models.shared import transformers_queries
+from segrt.export.models.shared import framework_results, transformers_queries
 from segrt.export.quiet import quiet
 from segrt.export.weights import checkpoints, network_weights
 from segrt.export.weights.checkpoints import PROCESSOR_FILE
@@ -27,7 +27,6 @@ from segrt.runtime.files.images import Picture
 from segrt.runtime.preprocess.geometry import Geometry
 from segrt.runtime.preprocess.input_spec import Channels, Resize
 from segrt.runtime.results import Label, SemanticResult
-from segrt.runtime.results.semantic import class_map_dtype
 
 # PIL's numbers of its filters; both are widened when shrinking.
 _INTERPOLATIONS = {2: "linear", 3: "cubic"}
@@ -132,12 +131,12 @@ def processor_of(request: Request, default: Any, folder: Path | None = None) -> 
     Without a `default` it must be there: SegrtError is raised otherwise.
     """
     path: Path | None = None
-    found = request.weights
+    weights = request.weights
     if folder is not None:
         path = folder / PROCESSOR_FILE
-    elif found.kind == "file" and found.path is not None:
-        path = found.path.with_name(PROCESSOR_FILE)
-    if path is None and request.model.checkpoint is not None and (found.kind == "pretrained" or default is None):
+    elif weights.kind == "file" and weights.path is not None:
+        path = weights.path.with_name(PROCESSOR_FILE)
+    if path is None and request.model.checkpoint is not None and (weights.kind == "pretrained" or default is None):
         path = checkpoints.fetch_hub(request.model.checkpoint.address, (PROCESSOR_FILE,))
     if path is None or not path.is_file():
         if default is None:
@@ -182,9 +181,9 @@ def normalisation_of(processor: Any) -> tuple[Channels, Channels]:
     scale = float(processor.rescale_factor) if processor.do_rescale else 1.0
     mean, std = (processor.image_mean, processor.image_std) if processor.do_normalize else ((0.0,) * 3, (1.0,) * 3)
     unit = 255 * scale
-    first, second, third = (float(value) / unit for value in mean)
-    one, two, three = (float(value) / unit for value in std)
-    return (first, second, third), (one, two, three)
+    red_mean, green_mean, blue_mean = (float(value) / unit for value in mean)
+    red_std, green_std, blue_std = (float(value) / unit for value in std)
+    return (red_mean, green_mean, blue_mean), (red_std, green_std, blue_std)
 
 
 def _framework_result(network: Any, processor: Any, labels: tuple[Label, ...]) -> Callable[..., SemanticResult]:
@@ -192,7 +191,7 @@ def _framework_result(network: Any, processor: Any, labels: tuple[Label, ...]) -
         with torch.no_grad():
             outputs = network(pixel_values=pixels)
         maps = processor.post_process_semantic_segmentation(outputs, target_sizes=[geometry.source_size])
-        return SemanticResult(maps[0].numpy().astype(class_map_dtype(len(labels))), labels)
+        return framework_results.semantic_result(maps[0], labels)
 
     return framework_result
 
@@ -209,7 +208,7 @@ def _framework_pixels(processor: Any, size: Size) -> Callable[[Picture], npt.NDA
         from PIL import Image
 
         image = Image.fromarray(np.ascontiguousarray(picture[..., ::-1]))
-        found = processor(images=image, return_tensors="np", **settings)["pixel_values"][0]
-        return np.asarray(found, np.float32)
+        pixels = processor(images=image, return_tensors="np", **settings)["pixel_values"][0]
+        return np.asarray(pixels, np.float32)
 
     return framework_pixels

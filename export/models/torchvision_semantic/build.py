@@ -14,6 +14,7 @@ from torchvision.models import segmentation
 from torchvision.transforms._presets import SemanticSegmentation
 
 from segrt.export.family import Exportable, Request
+from segrt.export.models.shared.framework_results import semantic_result
 from segrt.export.weights import network_weights
 from segrt.export.weights.checkpoint_labels import labels
 from segrt.export.weights.random_weights import Spread, calibrate, calibration_pixels, calm, seeded
@@ -22,7 +23,6 @@ from segrt.runtime.files.images import Picture
 from segrt.runtime.preprocess.geometry import Geometry
 from segrt.runtime.preprocess.input_spec import Resize
 from segrt.runtime.results import Label, SemanticResult
-from segrt.runtime.results.semantic import class_map_dtype
 
 _RESIZE = Resize(rule="stretch", interpolation="linear", antialias=True)
 
@@ -50,9 +50,9 @@ def build(request: Request) -> Exportable:
     with seeded(request.weights.seed):
         network: nn.Module = getattr(segmentation, request.model.options["function"])(**options)
     network.eval()
-    found = network_weights.tensors(request)
-    network_weights.load(network, found, network_weights.name_of(request), optional=("aux_classifier.*",))
-    if found is None:
+    tensors = network_weights.tensors(request)
+    network_weights.load(network, tensors, network_weights.name_of(request), optional=("aux_classifier.*",))
+    if tensors is None:
         _randomise(network, request)
     return Exportable(
         core=LowResolutionLogits(network).eval(),
@@ -93,8 +93,7 @@ def _framework_result(
         network(pixels)
     finally:
         handle.remove()
-    class_map = enlarged[0][0].argmax(0).numpy().astype(class_map_dtype(len(classes)))
-    return SemanticResult(class_map, classes)
+    return semantic_result(enlarged[0][0].argmax(0), classes)
 
 
 def _framework_pixels(picture: Picture, size: tuple[int, int]) -> npt.NDArray[np.float32]:

@@ -13,8 +13,8 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
+from segrt.export.adopt.adopt_options import AdoptOptions
 from segrt.export.adopt.adopting import adopt_network
-from segrt.export.adopt.options import AdoptOptions
 from segrt.export.synthetic_pictures import synthetic_picture
 from segrt.runtime import cli, open_bundle
 from segrt.runtime.authoring.verification import verify

@@ -11,9 +11,9 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
+from segrt.export.adopt.adopt_options import AdoptOptions
 from segrt.export.adopt.adopting import adopt_network
 from segrt.export.adopt.guessing import Output, rows_of
-from segrt.export.adopt.options import AdoptOptions
 from segrt.runtime import open_bundle
 from segrt.runtime.authoring.verification import verify
 from segrt.runtime.bundle.locating import read_bundle

@@ -10,9 +10,9 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
+from segrt.export.adopt.adopt_options import AdoptOptions
 from segrt.export.adopt.adopting import adopt_network
 from segrt.export.adopt.dequantize import dequantize
-from segrt.export.adopt.options import AdoptOptions
 from segrt.export.graph.editing import Graph, read_graph
 from segrt.runtime import open_bundle
 from segrt.runtime.authoring.verification import verify

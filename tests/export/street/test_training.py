@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from segrt.export.street.calibrate import best_threshold
 from segrt.export.street.onnx_file import write_onnx
 from segrt.export.street.samples import FIRST_THING, VOID, Frames, draw_batch, render_frames
+from segrt.export.street.score_calibration import best_threshold
 from segrt.export.street.street_networks import QUERIES, SIZE, Deployed, QueryNetwork, SemanticNetwork
 from segrt.export.street.train import loss_of, make_network, train
 

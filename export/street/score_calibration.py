@@ -1,4 +1,4 @@
-"""Makes a score of 0.5 mean something: from there on, a class's detections have their best F1 on calibration streets.
+"""Shifts class scores so that a class's detections have their best F1 on calibration streets at a score of 0.5.
 
 Focal loss leaves scores too low. Each class logit gets a constant added, found on frames that are used neither for
 training nor for evaluation.
@@ -57,8 +57,8 @@ def best_threshold(logits: list[float], right: list[bool], wanted: int) -> float
     if not any(right):
         return 0.0
     order = np.argsort(-np.asarray(logits))
-    found = np.cumsum(np.asarray(right)[order])
-    f1 = 2 * found / (np.arange(1, len(order) + 1) + wanted)
+    true_positives = np.cumsum(np.asarray(right)[order])
+    f1 = 2 * true_positives / (np.arange(1, len(order) + 1) + wanted)
     return float(np.asarray(logits)[order][int(np.argmax(f1))])
 
 

@@ -1,4 +1,4 @@
-"""Turns a trained street network into its bundle."""
+"""Writes the bundle of a trained street network, with golden frames of streets that it was not trained on."""
 
 import tempfile
 from pathlib import Path
@@ -32,7 +32,7 @@ TECHNIQUES: dict[str, tuple[tuple[str, ...], tuple[str, ...], DecodeRule]] = {  
 }
 
 
-def ship(network: nn.Module, technique: str, out: Path, training: str) -> Path:
+def write_street_bundle(network: nn.Module, technique: str, out: Path, training: str) -> Path:
     """Write the bundle `street-TECHNIQUE` into the folder `out`; `training` says how the weights came to be."""
     heads, classes, decode = TECHNIQUES[technique]
     deployed = Deployed(network).eval()
