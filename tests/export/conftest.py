@@ -1,4 +1,4 @@
-"""Lets the tests of this room import the slow references, and add models of their own to the catalogue."""
+"""Lets the tests of this room import the slow references and the tiny family, and adds models to the catalogue."""
 
 import sys
 from collections.abc import Callable, Iterator
@@ -12,7 +12,7 @@ import pytest
 from segrt.export.family import Model
 from segrt.export.models import catalogue
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+sys.path[:0] = [str(folder) for folder in Path(__file__).resolve().parents[:2]]
 
 AddModel = Callable[[Model, Callable[[Any], Any]], None]
 
@@ -37,3 +37,25 @@ def add_model(monkeypatch: pytest.MonkeyPatch) -> Iterator[AddModel]:
     yield add
     for name in added:
         catalogue.REGISTRY.remove(name)
+
+
+@pytest.fixture
+def family(add_model: AddModel) -> Callable[..., None]:
+    """Registers the model "tiny"; call it with fields of `Exportable` to spoil it."""
+    from tiny_family import TINY, build
+
+    def install(**changes: Any) -> None:
+        add_model(TINY, lambda request: build(request, **changes))
+
+    install()
+    return install
+
+
+@pytest.fixture(scope="session")
+def traced(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """The tiny network as ONNX, made once."""
+    from tiny_family import SIZE, STRETCH, tiny
+
+    from segrt.export.graph.tracing import trace
+
+    return trace(tiny(resize=STRETCH), SIZE, tmp_path_factory.mktemp("traced") / "tiny.onnx", "tiny")

@@ -14,118 +14,23 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("onnxslim")
 pytest.importorskip("transformers")
 
-from segrt.export.convert import exporting, memory, parity  # noqa: E402
-from segrt.export.convert.exporting import ExportOptions, export_model  # noqa: E402
-from segrt.export.family import (  # noqa: E402
-    Exportable,
-    Model,
-    Request,
-    Weights,
-)
-from segrt.export.graph.tracing import ByteInput, Traced, trace  # noqa: E402
+from tiny_family import CLASSES, RANDOM, RESIZE, SIZE, STRETCH, TINY, tiny  # noqa: E402
+
+from segrt.export.convert import exporting, memory  # noqa: E402
+from segrt.export.convert.exporting import export_model  # noqa: E402
+from segrt.export.graph.tracing import Traced  # noqa: E402
 from segrt.export.synthetic_pictures import synthetic_picture  # noqa: E402
-from segrt.export.weights import network_weights, random_weights  # noqa: E402
 from segrt.runtime import open_bundle  # noqa: E402
 from segrt.runtime.authoring.verification import verify  # noqa: E402
 from segrt.runtime.bundle.golden import read_golden  # noqa: E402
 from segrt.runtime.bundle.locating import read_bundle  # noqa: E402
 from segrt.runtime.cli import cli  # noqa: E402
-from segrt.runtime.decode.argmax import Argmax  # noqa: E402
-from segrt.runtime.decode.head_spec import HeadSpec  # noqa: E402
 from segrt.runtime.errors import CheckFailed, SegrtError  # noqa: E402
 from segrt.runtime.files.images import write_image  # noqa: E402
-from segrt.runtime.inference.layers.module_names import read_nodes  # noqa: E402
-from segrt.runtime.inference.onnxruntime import run_file  # noqa: E402
-from segrt.runtime.preprocess.input_spec import Resize  # noqa: E402
 from segrt.runtime.preprocess.picture import resize_picture  # noqa: E402
-from segrt.runtime.results import Label, SemanticResult  # noqa: E402
+from segrt.runtime.results import SemanticResult  # noqa: E402
 
-SIZE = (64, 96)
-TINY = Model("tiny", "semantic", "tiny", SIZE, "voc", multiple=32, parameters=1000)
-CLASSES = tuple(Label(f"class {index}", index, False, (index, 0, 0)) for index in range(5))
-RESIZE = Resize(rule="letterbox", antialias=True, pad=(124, 116, 104))
-STRETCH = Resize(antialias=True)
-
-
-class Tiny(torch.nn.Module):
-    """Three convolutions; blind to the padding where it is given a mask."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.stem = torch.nn.Sequential(torch.nn.Conv2d(3, 8, 3, stride=2, padding=1), torch.nn.BatchNorm2d(8))
-        self.body = torch.nn.Conv2d(8, 8, 3, stride=2, padding=1)
-        self.head = torch.nn.Conv2d(8, 5, 1)
-
-    def forward(self, pixels: Any, mask: Any = None) -> Any:
-        """Return logits at a quarter of the size."""
-        if mask is not None:
-            pixels = pixels * mask[:, None]
-        return self.head(torch.relu(self.body(torch.relu(self.stem(pixels)))))
-
-
-def build(request: Request, **changes: Any) -> Exportable:
-    """The family: every field as a real one would set it; `changes` spoil it."""
-    with random_weights.seeded(request.weights.seed):
-        network = Tiny().eval()
-    found = network_weights.tensors(request)
-    network_weights.load(network, found, network_weights.name_of(request))
-    if found is None:
-        pixels = random_weights.calibration_pixels(request.size)
-        spreads = {network.head: random_weights.Spread(std=3.0)}
-        random_weights.calibrate(network, lambda: network(pixels), spreads)
-
-    def result(pixels: Any, mask: Any, geometry: Any) -> SemanticResult:
-        logits = network(pixels, mask)
-        top, left, bottom, right = (int(edge) for edge in geometry.window)
-        inner = torch.nn.functional.interpolate(logits, request.size, mode="bilinear")[..., top:bottom, left:right]
-        whole = torch.nn.functional.interpolate(inner, geometry.source_size, mode="bilinear")
-        return SemanticResult(whole[0].argmax(0).numpy().astype(np.uint8), CLASSES)
-
-    exportable = Exportable(
-        core=network,
-        heads=(("logits", "semantic_logits"),),
-        labels=request.labels or CLASSES,
-        decode=Argmax(),
-        source=network_weights.source(request),
-        resize=RESIZE,
-        framework_result=result,
-        limits=replace(Exportable.__dataclass_fields__["limits"].default, agreement=0.95),
-    )
-    return replace(exportable, **changes)
-
-
-@pytest.fixture(autouse=True)
-def family(add_model: Callable[..., None]) -> Callable[..., None]:
-    """Registers the model "tiny"; call it with fields of `Exportable` to spoil it."""
-
-    def install(**changes: Any) -> None:
-        add_model(TINY, lambda request: build(request, **changes))
-
-    install()
-    return install
-
-
-RANDOM = ExportOptions(Weights("random"), threads=1)
-
-
-def tiny(**changes: Any) -> Exportable:
-    return build(Request(TINY, SIZE, Weights("random")), **changes)
-
-
-@pytest.fixture(scope="module")
-def traced(tmp_path_factory: pytest.TempPathFactory) -> Traced:
-    """The tiny network as ONNX, made once."""
-    return trace(tiny(resize=STRETCH), SIZE, tmp_path_factory.mktemp("traced") / "tiny.onnx", "tiny")
-
-
-def processor(mean: tuple[float, float, float]) -> Callable[[Any], Any]:
-    """A framework's image processor for the tiny network."""
-
-    def pixels(picture: Any) -> Any:
-        small = resize_picture(picture, SIZE, STRETCH)[..., ::-1]
-        return ((small / 255 - mean) / (0.229, 0.224, 0.225)).transpose(2, 0, 1).astype(np.float32)
-
-    return pixels
+pytestmark = pytest.mark.usefixtures("family")
 
 
 def test_an_export_writes_a_bundle_that_verifies_and_says_how_it_compared(tmp_path: Path) -> None:
@@ -186,53 +91,6 @@ def test_a_network_that_differs_from_the_framework_is_not_written(
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize(("mean", "passes"), [((0.485, 0.456, 0.406), True), ((0.5, 0.456, 0.406), False)])
-def test_a_wrong_mean_cannot_hide(mean: tuple[float, float, float], passes: bool, traced: Traced) -> None:
-    exportable = tiny(framework_pixels=processor(mean), resize=STRETCH)
-    report = parity.compare(traced, exportable, parity.synthetic_pictures(), threads=1)
-    assert [line.passed for line in report.lines if line.what == "input"] == [passes]
-    assert report.parity.input_max == pytest.approx(0.0 if passes else 0.015 * 255, abs=1e-2)
-    assert min(report.objects) > 1
-
-
-def test_a_head_that_is_wrong_or_not_a_number_fails(traced: Traced) -> None:
-    for wrong in (1e-2, float("nan")):
-        exportable = tiny(resize=STRETCH)
-        network = ByteInput(replace(exportable, core=Shifted(exportable.core, wrong)))
-        report = parity.compare(replace(traced, network=network), exportable, parity.synthetic_pictures()[:1])
-        assert [line.passed for line in report.lines if line.what == "logits"] == [False]
-
-
-def test_a_valid_mask_and_bgr_reach_the_core(tmp_path: Path) -> None:
-    exportable = tiny(valid_mask=True, color="bgr", mean=(0.1, 0.2, 0.3))
-    masked = trace(exportable, SIZE, tmp_path / "x.onnx", "tiny")
-    assert [(spec.name, spec.role, spec.dtype) for spec in masked.inputs] == [
-        ("image", "image", "uint8"),
-        ("valid_mask", "valid_mask", "bool"),
-    ]
-    assert masked.inputs[0].color == "rgb"
-    report = parity.compare(masked, exportable, parity.synthetic_pictures(), threads=1)
-    assert report.passed
-    image = torch.zeros((1, *SIZE, 3), dtype=torch.uint8)
-    image[..., 2] = 255  # blue of RGB is the first channel of BGR
-    pixels = masked.network.pixels(image)[0, :, 0, 0]
-    np.testing.assert_allclose(pixels, [(1 - 0.1) / 0.229, -0.2 / 0.224, -0.3 / 0.225], rtol=1e-5)
-    covered = run_file(masked.path, {"image": image.numpy() + 255, "valid_mask": np.zeros((1, *SIZE), bool)})
-    empty = exportable.core(torch.zeros(1, 3, *SIZE))
-    np.testing.assert_allclose(covered["logits"], empty.detach(), atol=1e-4)
-
-
-def test_a_dynamic_batch_gives_each_picture_what_it_gets_alone(tmp_path: Path) -> None:
-    batched = trace(tiny(), SIZE, tmp_path / "x.onnx", "tiny", dynamic_batch=True)
-    assert batched.inputs[0].shape == ("N", *SIZE, 3)
-    assert batched.heads[0].shape == ("N", 5, 16, 24)
-    batch = np.stack([synthetic_picture(seed, SIZE) for seed in range(3)])
-    together = run_file(batched.path, {"image": batch})["logits"]
-    for index in range(3):
-        alone = run_file(batched.path, {"image": batch[index : index + 1]})["logits"]
-        np.testing.assert_allclose(together[index], alone[0], atol=1e-4)
-
-
 def test_an_interrupted_export_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "temporary").mkdir()
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "temporary"))
@@ -247,44 +105,6 @@ def test_an_interrupted_export_leaves_nothing(tmp_path: Path, monkeypatch: pytes
         export_model("tiny", tmp_path / "tiny", RANDOM)
     assert list((tmp_path / "temporary").iterdir()) == []
     assert [path.name for path in tmp_path.iterdir()] == ["temporary"]
-
-
-def test_nodes_and_weights_are_named_after_torchs_modules(traced: Traced) -> None:
-    import onnx
-
-    graph = onnx.load(str(traced.path)).graph
-    assert {"stem.1/Conv", "body/Conv", "head/Conv"} <= {node.name for node in graph.node}
-    assert {"body.weight", "head.bias"} <= {tensor.name for tensor in graph.initializer}
-    assert {node.name: node.module for node in read_nodes(traced.path)}["head/Conv"] == "head"
-
-
-class Shifted(torch.nn.Module):
-    """A network whose heads are `shift` too large."""
-
-    def __init__(self, network: Any, shift: float) -> None:
-        super().__init__()
-        self.network, self.shift = network, shift
-
-    def forward(self, pixels: Any) -> Any:
-        """Return the shifted logits."""
-        return self.network(pixels) + self.shift
-
-
-def test_queries_that_changed_places_are_the_same_and_others_are_not() -> None:
-    rng = np.random.default_rng(3)
-    wanted = {"classes": rng.normal(size=(1, 9, 4)), "masks": rng.normal(size=(1, 9, 6, 8))}
-    heads = (
-        HeadSpec("classes", "class_logits", "float32", (1, 9, 4)),
-        HeadSpec("masks", "mask_logits", "float32", (1, 9, 6, 8)),
-    )
-    order = np.array([1, 0, 2, 3, 4, 5, 6, 8, 7])
-    found = {name: head[:, order] + 1e-5 for name, head in wanted.items()}
-    aligned = parity.aligned(heads, wanted, found)
-    for name in wanted:
-        np.testing.assert_allclose(aligned[name], wanted[name], atol=1e-4)
-    found["masks"] = found["masks"][:, order]  # the masks of other queries than the classes
-    aligned = parity.aligned(heads, wanted, found)
-    assert any(np.abs(aligned[name] - wanted[name]).max() > 0.1 for name in wanted)
 
 
 # What is wrong is said before torch builds anything.

@@ -1,0 +1,75 @@
+"""What differs from the framework cannot hide: heads, queries, the network's input."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+pytest.importorskip("onnxslim")
+pytest.importorskip("transformers")
+
+from tiny_family import SIZE, STRETCH, tiny  # noqa: E402
+
+from segrt.export.convert import parity  # noqa: E402
+from segrt.export.graph.tracing import ByteInput, Traced  # noqa: E402
+from segrt.runtime.decode.head_spec import HeadSpec  # noqa: E402
+from segrt.runtime.preprocess.picture import resize_picture  # noqa: E402
+
+
+def processor(mean: tuple[float, float, float]) -> Callable[[Any], Any]:
+    """A framework's image processor for the tiny network."""
+
+    def pixels(picture: Any) -> Any:
+        small = resize_picture(picture, SIZE, STRETCH)[..., ::-1]
+        return ((small / 255 - mean) / (0.229, 0.224, 0.225)).transpose(2, 0, 1).astype(np.float32)
+
+    return pixels
+
+
+@pytest.mark.parametrize(("mean", "passes"), [((0.485, 0.456, 0.406), True), ((0.5, 0.456, 0.406), False)])
+def test_a_wrong_mean_cannot_hide(mean: tuple[float, float, float], passes: bool, traced: Traced) -> None:
+    exportable = tiny(framework_pixels=processor(mean), resize=STRETCH)
+    report = parity.compare(traced, exportable, parity.synthetic_pictures(), threads=1)
+    assert [line.passed for line in report.lines if line.what == "input"] == [passes]
+    assert report.parity.input_max == pytest.approx(0.0 if passes else 0.015 * 255, abs=1e-2)
+    assert min(report.objects) > 1
+
+
+def test_a_head_that_is_wrong_or_not_a_number_fails(traced: Traced) -> None:
+    for wrong in (1e-2, float("nan")):
+        exportable = tiny(resize=STRETCH)
+        network = ByteInput(replace(exportable, core=Shifted(exportable.core, wrong)))
+        report = parity.compare(replace(traced, network=network), exportable, parity.synthetic_pictures()[:1])
+        assert [line.passed for line in report.lines if line.what == "logits"] == [False]
+
+
+class Shifted(torch.nn.Module):
+    """A network whose heads are `shift` too large."""
+
+    def __init__(self, network: Any, shift: float) -> None:
+        super().__init__()
+        self.network, self.shift = network, shift
+
+    def forward(self, pixels: Any) -> Any:
+        """Return the shifted logits."""
+        return self.network(pixels) + self.shift
+
+
+def test_queries_that_changed_places_are_the_same_and_others_are_not() -> None:
+    rng = np.random.default_rng(3)
+    wanted = {"classes": rng.normal(size=(1, 9, 4)), "masks": rng.normal(size=(1, 9, 6, 8))}
+    heads = (
+        HeadSpec("classes", "class_logits", "float32", (1, 9, 4)),
+        HeadSpec("masks", "mask_logits", "float32", (1, 9, 6, 8)),
+    )
+    order = np.array([1, 0, 2, 3, 4, 5, 6, 8, 7])
+    found = {name: head[:, order] + 1e-5 for name, head in wanted.items()}
+    aligned = parity.aligned(heads, wanted, found)
+    for name in wanted:
+        np.testing.assert_allclose(aligned[name], wanted[name], atol=1e-4)
+    found["masks"] = found["masks"][:, order]  # the masks of other queries than the classes
+    aligned = parity.aligned(heads, wanted, found)
+    assert any(np.abs(aligned[name] - wanted[name]).max() > 0.1 for name in wanted)
