@@ -50,13 +50,7 @@ def train(
     random = np.random.default_rng(seed)
     network = network.to(memory_format=torch.channels_last)
     average = copy.deepcopy(network).eval()
-    decayed = [weight for weight in network.parameters() if weight.ndim > 1]
-    plain = [weight for weight in network.parameters() if weight.ndim <= 1]
-    optimizer = torch.optim.AdamW(
-        [{"params": decayed, "weight_decay": 0.02}, {"params": plain, "weight_decay": 0.0}],
-        lr=learning_rate,
-        betas=(0.9, 0.98),
-    )
+    optimizer = _make_optimizer(network, learning_rate)
     first = 0
     if checkpoint.exists():
         state = torch.load(checkpoint, weights_only=True)
@@ -69,11 +63,7 @@ def train(
     recent: dict[str, float] = {}
     network.train()
     for step in range(first, steps):
-        rate = (
-            learning_rate
-            * min(1.0, (step + 1) / WARM_UP)
-            * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * step / steps)))
-        )
+        rate = _learning_rate(step, steps, learning_rate)
         for group in optimizer.param_groups:
             group["lr"] = rate
         batch = draw_batch(frames, batch_size, random)
@@ -93,6 +83,22 @@ def train(
             print(f"step {step + 1}/{steps}, {minutes:.1f} min, rate {rate:.1e}: {figures}", flush=True)
             _save(checkpoint, network, average, optimizer, step + 1)
     return average
+
+
+def _make_optimizer(network: nn.Module, learning_rate: float) -> torch.optim.Optimizer:
+    """Return AdamW that decays weights, but neither biases nor what scales and shifts normalised features."""
+    decayed = [weight for weight in network.parameters() if weight.ndim > 1]
+    plain = [weight for weight in network.parameters() if weight.ndim <= 1]
+    return torch.optim.AdamW(
+        [{"params": decayed, "weight_decay": 0.02}, {"params": plain, "weight_decay": 0.0}],
+        lr=learning_rate,
+        betas=(0.9, 0.98),
+    )
+
+
+def _learning_rate(step: int, steps: int, highest: float) -> float:
+    """Return the learning rate of a step: a linear warm-up to `highest`, then a cosine down to 2 % of it."""
+    return highest * min(1.0, (step + 1) / WARM_UP) * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * step / steps)))
 
 
 @torch.no_grad()
