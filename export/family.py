@@ -46,7 +46,7 @@ class Model:
     `size` is the default network size (h, w); `multiple` what both sides must be multiples of; `labels` the built-in
     class list of the published weights; `parameters` and `gmacs` (at `size`) are counted, `head_bytes` is what one
     frame's float32 heads take; `needs` lists packages beyond torch, torchvision and transformers. `builder` is the
-    module with the function `build` of a family that is none of segrt's own.
+    module with the family's function `build`; the catalogue names that of segrt's own families.
     """
 
     name: str
@@ -63,11 +63,6 @@ class Model:
     head_bytes: int = 0
     needs: tuple[str, ...] = ()
     builder: str = ""
-
-    @property
-    def module(self) -> str:
-        """The module with the function `build`, `segrt.export.models.detr.build` for instance."""
-        return self.builder or f"segrt.export.models.{self.family}.build"
 
 
 @dataclass(frozen=True)

@@ -122,7 +122,7 @@ def build(request: Request) -> Exportable:
             f"{request.model.name}: has no published weights; give yours with --weights FILE, or --weights random"
         )
     try:
-        family = import_module(request.model.module)
+        family = import_module(request.model.builder)
         with quiet():
             exportable: Exportable = family.build(request)
     except ImportError as error:

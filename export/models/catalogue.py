@@ -6,6 +6,7 @@ they are listed; families stand in the order of their `POSITION`, those without 
 
 import difflib
 import pkgutil
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 
@@ -41,7 +42,7 @@ def find_model(name: str) -> Model:
     if name.startswith("hf:"):
         from segrt.export.models.auto_semantic.hub_entry import describe
 
-        return describe(name)
+        return replace(describe(name), builder="segrt.export.models.auto_semantic.build")
     near = difflib.get_close_matches(name, REGISTRY.names(), n=3, cutoff=0.4)
     hint = f"did you mean {', '.join(near)}?" if near else "`segrt models` lists them"
     raise SegrtError(f"there is no model {name!r}; {hint}")
@@ -53,7 +54,7 @@ def _register_families() -> None:
     families = [import_module(f"segrt.export.models.{name}") for name in names if name != _SHARED]
     for family in sorted(families, key=lambda family: getattr(family, "POSITION", _LAST)):
         for model in family.MODELS:
-            register(model)
+            register(replace(model, builder=f"{family.__name__}.build"))
 
 
 _register_families()

@@ -23,6 +23,7 @@ ROOMS = ("runtime", "export")
 # The one table by which the runtime reaches the exporter.
 COMMAND_TABLE = "segrt.runtime.cli"
 LONG = 300
+_EXPECTED_NAMES = re.compile(r"\.cli\.|\.models\.\w+\.(build|network|framework_result)$")
 _NAMED = re.compile(r"segrt\.(?:runtime|export)(?:\.\w+)+")
 
 
@@ -131,10 +132,13 @@ def entries(folder: Path) -> tuple[list[str], list[str]]:
 
 
 def shared_names(files: Mapping[str, Path]) -> dict[str, list[str]]:
-    """Return the names that more than one module has, commands apart, which are named as what they command."""
+    """Return the names that more than one module has.
+
+    Commands are named as what they command, and every model family has the same files (`build`, `network`).
+    """
     names: dict[str, list[str]] = {}
     for module, path in files.items():
-        if path.stem not in ("__init__", "__main__") and ".cli." not in module:
+        if path.stem not in ("__init__", "__main__") and not _EXPECTED_NAMES.search(module):
             names.setdefault(path.stem, []).append(module)
     return {name: modules for name, modules in names.items() if len(modules) > 1}
 

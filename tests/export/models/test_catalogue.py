@@ -36,7 +36,7 @@ def test_every_entry_is_complete_and_its_parameters_are_counted(model: Model) ->
     assert all(side % model.multiple == 0 for side in model.size)
     if not is_here(model):
         pytest.skip(f"needs {', '.join(model.needs)}")
-    assert hasattr(import_module(model.module), "build")
+    assert hasattr(import_module(model.builder), "build")
     assert count_parameters(on_meta(model)) == model.parameters
 
 
