@@ -1,5 +1,7 @@
 """The floor plan holds: how much each folder shows, who may import whom, no circles, no name twice."""
 
+import re
+
 import house
 import pytest
 
@@ -43,3 +45,22 @@ def test_a_circle_an_upward_import_and_a_name_in_a_text_are_seen() -> None:
     across = {"segrt.runtime.doctor.facts": frozenset({"segrt.runtime.deploy.plan", "segrt.export.quiet"})}
     assert len(house.upward(across)) == 2
     assert "segrt.runtime.inference.onnxruntime" in IMPORTS.texts["segrt.runtime.inference.backends"]
+
+
+def test_contributing_quotes_the_measures(capsys: pytest.CaptureFixture[str]) -> None:
+    house.main()
+    measured = capsys.readouterr().out.splitlines()
+    quoted = (house.ROOT / "CONTRIBUTING.md").read_text().splitlines()
+    for line in measured:
+        if not line.startswith(("  modules in each", "modules:")):  # these change with every file
+            assert line in quoted
+
+
+def test_the_ways_through_the_house_lead_through_files_that_are_there() -> None:
+    text = (house.ROOT / "CONTRIBUTING.md").read_text()
+    ways = text[text.index("### Ways through the house") : text.index("## Habits")]
+    named = [name for name in re.findall(r"`([a-z_]+/[a-z_/]+)`", ways) if name != "deploy/device/"]
+    assert len(named) > 40
+    rooms = [house.ROOT, house.ROOT / "runtime", house.ROOT / "export"]
+    missing = [name for name in named if not any((room / f"{name}.py").exists() for room in rooms)]
+    assert missing == []
