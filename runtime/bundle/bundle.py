@@ -3,11 +3,11 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from segrt.runtime.bundle.hashes import check_file
 from segrt.runtime.bundle.manifest import File, Manifest, Member, Variant
 from segrt.runtime.bundle.members import member_manifest
-from segrt.runtime.bundle.onnx_scan import refuse_external_data
 from segrt.runtime.errors import BundleError
+from segrt.runtime.files.file_check import check_file, plain_file
+from segrt.runtime.inference.onnx_scan import refuse_external_data
 
 MANIFEST = "manifest.json"
 
@@ -21,19 +21,12 @@ class Bundle:
 
     def path(self, file: File) -> Path:
         """Return the path of `file` inside the bundle; raise BundleError when it is missing or a link."""
-        path = self.folder
-        for part in file.path.split("/"):
-            path = path / part
-            if path.is_symlink():
-                raise BundleError(f"{path}: is a link; a bundle holds plain files only, copy the file itself")
-        if not path.is_file():
-            raise BundleError(f"{path}: is missing; copy the bundle again")
-        return path
+        return plain_file(self.folder, file.path)
 
     def checked(self, file: File, *, full: bool = False) -> Path:
         """Return the path of `file` after comparing its size and hash (`full`: always) with the manifest's."""
         path = self.path(file)
-        check_file(path, file, full=full)
+        check_file(path, file.size, file.sha256, full=full)
         return path
 
     def network(self, variant: Variant, *, full: bool = False) -> Path:

@@ -1,7 +1,6 @@
 """A bundle's networks as backends take them: the file, and tensors with a fixed batch and the variant's dtypes."""
 
 from collections.abc import Sequence
-from functools import partial
 
 from segrt.runtime.bundle.bundle import Bundle
 from segrt.runtime.bundle.manifest import Manifest, Variant
@@ -20,10 +19,11 @@ def network_file(bundle: Bundle, variant: Variant, batch: int = 1) -> NetworkFil
         name=bundle.manifest.name,
         precision=variant.precision,
         folder=bundle.folder,
+        file=variant.file.path,
+        size=variant.file.size,
         sha256=variant.file.sha256,
         inputs=inputs,
         heads=heads,
-        checked=partial(bundle.network, variant),
     )
 
 

@@ -1,11 +1,13 @@
 """What a backend is opened from: an ONNX file with the tensors that it is promised to have, and how it is opened."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from segrt.runtime.errors import BundleError
+from segrt.runtime.files.file_check import check_file, plain_file
 from segrt.runtime.inference.engine_policy import EnginePolicy
+from segrt.runtime.inference.onnx_scan import refuse_external_data
 from segrt.runtime.inference.tensors import TensorSpec
 
 
@@ -13,23 +15,33 @@ from segrt.runtime.inference.tensors import TensorSpec
 class NetworkFile:
     """One network at one precision.
 
-    name: what it is called in logs and names of engines; folder: where it lies; sha256: of the ONNX file, in hex.
-    inputs, heads: with the batch that it is opened for. checked: returns the file's path once its hash was found right
-    and no tensor lies outside it; raises BundleError. It is called only where the file itself is needed.
+    name: what it is called in logs and names of engines; folder, file: where the ONNX file lies, with forward slashes;
+    size, sha256: its bytes and their hash, in hex. inputs, heads: with the batch that it is opened for.
     """
 
     name: str
     precision: str
     folder: Path
+    file: str
+    size: int
     sha256: str
     inputs: tuple[TensorSpec, ...]
     heads: tuple[TensorSpec, ...]
-    checked: Callable[[], Path]
 
     @property
     def batch(self) -> int:
         """How many frames a batch has."""
         return self.inputs[0].lengths[0]
+
+    def checked(self) -> Path:
+        """Return the file's path once its hash was found right and no tensor lies outside it; raise BundleError else.
+
+        It is asked only where the file itself is needed: an engine that fits has no use for it.
+        """
+        path = plain_file(self.folder, self.file)
+        check_file(path, self.size, self.sha256)
+        refuse_external_data(path)
+        return path
 
 
 @dataclass(frozen=True)

@@ -86,7 +86,7 @@ def test_a_network_with_other_weights_fails(tiny: SimpleNamespace, monkeypatch: 
 
     model.graph.node.insert(2, onnx.helper.make_node("Gather", ["planes", "order"], ["swapped"], axis=1))
     (folder / "model.fp32.onnx").write_bytes(model.SerializeToString())
-    monkeypatch.setattr("segrt.runtime.bundle.bundle.check_file", lambda *_, **__: None)
+    monkeypatch.setattr("segrt.runtime.inference.network_file.check_file", lambda *_, **__: None)
     with open_bundle(folder, threads=1) as segmenter:
         checks = {check.what: check for check in verify(segmenter)}
     assert not checks["logits"].passed

@@ -14,8 +14,8 @@ from onnx import numpy_helper
 
 from segrt.runtime import open_bundle
 from segrt.runtime.bundle.locating import embedded_names, read_bundle
-from segrt.runtime.bundle.onnx_scan import refuse_external_data
 from segrt.runtime.errors import BackendError, BundleError
+from segrt.runtime.inference.onnx_scan import refuse_external_data
 
 
 def test_a_changed_network_is_refused(tiny: SimpleNamespace) -> None:
@@ -42,7 +42,7 @@ def test_hashes_are_computed_once_per_size_and_time_and_always_in_full(
     folder = tiny.bundle("argmax")
     hashed = []
     monkeypatch.setattr(
-        "segrt.runtime.bundle.hashes.sha256",
+        "segrt.runtime.files.file_check.sha256",
         lambda path: hashed.append(path.name) or bundle.manifest.variants[0].file.sha256,
     )
     bundle = read_bundle(folder)

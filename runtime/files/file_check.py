@@ -1,18 +1,29 @@
-"""SHA-256 of a bundle's files: in full when asked, on opening once per (size, modification time)."""
+"""Files of a bundle: plain ones inside its folder, their SHA-256 checked in full or once per (size, time)."""
 
 import hashlib
 import json
 import os
 from pathlib import Path
 
-from segrt.runtime.bundle.manifest import File
 from segrt.runtime.errors import BundleError
 from segrt.runtime.files.cache import cache_folder
 from segrt.runtime.files.hashing import sha256
 
 
-def check_file(path: Path, expected: File, *, full: bool) -> None:
-    """Raise BundleError unless the file at `path` has the size and hash that the manifest gives.
+def plain_file(folder: Path, relative: str) -> Path:
+    """Return the path of the file `relative` (with forward slashes) in `folder`; BundleError for a link or none."""
+    path = folder
+    for part in relative.split("/"):
+        path = path / part
+        if path.is_symlink():
+            raise BundleError(f"{path}: is a link; a bundle holds plain files only, copy the file itself")
+    if not path.is_file():
+        raise BundleError(f"{path}: is missing; copy the bundle again")
+    return path
+
+
+def check_file(path: Path, size: int, expected: str, *, full: bool = False) -> None:
+    """Raise BundleError unless the file at `path` has `size` bytes and the SHA-256 `expected`, as a manifest says.
 
     With `full` the hash is always computed; else only when the file's size or modification time differ from those
     of the last time that this hash was found right on this device.
@@ -21,20 +32,18 @@ def check_file(path: Path, expected: File, *, full: bool) -> None:
         status = path.stat()
     except OSError as error:
         raise BundleError(f"{path}: cannot be read ({error.strerror}); copy the bundle again") from None
-    if status.st_size != expected.size:
-        raise BundleError(
-            f"{path}: has {status.st_size} bytes, but the manifest says {expected.size}; copy the bundle again"
-        )
-    record = _Record(path, status, expected.sha256)
+    if status.st_size != size:
+        raise BundleError(f"{path}: has {status.st_size} bytes, but the manifest says {size}; copy the bundle again")
+    record = _Record(path, status, expected)
     if not full and record.is_known():
         return
     try:
         actual = sha256(path)
     except OSError as error:
         raise BundleError(f"{path}: cannot be read ({error.strerror}); copy the bundle again") from None
-    if actual != expected.sha256:
+    if actual != expected:
         raise BundleError(
-            f"{path}: has SHA-256 {actual[:12]}…, but the manifest says {expected.sha256[:12]}…; "
+            f"{path}: has SHA-256 {actual[:12]}…, but the manifest says {expected[:12]}…; "
             "the file was changed or damaged, copy the bundle again"
         )
     record.remember()
