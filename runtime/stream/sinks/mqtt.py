@@ -43,6 +43,7 @@ class MqttSink(Sink):
     forms: ClassVar = {"mqtt://HOST/TOPIC": ""}
     needs = Needs("MQTT sinks", ("paho-mqtt",), "mqtt")
     name = "mqtt"
+    serves = True
 
     def __init__(self, uri: str, options: SinkOptions | None = None) -> None:
         try:
