@@ -6,6 +6,11 @@ from collections.abc import Callable, Sequence
 
 from segrt.runtime.errors import SegrtError
 
+NO_THREAD = (
+    "the system gives no more threads; raise the limit of processes (ulimit -u, systemd's TasksMax=, the container's "
+    "limit of pids)"
+)
+
 
 class StageThread(threading.Thread):
     """A thread that is waited for by an event: `Thread.join`, when a signal interrupts it, takes the thread for ended.
@@ -41,7 +46,4 @@ def start(thread: threading.Thread) -> None:
     try:
         thread.start()
     except RuntimeError:
-        raise SegrtError(
-            f"thread {thread.name!r}: the system gives no more threads; raise the limit of processes (ulimit -u, "
-            "systemd's TasksMax=, the container's pids limit)"
-        ) from None
+        raise SegrtError(f"thread {thread.name!r}: {NO_THREAD}") from None

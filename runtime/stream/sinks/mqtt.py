@@ -22,6 +22,7 @@ from segrt.runtime.stream.frame import Frame
 from segrt.runtime.stream.needs import Needs
 from segrt.runtime.stream.sinks.sink import Dropped, Sink
 from segrt.runtime.stream.sources.source import SourceInfo
+from segrt.runtime.stream.stage_thread import NO_THREAD
 
 if TYPE_CHECKING:
     from segrt.runtime.stream.recorder import Recorder
@@ -86,6 +87,7 @@ class MqttSink(Sink):
         self._recorder: Recorder | None = None
         self._label = self.name
         self._trouble: str | None = None
+        self._begun = False
         self._lock = threading.Lock()
 
     def watch(self, recorder: "Recorder", name: str) -> None:
@@ -97,7 +99,11 @@ class MqttSink(Sink):
         for source_id, name in names_of_sources([source.source_id for source in sources]).items():
             self._topics[source_id] = f"{self._topic}/{name}" if name else self._topic
         self._client.connect_async(*self._address, keepalive=15)
-        self._client.loop_start()
+        try:
+            self._client.loop_start()
+        except RuntimeError:
+            raise VideoError(f"{NO_THREAD}; the sink has none for its connection") from None
+        self._begun = True
 
     def write(self, frame: Frame, result: Result, drawn: Picture | None) -> None:  # noqa: ARG002
         """Hand the message to the client, which delivers it at least once, or drops it when too many wait."""
@@ -108,6 +114,8 @@ class MqttSink(Sink):
 
     def close(self) -> None:
         """Publish "offline" and disconnect, within a second."""
+        if not self._begun:
+            return
         if self._client.is_connected():
             goodbye = self._client.publish(f"{self._topic}/status", "offline", qos=1, retain=True)
             with suppress(RuntimeError, ValueError):  # the broker has gone meanwhile
