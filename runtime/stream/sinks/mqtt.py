@@ -58,6 +58,8 @@ class MqttSink(Sink):
         except ValueError:
             host = port = None
         self._topic = unquote(parts.path.strip("/")) if host else ""
+        if host and "@" in parts.path:  # a "/" in the password would have made the user the host
+            raise VideoError(f"sink {redact(uri)}: write '/' in user and password as %2F, '@' in the topic as %40")
         if not host or not self._topic or "#" in uri or set(self._topic) & set("+#\0"):
             raise VideoError(f"sink {redact(uri)}: must be mqtt://HOST[:PORT]/TOPIC, without + and # in the topic")
         secure = parts.scheme.lower() == "mqtts"
