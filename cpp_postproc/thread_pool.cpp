@@ -10,6 +10,7 @@
 #include <exception>
 #include <mutex>
 #include <numeric>
+#include <system_error>
 #include <thread>
 #include <vector>
 
@@ -46,10 +47,7 @@ public:
     void run(Job& job) {
         {
             const std::lock_guard lock(mutex_);
-            while (static_cast<int>(workers_.size()) < job.helpers_wanted) {
-                workers_.emplace_back([this] { serve(); });
-                workers_.back().detach();
-            }
+            hire(job.helpers_wanted);
             job.next = jobs_;
             jobs_ = &job;
         }
@@ -74,6 +72,17 @@ public:
     }
 
 private:
+    // Where the system gives no more threads, there are fewer: the caller does their share.
+    void hire(int wanted) {
+        try {
+            while (static_cast<int>(workers_.size()) < wanted) {
+                workers_.emplace_back([this] { serve(); });
+                workers_.back().detach();
+            }
+        } catch (const std::system_error&) {
+        }
+    }
+
     void remove(const Job& job) {
         Job** link = &jobs_;
         while (*link != nullptr && *link != &job) {

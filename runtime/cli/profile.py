@@ -19,6 +19,7 @@ from segrt.runtime.cli.profile_options import (
     report_options,
 )
 from segrt.runtime.console.progress import Bars
+from segrt.runtime.files.uri import redact
 
 if TYPE_CHECKING:
     from segrt.runtime.inference.engine_policy import EnginePolicy
@@ -71,7 +72,7 @@ def profile(
         measuring.draw,
         measuring.cold,
         measuring.layers,
-        command=shlex.join(["segrt", *sys.argv[1:]]),
+        command=shlex.join(["segrt", *map(redact, sys.argv[1:])]),
     )
     with Bars("name", "bar", "count", "left") as bars:
         measured = measure(candidates, options, accuracies, bars.show)

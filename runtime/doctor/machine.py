@@ -88,8 +88,11 @@ class ThisMachine(Machine):
 
     def prefetch(self, names: Sequence[str]) -> None:
         """Ask several probes at a time."""
-        with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as workers:
-            list(workers.map(self.probe, names))
+        try:
+            with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as workers:
+                list(workers.map(self.probe, names))
+        except RuntimeError:  # the system gives no thread: they are asked one after the other, when they are wanted
+            return
 
     def _read(self, path: str) -> str | None:
         try:

@@ -5,6 +5,7 @@ One execution runs at a time, with the threads that it was given, also when seve
 Inputs are bound where they lie and heads are written straight into the slot's own buffers, so nothing is copied.
 """
 
+import os
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from importlib.metadata import PackageNotFoundError, distribution
@@ -23,6 +24,7 @@ from segrt.runtime.inference.layers.onnxruntime_trace import read_trace
 from segrt.runtime.inference.layers.raw_layer import RawLayer
 from segrt.runtime.inference.network_file import NetworkFile, Opening, check_network
 from segrt.runtime.inference.tensors import Array, Head, Slot, TensorSpec
+from segrt.runtime.threads import threads_to_be_had
 
 _DTYPES = {
     "tensor(uint8)": "uint8",
@@ -79,7 +81,7 @@ class OnnxRuntimeBackend(Backend):
         self._bindings = [self._bind(slot) for slot in self._slots]
         self._running: dict[int, Future[tuple[dict[str, Head], float]]] = {}
         self._one_at_a_time = Lock()
-        self._worker = ThreadPoolExecutor(1, thread_name_prefix="segrt-onnxruntime")
+        self._worker = _start_worker()
 
     @classmethod
     def why_not(cls, network: NetworkFile, opening: Opening) -> str | None:  # noqa: ARG003 (of all backends)
@@ -114,7 +116,12 @@ class OnnxRuntimeBackend(Backend):
         return {spec.name: np.zeros(spec.lengths, spec.dtype) for spec in self.input_specs}
 
     def _start(self, slot: Slot) -> None:
-        self._running[slot.index] = self._worker.submit(self._execute, slot)
+        if self._worker is None:
+            done: Future[tuple[dict[str, Head], float]] = Future()
+            done.set_result(self._execute(slot))
+            self._running[slot.index] = done
+        else:
+            self._running[slot.index] = self._worker.submit(self._execute, slot)
 
     def _finish(self, slot: Slot) -> Mapping[str, Head]:
         heads, slot.inference_ms = self._running.pop(slot.index).result()
@@ -125,7 +132,8 @@ class OnnxRuntimeBackend(Backend):
         return heads
 
     def _shut(self) -> None:
-        self._worker.shutdown(wait=True)
+        if self._worker is not None:
+            self._worker.shutdown(wait=True)
         self._bindings.clear()
         del self._session
 
@@ -160,6 +168,23 @@ class OnnxRuntimeBackend(Backend):
         return heads, elapsed
 
 
+def _start_worker() -> ThreadPoolExecutor | None:
+    """Return a pool whose one thread runs; None where the system gives no thread, and the caller executes itself."""
+    worker = ThreadPoolExecutor(1, thread_name_prefix="segrt-onnxruntime")
+    try:
+        worker.submit(bool).result()
+    except RuntimeError:
+        return None
+    return worker
+
+
+def _threads_for_session(threads: int) -> int:
+    """Return how many threads a session may have, as ONNX Runtime takes it: 0 lets it take one a core."""
+    wanted = threads or os.cpu_count() or 1
+    given = threads_to_be_had(wanted)
+    return threads if given == wanted else given
+
+
 def _open_session(path: Path, threads: int, *, profile: Path | None = None) -> Any:
     import onnxruntime
 
@@ -167,7 +192,7 @@ def _open_session(path: Path, threads: int, *, profile: Path | None = None) -> A
     if profile is not None:
         options.enable_profiling = True
         options.profile_file_prefix = str(profile)
-    options.intra_op_num_threads = threads
+    options.intra_op_num_threads = _threads_for_session(threads)
     options.inter_op_num_threads = 1
     options.log_severity_level = _FATAL_ONLY
     # Threads that spin while they wait for work take the cores from the other stages of a stream: on two busy cores

@@ -18,6 +18,7 @@ import numpy as np
 
 from segrt.runtime.errors import VideoError
 from segrt.runtime.files.images import Picture
+from segrt.runtime.files.swscale import one_thread
 from segrt.runtime.outputs.output_files import failed_write
 
 TICKS = 90_000
@@ -76,7 +77,9 @@ class Mp4Writer:
             assert self._stream is not None
             picture = _fit(picture, self._stream.height, self._stream.width)
             frame = av.VideoFrame.from_ndarray(picture, format="bgr24")
-            frame = frame.reformat(format="yuv420p", dst_colorspace=self._matrix, dst_color_range="MPEG")
+            frame = frame.reformat(
+                format="yuv420p", dst_colorspace=self._matrix, dst_color_range="MPEG", **one_thread()
+            )
             frame.pts = self._clock.ticks(pts)
             frame.time_base = Fraction(1, TICKS)
             self._mux(frame)

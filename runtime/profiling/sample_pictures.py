@@ -10,7 +10,7 @@ import numpy as np
 
 from segrt.runtime.errors import SegrtError, VideoError
 from segrt.runtime.files.images import Picture
-from segrt.runtime.files.uri import scheme_of
+from segrt.runtime.files.uri import redact, scheme_of
 from segrt.runtime.stream.sources.source_kinds import open_source
 
 Clock = Callable[[], float]
@@ -42,8 +42,8 @@ class Pictures:
         if with_info.info.live:
             with_info.close()
             raise SegrtError(
-                f"--source {source}: is live, so that every run would see other frames; give a file, a folder of "
-                "images or street://"
+                f"--source {redact(str(source))}: is live, so that every run would see other frames; give a file, "
+                "a folder of images or street://"
             )
         with_info.close()
 

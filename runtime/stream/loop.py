@@ -119,8 +119,8 @@ def open_pipeline(
 
 
 def _results(pipeline: Pipeline) -> Iterator[tuple[Frame, Result]]:
-    pipeline.start()
     try:
+        pipeline.start()
         yield from pipeline.results()
     except BaseException:
         pipeline.abandon()

@@ -19,7 +19,7 @@ from segrt.runtime.stream.pipeline_options import PipelineOptions
 from segrt.runtime.stream.recorder import Recorder
 from segrt.runtime.stream.sinks.sink import Sink
 from segrt.runtime.stream.sources.source import Source
-from segrt.runtime.stream.stage_thread import StageThread, still_running
+from segrt.runtime.stream.stage_thread import StageThread, start, still_running
 from segrt.runtime.stream.wiring import Stage, wire
 
 _TICK_SECONDS = 0.1
@@ -66,12 +66,12 @@ class Pipeline:
         self._stages = [self._thread(stage) for stage in self._wiring.stages]
 
     def start(self) -> None:
-        """Start all stages."""
+        """Start all stages; raise SegrtError when the system gives too few threads."""
         # `cancel`, which a watchdog may call at any time, adds one that it starts itself.
         threads = [thread for thread in (*self._stages, *self._captures) if thread.ident is None]
         self.recorder.start()
         for thread in threads:
-            thread.start()
+            start(thread)
 
     def results(self) -> Iterator[tuple[Frame, Result]]:
         """Yield (frame, result) in order until the end of all sources; needs `deliver`."""
@@ -96,8 +96,12 @@ class Pipeline:
         unfinished = [item for channel in self._wiring.channels for item in channel.abort()]
         # Waiting for an execution takes its time, and the slots are needed again only after `join`.
         releasing = self._thread(Stage("release", partial(release, unfinished, self._backend)))
-        self._stages.append(releasing)
-        releasing.start()
+        try:
+            releasing.start()
+        except RuntimeError:  # no more threads: then whoever cancels waits
+            release(unfinished, self._backend)
+        else:
+            self._stages.append(releasing)
 
     def running(self, timeout: float = 0.0) -> bool:
         """Wait up to `timeout` seconds for the end of all stages but capture; return whether any is still running."""

@@ -33,11 +33,22 @@ def feed(sink: Sink, name: str, jobs: Channel[Job], sources: Sequence[SourceInfo
 def feed_with_retries(
     sink: Sink, name: str, jobs: Channel[Job], sources: Sequence[SourceInfo], recorder: Recorder
 ) -> None:
-    """Write jobs into `sink`; when that fails, drop them, say so, and try to begin again after a growing pause."""
+    """Write jobs into `sink`; when that fails, drop them, say so, and try to begin again after a growing pause.
+
+    A sink that serves is opened at once, any other with its first job.
+    """
     backoff = Backoff()
     opened, failed, again_at, lost = False, False, 0.0, 0
     sink.watch(recorder, name)
     try:
+        if sink.serves:
+            try:
+                sink.open(sources)
+                opened = True
+            except Exception as error:  # whatever it is, the other sinks go on
+                log.warning("sink %s: %s", name, str(error) or type(error).__name__)
+                recorder.sink(name, failures=1)
+                failed, again_at = True, time.monotonic() + backoff.next()
         while True:
             job = jobs.get()
             if failed and time.monotonic() < again_at:

@@ -1,8 +1,15 @@
-"""The thread of a stage, whose end can be waited for."""
+"""The thread of a stage, whose end can be waited for, and what is said when there can be no thread."""
 
 import threading
 import time
 from collections.abc import Callable, Sequence
+
+from segrt.runtime.errors import SegrtError
+
+NO_THREAD = (
+    "the system gives no more threads; raise the limit of processes (ulimit -u, systemd's TasksMax=, the container's "
+    "limit of pids)"
+)
 
 
 class StageThread(threading.Thread):
@@ -32,3 +39,11 @@ def still_running(threads: Sequence[StageThread], timeout: float) -> list[StageT
     """Wait up to `timeout` seconds for the threads to end; return those that have not."""
     deadline = time.monotonic() + timeout
     return [thread for thread in threads if thread.lasts(max(0.0, deadline - time.monotonic()))]
+
+
+def start(thread: threading.Thread) -> None:
+    """Start a thread without which there is no run; raise SegrtError when the system gives none."""
+    try:
+        thread.start()
+    except RuntimeError:
+        raise SegrtError(f"thread {thread.name!r}: {NO_THREAD}") from None

@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from segrt.runtime.stream.sd_notify import Notifier
+from segrt.runtime.stream.stage_thread import start
 
 if TYPE_CHECKING:
     from segrt.runtime.stream.pipeline import Pipeline
@@ -42,8 +43,8 @@ class Watchdog:
         self._thread = threading.Thread(target=self._watch, name="segrt watchdog", daemon=True)
 
     def __enter__(self) -> "Watchdog":
+        start(self._thread)
         self._notifier.send("READY=1")
-        self._thread.start()
         return self
 
     def __exit__(

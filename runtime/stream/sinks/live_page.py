@@ -1,9 +1,11 @@
 """Results as a live page in the browser."""
 
+import re
 import secrets
 import socket
 import threading
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import parse_qs, urlsplit
 
@@ -16,12 +18,15 @@ from segrt.runtime.stream.frame import Frame
 from segrt.runtime.stream.needs import Needs
 from segrt.runtime.stream.sinks.sink import Sink
 from segrt.runtime.stream.sources.source import SourceInfo
+from segrt.runtime.stream.stage_thread import start
 
 if TYPE_CHECKING:
     from segrt.runtime.stream.recorder import Recorder
 
 _UNSENT_MS = 20_000  # after which the kernel gives up on a browser that takes nothing
 _STOP_SECONDS = 1.0
+_TOKEN = re.compile(r"[A-Za-z0-9_-]{8,}")
+_PACKAGES = ("uvicorn", "h11", "starlette", "prometheus_client", "anyio")
 
 
 class PageSink(Sink):
@@ -34,54 +39,46 @@ class PageSink(Sink):
     forms: ClassVar = {"http://HOST:PORT": "a live page"}
     needs = Needs("live page and metrics (http:// sinks)", ("starlette", "uvicorn", "prometheus-client"), "web")
     name = "http"
+    serves = True
 
     def __init__(self, uri: str, options: SinkOptions | None = None) -> None:
         try:
-            import uvicorn
-
+            from segrt.runtime.stream.web import admission
             from segrt.runtime.stream.web.access import Guard, is_loopback
             from segrt.runtime.stream.web.app import make_app
             from segrt.runtime.stream.web.frame_message import message
-            from segrt.runtime.stream.web.hub import Hub
+            from segrt.runtime.stream.web.hub import MOST_CLIENTS, Hub
+            from segrt.runtime.stream.web.server import PageServer
         except ImportError as error:
-            if (error.name or "").partition(".")[0] not in ("uvicorn", "starlette", "prometheus_client", "anyio"):
+            if (error.name or "").partition(".")[0] not in _PACKAGES:
                 raise
             raise VideoError(f"sink {redact(uri)}: needs the web server; pip install 'segrt[web]'") from None
-        try:
-            parts = urlsplit(uri)
-            host, port = parts.hostname, parts.port
-        except ValueError:
-            host = port = None
-        if not host or port is None or parts.path.strip("/"):
-            raise VideoError(f"sink {redact(uri)}: must be http://HOST:PORT, http://127.0.0.1:8080 for instance")
+        host, port, token = _read(uri)
         self._socket = _listen(uri, host, port)
         port = int(self._socket.getsockname()[1])
-        token = next(iter(parse_qs(parts.query).get("token", [])), None) or (options.token if options else None)
-        if token is not None and (
-            len(token) < 8 or not token.isascii() or not token.replace("-", "").replace("_", "").isalnum()
-        ):
+        token = token or (options.token if options else None)
+        room = admission.budget(self._socket.fileno())
+        try:
+            if room is None:
+                raise VideoError(
+                    f"sink {redact(uri)}: too few descriptors are free for its connections; raise the limit "
+                    "(ulimit -n, systemd's LimitNOFILE=)"
+                )
+            if token is not None and not _TOKEN.fullmatch(token):
+                raise VideoError(f"sink {redact(uri)}: the token must be 8 or more letters, digits, - and _")
+        except VideoError:
             self._socket.close()
-            raise VideoError(f"sink {redact(uri)}: the token must be 8 or more letters, digits, - and _")
+            raise
         made = secrets.token_urlsafe(16) if token is None and not is_loopback(host) else None
         token = token or made
         shown = f"[{host}]" if ":" in host else host
         # A token that was given is a secret, which is not repeated to a terminal or journal.
         self.address = f"http://{shown}:{port}/" + (f"?token={made}" if made else "?token=***" if token else "")
-        self._hub = Hub(message)
+        self._hub = Hub(message, min(MOST_CLIENTS, room.connections // 2))
         self._recorder: Recorder | None = None
         app: Any = Guard(make_app(self._hub, lambda: self._recorder), host=host, port=port, token=token)
-        config = uvicorn.Config(
-            app,
-            log_config=None,
-            log_level="critical",
-            access_log=False,
-            lifespan="off",
-            server_header=False,
-            proxy_headers=False,
-            limit_concurrency=128,
-            timeout_graceful_shutdown=1,
-        )
-        self._server = uvicorn.Server(config)
+        self._make_server = partial(PageServer, app, self._socket, room)
+        self._server = self._make_server()
         self._thread: threading.Thread | None = None
 
     def watch(self, recorder: "Recorder", name: str) -> None:  # noqa: ARG002
@@ -91,17 +88,19 @@ class PageSink(Sink):
     def open(self, sources: Sequence[SourceInfo]) -> None:
         """Begin to serve."""
         self._hub.start([source.source_id for source in sources])
-        self._thread = threading.Thread(
-            target=self._server.run, kwargs={"sockets": [self._socket]}, name="segrt live page", daemon=True
-        )
-        self._thread.start()
+        self._begin()
 
     def write(self, frame: Frame, result: Result, drawn: Picture | None) -> None:  # noqa: ARG002
         """Show a result to whoever watches."""
+        if self._thread is None or not self._thread.is_alive():
+            raise VideoError("the live page's server has ended")
         self._hub.publish(frame, result)
 
     def reopen(self) -> None:
-        """Go on: the server has not stopped."""
+        """Begin to serve again, if the server has stopped."""
+        if self._thread is None or not self._thread.is_alive():
+            self._server = self._make_server()
+            self._begin()
 
     def close(self) -> None:
         """Send the browsers away and stop."""
@@ -113,6 +112,23 @@ class PageSink(Sink):
                 self._server.force_exit = True
                 self._thread.join(_STOP_SECONDS)
         self._socket.close()
+
+    def _begin(self) -> None:
+        thread = threading.Thread(target=self._server.run, name="segrt live page", daemon=True)
+        start(thread)
+        self._thread = thread
+
+
+def _read(uri: str) -> tuple[str, int, str | None]:
+    """Return host, port and token of the page's address."""
+    try:
+        parts = urlsplit(uri)
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        host = port = None
+    if not host or port is None or parts.path.strip("/"):
+        raise VideoError(f"sink {redact(uri)}: must be http://HOST:PORT, http://127.0.0.1:8080 for instance")
+    return host, port, next(iter(parse_qs(parts.query).get("token", [])), None)
 
 
 def _listen(uri: str, host: str, port: int) -> socket.socket:

@@ -22,6 +22,7 @@ from segrt.runtime.stream.frame import Frame
 from segrt.runtime.stream.needs import Needs
 from segrt.runtime.stream.sinks.sink import Dropped, Sink
 from segrt.runtime.stream.sources.source import SourceInfo
+from segrt.runtime.stream.stage_thread import NO_THREAD
 
 if TYPE_CHECKING:
     from segrt.runtime.stream.recorder import Recorder
@@ -43,6 +44,7 @@ class MqttSink(Sink):
     forms: ClassVar = {"mqtt://HOST/TOPIC": ""}
     needs = Needs("MQTT sinks", ("paho-mqtt",), "mqtt")
     name = "mqtt"
+    serves = True
 
     def __init__(self, uri: str, options: SinkOptions | None = None) -> None:
         try:
@@ -56,6 +58,8 @@ class MqttSink(Sink):
         except ValueError:
             host = port = None
         self._topic = unquote(parts.path.strip("/")) if host else ""
+        if host and "@" in parts.path:  # a "/" in the password would have made the user the host
+            raise VideoError(f"sink {redact(uri)}: write '/' in user and password as %2F, '@' in the topic as %40")
         if not host or not self._topic or "#" in uri or set(self._topic) & set("+#\0"):
             raise VideoError(f"sink {redact(uri)}: must be mqtt://HOST[:PORT]/TOPIC, without + and # in the topic")
         secure = parts.scheme.lower() == "mqtts"
@@ -85,6 +89,7 @@ class MqttSink(Sink):
         self._recorder: Recorder | None = None
         self._label = self.name
         self._trouble: str | None = None
+        self._begun = False
         self._lock = threading.Lock()
 
     def watch(self, recorder: "Recorder", name: str) -> None:
@@ -96,7 +101,11 @@ class MqttSink(Sink):
         for source_id, name in names_of_sources([source.source_id for source in sources]).items():
             self._topics[source_id] = f"{self._topic}/{name}" if name else self._topic
         self._client.connect_async(*self._address, keepalive=15)
-        self._client.loop_start()
+        try:
+            self._client.loop_start()
+        except RuntimeError:
+            raise VideoError(f"{NO_THREAD}; the sink has none for its connection") from None
+        self._begun = True
 
     def write(self, frame: Frame, result: Result, drawn: Picture | None) -> None:  # noqa: ARG002
         """Hand the message to the client, which delivers it at least once, or drops it when too many wait."""
@@ -107,6 +116,8 @@ class MqttSink(Sink):
 
     def close(self) -> None:
         """Publish "offline" and disconnect, within a second."""
+        if not self._begun:
+            return
         if self._client.is_connected():
             goodbye = self._client.publish(f"{self._topic}/status", "offline", qos=1, retain=True)
             with suppress(RuntimeError, ValueError):  # the broker has gone meanwhile

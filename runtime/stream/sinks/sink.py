@@ -42,6 +42,8 @@ class Sink(ABC):
     """What the sink is, for metrics: "mp4", "jsonl"; without credentials."""
     address = ""
     """Where people can look at it, for those that serve something."""
+    serves = False
+    """Whether others ask it or wait for its word: then it is opened at once, also while no camera is there."""
     needs_drawing = False
     """Whether `write` wants the drawn picture. It is drawn once for all sinks, and only if one needs it."""
 

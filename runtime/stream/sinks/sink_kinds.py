@@ -51,7 +51,9 @@ def open_sink(spec: str | PathLike[str], options: SinkOptions | None = None) -> 
     if not text or kind not in SINKS:
         if is_uri:
             raise VideoError(f"sink {redact(text)}: scheme {scheme_of(text)!r} is not known; use {known_sinks()}")
-        raise VideoError(f"sink {text or repr(text)}: sinks of type {kind!r} are not known; use {known_sinks()}")
+        raise VideoError(
+            f"sink {redact(text) or repr(text)}: sinks of type {kind!r} are not known; use {known_sinks()}"
+        )
     make: Any = SINKS.load(kind)
     sink: Sink = make(text if is_uri or kind == "null" else Path(text), options)
     return sink

@@ -2,7 +2,6 @@
 
 import struct
 from fractions import Fraction
-from functools import cache
 from typing import Any
 
 import av
@@ -10,6 +9,7 @@ import cv2
 import numpy as np
 
 from segrt.runtime.files.images import Picture
+from segrt.runtime.files.swscale import one_thread
 
 _FULL_RANGE = 2  # AVCOL_RANGE_JPEG
 _OTHER_MATRICES = (1, 7, 9)  # AVCOL_SPC_BT709, SMPTE240M, BT2020_NCL
@@ -27,7 +27,7 @@ def to_picture(decoded: av.VideoFrame, pixel_ratio: Fraction, matrix: Matrix | N
         width = max(1, round(width * pixel_ratio))
     elif pixel_ratio < 1:
         height = max(1, round(height / pixel_ratio))
-    options: dict[str, Any] = {"format": "bgr24", "width": width, "height": height, **_one_thread()}
+    options: dict[str, Any] = {"format": "bgr24", "width": width, "height": height, **one_thread()}
     if decoded.colorspace in _OTHER_MATRICES and decoded.format.name.startswith("yuv"):
         # BGR has no matrix, but naming one makes PyAV before 17 apply the source's, which it else takes for BT.601.
         options["dst_colorspace"] = "ITU601"
@@ -64,13 +64,3 @@ def turn(picture: Picture, matrix: Matrix) -> Picture:
     if down < 0:
         turned = turned[::-1]
     return np.ascontiguousarray(turned)
-
-
-@cache
-def _one_thread() -> dict[str, int]:
-    """Keep swscale on the calling thread, where PyAV offers the choice: slices cost more than they bring here."""
-    try:
-        av.VideoFrame(2, 2, "gray").reformat(format="bgr24", threads=1)
-    except TypeError:  # before PyAV 17
-        return {}
-    return {"threads": 1}

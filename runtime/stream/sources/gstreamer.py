@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import numpy as np
 
 from segrt.runtime.errors import VideoError
-from segrt.runtime.files.uri import redact
+from segrt.runtime.files.uri import redact, redact_error
 from segrt.runtime.stream.sources.live import Feed, LiveOptions, LiveSource, Shot
 from segrt.runtime.stream.uri_options import number, picture_size, read_query, whole
 
@@ -51,22 +51,25 @@ class CsiSource(LiveSource):
         try:
             sensor = whole(0, 63)(parts.netloc)
         except ValueError:
-            raise VideoError(f"{uri}: names no sensor; give csi://0") from None
+            raise VideoError(f"{redact(uri)}: names no sensor; give csi://0") from None
         given = read_query(uri, self.options)
-        gst = start(uri)
+        gst = start(redact(uri))
         size, fps = given.get("size", (1280, 720)), given.get("fps", 30)
-        _open(self, source_id, csi_pipeline(gst, uri, sensor, size, fps), options)
+        _open(self, source_id, csi_pipeline(gst, redact(uri), sensor, size, fps), options)
 
 
-def csi_pipeline(gst: Any, uri: str, sensor: int, size: tuple[int, int], fps: float) -> str:
-    """Return the pipeline of a CSI camera for the elements that this system has; raise VideoError without any."""
+def csi_pipeline(gst: Any, name: str, sensor: int, size: tuple[int, int], fps: float) -> str:
+    """Return the pipeline of a CSI camera for the elements that this system has.
+
+    Raises VideoError, naming source `name`, without any.
+    """
     shape = f"width={size[0]},height={size[1]},framerate={round(fps)}/1"
     if gst.ElementFactory.find("nvarguscamerasrc"):
         converted = "nvvidconv ! video/x-raw,format=BGRx"
         return f"nvarguscamerasrc sensor-id={sensor} ! video/x-raw(memory:NVMM),{shape} ! {converted}"
     if gst.ElementFactory.find("libcamerasrc"):
         return f"libcamerasrc ! video/x-raw,{shape}"
-    raise VideoError(f"{uri}: this GStreamer has neither nvarguscamerasrc (JetPack) nor libcamerasrc; install one")
+    raise VideoError(f"{name}: this GStreamer has neither nvarguscamerasrc (JetPack) nor libcamerasrc; install one")
 
 
 def start(name: str) -> Any:
@@ -110,12 +113,13 @@ class GstreamerFeed(Feed):
     """Runs a pipeline and takes BGR pictures from its appsink."""
 
     def __init__(self, pipeline: str, timeout: float) -> None:
-        self._gst = start("gst:" + pipeline)
+        self._gst = start(redact("gst:" + pipeline))
         self._timeout = timeout
+        self._address = "gst:" + pipeline
         try:
             self._pipeline = self._gst.parse_launch(_with_sink(pipeline))
         except Exception as error:  # GLib.Error, whose class comes with gi
-            raise VideoError(f"is no GStreamer pipeline ({_text(error)})") from None
+            raise VideoError(f"is no GStreamer pipeline ({self._text(error)})") from None
         self._sink = self._find_sink()
         self._sink.set_property("max-buffers", 2)
         self._sink.set_property("drop", True)
@@ -165,7 +169,10 @@ class GstreamerFeed(Feed):
             return f"nothing came for {self._timeout:g} s"
         if message.type == self._gst.MessageType.EOS:
             return "the stream has ended"
-        return f"the pipeline failed ({_text(message.parse_error()[0])})"
+        return f"the pipeline failed ({self._text(message.parse_error()[0])})"
+
+    def _text(self, error: Any) -> str:
+        return redact_error(str(getattr(error, "message", error)), self._address)
 
 
 def _with_sink(pipeline: str) -> str:
@@ -174,7 +181,3 @@ def _with_sink(pipeline: str) -> str:
         before = pipeline.rpartition("!")[0].rstrip().rstrip("!")
         return f"{before} ! {_BGR} ! {' '.join(last)}" if before else pipeline
     return f"{pipeline} ! {_BGR} ! {_SINK}"
-
-
-def _text(error: Any) -> str:
-    return redact("gst:" + str(getattr(error, "message", error)).replace("\n", " "))[4:]

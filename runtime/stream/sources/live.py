@@ -15,6 +15,7 @@ from fractions import Fraction
 
 from segrt.runtime.errors import SegrtError
 from segrt.runtime.files.images import Picture
+from segrt.runtime.files.uri import redact_error
 from segrt.runtime.stream.backoff import Backoff
 from segrt.runtime.stream.frame import Frame
 from segrt.runtime.stream.sources.frozen_picture import PictureWatch
@@ -62,7 +63,8 @@ class LiveSource(Source):
     """Reads feeds from `connect`, a new one whenever one fails, until `stop`.
 
     `Frame.pts` counts from the source's first frame: the feeds' own steps, and the outages between feeds as long as
-    they were. A resolution may change from frame to frame. `backoff` and `clock` are for tests.
+    they were. A resolution may change from frame to frame. Reports hide the secrets of `address`. `backoff` and `clock`
+    are for tests.
     """
 
     def __init__(
@@ -71,12 +73,14 @@ class LiveSource(Source):
         connect: Callable[[], Feed],
         *,
         options: LiveOptions | None = None,
+        address: str = "",
         rate: Fraction | None = None,
         backoff: Backoff | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.info = SourceInfo(source_id=source_id, rate=rate, live=True)
         self._connect = connect
+        self._address = address
         self._options = options or LiveOptions()
         self._backoff = backoff or Backoff()
         self._clock = clock
@@ -106,7 +110,7 @@ class LiveSource(Source):
                     yield Frame(shot.picture, index, pts, shot.capture_time, self.info.source_id)
                     index += 1
             except (SegrtError, OSError, ValueError) as error:  # ValueError is what PyAV raises for some wrong data
-                reason = str(error)
+                reason = redact_error(str(error), self._address)
             finally:
                 if feed is not None:
                     with suppress(Exception):  # a broken connection may be closed in a broken way

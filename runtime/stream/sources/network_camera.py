@@ -27,7 +27,7 @@ class NetworkSource(LiveSource):
 
             return PacketFeed(uri, timeout=options.read_timeout, options=_options(uri, options))
 
-        super().__init__(source_id, connect, options=options)
+        super().__init__(source_id, connect, options=options, address=uri)
 
 
 def _options(uri: str, options: LiveOptions) -> dict[str, str]:

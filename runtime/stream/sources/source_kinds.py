@@ -51,6 +51,8 @@ def open_source(uri: str | PathLike[str], source_id: str | None = None, options:
     kind = kind_of(text)
     if kind not in SOURCES:
         raise VideoError(f"{redact(text)}: sources of scheme {scheme_of(text)!r} are not known; use {known_sources()}")
+    if path is not None and redact(text) != text and not path.exists():
+        raise VideoError(f"{redact(text)}: is no file; an address begins with its scheme, as rtsp:// does")
     make: Any = SOURCES.load(kind)
     source: Source = make(text, name, options) if path is None else make(path, name)
     return source

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from segrt.runtime.errors import VideoError
 from segrt.runtime.files.images import Picture
+from segrt.runtime.files.uri import redact
 from segrt.runtime.stream import timecode
 from segrt.runtime.stream.frame import Frame
 from segrt.runtime.stream.sources.live import LiveOptions
@@ -38,7 +39,7 @@ class StreetSource(Source):
     def __init__(self, uri: str, source_id: str, options: LiveOptions | None = None) -> None:  # noqa: ARG002
         parts = urlsplit(uri)
         if parts.netloc or parts.path.strip("/"):
-            raise VideoError(f"{uri}: a street has no host or path; give street://?seed=1&fps=30&size=1280x720")
+            raise VideoError(f"{redact(uri)}: a street has no host or path; give street://?seed=1&fps=30&size=1280x720")
         given = read_query(uri, self.options)
         self._world = StreetWorld(given.get("seed", 0), weather=given.get("weather"))
         width, height = given.get("size", (640, 360))

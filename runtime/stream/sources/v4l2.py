@@ -5,6 +5,7 @@ from typing import ClassVar
 from urllib.parse import urlsplit
 
 from segrt.runtime.errors import VideoError
+from segrt.runtime.files.uri import redact
 from segrt.runtime.stream.sources.live import Feed, LiveOptions, LiveSource
 from segrt.runtime.stream.uri_options import number, picture_size, read_query, word
 
@@ -22,7 +23,7 @@ class V4l2Source(LiveSource):
         options = options or LiveOptions()
         parts = urlsplit(uri)
         if parts.netloc or not parts.path.startswith("/dev/"):
-            raise VideoError(f"{uri}: names no device; give v4l2:///dev/video0")
+            raise VideoError(f"{redact(uri)}: names no device; give v4l2:///dev/video0")
         given = read_query(uri, self.options)
         chosen: dict[str, str] = {}
         if "format" in given:

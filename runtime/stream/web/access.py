@@ -1,18 +1,25 @@
 """Who may see the live page: this machine, or whoever has the token; no page of another origin."""
 
+import hashlib
 import hmac
 import ipaddress
-from collections.abc import Awaitable, Callable, MutableMapping
-from http.cookies import CookieError, SimpleCookie
+from collections.abc import Awaitable, Callable, MutableMapping, Sequence
+from dataclasses import dataclass
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
+Header = tuple[bytes, bytes]
 
-_OPEN_PATHS = ("/healthz",)  # says nothing but whether frames come
+ADMITTED = "segrt.admitted"
+"""Key of a request's scope: whether it may know everything; without a token only `OPEN_PATHS` are answered at all."""
+OPEN_PATHS = ("/healthz",)
+"""What supervisors ask without the token; they learn whether frames come from every source, and nothing else."""
+_LOGIN_PATH = "/"
+_ONCE = ("host", "origin", "authorization", "cookie", "sec-fetch-site", "sec-fetch-mode", "content-length")
 _HEADERS = (
     (
         b"content-security-policy",
@@ -39,12 +46,23 @@ def is_loopback(host: str) -> bool:
         return False
 
 
+@dataclass(frozen=True)
+class _Verdict:
+    """What becomes of a request: refused with `status` and `reason`, or, with 200, handed on."""
+
+    status: int = 200
+    reason: str = ""
+    admitted: bool = False
+    logs_in: bool = False
+
+
 class Guard:
     """Lets requests through to `app` that may be answered, and gives every answer its headers.
 
     On loopback, a request must name a loopback host, so that no foreign name that resolves to it gets in (DNS
-    rebinding). With a `token`, a request must bring it: as `?token=`, as the cookie that the page then gets, or as
-    `Authorization: Bearer`.
+    rebinding). With a `token`, a request must bring it: as `?token=`, as `Authorization: Bearer`, or as the cookie that
+    `GET /?token=…` with the right token sets, and nothing else. The cookie is derived from the token and does not
+    reveal it. Whoever is not admitted gets one answer, and the connection is closed.
     """
 
     def __init__(self, app: App, *, host: str, port: int, token: str | None) -> None:
@@ -52,70 +70,99 @@ class Guard:
         self._local = is_loopback(host)
         self._token = token
         self._cookie = f"segrt_{port}"
+        self._session = hmac.new((token or "").encode(), b"segrt live page", hashlib.sha256).hexdigest()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         if scope["type"] != "http":
             return
-        headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
-        status, reason = self._judge(scope, headers)
-        cookie = self._new_cookie(scope) if status == 200 else None
+        verdict = self._judge(scope)
+        scope[ADMITTED] = verdict.admitted
+        added: list[Header] = list(_HEADERS)
+        if verdict.logs_in:
+            added.append((b"set-cookie", f"{self._cookie}={self._session}; Path=/; HttpOnly; SameSite=Strict".encode()))
+        if not verdict.admitted:
+            added.append((b"connection", b"close"))
 
         async def send_guarded(event: MutableMapping[str, Any]) -> None:
             if event["type"] == "http.response.start":
-                event = {**event, "headers": [*event.get("headers", []), *_HEADERS, *([cookie] if cookie else [])]}
+                event = {**event, "headers": [*event.get("headers", []), *added]}
             await send(event)
 
-        if status == 200:
+        if verdict.status == 200:
             await self._app(scope, receive, send_guarded)
             return
-        body = reason.encode() + b"\n"
+        body = verdict.reason.encode() + b"\n"
         kind = (b"content-type", b"text/plain; charset=utf-8")
         length = (b"content-length", str(len(body)).encode())
-        await send_guarded({"type": "http.response.start", "status": status, "headers": [kind, length]})
+        await send_guarded({"type": "http.response.start", "status": verdict.status, "headers": [kind, length]})
         await send_guarded({"type": "http.response.body", "body": body})
 
-    def _judge(self, scope: Scope, headers: dict[str, str]) -> tuple[int, str]:
+    def _judge(self, scope: Scope) -> _Verdict:
         if scope["method"] not in ("GET", "HEAD"):
-            return 405, "only GET is answered here"
+            return _Verdict(405, "only GET is answered here")
+        pairs = [(name.decode("latin-1").lower(), value.decode("latin-1")) for name, value in scope["headers"]]
+        headers = dict(pairs)
+        if any(sum(name == once for name, _ in pairs) > 1 for once in _ONCE):
+            return _Verdict(400, "a header is given twice")
+        if headers.get("content-length", "0") != "0" or "transfer-encoding" in headers:
+            return _Verdict(400, "a request has no body here")
+        refusal = self._refuse_origin(headers)
+        if refusal is not None:
+            return _Verdict(403, refusal)
+        if self._token is None:
+            return _Verdict(admitted=True)
+        query = [value for name, value in _query(scope) if name == "token"]
+        by_query = len(query) == 1 and _same(query[0], self._token)
+        if by_query or self._is_known(headers):
+            logs_in = by_query and scope["path"] == _LOGIN_PATH and scope["method"] == "GET"
+            return _Verdict(admitted=True, logs_in=logs_in)
+        if scope["path"] in OPEN_PATHS:
+            return _Verdict()
+        return _Verdict(401, "open this page with the token that segrt has printed: http://HOST:PORT/?token=...")
+
+    def _refuse_origin(self, headers: dict[str, str]) -> str | None:
+        """Return why a request that comes from elsewhere is refused."""
         host = headers.get("host", "")
         if self._local and not is_loopback(_name_of(host)):
-            return 403, "open this page by the name localhost"
+            return "open this page by the name localhost"
         origin = headers.get("origin")
-        if origin is not None and urlsplit(origin).netloc.lower() != host.lower():
-            return 403, "another origin may not read this"
-        if headers.get("sec-fetch-site") in ("cross-site", "same-site") and headers.get("sec-fetch-mode") != "navigate":
-            return 403, "another origin may not read this"
-        if self._token is None or scope["path"] in _OPEN_PATHS or self._has_token(scope, headers):
-            return 200, ""
-        return 401, "open this page with the token that segrt has printed: http://HOST:PORT/?token=..."
+        foreign = origin is not None and _place_of(origin) != host.lower()
+        site, mode = headers.get("sec-fetch-site"), headers.get("sec-fetch-mode")
+        if foreign or (site in ("cross-site", "same-site") and mode != "navigate"):
+            return "another origin may not read this"
+        return None
 
-    def _has_token(self, scope: Scope, headers: dict[str, str]) -> bool:
-        assert self._token is not None
-        given = list(_query(scope).get("token", []))
+    def _is_known(self, headers: dict[str, str]) -> bool:
+        """Say whether the headers hold the token or the cookie of a login."""
         kind, _, value = headers.get("authorization", "").partition(" ")
-        if kind.lower() == "bearer":
-            given.append(value.strip())
-        try:
-            morsel = SimpleCookie(headers.get("cookie", "")).get(self._cookie)
-        except CookieError:
-            morsel = None
-        if morsel is not None:
-            given.append(morsel.value)
-        return any(hmac.compare_digest(token.encode(), self._token.encode()) for token in given)
-
-    def _new_cookie(self, scope: Scope) -> tuple[bytes, bytes] | None:
-        if self._token is None or "token" not in _query(scope):
-            return None
-        return b"set-cookie", f"{self._cookie}={self._token}; Path=/; HttpOnly; SameSite=Strict".encode()
+        if self._token is not None and kind.lower() == "bearer" and _same(value.strip(), self._token):
+            return True
+        cookies = (pair.partition("=") for pair in headers.get("cookie", "").split(";"))
+        return any(name.strip() == self._cookie and _same(value.strip(), self._session) for name, _, value in cookies)
 
 
-def _query(scope: Scope) -> dict[str, list[str]]:
-    return parse_qs(scope.get("query_string", b"").decode("latin-1"))
+def _same(given: str, secret: str) -> bool:
+    return hmac.compare_digest(given.encode("utf-8", "replace"), secret.encode())
+
+
+def _query(scope: Scope) -> Sequence[tuple[str, str]]:
+    try:
+        return parse_qsl(scope.get("query_string", b"").decode("latin-1"), max_num_fields=64)
+    except ValueError:  # more fields than anybody needs
+        return ()
 
 
 def _name_of(host: str) -> str:
     try:
         return urlsplit(f"//{host}").hostname or ""
+    except ValueError:
+        return ""
+
+
+def _place_of(origin: str) -> str:
+    """Return host and port of an origin, "" of one that is none."""
+    try:
+        return urlsplit(origin).netloc.lower()
     except ValueError:
         return ""

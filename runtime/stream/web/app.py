@@ -18,13 +18,15 @@ from segrt.runtime.outputs.result_lines import line_of
 from segrt.runtime.results import Result
 from segrt.runtime.stream.frame import Frame
 from segrt.runtime.stream.recorder import Recorder
-from segrt.runtime.stream.web.access import Receive, Scope, Send
+from segrt.runtime.stream.web.access import ADMITTED, Receive, Scope, Send
 from segrt.runtime.stream.web.frame_message import picture
 from segrt.runtime.stream.web.hub import Client, Hub
 from segrt.runtime.stream.web.prometheus import exposition
 
 SEND_SECONDS = 5.0  # a browser that takes nothing for so long is asleep
 _HEALTHY_SECONDS = 10.0
+_HEALTHY_STATES = ("live", "frozen", "black")
+_STREAM = "application/octet-stream"
 _FILES = {
     "/": ("page.html", "text/html; charset=utf-8"),
     "/page.css": ("page.css", "text/css; charset=utf-8"),
@@ -36,7 +38,8 @@ def make_app(hub: Hub, recorder: Callable[[], Recorder | None]) -> Starlette:
     """Return the application; `recorder` gives the run's metrics once there are some.
 
     / (the page), /stream (messages, see `frame_message`), /state.json (what the page shows besides), /result.json (the
-    latest results), /frame.jpg (the latest picture), /metrics (Prometheus), /healthz. `?source=` picks one of several.
+    latest results), /frame.jpg (the latest picture), /metrics (Prometheus), /healthz (who is not admitted gets no more
+    than yes or no). `?source=` picks one of several.
     """
     answers = _Answers(hub, recorder)
     routes = [Route(path, answers.static) for path in _FILES]
@@ -49,7 +52,9 @@ def make_app(hub: Hub, recorder: Callable[[], Recorder | None]) -> Starlette:
         ("/stream", answers.stream),
     ):
         routes.append(Route(path, answer))
-    return Starlette(routes=routes)
+    app = Starlette(routes=routes)
+    app.router.redirect_slashes = False
+    return app
 
 
 class _Answers:
@@ -71,38 +76,51 @@ class _Answers:
             "labels": [{"name": label.name, "color": label.color, "isthing": label.isthing} for label in hub.labels],
             "states": run.states() if run else {},
             "newest": {name: run.newest(name) for name in hub.source_ids} if run else {},
-            "metrics": await run_in_threadpool(run.metrics) if run else None,
+            "metrics": await _apart(run.metrics) if run else None,
         }
         return _json(document)
 
     async def result(self, request: Request) -> Response:
         if (latest := self._latest(request)) is None:
             return _json({"error": "there is no result yet"}, 503)
-        return _json(await run_in_threadpool(line_of, *latest))
+        return _json(await _apart(line_of, *latest))
 
     async def frame(self, request: Request) -> Response:
         if (latest := self._latest(request)) is None:
             return _json({"error": "there is no picture yet"}, 503)
-        return Response(await run_in_threadpool(picture, latest[0]), media_type="image/jpeg")
+        return Response(await _apart(picture, latest[0]), media_type="image/jpeg")
 
     async def metrics(self, _: Request) -> Response:
         run = self._recorder()
-        body = await run_in_threadpool(exposition, run) if run else b""
+        body = await _apart(exposition, run) if run else b""
         return Response(body, headers={"content-type": "text/plain; version=0.0.4; charset=utf-8"})
 
-    async def health(self, _: Request) -> Response:
+    async def health(self, request: Request) -> Response:
         now = time.monotonic()
-        source_ids = self._hub.source_ids
-        newest = [latest[0] for name in source_ids if (latest := self._hub.latest(name)) is not None]
-        ages = [now - frame.capture_time for frame in newest]
         run = self._recorder()
-        lost = [state for state in (run.states() if run else {}).values() if state not in ("live", "frozen", "black")]
-        healthy = bool(ages) and len(ages) == len(source_ids) and max(ages) < _HEALTHY_SECONDS and not lost
-        return Response("ok\n" if healthy else "no recent frames\n", status_code=200 if healthy else 503)
+        states = run.states() if run else {}
+        troubles = {name: self._trouble(name, states.get(name), now) for name in self._hub.source_ids}
+        if troubles and not any(troubles.values()):
+            return Response("ok\n")
+        said = "; ".join(f"{name}: {trouble}" for name, trouble in troubles.items() if trouble)
+        detail = f": {said}" if said and request.scope.get(ADMITTED) else ""
+        return Response(f"no recent frames{detail}\n", status_code=503)
+
+    def _trouble(self, source_id: str, state: str | None, now: float) -> str | None:
+        """Return what keeps a source from being healthy."""
+        latest = self._hub.latest(source_id)
+        words = [] if state is None or state in _HEALTHY_STATES else [state]
+        if latest is None:
+            words.append("no frame yet")
+        elif now - latest[0].capture_time >= _HEALTHY_SECONDS:
+            words.append(f"no frame for {now - latest[0].capture_time:.0f} s")
+        return ", ".join(words) or None
 
     async def stream(self, request: Request) -> Any:
         if (source_id := self._source_of(request)) is None:
             return _json({"error": "there is no such source"}, 404)
+        if request.method == "HEAD":
+            return Response(media_type=_STREAM)
         client = self._hub.add(source_id)
         if client is None:
             return _json({"error": "too many are watching"}, 503)
@@ -115,6 +133,14 @@ class _Answers:
     def _latest(self, request: Request) -> tuple[Frame, Result] | None:
         source_id = self._source_of(request)
         return None if source_id is None else self._hub.latest(source_id)
+
+
+async def _apart(work: Callable[..., Any], *arguments: Any) -> Any:
+    """Return what `work` returns, from a thread of its own where there can be one."""
+    try:
+        return await run_in_threadpool(work, *arguments)
+    except RuntimeError:  # "can't start new thread"
+        return work(*arguments)
 
 
 def _json(value: Any, status: int = 200) -> Response:
@@ -131,7 +157,7 @@ class _Messages(Response):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002
         leaving = asyncio.ensure_future(self._leave_with(receive))
         try:
-            kind = (b"content-type", b"application/octet-stream")
+            kind = (b"content-type", _STREAM.encode())
             await send({"type": "http.response.start", "status": 200, "headers": [kind]})
             while (message := await self._client.next()) is not None:
                 event = {"type": "http.response.body", "body": message, "more_body": True}

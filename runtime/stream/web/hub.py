@@ -43,8 +43,9 @@ class Client:
 class Hub:
     """Keeps the latest result of each source and hands messages to the clients that watch it."""
 
-    def __init__(self, encode: Callable[[Frame, Result], bytes]) -> None:
+    def __init__(self, encode: Callable[[Frame, Result], bytes], most_clients: int = MOST_CLIENTS) -> None:
         self._encode = encode
+        self._most = most_clients
         self._lock = threading.Lock()
         self._latest: dict[str, tuple[Frame, Result]] = {}
         self._clients: set[Client] = set()
@@ -77,7 +78,7 @@ class Hub:
     def add(self, source_id: str) -> Client | None:
         """Add a client, in the server's loop; None when there are too many."""
         with self._lock:
-            if len(self._clients) >= MOST_CLIENTS:
+            if len(self._clients) >= self._most:
                 return None
             self._loop = asyncio.get_running_loop()
             client = Client(source_id)

@@ -73,7 +73,7 @@ def served():
 
 def test_latest_result_picture_and_health(served):
     assert served.get("/result.json")[0] == 503
-    assert served.get("/healthz")[:2] == (503, b"no recent frames\n")
+    assert served.get("/healthz")[:2] == (503, b"no recent frames: cam: no frame yet\n")
     served.show(7)
     status, body, _ = served.get("/result.json")
     said = json.loads(body)

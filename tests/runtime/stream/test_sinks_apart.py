@@ -1,5 +1,7 @@
 """Sinks of a live run are kept apart: slow, failing, or on a full disk, they lose their own results and no others'."""
 
+import contextlib
+import http.client
 import json
 import re
 import subprocess
@@ -16,8 +18,9 @@ from segrt.runtime.outputs.sink_options import SinkOptions
 from segrt.runtime.results import SemanticResult
 from segrt.runtime.stream import run_stream
 from segrt.runtime.stream.frame import Frame
+from segrt.runtime.stream.loop import open_pipeline
 from segrt.runtime.stream.sinks.sink_kinds import open_sink
-from segrt.runtime.stream.sources.source import SourceInfo
+from segrt.runtime.stream.sources.source import Source, SourceInfo
 from segrt.runtime.stream.thinning import Thinning
 
 pytestmark = pytest.mark.timeout(60)
@@ -76,6 +79,68 @@ def test_a_sink_that_cannot_begin_again_stops_nobody(segmenter, fakes):
     metrics = run_stream(segmenter, fakes.ListSource(20, seconds=0.002, live=True), [bad, good], policy="all")
     assert len(good.items) == 20
     assert (metrics.sinks["bad"].failures, metrics.sinks["bad"].dropped) == (1, 20)
+
+
+class AwaySource(Source):
+    """A live source whose camera never comes."""
+
+    def __init__(self):
+        self.info = SourceInfo("cam", live=True)
+        self._stopped = threading.Event()
+
+    def frames(self):  # noqa: D102
+        self.listener.entered_state("cam", "lost")
+        self._stopped.wait()
+        return iter(())
+
+    def stop(self):  # noqa: D102
+        self._stopped.set()
+
+
+@contextlib.contextmanager
+def running_without_a_camera(segmenter, sinks):
+    pipeline = open_pipeline(segmenter, AwaySource(), sinks)
+    thread = threading.Thread(target=pipeline.run)
+    thread.start()
+    try:
+        while pipeline.recorder.states()["cam"] != "lost":
+            time.sleep(0.01)
+        yield pipeline
+    finally:
+        pipeline.stop()
+        thread.join()
+
+
+def test_health_says_at_once_that_the_camera_is_away(segmenter, tmp_path):
+    pytest.importorskip("uvicorn", reason="needs the extra segrt[web]")
+    sinks = ["http://127.0.0.1:0", tmp_path / "a.jsonl"]
+    with running_without_a_camera(segmenter, sinks) as pipeline:
+        port = int(pipeline.addresses[0].rstrip("/").rpartition(":")[2])
+        answers = {}
+        for path in ("/healthz", "/metrics"):
+            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+            connection.request("GET", path)
+            answer = connection.getresponse()
+            answers[path] = (answer.status, answer.read().decode())
+            connection.close()
+    assert answers["/healthz"] == (503, "no recent frames: cam: lost, no frame yet\n")
+    assert answers["/metrics"][0] == 200
+    assert 'segrt_source_state{source="cam",state="lost"} 1.0' in answers["/metrics"][1]
+    assert list(tmp_path.iterdir()) == [], "files are begun with the first result"
+
+
+def test_only_what_serves_is_opened_before_the_first_picture(segmenter, fakes):
+    class Serving(fakes.ListSink):
+        serves = True
+
+    serving, failing, waiting = Serving("serving"), Serving("failing", fail_open=True), fakes.ListSink("waiting")
+    with running_without_a_camera(segmenter, [serving, failing, waiting]) as pipeline:
+        deadline = time.monotonic() + 5
+        while not (hasattr(serving, "sources") and pipeline.recorder.metrics().sinks) and time.monotonic() < deadline:
+            time.sleep(0.01)
+        counts = pipeline.recorder.metrics().sinks
+        assert [hasattr(sink, "sources") for sink in (serving, waiting)] == [True, False]
+    assert (counts["failing"].failures, counts["failing"].dropped) == (1, 0)
 
 
 @pytest.fixture
