@@ -28,12 +28,15 @@ class PanopticJournal:
     """Collects the entries of `path`, a JSON, in `NAME.unfinished.jsonl` beside it."""
 
     def __init__(self, path: Path) -> None:
-        """Create the file of lines; raise VideoError when that fails."""
-        self._lines = LineFile(journal_of(path))
+        """Take the name of the file, which is created with its first line."""
+        self._path = journal_of(path)
+        self._lines: LineFile | None = None
         self.pictures = 0
 
     def add(self, image: dict[str, Any], result: PanopticResult, png_name: str) -> None:
         """Append a picture's entry `image` and the annotation of its result; raise VideoError when that fails."""
+        if self._lines is None:
+            self._lines = LineFile(self._path)
         if self._lines.size == 0:
             self._lines.append(msgspec.json.encode({"categories": categories(result.labels)}))
         line = {"image": image, "annotation": result.to_coco(image["id"], png_name)}
@@ -42,22 +45,25 @@ class PanopticJournal:
 
     def stands(self) -> bool:
         """Return whether the file of lines is still where it was."""
-        return self._lines.stands()
+        return self._lines is not None and self._lines.stands()
 
     def reopen(self) -> None:
         """Go on behind the last complete line; raise VideoError when that fails."""
-        self._lines.reopen()
+        if self._lines is not None:
+            self._lines.reopen()
 
     def close(self) -> None:
         """Close the file of lines, as the end of the process would; `add` opens it again."""
-        self._lines.close()
+        if self._lines is not None:
+            self._lines.close()
 
     def finish(self) -> None:
         """Write the JSON and delete the lines; where they were moved to, they stay as they are."""
         stands = self.stands()
-        self._lines.release()
+        if self._lines is not None:
+            self._lines.release()
         if stands:
-            _finish(self._lines.path)
+            _finish(self._path)
 
 
 def finish_journals(path: Path) -> None:

@@ -76,6 +76,8 @@ class Mp4Writer:
         try:
             if self._container is None:
                 self._start(picture.shape[0], picture.shape[1])
+            else:
+                self._check_place()
             assert self._stream is not None
             picture = _fit(picture, self._stream.height, self._stream.width)
             frame = av.VideoFrame.from_ndarray(picture, format="bgr24")
@@ -85,8 +87,7 @@ class Mp4Writer:
             self._mux(frame)
             self._frames += 1
         except (av.error.FFmpegError, OSError) as error:
-            self._salvage()
-            raise failed_write(self._path, error, self._written) from error
+            raise self._failed(error) from error
         except BaseException:
             self._salvage()
             raise
@@ -101,8 +102,7 @@ class Mp4Writer:
             self._container = None
             self._check_place()
         except (av.error.FFmpegError, OSError) as error:
-            self._salvage()
-            raise failed_write(self._path, error, self._written) from error
+            raise self._failed(error) from error
         except BaseException:
             self._salvage()
             raise
@@ -141,7 +141,6 @@ class Mp4Writer:
             if not packet.duration:
                 packet.duration = self._clock.period
             self._container.mux(packet)
-            self._check_place()
             self._whole = self._path.stat().st_size
             if not self._head:
                 self._before_fragments = self._whole
@@ -151,6 +150,17 @@ class Mp4Writer:
     @property
     def _written(self) -> str:
         return f"{self._frames} frames were encoded"
+
+    def _failed(self, error: BaseException) -> VideoError:
+        """Save what can be saved; return the error of a failed write."""
+        try:
+            if self._anchor is not None:
+                self._anchor.check(self._written)
+        except VideoError as gone:  # the reason, whatever libavformat makes of it
+            return gone
+        finally:
+            self._salvage()
+        return failed_write(self._path, error, self._written)
 
     def _check_place(self) -> None:
         assert self._anchor is not None

@@ -87,6 +87,7 @@ class CocoPanopticSink(Sink):
             target.write_bytes(png)
             self._journal.add(image, result, name)
         except OSError as error:
+            self._png_folder()  # if it is gone since, that is the reason
             delete_empty(target)
             raise failed_write(target, error, self._written) from error
         except VideoError:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-from segrt.runtime.errors import VideoError
+from segrt.runtime.errors import SegrtError, VideoError
 from segrt.runtime.files.atomic import make_folder
 from segrt.runtime.files.images import Picture, write_image
 from segrt.runtime.outputs.output_files import failed_write, names_of_sources
@@ -105,9 +105,14 @@ class PictureSink(Sink):
     def write(self, frame: Frame, result: Result, drawn: Picture | None) -> None:  # noqa: ARG002
         """Write the frame's picture whole or not at all."""
         assert drawn is not None
-        self._anchors[frame.source_id].check(f"{self._pictures} pictures are in it")
+        anchor, written = self._anchors[frame.source_id], f"{self._pictures} pictures were written"
+        anchor.check(written)
         folder = self._names.folder / self._sources[frame.source_id]
-        write_image(folder / (self._names.pattern % frame.index), drawn)
+        try:
+            write_image(folder / (self._names.pattern % frame.index), drawn)
+        except SegrtError:
+            anchor.check(written)  # if it is gone since, that is the reason
+            raise
         self._pictures += 1
 
     def reopen(self) -> None:
