@@ -77,7 +77,7 @@ def _check_file(title: str, path: Path, read: Sequence[Path], named: set[Path]) 
 def _check_written(title: str, path: Path, read: Sequence[Path], written: set[Path]) -> None:
     """Refuse a file, named by a sink itself perhaps, that is read or written already; note it."""
     target = path.resolve()
-    if target in read:
+    if target in read and not target.is_dir():
         raise VideoError(f"{title}: would overwrite the source {path}; write to another file")
     if target in written:
         raise VideoError(f"{title}: writes {path}, as another output does; write to another file")
