@@ -26,7 +26,7 @@ help:
 	@echo "make format    rewrite the code as the linters want it"
 	@echo "make bench     measure against the peers"
 	@echo "make accuracy  mIoU, mask AP and PQ of the embedded models on 200 held-out streets"
-	@echo "make soak      live video for half an hour, with a camera that dies and freezes, then floods of the page"
+	@echo "make soak      live video for half an hour, a camera that dies and freezes; floods of the page; 500 signals"
 	@echo "make sanitize  the C++ core's own tests under AddressSanitizer, UBSan and ThreadSanitizer"
 	@echo "make fuzz      a libFuzzer target for each function, FUZZ_SECONDS each (60)"
 	@echo "make test-aarch64  the C++ core's tests on aarch64, under qemu"
@@ -82,6 +82,7 @@ accuracy: $(VENV)/.runtime
 soak: $(VENV)/.dev
 	$(BIN)/python tests/soak/live.py --minutes 30
 	$(BIN)/python tests/soak/flood.py --seconds 60
+	$(BIN)/python tests/soak/signals.py --count 500
 
 sanitize fuzz test-aarch64:
 	$(MAKE) -j2 -C cpp_postproc $@

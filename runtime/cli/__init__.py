@@ -5,7 +5,7 @@
 
 import logging
 from importlib import import_module
-from typing import Any
+from typing import Any, NoReturn
 
 import click
 
@@ -78,11 +78,11 @@ class LazyGroup(click.Group):
 @click.version_option(package_name="segrt")
 def cli() -> None:
     """Take segmentation networks to edge devices and run them there: semantic, instance, panoptic."""
-
-
-def main() -> None:
-    """Run segrt's command line."""
     _show_log()
+
+
+def main() -> NoReturn:
+    """Run segrt's command line."""
     run_command(cli)
 
 

@@ -51,6 +51,8 @@ def _measured(subject: Subject, plan: Plan, sink: PredictionSink | None) -> tupl
             bars.show(title, done, total)
 
         prepare(predictor, plan.dataset, plan.options)  # classes that differ are told before any process starts
+        if sink is not None:
+            sink.check(predictor.technique, plan.dataset)
         if plan.workers == 1:
             outcome = measure(predictor, plan.dataset, plan.options, progress=progress, sink=sink)
         else:
@@ -58,7 +60,7 @@ def _measured(subject: Subject, plan: Plan, sink: PredictionSink | None) -> tupl
                 subject.opener, plan.dataset, plan.options, workers=plan.workers, progress=progress, sink=sink
             )
         if plan.outputs.pictures is not None:
-            prefix = str(plan.outputs.pictures / f"{subject.plain_name}-")
+            prefix = str(plan.outputs.pictures / f"{subject.file_name}-")
             _draw(outcome, predictor, plan.dataset, prefix, plan.outputs.worst)
         return predictor.technique, outcome
 

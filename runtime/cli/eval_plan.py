@@ -15,7 +15,7 @@ from segrt.runtime.evaluate.prediction_writer import NAMES
 from segrt.runtime.evaluate.predictions import PredictionsOpener, open_predictions
 from segrt.runtime.evaluate.segmenting import BundleOpener
 from segrt.runtime.files.atomic import make_folder, prepare_file, prepare_folder
-from segrt.runtime.files.collisions import Place, refuse_same
+from segrt.runtime.files.collisions import Place, refuse_same, tell_apart
 from segrt.runtime.inference.execution import Execution
 from segrt.runtime.results import Label
 from segrt.runtime.results.labels.class_lists import read_labels
@@ -28,6 +28,8 @@ class Subject:
     name: str
     opener: Opener
     folder: Path | None = None
+    file_name: str = ""
+    """What its pictures are named after; no two subjects have the same."""
 
     @property
     def plain_name(self) -> str:
@@ -114,7 +116,9 @@ def _bundles(bundles: tuple[str, ...], thresholds: Thresholds, execution: Execut
 
 
 def _with_folders(subjects: list[Subject], save: Path | None) -> tuple[Subject, ...]:
-    """Give each subject its folder of results: the one named, or one each in it."""
+    """Give each subject a name for its files, and its folder of results: the one named, or one each in it."""
+    names = tell_apart(subject.plain_name for subject in subjects)
+    subjects = [replace(subject, file_name=name) for subject, name in zip(subjects, names, strict=True)]
     if save is None or len(subjects) == 1:
         return tuple(replace(subject, folder=save) for subject in subjects)
     return tuple(

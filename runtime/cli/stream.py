@@ -1,19 +1,17 @@
 """`segrt stream`: video in, results into sinks."""
 
 import logging
-import os
-import signal
 import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import click
 
+from segrt.runtime.cli.interruptions import Interruptions, exit_code_of
 from segrt.runtime.cli.options import Thresholds, execution_options, threshold_options
+from segrt.runtime.console.exits import leave_at_once
 from segrt.runtime.console.progress import Bars
 from segrt.runtime.console.quantities import DURATION, SIZE, FiniteRange
 from segrt.runtime.console.words import counted
@@ -22,13 +20,6 @@ if TYPE_CHECKING:
     from segrt.runtime.inference.execution import Execution
     from segrt.runtime.stream.pipeline import Pipeline
     from segrt.runtime.stream.stream_metrics import StreamMetrics
-
-
-_CLOSING_SECONDS = 4.0  # twice what closing takes at most; whoever still signals then wants the end at once
-
-
-class Terminated(KeyboardInterrupt):
-    """The process was asked to end by SIGTERM."""
 
 
 class _StreamCommand(click.Command):
@@ -135,11 +126,9 @@ def stream(
     from segrt.runtime.stream.loop import open_pipeline
     from segrt.runtime.stream.sources.live import LiveOptions
     from segrt.runtime.stream.thinning import Thinning
-    from segrt.runtime.stream.watchdog import Watchdog
 
-    interruption: KeyboardInterrupt | None = None
     with (
-        _first_signal_raises(),
+        Interruptions() as interruptions,
         open_bundle(
             bundle,
             backend=execution.backend,
@@ -152,30 +141,21 @@ def stream(
             sources=len(sources),
         ) as segmenter,
     ):
-        pipeline = open_pipeline(
-            segmenter,
-            sources,
-            sinks or ("null",),
-            policy=policy,
-            max_frames=max_frames,
-            thinning=Thinning(every, target_fps, max_age),
-            live=LiveOptions(read_timeout, rtsp_transport),
-            writing=SinkOptions(segment, None if keep is None else int(keep), token=token, rle=rle),
-            metrics=metrics,
-        )
-        for address in pipeline.addresses:
-            click.echo(f"live page: {address}")
-        try:
-            with _messages(), Watchdog(pipeline, stall_timeout), _progress(pipeline, max_frames) as progress:
-                pipeline.run(progress)
-        except KeyboardInterrupt as error:
-            interruption = error
-        finally:
-            measured = pipeline.recorder.metrics()
-            if measured.frames_out or interruption is not None:
-                click.echo(summary(measured, latest=pipeline.policy == "latest"))
-            if metrics is not None:
-                measured.write(metrics)
+        with interruptions.held():
+            pipeline = open_pipeline(
+                segmenter,
+                sources,
+                sinks or ("null",),
+                policy=policy,
+                max_frames=max_frames,
+                thinning=Thinning(every, target_fps, max_age),
+                live=LiveOptions(read_timeout, rtsp_transport),
+                writing=SinkOptions(segment, None if keep is None else int(keep), token=token, rle=rle),
+                metrics=metrics,
+            )
+            for address in pipeline.addresses:
+                click.echo(f"live page: {address}")
+            interruption = _run(pipeline, interruptions, stall_timeout, max_frames, metrics)
         if interruption is not None:
             _exit_interrupted(interruption, pipeline)
 
@@ -215,42 +195,11 @@ def _messages() -> Iterator[None]:
 
 
 @contextmanager
-def _first_signal_raises() -> Iterator[None]:
-    """Let the first SIGTERM raise `Terminated` in the main thread, or SIGINT KeyboardInterrupt; exit with its code.
-
-    Signals that follow would leave files unclosed: they are ignored for as long as closing may take. A shell's
-    `timeout` sends two, and a terminal one to every process of a job.
-    """
-    first: float | None = None
-
-    def handle(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 (signal's signature)
-        nonlocal first
-        if first is None:
-            first = time.monotonic()
-            raise Terminated if number == signal.SIGTERM else KeyboardInterrupt
-        if time.monotonic() - first > _CLOSING_SECONDS:
-            os._exit(128 + number)
-
-    heard = [signal.SIGTERM]
-    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # else it is ignored, as for a background job
-        heard.append(signal.SIGINT)
-    before = [signal.signal(number, handle) for number in heard]
-    try:
-        yield
-    except Terminated:
-        click.echo("segrt: interrupted", err=True)
-        sys.exit(128 + signal.SIGTERM)
-    finally:
-        for number, handler in zip(heard, before, strict=True):
-            signal.signal(number, handler if first is None else signal.SIG_IGN)
-
-
-@contextmanager
-def _progress(pipeline: "Pipeline", max_frames: int | None) -> Iterator[Callable[[int], None] | None]:
+def _progress(pipeline: "Pipeline", max_frames: int | None) -> Iterator[Callable[[int], None]]:
     """Show a progress bar on standard error when that is a terminal."""
     with Bars("name", "bar", "count", "rate", "left") as bars:
         if not bars.shown:
-            yield None
+            yield lambda _: None
             return
         total = pipeline.frames
         if max_frames is not None:
@@ -259,12 +208,40 @@ def _progress(pipeline: "Pipeline", max_frames: int | None) -> Iterator[Callable
         yield lambda count: bars.show("streaming", count, total)
 
 
-def _exit_interrupted(interruption: KeyboardInterrupt, pipeline: "Pipeline") -> None:
-    code = 128 + (signal.SIGTERM if isinstance(interruption, Terminated) else signal.SIGINT)
+def _run(
+    pipeline: "Pipeline",
+    interruptions: Interruptions,
+    stall_timeout: float | None,
+    max_frames: int | None,
+    metrics: Path | None,
+) -> KeyboardInterrupt | None:
+    """Run the pipeline to its end, and say and write what was measured; return what has interrupted it, if anything."""
+    from segrt.runtime.stream.watchdog import Watchdog
+
+    interruption: KeyboardInterrupt | None = None
+    try:
+        with _messages(), Watchdog(pipeline, stall_timeout), _progress(pipeline, max_frames) as show:
+
+            def progress(count: int) -> None:
+                interruptions.check()
+                show(count)
+
+            interruptions.check()
+            pipeline.run(progress)
+    except KeyboardInterrupt as error:
+        interruption = error
+    finally:
+        measured = pipeline.recorder.metrics()
+        if measured.frames_out or interruption is not None:
+            click.echo(summary(measured, latest=pipeline.policy == "latest"))
+        if metrics is not None:
+            measured.write(metrics)
+    return interruption or interruptions.pending
+
+
+def _exit_interrupted(interruption: KeyboardInterrupt, pipeline: "Pipeline") -> NoReturn:
     click.echo("segrt: interrupted", err=True)
     if pipeline.running():
         # The files are closed; what still runs is a network that cannot be interrupted. The process need not wait.
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(code)
-    sys.exit(code)
+        leave_at_once(exit_code_of(interruption))
+    sys.exit(exit_code_of(interruption))

@@ -4,8 +4,13 @@
 ended by Ctrl-C or SIGTERM.
 """
 
+import atexit
 import os
 import sys
+import threading
+import time
+from contextlib import suppress
+from typing import NoReturn
 
 import click
 
@@ -14,24 +19,60 @@ from segrt.runtime.errors import DeviceLostError, SegrtError
 INTERRUPTED = 130
 
 
-def run_command(command: click.Command) -> None:
+_THREADS = ("segrt ", "AnyIO worker")  # that may be inside native code: our own, and those of the live page's server
+_PATIENCE_SECONDS = 0.1
+
+
+def run_command(command: click.Command) -> NoReturn:
     """Run a command as the program; a `SegrtError` becomes one line on standard error and its exit code."""
     try:
         code = command(standalone_mode=False)
     except DeviceLostError as error:
         print(f"segrt: error: {error}", file=sys.stderr)
-        sys.stdout.flush()
-        sys.stderr.flush()
+        _flush()
         os._exit(error.exit_code)  # on a lost device, what the interpreter would free at its end may hang
     except SegrtError as error:
         print(f"segrt: error: {error}", file=sys.stderr)
-        sys.exit(error.exit_code)
+        leave(error.exit_code)
     except click.ClickException as error:
         error.show()
-        sys.exit(error.exit_code)
+        leave(error.exit_code)
     except (click.Abort, KeyboardInterrupt):
         print("segrt: interrupted", file=sys.stderr)
-        sys.exit(INTERRUPTED)
+        leave(INTERRUPTED)
     except BrokenPipeError:
-        sys.exit(1)  # the reader of our output went away
-    sys.exit(code if isinstance(code, int) else 0)
+        leave(1)  # the reader of our output went away
+    except SystemExit as ended:
+        if not isinstance(ended.code, int):
+            raise
+        leave(ended.code)
+    leave(code if isinstance(code, int) else 0)
+
+
+def leave(code: int) -> NoReturn:
+    """End the process with `code`; at once where a thread has not ended.
+
+    Such a thread (a camera that does not answer, a frame that is being drawn) may come back from native code while the
+    interpreter ends. It is unwound then, and C++ on its stack aborts the process.
+    """
+    deadline = time.monotonic() + _PATIENCE_SECONDS
+    for thread in threading.enumerate():
+        if thread.daemon and thread.name.startswith(_THREADS):
+            thread.join(max(0.0, deadline - time.monotonic()))
+            if thread.is_alive():
+                leave_at_once(code)
+    sys.exit(code)
+
+
+def leave_at_once(code: int) -> NoReturn:
+    """End the process with `code` and wait for no thread; what was registered to be done at its end is done."""
+    with suppress(Exception):
+        atexit._run_exitfuncs()
+    _flush()
+    os._exit(code)
+
+
+def _flush() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError):  # nobody reads it any more
+            stream.flush()

@@ -4,17 +4,19 @@ Panoptic: `panoptic.json` beside `panoptic/*.png`. Instance: `instances.json`, C
 `stuff.json`, COCO's stuff results: a mask per class and image, without scores.
 """
 
-from collections.abc import Sequence
+import os
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import msgspec
 
+from segrt.runtime.errors import SegrtError
 from segrt.runtime.evaluate import conversion
 from segrt.runtime.evaluate.class_matching import ClassMatch
 from segrt.runtime.evaluate.conversion import Prediction
-from segrt.runtime.evaluate.datasets.dataset import Dataset, Sample
+from segrt.runtime.evaluate.datasets.dataset import Dataset, ImageId, Sample
 from segrt.runtime.evaluate.truth import PanopticTruth
 from segrt.runtime.files.atomic import make_folder, write_atomic
 from segrt.runtime.outputs.coco_results import (
@@ -26,6 +28,7 @@ from segrt.runtime.outputs.coco_results import (
 )
 from segrt.runtime.results import InstanceResult, Label, SemanticResult
 
+_LONGEST_NAME = 230  # bytes of a file's name: with what it is called while it is written, 255
 NAMES = {"semantic": "stuff.json", "instance": "instances.json", "panoptic": "panoptic.json"}
 
 
@@ -34,6 +37,30 @@ class PredictionSink:
     """Writes PNG files into a folder at once and hands back the entries of the JSON; see `write`."""
 
     folder: Path
+
+    def check(self, technique: str, dataset: Dataset) -> None:
+        """Raise SegrtError, before the work, when two images would be saved under one id or in one file."""
+        taken: dict[str, ImageId] = {}
+        for image_id in _each_once(dataset):
+            if technique != "panoptic":
+                continue
+            name = _png_name(image_id)
+            longest = max(len(os.fsencode(part)) for part in name.split("/"))
+            if longest > _LONGEST_NAME or "\0" in name:
+                raise SegrtError(f"{dataset.path}: no file can be named after image {str(image_id)[:60]!r}; rename it")
+            if name in taken:
+                raise SegrtError(
+                    f"{dataset.path}: images {taken[name]!r} and {image_id!r} would both be saved as {name}; "
+                    "give them ids that differ as file names"
+                )
+            taken[name] = image_id
+        for name, image_id in taken.items():
+            for folder in PurePosixPath(name).parents:
+                if str(folder) in taken:
+                    raise SegrtError(
+                        f"{dataset.path}: image {taken[str(folder)]!r} would be saved as {folder}, which is a folder "
+                        f"for image {image_id!r}; give them ids that differ as file names"
+                    )
 
     def add(self, sample: Sample, prediction: Prediction, match: ClassMatch) -> list[dict[str, Any]]:
         """Save one prediction in the data set's numbering; return its entries."""
@@ -53,8 +80,10 @@ class PredictionSink:
         result = conversion.panoptic(prediction, match)
         if isinstance(result, PanopticTruth):
             result = result.to_result()
-        name = f"{Path(str(sample.image_id)).name}.png"
-        write_panoptic_png(make_folder(self.folder / "panoptic") / name, result.segment_ids)
+        name = _png_name(sample.image_id)
+        path = self.folder / "panoptic" / name
+        make_folder(path.parent)
+        write_panoptic_png(path, result.segment_ids)
         return [result.to_coco(sample.image_id, name)]
 
     def write(
@@ -68,3 +97,19 @@ class PredictionSink:
         else:
             write_atomic(path, msgspec.json.encode(entries) + b"\n")
         return path
+
+
+def _each_once(dataset: Dataset) -> Iterator[ImageId]:
+    """Yield the ids of the data set's images; raise SegrtError for one that comes twice."""
+    seen: set[ImageId] = set()
+    for sample in dataset.samples:
+        if sample.image_id in seen:
+            raise SegrtError(f"{dataset.path}: has image {sample.image_id!r} twice; --save needs ids that are unique")
+        seen.add(sample.image_id)
+        yield sample.image_id
+
+
+def _png_name(image_id: ImageId) -> str:
+    """Return the PNG of an image, below the folder of all: "cam1/0001" → "cam1/0001.png"; never outside of it."""
+    parts = [part for part in PurePosixPath(str(image_id)).parts if part not in ("/", "//", "..")]
+    return "/".join(parts) + ".png"

@@ -1,12 +1,23 @@
 """Outputs that would replace what is read, or each other: refused before anything is written."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from os import PathLike
 from pathlib import Path
 
 from segrt.runtime.errors import SegrtError
 
 Place = str | PathLike[str] | None
+
+
+def tell_apart(names: Iterable[str]) -> list[str]:
+    """Return the names, all different: "a", "a", "b" → "a", "a-2", "b"."""
+    taken: dict[str, None] = {}
+    for base in names:
+        name, number = base, 2
+        while name in taken:
+            name, number = f"{base}-{number}", number + 1
+        taken[name] = None
+    return list(taken)
 
 
 def refuse_same(what: str, path: Place, others: Mapping[str, Place]) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from segrt.runtime.errors import ImageError
+from segrt.runtime.files.collisions import tell_apart
 from segrt.runtime.files.images import SUFFIXES
 
 _VIDEOS = frozenset({".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".ts", ".webm", ".wmv"})
@@ -24,15 +25,7 @@ def find_pictures(sources: Iterable[str]) -> list[Path]:
 
 def unique_names(paths: Iterable[Path]) -> list[str]:
     """Return a name without suffix for each path's results: its stem, numbered where two have the same."""
-    taken: set[str] = set()
-    names = []
-    for path in paths:
-        name, number = path.stem, 2
-        while name in taken:
-            name, number = f"{path.stem}-{number}", number + 1
-        taken.add(name)
-        names.append(name)
-    return names
+    return tell_apart(path.stem for path in paths)
 
 
 def image_ids(names: Sequence[str]) -> list[int | str]:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from segrt.runtime.errors import VideoError
 from segrt.runtime.files.atomic import make_folder
+from segrt.runtime.files.collisions import tell_apart
 
 
 def check_file(path: Path) -> None:
@@ -22,14 +23,7 @@ def names_of_sources(source_ids: Sequence[str]) -> dict[str, str]:
     """Return a file name for each source id, all different; "" when there is but one source."""
     if len(source_ids) == 1:
         return {source_ids[0]: ""}
-    names: dict[str, str] = {}
-    for source_id in source_ids:
-        name = base = safe_name(source_id)
-        number = 2
-        while name in names.values():
-            name, number = f"{base}-{number}", number + 1
-        names[source_id] = name
-    return names
+    return dict(zip(source_ids, tell_apart(map(safe_name, source_ids)), strict=True))
 
 
 def safe_name(source_id: str) -> str:

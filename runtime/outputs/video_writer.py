@@ -20,6 +20,7 @@ from segrt.runtime.errors import VideoError
 from segrt.runtime.files.images import Picture
 from segrt.runtime.files.swscale import one_thread
 from segrt.runtime.outputs.output_files import failed_write
+from segrt.runtime.outputs.place import Anchor, delete_empty
 
 TICKS = 90_000
 """Ticks a second: whole for all common rates, 30000/1001 included; the clock of MPEG's transport streams."""
@@ -35,7 +36,7 @@ class Mp4Writer:
 
     The first picture sets the size; an odd side gains a repeated line, and a picture of another size is fitted in,
     with black around it. `crf` is x264's quality (lower is better), `preset` its effort, `threads` its threads,
-    `lookahead` how many frames it holds back to spend bits better.
+    `lookahead` how many frames it holds back to spend bits better. A failure leaves no file without a frame in it.
     """
 
     def __init__(
@@ -62,18 +63,22 @@ class Mp4Writer:
         self._container: av.container.OutputContainer | None = None
         self._stream: av.VideoStream | None = None
         self._clock = Clock(self._rate)
+        self._anchor: Anchor | None = None
         self._frames = 0
         self._whole = 0  # bytes that end with a whole fragment
+        self._before_fragments = 0  # bytes
         self._head = b""
 
     def write(self, picture: Picture, pts: float | None) -> None:
         """Encode `picture`, uint8 BGR (H, W, 3), shown from `pts` seconds on (None: one nominal frame after the last).
 
-        Raises VideoError when the file cannot be written; what is in it stays playable.
+        Raises VideoError when the file cannot be written or was deleted or replaced; what is in it stays playable.
         """
         try:
             if self._container is None:
                 self._start(picture.shape[0], picture.shape[1])
+            else:
+                self._check_place()
             assert self._stream is not None
             picture = _fit(picture, self._stream.height, self._stream.width)
             frame = av.VideoFrame.from_ndarray(picture, format="bgr24")
@@ -85,8 +90,10 @@ class Mp4Writer:
             self._mux(frame)
             self._frames += 1
         except (av.error.FFmpegError, OSError) as error:
+            raise self._failed(error) from error
+        except BaseException:
             self._salvage()
-            raise failed_write(self._path, error, f"{self._frames} frames were encoded") from error
+            raise
 
     def close(self) -> None:
         """Write what the encoder still holds, and the index. Without a frame there is no file."""
@@ -96,9 +103,14 @@ class Mp4Writer:
             self._mux(None)
             self._container.close()
             self._container = None
+            self._check_place()
         except (av.error.FFmpegError, OSError) as error:
+            raise self._failed(error) from error
+        except BaseException:
             self._salvage()
-            raise failed_write(self._path, error, f"{self._frames} frames were encoded") from error
+            raise
+        finally:
+            self._let_go()
 
     def _start(self, height: int, width: int) -> None:
         flags = "frag_every_frame+empty_moov+default_base_moof"
@@ -110,6 +122,8 @@ class Mp4Writer:
             raise VideoError(
                 f"{self._path}: this PyAV has no libx264 to write H.264 with; install PyAV from PyPI (pip install av)"
             ) from None
+        self._path.open("wb").close()  # libavformat opens the file with the first packet; from here on it is ours
+        self._anchor = Anchor(self._path)
         self._container = av.open(str(self._path), "w", options={"movflags": flags, "flush_packets": "1"})
         # Untagged video is taken for BT.601 below 720 lines and for BT.709 from there on; so even a player that
         # ignores the tags shows the right colours.
@@ -132,19 +146,53 @@ class Mp4Writer:
             self._container.mux(packet)
             self._whole = self._path.stat().st_size
             if not self._head:
+                self._before_fragments = self._whole
                 with self._path.open("rb") as file:
                     self._head = file.read(_HEAD_BYTES)
 
+    @property
+    def _written(self) -> str:
+        return f"{self._frames} frames were encoded"
+
+    def _failed(self, error: BaseException) -> VideoError:
+        """Save what can be saved; return the error of a failed write."""
+        try:
+            if self._anchor is not None:
+                self._anchor.check(self._written)
+        except VideoError as gone:  # the reason, whatever libavformat makes of it
+            return gone
+        finally:
+            self._salvage()
+        return failed_write(self._path, error, self._written)
+
+    def _check_place(self) -> None:
+        assert self._anchor is not None
+        self._anchor.check(self._written)
+
     def _salvage(self) -> None:
-        """After a failed write: cut off the fragment that was not finished and undo what closing did to the head."""
+        """After a failed write: cut off the fragment that was not finished and undo what closing did to the head.
+
+        A file that was moved away is finished where it is now.
+        """
         container, self._container = self._container, None
-        if container is None:
+        if container is not None:
+            with suppress(av.error.FFmpegError, OSError):  # the disk is still full: the index cannot be written
+                container.close()
+        if self._anchor is None or not self._anchor.stands():
+            self._let_go()
             return
-        with suppress(av.error.FFmpegError, OSError):  # the disk is still full: the index cannot be written
-            container.close()
-        with suppress(OSError), self._path.open("r+b") as file:
-            file.write(self._head)
-            file.truncate(self._whole)
+        self._let_go()
+        with suppress(OSError):
+            if self._whole <= self._before_fragments and b"moof" not in self._head:
+                delete_empty(self._path)
+                return
+            with self._path.open("r+b") as file:
+                file.write(self._head)
+                file.truncate(self._whole)
+
+    def _let_go(self) -> None:
+        if self._anchor is not None:
+            self._anchor.release()
 
 
 class Clock:

@@ -24,4 +24,9 @@ class Backoff:
     @property
     def should_log(self) -> bool:
         """Whether the last failure should be said: the first few, then one in sixty (every ten minutes)."""
-        return self.failures <= 4 or self.failures % 60 == 0
+        return not self.lasts or self.failures % 60 == 0
+
+    @property
+    def lasts(self) -> bool:
+        """Whether the first few attempts have failed."""
+        return self.failures > 4

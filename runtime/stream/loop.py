@@ -98,7 +98,8 @@ def open_pipeline(
     sources = [source_or_sources] if isinstance(source_or_sources, (str, PathLike, Source)) else list(source_or_sources)
     opened = open_sources(sources, live)
     try:
-        refuse_conflicts(sources, [source.info for source in opened], sinks, metrics)
+        prunes = writing is not None and writing.keep_bytes is not None
+        refuse_conflicts(sources, [source.info for source in opened], sinks, metrics, prunes=prunes)
         any_live = any(source.info.live for source in opened)
         writing = replace(writing or SinkOptions(), live=any_live)
         opened_sinks = [sink if isinstance(sink, Sink) else open_sink(sink, writing) for sink in sinks]

@@ -6,6 +6,7 @@ once, everything behind it finishes the frames it has, the sinks close their fil
 a source raises, what it gave before still goes all the way.
 """
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
@@ -23,7 +24,7 @@ from segrt.runtime.stream.stage_thread import StageThread, start, still_running
 from segrt.runtime.stream.wiring import Stage, wire
 
 _TICK_SECONDS = 0.1
-_GRACE_SECONDS = 0.9  # twice that, and files closed, within two seconds of an interruption
+_GRACE_SECONDS = 0.85  # twice that, a tick, and files closed, within two seconds of an interruption
 _CAPTURE_SECONDS = 5.0  # for a source to notice that nobody wants its frames any more
 _ABORT_SECONDS = 30.0  # for a stage to come back after a failure: a slow network's last frames
 
@@ -131,9 +132,9 @@ class Pipeline:
         while self.running(_TICK_SECONDS) and not (self._failures or self._cancelled):
             if progress is not None:
                 progress(self.recorder.frames_out())
-        stuck = still_running(self._stages, _ABORT_SECONDS)
+        stuck = self._wait_for(self._stages, _ABORT_SECONDS, progress)
         # A source that waits for its next frame does so in vain; its thread ends with the process at the latest.
-        still_running(self._captures, _CAPTURE_SECONDS)
+        self._wait_for(self._captures, _CAPTURE_SECONDS, progress)
         if progress is not None:
             progress(self.recorder.frames_out())
         if self._failures:
@@ -146,6 +147,16 @@ class Pipeline:
         self.cancel()
         still_running(self._stages, _ABORT_SECONDS)
         still_running(self._captures, _CAPTURE_SECONDS)
+
+    def _wait_for(
+        self, threads: Sequence[StageThread], seconds: float, progress: Callable[[int], None] | None
+    ) -> list[StageThread]:
+        """Wait up to `seconds` for the threads to end, calling `progress`; return those that have not."""
+        deadline = time.monotonic() + seconds
+        while (left := still_running(threads, _TICK_SECONDS)) and time.monotonic() < deadline:
+            if progress is not None:
+                progress(self.recorder.frames_out())
+        return left
 
     def _thread(self, stage: Stage) -> StageThread:
         """Return the thread of a stage, which keeps to the rule by which a pipeline ends."""

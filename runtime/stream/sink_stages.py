@@ -5,6 +5,7 @@ the others go on.
 """
 
 import logging
+import re
 import time
 from collections.abc import Sequence
 
@@ -17,6 +18,7 @@ from segrt.runtime.stream.sinks.sink import Dropped, Sink
 from segrt.runtime.stream.sources.source import SourceInfo
 
 log = logging.getLogger("segrt.stream")
+_NUMBERS = re.compile(r"\d+")
 
 
 def feed(sink: Sink, name: str, jobs: Channel[Job], sources: Sequence[SourceInfo], recorder: Recorder) -> None:
@@ -35,10 +37,11 @@ def feed_with_retries(
 ) -> None:
     """Write jobs into `sink`; when that fails, drop them, say so, and try to begin again after a growing pause.
 
-    A sink that serves is opened at once, any other with its first job.
+    A sink that serves is opened at once, any other with its first job. An outage is said once, and again when it lasts
+    or has another reason than before.
     """
     backoff = Backoff()
-    opened, failed, again_at, lost = False, False, 0.0, 0
+    opened, failed, again_at, lost, said = False, False, 0.0, 0, ""
     sink.watch(recorder, name)
     try:
         if sink.serves:
@@ -46,9 +49,10 @@ def feed_with_retries(
                 sink.open(sources)
                 opened = True
             except Exception as error:  # whatever it is, the other sinks go on
-                log.warning("sink %s: %s", name, str(error) or type(error).__name__)
+                reason = str(error) or type(error).__name__
+                log.warning("sink %s: %s", name, reason)
                 recorder.sink(name, failures=1)
-                failed, again_at = True, time.monotonic() + backoff.next()
+                failed, again_at, said = True, time.monotonic() + backoff.next(), _NUMBERS.sub("", reason)
         while True:
             job = jobs.get()
             if failed and time.monotonic() < again_at:
@@ -66,13 +70,15 @@ def feed_with_retries(
                 again_at = time.monotonic() + backoff.next()
                 recorder.sink(name, dropped=1, failures=0 if failed else 1)
                 lost += 1
-                if backoff.should_log:
-                    log.warning("sink %s: %s", name, str(error) or type(error).__name__)
-                failed = True
+                reason = str(error) or type(error).__name__
+                alike = _NUMBERS.sub("", reason)  # each frame may have a file of its own
+                if alike != said or (backoff.lasts and backoff.should_log):
+                    log.warning("sink %s: %s", name, reason)
+                failed, said = True, alike
                 continue
             if failed:
                 log.warning("sink %s: works again; %d results are lost", name, lost)
-                failed, lost = False, 0
+                failed, lost, said = False, 0, ""
                 backoff.reset()
     finally:
         try:

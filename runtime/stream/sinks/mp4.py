@@ -9,9 +9,10 @@ from typing import ClassVar
 from segrt.runtime.errors import SegrtError
 from segrt.runtime.files.images import Picture
 from segrt.runtime.outputs.output_files import check_file, names_of_sources
-from segrt.runtime.outputs.rotation import RotatedFiles
+from segrt.runtime.outputs.rotation import RotatedFiles, numbered_names
 from segrt.runtime.outputs.sink_options import SinkOptions
 from segrt.runtime.outputs.video_writer import LOOKAHEAD, Mp4Writer
+from segrt.runtime.outputs.written_files import WrittenFiles
 from segrt.runtime.results import Result
 from segrt.runtime.stream.frame import Frame
 from segrt.runtime.stream.sinks.sink import Sink
@@ -21,7 +22,7 @@ from segrt.runtime.stream.sources.source import SourceInfo
 class Mp4Sink(Sink):
     """Writes the drawn frames to `path`; of several sources, each gets a file of its own beside it (out-NAME.mp4).
 
-    Files are rotated as `SinkOptions` says. After a failure a new file is begun.
+    Files are named and rotated by `RotatedFiles`. After a failure a new file is begun.
     """
 
     forms: ClassVar = {"FILE.mp4": ""}
@@ -34,14 +35,19 @@ class Mp4Sink(Sink):
         self._options = options or SinkOptions()
         self._tracks: dict[str, _Track] = {}
 
+    @classmethod
+    def files(cls, spec: str, source_ids: Sequence[str]) -> WrittenFiles:
+        """Return the file of each source, and those that it is rotated into."""
+        paths = tuple(_paths(Path(spec), source_ids).values())
+        rotated = tuple((path.parent, numbered_names(path)) for path in paths)
+        return WrittenFiles(Path(spec), files=paths, rotated=rotated)
+
     def open(self, sources: Sequence[SourceInfo]) -> None:
         """Prepare a writer for each source; its file is created with the first frame."""
-        names = names_of_sources([source.source_id for source in sources])
+        paths = _paths(self._path, [source.source_id for source in sources])
         for source in sources:
-            name = names[source.source_id]
-            path = self._path.with_name(f"{self._path.stem}-{name}{self._path.suffix}") if name else self._path
-            check_file(path)
-            self._tracks[source.source_id] = _Track(path, source.rate, self._options)
+            check_file(paths[source.source_id])
+            self._tracks[source.source_id] = _Track(paths[source.source_id], source.rate, self._options)
 
     def write(self, frame: Frame, result: Result, drawn: Picture | None) -> None:  # noqa: ARG002
         """Encode the drawn frame at its own time."""
@@ -59,6 +65,15 @@ class Mp4Sink(Sink):
         with ExitStack() as files:
             for track in self._tracks.values():
                 files.callback(track.close)
+
+
+def _paths(path: Path, source_ids: Sequence[str]) -> dict[str, Path]:
+    """Return the file of each source: `path` of a single one, else out-NAME.mp4."""
+    names = names_of_sources(source_ids)
+    return {
+        source_id: path.with_name(f"{path.stem}-{name}{path.suffix}") if name else path
+        for source_id, name in names.items()
+    }
 
 
 class _Track:

@@ -2,15 +2,18 @@
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
 
+from segrt.runtime.errors import VideoError
 from segrt.runtime.files.atomic import make_folder
 from segrt.runtime.files.images import Picture
 from segrt.runtime.outputs.coco_results import image_entry
 from segrt.runtime.outputs.output_files import check_file, failed_write, names_of_sources
-from segrt.runtime.outputs.panoptic_journal import PanopticJournal, finish_journals
-from segrt.runtime.outputs.rotation import RotatedFiles
+from segrt.runtime.outputs.panoptic_journal import PanopticJournal, finish_journals, journal_of
+from segrt.runtime.outputs.place import Anchor, delete_empty
+from segrt.runtime.outputs.rotation import RotatedFiles, written_with_rotation
 from segrt.runtime.outputs.sink_options import SinkOptions
 from segrt.runtime.outputs.written_files import PictureFolder, WrittenFiles
 from segrt.runtime.results import PanopticResult, Result
@@ -25,7 +28,7 @@ class CocoPanopticSink(Sink):
 
     PNGs are named by the frame's index, those of several sources SOURCE-INDEX. The pictures of one folder keep their
     ids (`Frame.image_id`), as in `segrt run`; else they are numbered from 1. Until a file is closed, a
-    `PanopticJournal` holds what belongs into the JSON. Files are rotated as `SinkOptions` says.
+    `PanopticJournal` holds what belongs into the JSON. Files are named and rotated by `RotatedFiles`.
     """
 
     forms: ClassVar = {"FILE.json": "COCO panoptic"}
@@ -38,13 +41,17 @@ class CocoPanopticSink(Sink):
         self._files = RotatedFiles(path, options or SinkOptions(), with_folder=True)
         self._names: dict[str, str] = {}
         self._journal: PanopticJournal | None = None
+        self._pngs: Anchor | None = None
         self._bytes = 0
 
     @classmethod
-    def files(cls, spec: str, source_ids: Sequence[str]) -> WrittenFiles:  # noqa: ARG003
-        """Return the JSON, and the folder of PNGs beside it."""
+    def files(cls, spec: str, source_ids: Sequence[str]) -> WrittenFiles:
+        """Return the JSON, the lines that it is made of, and the folder of PNGs beside it."""
         path = Path(spec)
-        return WrittenFiles(path, (PictureFolder(path.with_suffix(""), re.compile(r"(.*-)?\d{6,}\.png")),))
+        source = next(iter(names_of_sources(source_ids).values()))
+        example = f"{source}-1234567.png" if source else "1234567.png"
+        pngs = PictureFolder(path.with_suffix(""), re.compile(r"(.*-)?\d{6,}\.png"), example)
+        return replace(written_with_rotation(path), pictures=(pngs,), files=(path, journal_of(path)))
 
     def open(self, sources: Sequence[SourceInfo]) -> None:
         """Finish what a killed run has left, then begin a file."""
@@ -53,12 +60,14 @@ class CocoPanopticSink(Sink):
         self._begin()
 
     def reopen(self) -> None:
-        """Go on behind the last complete line."""
+        """Go on behind the last complete line; begin a new data set where this one was deleted or replaced."""
         self._files.prune()
-        if self._journal is None:
-            self._begin()
-        else:
+        if self._journal is not None and self._journal.pictures and self._journal.stands() and self._pngs_stand():
             self._journal.reopen()
+            return
+        self.close()
+        finish_journals(self._path)
+        self._begin()
 
     def write(self, frame: Frame, result: Result, drawn: Picture | None) -> None:  # noqa: ARG002
         """Write the frame's PNG, then its line."""
@@ -71,26 +80,49 @@ class CocoPanopticSink(Sink):
         source = self._names[frame.source_id]
         name = f"{source}-{frame.index:06d}.png" if source else f"{frame.index:06d}.png"
         png = encode_panoptic_png(result.segment_ids)
-        target = make_folder(self._folder) / name
-        try:
-            target.write_bytes(png)
-        except OSError as error:
-            raise failed_write(target, error, f"{self._journal.pictures} pictures are there") from error
+        target = self._png_folder() / name
         image_id = self._journal.pictures + 1 if frame.image_id is None or source else frame.image_id
         image = {**image_entry(image_id, name, frame.size), "source": frame.source_id, "pts": frame.pts}
-        self._journal.add(image, result, name)
+        try:
+            target.write_bytes(png)
+            self._journal.add(image, result, name)
+        except OSError as error:
+            self._png_folder()  # if it is gone since, that is the reason
+            delete_empty(target)
+            raise failed_write(target, error, self._written) from error
+        except VideoError:
+            delete_empty(target)  # a picture of which the JSON would say nothing
+            raise
         self._bytes += len(png)
 
     def close(self) -> None:
         """Write the JSON."""
         journal, self._journal = self._journal, None
+        if self._pngs is not None:
+            self._pngs.release()
+        self._pngs = None
         if journal is not None:
             journal.finish()
 
     @property
-    def _folder(self) -> Path:
+    def _written(self) -> str:
+        return f"{self._journal.pictures if self._journal else 0} pictures are there"
+
+    def _png_folder(self) -> Path:
+        """Return the folder of PNGs, made with the first one; raise VideoError when it was deleted or replaced."""
         assert self._files.current is not None
-        return self._files.current.with_suffix("")
+        folder = self._files.current.with_suffix("")
+        if self._pngs is None:
+            make_folder(folder)
+            try:
+                self._pngs = Anchor(folder)
+            except OSError as error:
+                raise failed_write(folder, error, self._written) from error
+        self._pngs.check(self._written)
+        return folder
+
+    def _pngs_stand(self) -> bool:
+        return self._pngs is None or self._pngs.stands()
 
     def _begin(self) -> None:
         path = self._files.next()

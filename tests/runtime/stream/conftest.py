@@ -18,7 +18,7 @@ from segrt.runtime.files.images import write_image
 from segrt.runtime.inference.backend import Backend
 from segrt.runtime.inference.tensors import Head, TensorSpec
 from segrt.runtime.preprocess.geometry import Geometry
-from segrt.runtime.results import Label, SemanticResult
+from segrt.runtime.results import Label, PanopticResult, Segment, SemanticResult
 from segrt.runtime.stream.frame import Frame
 from segrt.runtime.stream.sinks.sink import Sink
 from segrt.runtime.stream.sources.source import Source, SourceInfo
@@ -118,6 +118,18 @@ class FakeSegmenter:
 
     def __exit__(self, *_):
         self.close()
+
+
+class PanopticSegmenter(FakeSegmenter):
+    """Its result is one segment of the class that the fake network gave."""
+
+    technique = "panoptic"
+
+    def postprocess(self, heads, geometry, index=0):
+        value = int(super().postprocess(heads, geometry, index).class_map[0, 0])
+        height, width = geometry.source_size
+        segment = Segment(1, value, False, 1.0, height * width, (0, 0, width, height))
+        return PanopticResult(np.ones((height, width), np.int32), [segment], LABELS)
 
 
 class ListSource(Source):
