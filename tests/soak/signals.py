@@ -132,6 +132,8 @@ def _faults_of_exit(folder: Path, before: dict[str, str], ended: Ended) -> list[
     codes = {signal.SIGTERM: (143,), signal.SIGINT: (130,), signal.SIGKILL: (-signal.SIGKILL,)}[ended.number]
     if digests(folder).keys() == before.keys():  # it may not have heard of its signals yet
         codes = (*codes, -ended.number)
+        if ended.number == signal.SIGINT and ended.code == 1 and ended.said.endswith("KeyboardInterrupt\n"):
+            return found  # Python itself was interrupted while it imported the command
     if ended.code not in codes:
         found.append(f"{ended.number.name}: ended with {ended.code}: {ended.said[-300:]}")
     if ended.code > 1:

@@ -108,7 +108,8 @@ def test_a_folder_that_is_moved_away_keeps_what_it_has_and_a_new_one_is_begun(fa
         lines = (moved / "out.unfinished.jsonl").read_bytes().count(b'\n{"image"')
         assert lines + now == counts.written
     else:
-        assert results_in(moved) + now == counts.written
+        # The one that was on its way when the folder went is counted as lost, and may have come with it.
+        assert counts.written <= results_in(moved) + now <= counts.written + 1
         assert results_in(moved) >= MOMENT // 2
 
 
