@@ -1,11 +1,13 @@
 """Decodes JSON: every way in which a text can fail to be what was asked for is one `JsonError`."""
 
+from collections.abc import Callable
 from typing import Any, TypeVar
 
 import msgspec
 
 from segrt.runtime.errors import one_line
 
+Hook = Callable[[type, Any], Any]
 _Content = TypeVar("_Content")
 _FAILURES = (msgspec.MsgspecError, ValueError, TypeError, OverflowError, RecursionError, MemoryError)
 
@@ -18,22 +20,22 @@ class JsonError(ValueError):
         self.is_json = is_json
 
 
-def decode_json(data: bytes | str, kind: type[_Content] | Any = Any) -> _Content:
+def decode_json(data: bytes | str, kind: type[_Content] | Any = Any, hook: Hook | None = None) -> _Content:
     """Return the JSON in `data` as `kind`; raise JsonError when it is none, or not of this form.
 
-    Deep nesting, numbers of thousands of digits and invalid UTF-8 are no JSON either.
+    Deep nesting, numbers of thousands of digits and invalid UTF-8 are no JSON either. `hook` is msgspec's `dec_hook`.
     """
     try:
-        content: _Content = msgspec.json.decode(data, type=kind)
+        content: _Content = msgspec.json.decode(data, type=kind, dec_hook=hook)
     except _FAILURES as error:
         raise _reason(error) from None
     return content
 
 
-def convert_json(value: Any, kind: type[_Content] | Any) -> _Content:
+def convert_json(value: Any, kind: type[_Content] | Any, hook: Hook | None = None) -> _Content:
     """Return decoded JSON as `kind`; raise JsonError when it is not of this form."""
     try:
-        content: _Content = msgspec.convert(value, kind)
+        content: _Content = msgspec.convert(value, kind, dec_hook=hook)
     except _FAILURES as error:
         raise _reason(error) from None
     return content

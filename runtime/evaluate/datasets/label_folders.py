@@ -5,6 +5,8 @@ A label picture holds a class for every pixel: its id in the data set's numberin
 set serves all three techniques.
 """
 
+import io
+import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,11 +15,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from segrt.runtime.errors import ImageError, SegrtError
+from segrt.runtime.errors import ImageError, SegrtError, one_line
 from segrt.runtime.evaluate.by_technique import TECHNIQUES
 from segrt.runtime.evaluate.datasets.dataset import Address, DatasetKind, Sample, checked_image
 from segrt.runtime.evaluate.truth import PanopticTruth, SemanticTruth, TruthSegment
-from segrt.runtime.files.images import SUFFIXES, Picture
+from segrt.runtime.files.images import MOST_PIXELS, SUFFIXES, Picture, check_picture, read_picture_file
+from segrt.runtime.files.picture_size import picture_size
+from segrt.runtime.files.reading import is_regular, read_bytes
 from segrt.runtime.results import Label
 from segrt.runtime.results.remap import remap
 from segrt.runtime.results.semantic import class_map_dtype
@@ -150,17 +154,23 @@ LABEL_FOLDER = DatasetKind(lambda address: Path(address.annotations).is_dir(), o
 
 def read_label_picture(path: Path) -> npt.NDArray[Any]:
     """Return a label picture: ids (H, W) of a grey or palette one, uint8 RGB (H, W, 3) of a coloured one."""
-    from PIL import Image, UnidentifiedImageError
+    from PIL import Image
 
-    if not path.is_file():
+    if not is_regular(path):
         raise ImageError(f"{path} does not exist; give the folder that holds the label pictures")
+    data = read_picture_file(path)
+    if picture_size(data):
+        check_picture(data, str(path))
     try:
-        with Image.open(path) as picture:
+        with warnings.catch_warnings(), Image.open(io.BytesIO(data)) as picture:
+            warnings.simplefilter("ignore")  # of what it can mend
+            if picture.width * picture.height > MOST_PIXELS:
+                raise ValueError(f"{picture.width}x{picture.height} pixels, more than {MOST_PIXELS:,}")
             if picture.mode in ("RGBA", "LA", "PA", "CMYK", "YCbCr"):
                 picture = picture.convert("RGB")
             array = np.asarray(picture)
-    except (OSError, UnidentifiedImageError, SyntaxError, Image.DecompressionBombError) as error:
-        raise ImageError(f"{path} is no readable picture ({error}); fetch it again") from None
+    except Exception as error:  # Pillow's decoders raise whatever they meet
+        raise ImageError(f"{path} is no readable picture ({one_line(error)}); fetch it again") from None
     if array.dtype == np.bool_:
         array = array.astype(np.uint8)
     if array.dtype.kind not in "iu" or array.ndim not in (2, 3):
@@ -198,7 +208,7 @@ def _cityscapes(files: Sequence[Path], images: Path | None) -> list[Sample]:
 
 def _voc(folder: Path, images: Path | None) -> list[Sample]:
     listed = folder / "ImageSets" / "Segmentation" / "val.txt"
-    stems = listed.read_text().split() if listed.is_file() else None
+    stems = _listed(listed) if listed.is_file() else None
     if stems is None:
         stems = sorted(path.stem for path in (folder / "SegmentationClass").glob("*.png"))
     pictures = _Pictures(images or folder / "JPEGImages")
@@ -208,6 +218,16 @@ def _voc(folder: Path, images: Path | None) -> list[Sample]:
         files = LabelFiles(folder / "SegmentationClass" / f"{stem}.png", objects if objects.is_file() else None)
         samples.append(Sample(stem, pictures.find(stem, files.classes), None, files))
     return samples
+
+
+def _listed(path: Path) -> list[str]:
+    """Return the names in a list of a data set's pictures; raise SegrtError for what is no text."""
+    try:
+        return read_bytes(path).decode().split()
+    except OSError as error:
+        raise SegrtError(f"{path}: cannot be read ({error.strerror}); check the path and its permissions") from None
+    except UnicodeDecodeError:
+        raise SegrtError(f"{path}: is no text; give a list with a name in each line") from None
 
 
 def _plain(folder: Path, images: Path) -> list[Sample]:
