@@ -12,7 +12,14 @@ import numpy as np
 from segrt.runtime.errors import SegrtError
 from segrt.runtime.evaluate.class_matching import thing_positions
 from segrt.runtime.evaluate.conversion import Prediction
-from segrt.runtime.evaluate.datasets.coco_files import CocoPanopticAnnotation, convert, read_json, read_panoptic
+from segrt.runtime.evaluate.datasets.coco_files import (
+    CocoPanopticAnnotation,
+    CocoResult,
+    convert,
+    read_json,
+    read_panoptic,
+)
+from segrt.runtime.evaluate.datasets.coco_masks import CocoRle, mask_problem
 from segrt.runtime.evaluate.datasets.dataset import Dataset, ImageId, Sample
 from segrt.runtime.evaluate.evaluation import Evaluation
 from segrt.runtime.evaluate.measuring import Options, Predictor, Progress, measure
@@ -126,10 +133,7 @@ class ListedPredictions:
         classes = np.full(size, np.iinfo(dtype).max, dtype=dtype)
         for entry in results:
             code: rle.Rle = {"size": list(size), "counts": entry["segmentation"]["counts"].encode("ascii")}
-            try:
-                classes[rle.decode(code)] = entry["category_id"]
-            except ValueError as error:
-                raise SegrtError(f"{self.path}: a mask of image {entry['image_id']} is damaged ({error})") from None
+            classes[rle.decode(code)] = entry["category_id"]
         return SemanticResult(classes, self.labels)
 
 
@@ -162,6 +166,7 @@ def _listed(path: Path, content: list[Any], dataset: Dataset) -> ListedPredictio
         missing = [name for name in wanted if not isinstance(entry, dict) or name not in entry]
         if missing:
             raise SegrtError(f"{path}: result {number} has no {missing[0]}; give COCO instance results")
+        convert(path, entry, CocoResult)
         if entry["image_id"] not in known:
             raise SegrtError(f"{path}: result {number} is of image {entry['image_id']}, which {dataset.path} lacks")
         if entry["category_id"] not in places:
@@ -174,15 +179,15 @@ def _listed(path: Path, content: list[Any], dataset: Dataset) -> ListedPredictio
     return ListedPredictions(path, "semantic" if semantic else "instance", kind, labels, by_image)
 
 
-class _RleJson(msgspec.Struct, frozen=True):
+class _Masked(msgspec.Struct, frozen=True):
     size: tuple[int, int]
     counts: str
 
 
 def _check_rle(path: Path, entry: dict[str, Any], size: tuple[int, int]) -> None:
-    encoded = convert(path, entry["segmentation"], _RleJson)
-    if encoded.size != size:
+    encoded = convert(path, entry["segmentation"], _Masked)
+    problem = mask_problem(CocoRle(encoded.size, encoded.counts), size)
+    if problem is not None:
         raise SegrtError(
-            f"{path}: a mask of image {entry['image_id']} is {list(encoded.size)}, but the image is {list(size)}; "
-            "give masks of the image's (height, width)"
+            f"{path}: a mask of image {entry['image_id']} {problem}; give masks of the image's (height, width)"
         )

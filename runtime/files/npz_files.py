@@ -1,4 +1,4 @@
-"""Reads NPZ files whose arrays are known beforehand: nothing is unpacked that is not asked for or larger than allowed."""
+"""Reads NPZ files of known arrays: nothing is unpacked that is not asked for or larger than allowed."""
 
 import io
 import math
