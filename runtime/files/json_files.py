@@ -1,5 +1,6 @@
 """Decodes JSON: every way in which a text can fail to be what was asked for is one `JsonError`."""
 
+import json
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -30,6 +31,14 @@ def decode_json(data: bytes | str, kind: type[_Content] | Any = Any, hook: Hook 
     except _FAILURES as error:
         raise _reason(error) from None
     return content
+
+
+def decode_loose_json(text: str) -> Any:
+    """Return what `text` holds, JSON of libraries that also write NaN and infinities; raise JsonError for none."""
+    try:
+        return json.loads(text)
+    except _FAILURES as error:
+        raise _reason(error) from None
 
 
 def convert_json(value: Any, kind: type[_Content] | Any, hook: Hook | None = None) -> _Content:

@@ -3,6 +3,7 @@
 import io
 import math
 import struct
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Mapping
@@ -20,7 +21,7 @@ _KINDS = "biuf"
 _LARGEST_ITEM = 8
 _FAILURES = (
     ValueError, TypeError, LookupError, OverflowError, SyntaxError, RuntimeError, EOFError, OSError, MemoryError,
-    struct.error, zlib.error, zipfile.BadZipFile,
+    struct.error, zlib.error, zipfile.BadZipFile, tokenize.TokenError,
 )  # fmt: skip
 
 

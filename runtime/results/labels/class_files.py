@@ -1,6 +1,8 @@
 """Class lists from files: JSON, COCO's categories, CamVid's class_dict.csv, or a name in each line."""
 
+import codecs
 import csv
+import errno
 import re
 from collections import Counter
 from collections.abc import Sequence
@@ -15,7 +17,8 @@ from segrt.runtime.results import Label
 from segrt.runtime.results.labels.palette import label_color
 
 _CSV_FIELDS = 4
-_MOST_BYTES = MOST_DATASET  # a COCO file is a list of classes, too
+_MOST_TEXT = 16 << 20
+_HEAD = 4096
 _MOST_CLASSES = 65_535
 
 
@@ -46,7 +49,11 @@ def read_label_file(path: Path, *, things: bool, known: Sequence[str] = ()) -> t
     remedy = "a JSON list of classes, a CSV with name,r,g,b in each line or a text file with a name in each line"
     remedy = f"give one of {', '.join(known)}, {remedy}" if known else f"give {remedy}"
     try:
-        text = read_bytes(path, _MOST_BYTES).decode("utf-8-sig").strip()
+        data = read_bytes(path, MOST_DATASET)  # a COCO file is a list of classes, too
+        is_json = data[:_HEAD].removeprefix(codecs.BOM_UTF8).lstrip()[:1] in (b"{", b"[")
+        if not is_json and len(data) > _MOST_TEXT:
+            raise OSError(errno.EFBIG, f"has {len(data)} bytes, at most {_MOST_TEXT} are read")
+        text = data.decode("utf-8-sig").strip()
     except OSError as error:
         raise SegrtError(f"--labels {path}: cannot be read ({error.strerror}); {remedy}") from None
     except UnicodeDecodeError:
