@@ -276,9 +276,8 @@ def png(data: bytes, rng: random.Random) -> bytes:
     if what <= 1:
         header = bytearray(chunks[0][1])
         if what == 0:
-            struct.pack_into(
-                ">II", header, 0, *(rng.choice((0, 1, 24, 48, 5000, 30000, 1 << 20, 1 << 31)) for _ in "wh")
-            )
+            edges = (0, 1, 24, 48, 5000, 30000, 1 << 20, 1 << 31)
+            struct.pack_into(">II", header, 0, rng.choice(edges), rng.choice(edges))
         else:
             header[rng.randrange(8, 13)] = rng.randrange(256)
         chunks[0][1] = bytes(header)
@@ -316,10 +315,8 @@ def pack(data: bytes, rng: random.Random) -> bytes:
     if kind == 2:
         files[place] = (name, json_tree(content, rng) if name.endswith(".json") else blind(content, rng))
     else:
-        other = rng.choice(
-            ("../out", "/abs", "a/../../b", "n" * 300, "manifest.json", "pack.json", "x\x00y", "é", "a//b")
-        )
-        files.insert(place, (other, content))
+        names = ("../out", "/abs", "a/../../b", "n" * 300, "manifest.json", "pack.json", "x\x00y", "é", "a//b")
+        files.insert(place, (rng.choice(names), content))
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w", rng.choice((zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED))) as archive:
         for name, content in files:

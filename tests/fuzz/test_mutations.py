@@ -67,9 +67,7 @@ def test_changed_files_are_read_or_refused_in_one_line() -> None:
         ("raise SegrtError('two\\nlines')", "not one line"),
     ],
 )
-def test_the_campaign_finds_what_must_not_happen(
-    body: str, finding: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_campaign_finds_what_must_not_happen(body: str, finding: str, tmp_path: Path) -> None:
     """A reader that fails in each way, in the place of the real ones."""
     for name in ("campaign.py", "mutators.py"):
         text = (Path(campaign.__file__).parent / name).read_text()

@@ -145,9 +145,7 @@ class TensorRtBackend(Backend):
             try:
                 return combine(times, self._loaded.describe())
             except ValueError as error:
-                raise BackendError(
-                    f"{self._path}: the engine inspector's text {error}; build the engine anew"
-                ) from None
+                raise BackendError(f"{self._path}: the engine's description {error}; build it anew") from None
 
     def _make_gpu_slots(self, inputs: Sequence[TensorSpec], heads: Sequence[TensorSpec], slots: int) -> None:
         if self._flavor.is_rtx:

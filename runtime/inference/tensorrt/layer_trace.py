@@ -32,7 +32,8 @@ class _Entry(msgspec.Struct, frozen=True, rename="camel"):
 def combine(times: Sequence[tuple[str, float]], information: str) -> list[RawLayer]:
     """Return the layers in the order of `times`, with what the engine inspector's JSON `information` tells of them.
 
-    An engine that was built without details has names alone there; kinds, precisions and nodes stay empty then. Raises ValueError when `information` is no such JSON.
+    An engine that was built without details has names alone there; kinds, precisions and nodes stay empty then.
+    Raises ValueError when `information` is no such JSON.
     """
     known = inspected_layers(information) if information else []
     details = {layer.name: layer for layer in known if isinstance(layer, InspectedLayer)}
