@@ -330,8 +330,8 @@ def _profile(path: Path) -> None:
     from segrt.runtime.profiling.records import read_profile
 
     profile = read_profile(path)
-    for change in compare(profile, read_profile(path.parent / "profile.json"), 0.1).changes:
-        float(change.ratio)
+    for stage in compare(profile, read_profile(path.parent / "profile.json"), 0.1).changes:
+        float(stage.ratio)
 
 
 def _engine_record(path: Path) -> None:
