@@ -11,10 +11,10 @@ from segrt.runtime.bundle.manifest import MEMBERS, Manifest
 from segrt.runtime.bundle.members import PAIR, member_manifest
 from segrt.runtime.bundle.names import name_problem
 from segrt.runtime.decode.decoders import rules_of
-from segrt.runtime.decode.head_spec import form_problem, length_problems
+from segrt.runtime.decode.head_spec import HeadSpec, form_problem, length_problems
 from segrt.runtime.decode.merge_members import MergeMembers
 from segrt.runtime.errors import BundleError
-from segrt.runtime.preprocess.input_spec import input_problems
+from segrt.runtime.preprocess.input_spec import InputSpec, input_problems
 
 # More of them than any network has; what follows each is bounded with them.
 _MOST = {"inputs": 64, "heads": 1024, "labels": 65_535, "variants": 64, "golden frames": 1024, "members": 16}
@@ -77,7 +77,8 @@ def _budget_problems(manifest: Manifest) -> Iterable[str]:
         if len(entries) > _MOST[what]:
             yield f"{what} must be at most {_MOST[what]}, but there are {len(entries)}"
             return
-    for spec in (*manifest.inputs, *manifest.heads):
+    specs: list[InputSpec | HeadSpec] = [*manifest.inputs, *manifest.heads]
+    for spec in specs:
         lengths = [length for length in spec.shape if isinstance(length, int)]
         if len(spec.shape) > _MOST_DIMENSIONS:
             yield f"{spec.name!r} must have at most {_MOST_DIMENSIONS} dimensions, but got {len(spec.shape)}"

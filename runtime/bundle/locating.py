@@ -7,7 +7,7 @@ from segrt.runtime.bundle.manifest_parsing import parse_manifest
 from segrt.runtime.bundle.pack.reader import is_pack
 from segrt.runtime.bundle.pack.unpacked import unpacked
 from segrt.runtime.errors import BundleError
-from segrt.runtime.files.reading import is_regular, read_bytes
+from segrt.runtime.files.reading import exists, is_folder, is_regular, read_bytes
 
 _MAX_MANIFEST = 64 << 20
 
@@ -38,7 +38,7 @@ def locate(path_or_name: str | Path) -> Path:
     A pack is unpacked into the cache first.
     """
     path = Path(path_or_name)
-    if _exists(path / MANIFEST):
+    if exists(path / MANIFEST):
         return path
     names = embedded_names()
     if str(path_or_name) in names:
@@ -46,7 +46,7 @@ def locate(path_or_name: str | Path) -> Path:
     if is_regular(path) and is_pack(path):
         return unpacked(path)
     remedy = f"give a bundle's folder or one of {', '.join(names)}" if names else "give a bundle's folder"
-    if _exists(path) and path.is_dir():
+    if is_folder(path):
         raise BundleError(f"{path}: is no bundle, it has no {MANIFEST}; {remedy}")
     if is_regular(path):
         raise BundleError(f"{path}: is a file, not a bundle; {remedy} (`segrt adopt` makes a bundle of an ONNX file)")
@@ -56,14 +56,6 @@ def locate(path_or_name: str | Path) -> Path:
 def embedded_names() -> tuple[str, ...]:
     """Return the names of the bundles that come with segrt."""
     return tuple(sorted(manifest.parent.name for manifest in _models().glob(f"*/{MANIFEST}")))
-
-
-def _exists(path: Path) -> bool:
-    """Whether there is something at `path`; False for a name that no file can have."""
-    try:
-        return path.exists()
-    except (OSError, ValueError):
-        return False
 
 
 def _models() -> Path:

@@ -23,6 +23,7 @@ from segrt.runtime.evaluate.datasets.coco_masks import CocoRle, mask_problem
 from segrt.runtime.evaluate.datasets.dataset import Dataset, ImageId, Sample
 from segrt.runtime.evaluate.evaluation import Evaluation
 from segrt.runtime.evaluate.measuring import Options, Predictor, Progress, measure
+from segrt.runtime.files.reading import is_folder
 from segrt.runtime.results import Label, SemanticResult, rle
 from segrt.runtime.results.semantic import class_map_dtype
 
@@ -63,7 +64,7 @@ def open_predictions(
     if not isinstance(content, dict) or "annotations" not in content:
         raise SegrtError(f"{path} must be COCO instance results (a list) or a COCO panoptic JSON with annotations")
     folder = Path(predictions_dir) if predictions_dir is not None else path.with_suffix("")
-    if not folder.is_dir():
+    if not is_folder(folder):
         raise SegrtError(f"{folder} is no folder; give the one with the predicted PNG files as --predictions-dir")
     annotations = convert(path, content["annotations"], list[CocoPanopticAnnotation])
     known = {sample.image_id for sample in dataset.samples}

@@ -9,7 +9,7 @@ import numpy.typing as npt
 from segrt.runtime.errors import ImageError
 from segrt.runtime.files.atomic import write_atomic
 from segrt.runtime.files.picture_size import jpeg_scans, picture_size
-from segrt.runtime.files.reading import read_bytes
+from segrt.runtime.files.reading import exists, is_folder, is_regular, read_bytes
 from segrt.runtime.files.truncation import is_truncated
 
 Picture = npt.NDArray[np.uint8]
@@ -41,8 +41,8 @@ def read_picture_file(path: Path) -> bytes:
     try:
         return read_bytes(path, _MOST_BYTES)
     except OSError as error:
-        if path.exists() and not path.is_file():
-            kind = "a folder" if path.is_dir() else "a device or pipe"
+        if exists(path) and not is_regular(path):
+            kind = "a folder" if is_folder(path) else "a device or pipe"
             raise ImageError(f"{path}: is {kind}, not a picture; {_REMEDY}") from None
         raise ImageError(f"{path}: cannot be read ({error.strerror}); check the path and its permissions") from None
 

@@ -60,9 +60,23 @@ def read_bytes(path: Path, most: int = MOST_TEXT) -> bytes:
     return data
 
 
+def exists(path: Path) -> bool:
+    """Whether there is something at `path`; False for a name that no file can have."""
+    return _kind(path) is not None
+
+
 def is_regular(path: Path) -> bool:
     """Whether there is a regular file at `path`; False for a name that no file can have."""
+    return _kind(path) == stat.S_IFREG
+
+
+def is_folder(path: Path) -> bool:
+    """Whether there is a folder at `path`; False for a name that no file can have."""
+    return _kind(path) == stat.S_IFDIR
+
+
+def _kind(path: Path) -> int | None:
     try:
-        return stat.S_ISREG(path.stat().st_mode)
+        return stat.S_IFMT(path.stat().st_mode)
     except (OSError, ValueError):
-        return False
+        return None

@@ -20,6 +20,7 @@ from segrt.runtime.evaluate.datasets.coco_masks import CocoMask, mask_problem
 from segrt.runtime.evaluate.datasets.dataset import Address, Dataset, ImageId, Sample, checked_image
 from segrt.runtime.evaluate.truth import InstanceTruth, PanopticTruth
 from segrt.runtime.files.images import MOST_PIXELS, Picture
+from segrt.runtime.files.reading import is_folder
 from segrt.runtime.results import Label
 from segrt.runtime.results.labels.palette import label_color
 
@@ -152,7 +153,7 @@ def _panoptic(
 ) -> PanopticDataset:
     annotations = convert(path, content["annotations"], list[CocoPanopticAnnotation])
     png_folder = panoptic_dir if panoptic_dir is not None else path.with_suffix("")
-    if not png_folder.is_dir():
+    if not is_folder(png_folder):
         raise SegrtError(f"{png_folder} is no folder; give the one with the panoptic PNG files as --panoptic-dir")
     samples = _ordered(_sample(path, entries, entry.image_id, folder, entry) for entry in annotations)
     return PanopticDataset(path, png_folder, labels, samples)
@@ -185,7 +186,7 @@ def _instances(
         area = typed.bbox[2] * typed.bbox[3] if typed.area is None else typed.area
         kept = {
             "category_id": class_ids[entry["category_id"]],
-            "iscrowd": int(typed.iscrowd),
+            "iscrowd": int(bool(typed.iscrowd)),
             "area": area,
             "bbox": entry["bbox"],
         }

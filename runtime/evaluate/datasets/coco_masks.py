@@ -7,7 +7,7 @@ import msgspec
 from segrt.runtime.results import rle
 
 _BOX, _LEAST = 4, 6  # numbers of a polygon: a box, or at least a triangle
-_LONGEST_OUTLINE = 50_000_000  # pixels: what is drawn takes time and memory by its length
+_LONGEST_OUTLINE = 10_000_000  # pixels: what is drawn takes time and memory by its length
 
 
 class CocoRle(msgspec.Struct, frozen=True):

@@ -21,7 +21,7 @@ from segrt.runtime.evaluate.datasets.dataset import Address, DatasetKind, Sample
 from segrt.runtime.evaluate.truth import PanopticTruth, SemanticTruth, TruthSegment
 from segrt.runtime.files.images import MOST_PIXELS, SUFFIXES, Picture, check_picture, read_picture_file
 from segrt.runtime.files.picture_size import picture_size
-from segrt.runtime.files.reading import is_regular, read_bytes
+from segrt.runtime.files.reading import is_folder, is_regular, read_bytes
 from segrt.runtime.results import Label
 from segrt.runtime.results.remap import remap
 from segrt.runtime.results.semantic import class_map_dtype
@@ -135,11 +135,11 @@ def open_label_folder(address: Address) -> LabelFolder:
     if city:
         # Cityscapes' other labels are not evaluated.
         samples, strict = _cityscapes(city, images), False
-    elif (folder / "SegmentationClass").is_dir():
+    elif is_folder(folder / "SegmentationClass"):
         samples = _voc(folder, images)
     else:
         root = folder / "annotations" / "validation"
-        if root.is_dir():
+        if is_folder(root):
             void |= {0}
             samples = _plain(root, images or folder / "images" / "validation")
         else:
@@ -149,7 +149,7 @@ def open_label_folder(address: Address) -> LabelFolder:
     return LabelFolder(folder, labels, tuple(samples), frozenset(void), strict, bool(city))
 
 
-LABEL_FOLDER = DatasetKind(lambda address: Path(address.annotations).is_dir(), open_label_folder)
+LABEL_FOLDER = DatasetKind(lambda address: is_folder(Path(address.annotations)), open_label_folder)
 
 
 def read_label_picture(path: Path) -> npt.NDArray[Any]:
@@ -184,7 +184,7 @@ def _packed(color: Sequence[int]) -> int:
 
 def _city_files(folder: Path) -> list[Path]:
     root = folder / "gtFine"
-    root = root / "val" if (root / "val").is_dir() else root if root.is_dir() else folder
+    root = root / "val" if is_folder(root / "val") else root if is_folder(root) else folder
     return sorted(root.rglob("*_gtFine_labelIds.png"))
 
 
@@ -196,26 +196,26 @@ def _cityscapes(files: Sequence[Path], images: Path | None) -> list[Sample]:
         name = f"{stem}_leftImg8bit.png"
         if images is not None:
             places = (images / path.parent.name / name, images / name)
-            image = next((place for place in places if place.is_file()), None)
+            image = next((place for place in places if is_regular(place)), None)
         else:
             parts = ["leftImg8bit" if part == "gtFine" else part for part in path.parent.parts]
             image = Path(*parts) / name
-        if image is None or not image.is_file():
+        if image is None or not is_regular(image):
             raise SegrtError(f"{path} has no picture {image or name}; give the folder of the pictures as --images")
-        samples.append(Sample(stem, image, None, LabelFiles(path, objects if objects.is_file() else None)))
+        samples.append(Sample(stem, image, None, LabelFiles(path, objects if is_regular(objects) else None)))
     return samples
 
 
 def _voc(folder: Path, images: Path | None) -> list[Sample]:
     listed = folder / "ImageSets" / "Segmentation" / "val.txt"
-    stems = _listed(listed) if listed.is_file() else None
+    stems = _listed(listed) if is_regular(listed) else None
     if stems is None:
         stems = sorted(path.stem for path in (folder / "SegmentationClass").glob("*.png"))
     pictures = _Pictures(images or folder / "JPEGImages")
     samples = []
     for stem in stems:
         objects = folder / "SegmentationObject" / f"{stem}.png"
-        files = LabelFiles(folder / "SegmentationClass" / f"{stem}.png", objects if objects.is_file() else None)
+        files = LabelFiles(folder / "SegmentationClass" / f"{stem}.png", objects if is_regular(objects) else None)
         samples.append(Sample(stem, pictures.find(stem, files.classes), None, files))
     return samples
 
@@ -231,7 +231,7 @@ def _listed(path: Path) -> list[str]:
 
 
 def _plain(folder: Path, images: Path) -> list[Sample]:
-    if not folder.is_dir():
+    if not is_folder(folder):
         raise SegrtError(f"{folder} does not exist; give a COCO JSON or a folder of label pictures")
     pictures = _Pictures(images)
     return [
@@ -247,7 +247,7 @@ def _label_pictures(folder: Path) -> Iterator[Path]:
 
 def _json_instead(folder: Path) -> Path | None:
     """Return the COCO JSON in a folder that has neither label pictures nor the layout of a data set of them."""
-    if any((folder / name).is_dir() for name in ("gtFine", "SegmentationClass", "annotations")):
+    if any(is_folder(folder / name) for name in ("gtFine", "SegmentationClass", "annotations")):
         return None
     files = sorted(folder.glob("*.json"), key=lambda file: (file.name != "panoptic.json", file.name))
     return files[0] if files and not any(_label_pictures(folder)) else None
@@ -257,7 +257,7 @@ class _Pictures:
     """The pictures of a folder by stem."""
 
     def __init__(self, folder: Path) -> None:
-        if not folder.is_dir():
+        if not is_folder(folder):
             raise SegrtError(f"{folder} is no folder; give that of the pictures as --images")
         self._folder = folder
         self._by_stem = {path.stem: path for path in sorted(folder.iterdir()) if path.suffix.lower() in SUFFIXES}

@@ -2,7 +2,6 @@
 
 import codecs
 import csv
-import errno
 import re
 from collections import Counter
 from collections.abc import Sequence
@@ -12,12 +11,12 @@ import msgspec
 
 from segrt.runtime.errors import SegrtError, one_line
 from segrt.runtime.files.json_files import decode_json
-from segrt.runtime.files.reading import MOST_DATASET, read_bytes
+from segrt.runtime.files.reading import MOST_DATASET, open_regular, read_bytes
 from segrt.runtime.results import Label
 from segrt.runtime.results.labels.palette import label_color
 
 _CSV_FIELDS = 4
-_MOST_TEXT = 16 << 20
+_MOST_LINES = 16 << 20  # a COCO file, which is a list of classes, too, may be longer
 _HEAD = 4096
 _MOST_CLASSES = 65_535
 
@@ -49,10 +48,9 @@ def read_label_file(path: Path, *, things: bool, known: Sequence[str] = ()) -> t
     remedy = "a JSON list of classes, a CSV with name,r,g,b in each line or a text file with a name in each line"
     remedy = f"give one of {', '.join(known)}, {remedy}" if known else f"give {remedy}"
     try:
-        data = read_bytes(path, MOST_DATASET)  # a COCO file is a list of classes, too
-        is_json = data[:_HEAD].removeprefix(codecs.BOM_UTF8).lstrip()[:1] in (b"{", b"[")
-        if not is_json and len(data) > _MOST_TEXT:
-            raise OSError(errno.EFBIG, f"has {len(data)} bytes, at most {_MOST_TEXT} are read")
+        with open_regular(path) as file:
+            head = file.read(_HEAD).removeprefix(codecs.BOM_UTF8).lstrip()
+        data = read_bytes(path, MOST_DATASET if head.startswith((b"{", b"[")) else _MOST_LINES)
         text = data.decode("utf-8-sig").strip()
     except OSError as error:
         raise SegrtError(f"--labels {path}: cannot be read ({error.strerror}); {remedy}") from None
