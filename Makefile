@@ -14,9 +14,11 @@ DEBIAN_PACKAGES := g++ googletest clang libclang-rt-dev g++-aarch64-linux-gnu qe
 	openssh-server openssh-client openssl systemd
 # Instruction sets of the kernels, so that clang-tidy reads them as they are compiled; newer ones need newer headers.
 TIDY_FLAGS := $(if $(filter x86_64,$(shell uname -m)),$(filter -m%,$(shell cat cpp_postproc/kernels/avx512.flags)))
+# How many changed files `make fuzz` gives to the readers, other ones each time.
+FUZZ_FILES ?= 3000
 SOURCES := setup.py pyproject.toml $(CPP)
 
-.PHONY: help setup demo test lint format bench accuracy soak sanitize fuzz test-aarch64 packages wheel wheels clean
+.PHONY: help setup demo test lint format bench accuracy soak sanitize fuzz fuzz-readers test-aarch64 packages wheel wheels clean
 
 help:
 	@echo "make demo      set up, then run the three embedded models on a street: demo/comparison.png, demo/stream.mp4"
@@ -26,9 +28,9 @@ help:
 	@echo "make format    rewrite the code as the linters want it"
 	@echo "make bench     measure against the peers"
 	@echo "make accuracy  mIoU, mask AP and PQ of the embedded models on 200 held-out streets"
-	@echo "make soak      live video for half an hour, a camera that dies and freezes; floods of the page; 500 signals"
+	@echo "make soak      10,000 changed files; live video for half an hour; floods of the page; 500 signals"
 	@echo "make sanitize  the C++ core's own tests under AddressSanitizer, UBSan and ThreadSanitizer"
-	@echo "make fuzz      a libFuzzer target for each function, FUZZ_SECONDS each (60)"
+	@echo "make fuzz      a libFuzzer target for each function, FUZZ_SECONDS each (60); new files for each reader"
 	@echo "make test-aarch64  the C++ core's tests on aarch64, under qemu"
 	@echo "make packages  install the Debian packages that the three above and all of the tests use (as root)"
 	@echo "make wheel     build a wheel into dist/"
@@ -80,12 +82,18 @@ accuracy: $(VENV)/.runtime
 		--annotations "street://?seed=900000&frames=200&size=192x320" --as all
 
 soak: $(VENV)/.dev
+	$(BIN)/python tests/soak/mutations.py --inputs 10000
 	$(BIN)/python tests/soak/live.py --minutes 30
 	$(BIN)/python tests/soak/flood.py --seconds 60
 	$(BIN)/python tests/soak/signals.py --count 500
 
 sanitize fuzz test-aarch64:
 	$(MAKE) -j2 -C cpp_postproc $@
+
+fuzz: fuzz-readers
+
+fuzz-readers: $(VENV)/.dev
+	$(BIN)/python tests/soak/mutations.py --inputs $(FUZZ_FILES) --first $$(($$(date +%s) * 10000)) --keep build/fuzz
 
 packages:
 	apt-get update -qq

@@ -49,6 +49,9 @@ def verify(segmenter: Segmenter) -> list[Check]:
         heads, geometry = segmenter.heads(image)
         result = segmenter.postprocess({name: Head(name, array) for name, array in heads.items()}, geometry)
         compared = [spec for spec in bundle.manifest.heads if spec.name in variant.tolerance.heads]
+        for spec in compared:
+            if spec.role not in expected.heads:
+                raise BundleError(f"{bundle.folder}: golden frame {golden.name} lacks head_{spec.role}; write it again")
         rows = _nearest_live_queries(expected, compared, heads)
         for spec in compared:
             tolerance = variant.tolerance.heads[spec.name]
@@ -130,6 +133,8 @@ def _nearest_live_queries(
     specs = [spec for spec in compared if spec.role in QUERY_ROLES]
     if expected.live is None or not specs or not expected.live.size:
         return None
+    if any(expected.heads[spec.role].shape[1:] != heads[spec.name].shape[2:] for spec in specs):
+        return None  # the comparison says so
     return match_queries([expected.heads[spec.role] for spec in specs], [heads[spec.name][0] for spec in specs])
 
 

@@ -1,16 +1,26 @@
 """Contradictions inside a manifest that its types cannot express."""
 
+import math
 import re
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+import numpy as np
 
 from segrt.runtime.bundle.manifest import MEMBERS, Manifest
 from segrt.runtime.bundle.members import PAIR, member_manifest
 from segrt.runtime.bundle.names import name_problem
 from segrt.runtime.decode.decoders import rules_of
-from segrt.runtime.decode.head_spec import form_problem, length_problems
+from segrt.runtime.decode.head_spec import HeadSpec, form_problem, length_problems
 from segrt.runtime.decode.merge_members import MergeMembers
 from segrt.runtime.errors import BundleError
-from segrt.runtime.preprocess.input_spec import input_problems
+from segrt.runtime.preprocess.input_spec import InputSpec, input_problems
+
+# More of them than any network has; what follows each is bounded with them.
+_MOST = {"inputs": 64, "heads": 1024, "labels": 65_535, "variants": 64, "golden frames": 1024, "members": 16}
+_MOST_DIMENSIONS = 8
+_MOST_TENSOR = 1 << 31  # bytes, as in protobuf
+_LONGEST_PATH, _LONGEST_PART = 255, 128
 
 _SAFE_PATH = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*(/[A-Za-z0-9_][A-Za-z0-9._-]*)*")
 
@@ -23,6 +33,7 @@ def check_manifest(manifest: Manifest, where: str) -> None:
 
 
 def _problems(manifest: Manifest) -> Iterable[str]:
+    yield from _budget_problems(manifest)
     if manifest.decode.technique != manifest.technique:
         names, got = ", ".join(rules_of(manifest.technique)), manifest.decode.rule_name
         yield f"decode rule of a {manifest.technique} bundle must be one of {names}, but got {got}"
@@ -52,15 +63,41 @@ def _problems(manifest: Manifest) -> Iterable[str]:
     yield from _file_problems(manifest)
 
 
+def _budget_problems(manifest: Manifest) -> Iterable[str]:
+    """What is too much of a good thing, named before anything is done for each."""
+    lists: dict[str, Sequence[object]] = {
+        "inputs": manifest.inputs,
+        "heads": manifest.heads,
+        "labels": manifest.labels,
+        "variants": manifest.variants,
+        "golden frames": manifest.golden,
+        "members": manifest.members,
+    }
+    for what, entries in lists.items():
+        if len(entries) > _MOST[what]:
+            yield f"{what} must be at most {_MOST[what]}, but there are {len(entries)}"
+            return
+    specs: list[InputSpec | HeadSpec] = [*manifest.inputs, *manifest.heads]
+    for spec in specs:
+        lengths = [length for length in spec.shape if isinstance(length, int)]
+        if len(spec.shape) > _MOST_DIMENSIONS:
+            yield f"{spec.name!r} must have at most {_MOST_DIMENSIONS} dimensions, but got {len(spec.shape)}"
+        elif math.prod(lengths) * np.dtype(spec.dtype).itemsize > _MOST_TENSOR:
+            yield f"{spec.name!r} must have at most {_MOST_TENSOR} bytes, but got {spec.dtype} {list(spec.shape)}"
+
+
 def _file_problems(manifest: Manifest) -> Iterable[str]:
     yield from _twice([file.path for file in manifest.files], "files")
     for file in manifest.files:
-        if not _SAFE_PATH.fullmatch(file.path):
+        parts = file.path.split("/")
+        if len(file.path) > _LONGEST_PATH or max(map(len, parts)) > _LONGEST_PART:
+            yield f"file {file.path[:_LONGEST_PART]!r}… must be a path of at most {_LONGEST_PATH} characters"
+        elif not _SAFE_PATH.fullmatch(file.path):
             yield f"file {file.path!r} must be a plain path inside the bundle"
 
 
 def _twice(entries: list[str], what: str) -> Iterable[str]:
-    twice = sorted({name for name in entries if entries.count(name) > 1})
+    twice = sorted(name for name, count in Counter(entries).items() if count > 1)
     if twice:
         yield f"{what} must differ, but {twice[0]!r} is there twice"
 

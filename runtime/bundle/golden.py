@@ -7,8 +7,7 @@ heads are stored as float16, those of `UNSTORED_ROLES` not at all.
 """
 
 import io
-import zipfile
-import zlib
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -16,9 +15,11 @@ import numpy as np
 import numpy.typing as npt
 
 from segrt.runtime.bundle.bundle import Bundle
-from segrt.runtime.bundle.manifest import Golden
-from segrt.runtime.errors import BundleError
+from segrt.runtime.bundle.manifest import Golden, Manifest
+from segrt.runtime.errors import BundleError, one_line
 from segrt.runtime.files.images import read_image
+from segrt.runtime.files.npz_files import read_npz
+from segrt.runtime.files.reading import read_bytes
 from segrt.runtime.inference.tensors import Array
 from segrt.runtime.results import InstanceResult, Label, PanopticResult, Result, Segment, SemanticResult, rle
 
@@ -27,6 +28,10 @@ QUERY_ROLES = ("class_logits", "mask_logits")
 UNSTORED_ROLES = ("mask_probabilities",)
 HALF_EPSILON = 2.0**-11
 _HALF_ABOVE = 64 << 10
+_MOST_FILE = 256 << 20
+_MOST_OBJECTS = 1 << 16
+_MOST_VARIABLE = 256 << 20  # bytes of an array whose lengths the manifest leaves open, and of masks
+_NUMBER = 8  # bytes
 
 
 @dataclass(frozen=True)
@@ -42,15 +47,54 @@ def read_golden(bundle: Bundle, golden: Golden) -> tuple[npt.NDArray[np.uint8], 
     """Return the picture (uint8 BGR (H, W, 3)) and outputs of a golden frame; raise BundleError for a damaged one."""
     image = read_image(bundle.checked(golden.image))
     path = bundle.checked(golden.outputs)
+    size = (image.shape[0], image.shape[1])
+    manifest = bundle.manifest
     try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
-        size = (image.shape[0], image.shape[1])
-        result = _unpack_result(arrays, size, bundle.manifest.technique, bundle.manifest.labels)
-    except (OSError, ValueError, LookupError, EOFError, MemoryError, zipfile.BadZipFile, zlib.error) as error:
-        raise BundleError(f"{path}: is no golden frame ({error}); write the bundle again") from None
-    heads = {name.removeprefix("head_"): array for name, array in arrays.items() if name.startswith("head_")}
-    return image, GoldenOutputs(heads, result, arrays.get("live_queries"))
+        arrays = read_npz(read_bytes(path, _MOST_FILE), _largest(manifest, size))
+        result = _unpack_result(arrays, size, manifest.technique, manifest.labels)
+        if result.size != size:
+            raise ValueError(f"its result is of a picture of {list(result.size)}, but the picture is {list(size)}")
+        heads = {name.removeprefix("head_"): array for name, array in arrays.items() if name.startswith("head_")}
+        live = arrays.get("live_queries")
+        _check_live(heads, live)
+    except OSError as error:
+        raise BundleError(f"{path}: cannot be read ({error.strerror}); write the bundle again") from None
+    except LookupError as error:
+        raise BundleError(f"{path}: is no golden frame (it lacks {one_line(error)}); write the bundle again") from None
+    except (ValueError, TypeError, OverflowError) as error:
+        raise BundleError(f"{path}: is no golden frame ({one_line(error)}); write the bundle again") from None
+    return image, GoldenOutputs(heads, result, live)
+
+
+def _largest(manifest: Manifest, size: tuple[int, int]) -> dict[str, int]:
+    """Return the most bytes that each array of a golden frame can have, by the manifest and the picture's (H, W)."""
+    pixels, objects = size[0] * size[1] * _NUMBER, _MOST_OBJECTS * _NUMBER
+    largest = {
+        "class_map": pixels,
+        "segment_ids": pixels,
+        "ids": objects,
+        "class_ids": objects,
+        "scores": objects,
+        "boxes": 4 * objects,
+        "masks": _MOST_VARIABLE,
+        "live_queries": objects,
+    }
+    for head in manifest.heads:
+        lengths = [length for length in head.shape[1:] if isinstance(length, int)]
+        is_fixed = len(lengths) == len(head.shape) - 1
+        largest[f"head_{head.role}"] = math.prod(lengths) * _NUMBER if is_fixed else _MOST_VARIABLE
+    return largest
+
+
+def _check_live(heads: Mapping[str, Array], live: "npt.NDArray[np.int64] | None") -> None:
+    """Raise ValueError unless the heads of queries hold the live ones alone."""
+    if live is None:
+        return
+    if live.ndim != 1 or live.dtype.kind not in "iu":
+        raise ValueError(f"live_queries must be integers (Q,), but is {live.dtype} {list(live.shape)}")
+    for role in QUERY_ROLES:
+        if role in heads and (heads[role].ndim < 2 or len(heads[role]) != len(live)):
+            raise ValueError(f"head_{role} has shape {list(heads[role].shape)}, but there are {len(live)} live queries")
 
 
 def pack_golden(outputs: GoldenOutputs) -> bytes:
@@ -98,6 +142,8 @@ def _unpack_result(
             for index, class_id, score in described
         ]
         return PanopticResult(ids, segments, labels)
-    masks = np.unpackbits(arrays["masks"], axis=-1, count=size[1]).astype(bool)
-    rles = [rle.encode(mask) for mask in masks]
+    masks = arrays["masks"]
+    if masks.dtype != np.uint8 or masks.shape[1:] != (size[0], -(-size[1] // 8)):
+        raise ValueError(f"masks are {masks.dtype} {list(masks.shape)}, not packed bits of the picture's size")
+    rles = [rle.encode(np.unpackbits(mask, axis=-1, count=size[1])) for mask in masks]
     return InstanceResult(arrays["boxes"], arrays["scores"], arrays["class_ids"], rles, size, labels)

@@ -7,6 +7,7 @@ from segrt.runtime.bundle.manifest_parsing import parse_manifest
 from segrt.runtime.bundle.pack.reader import is_pack
 from segrt.runtime.bundle.pack.unpacked import unpacked
 from segrt.runtime.errors import BundleError
+from segrt.runtime.files.reading import exists, is_folder, is_regular, read_bytes
 
 _MAX_MANIFEST = 64 << 20
 
@@ -25,7 +26,7 @@ def read_bundle(path_or_name: str | Path) -> Bundle:
         size = path.stat().st_size
         if size > _MAX_MANIFEST:
             raise BundleError(f"{path}: has {size} bytes, which is no manifest; copy the bundle again")
-        data = path.read_bytes()
+        data = read_bytes(path, _MAX_MANIFEST)
     except OSError as error:
         raise BundleError(f"{path}: cannot be read ({error.strerror}); copy the bundle again") from None
     return Bundle(folder, parse_manifest(data, str(path)))
@@ -37,17 +38,17 @@ def locate(path_or_name: str | Path) -> Path:
     A pack is unpacked into the cache first.
     """
     path = Path(path_or_name)
-    if (path / MANIFEST).exists():
+    if exists(path / MANIFEST):
         return path
     names = embedded_names()
     if str(path_or_name) in names:
         return _models() / str(path_or_name)
-    if path.is_file() and is_pack(path):
+    if is_regular(path) and is_pack(path):
         return unpacked(path)
     remedy = f"give a bundle's folder or one of {', '.join(names)}" if names else "give a bundle's folder"
-    if path.is_dir():
+    if is_folder(path):
         raise BundleError(f"{path}: is no bundle, it has no {MANIFEST}; {remedy}")
-    if path.is_file():
+    if is_regular(path):
         raise BundleError(f"{path}: is a file, not a bundle; {remedy} (`segrt adopt` makes a bundle of an ONNX file)")
     raise BundleError(f"{path}: there is no such bundle; {remedy}")
 

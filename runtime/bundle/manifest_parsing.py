@@ -1,6 +1,5 @@
 """Reads `manifest.json` strictly: an unknown major version or feature is refused by name, a newer minor tolerated."""
 
-import json
 import re
 from typing import Any
 
@@ -11,6 +10,7 @@ from segrt.runtime.bundle.manifest import FORMAT, KNOWN_FEATURES, Manifest
 from segrt.runtime.decode.decoders import RULES, rule_from_json
 from segrt.runtime.decode.rule import DecodeRule
 from segrt.runtime.errors import BundleError
+from segrt.runtime.files.json_files import JsonError, convert_json, decode_json
 
 _REMEDY = "write the bundle again with `segrt export` or `segrt adopt`"
 
@@ -29,11 +29,10 @@ def parse_manifest(data: bytes, where: str) -> Manifest:
     contradicts itself. Fields unknown to this version are accepted only in a manifest of a newer minor version.
     """
     try:
-        header = msgspec.json.decode(data, type=_Header)
-    except msgspec.ValidationError as error:
-        raise BundleError(f"{where}: {error}; {_REMEDY}") from None
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise BundleError(f"{where}: is no JSON ({error}); {_REMEDY}") from None
+        header: _Header = decode_json(data, _Header)
+    except JsonError as error:
+        what = f"{error}" if error.is_json else f"is no JSON ({error})"
+        raise BundleError(f"{where}: {what}; {_REMEDY}") from None
     newer = _is_newer_minor(header.format, where)
     unknown = sorted(set(header.required_features) - KNOWN_FEATURES)
     if unknown:
@@ -41,11 +40,11 @@ def parse_manifest(data: bytes, where: str) -> Manifest:
         raise BundleError(f"{where}: needs {names}, which this segrt does not know; install a newer segrt")
     try:
         if newer:
-            known = _prune(json.loads(data), msgspec.inspect.type_info(Manifest))
-            manifest = msgspec.convert(known, Manifest, dec_hook=_decode_rule)
+            known = _prune(decode_json(data), msgspec.inspect.type_info(Manifest))
+            manifest: Manifest = convert_json(known, Manifest, _decode_rule)
         else:
-            manifest = msgspec.json.decode(data, type=Manifest, dec_hook=_decode_rule)
-    except msgspec.ValidationError as error:
+            manifest = decode_json(data, Manifest, _decode_rule)
+    except JsonError as error:
         raise BundleError(f"{where}: {_with_one_path(str(error))}; {_REMEDY}") from None
     check_manifest(manifest, where)
     return manifest
@@ -73,7 +72,7 @@ def _decode_rule(wanted: type, value: Any) -> DecodeRule:
         raise NotImplementedError(wanted)
     try:
         return rule_from_json(value)
-    except msgspec.ValidationError as error:
+    except (msgspec.ValidationError, RecursionError, OverflowError) as error:
         raise ValueError(str(error)) from None
 
 

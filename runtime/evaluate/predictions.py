@@ -12,10 +12,18 @@ import numpy as np
 from segrt.runtime.errors import SegrtError
 from segrt.runtime.evaluate.class_matching import thing_positions
 from segrt.runtime.evaluate.conversion import Prediction
-from segrt.runtime.evaluate.datasets.coco_files import CocoPanopticAnnotation, convert, read_json, read_panoptic
+from segrt.runtime.evaluate.datasets.coco_files import (
+    CocoPanopticAnnotation,
+    CocoResult,
+    convert,
+    read_json,
+    read_panoptic,
+)
+from segrt.runtime.evaluate.datasets.coco_masks import CocoRle, mask_problem
 from segrt.runtime.evaluate.datasets.dataset import Dataset, ImageId, Sample
 from segrt.runtime.evaluate.evaluation import Evaluation
 from segrt.runtime.evaluate.measuring import Options, Predictor, Progress, measure
+from segrt.runtime.files.reading import is_folder
 from segrt.runtime.results import Label, SemanticResult, rle
 from segrt.runtime.results.semantic import class_map_dtype
 
@@ -56,7 +64,7 @@ def open_predictions(
     if not isinstance(content, dict) or "annotations" not in content:
         raise SegrtError(f"{path} must be COCO instance results (a list) or a COCO panoptic JSON with annotations")
     folder = Path(predictions_dir) if predictions_dir is not None else path.with_suffix("")
-    if not folder.is_dir():
+    if not is_folder(folder):
         raise SegrtError(f"{folder} is no folder; give the one with the predicted PNG files as --predictions-dir")
     annotations = convert(path, content["annotations"], list[CocoPanopticAnnotation])
     known = {sample.image_id for sample in dataset.samples}
@@ -126,10 +134,7 @@ class ListedPredictions:
         classes = np.full(size, np.iinfo(dtype).max, dtype=dtype)
         for entry in results:
             code: rle.Rle = {"size": list(size), "counts": entry["segmentation"]["counts"].encode("ascii")}
-            try:
-                classes[rle.decode(code)] = entry["category_id"]
-            except ValueError as error:
-                raise SegrtError(f"{self.path}: a mask of image {entry['image_id']} is damaged ({error})") from None
+            classes[rle.decode(code)] = entry["category_id"]
         return SemanticResult(classes, self.labels)
 
 
@@ -162,6 +167,7 @@ def _listed(path: Path, content: list[Any], dataset: Dataset) -> ListedPredictio
         missing = [name for name in wanted if not isinstance(entry, dict) or name not in entry]
         if missing:
             raise SegrtError(f"{path}: result {number} has no {missing[0]}; give COCO instance results")
+        convert(path, entry, CocoResult)
         if entry["image_id"] not in known:
             raise SegrtError(f"{path}: result {number} is of image {entry['image_id']}, which {dataset.path} lacks")
         if entry["category_id"] not in places:
@@ -174,15 +180,15 @@ def _listed(path: Path, content: list[Any], dataset: Dataset) -> ListedPredictio
     return ListedPredictions(path, "semantic" if semantic else "instance", kind, labels, by_image)
 
 
-class _RleJson(msgspec.Struct, frozen=True):
+class _Masked(msgspec.Struct, frozen=True):
     size: tuple[int, int]
     counts: str
 
 
 def _check_rle(path: Path, entry: dict[str, Any], size: tuple[int, int]) -> None:
-    encoded = convert(path, entry["segmentation"], _RleJson)
-    if encoded.size != size:
+    encoded = convert(path, entry["segmentation"], _Masked)
+    problem = mask_problem(CocoRle(encoded.size, encoded.counts), size)
+    if problem is not None:
         raise SegrtError(
-            f"{path}: a mask of image {entry['image_id']} is {list(encoded.size)}, but the image is {list(size)}; "
-            "give masks of the image's (height, width)"
+            f"{path}: a mask of image {entry['image_id']} {problem}; give masks of the image's (height, width)"
         )

@@ -8,6 +8,8 @@ from pathlib import Path
 from segrt.runtime.errors import BundleError
 from segrt.runtime.files.cache import cache_folder
 from segrt.runtime.files.hashing import sha256
+from segrt.runtime.files.json_files import JsonError, decode_json
+from segrt.runtime.files.reading import read_bytes
 
 
 def plain_file(folder: Path, relative: str) -> Path:
@@ -59,8 +61,8 @@ class _Record:
 
     def is_known(self) -> bool:
         try:
-            return bool(json.loads(self.file.read_bytes()) == self.content)
-        except (OSError, ValueError):
+            return bool(decode_json(read_bytes(self.file)) == self.content)
+        except (OSError, JsonError):
             return False
 
     def remember(self) -> None:

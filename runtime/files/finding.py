@@ -7,6 +7,7 @@ from pathlib import Path
 from segrt.runtime.errors import ImageError
 from segrt.runtime.files.collisions import tell_apart
 from segrt.runtime.files.images import SUFFIXES
+from segrt.runtime.files.reading import exists, is_folder, is_regular
 
 _VIDEOS = frozenset({".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".ts", ".webm", ".wmv"})
 
@@ -36,12 +37,12 @@ def image_ids(names: Sequence[str]) -> list[int | str]:
 
 def _expand(source: str) -> list[Path]:
     path = Path(source)
-    if path.is_dir():
-        pictures = sorted(entry for entry in path.iterdir() if entry.suffix.lower() in SUFFIXES and entry.is_file())
+    if is_folder(path):
+        pictures = sorted(entry for entry in path.iterdir() if entry.suffix.lower() in SUFFIXES and is_regular(entry))
         if not pictures:
             raise ImageError(f"{path}: holds no pictures ({', '.join(sorted(SUFFIXES))}); give another folder")
         return pictures
-    if path.exists():
+    if exists(path):
         if path.suffix.lower() in _VIDEOS:
             raise ImageError(f"{path}: is a video; use `segrt stream` for it")
         return [path]
@@ -49,7 +50,7 @@ def _expand(source: str) -> list[Path]:
         raise ImageError(f"{source.split('://')[0]}://…: is no picture; use `segrt stream` for streams")
     if glob.has_magic(source):
         matches = sorted(Path(match) for match in glob.glob(source, recursive=True))  # noqa: PTH207 (may be absolute)
-        pictures = [match for match in matches if match.suffix.lower() in SUFFIXES and match.is_file()]
+        pictures = [match for match in matches if match.suffix.lower() in SUFFIXES and is_regular(match)]
         if not pictures:
             raise ImageError(f"{source}: matches no picture; check the pattern")
         return pictures

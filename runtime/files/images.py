@@ -1,6 +1,5 @@
 """Reads pictures as uint8 BGR (H, W, 3) and writes them whole or not at all."""
 
-import stat
 from pathlib import Path
 from typing import Any
 
@@ -9,14 +8,21 @@ import numpy.typing as npt
 
 from segrt.runtime.errors import ImageError
 from segrt.runtime.files.atomic import write_atomic
+from segrt.runtime.files.picture_size import jpeg_scans, picture_size
+from segrt.runtime.files.reading import exists, is_folder, is_regular, read_bytes
 from segrt.runtime.files.truncation import is_truncated
 
 Picture = npt.NDArray[np.uint8]
 """A picture: uint8 BGR (H, W, 3)."""
 
 SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".jp2", ".pbm", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"})
+MOST_PIXELS = 160_000_000
+"""The largest picture that is decoded: 480 MB as BGR; the largest medium format cameras have 150 megapixels."""
+
 _SILENT = 0
 _MOST_BYTES = 1 << 30
+_MOST_SCANS = 100  # of a progressive JPEG; encoders make about ten
+_MOST_SCANNED = 4_000_000_000  # pixels times scans: some ten seconds
 _REMEDY = "give a JPEG, PNG, WebP, TIFF or BMP picture"
 
 
@@ -27,17 +33,18 @@ def read_image(path: str | Path) -> npt.NDArray[np.uint8]:
     converted. Raises ImageError for a missing, truncated or empty file and for one that is no picture.
     """
     path = Path(path)
+    return decode_image(read_picture_file(path), str(path))
+
+
+def read_picture_file(path: Path) -> bytes:
+    """Return the bytes of the file at `path`; raise ImageError for a missing or huge one, and for what is no file."""
     try:
-        status = path.stat()
-        if not stat.S_ISREG(status.st_mode):
-            kind = "a folder" if stat.S_ISDIR(status.st_mode) else "a device or pipe"
-            raise ImageError(f"{path}: is {kind}, not a picture; {_REMEDY}")
-        if status.st_size > _MOST_BYTES:
-            raise ImageError(f"{path}: has {status.st_size} bytes, too many for a picture; {_REMEDY}")
-        data = path.read_bytes()
+        return read_bytes(path, _MOST_BYTES)
     except OSError as error:
+        if exists(path) and not is_regular(path):
+            kind = "a folder" if is_folder(path) else "a device or pipe"
+            raise ImageError(f"{path}: is {kind}, not a picture; {_REMEDY}") from None
         raise ImageError(f"{path}: cannot be read ({error.strerror}); check the path and its permissions") from None
-    return decode_image(data, str(path))
 
 
 def decode_image(data: bytes, where: str) -> npt.NDArray[np.uint8]:
@@ -46,6 +53,7 @@ def decode_image(data: bytes, where: str) -> npt.NDArray[np.uint8]:
         raise ImageError(f"{where}: is empty; {_REMEDY}")
     if is_truncated(data):
         raise ImageError(f"{where}: is cut off; copy the picture again")
+    check_picture(data, where)
     cv2 = _quiet_cv2()
     try:
         image: Any = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
@@ -54,6 +62,19 @@ def decode_image(data: bytes, where: str) -> npt.NDArray[np.uint8]:
     if image is None or image.size == 0:
         raise ImageError(f"{where}: is no picture that can be decoded, or a damaged or empty one; {_REMEDY}")
     return np.ascontiguousarray(image)
+
+
+def check_picture(data: bytes, where: str) -> None:
+    """Raise ImageError when the encoded picture `data` is of no format that is read, or would decode to too much."""
+    size = picture_size(data)
+    if size is None or 0 in size:
+        raise ImageError(f"{where}: is no picture that can be decoded, or a damaged or empty one; {_REMEDY}")
+    height, width = size
+    if height * width > MOST_PIXELS:
+        raise ImageError(f"{where}: is {width}x{height} pixels, more than {MOST_PIXELS:,}; make it smaller")
+    scans = jpeg_scans(data)
+    if scans > _MOST_SCANS or scans * height * width > _MOST_SCANNED:
+        raise ImageError(f"{where}: is a JPEG of {scans} scans, which would take too long; write it again")
 
 
 def encode_image(image: npt.NDArray[Any], suffix: str) -> bytes:

@@ -6,23 +6,26 @@ Inputs are bound where they lie and heads are written straight into the slot's o
 """
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from threading import Lock
+from threading import Lock, Timer
 from typing import Any
 
 import numpy as np
 
 from segrt.runtime.errors import BackendError, one_line
+from segrt.runtime.files.reading import read_bytes
 from segrt.runtime.inference.backend import Backend, Stopwatch
 from segrt.runtime.inference.cuda.cuda_errors import lost
 from segrt.runtime.inference.cuda.presence import gpu_files
 from segrt.runtime.inference.layers.onnxruntime_trace import read_trace
 from segrt.runtime.inference.layers.raw_layer import RawLayer
 from segrt.runtime.inference.network_file import NetworkFile, Opening, check_network
+from segrt.runtime.inference.onnx_scan import OnnxTraits, refuse_external_data, scan
 from segrt.runtime.inference.tensors import Array, Head, Slot, TensorSpec
 from segrt.runtime.threads import threads_to_be_had
 
@@ -36,16 +39,23 @@ _DTYPES = {
     "tensor(bool)": "bool",
 }
 _FATAL_ONLY = 4
+# Up to this length ONNX Runtime gets the bytes that were scanned, and so knows no folder to read further files from.
+# It copies them while it loads, and protobuf ends at 2 GiB: a longer file is given by its path.
+_MOST_BYTES = 512 << 20
+_LONGEST_LOOP = 60.0  # seconds
+_TIME_IS_OVER = f"it has loops and ran for more than {_LONGEST_LOOP:g} s"
 
 
 def run_file(path: Path, inputs: Mapping[str, Array], *, threads: int = 0) -> dict[str, Array]:
     """Execute the ONNX file at `path` once, whatever its outputs are; return them all, name → array."""
-    session = _open_session(path, threads)
+    session, has_loops = _open_session(path, threads)
     names = [value.name for value in session.get_outputs()]
+    options = None
     try:
-        return dict(zip(names, session.run(names, dict(inputs)), strict=True))
+        with _bounded(has_loops) as options:
+            return dict(zip(names, session.run(names, dict(inputs), options), strict=True))
     except Exception as error:  # ONNX Runtime's errors share no base class of their own
-        raise BackendError(f"{path}: ONNX Runtime cannot execute the network ({one_line(error)})") from error
+        raise _cannot_execute(path, error, options) from error
 
 
 class OnnxRuntimeBackend(Backend):
@@ -66,7 +76,7 @@ class OnnxRuntimeBackend(Backend):
         slots: int = 2,
     ) -> None:
         self._path, self._threads = path, threads
-        self._session = _open_session(path, threads)
+        self._session, self._has_loops = _open_session(path, threads)
         self.device = "cuda" if "CUDAExecutionProvider" in self._session.get_providers() else "cpu"
         if self.device == "cpu" and gpu_files():
             self.remark = "ONNX Runtime does not use the GPU here, `segrt doctor` says why"
@@ -106,11 +116,15 @@ class OnnxRuntimeBackend(Backend):
         """Run `inputs` `runs` times, after one that does not count, in a session of its own; see `Backend`."""
         self._check_inputs(inputs)
         with TemporaryDirectory() as folder:
-            session = _open_session(self._path, self._threads, profile=Path(folder) / "trace")
-            for _ in range(runs + 1):
-                session.run(None, dict(inputs))
-            trace = Path(session.end_profiling())
-            return read_trace(trace.read_text(), warmup=1)
+            session, has_loops = _open_session(self._path, self._threads, profile=Path(folder) / "trace")
+            options = None
+            try:
+                for _ in range(runs + 1):
+                    with _bounded(has_loops) as options:
+                        session.run(None, dict(inputs), options)
+                return read_trace(Path(session.end_profiling()).read_text(), warmup=1)
+            except Exception as error:  # ONNX Runtime's errors share no base class of their own
+                raise _cannot_execute(self._path, error, options) from error
 
     def _make_inputs(self, index: int) -> Mapping[str, Array]:  # noqa: ARG002 (all slots are alike)
         return {spec.name: np.zeros(spec.lengths, spec.dtype) for spec in self.input_specs}
@@ -151,11 +165,12 @@ class OnnxRuntimeBackend(Backend):
 
     def _execute_alone(self, slot: Slot) -> tuple[dict[str, Head], float]:
         binding, buffers = self._bindings[slot.index], self._buffers[slot.index]
-        watch = Stopwatch()
+        watch, options = Stopwatch(), None
         try:
             for name in self._variable:  # bound anew each time, else ONNX Runtime insists on the last run's lengths
                 binding.bind_output(name, "cpu")
-            self._session.run_with_iobinding(binding)
+            with _bounded(self._has_loops) as options:
+                self._session.run_with_iobinding(binding, options)
             elapsed = watch.ms()
             values = binding.get_outputs()[len(buffers) :]
             heads = {name: Head(name, buffer) for name, buffer in buffers.items()}
@@ -164,7 +179,7 @@ class OnnxRuntimeBackend(Backend):
             fatal = lost("onnxruntime on cuda", one_line(error)) if self.device == "cuda" else None
             if fatal is not None:
                 raise fatal from error
-            raise BackendError(f"{self._path}: ONNX Runtime cannot execute the network ({one_line(error)})") from error
+            raise _cannot_execute(self._path, error, options) from error
         return heads, elapsed
 
 
@@ -185,7 +200,8 @@ def _threads_for_session(threads: int) -> int:
     return threads if given == wanted else given
 
 
-def _open_session(path: Path, threads: int, *, profile: Path | None = None) -> Any:
+def _open_session(path: Path, threads: int, *, profile: Path | None = None) -> tuple[Any, bool]:
+    """Return the session of the ONNX file at `path`, which keeps no tensors elsewhere, and whether it has loops."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
@@ -198,12 +214,57 @@ def _open_session(path: Path, threads: int, *, profile: Path | None = None) -> A
     # Threads that spin while they wait for work take the cores from the other stages of a stream: on two busy cores
     # they doubled the CPU time of the embedded networks.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    # Else it tells ORT's own format from ONNX by the bytes, and a file can be both.
+    options.add_session_config_entry("session.load_model_format", "ONNX")
     wanted = ["CUDAExecutionProvider", "CPUExecutionProvider"]
     providers = [name for name in wanted if name in onnxruntime.get_available_providers()]
+    network, traits = _scanned(path)
     try:
-        return onnxruntime.InferenceSession(str(path), options, providers=providers)
+        session = onnxruntime.InferenceSession(network, options, providers=providers)
     except Exception as error:  # ONNX Runtime's errors share no base class of their own
         raise BackendError(f"{path}: ONNX Runtime cannot load the network ({one_line(error)})") from error
+    # It keeps the bytes only to open the session once more on other providers, which is not asked of it.
+    session.disable_fallback()
+    session._model_bytes = None
+    return session, traits.has_loops
+
+
+def _scanned(path: Path) -> tuple[bytes | str, OnnxTraits]:
+    """Return what a session is opened from, after looking into it: the file's bytes, or its path where it is large."""
+    try:
+        size = path.stat().st_size
+        data = read_bytes(path, _MOST_BYTES) if size <= _MOST_BYTES else None
+    except OSError as error:
+        raise BackendError(f"{path}: cannot be read ({error.strerror}); check the file") from None
+    if data is None:
+        return str(path), refuse_external_data(path)
+    return data, scan(data, str(path))
+
+
+@contextmanager
+def _bounded(has_loops: bool) -> Iterator[Any]:
+    """Give the options of one execution; one with loops is ended when its time is over.
+
+    Without loops a network's time follows from its size.
+    """
+    import onnxruntime
+
+    options = onnxruntime.RunOptions()
+    if not has_loops:
+        yield options
+        return
+    timer = Timer(_LONGEST_LOOP, setattr, (options, "terminate", True))
+    timer.daemon = True
+    timer.start()
+    try:
+        yield options
+    finally:
+        timer.cancel()
+
+
+def _cannot_execute(path: Path, error: Exception, options: Any) -> BackendError:
+    why = _TIME_IS_OVER if options is not None and options.terminate else one_line(error)
+    return BackendError(f"{path}: ONNX Runtime cannot execute the network ({why})")
 
 
 def _specs(values: Sequence[Any]) -> list[TensorSpec]:

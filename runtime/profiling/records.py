@@ -6,7 +6,10 @@ import msgspec
 
 from segrt.runtime.errors import SegrtError
 from segrt.runtime.files.atomic import make_folder, write_atomic
+from segrt.runtime.files.json_files import JsonError, decode_json
+from segrt.runtime.files.reading import read_bytes
 
+_MOST_BYTES = 512 << 20  # it holds the times of every frame
 STAGES = ("decode", "preprocess", "upload", "inference", "download", "postprocess", "draw")
 
 
@@ -140,8 +143,9 @@ class Profile(msgspec.Struct, frozen=True):
 def read_profile(path: Path) -> Profile:
     """Read a profile's JSON; raise SegrtError naming the file when it is none."""
     try:
-        return msgspec.json.decode(path.read_bytes(), type=Profile)
+        profile: Profile = decode_json(read_bytes(path, _MOST_BYTES), Profile)
     except OSError as error:
         raise SegrtError(f"{path}: cannot be read ({error.strerror}); give the JSON of an earlier profile") from None
-    except msgspec.DecodeError as error:
+    except JsonError as error:
         raise SegrtError(f"{path}: is no profile ({error}); write one with `segrt profile --json`") from None
+    return profile

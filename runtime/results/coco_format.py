@@ -4,6 +4,7 @@ Format: https://cocodataset.org/#format-data; the colour of an id is panopticapi
 """
 
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, overload
 
@@ -11,7 +12,9 @@ import numpy as np
 import numpy.typing as npt
 
 from segrt.runtime.errors import ImageError
-from segrt.runtime.files.images import encode_image
+from segrt.runtime.files.images import check_picture, encode_image, read_picture_file
+from segrt.runtime.files.picture_size import picture_size
+from segrt.runtime.files.reading import is_regular
 from segrt.runtime.files.truncation import is_truncated
 from segrt.runtime.postproc import ids_of_colors
 
@@ -57,18 +60,16 @@ def read_panoptic_picture(path: "str | os.PathLike[str]") -> npt.NDArray[np.uint
     import cv2
 
     file = Path(path)
-    if not file.is_file():
+    if not is_regular(file):
         raise ImageError(f"{file} does not exist; give the folder that holds the panoptic PNG files")
-    try:
-        data = np.fromfile(file, dtype=np.uint8)
-    except OSError as error:
-        raise ImageError(f"cannot read {file}: {error.strerror}") from error
-    try:
-        image = cv2.imdecode(data, cv2.IMREAD_UNCHANGED) if data.size and not is_truncated(data.tobytes()) else None
-    except cv2.error:
-        image = None
+    data = read_picture_file(file)
+    image = None
+    if picture_size(data) and not is_truncated(data):
+        check_picture(data, str(file))
+        with suppress(cv2.error):
+            image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
     if image is None:
-        raise ImageError(f"{file} is no readable picture ({data.size} bytes); it may be truncated: fetch it again")
+        raise ImageError(f"{file} is no readable picture ({len(data)} bytes); it may be truncated: fetch it again")
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] not in (3, 4):
         raise ImageError(f"{file} must be an 8-bit RGB PNG of segment ids, but is {image.dtype} {image.shape}")
     return np.asarray(image, dtype=np.uint8)

@@ -5,6 +5,7 @@ from typing import Annotated
 import msgspec
 
 from segrt.runtime.bundle.manifest import File
+from segrt.runtime.files.json_files import JsonError, decode_json
 from segrt.runtime.inference.tensors import Name
 
 FORMAT = "1.0"
@@ -31,8 +32,8 @@ def dump_index(index: Index) -> bytes:
 def parse_index(data: bytes) -> Index:
     """Return the index in `data`; raise ValueError unless it is exactly what `dump_index` writes for it."""
     try:
-        index = msgspec.json.decode(data, type=Index)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        index: Index = decode_json(data, Index)
+    except JsonError as error:
         raise ValueError(f"{INDEX}: {error}") from None
     if index.kind != KIND:
         raise ValueError(f"{INDEX} says kind {index.kind!r}, not {KIND!r}")

@@ -16,6 +16,7 @@ from segrt.runtime.bundle.pack.index import INDEX, MAX_INDEX, SIGNATURE, parse_i
 from segrt.runtime.bundle.pack.signing import SIGNATURE_SIZE, check_signature
 from segrt.runtime.bundle.pack.zip_layout import Layout, LayoutError, end_size, lay_out, read_entries, tail_size
 from segrt.runtime.errors import BundleError
+from segrt.runtime.files.reading import open_regular
 
 MAGIC = b"PK\x03\x04"
 _MAX_MANIFEST = 64 << 20
@@ -32,7 +33,7 @@ class Pack:
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
         try:
-            self._file: BinaryIO = self.path.open("rb")
+            self._file: BinaryIO = open_regular(self.path)
         except OSError as error:
             raise BundleError(f"{self.path}: cannot be read ({error.strerror}); give a pack's file") from None
         try:
@@ -220,7 +221,7 @@ class _Errors:
 def is_pack(path: Path) -> bool:
     """Whether the file at `path` looks like a pack by its first bytes."""
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             return file.read(len(MAGIC)) == MAGIC
     except OSError:
         return False

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from segrt.runtime.errors import CheckFailed, SegrtError
+from segrt.runtime.files.reading import open_regular
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
@@ -85,7 +86,7 @@ def check_signature(where: str, index: bytes, signature: bytes | None, key_file:
 
 def _read(path: Path) -> bytes:
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             data = file.read(_MAX_KEY + 1)
     except OSError as error:
         raise SegrtError(f"{path}: cannot be read ({error.strerror}); give the file of a key") from None

@@ -14,6 +14,8 @@ from segrt.runtime.bundle.pack.reader import Pack
 from segrt.runtime.errors import BundleError, SegrtError
 from segrt.runtime.files.atomic import write_atomic
 from segrt.runtime.files.cache import cache_folder
+from segrt.runtime.files.json_files import JsonError, decode_json
+from segrt.runtime.files.reading import read_bytes
 
 
 def unpacked(path: Path) -> Path:
@@ -65,8 +67,8 @@ class _Note:
 
     def is_known(self) -> bool:
         try:
-            return bool(json.loads(self._file.read_bytes()) == self._content)
-        except (OSError, ValueError):
+            return bool(decode_json(read_bytes(self._file)) == self._content)
+        except (OSError, JsonError):
             return False
 
     def remember(self) -> None:
@@ -78,7 +80,7 @@ class _Note:
 def _holds(folder: Path, pack: Pack) -> bool:
     """Whether `folder` holds all files of `pack`; their hashes are compared when they are used."""
     try:
-        if (folder / MANIFEST).read_bytes() != pack.manifest_bytes:
+        if read_bytes(folder / MANIFEST) != pack.manifest_bytes:
             return False
         return all((folder / file.path).lstat().st_size == file.size for file in pack.index.files)
     except OSError:

@@ -8,6 +8,7 @@ import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from segrt.runtime.bundle.bundle import MANIFEST, Bundle
 from segrt.runtime.bundle.manifest import File
@@ -16,6 +17,8 @@ from segrt.runtime.bundle.pack.index import INDEX, SIGNATURE, Index, dump_index
 from segrt.runtime.bundle.pack.signing import read_private_key, sign
 from segrt.runtime.bundle.pack.zip_layout import Entry, LayoutError, lay_out
 from segrt.runtime.errors import BundleError, SegrtError
+from segrt.runtime.files.json_files import decode_json
+from segrt.runtime.files.reading import open_regular, read_bytes
 
 _CHUNK = 1 << 20
 
@@ -90,11 +93,11 @@ def write_pack(
 
 def _manifest(bundle: Bundle, precisions: Sequence[str]) -> bytes:
     """Return the manifest with the chosen variants; unchanged bytes when all are chosen."""
-    data = (bundle.folder / MANIFEST).read_bytes()
+    data = read_bytes(bundle.folder / MANIFEST)
     chosen = {bundle.variant(precision).precision for precision in precisions}
     if not chosen or chosen == {variant.precision for variant in bundle.manifest.variants}:
         return data
-    content = json.loads(data)  # as JSON, so that fields of a newer minor version are kept
+    content: dict[str, Any] = decode_json(data)  # as JSON, so that fields of a newer minor version are kept
     content["variants"] = [variant for variant in content["variants"] if variant["precision"] in chosen]
     return (json.dumps(content, indent=2, ensure_ascii=False) + "\n").encode()
 
@@ -116,6 +119,6 @@ def _chunks(content: bytes | Path) -> Iterator[bytes]:
     if isinstance(content, bytes):
         yield content
         return
-    with content.open("rb") as file:
+    with open_regular(content) as file:
         while chunk := file.read(_CHUNK):
             yield chunk

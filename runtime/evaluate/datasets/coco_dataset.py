@@ -10,16 +10,21 @@ from segrt.runtime.evaluate.by_technique import TECHNIQUES
 from segrt.runtime.evaluate.datasets.coco_files import (
     CocoCategory,
     CocoImage,
+    CocoObject,
     CocoPanopticAnnotation,
     convert,
     read_json,
     read_panoptic,
 )
+from segrt.runtime.evaluate.datasets.coco_masks import CocoMask, mask_problem
 from segrt.runtime.evaluate.datasets.dataset import Address, Dataset, ImageId, Sample, checked_image
 from segrt.runtime.evaluate.truth import InstanceTruth, PanopticTruth
-from segrt.runtime.files.images import Picture
+from segrt.runtime.files.images import MOST_PIXELS, Picture
+from segrt.runtime.files.reading import is_folder
 from segrt.runtime.results import Label
 from segrt.runtime.results.labels.palette import label_color
+
+_MOST_CLASSES = 65_534  # the highest number of a class map is void
 
 
 @dataclass(frozen=True)
@@ -58,6 +63,7 @@ class InstanceDataset:
     labels: tuple[Label, ...]
     samples: tuple[Sample, ...]
     objects: dict[ImageId, list[dict[str, Any]]]
+    masks: dict[ImageId, list[CocoMask]]
 
     @property
     def techniques(self) -> tuple[str, ...]:
@@ -71,6 +77,10 @@ class InstanceDataset:
     def read_truth(self, sample: Sample) -> InstanceTruth:
         """Return a sample's objects as `InstanceEvaluator.update` wants them: category_id is the class id."""
         assert sample.size is not None
+        for problem in filter(None, (mask_problem(mask, sample.size) for mask in self.masks.get(sample.image_id, []))):
+            raise SegrtError(
+                f"{self.path}: a mask of image {sample.image_id} {problem}; write masks of the image's (height, width)"
+            )
         return InstanceTruth(self.objects.get(sample.image_id, []), sample.size, self.labels)
 
 
@@ -88,7 +98,10 @@ def open_coco(address: Address) -> Dataset:
         raise SegrtError(f"{path} holds no categories; give a COCO JSON that lists its classes")
     labels = _labels(path, categories)
     entries = {entry.id: entry for entry in convert(path, content.get("images", []), list[CocoImage])}
-    if "segments_info" in content["annotations"][0]:
+    if len(categories) > _MOST_CLASSES:
+        raise SegrtError(f"{path} holds {len(categories)} categories, at most {_MOST_CLASSES} are read; leave some out")
+    first = content["annotations"][0]
+    if isinstance(first, dict) and "segments_info" in first:
         return _panoptic(path, content, labels, entries, folder, address.panoptic_dir)
     return _instances(path, content, labels, entries, folder)
 
@@ -117,6 +130,11 @@ def _sample(
         raise SegrtError(f"{path} annotates image {image_id}, which is not in its images; add it there")
     entry = entries[image_id]
     size = (entry.height, entry.width) if entry.height and entry.width else None
+    if entry.height * entry.width > MOST_PIXELS:
+        raise SegrtError(
+            f"{path} has image {image_id} of {entry.width}x{entry.height} pixels, at most {MOST_PIXELS:,} are read; "
+            "make it smaller"
+        )
     return Sample(image_id, folder / entry.file_name, size, annotation)
 
 
@@ -135,7 +153,7 @@ def _panoptic(
 ) -> PanopticDataset:
     annotations = convert(path, content["annotations"], list[CocoPanopticAnnotation])
     png_folder = panoptic_dir if panoptic_dir is not None else path.with_suffix("")
-    if not png_folder.is_dir():
+    if not is_folder(png_folder):
         raise SegrtError(f"{png_folder} is no folder; give the one with the panoptic PNG files as --panoptic-dir")
     samples = _ordered(_sample(path, entries, entry.image_id, folder, entry) for entry in annotations)
     return PanopticDataset(path, png_folder, labels, samples)
@@ -150,10 +168,14 @@ def _instances(
 ) -> InstanceDataset:
     class_ids = {label.dataset_id: index for index, label in enumerate(labels)}
     objects: dict[ImageId, list[dict[str, Any]]] = {}
+    masks: dict[ImageId, list[CocoMask]] = {}
     for number, entry in enumerate(content["annotations"]):
-        missing = [key for key in ("image_id", "category_id", "bbox") if key not in entry]
+        missing = [
+            key for key in ("image_id", "category_id", "bbox") if not isinstance(entry, dict) or key not in entry
+        ]
         if missing:
             raise SegrtError(f"{path}: annotation {number} has no {missing[0]}; give a COCO instances JSON")
+        typed = convert(path, entry, CocoObject)
         if entry["category_id"] not in class_ids:
             raise SegrtError(
                 f"{path}: annotation {number} has category {entry['category_id']}, which is not in its categories; "
@@ -161,17 +183,18 @@ def _instances(
             )
         if entry["image_id"] not in entries:
             raise SegrtError(f"{path} annotates image {entry['image_id']}, which is not in its images; add it there")
-        area = entry.get("area", entry["bbox"][2] * entry["bbox"][3])
+        area = typed.bbox[2] * typed.bbox[3] if typed.area is None else typed.area
         kept = {
             "category_id": class_ids[entry["category_id"]],
-            "iscrowd": int(entry.get("iscrowd", 0)),
+            "iscrowd": int(bool(typed.iscrowd)),
             "area": area,
             "bbox": entry["bbox"],
         }
         if entry.get("segmentation"):
             kept["segmentation"] = entry["segmentation"]
+            masks.setdefault(entry["image_id"], []).append(typed.segmentation)
         objects.setdefault(entry["image_id"], []).append(kept)
     samples = _ordered(_sample(path, entries, image_id, folder) for image_id in entries)
     if any(sample.size is None for sample in samples):
         raise SegrtError(f"{path} has images without height or width; COCO instances need both")
-    return InstanceDataset(path, labels, samples, objects)
+    return InstanceDataset(path, labels, samples, objects, masks)

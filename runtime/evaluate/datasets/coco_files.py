@@ -3,18 +3,25 @@
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import msgspec
 import numpy as np
 
 from segrt.runtime.errors import SegrtError
+from segrt.runtime.evaluate.datasets.coco_masks import CocoMask, CocoRle
 from segrt.runtime.evaluate.datasets.dataset import ImageId, check_size
 from segrt.runtime.evaluate.truth import PanopticTruth, TruthSegment
+from segrt.runtime.files.images import MOST_PIXELS
+from segrt.runtime.files.json_files import JsonError, convert_json, decode_json
+from segrt.runtime.files.reading import MOST_DATASET, read_bytes
 from segrt.runtime.results import Label
 from segrt.runtime.results.coco_format import read_panoptic_picture
 
 _Content = TypeVar("_Content")
+_Edge = Annotated[int, msgspec.Meta(ge=0, le=MOST_PIXELS)]
+_Number = Annotated[float, msgspec.Meta(ge=-1e9, le=1e9)]  # pixels: their products are still numbers
+Box = tuple[_Number, _Number, _Number, _Number]
 
 
 class CocoImage(msgspec.Struct, frozen=True):
@@ -22,8 +29,8 @@ class CocoImage(msgspec.Struct, frozen=True):
 
     id: ImageId
     file_name: str = ""
-    height: int = 0
-    width: int = 0
+    height: _Edge = 0
+    width: _Edge = 0
 
 
 class CocoCategory(msgspec.Struct, frozen=True):
@@ -44,6 +51,27 @@ class CocoSegment(msgspec.Struct, frozen=True):
     score: float = 1.0
 
 
+class CocoObject(msgspec.Struct, frozen=True):
+    """An entry of an instances file's `annotations`: one object."""
+
+    image_id: ImageId
+    category_id: int
+    bbox: Box
+    area: float | None = None
+    iscrowd: int | bool = 0
+    segmentation: CocoMask = None
+
+
+class CocoResult(msgspec.Struct, frozen=True):
+    """An entry of COCO results: a mask or a box of one image; those of stuff have no score."""
+
+    image_id: ImageId
+    category_id: int
+    score: float = 0.0
+    bbox: Box | None = None
+    segmentation: CocoRle | None = None
+
+
 class CocoPanopticAnnotation(msgspec.Struct, frozen=True):
     """An entry of a panoptic file's `annotations`: one image."""
 
@@ -55,22 +83,22 @@ class CocoPanopticAnnotation(msgspec.Struct, frozen=True):
 def read_json(path: Path) -> Any:
     """Return the content of a JSON file; raise SegrtError when it is missing, empty or no JSON."""
     try:
-        data = path.read_bytes()
+        data = read_bytes(path, MOST_DATASET)
     except OSError as error:
         raise SegrtError(f"{path}: cannot be read ({error.strerror}); check the path and its permissions") from None
     if not data.strip():
         raise SegrtError(f"{path} is empty; give a COCO JSON")
     try:
-        return msgspec.json.decode(data)
-    except msgspec.DecodeError as error:
+        return decode_json(data)
+    except JsonError as error:
         raise SegrtError(f"{path} is no valid JSON ({error}); it may be truncated: copy it again") from None
 
 
 def convert(path: Path, value: Any, kind: type[_Content]) -> _Content:
     """Return `value` as `kind`; raise SegrtError that names the file and the field that does not fit."""
     try:
-        return msgspec.convert(value, kind)
-    except msgspec.ValidationError as error:
+        return convert_json(value, kind)
+    except JsonError as error:
         raise SegrtError(
             f"{path} is no valid COCO JSON: {error}; write it as https://cocodataset.org/#format-data says"
         ) from None

@@ -5,6 +5,8 @@ A label picture holds a class for every pixel: its id in the data set's numberin
 set serves all three techniques.
 """
 
+import io
+import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,11 +15,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from segrt.runtime.errors import ImageError, SegrtError
+from segrt.runtime.errors import ImageError, SegrtError, one_line
 from segrt.runtime.evaluate.by_technique import TECHNIQUES
 from segrt.runtime.evaluate.datasets.dataset import Address, DatasetKind, Sample, checked_image
 from segrt.runtime.evaluate.truth import PanopticTruth, SemanticTruth, TruthSegment
-from segrt.runtime.files.images import SUFFIXES, Picture
+from segrt.runtime.files.images import MOST_PIXELS, SUFFIXES, Picture, check_picture, read_picture_file
+from segrt.runtime.files.picture_size import picture_size
+from segrt.runtime.files.reading import is_folder, is_regular, read_bytes
 from segrt.runtime.results import Label
 from segrt.runtime.results.remap import remap
 from segrt.runtime.results.semantic import class_map_dtype
@@ -131,11 +135,11 @@ def open_label_folder(address: Address) -> LabelFolder:
     if city:
         # Cityscapes' other labels are not evaluated.
         samples, strict = _cityscapes(city, images), False
-    elif (folder / "SegmentationClass").is_dir():
+    elif is_folder(folder / "SegmentationClass"):
         samples = _voc(folder, images)
     else:
         root = folder / "annotations" / "validation"
-        if root.is_dir():
+        if is_folder(root):
             void |= {0}
             samples = _plain(root, images or folder / "images" / "validation")
         else:
@@ -145,22 +149,28 @@ def open_label_folder(address: Address) -> LabelFolder:
     return LabelFolder(folder, labels, tuple(samples), frozenset(void), strict, bool(city))
 
 
-LABEL_FOLDER = DatasetKind(lambda address: Path(address.annotations).is_dir(), open_label_folder)
+LABEL_FOLDER = DatasetKind(lambda address: is_folder(Path(address.annotations)), open_label_folder)
 
 
 def read_label_picture(path: Path) -> npt.NDArray[Any]:
     """Return a label picture: ids (H, W) of a grey or palette one, uint8 RGB (H, W, 3) of a coloured one."""
-    from PIL import Image, UnidentifiedImageError
+    from PIL import Image
 
-    if not path.is_file():
+    if not is_regular(path):
         raise ImageError(f"{path} does not exist; give the folder that holds the label pictures")
+    data = read_picture_file(path)
+    if picture_size(data):
+        check_picture(data, str(path))
     try:
-        with Image.open(path) as picture:
+        with warnings.catch_warnings(), Image.open(io.BytesIO(data)) as picture:
+            warnings.simplefilter("ignore")  # of what it can mend
+            if picture.width * picture.height > MOST_PIXELS:
+                raise ValueError(f"{picture.width}x{picture.height} pixels, more than {MOST_PIXELS:,}")
             if picture.mode in ("RGBA", "LA", "PA", "CMYK", "YCbCr"):
                 picture = picture.convert("RGB")
             array = np.asarray(picture)
-    except (OSError, UnidentifiedImageError, SyntaxError, Image.DecompressionBombError) as error:
-        raise ImageError(f"{path} is no readable picture ({error}); fetch it again") from None
+    except Exception as error:  # Pillow's decoders raise whatever they meet
+        raise ImageError(f"{path} is no readable picture ({one_line(error)}); fetch it again") from None
     if array.dtype == np.bool_:
         array = array.astype(np.uint8)
     if array.dtype.kind not in "iu" or array.ndim not in (2, 3):
@@ -174,7 +184,7 @@ def _packed(color: Sequence[int]) -> int:
 
 def _city_files(folder: Path) -> list[Path]:
     root = folder / "gtFine"
-    root = root / "val" if (root / "val").is_dir() else root if root.is_dir() else folder
+    root = root / "val" if is_folder(root / "val") else root if is_folder(root) else folder
     return sorted(root.rglob("*_gtFine_labelIds.png"))
 
 
@@ -186,32 +196,42 @@ def _cityscapes(files: Sequence[Path], images: Path | None) -> list[Sample]:
         name = f"{stem}_leftImg8bit.png"
         if images is not None:
             places = (images / path.parent.name / name, images / name)
-            image = next((place for place in places if place.is_file()), None)
+            image = next((place for place in places if is_regular(place)), None)
         else:
             parts = ["leftImg8bit" if part == "gtFine" else part for part in path.parent.parts]
             image = Path(*parts) / name
-        if image is None or not image.is_file():
+        if image is None or not is_regular(image):
             raise SegrtError(f"{path} has no picture {image or name}; give the folder of the pictures as --images")
-        samples.append(Sample(stem, image, None, LabelFiles(path, objects if objects.is_file() else None)))
+        samples.append(Sample(stem, image, None, LabelFiles(path, objects if is_regular(objects) else None)))
     return samples
 
 
 def _voc(folder: Path, images: Path | None) -> list[Sample]:
     listed = folder / "ImageSets" / "Segmentation" / "val.txt"
-    stems = listed.read_text().split() if listed.is_file() else None
+    stems = _listed(listed) if is_regular(listed) else None
     if stems is None:
         stems = sorted(path.stem for path in (folder / "SegmentationClass").glob("*.png"))
     pictures = _Pictures(images or folder / "JPEGImages")
     samples = []
     for stem in stems:
         objects = folder / "SegmentationObject" / f"{stem}.png"
-        files = LabelFiles(folder / "SegmentationClass" / f"{stem}.png", objects if objects.is_file() else None)
+        files = LabelFiles(folder / "SegmentationClass" / f"{stem}.png", objects if is_regular(objects) else None)
         samples.append(Sample(stem, pictures.find(stem, files.classes), None, files))
     return samples
 
 
+def _listed(path: Path) -> list[str]:
+    """Return the names in a list of a data set's pictures; raise SegrtError for what is no text."""
+    try:
+        return read_bytes(path).decode().split()
+    except OSError as error:
+        raise SegrtError(f"{path}: cannot be read ({error.strerror}); check the path and its permissions") from None
+    except UnicodeDecodeError:
+        raise SegrtError(f"{path}: is no text; give a list with a name in each line") from None
+
+
 def _plain(folder: Path, images: Path) -> list[Sample]:
-    if not folder.is_dir():
+    if not is_folder(folder):
         raise SegrtError(f"{folder} does not exist; give a COCO JSON or a folder of label pictures")
     pictures = _Pictures(images)
     return [
@@ -227,7 +247,7 @@ def _label_pictures(folder: Path) -> Iterator[Path]:
 
 def _json_instead(folder: Path) -> Path | None:
     """Return the COCO JSON in a folder that has neither label pictures nor the layout of a data set of them."""
-    if any((folder / name).is_dir() for name in ("gtFine", "SegmentationClass", "annotations")):
+    if any(is_folder(folder / name) for name in ("gtFine", "SegmentationClass", "annotations")):
         return None
     files = sorted(folder.glob("*.json"), key=lambda file: (file.name != "panoptic.json", file.name))
     return files[0] if files and not any(_label_pictures(folder)) else None
@@ -237,7 +257,7 @@ class _Pictures:
     """The pictures of a folder by stem."""
 
     def __init__(self, folder: Path) -> None:
-        if not folder.is_dir():
+        if not is_folder(folder):
             raise SegrtError(f"{folder} is no folder; give that of the pictures as --images")
         self._folder = folder
         self._by_stem = {path.stem: path for path in sorted(folder.iterdir()) if path.suffix.lower() in SUFFIXES}

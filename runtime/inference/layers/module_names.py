@@ -12,6 +12,7 @@ from pathlib import Path
 
 from segrt.runtime.errors import BundleError
 from segrt.runtime.files.protobuf import fields
+from segrt.runtime.inference.onnx_scan import mapped, scan
 
 MODULE_KEY = "segrt.module"
 TORCH_KEY = "pkg.torch.onnx.name_scopes"
@@ -22,6 +23,7 @@ _GRAPH_NODE, _GRAPH_INITIALIZER = 1, 5
 _NODE_INPUT, _NODE_OUTPUT, _NODE_NAME, _NODE_OPERATOR, _NODE_METADATA = 1, 2, 3, 4, 9
 _TENSOR_NAME = 8
 _ENTRY_KEY, _ENTRY_VALUE = 1, 2
+_LONGEST_SCOPES = 1 << 14
 
 
 @dataclass(frozen=True)
@@ -38,20 +40,23 @@ class Node:
 def read_nodes(path: Path) -> tuple[Node, ...]:
     """Return the nodes of the ONNX file at `path` in the graph's order, subgraphs left out.
 
-    Raises BundleError when it is no ONNX file.
+    Raises BundleError when it is no ONNX file, or keeps tensors in other files.
     """
-    try:
-        with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+    with mapped(path) as data:
+        scan(data, str(path))
+        try:
             return _nodes(data)
-    except (OSError, ValueError, IndexError) as error:
-        raise BundleError(f"{path}: is no ONNX file ({error}); export the network again") from None
+        except (ValueError, IndexError) as error:
+            raise BundleError(f"{path}: is no ONNX file ({error}); export the network again") from None
 
 
 def scopes_to_module(scopes: str) -> str:
     """Return the module in torch's list of scopes, as text: "['', 'head', 'head.attn', 'linear']" → "head.attn"."""
+    if len(scopes) > _LONGEST_SCOPES:
+        return ""
     try:
         names = ast.literal_eval(scopes)
-    except (ValueError, SyntaxError):
+    except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError):  # of a parser for all of Python
         return ""
     if not isinstance(names, list) or len(names) < 2:
         return ""

@@ -142,7 +142,10 @@ class TensorRtBackend(Backend):
                 times = profiled(self._flavor, context, gpu_slot, runs)
             finally:
                 gpu_slot.close()
-            return combine(times, self._loaded.describe())
+            try:
+                return combine(times, self._loaded.describe())
+            except ValueError as error:
+                raise BackendError(f"{self._path}: the engine's description {error}; build it anew") from None
 
     def _make_gpu_slots(self, inputs: Sequence[TensorSpec], heads: Sequence[TensorSpec], slots: int) -> None:
         if self._flavor.is_rtx:

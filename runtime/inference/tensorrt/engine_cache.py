@@ -13,6 +13,7 @@ import msgspec
 from segrt.runtime.errors import BackendError
 from segrt.runtime.files.atomic import make_folder, write_atomic
 from segrt.runtime.files.cache import cache_folder
+from segrt.runtime.files.reading import read_bytes
 from segrt.runtime.inference.engine_policy import BuildOptions, EnginePolicy
 from segrt.runtime.inference.network_file import NetworkFile, check_network
 from segrt.runtime.inference.tensorrt.building import build
@@ -69,7 +70,7 @@ class EngineCache:
             size = self.path.stat().st_size
             if size != record.plan_bytes:
                 return f"is cut off: {size} of {record.plan_bytes} bytes"
-            plan = self.path.read_bytes()
+            plan = read_bytes(self.path, record.plan_bytes)
         except OSError as error:
             return f"cannot be read ({error.strerror})"
         if hashlib.sha256(plan).hexdigest() != record.plan_sha256:

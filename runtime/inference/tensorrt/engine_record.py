@@ -13,9 +13,11 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from segrt.runtime.errors import BackendError, one_line
+from segrt.runtime.errors import BackendError
 from segrt.runtime.files.cache import cache_folder
 from segrt.runtime.files.hashing import Sha256
+from segrt.runtime.files.json_files import JsonError, decode_json
+from segrt.runtime.files.reading import read_bytes
 from segrt.runtime.inference.engine_policy import BuildOptions
 from segrt.runtime.inference.tensorrt.flavor import FlavorName
 
@@ -76,11 +78,11 @@ def dump(record: EngineRecord) -> bytes:
 def read(path: Path) -> EngineRecord | str:
     """Return the record at `path`, or why there is none."""
     try:
-        record = msgspec.json.decode(path.read_bytes(), type=EngineRecord)
+        record: EngineRecord = decode_json(read_bytes(path), EngineRecord)
     except FileNotFoundError:
         return "has no JSON beside it"
-    except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
-        return f"has a JSON beside it that cannot be read ({one_line(error)})"
+    except (OSError, JsonError) as error:
+        return f"has a JSON beside it that cannot be read ({getattr(error, 'strerror', None) or error})"
     if record.format != FORMAT:
         return f"has a JSON of format {record.format} beside it, this segrt reads {FORMAT}"
     return record
@@ -105,7 +107,7 @@ def _seal(record: EngineRecord, key: bytes) -> str:
 def _key(*, create: bool) -> bytes:
     path = cache_folder() / "engine.key"
     try:
-        key = path.read_bytes()
+        key = read_bytes(path)
         if len(key) == _KEY_BYTES:
             return key
     except FileNotFoundError:

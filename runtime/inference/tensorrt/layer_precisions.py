@@ -1,8 +1,10 @@
 """Which precision each layer runs in: before the build from the parsed network, after it from the engine inspector."""
 
-import json
 from typing import Any
 
+import msgspec
+
+from segrt.runtime.files.json_files import JsonError, convert_json, decode_loose_json
 from segrt.runtime.inference.tensorrt.engine_record import LayerPrecision
 from segrt.runtime.inference.tensorrt.parsing import Parsed, dtype_name
 
@@ -42,28 +44,52 @@ def engine_precisions(text: str) -> tuple[LayerPrecision, ...]:
 
     Raises ValueError when it is no such JSON, or one without details (an engine that was built without them).
     """
-    document = json.loads(text)
-    if not isinstance(document, dict) or not isinstance(document.get("Layers"), list):
-        raise ValueError("is no engine information")
     layers = []
-    for layer in document["Layers"]:
-        if not isinstance(layer, dict):
+    for entry in inspected_layers(text):
+        if isinstance(entry, str):
             raise ValueError("has names of layers alone; the engine was built without details")
-        layers.append(LayerPrecision(str(layer.get("Name", "")), kind_of(layer), precision_of(layer)))
+        layers.append(LayerPrecision(entry.name, kind_of(entry), precision_of(entry)))
     return tuple(layers)
 
 
-def kind_of(layer: dict[str, Any]) -> str:
+class InspectedLayer(msgspec.Struct, frozen=True, rename="pascal"):
+    """A layer in the inspector's JSON, as far as it is read."""
+
+    name: str = ""
+    parameter_type: str = ""
+    layer_type: str = ""
+    metadata: str = ""
+    inputs: list[dict[str, Any]] = []
+    outputs: list[dict[str, Any]] = []
+
+
+class _Information(msgspec.Struct, frozen=True, rename="pascal"):
+    layers: list[InspectedLayer | str]
+
+
+def inspected_layers(text: str) -> list[InspectedLayer | str]:
+    """Return the layers in the JSON of TensorRT's engine inspector, names alone where it was built without details.
+
+    Raises ValueError when it is no such JSON.
+    """
+    try:
+        information: _Information = convert_json(decode_loose_json(text), _Information)
+    except JsonError as error:
+        raise ValueError(f"is no engine information ({error})") from None
+    return information.layers
+
+
+def kind_of(entry: InspectedLayer) -> str:
     """Return the kind of a layer in the inspector's JSON, "convolution" for instance."""
-    return str(layer.get("ParameterType") or layer.get("LayerType") or "").lower()
+    return (entry.parameter_type or entry.layer_type).lower()
 
 
-def precision_of(layer: dict[str, Any]) -> str:
+def precision_of(entry: InspectedLayer) -> str:
     """Return the dtype that a layer in the inspector's JSON reads, "unknown" if it does not say.
 
     It stands in texts such as "Row major linear FP16 format" or "Channel major FP32 format where channel % 4 == 0".
     """
-    for tensor in [*layer.get("Inputs", []), *layer.get("Outputs", [])]:
+    for tensor in [*entry.inputs, *entry.outputs]:
         form = str(tensor.get("Format/Datatype") or tensor.get("Datatype") or tensor.get("Format") or "")
         for word in form.replace(",", " ").split():
             if word in _INSPECTOR_DTYPES:

@@ -1,16 +1,24 @@
 """Class lists from files: JSON, COCO's categories, CamVid's class_dict.csv, or a name in each line."""
 
+import codecs
 import csv
+import re
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
 
-from segrt.runtime.errors import SegrtError
+from segrt.runtime.errors import SegrtError, one_line
+from segrt.runtime.files.json_files import decode_json
+from segrt.runtime.files.reading import MOST_DATASET, open_regular, read_bytes
 from segrt.runtime.results import Label
 from segrt.runtime.results.labels.palette import label_color
 
 _CSV_FIELDS = 4
+_MOST_LINES = 16 << 20  # a COCO file, which is a list of classes, too, may be longer
+_HEAD = 4096
+_MOST_CLASSES = 65_535
 
 
 class _Entry(msgspec.Struct):
@@ -40,25 +48,30 @@ def read_label_file(path: Path, *, things: bool, known: Sequence[str] = ()) -> t
     remedy = "a JSON list of classes, a CSV with name,r,g,b in each line or a text file with a name in each line"
     remedy = f"give one of {', '.join(known)}, {remedy}" if known else f"give {remedy}"
     try:
-        text = path.read_bytes().decode("utf-8-sig").strip()
+        with open_regular(path) as file:
+            head = file.read(_HEAD).removeprefix(codecs.BOM_UTF8).lstrip()
+        data = read_bytes(path, MOST_DATASET if head.startswith((b"{", b"[")) else _MOST_LINES)
+        text = data.decode("utf-8-sig").strip()
     except OSError as error:
         raise SegrtError(f"--labels {path}: cannot be read ({error.strerror}); {remedy}") from None
     except UnicodeDecodeError:
         raise SegrtError(f"--labels {path}: is no text; {remedy}") from None
     try:
         if text.startswith("{"):
-            entries = msgspec.json.decode(text, type=_Categories).categories
+            entries: list[_Entry] = decode_json(text, _Categories).categories
         elif text.startswith("["):
-            entries = msgspec.json.decode(text, type=list[_Entry])
+            entries = decode_json(text, list[_Entry])
         else:
             entries = _lines(text)
+        if len(entries) > _MOST_CLASSES:
+            raise ValueError(f"holds {len(entries)} classes, at most {_MOST_CLASSES} are read")
         labels = tuple(_to_label(index, entry, things) for index, entry in enumerate(entries))
-    except (msgspec.DecodeError, ValueError) as error:
-        raise SegrtError(f"--labels {path}: {error}; {remedy}") from None
+    except (ValueError, csv.Error) as error:
+        raise SegrtError(f"--labels {path}: {one_line(error)}; {remedy}") from None
     if not labels:
         raise SegrtError(f"--labels {path}: holds no classes; {remedy}")
-    numbers = [label.dataset_id for label in labels]
-    twice = next((number for number in numbers if numbers.count(number) > 1), None)
+    counts = Counter(label.dataset_id for label in labels)
+    twice = next((number for number, count in counts.items() if count > 1), None)
     if twice is not None:
         raise SegrtError(f"--labels {path}: must hold classes with distinct ids, but {twice} is there twice; {remedy}")
     return labels
@@ -70,8 +83,14 @@ def _lines(text: str) -> list[_Entry]:
     if rows and len(rows[-1]) == _CSV_FIELDS and all(value.strip().isdigit() for value in rows[-1][1:]):
         if not rows[0][-1].strip().isdigit():
             rows = rows[1:]  # the line of titles
-        return [_Entry(name.strip(), color=(int(red), int(green), int(blue))) for name, red, green, blue in rows]
+        return [_colored(row) for row in rows]
     return [_Entry(line.strip()) for line in text.splitlines() if line.strip()]
+
+
+def _colored(row: list[str]) -> _Entry:
+    if len(row) != _CSV_FIELDS or not all(re.fullmatch(r"\s*[0-9]{1,9}\s*", value) for value in row[1:]):
+        raise ValueError(f"line {','.join(row)[:80]!r} is not name,r,g,b")
+    return _Entry(row[0].strip(), color=(int(row[1]), int(row[2]), int(row[3])))
 
 
 def _to_label(index: int, entry: _Entry, things: bool) -> Label:

@@ -10,6 +10,7 @@ import av
 import av.error
 
 from segrt.runtime.errors import VideoError
+from segrt.runtime.stream.sources.bounded_bytes import BoundedBytes
 from segrt.runtime.stream.sources.decoded_picture import display_matrix, to_picture
 from segrt.runtime.stream.sources.live import Feed, Shot
 from segrt.runtime.stream.sources.video_file import pixel_ratio_of, reason_of
@@ -45,12 +46,10 @@ class PacketFeed(Feed):
         self._ready: deque[Shot] = deque()
         self._matrix_of: tuple[int, int] | None = None
         self._matrix: Any = None
+        self._bytes: BoundedBytes | None = None
         start = time.monotonic()
         try:
-            self._container = av.open(
-                address, mode="r", format=demuxer, options=dict(options or {}), timeout=(timeout, read),
-                metadata_errors="replace",
-            )  # fmt: skip
+            self._container = self._open(address, demuxer, dict(options or {}), (timeout, read))
         except (av.error.FFmpegError, OSError, ValueError) as error:
             # An interrupted RTSP handshake ends as invalid data.
             hung = time.monotonic() - start > 0.9 * timeout
@@ -79,6 +78,9 @@ class PacketFeed(Feed):
             start = time.monotonic()
             try:
                 packet = next(self._packets, None)
+                if self._bytes is not None:
+                    self._bytes.check(ended=packet is None or packet.size == 0)
+                    self._bytes.restart()
             except (av.error.FFmpegError, OSError) as error:
                 raise VideoError(f"the connection is lost ({_why(error, self._timeout)})") from None
             now = time.monotonic()
@@ -93,6 +95,25 @@ class PacketFeed(Feed):
         """End the connection."""
         with suppress(av.error.FFmpegError, OSError):
             self._container.close()
+        if self._bytes is not None:
+            self._bytes.close()
+
+    def _open(
+        self, address: str, demuxer: str | None, options: dict[str, str], timeout: tuple[float, float]
+    ) -> "av.container.InputContainer":
+        if address.lower().startswith("http"):
+            content = BoundedBytes(address, timeout)
+            try:
+                demuxer = content.form()
+                if demuxer is not None:
+                    self._bytes = content
+                    return _av_open(content, demuxer, options, timeout)
+            except BaseException:
+                content.close()
+                content.check(ended=True)
+                raise
+            content.close()
+        return _av_open(address, demuxer, options, timeout)
 
     def _decode(self, packet: Any, now: float, *, fresh: bool) -> None:
         if self._timed and packet.pts is not None and (fresh or self._offset is None):
@@ -112,6 +133,12 @@ class PacketFeed(Feed):
             if pts is not None and self._offset is not None:
                 captured = min(now, max(pts + self._offset, now - _LONGEST_LAG))
             self._ready.append(Shot(picture, pts, captured))
+
+
+def _av_open(
+    place: str | BoundedBytes, demuxer: str | None, options: dict[str, str], timeout: tuple[float, float]
+) -> "av.container.InputContainer":
+    return av.open(place, mode="r", format=demuxer, options=options, timeout=timeout, metadata_errors="replace")
 
 
 def _why(error: BaseException, timeout: float) -> str:

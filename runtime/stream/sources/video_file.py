@@ -11,6 +11,7 @@ import av
 import av.error
 
 from segrt.runtime.errors import VideoError
+from segrt.runtime.files.reading import is_folder
 from segrt.runtime.stream.frame import Frame
 from segrt.runtime.stream.sources.decoded_picture import display_matrix, to_picture
 from segrt.runtime.stream.sources.file_extent import missing_bytes
@@ -95,12 +96,14 @@ class VideoSource(Source):
 
 
 def _open(path: Path) -> "av.container.InputContainer":
-    if path.is_dir():
+    if is_folder(path):
         raise VideoError(f"{path}: is a folder, not a video; give the file")
     try:
         status = path.stat()
     except OSError as error:
         raise VideoError(f"{path}: cannot be opened ({error.strerror}); check the path") from None
+    except ValueError:
+        raise VideoError(f"{path}: cannot be opened (no file can have such a name); check the path") from None
     if not S_ISREG(status.st_mode):
         raise VideoError(f"{path}: is no regular file; give a video file")
     if status.st_size == 0:
