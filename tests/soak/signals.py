@@ -132,6 +132,8 @@ def _faults_of_exit(folder: Path, before: dict[str, str], ended: Ended) -> list[
     codes = {signal.SIGTERM: (143,), signal.SIGINT: (130,), signal.SIGKILL: (-signal.SIGKILL,)}[ended.number]
     if digests(folder).keys() == before.keys():  # it may not have heard of its signals yet
         codes = (*codes, -ended.number)
+        if "KeyboardInterrupt" in ended.said:  # while Python itself begins, which then ends with 1
+            codes = (*codes, 1)
     if ended.code not in codes:
         found.append(f"{ended.number.name}: ended with {ended.code}: {ended.said[-300:]}")
     if ended.code > 1:
