@@ -121,15 +121,15 @@ def stream(
     written and stays valid. A live source that fails is opened again and again, and a sink that fails begins again.
     Ctrl-C and SIGTERM end the stream and close all files; the exit code is then 130 or 143.
     """
-    from segrt.runtime.outputs.sink_options import SinkOptions
-    from segrt.runtime.segmenter import open_bundle
-    from segrt.runtime.stream.loop import open_pipeline
-    from segrt.runtime.stream.sources.live import LiveOptions
-    from segrt.runtime.stream.thinning import Thinning
-
-    with (
-        Interruptions() as interruptions,
-        open_bundle(
+    with Interruptions() as interruptions:
+        with interruptions.held():  # an exception in the midst of an extension module's start may crash it
+            from segrt.runtime.outputs.sink_options import SinkOptions
+            from segrt.runtime.segmenter import open_bundle
+            from segrt.runtime.stream.loop import open_pipeline
+            from segrt.runtime.stream.sources.live import LiveOptions
+            from segrt.runtime.stream.thinning import Thinning
+        interruptions.check()
+        with open_bundle(
             bundle,
             backend=execution.backend,
             precision=execution.precision,
@@ -139,25 +139,24 @@ def stream(
             overlap_threshold=thresholds.overlap,
             batch=batch,
             sources=len(sources),
-        ) as segmenter,
-    ):
-        with interruptions.held():
-            pipeline = open_pipeline(
-                segmenter,
-                sources,
-                sinks or ("null",),
-                policy=policy,
-                max_frames=max_frames,
-                thinning=Thinning(every, target_fps, max_age),
-                live=LiveOptions(read_timeout, rtsp_transport),
-                writing=SinkOptions(segment, None if keep is None else int(keep), token=token, rle=rle),
-                metrics=metrics,
-            )
-            for address in pipeline.addresses:
-                click.echo(f"live page: {address}")
-            interruption = _run(pipeline, interruptions, stall_timeout, max_frames, metrics)
-        if interruption is not None:
-            _exit_interrupted(interruption, pipeline)
+        ) as segmenter:
+            with interruptions.held():
+                pipeline = open_pipeline(
+                    segmenter,
+                    sources,
+                    sinks or ("null",),
+                    policy=policy,
+                    max_frames=max_frames,
+                    thinning=Thinning(every, target_fps, max_age),
+                    live=LiveOptions(read_timeout, rtsp_transport),
+                    writing=SinkOptions(segment, None if keep is None else int(keep), token=token, rle=rle),
+                    metrics=metrics,
+                )
+                for address in pipeline.addresses:
+                    click.echo(f"live page: {address}")
+                interruption = _run(pipeline, interruptions, stall_timeout, max_frames, metrics)
+            if interruption is not None:
+                _exit_interrupted(interruption, pipeline)
 
 
 def summary(metrics: "StreamMetrics", *, latest: bool) -> str:

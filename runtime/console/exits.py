@@ -20,7 +20,8 @@ INTERRUPTED = 130
 
 
 _THREADS = ("segrt ", "AnyIO worker")  # that may be inside native code: our own, and those of the live page's server
-_PATIENCE_SECONDS = 0.1
+_PATIENCE_SECONDS = 1.0
+_INTERRUPTED_PATIENCE_SECONDS = 0.1  # whoever has sent a signal waits
 
 
 def run_command(command: click.Command) -> NoReturn:
@@ -55,7 +56,7 @@ def leave(code: int) -> NoReturn:
     Such a thread (a camera that does not answer, a frame that is being drawn) may come back from native code while the
     interpreter ends. It is unwound then, and C++ on its stack aborts the process.
     """
-    deadline = time.monotonic() + _PATIENCE_SECONDS
+    deadline = time.monotonic() + (_INTERRUPTED_PATIENCE_SECONDS if code >= INTERRUPTED else _PATIENCE_SECONDS)
     for thread in threading.enumerate():
         if thread.daemon and thread.name.startswith(_THREADS):
             thread.join(max(0.0, deadline - time.monotonic()))
