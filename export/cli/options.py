@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 import click
 
-from segrt.runtime.threads import MOST_THREADS
+from segrt.runtime.console.quantities import THREADS
 
 PATH = click.Path(path_type=Path)
 _Command = TypeVar("_Command", bound=Callable[..., Any])
@@ -36,9 +36,7 @@ def search_steps_option(command: _Command) -> _Command:
 
 def threads_option(command: _Command) -> _Command:
     """Add --threads."""
-    return click.option(
-        "--threads", type=click.IntRange(0, MOST_THREADS), default=0, help="CPU threads; 0 means the default."
-    )(command)
+    return click.option("--threads", type=THREADS, default=0, help="CPU threads; 0 means the default.")(command)
 
 
 def overwrite_option(command: _Command) -> _Command:

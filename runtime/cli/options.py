@@ -8,14 +8,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from segrt.runtime.console.quantities import SHARE
-from segrt.runtime.threads import MOST_THREADS
+from segrt.runtime.console.quantities import SHARE, THREADS
 
 if TYPE_CHECKING:
     from segrt.runtime.inference.engine_policy import EnginePolicy
     from segrt.runtime.inference.execution import Execution
 
-THREADS = click.IntRange(0, MOST_THREADS)
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 _Option = Callable[[Any], Any]
 

@@ -1,10 +1,12 @@
-"""Durations, sizes and finite numbers on the command line: 500ms, 10s, 15m, 2h; 200MB, 2GB; 0.5."""
+"""Durations, sizes, finite numbers and threads on the command line: 500ms, 10s, 15m, 2h; 200MB, 2GB; 0.5."""
 
 import math
 import re
 from typing import Any
 
 import click
+
+from segrt.runtime.threads import MOST_THREADS
 
 _SECONDS = {"ms": 1e-3, "s": 1.0, "": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
 _BYTES = {"": 1, "b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "tb": 10**12}
@@ -40,3 +42,4 @@ class FiniteRange(click.FloatRange):
 DURATION = _Quantity("duration", _SECONDS, "500ms, 10s or 15m")
 SIZE = _Quantity("size", _BYTES, "200MB or 2GB")
 SHARE = FiniteRange(0, 1)
+THREADS = click.IntRange(0, MOST_THREADS)

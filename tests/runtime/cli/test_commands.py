@@ -195,7 +195,7 @@ def test_wrong_use_exits_with_2_and_no_traceback(segrt: Segrt, arguments: tuple[
 
 def test_every_command_takes_as_many_threads_as_the_core(segrt: Segrt) -> None:
     from segrt.runtime.cli import COMMANDS, LazyGroup
-    from segrt.runtime.cli.options import THREADS
+    from segrt.runtime.console.quantities import THREADS
     from segrt.runtime.postproc import arguments
 
     assert THREADS.max == arguments.MOST_THREADS == 256
