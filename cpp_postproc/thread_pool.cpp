@@ -74,12 +74,19 @@ public:
 private:
     // Where the system gives no more threads, there are fewer: the caller does their share.
     void hire(int wanted) {
+        bool given = true;
+        while (given && static_cast<int>(workers_.size()) < wanted) {
+            given = hire_one();
+        }
+    }
+
+    bool hire_one() {
         try {
-            while (static_cast<int>(workers_.size()) < wanted) {
-                workers_.emplace_back([this] { serve(); });
-                workers_.back().detach();
-            }
+            workers_.emplace_back([this] { serve(); });
+            workers_.back().detach();
+            return true;
         } catch (const std::system_error&) {
+            return false;
         }
     }
 
