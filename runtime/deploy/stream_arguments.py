@@ -25,14 +25,14 @@ def extras_of(sources: Sequence[str], sinks: Sequence[str]) -> set[str]:
 
 
 def refuse_secrets(words: Sequence[str]) -> None:
-    """Raise SegrtError for a password in the arguments of a stream, which files on desk and device would show."""
+    """Raise SegrtError for what may be a password in the arguments, which files on desk and device would show."""
     for word, before in zip(words, ["", *words], strict=False):
         _, equals, value = word.partition("=")
         given = value if word.startswith("--") and equals else word
         if redact(given) != given:
             raise SegrtError(
-                f"{redact(given)}: holds a user or password, which does not belong into arguments; write ${{NAME}} in "
-                "its place, and NAME=... into the service's environment file on the device"
+                f"{redact(given)}: holds a user or password, or an option that may be one, which does not belong into "
+                "arguments; write ${NAME} in its place, and NAME=... into the service's environment file on the device"
             )
         if before == "--token" or word.startswith("--token="):
             raise SegrtError("--token: does not belong into arguments; write SEGRT_TOKEN=... into the environment file")
