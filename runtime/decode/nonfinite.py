@@ -4,6 +4,8 @@ The core counts such values as it reads them; here are counted only those of sma
 counted of several heads together apart.
 """
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 
@@ -17,10 +19,16 @@ def nonfinite_values(*heads: npt.ArrayLike) -> int:
 
 def bad_heads(*heads: npt.ArrayLike) -> int:
     """Return how many of floating-point `heads` hold NaN or infinity."""
-    return sum(nonfinite_values(head) > 0 for head in heads)
+    return sum(not _is_finite(np.asarray(head)) for head in heads)
 
 
 def bad_among_two(report: Report, small: npt.ArrayLike) -> int:
     """Return how many of two heads hold NaN or infinity, where the core counted `small` and another one together."""
     in_small = nonfinite_values(small)
     return (in_small > 0) + (report.nonfinite > in_small)
+
+
+def _is_finite(head: npt.NDArray[Any]) -> bool:
+    # One NaN or infinity makes the sum one, and adding up is quicker; a sum that overflowed by itself is looked at again.
+    with np.errstate(all="ignore"):
+        return bool(np.isfinite(head.sum(dtype=np.float32))) or not nonfinite_values(head)
