@@ -29,6 +29,6 @@ def bad_among_two(report: Report, small: npt.ArrayLike) -> int:
 
 
 def _is_finite(head: npt.NDArray[Any]) -> bool:
-    # One NaN or infinity makes the sum one, and adding up is quicker; a sum that overflowed by itself is looked at again.
+    # One NaN or infinity makes the sum one, and adding up is quicker. A sum that overflowed is looked at again.
     with np.errstate(all="ignore"):
         return bool(np.isfinite(head.sum(dtype=np.float32))) or not nonfinite_values(head)
