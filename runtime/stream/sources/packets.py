@@ -12,6 +12,7 @@ import av.error
 from segrt.runtime.errors import VideoError
 from segrt.runtime.stream.sources.bounded_bytes import BoundedBytes
 from segrt.runtime.stream.sources.decoded_picture import display_matrix, to_picture
+from segrt.runtime.stream.sources.flood_guard import FloodGuard
 from segrt.runtime.stream.sources.live import Feed, Shot
 from segrt.runtime.stream.sources.video_file import pixel_ratio_of, reason_of
 
@@ -46,7 +47,7 @@ class PacketFeed(Feed):
         self._ready: deque[Shot] = deque()
         self._matrix_of: tuple[int, int] | None = None
         self._matrix: Any = None
-        self._bytes: BoundedBytes | None = None
+        self._budget: BoundedBytes | FloodGuard | None = None
         start = time.monotonic()
         try:
             self._container = self._open(address, demuxer, dict(options or {}), (timeout, read))
@@ -78,9 +79,9 @@ class PacketFeed(Feed):
             start = time.monotonic()
             try:
                 packet = next(self._packets, None)
-                if self._bytes is not None:
-                    self._bytes.check(ended=packet is None or packet.size == 0)
-                    self._bytes.restart()
+                if self._budget is not None:
+                    self._budget.check(ended=packet is None or packet.size == 0)
+                    self._budget.restart()
             except (av.error.FFmpegError, OSError) as error:
                 raise VideoError(f"the connection is lost ({_why(error, self._timeout)})") from None
             now = time.monotonic()
@@ -95,18 +96,28 @@ class PacketFeed(Feed):
         """End the connection."""
         with suppress(av.error.FFmpegError, OSError):
             self._container.close()
-        if self._bytes is not None:
-            self._bytes.close()
+        if self._budget is not None:
+            self._budget.close()
 
     def _open(
         self, address: str, demuxer: str | None, options: dict[str, str], timeout: tuple[float, float]
     ) -> "av.container.InputContainer":
+        if address.lower().startswith("rtsp"):
+            guard = self._budget = FloodGuard()
+            try:
+                return _av_open(address, demuxer, options, timeout)
+            except BaseException:
+                guard.close()
+                guard.check()
+                raise
+            finally:
+                guard.connected()
         if address.lower().startswith("http"):
             content = BoundedBytes(address, timeout)
             try:
                 demuxer = content.form()
                 if demuxer is not None:
-                    self._bytes = content
+                    self._budget = content
                     return _av_open(content, demuxer, options, timeout)
             except BaseException:
                 content.close()

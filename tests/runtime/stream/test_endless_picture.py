@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -67,4 +68,15 @@ def test_a_picture_without_an_end_is_given_up_within_64_mib(kind: str, length: s
     assert int(pictures) >= good - 1
     assert int(megabytes) <= 64
     assert "more than 24 MiB without the end of a picture" in why
+    assert done.stderr == ""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="Linux alone counts a connection's bytes")
+@pytest.mark.parametrize("codec", ["h264", "h265", "vp8"])
+def test_an_rtsp_picture_without_an_end_is_given_up_within_64_mib(codec: str) -> None:
+    camera = Path(__file__).with_name("endless_rtsp.py")
+    done = subprocess.run([sys.executable, camera, codec], capture_output=True, text=True, timeout=60, check=True)
+    megabytes, _, why = done.stdout.split(maxsplit=2)
+    assert int(megabytes) <= 64
+    assert "more than 12 MiB without the end of a picture" in why
     assert done.stderr == ""
