@@ -1,6 +1,5 @@
 """The classes of a network: the user's, those of the checkpoint's configuration, or the model's built-in list."""
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -9,7 +8,7 @@ import msgspec
 
 from segrt.export.family import Request
 from segrt.export.weights import checkpoints
-from segrt.runtime.errors import SegrtError
+from segrt.export.weights.config_file import class_names, read_config
 from segrt.runtime.results import Label
 from segrt.runtime.results.labels.class_lists import make_label, read_labels
 
@@ -24,7 +23,7 @@ def labels(request: Request) -> tuple[Label, ...]:
         return request.labels
     known = built_in(request)
     config = checkpoint_config(request)
-    names = {int(index): str(name) for index, name in (config or {}).get("id2label", {}).items()}
+    names = class_names(config or {})
     return from_names(names, known, things=request.model.technique == "instance") if names else known
 
 
@@ -43,11 +42,7 @@ def checkpoint_config(request: Request) -> dict[str, Any] | None:
         path = beside if beside.is_file() else None
     if path is None:
         return None
-    try:
-        config = json.loads(path.read_bytes())
-    except (OSError, ValueError) as error:
-        raise SegrtError(f"{path}: cannot be read as JSON ({error}); remove it or fetch it again") from None
-    return config if isinstance(config, dict) else None
+    return read_config(path, "remove it or fetch it again")
 
 
 def from_names(names: Mapping[int, str], known: tuple[Label, ...], *, things: bool) -> tuple[Label, ...]:

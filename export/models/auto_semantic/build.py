@@ -8,6 +8,7 @@ from segrt.export.family import Exportable, Request, Weights
 from segrt.export.models.auto_semantic.hub_entry import ONE_SIZE
 from segrt.export.models.shared import transformers_semantic
 from segrt.export.weights import checkpoint_labels, checkpoints, network_weights
+from segrt.export.weights.config_file import class_names, made_by_transformers
 from segrt.runtime.errors import SegrtError
 from segrt.runtime.results import Label
 from segrt.runtime.results.labels.class_lists import make_label, read_labels
@@ -26,7 +27,7 @@ def build(request: Request) -> Exportable:
     fields: dict[str, Any] = {**request.model.options["config"], **request.overrides}
     fields["id2label"] = {index: label.name for index, label in enumerate(labels)}
     fields.pop("label2id", None)
-    config = AutoConfig.for_model(**fields)
+    config = made_by_transformers(AutoConfig.for_model, request.model.name, **fields)
     config._attn_implementation = "eager"  # of matrix products, which all exporters take
     if config.model_type in ONE_SIZE and request.size != request.model.size:
         height, width = request.model.size
@@ -46,7 +47,7 @@ def labels_of(request: Request) -> tuple[Label, ...]:
     They take colours and numbers of the built-in list that has the same names, if there is one.
     """
     config = request.model.options["config"]
-    named = {int(index): str(name) for index, name in (config.get("id2label") or {}).items()}
+    named = class_names(config)
     if request.labels is not None:
         if named and len(request.labels) != len(named) and request.weights.kind != "random":
             raise SegrtError(f"--labels: {request.model.name} has {len(named)} classes, but got {len(request.labels)}")

@@ -3,7 +3,6 @@
 Read without torch: config.json says what the network is, preprocessor_config.json at which size it works.
 """
 
-import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any
 from segrt.export.family import Checkpoint, Model
 from segrt.export.weights import checkpoints
 from segrt.export.weights.checkpoints import PROCESSOR_FILE
+from segrt.export.weights.config_file import read_config
 from segrt.runtime.errors import SegrtError
 
 PREFIX = "hf:"
@@ -27,6 +27,7 @@ MULTIPLES: Mapping[str, int | None] = {
     "upernet": 32,
 }
 ONE_SIZE = ("beit", "data2vec-vision")  # relative positions: tables for one size alone
+_REMEDY = "save network and image processor with save_pretrained"
 _REPOSITORY = re.compile(r"[\w.-]+/[\w.-]+")
 
 
@@ -38,20 +39,20 @@ def describe(name: str) -> Model:
     address = name.removeprefix(PREFIX)
     folder = Path(address).expanduser()
     if folder.is_dir():
-        config = _read(folder / checkpoints.CONFIG)
-        processor = _read(folder / PROCESSOR_FILE)
+        config = read_config(folder / checkpoints.CONFIG, _REMEDY)
+        processor = read_config(folder / PROCESSOR_FILE, _REMEDY)
         options = {"config": config, "folder": str(folder.resolve())}
         checkpoint = Checkpoint(str(folder.resolve()), "unknown")
         name = PREFIX + folder.resolve().name
     elif _REPOSITORY.fullmatch(address):
-        config = _read(checkpoints.fetch_hub(address, (checkpoints.CONFIG,)))
-        processor = _read(checkpoints.fetch_hub(address, (PROCESSOR_FILE,)))
+        config = read_config(checkpoints.fetch_hub(address, (checkpoints.CONFIG,)), _REMEDY)
+        processor = read_config(checkpoints.fetch_hub(address, (PROCESSOR_FILE,)), _REMEDY)
         options = {"config": config}
         checkpoint = Checkpoint(address, f"see https://huggingface.co/{address}")
     else:
         raise SegrtError(f"{name}: is neither a folder nor ORGANISATION/NAME on the Hugging Face hub")
     kind = _checked_kind(name, config)
-    multiple = MULTIPLES[kind] or int(config.get("patch_size", 16))
+    multiple = MULTIPLES[kind] or _patch_size(name, config)
     return Model(
         name=name,
         technique="semantic",
@@ -66,8 +67,8 @@ def describe(name: str) -> Model:
 
 def _checked_kind(name: str, config: Mapping[str, Any]) -> str:
     """Return the model type; raise SegrtError unless it is a semantic network that is known to export."""
-    kind = str(config.get("model_type", "unknown"))
-    architectures = [str(architecture) for architecture in config.get("architectures") or ()]
+    kind = config.get("model_type") or "unknown"
+    architectures = config.get("architectures") or ()
     if kind not in MULTIPLES or not any(
         architecture.endswith("ForSemanticSegmentation") for architecture in architectures
     ):
@@ -84,9 +85,13 @@ def _size(
 ) -> tuple[int, int]:
     """Return the size (h, w) that the checkpoint's processor makes, rounded down to the multiple."""
     if kind in ONE_SIZE:
-        side = config.get("image_size", 224)
-        height, width = side if isinstance(side, list | tuple) else (side, side)
-        return int(height), int(width)
+        sides = config.get("image_size") or 224
+        pair = sides if isinstance(sides, list) else [sides, sides]
+        if len(pair) != 2 or not all(isinstance(side, int) and side > 0 for side in pair):
+            raise SegrtError(
+                f"{name}: {checkpoints.CONFIG} has the image size {sides!r}; it must be one or two numbers"
+            )
+        return pair[0], pair[1]
     candidates = [processor.get("size")]
     if processor.get("do_center_crop"):
         candidates.insert(0, processor.get("crop_size"))
@@ -101,13 +106,8 @@ def _size(
     raise SegrtError(f"{name}: {PROCESSOR_FILE} names no size; give it with --size HxW")
 
 
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(path.read_bytes())
-    except FileNotFoundError:
-        raise SegrtError(f"{path}: is missing; save network and image processor with save_pretrained") from None
-    except (OSError, ValueError) as error:
-        raise SegrtError(f"{path}: cannot be read as JSON ({error}); save it again") from None
-    if not isinstance(content, dict):
-        raise SegrtError(f"{path}: must be a JSON object; save it again with save_pretrained")
-    return content
+def _patch_size(name: str, config: Mapping[str, Any]) -> int:
+    size = config.get("patch_size", 16)
+    if not isinstance(size, int) or not 1 <= size <= 64:
+        raise SegrtError(f"{name}: {checkpoints.CONFIG} has the patch size {size!r}; segrt takes one number of 1 to 64")
+    return size

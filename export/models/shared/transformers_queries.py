@@ -12,6 +12,7 @@ from torch import nn
 from segrt.export.family import Request
 from segrt.export.models.shared import framework_results
 from segrt.export.weights import checkpoint_labels
+from segrt.export.weights.config_file import made_by_transformers
 from segrt.runtime.decode.merge_queries import MergeQueries, MergeRule
 from segrt.runtime.decode.query_instances import QueryInstances
 from segrt.runtime.decode.query_semantic import QuerySemantic
@@ -60,7 +61,7 @@ def configuration(
     for name, value in request.overrides.items():
         known = fields.get(name)
         fields[name] = {**known, **value} if name in nested and isinstance(known, Mapping) else value
-    config = config_class.from_dict(_plain(fields))
+    config = made_by_transformers(config_class.from_dict, request.model.name, _plain(fields))
     config.num_labels = len(labels)
     return config
 

@@ -5,7 +5,6 @@ Some networks enlarge their logits to the input's size before; that step is left
 """
 
 import copy
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ from segrt.export.models.shared import framework_results, transformers_queries
 from segrt.export.quiet import quiet
 from segrt.export.weights import checkpoints, network_weights
 from segrt.export.weights.checkpoints import PROCESSOR_FILE
+from segrt.export.weights.config_file import read_config
 from segrt.export.weights.random_weights import Spread, calibrate, calibration_pixels
 from segrt.runtime.decode.argmax import Argmax
 from segrt.runtime.errors import SegrtError, one_line
@@ -155,7 +155,7 @@ def _processor_class(path: Path, default: Any) -> Any:
 
     if default is not None:
         return default
-    named = str(json.loads(path.read_bytes()).get("image_processor_type", "AutoImageProcessor"))
+    named = str(read_config(path, "save it with save_pretrained").get("image_processor_type", "AutoImageProcessor"))
     return getattr(transformers, named.replace("FeatureExtractor", "ImageProcessor"), transformers.AutoImageProcessor)
 
 
