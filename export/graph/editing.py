@@ -180,7 +180,7 @@ def read_graph(path: Path) -> Graph:
             tensor.data_location = onnx.TensorProto.DEFAULT
     try:
         onnx.checker.check_model(model)
-    except onnx.checker.ValidationError as error:
+    except (onnx.checker.ValidationError, ValueError) as error:  # ValueError: texts that are no UTF-8
         raise BundleError(f"{path}: is no valid ONNX file ({one_line(error, 200)}); export the network again") from None
     return Graph(model, path, is_changed=external)
 

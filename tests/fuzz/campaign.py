@@ -231,7 +231,7 @@ def main() -> None:
     parser.add_argument("--work", nargs=4)
     given = parser.parse_args()
     if given.prepare:
-        from readers import prepare
+        from valid_files import prepare
 
         prepare(Path(given.prepare))
     else:

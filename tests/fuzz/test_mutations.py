@@ -10,10 +10,12 @@ import pytest
 
 pytest.importorskip("onnx")
 pytest.importorskip("cryptography")
+pytest.importorskip("torch")
 
 import campaign
 import mutators
-from readers import READERS, Reader, prepare
+from readers import READERS, Reader
+from valid_files import prepare
 
 FILES = 300
 
@@ -86,9 +88,6 @@ class Reader:
     read: object
     allowed: tuple = ()
 
-def prepare(folder):
-    (folder / "seed").write_bytes(b"a")
-
 def read(folder, data):
     if data == b"b":
         {body}
@@ -96,6 +95,7 @@ def read(folder, data):
 READERS = [Reader("one", ("seed",), lambda data, rng: b"b", read)]
 """
     )
+    (tmp_path / "valid_files.py").write_text("def prepare(folder):\n    (folder / 'seed').write_bytes(b'a')\n")
     code = "import campaign; print(campaign.run({'one': range(2)})[0].findings)"
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, env={**os.environ}, check=True
