@@ -29,6 +29,7 @@ COMMANDS = {
     "stream": ("segrt.runtime.cli.stream:stream", "Segment video, frame by frame, into sinks."),
     "pack": ("segrt.runtime.cli.pack:pack", "Write a bundle as one file, signed if you like."),
     "unpack": ("segrt.runtime.cli.unpack:unpack", "Turn a pack into a bundle's folder again."),
+    "sign": ("segrt.runtime.cli.sign:sign", "Sign what a release executes, or the key that comes next."),
     "deploy": ("segrt.runtime.cli.deploy:deploy", "Bring a pack to devices over ssh, with check and rollback."),
     "service": ("segrt.runtime.cli.service:service", "Write the systemd unit of a stream."),
     "profile": ("segrt.runtime.cli.profile:profile", "Measure latency: per stage, per technique, with intervals."),

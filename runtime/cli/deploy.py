@@ -6,11 +6,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
+from segrt.runtime.console.printable import say
 from segrt.runtime.console.quantities import DURATION
 from segrt.runtime.console.tables import print_table
 from segrt.runtime.console.words import counted
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from segrt.runtime.deploy.host import Outcome
     from segrt.runtime.deploy.plan import Options, Plan
     from segrt.runtime.deploy.ssh import Device
@@ -41,6 +44,16 @@ if TYPE_CHECKING:
 @click.option("--budget", metavar="MS@PCT", help="Latency to keep on the device, as 33ms@p99.")
 @click.option("--frames", type=click.IntRange(min=10), default=100, show_default=True, help="To measure --budget with.")
 @click.option("--verify-key", type=click.Path(path_type=Path), metavar="KEY", help="Refuse packs not signed with it.")
+@click.option(
+    "--index", type=click.Path(path_type=Path), metavar="FILE", help="Signed list of what PACK's release executes."
+)
+@click.option(
+    "--pin-key", type=click.Path(path_type=Path), metavar="KEY", help="Take only what this key signed, from now on."
+)
+@click.option(
+    "--rotate-key", type=click.Path(path_type=Path), metavar="FILE", help="The pinned key's word for its successor."
+)
+@click.option("--allow-downgrade", is_flag=True, help="Take an index with a smaller counter than the device has seen.")
 @click.option("--wheels", type=click.Path(path_type=Path, file_okay=False), metavar="DIR", help="Wheels of segrt.")
 @click.option("--offline", is_flag=True, help="The device has no package index: fetch what segrt needs here, copy it.")
 @click.option("--extra", "extras", multiple=True, metavar="NAME", help="Of segrt's extras, as web; repeatable.")
@@ -76,7 +89,9 @@ def deploy(names: tuple[str, ...], hosts: Path | None, **given: Any) -> None:
     segrt deploy cam.segrt pi@cam1 pi@cam2 --stream "rtsp://10.0.0.7/a --sink out.mp4 --keep 2GB"
     segrt deploy --status pi@cam1 pi@cam2
     segrt deploy --rollback pi@cam1
+    segrt deploy cam.segrt pi@cam1 --index cam.index --wheels wheels --pin-key key.pub
     """  # noqa: D301 (click's mark for lines to keep)
+    from segrt.runtime.deploy.plan import check_names
     from segrt.runtime.errors import SegrtError
 
     devices = [*names, *(_listed(hosts) if hosts else [])]
@@ -87,6 +102,7 @@ def deploy(names: tuple[str, ...], hosts: Path | None, **given: Any) -> None:
         if not devices:
             raise SegrtError("say which devices: segrt deploy --status USER@HOST...")
         options = _options("-", {**given, "stream": None})
+        check_names(options)
         (_show if given["ask"] else _roll_back)(options, devices, pace)
         return
     if given["resume"] and not names:
@@ -115,27 +131,25 @@ def _listed(path: Path) -> list[str]:
 
 
 def _options(pack: str, given: dict[str, Any]) -> "Options":
-    from segrt.runtime.deploy.plan import Options, wheels_folder
+    from segrt.runtime.deploy.plan import Options
     from segrt.runtime.deploy.stream_arguments import extras_of, split_words
 
     stream, needed = None, set[str]()
     if given["stream"] is not None:
         stream = split_words(given["stream"])
         needed = extras_of(*_sources_and_sinks(stream))
-    return Options(
-        pack=str(Path(pack).absolute()),
-        stream=stream,
-        extras=tuple(sorted({*given["extras"], *needed})),
-        wheels=wheels_folder(given["wheels"]),
-        verify_key=str(given["verify_key"].absolute()) if given["verify_key"] else None,
-        **{
-            name: given[name]
-            for name in (
-                "service", "root", "manager", "sudo", "ssh_config", "environment", "backend", "precision", "budget",
-                "frames", "offline", "build", "grace", "health", "keep", "user", "memory", "groups", "retries",
-            )
-        },
-    )  # fmt: skip
+    files = {name: given[name] for name in ("wheels", "verify_key", "index", "pin_key", "rotate_key")}
+    taken_over: dict[str, Any] = {name: str(path.absolute()) if path else None for name, path in files.items()}
+    taken_over |= {
+        name: given[name]
+        for name in (
+            "service", "root", "manager", "sudo", "ssh_config", "environment", "backend", "precision", "budget",
+            "frames", "offline", "build", "grace", "health", "keep", "user", "memory", "groups", "retries",
+            "allow_downgrade",
+        )
+    }  # fmt: skip
+    extras = tuple(sorted({*given["extras"], *needed}))
+    return Options(pack=str(Path(pack).absolute()), stream=stream, extras=extras, **taken_over)
 
 
 def _plan(options: "Options", run: str, dry_run: bool) -> "Plan":
@@ -147,7 +161,7 @@ def _plan(options: "Options", run: str, dry_run: bool) -> "Plan":
         parse_budget(options.budget)
     if options.stream is not None:
         _sources_and_sinks(options.stream)
-    return make_plan(options, run, dry_run=dry_run)
+    return make_plan(options, run, dry_run=dry_run, extras_of=_extras_of_device)
 
 
 def _sources_and_sinks(words: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -160,6 +174,17 @@ def _sources_and_sinks(words: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[s
             return context.params["sources"], context.params["sinks"]
     except click.UsageError as error:
         raise SegrtError(f"--stream: {error.format_message()} See `segrt stream --help`") from None
+    except click.exceptions.Exit:
+        raise SegrtError("--stream: holds --help, which streams nothing; leave it out") from None
+
+
+def _extras_of_device(words: "Sequence[str]") -> set[str]:
+    """Return the extras of segrt that a stream of a device needs; of words that are no arguments, those understood."""
+    from segrt.runtime.cli.stream import stream
+    from segrt.runtime.deploy.stream_arguments import extras_of
+
+    with stream.make_context("stream", ["BUNDLE", *words], resilient_parsing=True) as context:
+        return extras_of(context.params.get("sources") or (), context.params.get("sinks") or ())
 
 
 def _devices(names: list[str], options: "Options") -> "list[Device]":
@@ -222,7 +247,7 @@ def _roll_back(options: "Options", names: list[str], pace: _Pace) -> None:
 def _show(options: "Options", names: list[str], pace: _Pace) -> None:
     from segrt.runtime.deploy.device.protocol import StatusRequest
     from segrt.runtime.deploy.host import ask_status
-    from segrt.runtime.deploy.rollout import in_parallel
+    from segrt.runtime.deploy.rollout import in_parallel, unexpected
     from segrt.runtime.deploy.status_table import COLUMNS, status_rows
     from segrt.runtime.errors import CheckFailed, SegrtError
 
@@ -234,12 +259,14 @@ def _show(options: "Options", names: list[str], pace: _Pace) -> None:
             return status_rows(device.name, ask_status(device, request))
         except SegrtError as error:
             failed.append(f"{device.name}: {error}")
-            return [[device.name, "-", "UNREACHABLE", "", "", "", "", ""]]
+        except Exception as error:  # one device is one row
+            failed.append(f"{device.name}: {unexpected(error)}")
+        return [[device.name, "-", "UNREACHABLE", *[""] * (len(COLUMNS) - 3)]]
 
     rows = [row for part in in_parallel(_devices(names, options), pace.parallel, rows_of) for row in part]
     print_table("What the devices run", COLUMNS, rows)
     for line in failed:
-        click.echo(f"segrt: error: {line}", err=True)
+        say(f"segrt: error: {line}", err=True)
     if failed:
         raise CheckFailed(f"{len(failed)} of {counted(len(names), 'device')} did not answer")
 
@@ -253,9 +280,9 @@ def _report(title: str, outcomes: "list[Outcome]", remedy: str = "") -> None:
     failed = [outcome for outcome in outcomes if not outcome.succeeded]
     for outcome in failed:
         if outcome.details.strip():
-            click.echo(f"{outcome.device}:\n{outcome.details}")
+            say(f"{outcome.device}:\n{outcome.details}")
     for outcome in failed:
-        click.echo(f"segrt: error: {outcome.device}: {outcome.line}", err=True)
+        say(f"segrt: error: {outcome.device}: {outcome.line}", err=True)
     if failed:
         failures = f"{len(failed)} of {counted(len(outcomes), 'device')} failed"
         raise CheckFailed(f"{failures}; {remedy}" if remedy else failures)

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from segrt.runtime.console.printable import say
 from segrt.runtime.console.words import comma_separated, counted
 
 
@@ -59,5 +60,5 @@ def pack(
             raise
     files = counted(len(opened.manifest.golden), "golden frame")
     signed = "signed" if sign is not None else "not signed"
-    click.echo(f"{out}: {opened.manifest.name} {', '.join(written.variants)} with {files}, {signed}")
-    click.echo(f"{written.size / 1e6:.2f} MB, SHA-256 {written.sha256}")
+    say(f"{out}: {opened.manifest.name} {', '.join(written.variants)} with {files}, {signed}")
+    say(f"{written.size / 1e6:.2f} MB, SHA-256 {written.sha256}")

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
@@ -23,7 +23,18 @@ if TYPE_CHECKING:
 
 
 class _StreamCommand(click.Command):
-    """Names the sources in its help, which are asked only when it is shown."""
+    """Fills in ${NAME} when it runs, and names the sources in its help, which are asked only when it is shown."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Fill the values of variables into the words, so that the arguments of the process need none."""
+        from segrt.runtime.files.fill_in import fill_in
+
+        for name, value in ctx.params.items():
+            if isinstance(value, str):
+                ctx.params[name] = fill_in(value)
+            elif isinstance(value, tuple):
+                ctx.params[name] = tuple(fill_in(word) if isinstance(word, str) else word for word in value)
+        return super().invoke(ctx)
 
     def format_help_text(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Fill the sources into the text."""

@@ -4,6 +4,8 @@ from pathlib import Path
 
 import click
 
+from segrt.runtime.console.printable import say
+
 
 @click.command()
 @click.argument("file", type=click.Path(path_type=Path), metavar="FILE")
@@ -31,6 +33,6 @@ def unpack(file: Path, out: Path | None, check: bool, verify_key: Path | None, o
         who = f"signed with {verify_key}" if verify_key else "signed" if pack.signature else "not signed"
         if out is None:
             pack.check()
-            click.echo(f"{file}: {pack.manifest.name}, {len(pack.index.files)} files with the right hash, {who}")
+            say(f"{file}: {pack.manifest.name}, {len(pack.index.files)} files with the right hash, {who}")
         else:
-            click.echo(f"{pack.extract(out, overwrite=overwrite)}: {pack.manifest.name}, unpacked and whole, {who}")
+            say(f"{pack.extract(out, overwrite=overwrite)}: {pack.manifest.name}, unpacked and whole, {who}")

@@ -14,6 +14,7 @@ from typing import NoReturn
 
 import click
 
+from segrt.runtime.console.printable import printable
 from segrt.runtime.errors import DeviceLostError, SegrtError
 
 INTERRUPTED = 130
@@ -29,11 +30,11 @@ def run_command(command: click.Command) -> NoReturn:
     try:
         code = command(standalone_mode=False)
     except DeviceLostError as error:
-        print(f"segrt: error: {error}", file=sys.stderr)
+        print(printable(f"segrt: error: {error}"), file=sys.stderr)
         _flush()
         os._exit(error.exit_code)  # on a lost device, what the interpreter would free at its end may hang
     except SegrtError as error:
-        print(f"segrt: error: {error}", file=sys.stderr)
+        print(printable(f"segrt: error: {error}"), file=sys.stderr)
         leave(error.exit_code)
     except click.ClickException as error:
         error.show()

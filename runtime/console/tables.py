@@ -2,6 +2,8 @@
 
 import sys
 
+from segrt.runtime.console.printable import printable
+
 _WIDEST_NAME = 40
 _WIDTH_IN_FILES = 140
 
@@ -9,7 +11,7 @@ _WIDTH_IN_FILES = 140
 def print_table(title: str, columns: list[str], rows: list[list[str]]) -> None:
     """Print a table on standard output; cells are taken literally. Long cells are folded, never cut.
 
-    The first column is what the others make room for.
+    The first column is what the others make room for. Characters that steer a terminal are shown as escapes.
     """
     from rich.box import SIMPLE_HEAD
     from rich.console import Console
@@ -21,9 +23,11 @@ def print_table(title: str, columns: list[str], rows: list[list[str]]) -> None:
     for number, column in enumerate(columns):
         table.add_column(column, overflow="fold", min_width=min(longest, _WIDEST_NAME) if number == 0 else None)
     for row in rows:
-        table.add_row(*(Text(cell) for cell in row))
+        table.add_row(*(Text(printable(cell, keep="\n")) for cell in row))
     console = Console(highlight=False, width=table_width())
-    console.print(Text(title, style="bold"), soft_wrap=True)  # it may name a long path, which stays in one piece
+    console.print(
+        Text(printable(title), style="bold"), soft_wrap=True
+    )  # it may name a long path, which stays in one piece
     console.print(table)
 
 

@@ -7,6 +7,7 @@ from types import TracebackType
 
 import click
 
+from segrt.runtime.console.printable import printable
 from segrt.runtime.console.progress import Bars
 from segrt.runtime.deploy.host import Outcome
 
@@ -31,7 +32,7 @@ class LineDisplay:
         with self._lock:
             if self._last[device] != text:
                 self._last[device] = text
-                click.echo(f"{device}: {text}", err=True)
+                click.echo(printable(f"{device}: {text}"), err=True)
 
     def end(self, outcome: Outcome) -> None:
         """Show how it ended on a device."""
@@ -54,7 +55,7 @@ class RowDisplay:
 
     def show(self, device: str, text: str, share: float | None) -> None:
         """Show what a device does now, and how much of it is done."""
-        self._bars.show(device, share or 0.0, None if share is None else 1.0, note=text)
+        self._bars.show(device, share or 0.0, None if share is None else 1.0, note=printable(text))
 
     def end(self, outcome: Outcome) -> None:
         """Show how it ended on a device."""

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from segrt.runtime.console.words import counted
 from segrt.runtime.deploy.device.protocol import (
     DeploymentAnswer,
     DeviceStatus,
@@ -16,10 +17,12 @@ from segrt.runtime.deploy.device.protocol import (
     StatusAnswer,
     StatusRequest,
 )
+from segrt.runtime.deploy.device_claims import checked_status, shortened_answer
+from segrt.runtime.deploy.environment_choice import check_trust, environment_for, extras_for, names_to_recheck
 from segrt.runtime.deploy.plan import Options, Plan
 from segrt.runtime.deploy.ssh import ConnectionLost, Device, Unreachable, Upload
 from segrt.runtime.deploy.unit import unit_text
-from segrt.runtime.deploy.wheels import Environment, choose, version_key, with_packages
+from segrt.runtime.deploy.wheels import Environment, with_packages
 from segrt.runtime.errors import SegrtError
 from segrt.runtime.files.cache import cache_folder
 
@@ -75,11 +78,11 @@ def roll_back(device: Device, options: Options, run: str, report: Report) -> Out
 
 
 def ask_status(device: Device, request: StatusRequest) -> DeviceStatus:
-    """Return how `device` is; raise SegrtError when it cannot say."""
+    """Return how `device` is; raise SegrtError when it cannot say, or says what cannot be."""
     answer = device.ask(request, StatusAnswer)
     if answer.result != "done" or answer.status is None:
         raise SegrtError(str(answer.why))
-    return answer.status
+    return checked_status(answer.status, request.files)
 
 
 def _with_retries(device: Device, retries: int, report: Report, attempt: Callable[[bool], Outcome]) -> Outcome:
@@ -108,10 +111,12 @@ def _try(device: Device, attempt: Callable[[bool], Outcome], *, again: bool) -> 
 def _deploy(device: Device, plan: Plan, report: Report, *, again: bool) -> Outcome:
     report("connecting", None)
     sha256 = plan.pack.content.sha256
-    status = _ask_for_files(device, plan.options, (sha256,))
+    status = _ask_for_files(device, plan.options, (sha256,), recheck=names_to_recheck(plan))
     if not status.writable:
         raise SegrtError(f"{status.user} cannot write {status.root}; choose another --root, or add --sudo")
-    environment = _environment(plan.options, status) if plan.options.environment is None else None
+    check_trust(plan, status)
+    extras = extras_for(plan, status)
+    environment, notes = environment_for(plan, status, extras)
     lacks_environment = environment is not None and environment.key not in status.environments
     arrived = status.arrived[sha256]
     lacks_pack = not status.known[sha256] and arrived is not None
@@ -123,32 +128,24 @@ def _deploy(device: Device, plan: Plan, report: Report, *, again: bool) -> Outco
         environment = _send_wheels(device, plan.options, environment, status, report)
     if lacks_pack:
         _copy(device, plan.options, plan.pack.path, sha256, arrived or 0, "copying the pack", report)
-    request = _install_request(plan, status, environment, again=again)
-    return _outcome(device, device.ask(request, DeploymentAnswer, on_step=_step_reporter(report)))
+    request = _install_request(plan, status, environment, extras, again=again)
+    outcome = _outcome(device, device.ask(request, DeploymentAnswer, on_step=_step_reporter(report)))
+    return replace(outcome, notes=(*notes, *outcome.notes))
 
 
-def _ask_for_files(device: Device, options: Options, files: tuple[str, ...]) -> DeviceStatus:
-    request = StatusRequest(root=options.root, service=options.service, manager=options.manager, files=files)
+def _ask_for_files(
+    device: Device, options: Options, files: tuple[str, ...], *, recheck: tuple[str, ...] = ()
+) -> DeviceStatus:
+    request = StatusRequest(
+        root=options.root, service=options.service, manager=options.manager, files=files, recheck=recheck
+    )
     return ask_status(device, request)
-
-
-def _environment(options: Options, status: DeviceStatus) -> Environment:
-    """Return the environment for the device: the newest wheel that fits, unless what it has is newer still."""
-    folder = Path(options.wheels) if options.wheels else None
-    environment = choose(folder, status, options.extras)
-    needed = set(environment.key.split("-")[3:])
-    newest = version_key(environment.key.split("-")[1])
-    for key in status.environments:
-        parts = key.split("-")
-        if len(parts) > 3 and version_key(parts[1]) > newest and needed <= {*parts[3:]}:
-            environment, newest = Environment(key, ""), version_key(parts[1])
-    return environment
 
 
 def _send_wheels(
     device: Device, options: Options, environment: Environment, status: DeviceStatus, report: Report
 ) -> Environment:
-    if options.offline:
+    if options.offline and not environment.offline:
         report("fetching packages", None)
         environment = with_packages(environment, status, cache_folder() / "deploy" / "packages")
     if environment.files:
@@ -164,7 +161,8 @@ def _intent(plan: Plan, status: DeviceStatus, environment: Environment | None, l
     """Return what a deployment would do, in one line."""
     parts = [f"{status.system}, {status.machine}, Python {status.python}, {status.manager}"]
     if environment is not None:
-        parts.append(f"install {environment.wheel.name if environment.wheel else environment.requirement}")
+        what = environment.wheel.name if environment.wheel else environment.requirement
+        parts.append(f"install {what or counted(len(environment.files), 'package') + ' of the index'}")
     there = status.arrived[plan.pack.content.sha256] or 0
     if lacks_pack:
         begun = f", {there / 1e6:.1f} MB of it are there" if there else ""
@@ -194,10 +192,10 @@ def _copy(device: Device, options: Options, path: Path, sha256: str, there: int,
 
 
 def _install_request(
-    plan: Plan, status: DeviceStatus, environment: Environment | None, *, again: bool
+    plan: Plan, status: DeviceStatus, environment: Environment | None, extras: tuple[str, ...], *, again: bool
 ) -> InstallRequest:
     options = plan.options
-    wanted = EnvironmentRequest(path=options.environment)
+    wanted = EnvironmentRequest(path=options.environment, system_site_packages=status.tensorrt, extras=extras)
     if environment is not None:
         wanted = EnvironmentRequest(
             key=environment.key,
@@ -205,6 +203,7 @@ def _install_request(
             wheels={path.name: sha256 for sha256, path in environment.files.items()},
             system_site_packages=status.tensorrt,
             offline=environment.offline,
+            extras=extras,
         )
     return InstallRequest(
         root=options.root,
@@ -218,6 +217,7 @@ def _install_request(
         unit=_unit(plan, status),
         options=options.install,
         again=again,
+        trust=plan.trust,
     )
 
 
@@ -228,7 +228,7 @@ def _unit(plan: Plan, status: DeviceStatus) -> str | None:
     unit = replace(plan.unit, environment_file=f"{folder}/environment".replace("%", "%%"))
     if status.manager == "systemd-user":
         unit = replace(unit, for_user=True, writable=(folder,), folder=f"{folder}/work")
-    before = [status.executable, f"{status.root}/segrt-device", "recover", plan.options.service]
+    before = [status.executable, "-I", f"{status.root}/segrt-device", "recover", plan.options.service]
     return unit_text(unit, ["/bin/sh", f"{folder}/current/run"], before=before)
 
 
@@ -237,5 +237,8 @@ def _step_reporter(report: Report) -> Callable[[str], None]:
 
 
 def _outcome(device: Device, answer: DeploymentAnswer) -> Outcome:
+    answer = shortened_answer(answer)
+    if answer.result not in ("done", "unchanged", "failed"):
+        raise SegrtError(f"the device's answer: result cannot be {answer.result[:80]!r}; look at the device")
     line = answer.why or answer.release or ""
     return Outcome(device.name, answer.result, line, answer.details, answer.notes)

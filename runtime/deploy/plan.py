@@ -1,14 +1,21 @@
 """What a deployment is to do, the same for all devices, and all of its checks that need no device."""
 
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 
 from segrt.runtime.bundle.pack.reader import Pack
+from segrt.runtime.deploy.device.failure import Failure
 from segrt.runtime.deploy.device.kept_records import InstallOptions
-from segrt.runtime.deploy.device.protocol import PackContent
+from segrt.runtime.deploy.device.names import check_root, check_service
+from segrt.runtime.deploy.device.protocol import PackContent, Trust
+from segrt.runtime.deploy.device.statements import ReleaseIndex
+from segrt.runtime.deploy.release_trust import content_of, indexed_wheels, read_index, read_trust
 from segrt.runtime.deploy.stream_arguments import refuse_secrets
 from segrt.runtime.deploy.unit import UnitOptions, unit_text
 from segrt.runtime.errors import SegrtError
+
+ExtrasOf = Callable[[Sequence[str]], set[str]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,6 +46,10 @@ class Options:
     memory: str = "2G"
     groups: tuple[str, ...] = ("video",)
     retries: int = 2
+    index: str | None = None
+    pin_key: str | None = None
+    rotate_key: str | None = None
+    allow_downgrade: bool = False
 
     @property
     def install(self) -> InstallOptions:
@@ -59,7 +70,9 @@ class PackFile:
 class Plan:
     """A deployment, checked: the options, the pack, the text of the key that signed it, and a name for this run.
 
-    `unit` is what the systemd units of all devices have in common.
+    `unit` is what the systemd units of all devices have in common. `index` lists what the release executes, `wheels`
+    has the file for each of its packages, `trust` is what devices are told of it. `extras_of` returns the extras of
+    segrt that a stream with some arguments needs, those of a device included.
     """
 
     options: Options
@@ -68,20 +81,19 @@ class Plan:
     run: str
     dry_run: bool = False
     unit: UnitOptions = field(default_factory=UnitOptions)
+    index: ReleaseIndex | None = None
+    wheels: Mapping[str, Path] = field(default_factory=dict)
+    trust: Trust = field(default_factory=Trust)
+    extras_of: ExtrasOf = field(default=lambda _: set())
 
 
-def wheels_folder(given: Path | None) -> str | None:
-    """Return the folder of wheels: the one that is `given`, else `dist` where it has some, else None."""
-    folder = given or Path("dist")
-    return str(folder.absolute()) if given or any(folder.glob("segrt-*.whl")) else None
-
-
-def make_plan(options: Options, run: str, *, dry_run: bool) -> Plan:
+def make_plan(options: Options, run: str, *, dry_run: bool, extras_of: ExtrasOf = lambda _: set()) -> Plan:
     """Return the plan of a deployment; `run` names it.
 
     Raises SegrtError for options that no device could fulfil, and for a pack that is damaged, not signed with the key
-    or without the precision that is asked for.
+    or without the precision that is asked for, and for an index that is not of this pack and service.
     """
+    check_names(options)
     unit = UnitOptions(
         name=options.service, description=f"segrt: {options.service}", user=options.user, groups=options.groups,
         memory=options.memory,
@@ -98,7 +110,22 @@ def make_plan(options: Options, run: str, *, dry_run: bool) -> Plan:
         raise SegrtError(
             f"{pack.path}: has no variant of precision {options.precision!r}; it has {', '.join(variants)}"
         )
-    return Plan(options, pack, key.read_text() if key else None, run, dry_run, unit)
+    index = read_index(Path(options.index), options.service, pack.content.sha256) if options.index else None
+    if index and options.environment:
+        raise SegrtError("--environment: an index says which environment is used; leave --environment out")
+    wheels = indexed_wheels(index, Path(options.wheels) if options.wheels else None) if index else {}
+    paths = [Path(name) if name else None for name in (options.index, options.pin_key, options.rotate_key)]
+    trust = read_trust(*paths, allow_downgrade=options.allow_downgrade)
+    return Plan(options, pack, key.read_text() if key else None, run, dry_run, unit, index, wheels, trust, extras_of)
+
+
+def check_names(options: Options) -> None:
+    """Raise SegrtError for a service or root folder that is no name or path."""
+    try:
+        check_service(options.service)
+        check_root(options.root)
+    except Failure as failure:
+        raise SegrtError(str(failure)) from None
 
 
 def _checked_pack(path: Path, key: Path | None) -> PackFile:
@@ -106,5 +133,4 @@ def _checked_pack(path: Path, key: Path | None) -> PackFile:
         if key is not None:
             pack.check_signature(key)
         pack.check()
-        variants = tuple(variant.precision for variant in pack.manifest.variants)
-        return PackFile(path, path.stat().st_size, PackContent(pack.file_sha256(), pack.manifest.name, variants))
+        return PackFile(path, path.stat().st_size, content_of(pack))

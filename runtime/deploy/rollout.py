@@ -1,11 +1,13 @@
 """All devices, some at a time."""
 
+import traceback
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol, TypeVar
 
 from segrt.runtime.deploy.host import Outcome, Report
 from segrt.runtime.deploy.ssh import Device
+from segrt.runtime.errors import one_line
 
 _Item = TypeVar("_Item")
 
@@ -26,11 +28,19 @@ def roll_out(
     """Do `work` on all devices, `parallel` at a time; return the outcomes in the devices' order."""
 
     def work_on(device: Device) -> Outcome:
-        outcome = work(device, lambda text, share: display.show(device.name, text, share))
+        try:
+            outcome = work(device, lambda text, share: display.show(device.name, text, share))
+        except Exception as error:  # whatever one device leads to, it is a row, and the others are worked on
+            outcome = Outcome(device.name, "failed", unexpected(error), traceback.format_exc())
         display.end(outcome)
         return outcome
 
     return in_parallel(devices, parallel, work_on)
+
+
+def unexpected(error: Exception) -> str:
+    """Return the line for an error that nobody thought of."""
+    return f"{type(error).__name__}: {one_line(error)}; this is a fault of segrt, please report it"
 
 
 def in_parallel(devices: Sequence[Device], parallel: int, work: Callable[[Device], _Item]) -> list[_Item]:

@@ -16,16 +16,33 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import IO, Any, TypeVar
+from typing import IO, TypeVar
 
+from segrt.runtime.deploy.conversation import Heard, Patience, Unbearable, listen
 from segrt.runtime.deploy.device.failure import Failure
 from segrt.runtime.deploy.device.json_conversion import from_json, to_json
-from segrt.runtime.deploy.device.protocol import Answer, Request
+from segrt.runtime.deploy.device.protocol import (
+    Answer,
+    InstallRequest,
+    ReceiveRequest,
+    Request,
+    RollbackRequest,
+    StatusRequest,
+)
 from segrt.runtime.errors import SegrtError
 
 AnswerKind = TypeVar("AnswerKind", bound=Answer)
 _CHUNK = 1 << 17
 _SSH_FAILED, _NOT_FOUND = 255, 127
+_LONGEST_WORDS = 500
+_HOURS = 3600.0
+# A step on the device may take an hour, and the device ends it then; nothing else is silent for long.
+_PATIENCE: dict[type[Request], Patience] = {
+    StatusRequest: Patience(120, 300),
+    ReceiveRequest: Patience(300, 24 * _HOURS),
+    InstallRequest: Patience(1.2 * _HOURS, 8 * _HOURS),
+    RollbackRequest: Patience(1.2 * _HOURS, 8 * _HOURS),
+}
 _OPTIONS = ("BatchMode=yes", "ConnectTimeout=15", "ServerAliveInterval=10", "ServerAliveCountMax=3")
 _DEVICE_FOLDER = Path(__file__).resolve().parent / "device"
 _PACKAGE = "segrt/runtime/deploy/device"
@@ -91,23 +108,25 @@ class Device:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
         )
-        errors: list[bytes] = []
-        answer, heard = _converse(process, program + text, upload, on_step, errors)
-        if answer is None:
-            raise self._trouble(process.returncode, b"".join(errors).decode(errors="replace"), heard=heard)
         try:
-            return from_json(kind, answer, "the device's answer", "deploy again")
+            heard, errors = _converse(process, program + text, upload, on_step, _PATIENCE[type(request)])
+        except Unbearable as unbearable:
+            raise SegrtError(f"the device {unbearable}; look at it with `ssh {self.name}`") from None
+        if heard.answer is None:
+            raise self._trouble(process.returncode, errors, heard=heard.anything)
+        try:
+            return from_json(kind, heard.answer, "the device's answer", "deploy again")
         except Failure as failure:
             raise SegrtError(str(failure)) from None
 
     def _command(self, program: int, request: int) -> list[str]:
         options = [part for option in _OPTIONS for part in ("-o", option)]
         config = ["-F", self._config] if self._config else []
-        start = f"python3 -c {shlex.quote(_BOOT)} {program} {request}"
+        start = f"python3 -I -c {shlex.quote(_BOOT)} {program} {request}"
         return ["ssh", *config, *options, "-T", "--", self.name, f"sudo -n {start}" if self._sudo else start]
 
     def _trouble(self, code: int, said: str, *, heard: bool) -> SegrtError:
-        lines = [line.strip() for line in said.splitlines() if line.strip()]
+        lines = [line.strip()[:_LONGEST_WORDS] for line in said.splitlines() if line.strip()]
         last = lines[-1] if lines else f"ssh ended with exit code {code}"
         if code == _SSH_FAILED:
             denied = next((line for line in lines if "denied" in line or "verification failed" in line), None)
@@ -148,32 +167,22 @@ def _converse(
     head: bytes,
     upload: Upload | None,
     on_step: Callable[[str], None] | None,
-    errors: list[bytes],
-) -> tuple[dict[str, Any] | None, bool]:
-    """Send `head` and `upload` and hear the device until ssh ends; `errors` gets what ssh writes to standard error.
+    patience: Patience,
+) -> tuple[Heard, str]:
+    """Send `head` and `upload` and hear the device until ssh ends; return that, and what ssh wrote to standard error.
 
-    Returns the answer, if there was one, and whether the device was heard at all or had a file sent to it.
+    Raises Unbearable when the device sends too much or is silent for too long.
     """
-    assert process.stdin is not None and process.stdout is not None and process.stderr is not None  # noqa: PT018
+    assert process.stdin is not None and process.stderr is not None  # noqa: PT018
+    heard, errors = Heard(anything=upload is not None), list[bytes]()
     threads = [
-        threading.Thread(target=_feed, args=(process.stdin, head, upload), daemon=True),
+        threading.Thread(target=_feed, args=(process.stdin, head, upload, heard.note_progress), daemon=True),
         threading.Thread(target=_collect, args=(process.stderr, errors), daemon=True),
     ]
     for thread in threads:
         thread.start()
-    answer: dict[str, Any] | None = None
-    heard = upload is not None
     try:
-        for line in process.stdout:
-            message = _json(line)
-            if message is None:
-                continue  # a greeting of the login shell
-            heard = True
-            if "result" in message:
-                answer = message
-            elif on_step is not None and "step" in message:
-                on_step(str(message["step"]))
-        process.wait()
+        listen(process, patience, heard, on_step)
     finally:
         if process.poll() is None:
             process.kill()
@@ -182,11 +191,12 @@ def _converse(
             thread.join(5)
         for pipe in (process.stdin, process.stdout, process.stderr):
             with suppress(OSError):
-                pipe.close()
-    return answer, heard
+                if pipe is not None:
+                    pipe.close()
+    return heard, b"".join(errors).decode(errors="replace")
 
 
-def _feed(pipe: IO[bytes], head: bytes, upload: Upload | None) -> None:
+def _feed(pipe: IO[bytes], head: bytes, upload: Upload | None, moved: Callable[[], None]) -> None:
     with suppress(OSError, ValueError):  # the other end went away; the reader sees that
         pipe.write(head)
         pipe.flush()
@@ -195,6 +205,7 @@ def _feed(pipe: IO[bytes], head: bytes, upload: Upload | None) -> None:
                 file.seek(upload.offset)
                 while chunk := file.read(_CHUNK):
                     pipe.write(chunk)
+                    moved()
                     upload.sent(file.tell())
     with suppress(OSError):
         pipe.close()
@@ -205,13 +216,3 @@ def _collect(pipe: IO[bytes], into: list[bytes]) -> None:
         while chunk := pipe.read1(4096):  # type: ignore[attr-defined]
             into.append(chunk)
             del into[:-16]
-
-
-def _json(line: bytes) -> dict[str, Any] | None:
-    if not line.startswith(b"{"):
-        return None
-    try:
-        message = json.loads(line)
-    except ValueError:
-        return None
-    return message if isinstance(message, dict) else None

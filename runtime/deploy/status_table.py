@@ -1,17 +1,19 @@
 """The table of `segrt deploy --status`."""
 
 from segrt.runtime.deploy.device.protocol import DeviceStatus, ServiceStatus
+from segrt.runtime.deploy.device.statements import short_key
 
-_LONGEST = 80
-COLUMNS = ["device", "service", "release", "segrt", "state", "before", "last deployment", "free"]
+_LONGEST, _LONGEST_CELL, _MOST_SERVICES = 80, 400, 100
+COLUMNS = ["device", "service", "release", "segrt", "state", "before", "last deployment", "free", "key"]
 
 
 def status_rows(device: str, status: DeviceStatus) -> list[list[str]]:
     """Return a row for each service of a device, or one that says that there is none."""
     free = f"{status.free / 1e9:.1f} GB"
+    key = short_key(status.key) if status.key else "none"
     if not status.services:
-        return [[device, "-", f"nothing below {status.root}", "", "", "", "", free]]
-    return [
+        return [[device, "-", f"nothing below {status.root}", "", "", "", "", free, key]]
+    rows = [
         [
             device,
             service.service,
@@ -21,9 +23,11 @@ def status_rows(device: str, status: DeviceStatus) -> list[list[str]]:
             service.previous or "-",
             _last_deployment(service),
             free,
+            key,
         ]
-        for service in status.services
+        for service in status.services[:_MOST_SERVICES]
     ]
+    return [[cell[:_LONGEST_CELL] for cell in row] for row in rows]
 
 
 def _state(service: ServiceStatus) -> str:

@@ -4,11 +4,11 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from segrt.runtime.deploy.device.failure import Failure
+from segrt.runtime.deploy.device.names import check_service
 from segrt.runtime.errors import SegrtError
 
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.@-]{0,63}")
 _MEMORY = re.compile(r"[1-9][0-9]*[KMGT]?|[1-9][0-9]?%|infinity")
-_VARIABLE = re.compile(r"\$\{[A-Za-z_][A-Za-z0-9_]*\}")
 _NEEDS_NO_QUOTES = re.compile(r"[A-Za-z0-9_@%+=:,./${}?&~-]+")
 STOP_SECONDS = 10
 _MARK = "# The watchdog is fed for as long as frames move, or the source tries to connect again."
@@ -40,8 +40,9 @@ class UnitOptions:
 def unit_text(options: UnitOptions, command: list[str], *, before: list[str] | None = None) -> str:
     """Return the unit that runs `command`, after `before` with full rights.
 
-    In the words of `command`, ${NAME} is replaced by systemd from the environment file; all else is taken literally.
-    Raises SegrtError for a name, memory limit or path that systemd would not take.
+    The words of `command` are taken literally: ${NAME} in them is filled in by `segrt stream`, so that no value of a
+    variable is among the arguments of a process, which everybody on the device may read. Raises SegrtError for a name,
+    memory limit or path that systemd would not take.
     """
     _check(options, command)
     lines = ["[Unit]", f"Description={options.description}"]
@@ -125,14 +126,11 @@ def _sandbox(options: UnitOptions) -> list[str]:
     ]
 
 
-def _check_name(name: str) -> None:
-    """Raise SegrtError unless `name` may be a service's."""
-    if not _NAME.fullmatch(name) or name.endswith(".service") or name in ("envs", "incoming"):
-        raise SegrtError(f"a service's name must be letters, digits, '-', '_' or '.', but got {name!r}")
-
-
 def _check(options: UnitOptions, command: list[str]) -> None:
-    _check_name(options.name)
+    try:
+        check_service(options.name)
+    except Failure as failure:
+        raise SegrtError(str(failure)) from None
     if not _MEMORY.fullmatch(options.memory):
         raise SegrtError(f"the memory limit must be as 800M, 2G, 50% or infinity, but got {options.memory!r}")
     for text in (options.description, options.environment_file or "", options.cache or "", *options.writable, *command):
@@ -147,12 +145,8 @@ def _check(options: UnitOptions, command: list[str]) -> None:
 
 
 def _word(text: str) -> str:
-    """Return `text` as a word of a command line in a unit (systemd.service(5)), ${NAME} left as it is."""
-    parts, end = [], 0
-    for match in _VARIABLE.finditer(text):
-        parts += [_literal(text[end : match.start()]), match.group()]
-        end = match.end()
-    word = "".join([*parts, _literal(text[end:])])
+    """Return `text` as a word of a command line in a unit (systemd.service(5))."""
+    word = _literal(text)
     return word if text and _NEEDS_NO_QUOTES.fullmatch(word) else f'"{word}"'
 
 

@@ -62,17 +62,23 @@ def with_packages(environment: Environment, device: DeviceFacts, cache: Path) ->
     if environment.wheel is None:
         raise SegrtError("--offline needs a wheel of segrt; give --wheels DIR")
     folder = cache / environment.key
-    requirement = environment.requirement.replace("WHEELS/", f"{environment.wheel.parent}/")
-    command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check"]
-    command += ["--only-binary", ":all:"]
-    command += ["--implementation", "cp", "--python-version", ".".join(device.python.split(".")[:2])]
-    command += [word for platform in _platforms(device) for word in ("--platform", platform)]
-    done = subprocess.run([*command, "--dest", str(folder), requirement], capture_output=True, text=True, check=False)
+    command = download_command(environment, device, folder)
+    done = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
     if done.returncode:
         errors = [line for line in done.stderr.splitlines() if line.startswith("ERROR:")] or ["pip failed"]
         raise SegrtError(f"what segrt needs on {device.machine} cannot be fetched here: {errors[-1]}")
     files = {hashlib.sha256(path.read_bytes()).hexdigest(): path for path in sorted(folder.glob("*.whl"))}
     return replace(environment, files={**files, **environment.files}, offline=True)
+
+
+def download_command(environment: Environment, device: DeviceFacts, folder: Path) -> list[str]:
+    """Return pip's command that fetches what an environment with a wheel needs on a device into `folder`."""
+    parent = environment.wheel.parent if environment.wheel else ""
+    command = [sys.executable, "-I", "-m", "pip", "download", "--quiet", "--disable-pip-version-check"]
+    command += ["--only-binary", ":all:"]
+    command += ["--implementation", "cp", "--python-version", ".".join(device.python.split(".")[:2])]
+    command += [word for platform in _platforms(device) for word in ("--platform", platform)]
+    return [*command, "--dest", str(folder), environment.requirement.replace("WHEELS/", f"{parent}/")]
 
 
 def _platforms(device: DeviceFacts) -> list[str]:
@@ -119,4 +125,4 @@ def _platform_fits(platform: str, device: DeviceFacts) -> bool:
 
 def version_key(version: str) -> tuple[int, ...]:
     """Return the numbers of a version, for comparing; a pre-release counts as its release."""
-    return tuple(int(part) for part in re.findall(r"\d+", version.split("+")[0])[:3])
+    return tuple(int(part[:9]) for part in re.findall(r"\d+", version.split("+")[0])[:3])

@@ -64,8 +64,18 @@ def read_public_key(path: Path) -> "Ed25519PublicKey":
     return key
 
 
+def raw_public_key(path: Path) -> str:
+    """Return the public key in the file at `path` as 64 hexadecimal digits; raise SegrtError when it is none."""
+    return read_public_key(path).public_bytes_raw().hex()
+
+
+def raw_key_of(key: "Ed25519PrivateKey") -> str:
+    """Return the public part of a private key as 64 hexadecimal digits."""
+    return key.public_key().public_bytes_raw().hex()
+
+
 def sign(index: bytes, key: "Ed25519PrivateKey") -> bytes:
-    """Return the signature of a pack's index, 64 bytes; equal input gives equal bytes."""
+    """Return the signature of a pack's index, or of another statement, 64 bytes; equal input gives equal bytes."""
     return key.sign(index)
 
 

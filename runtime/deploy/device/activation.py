@@ -4,24 +4,50 @@ A switch is a trial until the service has proved healthy: trial.json is written 
 after. Whoever meets a trial that no living process watches (the service's start after a crash or power cut does, and
 each deployment) takes it back. So at every moment, cut anywhere, `current` is a whole, verified release, and after a
 start it is one that was healthy, if there ever was one.
+
+A signed release is compared with what was signed before each start, and not started when it was changed.
 """
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 
 from segrt.runtime.deploy.device.durable_files import remove, set_link
 from segrt.runtime.deploy.device.failure import Failure
 from segrt.runtime.deploy.device.folders import ServiceFolders, read_record, write_record
-from segrt.runtime.deploy.device.kept_records import Trial, WatchOptions
+from segrt.runtime.deploy.device.history import add_to_history
+from segrt.runtime.deploy.device.journal import now
+from segrt.runtime.deploy.device.kept_records import DeploymentSummary, Trial, WatchOptions
 from segrt.runtime.deploy.device.manager import Manager
+from segrt.runtime.deploy.device.recheck import why_changed
 
 _MOST_RESTARTS = 2
 _STEADY = 1.0
 _STEP = 0.2
 
 
+def before_start(folders: ServiceFolders) -> str | None:
+    """Make sure that `current` may be started; return the release that it goes back to, if it has to.
+
+    It goes back from a trial that nobody watches, and from a signed release that was changed. Raises Failure for one
+    that was changed when there is no other.
+    """
+    back = recover(folders)
+    current = folders.linked(folders.current)
+    changed = why_changed(folders, current) if current else None
+    if current is None or changed is None:
+        return back
+    with folders.locked() as held:
+        before = folders.linked(folders.previous)
+        if not held or before in (None, current) or why_changed(folders, str(before)):
+            raise Failure(f"{current} is not started, for it is not what was signed: {changed}; deploy it again")
+        set_link(folders.current, f"releases/{before}")
+        _note_return(folders, current, before, f"it is not what was signed: {changed}")
+        return before
+
+
 def recover(folders: ServiceFolders) -> str | None:
-    """Take back a trial that nobody watches; return the release that it goes back to. Called before each start."""
+    """Take back a trial that nobody watches; return the release that it goes back to."""
     if not folders.trial.exists():
         return None
     with folders.locked() as held:
@@ -37,6 +63,7 @@ def take_back(folders: ServiceFolders) -> str | None:
     back = trial.from_release if trial else None
     if back and folders.is_whole(back):
         set_link(folders.current, f"releases/{back}")
+        _note_return(folders, trial.to if trial else None, back, "its trial was interrupted")
     else:
         back = None
     remove(folders.trial)
@@ -79,7 +106,7 @@ def start(folders: ServiceFolders, manager: Manager, release: str) -> int:
         manager.stop()
         return old
     unit = folders.releases / release / "service.unit"
-    manager.install(unit.read_text() if unit.is_file() else None)
+    manager.install(unit.read_text(errors="replace") if unit.is_file() else None)
     manager.restart()
     return old
 
@@ -108,6 +135,14 @@ def watch(manager: Manager, options: WatchOptions, old: int) -> None:
             said = f"{lacking}; it says {health.text!r}" + (f", and wrote: {words}" if words else "")
             raise Failure(f"the service was not healthy within {grace:g} s: {said}")
         time.sleep(_STEP)
+
+
+def _note_return(folders: ServiceFolders, left: str | None, to: str | None, why: str) -> None:
+    """Record that the device went back by itself; a full disk is no reason not to."""
+    with suppress(OSError):
+        add_to_history(
+            folders, DeploymentSummary("", "return", to, left, started=now(), ended=now(), result="done", why=why)
+        )
 
 
 def _back(folders: ServiceFolders, manager: Manager, before: str | None, failure: Failure) -> None:

@@ -8,18 +8,24 @@ from pathlib import Path
 
 from segrt.runtime.deploy.device.durable_files import remove_tree, write_file
 from segrt.runtime.deploy.device.failure import Failure
-from segrt.runtime.deploy.device.folders import ServiceFolders
+from segrt.runtime.deploy.device.file_hashes import difference, files_of, sha256_of
+from segrt.runtime.deploy.device.folders import ServiceFolders, read_record, write_record
 from segrt.runtime.deploy.device.incoming import need_space
+from segrt.runtime.deploy.device.kept_records import EnvironmentFiles
+from segrt.runtime.deploy.device.names import check_file_name, check_sha256
 from segrt.runtime.deploy.device.program_output import shorten
 from segrt.runtime.deploy.device.protocol import EnvironmentRequest
+from segrt.runtime.deploy.device.recheck import COMPLETE, FILES
+from segrt.runtime.deploy.device.segrt_program import clean_environment
 
-_COMPLETE = "complete"
+_SIGNED = "signed-"
 _BYTES_NEEDED = 600 << 20
 _LONGEST_SECONDS = 1800
+_MOST_COPIES = 100
 
 
 def ensure(folders: ServiceFolders, request: EnvironmentRequest) -> Path:
-    """Return the folder of the environment that a request asks for, making it where it is not there.
+    """Return the folder of the environment that a request asks for, making it where it is not there, or was changed.
 
     Raises Failure for a `path` without segrt, and when the environment cannot be made.
     """
@@ -30,28 +36,67 @@ def ensure(folders: ServiceFolders, request: EnvironmentRequest) -> Path:
         return given
     if not request.key:
         raise Failure("the request names no environment; deploy again with --wheels or --environment")
-    folder = folders.environments / request.key
-    if not (folder / _COMPLETE).is_file():
+    check_file_name(request.key)
+    for name, sha256 in request.wheels.items():
+        check_file_name(name)
+        check_sha256(sha256)
+    if request.key.startswith(_SIGNED) != bool(request.pinned):
+        raise Failure(f"an environment's name begins with {_SIGNED!r} when an index names its packages, and then only")
+    folder = _place(folders, request)
+    if not (folder / COMPLETE).is_file():
         remove_tree(folder)
         _make(folders, request, folder)
+    return folder
+
+
+def files_digest(environment: Path) -> str | None:
+    """Return the SHA-256 of the list of an environment's files, None where there is none."""
+    return sha256_of(environment / FILES) if (environment / FILES).is_file() else None
+
+
+def is_unchanged(folder: Path) -> bool:
+    """Whether an environment that was made for an index has the files that it had then."""
+    known = read_record(EnvironmentFiles, folder / FILES)
+    return known is not None and difference(folder, known.files, but_for=(COMPLETE, FILES)) is None
+
+
+def _place(folders: ServiceFolders, request: EnvironmentRequest) -> Path:
+    """Return where the environment is or may be made; one that was changed keeps its place, for what runs from it."""
+    folder = folders.environments / request.key
+    for number in range(2, _MOST_COPIES):
+        if not request.pinned or not (folder / COMPLETE).is_file() or is_unchanged(folder):
+            break
+        folder = folders.environments / f"{request.key}-{number}"
     return folder
 
 
 def _make(folders: ServiceFolders, request: EnvironmentRequest, folder: Path) -> None:
     need_space(folders.root, _BYTES_NEEDED)
     options = ["--system-site-packages"] if request.system_site_packages else []
-    _run([sys.executable, "-m", "venv", *options, str(folder)], "a Python environment cannot be made")
+    _run([sys.executable, "-I", "-m", "venv", *options, str(folder)], "a Python environment cannot be made")
     wheels = folder / "wheels"
     wheels.mkdir()
     for name, sha256 in request.wheels.items():
+        if not (folders.incoming / sha256).is_file():
+            raise Failure(f"{name}: is not on the device any more; run with --resume to copy it again")
         shutil.copyfile(folders.incoming / sha256, wheels / name)
-    requirement = request.requirement.replace("WHEELS", str(wheels))
-    offline = ["--no-index"] if request.offline else []
-    pip = [str(folder / "bin/python"), "-m", "pip", "install", "--quiet", "--no-input", "--disable-pip-version-check"]
-    _run([*pip, *offline, "--find-links", str(wheels), requirement], "segrt cannot be installed")
+    _run(_pip(request, folder, wheels), "segrt cannot be installed")
     shutil.rmtree(wheels)
+    if request.pinned:
+        write_record(folder / FILES, EnvironmentFiles(files_of(folder)))
     os.sync()  # thousands of files at once
-    write_file(folder / _COMPLETE, f"{request.requirement}\n".encode())
+    write_file(folder / COMPLETE, f"{request.requirement}\n".encode())
+
+
+def _pip(request: EnvironmentRequest, folder: Path, wheels: Path) -> list[str]:
+    command = [str(folder / "bin/python"), "-I", "-m", "pip", "install", "--quiet", "--no-input"]
+    command += ["--disable-pip-version-check", "--find-links", str(wheels)]
+    if not request.pinned:
+        offline = ["--no-index"] if request.offline else []
+        return [*command, *offline, request.requirement.replace("WHEELS", str(wheels))]
+    lines = wheels / "requirements.txt"
+    lines.write_text("\n".join(request.pinned) + "\n")
+    return [*command, "--no-index", "--no-deps", "--only-binary", ":all:", "--require-hashes", "-r", str(lines)]
 
 
 def remove_unused(folders: ServiceFolders) -> None:
@@ -65,8 +110,9 @@ def remove_unused(folders: ServiceFolders) -> None:
 def _run(command: list[str], failed: str) -> None:
     try:
         done = subprocess.run(
-            ["nice", "-n", "19", *command], capture_output=True, text=True, timeout=_LONGEST_SECONDS, check=False
-        )
+            ["nice", "-n", "19", *command], capture_output=True, text=True, errors="replace", timeout=_LONGEST_SECONDS,
+            check=False, env=clean_environment(), cwd="/", stdin=subprocess.DEVNULL,
+        )  # fmt: skip
     except subprocess.TimeoutExpired:
         raise Failure(f"{failed}: it took more than {_LONGEST_SECONDS // 60} minutes") from None
     if done.returncode:

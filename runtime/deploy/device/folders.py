@@ -2,6 +2,7 @@
 
 ROOT/
   segrt-device                 this program: `python3 segrt-device status`
+  key.json                     the pinned key, if there is one; see `trust`
   envs/KEY/                    a Python environment with segrt in it; whole when it holds `complete`
   incoming/SHA256(.part)       packs and wheels on their way; .part grows
   SERVICE/
@@ -9,12 +10,13 @@ ROOT/
     previous -> releases/ID    what `rollback` goes back to
     trial.json                 only while a new release is tried: {"to", "from"}; see `activation`
     deployment.json            the last deployment: its steps, how it ended
-    history.jsonl              every deployment that ended, one line each
+    history.jsonl              every deployment that ended, and every return of the device's own, one line each
+    counter.json               how far signed releases have come
     environment                variables of the service, NAME=value in lines; yours, never written by segrt
     releases/ID/               whole as soon as it has this name
-      bundle/  env -> ../../../envs/KEY  run  release.json  verify.txt  service.unit
+      bundle/  env -> ../../../envs/KEY  run  release.json  verify.txt  service.unit  index.signed
     cache/  work/              segrt's cache (engines, checked hashes); the service's working folder
-    log, health.json           of the supervisor, where no systemd is
+    log, health.json, log-start.json, notify    of the supervisor, where no systemd is
 """
 
 import fcntl
@@ -27,7 +29,7 @@ from typing import TypeVar
 
 from segrt.runtime.deploy.device.durable_files import sync_folder, write_file
 from segrt.runtime.deploy.device.failure import Failure
-from segrt.runtime.deploy.device.json_conversion import from_json, to_json
+from segrt.runtime.deploy.device.json_conversion import from_json, load_json, to_json
 from segrt.runtime.deploy.device.kept_records import ReleaseRecord
 
 Record = TypeVar("Record")
@@ -47,6 +49,8 @@ class ServiceFolders:
         self.cache, self.work = self.folder / "cache", self.folder / "work"
         self.log, self.health = self.folder / "log", self.folder / "health.json"
         self.supervisor_lock = self.folder / "supervisor.lock"
+        self.log_start, self.notify = self.folder / "log-start.json", self.folder / "notify"
+        self.key, self.counter = root / "key.json", self.folder / "counter.json"
 
     def make(self) -> None:
         """Create the folders."""
@@ -102,7 +106,7 @@ def read_record(kind: type[Record], path: Path) -> Record | None:
     Raises Failure, naming the file, for a value that is not of its field's type.
     """
     try:
-        content = json.loads(path.read_bytes())
+        content = load_json(path.read_bytes())
     except (OSError, ValueError):
         return None
     if not isinstance(content, dict):
@@ -110,6 +114,6 @@ def read_record(kind: type[Record], path: Path) -> Record | None:
     return from_json(kind, content, str(path), "mend the file on the device, or remove it")
 
 
-def write_record(path: Path, record: object) -> None:
+def write_record(path: Path, record: object, mode: int = 0o644) -> None:
     """Write a record (a dataclass) as JSON, whole or not at all."""
-    write_file(path, (json.dumps(to_json(record), indent=1, ensure_ascii=False) + "\n").encode())
+    write_file(path, (json.dumps(to_json(record), indent=1, ensure_ascii=False) + "\n").encode(), mode)

@@ -1,6 +1,5 @@
 """Receives files, in as many connections as it takes."""
 
-import hashlib
 import os
 import shutil
 from pathlib import Path
@@ -8,6 +7,7 @@ from typing import BinaryIO
 
 from segrt.runtime.deploy.device.durable_files import remove, rename, sync_folder
 from segrt.runtime.deploy.device.failure import Failure
+from segrt.runtime.deploy.device.file_hashes import sha256_of
 from segrt.runtime.deploy.device.folders import ServiceFolders
 
 _CHUNK = 1 << 18
@@ -63,12 +63,3 @@ def need_space(folder: Path, size: int) -> None:
     if free < size + _SPARE:
         needed = (size + _SPARE) / 1e6
         raise Failure(f"disk full: {folder} has {free / 1e6:.0f} MB free, but needs {needed:.0f} MB; make room")
-
-
-def sha256_of(path: Path) -> str:
-    """Return the SHA-256 of a file."""
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while chunk := file.read(1 << 20):
-            digest.update(chunk)
-    return digest.hexdigest()

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from segrt.runtime.deploy.device import activation, environments, release
+from segrt.runtime.deploy.device import activation, environments, release, trust
 from segrt.runtime.deploy.device.durable_files import remove_tree, sweep, write_file
 from segrt.runtime.deploy.device.failure import Failure
 from segrt.runtime.deploy.device.folders import ServiceFolders, locked_file, read_record
@@ -16,6 +16,8 @@ from segrt.runtime.deploy.device.kept_records import DeploymentRecord
 from segrt.runtime.deploy.device.manager import Manager
 from segrt.runtime.deploy.device.managers import choose
 from segrt.runtime.deploy.device.protocol import InstallRequest, RollbackRequest, Step
+from segrt.runtime.deploy.device.recheck import why_changed
+from segrt.runtime.deploy.device.variables import check_variables
 
 _BUSY_TRIES = 20
 _LOOK_EVERY = 0.3
@@ -58,7 +60,9 @@ def _install(folders: ServiceFolders, request: InstallRequest, program: bytes) -
     journal = Journal(folders, request.run, "install")
     try:
         _take_back_interrupted(folders, manager, journal)
-        result = _make_and_switch(folders, manager, request, journal)
+        admission = trust.admit(folders, request, journal.note)
+        check_variables(folders, journal.note)
+        result = _make_and_switch(folders, manager, request, journal, admission)
     except Failure as failure:
         _sweep(folders)
         journal.end("failed", str(failure), failure.details)
@@ -72,21 +76,40 @@ def _install(folders: ServiceFolders, request: InstallRequest, program: bytes) -
         journal.end(result)
 
 
-def _make_and_switch(folders: ServiceFolders, manager: Manager, request: InstallRequest, journal: Journal) -> str:
+def _make_and_switch(
+    folders: ServiceFolders,
+    manager: Manager,
+    request: InstallRequest,
+    journal: Journal,
+    admission: trust.Admission | None,
+) -> str:
     """Return "done", or "unchanged" when the release that is asked for runs already."""
+    if admission:
+        request = trust.admitted_request(request, admission.index)
     current = folders.linked(folders.current)
     if request.stream is None and current:
         running = folders.record_of(current)
         request = replace(request, stream=running.stream if running else None)
-    wanted = release.release_id(request)
+    wanted = _free_or_unchanged(folders, release.release_id(request, admission))
     journal.set_release(wanted)
     if not folders.is_whole(wanted):
-        release.make(folders, wanted, request, journal)
+        release.make(folders, wanted, request, journal, admission)
     health = manager.health()
     if wanted == current and (request.stream is None or (health.running and health.ready)):
         return "unchanged"
     activation.switch(folders, manager, wanted, request.options.watch, journal.step)
+    if admission:
+        trust.note_passed(folders, admission)
     return "done"
+
+
+def _free_or_unchanged(folders: ServiceFolders, wanted: str) -> str:
+    """Return the name of a release that is as it was signed, or that is not there: one that was changed stays aside."""
+    name, number = wanted, 1
+    while folders.is_whole(name) and why_changed(folders, name):
+        number += 1
+        name = f"{wanted}-{number}"
+    return name
 
 
 def roll_back(folders: ServiceFolders, request: RollbackRequest, program: bytes) -> None:
@@ -110,6 +133,10 @@ def _roll_back(folders: ServiceFolders, request: RollbackRequest, program: bytes
         activation.switch(folders, manager, before, request.options, journal.step)
     except Failure as failure:
         journal.end("failed", str(failure), failure.details)
+    except OSError as error:
+        journal.end(
+            "failed", f"{error.filename or folders.root}: {error.strerror} on the device; mend it and run again"
+        )
     else:
         journal.end("done")
 
@@ -174,6 +201,6 @@ def _outlive_the_connection() -> None:
 
 
 def program_bytes(archive: Path) -> bytes:
-    """Return this program as a file that can be called."""
+    """Return this program as a file that can be called; -I keeps the caller's own modules out of it."""
     data = archive.read_bytes()
-    return data if data.startswith(b"#!") else b"#!/usr/bin/env python3\n" + data
+    return data if data.startswith(b"#!") else b"#!/usr/bin/env -S python3 -I\n" + data

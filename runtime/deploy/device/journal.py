@@ -7,9 +7,12 @@ import time
 from dataclasses import replace
 
 from segrt.runtime.deploy.device.folders import ServiceFolders, write_record
+from segrt.runtime.deploy.device.history import add_to_history
 from segrt.runtime.deploy.device.json_conversion import to_json
 from segrt.runtime.deploy.device.kept_records import DeploymentRecord
 from segrt.runtime.deploy.device.protocol import Answer, DeploymentAnswer, Note, Step
+
+_MODE = 0o640  # it quotes what programs wrote
 
 
 def tell(message: Step | Note | Answer) -> None:
@@ -35,7 +38,7 @@ class Journal:
     def step(self, name: str) -> None:
         """Begin a step."""
         self._record = replace(self._record, step=name)
-        write_record(self._folders.deployment, self._record)
+        write_record(self._folders.deployment, self._record, _MODE)
         tell(Step(name))
 
     def note(self, line: str) -> None:
@@ -46,12 +49,8 @@ class Journal:
     def end(self, result: str, why: str = "", details: str = "") -> None:
         """Write how it ended: `done`, `unchanged` or `failed`."""
         self._record = replace(self._record, ended=now(), result=result, why=why, details=details)
-        write_record(self._folders.deployment, self._record)
-        kept = {name: value for name, value in to_json(self._record).items() if name not in ("details", "step")}
-        with self._folders.history.open("a") as file:
-            file.write(json.dumps(kept, ensure_ascii=False) + "\n")
-            file.flush()
-            os.fsync(file.fileno())
+        write_record(self._folders.deployment, self._record, _MODE)
+        add_to_history(self._folders, self._record)
         tell(answer_of(self._record))
 
 

@@ -1,9 +1,11 @@
 """Dataclasses from JSON and back.
 
 A key that no field is named by is ignored, and a field with a default may be missing or null, so that each side reads
-what an older or newer one wrote. A field whose key is no name in Python has it as `metadata["key"]`.
+what an older or newer one wrote. A field whose key is no name in Python has it as `metadata["key"]`; one whose
+`metadata["added"]` is true is left out while it has its default, so that what lacked it is written again as it was.
 """
 
+import json
 from collections.abc import Mapping
 from dataclasses import MISSING, Field, fields, is_dataclass
 from types import NoneType, UnionType
@@ -13,6 +15,15 @@ from segrt.runtime.deploy.device.failure import Failure
 
 Record = TypeVar("Record")
 _NAMES = {str: "text", int: "a whole number", float: "a number", bool: "true or false"}
+_LARGEST = 1 << 63
+
+
+def load_json(text: bytes | str) -> Any:
+    """Return the value of a JSON text; raise ValueError for any that is none, is nested too deeply or has NaN in it."""
+    try:
+        return json.loads(text, parse_constant=_no_constant)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
 
 
 def from_json(kind: type[Record], content: object, what: str, remedy: str) -> Record:
@@ -29,7 +40,8 @@ def from_json(kind: type[Record], content: object, what: str, remedy: str) -> Re
 def to_json(value: Any) -> Any:
     """Return a dataclass, or a value of one, as what `json.dumps` takes; keys stand in the order of the fields."""
     if is_dataclass(value) and not isinstance(value, type):
-        return {_key(field): to_json(getattr(value, field.name)) for field in fields(value)}
+        values = {field: getattr(value, field.name) for field in fields(value)}
+        return {_key(field): to_json(item) for field, item in values.items() if not _left_out(field, item)}
     if isinstance(value, Mapping):
         return {key: to_json(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
@@ -43,6 +55,14 @@ class _Mismatch(Exception):  # noqa: N818 (becomes a Failure)
 
 def _key(field: "Field[Any]") -> str:
     return str(field.metadata.get("key", field.name))
+
+
+def _left_out(field: "Field[Any]", value: object) -> bool:
+    return bool(field.metadata.get("added")) and value == field.default
+
+
+def _no_constant(name: str) -> None:
+    raise ValueError(f"{name} is no number")
 
 
 def _has_default(field: "Field[Any]") -> bool:
@@ -85,6 +105,8 @@ def _value(hint: Any, value: object, where: str) -> Any:
     allowed = (int, float) if hint is float else hint
     if not isinstance(value, allowed) or (isinstance(value, bool) and hint is not bool):
         raise _Mismatch(f"{where} must be {_NAMES[hint]}, but is {_shown(value)}")
+    if isinstance(value, (int, float)) and not -_LARGEST <= value < _LARGEST:
+        raise _Mismatch(f"{where} must be a number of at most 64 bits, but is {_shown(value)}")
     return value
 
 

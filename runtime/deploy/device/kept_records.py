@@ -8,10 +8,17 @@ hexadecimal digits.
 from dataclasses import dataclass, field
 from typing import Any
 
+from segrt.runtime.deploy.device.file_hashes import IndexedFile
+
 
 def _from_release() -> Any:
     """Return the field of the key "from", which is no name in Python."""
     return field(default=None, metadata={"key": "from"})
+
+
+def _added(default: Any) -> Any:
+    """Return a field that records of earlier versions lack."""
+    return field(default=default, metadata={"added": True})
 
 
 @dataclass(frozen=True)
@@ -48,7 +55,12 @@ class InstallOptions:
 
 @dataclass(frozen=True)
 class ReleaseRecord:
-    """release.json: the bundle, the SHA-256 of its pack, segrt's version, the stream's arguments (None: no stream)."""
+    """release.json: the bundle, the SHA-256 of its pack, segrt's version, the stream's arguments (None: no stream).
+
+    `extras` are those of segrt that its environment was made with. `files` are all of the release that are executed or
+    read, but for the environment. `index` is the SHA-256 of the signed statement that it was admitted by, `counter` the
+    number in it, `environment_files` the SHA-256 of the environment's list of files; None for an unsigned release.
+    """
 
     bundle: str
     pack: str
@@ -57,11 +69,52 @@ class ReleaseRecord:
     stream: tuple[str, ...] | None = None
     options: InstallOptions | None = None
     made: str = ""
+    extras: tuple[str, ...] = _added(())
+    files: tuple[IndexedFile, ...] = _added(())
+    index: str | None = _added(None)
+    counter: int | None = _added(None)
+    environment_files: str | None = _added(None)
+
+
+@dataclass(frozen=True)
+class TrustedKey:
+    """key.json: the public key (64 hexadecimal digits) that releases must be signed with, and those before it."""
+
+    key: str
+    before: tuple[str, ...] = ()
+    pinned: str = ""
+
+
+@dataclass(frozen=True)
+class PassedCounter:
+    """counter.json: the highest counter of a release that proved itself, the SHA-256 of its index, and its key."""
+
+    counter: int
+    index: str
+    key: str
+
+
+@dataclass(frozen=True)
+class EnvironmentFiles:
+    """files.json of an environment: everything in it when it was made."""
+
+    files: tuple[IndexedFile, ...]
+
+
+@dataclass(frozen=True)
+class LogStart:
+    """log-start.json of the supervisor: the release that was started, and where in the log its lines begin."""
+
+    release: str
+    offset: int
 
 
 @dataclass(frozen=True)
 class DeploymentSummary:
-    """A deployment: "install" or "rollback" (`what`), its step, and its result once it has `ended`."""
+    """A deployment: `what` is "install", "rollback" or "return" (by the device itself).
+
+    `step` is what it does, `result` how it was when it has `ended`.
+    """
 
     run: str
     what: str = "install"

@@ -2,7 +2,8 @@
 
 segrt-device status [SERVICE]        what runs here, and how it is
 segrt-device rollback SERVICE        back to the release before
-segrt-device recover SERVICE         take back a release that was being tried when the power went
+segrt-device recover SERVICE         what is done before each start: take back a release that was being tried when the
+                                     power went, and one that is not what was signed
 segrt-device supervise SERVICE       start and watch the service where no systemd is (cron: @reboot)
 """
 
@@ -10,6 +11,7 @@ import argparse
 import json
 import os
 import sys
+import traceback
 from pathlib import Path
 from typing import BinaryIO
 
@@ -17,9 +19,10 @@ from segrt.runtime.deploy.device import activation, incoming, install, status, s
 from segrt.runtime.deploy.device.failure import Failure
 from segrt.runtime.deploy.device.folders import ServiceFolders
 from segrt.runtime.deploy.device.journal import tell
-from segrt.runtime.deploy.device.json_conversion import from_json, to_json
+from segrt.runtime.deploy.device.json_conversion import from_json, load_json, to_json
 from segrt.runtime.deploy.device.kept_records import WatchOptions
 from segrt.runtime.deploy.device.managers import detect
+from segrt.runtime.deploy.device.names import check_root, check_service, check_sha256
 from segrt.runtime.deploy.device.protocol import (
     Answer,
     InstallRequest,
@@ -52,12 +55,14 @@ def serve(source: BinaryIO, archive: Path, size: int) -> int:
         tell(Answer("failed", str(failure), failure.details))
     except OSError as error:
         tell(Answer("failed", f"{error.filename or root}: {error.strerror} on the device"))
+    except Exception as error:  # a line for the desk, and what stands behind it, instead of a silent end
+        tell(Answer("failed", f"{type(error).__name__} on the device: {error}", traceback.format_exc()))
     return 0
 
 
 def _request(text: bytes) -> Request:
     try:
-        content = json.loads(text)
+        content = load_json(text)
         command = content["command"]
         kind = _REQUESTS[command]
     except KeyError:
@@ -69,6 +74,9 @@ def _request(text: bytes) -> Request:
 
 def _folders(request: Request) -> ServiceFolders:
     root = request.root
+    check_root(root)
+    if request.service is not None:
+        check_service(request.service)
     if root == "auto":
         root = "/opt/segrt" if detect() == "systemd" else "~/segrt"
     path = os.path.abspath(os.path.expanduser(root))  # noqa: PTH100, PTH111 (its HOME, as a shell sees it)
@@ -79,6 +87,9 @@ def _answer(folders: ServiceFolders, request: Request, source: BinaryIO, archive
     if isinstance(request, StatusRequest):
         tell(StatusAnswer("done", status=status.status(folders, request)))
     elif isinstance(request, ReceiveRequest):
+        check_sha256(request.sha256)
+        if not 0 <= request.offset <= request.size:
+            raise Failure(f"a file of {request.size} bytes has no byte {request.offset}; {_OTHER_TIME}")
         incoming.receive(folders, request.sha256, request.size, request.offset, source)
         tell(ReceiveAnswer("done", arrived=incoming.bytes_here(folders, request.sha256)))
     elif isinstance(request, InstallRequest):
@@ -100,6 +111,11 @@ def main() -> int:
     parser.add_argument("--grace", type=float, default=60.0)
     parser.add_argument("--manager", default="auto")
     given = parser.parse_args()
+    try:
+        if given.service is not None:
+            check_service(given.service)
+    except Failure as failure:
+        parser.error(str(failure))
     folders = ServiceFolders(given.root, given.service or "segrt")
     if given.command != "status" and (not given.service or not folders.folder.is_dir()):
         parser.error(f"give a service that is below {given.root}")
@@ -115,9 +131,9 @@ def _by_hand(folders: ServiceFolders, given: argparse.Namespace, archive: Path) 
         request = StatusRequest(service=given.service, manager=given.manager)
         print(json.dumps(to_json(status.services(folders, request)), indent=1))
     elif given.command == "recover":
-        back = activation.recover(folders)
+        back = activation.before_start(folders)
         if back:
-            print(f"went back to {back}, for the release after it had not proved healthy")
+            print(f"went back to {back}, for the release after it had not proved healthy, or was changed")
     elif given.command == "supervise":
         return supervision.supervise(folders)
     else:

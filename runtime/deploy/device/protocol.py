@@ -7,6 +7,7 @@ sizes bytes, hashes SHA-256 in hexadecimal digits.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from segrt.runtime.deploy.device.file_hashes import IndexedFile
 from segrt.runtime.deploy.device.kept_records import (
     DeploymentSummary,
     Health,
@@ -27,10 +28,14 @@ class Request:
 
 @dataclass(frozen=True, kw_only=True)
 class StatusRequest(Request):
-    """How is the device, and what does it have of `files` (SHA-256)? Without a service: how are all of them?"""
+    """How is the device, and what does it have of `files` (SHA-256)? Without a service: how are all of them?
+
+    Of the environments with the names in `recheck` those that were changed are left out of the answer.
+    """
 
     command: str = field(default="status", init=False)
     files: tuple[str, ...] = ()
+    recheck: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,11 +50,12 @@ class ReceiveRequest(Request):
 
 @dataclass(frozen=True)
 class PackContent:
-    """A pack's SHA-256, and the bundle and precisions in it."""
+    """A pack's SHA-256, the bundle and precisions in it, and its files."""
 
     sha256: str
     bundle: str
     variants: tuple[str, ...] = ()
+    files: tuple[IndexedFile, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -57,6 +63,8 @@ class EnvironmentRequest:
     """The Python environment of a release: `path` of one that the device has, or `key` of one to be made by pip.
 
     `requirement` is what pip installs, WHEELS in it being the folder of `wheels` (file name → SHA-256 of what arrived).
+    `pinned` are the lines of a requirements file with hashes instead, of which nothing else is installed. `extras` are
+    those of segrt in it.
     """
 
     path: str | None = None
@@ -65,6 +73,22 @@ class EnvironmentRequest:
     wheels: Mapping[str, str] = field(default_factory=dict)
     system_site_packages: bool = False
     offline: bool = False
+    pinned: tuple[str, ...] = ()
+    extras: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trust:
+    """What a deployment says of keys, each as the text of its file.
+
+    `index` is the signed statement of the release, `rotation` that of a key's successor; `pin_key` is a public key (64
+    hexadecimal digits) to be pinned where none is; `allow_downgrade` takes a smaller counter than the device has seen.
+    """
+
+    index: str | None = None
+    pin_key: str | None = None
+    rotation: str | None = None
+    allow_downgrade: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,6 +108,7 @@ class InstallRequest(Request):
     unit: str | None = None
     options: InstallOptions
     again: bool = False
+    trust: Trust = field(default_factory=Trust)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,7 +153,7 @@ class DeviceFacts:
     """A device and its Python.
 
     `glibc` is None with another C library; `free` bytes are left where `root` is; `environments` are the keys of whole
-    ones; `tensorrt` says whether the system's Python has it.
+    ones; `tensorrt` says whether the system's Python has it; `key` is the one that is pinned.
     """
 
     machine: str
@@ -145,6 +170,7 @@ class DeviceFacts:
     manager: str
     environments: tuple[str, ...] = ()
     tensorrt: bool = False
+    key: str | None = None
 
 
 @dataclass(frozen=True)

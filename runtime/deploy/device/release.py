@@ -13,36 +13,42 @@ from pathlib import Path
 from segrt.runtime.deploy.device import environments
 from segrt.runtime.deploy.device.durable_files import rename, sync_tree, write_file
 from segrt.runtime.deploy.device.failure import Failure
+from segrt.runtime.deploy.device.file_hashes import IndexedFile, difference, files_of
 from segrt.runtime.deploy.device.folders import ServiceFolders, write_record
 from segrt.runtime.deploy.device.incoming import need_space
 from segrt.runtime.deploy.device.journal import Journal, now
 from segrt.runtime.deploy.device.json_conversion import to_json
 from segrt.runtime.deploy.device.kept_records import InstallOptions, ReleaseRecord
 from segrt.runtime.deploy.device.protocol import InstallRequest
+from segrt.runtime.deploy.device.recheck import INDEX
 from segrt.runtime.deploy.device.run_script import run_script
 from segrt.runtime.deploy.device.segrt_program import Segrt, why_failed
+from segrt.runtime.deploy.device.trust import Admission
 
 _TENSORRT = "networks on the GPU with TensorRT"  # as `segrt doctor` names it
 
 
-def release_id(request: InstallRequest) -> str:
-    """Return the name of the release that a request asks for: equal requests have equal names."""
+def release_id(request: InstallRequest, admission: Admission | None = None) -> str:
+    """Return the name of the release that a request asks for: equal requests, admitted equally, have equal names."""
     environment = request.environment.path or request.environment.key
     content = to_json([request.pack.sha256, environment, request.stream, request.options, request.unit])
+    content += [admission.digest] if admission else []
     slug = re.sub(r"[^A-Za-z0-9-]+", "-", request.pack.bundle)[:40].strip("-") or "bundle"
     return f"{slug}-{hashlib.sha256(json.dumps(content).encode()).hexdigest()[:10]}"
 
 
 def release_of_pack(folders: ServiceFolders, sha256: str) -> str | None:
-    """Return a release that was made of the pack with that hash, None where there is none."""
+    """Return a release of the pack with that hash whose bundle is as it was made, None where there is none."""
     for path in sorted(folders.releases.glob("*/release.json")) if folders.releases.is_dir() else []:
         record = folders.record_of(path.parent.name)
-        if record and record.pack == sha256:
+        if record and record.pack == sha256 and _bundle_is(path.parent, record.files):
             return path.parent.name
     return None
 
 
-def make(folders: ServiceFolders, release: str, request: InstallRequest, journal: Journal) -> None:
+def make(
+    folders: ServiceFolders, release: str, request: InstallRequest, journal: Journal, admission: Admission | None = None
+) -> None:
     """Make the release of a request; raise Failure, with nothing changed but caches, when a step fails."""
     if request.environment.path is None:
         journal.step("environment")
@@ -52,6 +58,9 @@ def make(folders: ServiceFolders, release: str, request: InstallRequest, journal
     folder = folders.releases / f".{release}.partial"
     folder.mkdir()
     segrt = Segrt(folders, environment)
+    if admission:
+        _check_version(segrt, admission)
+        write_file(folder / INDEX, admission.text.encode())
     journal.step("unpack")
     _unpack(folders, segrt, request, folder)
     made_here = request.environment.path is None
@@ -67,10 +76,35 @@ def make(folders: ServiceFolders, release: str, request: InstallRequest, journal
         if request.unit:
             write_file(folder / "service.unit", request.unit.encode())
     pack = request.pack
-    record = ReleaseRecord(pack.bundle, pack.sha256, pack.variants, segrt.version(), request.stream, options, now())
+    record = ReleaseRecord(
+        pack.bundle, pack.sha256, pack.variants, segrt.version(), request.stream, options, now(),
+        request.environment.extras, _files_to_keep(folder),
+        admission.digest if admission else None, admission.index.counter if admission else None,
+        environments.files_digest(environment) if admission and made_here else None,
+    )  # fmt: skip
     write_record(folder / "release.json", record)
     sync_tree(folder)
     rename(folder, folders.releases / release)
+
+
+def _check_version(segrt: Segrt, admission: Admission) -> None:
+    version = segrt.version()
+    if version != admission.index.segrt:
+        raise Failure(f"the environment has segrt {version}, but the index names {admission.index.segrt}; sign it anew")
+
+
+def _files_to_keep(folder: Path) -> tuple[IndexedFile, ...]:
+    return files_of(folder, but_for=("env", "verify.txt", "verify-key.pub", INDEX))
+
+
+def _bundle_is(release: Path, files: tuple[IndexedFile, ...]) -> bool:
+    """Whether the bundle of a release has exactly those of `files` that are a bundle's, and there are such."""
+    expected = [
+        IndexedFile(file.path.removeprefix("bundle/"), file.size, file.sha256)
+        for file in files
+        if file.path.startswith("bundle/")
+    ]
+    return bool(expected) and difference(release / "bundle", expected) is None
 
 
 def _check_reach(environment: Path) -> None:
@@ -89,9 +123,17 @@ def _unpack(folders: ServiceFolders, segrt: Segrt, request: InstallRequest, fold
     known = release_of_pack(folders, request.pack.sha256)
     if not pack.is_file() and known:  # another release of the same pack: its files are never changed, so share them
         shutil.copytree(folders.releases / known / "bundle", folder / "bundle", copy_function=os.link)
-        return
-    if not pack.is_file():
+    elif not pack.is_file():
         raise Failure("the pack is not on the device any more; run with --resume to copy it again")
+    else:
+        _extract(folders, segrt, request, folder)
+    differs = difference(folder / "bundle", request.pack.files) if request.pack.files else None
+    if differs:
+        raise Failure(f"what was unpacked is not what is in the pack: {differs}; run with --resume")
+
+
+def _extract(folders: ServiceFolders, segrt: Segrt, request: InstallRequest, folder: Path) -> None:
+    pack = folders.incoming / request.pack.sha256
     need_space(folders.root, pack.stat().st_size)
     arguments = ["unpack", str(pack), "--out", str(folder / "bundle")]
     if request.verify_key:

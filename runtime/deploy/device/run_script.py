@@ -1,32 +1,25 @@
 """The shell script that starts a release's stream."""
 
-import re
+import shlex
 from collections.abc import Sequence
 
 from segrt.runtime.deploy.device.folders import ServiceFolders
 from segrt.runtime.deploy.device.kept_records import InstallOptions
 
-_VARIABLE = re.compile(r"\$\{[A-Za-z_][A-Za-z0-9_]*\}")
-_SPECIAL = re.compile(r'["\\`$]')
-
 
 def run_script(folders: ServiceFolders, stream: Sequence[str], options: InstallOptions) -> str:
-    """Return the script that starts a release's stream."""
+    """Return the script that starts a release's stream.
+
+    Words are passed on as they are: ${NAME} in them is filled in by segrt itself, so that no value of a variable is
+    among the arguments of a process, which everybody on the device may read.
+    """
     extra = ["--backend", options.backend] if options.backend != "auto" else []
     extra += ["--precision", options.precision] if options.precision else []
-    words = " ".join(map(shell_word, [*stream, *extra]))
+    words = shlex.join([*stream, *extra])
     return (
         "#!/bin/sh\n# Starts this release; written by `segrt deploy`.\n"
         'here=$(cd -- "$(dirname -- "$0")" && pwd -P) || exit 1\n'
-        f'export SEGRT_CACHE="${{SEGRT_CACHE:-{folders.cache}}}"\n'
+        f'[ -n "$SEGRT_CACHE" ] || SEGRT_CACHE={shlex.quote(str(folders.cache))}\n'
+        "export SEGRT_CACHE PYTHONNOUSERSITE=1 PYTHONDONTWRITEBYTECODE=1\n"
         f'exec "$here/env/bin/segrt" stream "$here/bundle" {words}\n'
     )
-
-
-def shell_word(text: str) -> str:
-    """Return `text` as a word for sh in which only ${NAME} is alive: the service's variables fill in such places."""
-    parts, end = [], 0
-    for match in _VARIABLE.finditer(text):
-        parts += [_SPECIAL.sub(r"\\\g<0>", text[end : match.start()]), match.group()]
-        end = match.end()
-    return '"' + "".join([*parts, _SPECIAL.sub(r"\\\g<0>", text[end:])]) + '"'

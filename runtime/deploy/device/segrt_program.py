@@ -22,12 +22,12 @@ class Segrt:
 
     def run(self, *arguments: str, nice: int = 19) -> "subprocess.CompletedProcess[str]":
         """Run a command and return what came of it."""
-        environment = {**os.environ, "SEGRT_CACHE": self._cache, "NO_COLOR": "1"}
+        environment = clean_environment() | {"SEGRT_CACHE": self._cache, "NO_COLOR": "1"}
         try:
             return subprocess.run(
                 ["nice", "-n", str(nice), self._program, *arguments],
-                capture_output=True, text=True, timeout=_LONGEST_SECONDS, check=False, env=environment,
-                stdin=subprocess.DEVNULL,
+                capture_output=True, text=True, errors="replace", timeout=_LONGEST_SECONDS, check=False,
+                env=environment, stdin=subprocess.DEVNULL,
             )  # fmt: skip
         except subprocess.TimeoutExpired:
             raise Failure(
@@ -45,6 +45,12 @@ class Segrt:
     def version(self) -> str:
         """Return its version."""
         return (self.run("--version").stdout.split() or ["?"])[-1]
+
+
+def clean_environment() -> dict[str, str]:
+    """Return the variables of this process without those by which the login user's modules would get into Python."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+    return kept | {"PYTHONNOUSERSITE": "1", "PYTHONDONTWRITEBYTECODE": "1"}
 
 
 def why_failed(done: "subprocess.CompletedProcess[str]") -> str:

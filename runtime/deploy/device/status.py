@@ -8,6 +8,7 @@ import shutil
 import sys
 from pathlib import Path
 
+from segrt.runtime.deploy.device import environments
 from segrt.runtime.deploy.device.failure import Failure
 from segrt.runtime.deploy.device.folders import ServiceFolders, read_record
 from segrt.runtime.deploy.device.incoming import bytes_here
@@ -15,11 +16,13 @@ from segrt.runtime.deploy.device.kept_records import DeploymentSummary, Health
 from segrt.runtime.deploy.device.managers import choose, detect
 from segrt.runtime.deploy.device.protocol import DeviceStatus, ServiceStatus, StatusRequest
 from segrt.runtime.deploy.device.release import release_of_pack
+from segrt.runtime.deploy.device.trust import trusted_key
 
 
 def status(folders: ServiceFolders, request: StatusRequest) -> DeviceStatus:
     """Return what the desk needs to know; writes nothing."""
     libc, version = platform.libc_ver()
+    trusted = trusted_key(folders)
     above = next(folder for folder in (folders.root, *folders.root.parents) if folder.is_dir())
     return DeviceStatus(
         machine=platform.machine(),
@@ -34,8 +37,13 @@ def status(folders: ServiceFolders, request: StatusRequest) -> DeviceStatus:
         writable=os.access(above, os.W_OK | os.X_OK),
         free=shutil.disk_usage(above).free,
         manager=request.manager if request.manager != "auto" else detect(),
-        environments=tuple(sorted(path.parent.name for path in folders.environments.glob("*/complete"))),
+        environments=tuple(
+            name
+            for name in sorted(path.parent.name for path in folders.environments.glob("*/complete"))
+            if name not in request.recheck or environments.is_unchanged(folders.environments / name)
+        ),
         tensorrt=importlib.util.find_spec("tensorrt") is not None,
+        key=trusted.key if trusted else None,
         arrived={sha256: bytes_here(folders, sha256) for sha256 in request.files},
         known={sha256: release_of_pack(folders, sha256) is not None for sha256 in request.files},
         services=services(folders, request),
@@ -82,7 +90,7 @@ def _user() -> str:
 
 def _system() -> str:
     try:
-        lines = Path("/etc/os-release").read_text().splitlines()
+        lines = Path("/etc/os-release").read_text(errors="replace").splitlines()
     except OSError:
         return platform.system()
     return next((line[13:-1] for line in lines if line.startswith('PRETTY_NAME="')), platform.system())

@@ -1,8 +1,10 @@
 """segrt's own service manager, for devices without systemd: one process that starts, restarts and watches the service.
 
 It speaks systemd's protocol with the service (sd_notify: READY, STATUS, WATCHDOG), so that the stream needs to know one
-only. `segrt-device supervise SERVICE` runs it; at boot, let cron do it: `@reboot python3 ROOT/segrt-device supervise
+only. `segrt-device supervise SERVICE` runs it; at boot, let cron do it: `@reboot python3 -I ROOT/segrt-device supervise
 SERVICE`. SIGHUP starts the service anew, SIGTERM ends both.
+
+No file on the device stops it: what cannot be read or started is said on standard error, and tried again.
 """
 
 import ctypes
@@ -10,20 +12,22 @@ import json
 import os
 import select
 import signal
-import socket
 import subprocess
 import sys
 import time
 from contextlib import suppress
 from dataclasses import replace
-from pathlib import Path
+from typing import BinaryIO
 
-from segrt.runtime.deploy.device.activation import recover
-from segrt.runtime.deploy.device.folders import ServiceFolders, locked_file
+from segrt.runtime.deploy.device.activation import before_start
+from segrt.runtime.deploy.device.failure import Failure
+from segrt.runtime.deploy.device.folders import ServiceFolders, locked_file, write_record
 from segrt.runtime.deploy.device.json_conversion import to_json
-from segrt.runtime.deploy.device.kept_records import Health
+from segrt.runtime.deploy.device.kept_records import Health, LogStart
 from segrt.runtime.deploy.device.manager import results_in
-from segrt.runtime.deploy.device.supervisor import STOP_SECONDS
+from segrt.runtime.deploy.device.notify_socket import NotifySocket
+from segrt.runtime.deploy.device.supervisor import STOP_SECONDS, open_log
+from segrt.runtime.deploy.device.variables import read_variables
 
 RESTART_AFTER = 2.0
 WATCHDOG = 90.0
@@ -57,9 +61,7 @@ class _Supervision:
         signal.signal(signal.SIGINT, self._on_stop)
         signal.signal(signal.SIGHUP, self._on_again)
         signal.signal(signal.SIGCHLD, lambda *_: None)
-        self._address = f"\0segrt-{os.getpid()}-{time.monotonic_ns()}"
-        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
-        self._socket.bind(self._address)
+        self._socket = NotifySocket(folders.notify)
         self._health = Health(running=False)
 
     def _on_stop(self, *_: object) -> None:
@@ -71,13 +73,14 @@ class _Supervision:
     def run(self) -> None:
         restarts = 0
         while not self._stop:
-            recover(self._folders)
             if self._again:
                 restarts = 0
             self._again = False
-            process = self._start()
+            process, why = None, self._why_not()
+            if why is None:
+                process, why = self._start(first=restarts == 0)
             pid = process.pid if process else 0
-            self._note(Health(running=process is not None, restarts=restarts, text="starting", pid=pid))
+            self._note(Health(running=process is not None, restarts=restarts, text=why or "starting", pid=pid))
             if process is not None:
                 self._watch(process)
                 self._end(process)
@@ -88,25 +91,55 @@ class _Supervision:
                 restarts += 1
                 self._wait(self._restart_after)
         self._note(replace(self._health, running=False, ready=False, text="stopped"))
+        self._socket.close()
 
-    def _start(self) -> "subprocess.Popen[bytes] | None":
-        log = self._folders.log
-        with suppress(OSError):
-            if log.stat().st_size > _LONGEST_LOG:
-                os.replace(log, log.with_name("log.1"))  # noqa: PTH105
-        environment = {**os.environ, **_variables(self._folders.variables)}
-        environment |= {"NOTIFY_SOCKET": "@" + self._address[1:], "WATCHDOG_USEC": str(int(self._watchdog * 1e6))}
+    def _why_not(self) -> str | None:
+        """Make sure that `current` may be started; return in words why it may not."""
+        try:
+            before_start(self._folders)
+        except Failure as failure:
+            return _said(str(failure))
+        except OSError as error:
+            return _said(f"{error.filename or self._folders.folder}: {error.strerror}")
+        return None
+
+    def _start(self, *, first: bool) -> "tuple[subprocess.Popen[bytes] | None, str | None]":
+        """Start the service; return its process, or why there is none. `first`: since somebody wanted it started."""
+        variables, troubles = read_variables(self._folders.variables)
+        for trouble in troubles:
+            _said(trouble)
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")} | variables
+        environment |= {"NOTIFY_SOCKET": self._socket.address, "WATCHDOG_USEC": str(int(self._watchdog * 1e6))}
         environment.pop("WATCHDOG_PID", None)
         command = ["/bin/sh", str(self._folders.current / "run")]
         try:
-            with log.open("ab") as output:
-                return subprocess.Popen(
+            with self._open_log(first=first) as output:
+                for trouble in troubles:
+                    output.write(f"segrt: {trouble}\n".encode(errors="replace"))
+                output.flush()
+                process = subprocess.Popen(
                     command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=environment,
                     cwd=self._folders.work, preexec_fn=_die_with_parent, start_new_session=True,
                 )  # fmt: skip
-        except OSError as error:
-            print(f"{command[1]}: cannot be started ({error})", file=sys.stderr, flush=True)
-            return None
+        except (OSError, ValueError, subprocess.SubprocessError) as error:
+            return None, _said(f"{command[1]}: cannot be started ({error})")
+        self._socket.listen_to(process.pid)
+        return process, None
+
+    def _open_log(self, *, first: bool) -> BinaryIO:
+        """Open the log for a process that starts, and note where its release's lines begin."""
+        log, start = self._folders.log, self._folders.log_start
+        rotated = False
+        with suppress(OSError):
+            if log.stat().st_size > _LONGEST_LOG:
+                os.replace(log, log.with_name("log.1"))  # noqa: PTH105
+                rotated = True
+        output = open_log(log)
+        if first or rotated:
+            release = self._folders.linked(self._folders.current)
+            with suppress(OSError):
+                write_record(start, LogStart(release or "", output.seek(0, os.SEEK_END)))
+        return output
 
     def _watch(self, process: "subprocess.Popen[bytes]") -> None:
         """Return when the process ended, was silent for too long, or somebody wants it to end."""
@@ -138,10 +171,7 @@ class _Supervision:
         ready, _, _ = select.select([self._wake, self._socket.fileno()], [], [], seconds)
         if self._wake in ready:
             os.read(self._wake, 512)
-        if self._socket.fileno() in ready:
-            with suppress(OSError):
-                return self._socket.recv(4096).decode(errors="replace").splitlines()
-        return []
+        return self._socket.lines() if self._socket.fileno() in ready else []
 
     def _note(self, health: Health) -> None:
         self._health = health
@@ -152,16 +182,10 @@ class _Supervision:
             os.replace(aside, path)  # noqa: PTH105
 
 
-def _variables(path: Path) -> dict[str, str]:
-    """Return the NAME=value lines of the file at `path`, quotes around a value taken off, as systemd reads it."""
-    variables = {}
-    with suppress(OSError):
-        for line in path.read_text().splitlines():
-            name, equals, value = line.strip().partition("=")
-            if equals and name.isidentifier():
-                quoted = len(value) > 1 and value[0] == value[-1] and value[0] in "\"'"
-                variables[name] = value[1:-1] if quoted else value
-    return variables
+def _said(line: str) -> str:
+    """Write a line into the supervisor's log, and return it."""
+    print(line, file=sys.stderr, flush=True)
+    return line
 
 
 def _die_with_parent() -> None:

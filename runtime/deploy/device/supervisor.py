@@ -6,13 +6,25 @@ import subprocess
 import sys
 import time
 from contextlib import suppress
+from pathlib import Path
+from typing import BinaryIO
 
 from segrt.runtime.deploy.device.folders import ServiceFolders, locked_file, read_record
-from segrt.runtime.deploy.device.kept_records import Health
+from segrt.runtime.deploy.device.kept_records import Health, LogStart
 from segrt.runtime.deploy.device.program_output import shorten
 
 STOP_SECONDS = 10.0
 """How long a service may take to end after SIGTERM."""
+_LAST_BYTES = 4096
+_LOG_MODE = 0o640
+
+
+def open_log(path: Path) -> BinaryIO:
+    """Open a log for appending; what a service says is not for other users of the device."""
+    file = open(os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NONBLOCK, _LOG_MODE), "ab")  # noqa: PTH123, SIM115
+    os.set_blocking(file.fileno(), True)
+    os.fchmod(file.fileno(), _LOG_MODE)
+    return file
 
 
 class Supervisor:
@@ -29,12 +41,14 @@ class Supervisor:
         pid = self._pid()
         with suppress(OSError):
             self._folders.health.unlink(missing_ok=True)
+            self._folders.log_start.unlink(missing_ok=True)
         if pid:
             os.kill(pid, signal.SIGHUP)
             return
         program = self._folders.root / "segrt-device"
-        command = [sys.executable, str(program), "supervise", self._folders.service, "--root", str(self._folders.root)]
-        with (self._folders.folder / "supervisor.log").open("ab") as log:
+        command = [sys.executable, "-I", str(program), "supervise", self._folders.service]
+        command += ["--root", str(self._folders.root)]
+        with open_log(self._folders.folder / "supervisor.log") as log:
             subprocess.Popen(  # it outlives us
                 command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, cwd="/"
             )
@@ -56,11 +70,14 @@ class Supervisor:
         return noted or Health(running=False, text="not started")
 
     def last_words(self) -> str:
-        """Return the last lines of the service's log."""
+        """Return the last lines that the current release wrote into the service's log."""
+        started = read_record(LogStart, self._folders.log_start)
+        if started is None or started.release != self._folders.linked(self._folders.current):
+            return ""
         try:
             with self._folders.log.open("rb") as file:
-                file.seek(max(0, file.seek(0, os.SEEK_END) - 4096))
-                return shorten(file.read().decode(errors="replace"))
+                file.seek(max(started.offset, file.seek(0, os.SEEK_END) - _LAST_BYTES))
+                return shorten(file.read(_LAST_BYTES).decode(errors="replace"))
         except OSError:
             return ""
 

@@ -19,6 +19,9 @@ class Systemd:
         self._unit = f"{folders.service}.service"
         home = Path.home() / ".config/systemd/user" if user else Path("/etc/systemd/system")
         self.file = home / self._unit
+        self._old: str | None = None
+        self._started: set[str] = set()
+        """What systemd calls the starts of the service that were seen since `restart` (INVOCATION_ID)."""
 
     def install(self, unit: str | None) -> None:
         """Write the unit where systemd finds it; of the user: ask that it runs without a login."""
@@ -37,6 +40,8 @@ class Systemd:
 
     def restart(self) -> None:
         """Start the service anew; returns at once."""
+        self._old = self._shown("InvocationID").get("InvocationID")
+        self._started.clear()
         self._call("reset-failed", self._unit, needed=False)
         self._call("restart", "--no-block", self._unit)
 
@@ -46,9 +51,9 @@ class Systemd:
 
     def health(self) -> Health:
         """Return what `systemctl show` says."""
-        names = ("ActiveState", "SubState", "MainPID", "NRestarts", "StatusText")
-        shown = self._call("show", self._unit, *(f"--property={name}" for name in names), needed=False)
-        said = dict(line.split("=", 1) for line in shown.splitlines() if "=" in line)
+        said = self._shown("ActiveState", "SubState", "MainPID", "NRestarts", "StatusText", "InvocationID")
+        if said.get("InvocationID") not in (None, "", self._old):
+            self._started.add(said["InvocationID"])
         text = said.get("StatusText", "")
         active = said.get("ActiveState")
         return Health(
@@ -61,17 +66,25 @@ class Systemd:
         )
 
     def last_words(self) -> str:
-        """Return the last lines of the journal."""
-        command = ["journalctl", *(["--user"] if self._user else []), "-u", self._unit]
+        """Return the last lines that the service wrote since it was started anew."""
+        if self._old and not self._started:
+            return ""
+        command = ["journalctl", *(["--user"] if self._user else [])]
+        command += [f"_SYSTEMD_INVOCATION_ID={start}" for start in sorted(self._started)] or ["-u", self._unit]
         done = subprocess.run(
-            [*command, "-n", "10", "-o", "cat", "--no-pager"], capture_output=True, text=True, check=False
-        )
+            [*command, "-n", "10", "-o", "cat", "--no-pager"], capture_output=True, text=True, errors="replace",
+            check=False,
+        )  # fmt: skip
         by_systemd = ("Started ", "Starting ", "Stopped ", "Stopping ", "Failed to start ", f"{self._unit}: ")
         return shorten("\n".join(line for line in done.stdout.splitlines() if not line.startswith(by_systemd)))
 
+    def _shown(self, *names: str) -> dict[str, str]:
+        shown = self._call("show", self._unit, *(f"--property={name}" for name in names), needed=False)
+        return dict(line.split("=", 1) for line in shown.splitlines() if "=" in line)
+
     def _call(self, *arguments: str, needed: bool = True) -> str:
         command = ["systemctl", *(["--user"] if self._user else []), *arguments]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        done = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
         if needed and done.returncode != 0:
             raise Failure(f"{' '.join(command)}: {shorten(done.stderr) or f'exit code {done.returncode}'}")
         return done.stdout

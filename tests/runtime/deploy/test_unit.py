@@ -57,10 +57,10 @@ def test_the_unit_guards_the_system_and_watches_the_service() -> None:
     assert "User=camera" in unit_text(UnitOptions(user="camera"), ["/bin/true"])
 
 
-def test_words_are_taken_literally_but_for_variables() -> None:
+def test_words_are_taken_literally_and_no_variable_gets_into_arguments() -> None:
     text = unit_text(UnitOptions(), ["/bin/true", "${CAMERA}", "50%", "a b", '"', "$HOME", "back\\slash", ""])
     (line,) = [line for line in text.splitlines() if line.startswith("ExecStart=")]
-    assert line == r'ExecStart=/bin/true ${CAMERA} 50%% "a b" "\"" $$HOME "back\\slash" ""'
+    assert line == r'ExecStart=/bin/true $${CAMERA} 50%% "a b" "\"" $$HOME "back\\slash" ""'
 
 
 @pytest.mark.parametrize(
@@ -107,7 +107,7 @@ def test_service_writes_a_file_and_refuses_what_stream_would(
     out = tmp_path / "door.service"
     words = ("--name", "door", "--out", str(out), "street-panoptic", "${CAMERA}", "--sink", "null")
     assert service(monkeypatch, capsys, *words)[0] == 0
-    assert "stream street-panoptic ${CAMERA} --sink null" in out.read_text()
+    assert "stream street-panoptic $${CAMERA} --sink null" in out.read_text()
     assert service(monkeypatch, capsys, *words)[0] == 0, "its own unit is written again"
     out.write_text("[Unit]\nDescription=somebody's own\n")
     code, _, err = service(monkeypatch, capsys, *words)

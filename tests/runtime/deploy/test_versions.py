@@ -181,8 +181,8 @@ def test_a_rollout_of_an_older_desk_can_be_resumed(tmp_path: Path, monkeypatch: 
     rollout = read_rollout()
     assert (rollout.left, rollout.options.grace, rollout.options.groups) == (("cam1",), 5.0, ("video",))
     write_rollout(rollout)
-    assert (tmp_path / "last.json").read_text() == text
     content = json.loads(text)
+    assert_holds(json.loads((tmp_path / "last.json").read_text()), content)
     del content["options"]["retries"]
     (tmp_path / "last.json").write_bytes(msgspec.json.encode(content | {"of a newer desk": 1}))
     assert read_rollout() == rollout
