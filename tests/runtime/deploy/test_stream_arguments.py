@@ -15,7 +15,7 @@ GIVEN = {
     "service": "cam", "root": "auto", "manager": "auto", "sudo": False, "ssh_config": None, "environment": None,
     "backend": "auto", "precision": None, "budget": None, "frames": 100, "offline": False, "build": True, "grace": 60.0,
     "health": "frames", "keep": 3, "user": None, "memory": "2G", "groups": (), "retries": 2, "extras": ("gpu",),
-    "wheels": None, "verify_key": None,
+    "wheels": None, "verify_key": None, "index": None, "pin_key": None, "rotate_key": None, "allow_downgrade": False,
 }  # fmt: skip
 
 
