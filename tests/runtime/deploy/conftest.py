@@ -8,6 +8,7 @@ to take.
 import contextlib
 import json
 import os
+import platform
 import pwd
 import shutil
 import signal
@@ -16,6 +17,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -290,3 +292,38 @@ def deploy(fleet: Fleet, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureF
         return Done(int(ended.value.code or 0), captured.out, captured.err)
 
     return run
+
+
+class Owner:
+    """Who makes packs and signs them."""
+
+    def __init__(self, make_pack: Callable[[str], Path], folder: Path) -> None:
+        self._make_pack, self._folder = make_pack, folder
+        self.key = self.make_key("mine")
+        self.public = folder / "mine.pub"
+
+    def make_key(self, name: str) -> Path:
+        """Make an Ed25519 key, its public part (NAME.pub) beside it; return its file."""
+        _key(self._folder / name)
+        return self._folder / name
+
+    def release(self, name: str, counter: int, *, key: Path | None = None, **changed: Any) -> tuple[Path, str, str, Path]:
+        """Sign a pack for devices with the stand-in's environment, `changed` being other values of the index.
+
+        Returns the words that deploy it to cam1.
+        """
+        from segrt.runtime.deploy.index_writer import Target, release_index, signed_release
+
+        pack = self._make_pack(name)
+        out = self._folder / f"{name}-{counter}-{len(list(self._folder.glob('*.index')))}.index"
+        index = release_index(pack, Target(machine=platform.machine()), counter, changed.pop("expires", None))
+        index = replace(index, **{"segrt": "9.9.9", "environment": "~/env", **changed})
+        out.write_bytes(signed_release(index, key or self.key, None))
+        return pack, "cam1", "--index", out
+
+
+@pytest.fixture
+def owner(make_pack: Callable[[str], Path], tmp_path: Path) -> Owner:
+    """Who makes packs and signs them."""
+    pytest.importorskip("cryptography")
+    return Owner(make_pack, tmp_path)

@@ -9,7 +9,6 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from signing import make_key, sign_release
 
 from segrt.runtime.deploy.device.statements import short_key
 
@@ -18,29 +17,8 @@ pytest.importorskip("cryptography")
 STREAM = ("--stream", "street://?seed=1 --sink null")
 
 
-class Owner:
-    """Who makes packs and signs them."""
-
-    def __init__(self, make_pack, folder: Path) -> None:
-        self._make_pack, self._folder = make_pack, folder
-        self.key = make_key(folder / "mine")
-        self.public = folder / "mine.pub"
-
-    def release(self, name: str, counter: int, *, key: Path | None = None, **changed) -> tuple[object, ...]:
-        """The words that deploy a signed pack."""
-        pack = self._make_pack(name)
-        index = self._folder / f"{name}-{counter}-{len(list(self._folder.glob('*.index')))}.index"
-        sign_release(pack, key or self.key, index, counter=counter, **changed)
-        return pack, "cam1", "--index", index
-
-
 @pytest.fixture
-def owner(make_pack, tmp_path: Path) -> Owner:
-    return Owner(make_pack, tmp_path)
-
-
-@pytest.fixture
-def camera(fleet, deploy, owner: Owner):
+def camera(fleet, deploy, owner):
     """A device that has pinned the owner's key with the release cam-1, counter 5."""
     made = fleet.add("cam1")
     done = signed(deploy, *owner.release("cam-1", 5), *STREAM, "--pin-key", owner.public)
@@ -58,7 +36,7 @@ def history(camera) -> list[dict]:
     return [json.loads(line) for line in (camera.service / "history.jsonl").read_text().splitlines()]
 
 
-def test_without_a_key_unsigned_packs_are_taken_and_that_is_said(fleet, deploy, make_pack, owner: Owner) -> None:
+def test_without_a_key_unsigned_packs_are_taken_and_that_is_said(fleet, deploy, make_pack, owner) -> None:
     camera = fleet.add("cam1")
     done = deploy(make_pack("cam-1"), "cam1", *STREAM)
     assert (done.code, camera.current) == (0, "cam-1"), done
@@ -68,7 +46,7 @@ def test_without_a_key_unsigned_packs_are_taken_and_that_is_said(fleet, deploy, 
     assert camera.current == "cam-1"
 
 
-def test_arbitrary_software_is_refused_by_a_device_with_a_key(camera, deploy, make_pack, owner: Owner, tmp_path) -> None:
+def test_arbitrary_software_is_refused_by_a_device_with_a_key(camera, deploy, make_pack, owner, tmp_path) -> None:
     key = json.loads((camera.root / "key.json").read_text())["key"]
     refusal = (
         f"cam1: takes only releases that are signed with the pinned key {short_key(key)}; make an index with `segrt "
@@ -76,7 +54,7 @@ def test_arbitrary_software_is_refused_by_a_device_with_a_key(camera, deploy, ma
     )
     done = deploy(make_pack("evil-2"), "cam1")
     assert done.errors() == [refusal]
-    stranger = make_key(tmp_path / "stranger")
+    stranger = owner.make_key("stranger")
     done = signed(deploy, *owner.release("evil-2", 9, key=stranger))
     assert f"is not signed with the key {short_key(key)}" in done.errors()[0]
     done = signed(deploy, *owner.release("evil-2", 9, key=stranger), "--pin-key", f"{stranger}.pub")
@@ -118,7 +96,7 @@ def test_an_older_release_comes_back_only_when_that_is_wanted_and_then_it_is_rec
     assert [(entry["what"], entry["result"]) for entry in history(camera)][-1] == ("rollback", "done")
 
 
-def test_the_counter_rises_only_with_a_release_that_proved_itself(camera, deploy, owner: Owner) -> None:
+def test_the_counter_rises_only_with_a_release_that_proved_itself(camera, deploy, owner) -> None:
     done = deploy(*owner.release("silent-2", 9), environment=None, grace="1s")
     assert (done.code, camera.current) == (1, "cam-1"), done
     assert json.loads((camera.service / "counter.json").read_text())["counter"] == 5
@@ -145,7 +123,7 @@ def test_an_index_for_something_else_or_of_long_ago_is_refused(camera, deploy, o
     assert camera.current == "cam-1"
 
 
-def test_mixing_an_index_with_another_pack_is_refused(camera, deploy, owner: Owner, make_pack) -> None:
+def test_mixing_an_index_with_another_pack_is_refused(camera, deploy, owner, make_pack) -> None:
     index = owner.release("cam-2", 9)[-1]
     done = signed(deploy, make_pack("evil-3"), "cam1", "--index", index)
     assert (done.code, "is of another pack" in done.err) == (2, True), done
@@ -154,8 +132,8 @@ def test_mixing_an_index_with_another_pack_is_refused(camera, deploy, owner: Own
     assert camera.current == "cam-1"
 
 
-def test_a_key_hands_over_to_the_next_by_its_own_word(camera, deploy, owner: Owner, tmp_path: Path) -> None:
-    following, stranger = make_key(tmp_path / "next"), make_key(tmp_path / "stranger")
+def test_a_key_hands_over_to_the_next_by_its_own_word(camera, deploy, owner, tmp_path: Path) -> None:
+    following, stranger = make_key(tmp_path / "next"), owner.make_key("stranger")
     words = {}
     for name, old in (("right", owner.key), ("wrong", stranger)):
         words[name] = tmp_path / f"{name}.rotation"
@@ -185,7 +163,7 @@ def restart(camera) -> None:
     os.kill(camera.health()["pid"], signal.SIGKILL)
 
 
-def test_a_release_that_was_changed_is_not_started_and_the_one_before_is(camera, deploy, owner: Owner) -> None:
+def test_a_release_that_was_changed_is_not_started_and_the_one_before_is(camera, deploy, owner) -> None:
     assert signed(deploy, *owner.release("cam-2", 6)).code == 0
     network = next((camera.service / "current/bundle").glob("*.onnx"))
     network.write_bytes(network.read_bytes()[:-1] + b"\0")
@@ -270,7 +248,7 @@ def make_wheel(folder: Path, name: str, version: str, needs: tuple[str, ...], **
 
 
 def test_segrt_and_its_packages_are_installed_by_the_hashes_of_the_index(
-    fleet, deploy, make_pack, owner: Owner, tmp_path: Path
+    fleet, deploy, make_pack, owner, tmp_path: Path
 ) -> None:
     camera = fleet.add("cam1")
     wheels = tmp_path / "wheels"
