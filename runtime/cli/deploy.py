@@ -122,11 +122,13 @@ class _Pace(NamedTuple):
 
 def _listed(path: Path) -> list[str]:
     from segrt.runtime.errors import SegrtError
+    from segrt.runtime.files.reading import read_bytes
 
     try:
-        lines = path.read_text().splitlines()
+        lines = read_bytes(path).decode().splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise SegrtError(f"{path}: cannot be read ({error}); give a file with a device in each line") from None
+        why = error.strerror if isinstance(error, OSError) else "it is no UTF-8 text"
+        raise SegrtError(f"{path}: cannot be read ({why}); give a file with a device in each line") from None
     return [word for word in (line.split("#")[0].strip() for line in lines) if word]
 
 

@@ -64,8 +64,6 @@ def listen(
             if not selector.select(_LOOK_EVERY):
                 continue
             chunk = os.read(process.stdout.fileno(), _CHUNK)
-            if not chunk:
-                break
             heard.note_progress()
             for line in lines.take(chunk):
                 message = _message(line)
@@ -79,22 +77,30 @@ def listen(
                     heard.answer = message
                 elif on_step is not None and "step" in message:
                     on_step(str(message["step"])[:_LONGEST_STEP])
+            if not chunk:
+                break
     with suppress(subprocess.TimeoutExpired):
         process.wait(_END_SECONDS)
 
 
 class _Lines:
-    """Cuts what comes into lines; the last one may lack its end."""
+    """Cuts what comes into lines."""
 
     def __init__(self) -> None:
-        self._begun = b""
+        self._begun = bytearray()
         self._total = 0
 
     def take(self, chunk: bytes) -> list[bytes]:
+        """Return the lines that end in `chunk`, or, of nothing, the last one, which lacks its end."""
         self._total += len(chunk)
-        *lines, self._begun = (self._begun + chunk).split(b"\n")
         if self._total > MOST_BYTES:
             raise Unbearable(f"sent more than {MOST_BYTES >> 20} MiB")
+        *ends, begun = chunk.split(b"\n") if chunk else (b"", b"")
+        lines = []
+        for end in ends:
+            lines.append(bytes(self._begun + end))
+            self._begun.clear()
+        self._begun += begun
         if max(map(len, (*lines, self._begun))) > MOST_LINE:
             raise Unbearable(f"sent a line of more than {MOST_LINE >> 20} MiB")
         return lines

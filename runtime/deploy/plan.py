@@ -10,7 +10,7 @@ from segrt.runtime.deploy.device.kept_records import InstallOptions
 from segrt.runtime.deploy.device.names import check_root, check_service
 from segrt.runtime.deploy.device.protocol import PackContent, Trust
 from segrt.runtime.deploy.device.statements import ReleaseIndex
-from segrt.runtime.deploy.release_trust import content_of, indexed_wheels, read_index, read_trust
+from segrt.runtime.deploy.release_trust import content_of, indexed_wheels, read_index, trust_of
 from segrt.runtime.deploy.stream_arguments import refuse_secrets
 from segrt.runtime.deploy.unit import UnitOptions, unit_text
 from segrt.runtime.errors import SegrtError
@@ -110,12 +110,14 @@ def make_plan(options: Options, run: str, *, dry_run: bool, extras_of: ExtrasOf 
         raise SegrtError(
             f"{pack.path}: has no variant of precision {options.precision!r}; it has {', '.join(variants)}"
         )
-    index = read_index(Path(options.index), options.service, pack.content.sha256) if options.index else None
+    index, text = None, None
+    if options.index:
+        index, text = read_index(Path(options.index), options.service, pack.content.sha256)
     if index and options.environment:
         raise SegrtError("--environment: an index says which environment is used; leave --environment out")
     wheels = indexed_wheels(index, Path(options.wheels) if options.wheels else None) if index else {}
-    paths = [Path(name) if name else None for name in (options.index, options.pin_key, options.rotate_key)]
-    trust = read_trust(*paths, allow_downgrade=options.allow_downgrade)
+    keys = [Path(name) if name else None for name in (options.pin_key, options.rotate_key)]
+    trust = trust_of(text, *keys, allow_downgrade=options.allow_downgrade)
     return Plan(options, pack, key.read_text() if key else None, run, dry_run, unit, index, wheels, trust, extras_of)
 
 

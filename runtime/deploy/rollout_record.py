@@ -9,6 +9,8 @@ from segrt.runtime.deploy.plan import Options
 from segrt.runtime.errors import SegrtError
 from segrt.runtime.files.atomic import write_atomic
 from segrt.runtime.files.cache import cache_folder
+from segrt.runtime.files.json_files import JsonError, decode_json
+from segrt.runtime.files.reading import read_bytes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,8 +44,12 @@ def write_record(rollout: Rollout) -> None:
 
 
 def read_record() -> Rollout:
-    """Return the last rollout; raise SegrtError when there was none."""
+    """Return the last rollout; raise SegrtError when there was none, or its record is damaged."""
+    path = record_file()
     try:
-        return msgspec.json.decode(record_file().read_bytes(), type=Rollout)
-    except (OSError, msgspec.MsgspecError):
+        rollout: Rollout = decode_json(read_bytes(path), Rollout)
+    except OSError:
         raise SegrtError("there is no rollout to go on with; give PACK and the devices") from None
+    except JsonError as error:
+        raise SegrtError(f"{path}: is no record of a rollout ({error}); give PACK and the devices") from None
+    return rollout

@@ -7,6 +7,7 @@ from pathlib import Path
 from segrt.runtime.deploy.device.failure import Failure
 from segrt.runtime.deploy.device.names import check_service
 from segrt.runtime.errors import SegrtError
+from segrt.runtime.files.reading import read_bytes
 
 _MEMORY = re.compile(r"[1-9][0-9]*[KMGT]?|[1-9][0-9]?%|infinity")
 _NEEDS_NO_QUOTES = re.compile(r"[A-Za-z0-9_@%+=:,./${}?&~-]+")
@@ -84,7 +85,7 @@ def unit_text(options: UnitOptions, command: list[str], *, before: list[str] | N
 def is_unit(path: Path) -> bool:
     """Say whether the file at `path` is a unit that `unit_text` gave."""
     try:
-        return _MARK in path.read_text("utf-8").splitlines()
+        return _MARK in read_bytes(path).decode().splitlines()
     except (OSError, ValueError):
         return False
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from segrt.runtime.deploy.device.protocol import DeviceFacts
 from segrt.runtime.errors import SegrtError
+from segrt.runtime.files.reading import is_regular
 
 _WHEEL = re.compile(r"segrt-([^-]+)(?:-\d[^-]*)?-([^-]+)-([^-]+)-([^-]+)\.whl")
 _MANYLINUX = re.compile(r"manylinux_(\d+)_(\d+)_(.+)|manylinux(1|2010|2014)_(.+)|linux_(.+)")
@@ -42,7 +43,7 @@ def choose(folder: Path | None, device: DeviceFacts, extras: tuple[str, ...]) ->
     if folder is None:
         version = metadata.version("segrt")
         return Environment(f"segrt-{version}-index-{names.replace(',', '-')}", f"segrt[{names}]=={version}")
-    wheels = sorted(folder.glob("segrt-*.whl"))
+    wheels = sorted(path for path in folder.glob("segrt-*.whl") if is_regular(path))
     fitting = [path for path in wheels if fits(path.name, device)]
     if not fitting:
         there = ", ".join(path.name for path in wheels) or "none"

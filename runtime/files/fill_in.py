@@ -4,6 +4,7 @@ import os
 import re
 
 from segrt.runtime.errors import SegrtError
+from segrt.runtime.files.uri import redact
 
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
@@ -14,7 +15,7 @@ def fill_in(text: str) -> str:
     def value(match: "re.Match[str]") -> str:
         name = match.group(1)
         if name not in os.environ:
-            raise SegrtError(f"{text}: the variable {name} is not set; write {name}=... into the environment file")
+            raise SegrtError(f"{redact(text)}: the variable {name} is not set; write {name}=... into the environment file")
         return os.environ[name]
 
     return _VARIABLE.sub(value, text)

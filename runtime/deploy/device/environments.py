@@ -1,5 +1,6 @@
 """The Python environments on the device: one for each wheel, made beside the others and removed when none needs it."""
 
+import itertools
 import os
 import shutil
 import subprocess
@@ -21,7 +22,10 @@ from segrt.runtime.deploy.device.segrt_program import clean_environment
 _SIGNED = "signed-"
 _BYTES_NEEDED = 600 << 20
 _LONGEST_SECONDS = 1800
-_MOST_COPIES = 100
+_REMEDIES = {
+    "ensurepip": "; apt-get install python3-venv",
+    "No matching distribution found for segrt": "; give the folder of a wheel that fits with --wheels",
+}
 
 
 def ensure(folders: ServiceFolders, request: EnvironmentRequest) -> Path:
@@ -63,7 +67,7 @@ def is_unchanged(folder: Path) -> bool:
 def _place(folders: ServiceFolders, request: EnvironmentRequest) -> Path:
     """Return where the environment is or may be made; one that was changed keeps its place, for what runs from it."""
     folder = folders.environments / request.key
-    for number in range(2, _MOST_COPIES):
+    for number in itertools.count(2):
         if not request.pinned or not (folder / COMPLETE).is_file() or is_unchanged(folder):
             break
         folder = folders.environments / f"{request.key}-{number}"
@@ -96,7 +100,9 @@ def _pip(request: EnvironmentRequest, folder: Path, wheels: Path) -> list[str]:
         return [*command, *offline, request.requirement.replace("WHEELS", str(wheels))]
     lines = wheels / "requirements.txt"
     lines.write_text("\n".join(request.pinned) + "\n")
-    return [*command, "--no-index", "--no-deps", "--only-binary", ":all:", "--require-hashes", "-r", str(lines)]
+    # Of the device's own settings of pip none counts, and of its system packages none in the place of a hashed wheel.
+    command += ["--isolated", "--ignore-installed", "--no-index", "--no-deps", "--only-binary", ":all:"]
+    return [*command, "--require-hashes", "-r", str(lines)]
 
 
 def remove_unused(folders: ServiceFolders) -> None:
@@ -117,7 +123,7 @@ def _run(command: list[str], failed: str) -> None:
         raise Failure(f"{failed}: it took more than {_LONGEST_SECONDS // 60} minutes") from None
     if done.returncode:
         output = done.stderr + done.stdout
-        remedy = "; apt-get install python3-venv" if "ensurepip" in output else ""
+        remedy = next((remedy for word, remedy in _REMEDIES.items() if word in output), "")
         why = shorten(_errors(output)) or f"exit code {done.returncode}"
         raise Failure(f"{failed}: {why}{remedy}", output)
 

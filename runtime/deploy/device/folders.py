@@ -31,6 +31,7 @@ from segrt.runtime.deploy.device.durable_files import sync_folder, write_file
 from segrt.runtime.deploy.device.failure import Failure
 from segrt.runtime.deploy.device.json_conversion import from_json, load_json, to_json
 from segrt.runtime.deploy.device.kept_records import ReleaseRecord
+from segrt.runtime.deploy.device.regular_files import read_regular
 
 Record = TypeVar("Record")
 
@@ -106,7 +107,7 @@ def read_record(kind: type[Record], path: Path) -> Record | None:
     Raises Failure, naming the file, for a value that is not of its field's type.
     """
     try:
-        content = load_json(path.read_bytes())
+        content = load_json(read_regular(path))
     except (OSError, ValueError):
         return None
     if not isinstance(content, dict):

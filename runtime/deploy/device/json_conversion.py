@@ -19,9 +19,12 @@ _LARGEST = 1 << 63
 
 
 def load_json(text: bytes | str) -> Any:
-    """Return the value of a JSON text; raise ValueError for any that is none, is nested too deeply or has NaN in it."""
+    """Return the value of a JSON text, UTF-8 if it is bytes.
+
+    Raises ValueError for any that is none, is nested too deeply or has NaN in it.
+    """
     try:
-        return json.loads(text, parse_constant=_no_constant)
+        return json.loads(text if isinstance(text, str) else text.decode(), parse_constant=_no_constant)
     except RecursionError:
         raise ValueError("nested too deeply") from None
 

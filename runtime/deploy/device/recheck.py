@@ -4,7 +4,8 @@ from segrt.runtime.deploy.device.failure import Failure
 from segrt.runtime.deploy.device.file_hashes import IndexedFile, difference, sha256_of
 from segrt.runtime.deploy.device.folders import ServiceFolders, read_record
 from segrt.runtime.deploy.device.kept_records import EnvironmentFiles, ReleaseRecord
-from segrt.runtime.deploy.device.statements import ReleaseIndex, open_statement
+from segrt.runtime.deploy.device.regular_files import read_regular
+from segrt.runtime.deploy.device.statements import MOST_BYTES, ReleaseIndex, open_statement
 from segrt.runtime.deploy.device.trust import trusted_key
 
 INDEX = "index.signed"
@@ -31,7 +32,7 @@ def _why_changed(folders: ServiceFolders, release: str) -> str | None:
     trusted = trusted_key(folders)
     if trusted is None:
         return None  # the owner removed the key
-    text = (folder / INDEX).read_bytes()
+    text = read_regular(folder / INDEX, MOST_BYTES)
     index = open_statement(ReleaseIndex, text, [trusted.key, *trusted.before], str(folder / INDEX))
     bundle = tuple(IndexedFile(_BUNDLE + file.path, file.size, file.sha256) for file in index.pack.files)
     others = tuple(file for file in record.files if not file.path.startswith(_BUNDLE))

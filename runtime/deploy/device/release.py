@@ -8,6 +8,7 @@ import json
 import os
 import re
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 from segrt.runtime.deploy.device import environments
@@ -17,7 +18,7 @@ from segrt.runtime.deploy.device.file_hashes import IndexedFile, difference, fil
 from segrt.runtime.deploy.device.folders import ServiceFolders, write_record
 from segrt.runtime.deploy.device.incoming import need_space
 from segrt.runtime.deploy.device.journal import Journal, now
-from segrt.runtime.deploy.device.json_conversion import to_json
+from segrt.runtime.deploy.device.json_conversion import load_json, to_json
 from segrt.runtime.deploy.device.kept_records import InstallOptions, ReleaseRecord
 from segrt.runtime.deploy.device.protocol import InstallRequest
 from segrt.runtime.deploy.device.recheck import INDEX
@@ -72,6 +73,7 @@ def make(
     (folder / "verify.txt").write_text(_verify(segrt, bundle, options))
     _profile(segrt, bundle, options, journal)
     if request.stream is not None:
+        _check_fills_in(segrt, request.stream)
         write_file(folder / "run", run_script(folders, request.stream, options).encode(), 0o755)
         if request.unit:
             write_file(folder / "service.unit", request.unit.encode())
@@ -91,6 +93,12 @@ def _check_version(segrt: Segrt, admission: Admission) -> None:
     version = segrt.version()
     if version != admission.index.segrt:
         raise Failure(f"the environment has segrt {version}, but the index names {admission.index.segrt}; sign it anew")
+
+
+def _check_fills_in(segrt: Segrt, stream: Sequence[str]) -> None:
+    """Raise Failure when ${NAME} is in the arguments of a stream, and its segrt would not fill it in."""
+    if any("${" in word for word in stream) and "${NAME}" not in segrt.run("stream", "--help").stdout:
+        raise Failure(f"segrt {segrt.version()} does not fill in ${{NAME}} by itself; give a newer one, with --wheels")
 
 
 def _files_to_keep(folder: Path) -> tuple[IndexedFile, ...]:
@@ -152,7 +160,7 @@ def _needs_engine(segrt: Segrt, options: InstallOptions, journal: Journal) -> bo
     journal.step("doctor")
     done = segrt.run("doctor", "--json")
     try:
-        features = json.loads(done.stdout)["features"]
+        features = load_json(done.stdout)["features"]
         for feature in features:
             if feature["state"] == "missing":
                 commands = "; ".join(remedy["command"] for remedy in feature["remedies"][:1])

@@ -20,6 +20,7 @@ def run_script(folders: ServiceFolders, stream: Sequence[str], options: InstallO
         "#!/bin/sh\n# Starts this release; written by `segrt deploy`.\n"
         'here=$(cd -- "$(dirname -- "$0")" && pwd -P) || exit 1\n'
         f'[ -n "$SEGRT_CACHE" ] || SEGRT_CACHE={shlex.quote(str(folders.cache))}\n'
-        "export SEGRT_CACHE PYTHONNOUSERSITE=1 PYTHONDONTWRITEBYTECODE=1\n"
+        "unset PYTHONPATH PYTHONHOME PYTHONSTARTUP PYTHONINSPECT PYTHONPLATLIBDIR PYTHONUSERBASE\n"
+        "export SEGRT_CACHE PYTHONNOUSERSITE=1 PYTHONSAFEPATH=1 PYTHONDONTWRITEBYTECODE=1\n"
         f'exec "$here/env/bin/segrt" stream "$here/bundle" {words}\n'
     )

@@ -6,6 +6,7 @@ import platform
 import pwd
 import shutil
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from segrt.runtime.deploy.device import environments
@@ -74,7 +75,7 @@ def _service(folders: ServiceFolders, manager: str) -> ServiceStatus:
         current=current,
         previous=folders.linked(folders.previous),
         trial=folders.trial.exists(),
-        release=release,
+        release=replace(release, files=()) if release else None,  # a list as long as the bundle, which no desk needs
         health=health,
         busy=busy,
         deployment=read_record(DeploymentSummary, folders.deployment),

@@ -2,7 +2,7 @@
 
 It speaks systemd's protocol with the service (sd_notify: READY, STATUS, WATCHDOG), so that the stream needs to know one
 only. `segrt-device supervise SERVICE` runs it; at boot, let cron do it: `@reboot python3 -I ROOT/segrt-device supervise
-SERVICE`. SIGHUP starts the service anew, SIGTERM ends both.
+SERVICE`. SIGTERM ends both; SIGHUP starts the service anew, with the program that lies on the device by then.
 
 No file on the device stops it: what cannot be read or started is said on standard error, and tried again.
 """
@@ -33,6 +33,7 @@ RESTART_AFTER = 2.0
 WATCHDOG = 90.0
 _LONGEST_LOG = 4 << 20
 _TRIES = 20
+_UMASK = 0o027  # as in the units
 _DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG of prctl(2)
 
 
@@ -43,8 +44,12 @@ def supervise(folders: ServiceFolders, *, restart_after: float = RESTART_AFTER, 
         with locked_file(lock) as held:
             if held:
                 lock.write_text(str(os.getpid()))
-                _Supervision(folders, restart_after, watchdog).run()
-                return 0
+                again = _Supervision(folders, restart_after, watchdog).run()
+        if held and again:
+            signal.signal(signal.SIGHUP, signal.SIG_IGN)  # it starts the service in any case
+            os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
+        if held:
+            return 0
         time.sleep(0.05)
     print(f"{folders.service}: is supervised already", file=sys.stderr)
     return 1
@@ -70,12 +75,10 @@ class _Supervision:
     def _on_again(self, *_: object) -> None:
         self._again = True
 
-    def run(self) -> None:
+    def run(self) -> bool:
+        """Keep the service running until somebody wants it to end, or (returns True) to be started anew."""
         restarts = 0
-        while not self._stop:
-            if self._again:
-                restarts = 0
-            self._again = False
+        while not self._stop and not self._again:
             process, why = None, self._why_not()
             if why is None:
                 process, why = self._start(first=restarts == 0)
@@ -92,6 +95,7 @@ class _Supervision:
                 self._wait(self._restart_after)
         self._note(replace(self._health, running=False, ready=False, text="stopped"))
         self._socket.close()
+        return not self._stop
 
     def _why_not(self) -> str | None:
         """Make sure that `current` may be started; return in words why it may not."""
@@ -120,6 +124,7 @@ class _Supervision:
                 process = subprocess.Popen(
                     command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=environment,
                     cwd=self._folders.work, preexec_fn=_die_with_parent, start_new_session=True,
+                    umask=_UMASK,
                 )  # fmt: skip
         except (OSError, ValueError, subprocess.SubprocessError) as error:
             return None, _said(f"{command[1]}: cannot be started ({error})")

@@ -147,6 +147,8 @@ def _rotated(
     if rotation.old != trusted.key:
         raise Failure(f"{where}: is of the key {short_key(rotation.old)}, but {short_key(trusted.key)} is pinned")
     open_statement(KeyRotation, trust.rotation.encode(), [trusted.key], where)
+    if rotation.new in trusted.before:
+        raise Failure(f"{where}: the key {short_key(rotation.new)} was given up on this device; make a new one")
     new = TrustedKey(_checked_key(rotation.new), (trusted.key, *trusted.before), now())
     write_record(folders.key, new)
     note(f"the key {short_key(new.key)} took the place of {short_key(trusted.key)}")

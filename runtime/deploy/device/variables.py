@@ -1,12 +1,12 @@
 """The file `environment` of a service: NAME=value in lines, which the owner of the device writes."""
 
-import os
 import stat
 from collections.abc import Callable
 from pathlib import Path
 
 from segrt.runtime.deploy.device.failure import Failure
 from segrt.runtime.deploy.device.folders import ServiceFolders
+from segrt.runtime.deploy.device.regular_files import read_regular
 
 _MOST_BYTES = 1 << 20
 _OTHERS = 0o077
@@ -53,16 +53,9 @@ def check_variables(folders: ServiceFolders, note: Callable[[str], None]) -> Non
 
 def _content(path: Path) -> bytes:
     try:
-        handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+        return read_regular(path, _MOST_BYTES)
     except FileNotFoundError:
         return b""
-    with open(handle, "rb") as file:  # noqa: PTH123 (a handle)
-        status = os.fstat(handle)
-        if not stat.S_ISREG(status.st_mode):
-            raise OSError(0, "is no regular file")
-        if status.st_size > _MOST_BYTES:
-            raise OSError(0, f"has {status.st_size} bytes, more than {_MOST_BYTES}")
-        return file.read(_MOST_BYTES)
 
 
 def _why_none(line: bytes) -> str | None:

@@ -37,6 +37,8 @@ elif words[0] == "--help":
     print("Commands:\\n  unpack   x\\n  verify   x\\n  stream   x\\n" + {more!r})
 elif words[0] == "doctor":
     print({doctor!r})
+elif words == ["stream", "--help"]:
+    print("${{NAME}}" if {fills_in!r} else "no variables")
 elif words[0] == "unpack":
     os.execv({segrt!r}, [{segrt!r}, *words])
 else:
@@ -185,10 +187,13 @@ class Fleet:
             self.process.wait(10)
             self.process = None
 
-    def add(self, name: str, *, more: str = "", doctor: str = "", python: str | None = None) -> Camera:
+    def add(
+        self, name: str, *, more: str = "", doctor: str = "", python: str | None = None, fills_in: bool = True
+    ) -> Camera:
         """Put a new device behind the server, with a stand-in for segrt; `more` are further lines of its help.
 
-        `doctor` is what the stand-in's doctor says, `python` a script in the place of python3, or "" for none.
+        `doctor` is what the stand-in's doctor says, `python` a script in the place of python3, or "" for none; with
+        `fills_in` segrt says that it fills in ${NAME}.
         """
         home = self.folder / name
         (home / "bin").mkdir(parents=True)
@@ -202,7 +207,8 @@ class Fleet:
         stand_in = home / "env/bin/segrt"
         stand_in.write_text(
             STAND_IN.format(
-                python=os.path.realpath(sys.executable), segrt=f"{sys.prefix}/bin/segrt", more=more, doctor=doctor
+                python=os.path.realpath(sys.executable), segrt=f"{sys.prefix}/bin/segrt", more=more, doctor=doctor,
+                fills_in=fills_in,
             )
         )
         stand_in.chmod(0o755)

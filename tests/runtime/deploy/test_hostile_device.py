@@ -118,11 +118,12 @@ def test_files_that_were_asked_for_must_be_in_the_answer(says: Says) -> None:
 
 
 def test_a_status_of_any_length_is_a_short_row(says: Says) -> None:
-    services = [STATUS["status"]["services"][0] | {"current": "r" * 100_000, "service": "s" * 100_000}]
-    status = host.ask_status(says(changed_status(services=services * 900)), StatusRequest())
-    rows = status_rows("cam1", status)
-    assert len(rows) <= 100
-    assert max(len(cell) for row in rows for cell in row) <= 400
+    service = STATUS["status"]["services"][0]
+    long = [service | {"current": "r" * 100_000, "service": "s" * 100_000}] * 4
+    for services in (long, [service] * 900):
+        rows = status_rows("cam1", host.ask_status(says(changed_status(services=services)), StatusRequest()))
+        assert len(rows) <= 100
+        assert max(len(cell) for row in rows for cell in row) <= 400
 
 
 def test_escape_sequences_of_a_device_are_shown_as_text(
@@ -171,7 +172,8 @@ def test_a_line_may_come_in_pieces() -> None:
     lines = conversation._Lines()
     assert lines.take(b'{"st') == []
     assert lines.take(b'ep": "a"}\n{"result"') == [b'{"step": "a"}']
-    assert lines.take(b': "done"}\n') == [b'{"result": "done"}']
+    assert lines.take(b': "done"}\n{}') == [b'{"result": "done"}']
+    assert lines.take(b"") == [b"{}"], "the last line may lack its end"
 
 
 def test_extras_that_a_device_names_are_names(says: Says) -> None:

@@ -133,7 +133,7 @@ def test_mixing_an_index_with_another_pack_is_refused(camera, deploy, owner, mak
 
 
 def test_a_key_hands_over_to_the_next_by_its_own_word(camera, deploy, owner, tmp_path: Path) -> None:
-    following, stranger = make_key(tmp_path / "next"), owner.make_key("stranger")
+    following, stranger = owner.make_key("next"), owner.make_key("stranger")
     words = {}
     for name, old in (("right", owner.key), ("wrong", stranger)):
         words[name] = tmp_path / f"{name}.rotation"
@@ -243,7 +243,9 @@ def make_wheel(folder: Path, name: str, version: str, needs: tuple[str, ...], **
     path = folder / f"{name}-{version}-{tag}.whl"
     with zipfile.ZipFile(path, "w") as archive:
         for where, text in contents.items():
-            archive.writestr(where, text)
+            entry = zipfile.ZipInfo(where)
+            entry.external_attr = 0o100755 << 16  # what pip makes a program by
+            archive.writestr(entry, text)
     return path
 
 
@@ -281,7 +283,7 @@ def test_segrt_and_its_packages_are_installed_by_the_hashes_of_the_index(
     assert hashlib.sha256((environment / "files.json").read_bytes()).hexdigest() == record["environment_files"]
 
     done = signed(deploy, pack, "cam1", "--index", index, "--wheels", wheels, "--stream", "street:// --sink mqtt://h/t")
-    assert done.errors() == ["cam1: the stream needs segrt's extra 'mqtt', which the index lacks; sign one with --extra"]
+    assert done.errors() == ["cam1: the stream needs segrt's extra 'mqtt', which the index lacks; sign with --extra"]
 
     (module,) = environment.glob("lib/python3*/site-packages/helper.py")
     module.write_text("value = 2\n")

@@ -56,7 +56,7 @@ def test_the_users_systemd_is_asked_for_start_health_and_words(folders: ServiceF
     called = (systemctl / "called").read_text().splitlines()
     assert called[:4] == [
         "loginctl enable-linger", "systemctl --user daemon-reload", "systemctl --user enable cam.service",
-        "systemctl --user reset-failed cam.service",
+        "systemctl --user show cam.service --property=InvocationID",
     ]  # fmt: skip
     assert "systemctl --user restart --no-block cam.service" in called
     assert "systemctl --user disable --now cam.service" in called
