@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from segrt.runtime.deploy.host import Outcome
     from segrt.runtime.deploy.plan import Options, Plan
     from segrt.runtime.deploy.ssh import Device
+    from segrt.runtime.deploy.stream_arguments import StreamNeeds
 
 
 @click.command()
@@ -134,12 +135,10 @@ def _listed(path: Path) -> list[str]:
 
 def _options(pack: str, given: dict[str, Any]) -> "Options":
     from segrt.runtime.deploy.plan import Options
-    from segrt.runtime.deploy.stream_arguments import extras_of, split_words
+    from segrt.runtime.deploy.stream_arguments import split_words
 
-    stream, needed = None, set[str]()
-    if given["stream"] is not None:
-        stream = split_words(given["stream"])
-        needed = extras_of(*_sources_and_sinks(stream))
+    stream = split_words(given["stream"]) if given["stream"] is not None else None
+    needed = _needs(stream).extras if stream is not None else ()
     files = {name: given[name] for name in ("wheels", "verify_key", "index", "pin_key", "rotate_key")}
     taken_over: dict[str, Any] = {name: str(path.absolute()) if path else None for name, path in files.items()}
     taken_over |= {
@@ -162,31 +161,31 @@ def _plan(options: "Options", run: str, dry_run: bool) -> "Plan":
     if options.budget:
         parse_budget(options.budget)
     if options.stream is not None:
-        _sources_and_sinks(options.stream)
-    return make_plan(options, run, dry_run=dry_run, extras_of=_extras_of_device)
+        _needs(options.stream)
+    return make_plan(options, run, dry_run=dry_run, needs_of=_needs_of_device)
 
 
-def _sources_and_sinks(words: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Return those of a stream's arguments; raise SegrtError for arguments that `segrt stream` would not take."""
+def _needs(words: "Sequence[str]", *, of_device: bool = False) -> "StreamNeeds":
+    """Return what a stream needs; raise SegrtError for arguments that `segrt stream` would not take.
+
+    Of a stream that a device has already, those count that are understood.
+    """
     from segrt.runtime.cli.stream import stream
+    from segrt.runtime.deploy.stream_arguments import needs_of
     from segrt.runtime.errors import SegrtError
 
     try:
-        with stream.make_context("stream", ["BUNDLE", *words]) as context:
-            return context.params["sources"], context.params["sinks"]
+        with stream.make_context("stream", ["BUNDLE", *words], resilient_parsing=of_device) as context:
+            given = context.params
+            return needs_of(given.get("sources") or (), given.get("sinks") or (), given.get("metrics"))
     except click.UsageError as error:
         raise SegrtError(f"--stream: {error.format_message()} See `segrt stream --help`") from None
     except click.exceptions.Exit:
         raise SegrtError("--stream: holds --help, which streams nothing; leave it out") from None
 
 
-def _extras_of_device(words: "Sequence[str]") -> set[str]:
-    """Return the extras of segrt that a stream of a device needs; of words that are no arguments, those understood."""
-    from segrt.runtime.cli.stream import stream
-    from segrt.runtime.deploy.stream_arguments import extras_of
-
-    with stream.make_context("stream", ["BUNDLE", *words], resilient_parsing=True) as context:
-        return extras_of(context.params.get("sources") or (), context.params.get("sinks") or ())
+def _needs_of_device(words: "Sequence[str]") -> "StreamNeeds":
+    return _needs(words, of_device=True)
 
 
 def _devices(names: list[str], options: "Options") -> "list[Device]":

@@ -36,9 +36,9 @@ def check_trust(plan: Plan, status: DeviceStatus) -> None:
 def extras_for(plan: Plan, status: DeviceStatus) -> tuple[str, ...]:
     """Return the extras of segrt that the stream needs which will run: a new one, or that of the release before."""
     extras = set(plan.options.extras)
-    before = next((entry.release for entry in status.services if entry.service == plan.options.service), None)
-    if plan.options.stream is None and before is not None and before.stream is not None:
-        extras |= {*before.extras, *plan.extras_of(before.stream)}
+    before = plan.stream_before(status)
+    if before is not None:
+        extras |= {*before.extras, *plan.needs_of(before.stream or ()).extras}
     strange = next((name for name in extras if not _EXTRA.fullmatch(name)), None)
     if strange is not None:
         raise SegrtError(f"{strange[:80]!r} is no name of an extra; give the names that --extra takes")

@@ -225,11 +225,14 @@ def _unit(plan: Plan, status: DeviceStatus) -> str | None:
     if not status.manager.startswith("systemd"):
         return None
     folder = f"{status.root}/{plan.options.service}"
-    unit = replace(plan.unit, environment_file=f"{folder}/environment".replace("%", "%%"))
+    before = plan.stream_before(status)
+    stream = before.stream if before else plan.options.stream
+    outputs = plan.needs_of(stream or ()).folders
+    unit = replace(plan.unit, environment_file=f"{folder}/environment".replace("%", "%%"), outputs=outputs)
     if status.manager == "systemd-user":
         unit = replace(unit, for_user=True, writable=(folder,), folder=f"{folder}/work")
-    before = [status.executable, "-I", f"{status.root}/segrt-device", "recover", plan.options.service]
-    return unit_text(unit, ["/bin/sh", f"{folder}/current/run"], before=before)
+    recover = [status.executable, "-I", f"{status.root}/segrt-device", "recover", plan.options.service]
+    return unit_text(unit, ["/bin/sh", f"{folder}/current/run"], before=recover)
 
 
 def _step_reporter(report: Report) -> Callable[[str], None]:

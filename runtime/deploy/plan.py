@@ -6,16 +6,16 @@ from pathlib import Path
 
 from segrt.runtime.bundle.pack.reader import Pack
 from segrt.runtime.deploy.device.failure import Failure
-from segrt.runtime.deploy.device.kept_records import InstallOptions
+from segrt.runtime.deploy.device.kept_records import InstallOptions, ReleaseRecord
 from segrt.runtime.deploy.device.names import check_root, check_service
-from segrt.runtime.deploy.device.protocol import PackContent, Trust
+from segrt.runtime.deploy.device.protocol import DeviceStatus, PackContent, Trust
 from segrt.runtime.deploy.device.statements import ReleaseIndex
 from segrt.runtime.deploy.release_trust import content_of, indexed_wheels, read_index, trust_of
-from segrt.runtime.deploy.stream_arguments import refuse_secrets
+from segrt.runtime.deploy.stream_arguments import StreamNeeds, refuse_secrets
 from segrt.runtime.deploy.unit import UnitOptions, unit_text
 from segrt.runtime.errors import SegrtError
 
-ExtrasOf = Callable[[Sequence[str]], set[str]]
+NeedsOf = Callable[[Sequence[str]], StreamNeeds]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,8 +71,8 @@ class Plan:
     """A deployment, checked: the options, the pack, the text of the key that signed it, and a name for this run.
 
     `unit` is what the systemd units of all devices have in common. `index` lists what the release executes, `wheels`
-    has the file for each of its packages, `trust` is what devices are told of it. `extras_of` returns the extras of
-    segrt that a stream with some arguments needs, those of a device included.
+    has the file for each of its packages, `trust` is what devices are told of it. `needs_of` returns what a stream with
+    some arguments needs, those that a device has included.
     """
 
     options: Options
@@ -84,10 +84,16 @@ class Plan:
     index: ReleaseIndex | None = None
     wheels: Mapping[str, Path] = field(default_factory=dict)
     trust: Trust = field(default_factory=Trust)
-    extras_of: ExtrasOf = field(default=lambda _: set())
+    needs_of: NeedsOf = field(default=lambda _: StreamNeeds())
+
+    def stream_before(self, status: DeviceStatus) -> ReleaseRecord | None:
+        """Return the release of a device whose stream goes on, None where a new stream begins, or none does."""
+        services = (entry for entry in status.services if entry.service == self.options.service)
+        before = next((entry.release for entry in services), None)
+        return before if self.options.stream is None and before is not None and before.stream is not None else None
 
 
-def make_plan(options: Options, run: str, *, dry_run: bool, extras_of: ExtrasOf = lambda _: set()) -> Plan:
+def make_plan(options: Options, run: str, *, dry_run: bool, needs_of: NeedsOf = lambda _: StreamNeeds()) -> Plan:
     """Return the plan of a deployment; `run` names it.
 
     Raises SegrtError for options that no device could fulfil, and for a pack that is damaged, not signed with the key
@@ -118,7 +124,7 @@ def make_plan(options: Options, run: str, *, dry_run: bool, extras_of: ExtrasOf 
     wheels = indexed_wheels(index, Path(options.wheels) if options.wheels else None) if index else {}
     keys = [Path(name) if name else None for name in (options.pin_key, options.rotate_key)]
     trust = trust_of(text, *keys, allow_downgrade=options.allow_downgrade)
-    return Plan(options, pack, key.read_text() if key else None, run, dry_run, unit, index, wheels, trust, extras_of)
+    return Plan(options, pack, key.read_text() if key else None, run, dry_run, unit, index, wheels, trust, needs_of)
 
 
 def check_names(options: Options) -> None:

@@ -1,7 +1,10 @@
-"""What a deployment takes from the arguments of `segrt stream`: the extras that they need; passwords are refused."""
+"""What a deployment takes from the arguments of `segrt stream`: what they need of a device; passwords are refused."""
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from os import PathLike
+from pathlib import Path
 
 from segrt.runtime.errors import SegrtError
 from segrt.runtime.files.uri import redact
@@ -19,9 +22,32 @@ def split_words(text: str) -> tuple[str, ...]:
         ) from None
 
 
-def extras_of(sources: Sequence[str], sinks: Sequence[str]) -> set[str]:
-    """Return the extras of segrt that a stream with these sources and sinks needs, as their kinds declare."""
-    return source_kinds.extras_of(sources) | sink_kinds.extras_of(sinks)
+@dataclass(frozen=True)
+class StreamNeeds:
+    """What a stream needs of a device: extras of segrt, and the folders (absolute) that its outputs are written to."""
+
+    extras: frozenset[str] = frozenset()
+    folders: tuple[str, ...] = ()
+
+
+def needs_of(sources: Sequence[str], sinks: Sequence[str], metrics: str | PathLike[str] | None = None) -> StreamNeeds:
+    """Return what a stream with these sources and outputs needs, as their kinds declare."""
+    return StreamNeeds(
+        frozenset(source_kinds.extras_of(sources) | sink_kinds.extras_of(sinks)),
+        tuple(sorted(_folders(sinks, metrics))),
+    )
+
+
+def _folders(sinks: Iterable[str], metrics: str | PathLike[str] | None) -> set[str]:
+    """Return the folders of outputs, as far as their names are absolute; never the root of all."""
+    folders = {Path(metrics).parent} if metrics else set[Path]()
+    for sink in sinks:
+        written = sink_kinds.files_of(sink)
+        files = written.files or ((written.path,) if written.path and not written.pictures else ())
+        folders |= {file.parent for file in files}
+        # A run after the first one writes beside the folder that was named.
+        folders |= {folder for pictures in written.pictures for folder in (pictures.folder, pictures.folder.parent)}
+    return {str(path) for path in folders if path.is_absolute() and path != Path("/") and "${" not in str(path)}
 
 
 def refuse_secrets(words: Sequence[str]) -> None:

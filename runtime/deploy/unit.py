@@ -22,7 +22,8 @@ class UnitOptions:
     `user`: who the service is; None lets systemd make up a user for it. `for_user` writes a unit for the user's own
     systemd instead of the system's. `environment_file` holds its variables, NAME=value, and may be missing; it and
     `cache`, segrt's cache folder, may hold systemd's specifiers (%S, %h). `folder` is where the service works; None is
-    a folder of its own below /var/lib (for a user's: below the user's state) that systemd makes.
+    a folder of its own below /var/lib (for a user's: below the user's state) that systemd makes. It may write to
+    `writable`, which must be there, and to `outputs`, which may be missing.
     """
 
     name: str = "segrt-stream"
@@ -34,6 +35,7 @@ class UnitOptions:
     watchdog: float = 90.0
     environment_file: str | None = None
     writable: tuple[str, ...] = ()
+    outputs: tuple[str, ...] = ()
     cache: str | None = None
     folder: str | None = None
 
@@ -106,7 +108,8 @@ def _folder(options: UnitOptions) -> list[str]:
 
 
 def _writable(options: UnitOptions) -> list[str]:
-    return ["ReadWritePaths=" + " ".join(map(_word, options.writable))] if options.writable else []
+    paths = [*options.writable, *(f"-{folder}" for folder in options.outputs)]
+    return ["ReadWritePaths=" + " ".join(map(_quoted, paths))] if paths else []
 
 
 def _sandbox(options: UnitOptions) -> list[str]:
@@ -134,22 +137,38 @@ def _check(options: UnitOptions, command: list[str]) -> None:
         raise SegrtError(str(failure)) from None
     if not _MEMORY.fullmatch(options.memory):
         raise SegrtError(f"the memory limit must be as 800M, 2G, 50% or infinity, but got {options.memory!r}")
-    for text in (options.description, options.environment_file or "", options.cache or "", *options.writable, *command):
+    for text in (
+        options.description,
+        options.environment_file or "",
+        options.cache or "",
+        *options.writable,
+        *options.outputs,
+        *command,
+    ):
         if any(ord(character) < 32 for character in text):
             raise SegrtError(f"{text!r} holds a control character, which a unit cannot")
     for name in (*([options.user] if options.user else []), *options.groups):
         if not re.fullmatch(r"[a-z_][a-z0-9_-]*", name):
             raise SegrtError(f"a user or group must be a name as in /etc/passwd, but got {name!r}")
-    for path in (*options.writable, *([options.environment_file] if options.environment_file else [])):
+    for path in (
+        *options.writable,
+        *options.outputs,
+        *([options.environment_file] if options.environment_file else []),
+    ):
         if not path.startswith(("/", "%")):
             raise SegrtError(f"{path}: must be an absolute path in a unit")
 
 
 def _word(text: str) -> str:
     """Return `text` as a word of a command line in a unit (systemd.service(5))."""
+    return _quoted(text.replace("$", "$$"))
+
+
+def _quoted(text: str) -> str:
+    """Return `text` as a word of a list in a unit."""
     word = _literal(text)
     return word if text and _NEEDS_NO_QUOTES.fullmatch(word) else f'"{word}"'
 
 
 def _literal(text: str) -> str:
-    return text.replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%").replace("$", "$$")
+    return text.replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%")

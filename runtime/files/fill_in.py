@@ -15,7 +15,9 @@ def fill_in(text: str) -> str:
     def value(match: "re.Match[str]") -> str:
         name = match.group(1)
         if name not in os.environ:
-            raise SegrtError(f"{redact(text)}: the variable {name} is not set; write {name}=... into the environment file")
+            raise SegrtError(
+                f"{redact(text)}: the variable {name} is not set; write {name}=... into the environment file"
+            )
         return os.environ[name]
 
     return _VARIABLE.sub(value, text)

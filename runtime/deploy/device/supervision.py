@@ -87,13 +87,13 @@ class _Supervision:
             if process is not None:
                 self._watch(process)
                 self._end(process)
-                if not self._stop:
+                if not self._stop and not self._again:
                     text = f"ended with exit code {process.returncode}"
                     self._note(replace(self._health, running=False, ready=False, text=text))
             if not self._stop and not self._again:
                 restarts += 1
                 self._wait(self._restart_after)
-        self._note(replace(self._health, running=False, ready=False, text="stopped"))
+        self._note(Health(running=False, text="stopped" if self._stop else "starting anew"))
         self._socket.close()
         return not self._stop
 
@@ -179,6 +179,9 @@ class _Supervision:
         return self._socket.lines() if self._socket.fileno() in ready else []
 
     def _note(self, health: Health) -> None:
+        """Write down how the service is; of one that is to be started anew, what it was is not said any more."""
+        if self._again and health.restarts:
+            return
         self._health = health
         path = self._folders.health
         aside = path.with_suffix(".new")

@@ -104,6 +104,10 @@ class Camera:
         except (OSError, ValueError):
             return {}
 
+    def history(self) -> list[dict[str, Any]]:
+        """Every deployment and return that ended."""
+        return [json.loads(line) for line in (self.service / "history.jsonl").read_text().splitlines()]
+
     def processes(self) -> list[int]:
         """The processes that live on this device, but for sshd's own."""
         mine, found = f"HOME={self.home}".encode(), []
@@ -207,7 +211,10 @@ class Fleet:
         stand_in = home / "env/bin/segrt"
         stand_in.write_text(
             STAND_IN.format(
-                python=os.path.realpath(sys.executable), segrt=f"{sys.prefix}/bin/segrt", more=more, doctor=doctor,
+                python=os.path.realpath(sys.executable),
+                segrt=f"{sys.prefix}/bin/segrt",
+                more=more,
+                doctor=doctor,
                 fills_in=fills_in,
             )
         )
@@ -313,7 +320,9 @@ class Owner:
         _key(self._folder / name)
         return self._folder / name
 
-    def release(self, name: str, counter: int, *, key: Path | None = None, **changed: Any) -> tuple[Path, str, str, Path]:
+    def release(
+        self, name: str, counter: int, *, key: Path | None = None, **changed: Any
+    ) -> tuple[Path, str, str, Path]:
         """Sign a pack for devices with the stand-in's environment, `changed` being other values of the index.
 
         Returns the words that deploy it to cam1.
@@ -333,3 +342,14 @@ def owner(make_pack: Callable[[str], Path], tmp_path: Path) -> Owner:
     """Who makes packs and signs them."""
     pytest.importorskip("cryptography")
     return Owner(make_pack, tmp_path)
+
+
+@pytest.fixture
+def camera(fleet: Fleet, deploy: Callable[..., Done], owner: Owner) -> Camera:
+    """A device that has pinned the owner's key with the release cam-1, counter 5."""
+    made = fleet.add("cam1")
+    stream = ("--stream", "street://?seed=1 --sink null")
+    done = deploy(*owner.release("cam-1", 5), *stream, "--pin-key", owner.public, environment=None)
+    assert (done.code, made.current) == (0, "cam-1"), done
+    assert "pinned the key" in " ".join(done.out.split())
+    return made

@@ -47,7 +47,7 @@ def changed_status(**changed: object) -> str:
         ("while True: sys.stdout.write('x' * 65536)\n", "sent a line of more than 1 MiB"),
         ("while True: sys.stdout.write('x' * 60000 + '\\n')\n", "sent more than 8 MiB"),
         ("while True: print('{\"step\": \"' + str(time.time()) + '\"}')\n", "sent more than 1000 messages"),
-        ("while True: print('{\"note\": \"x\"}')\n", "sent more than 1000 messages"),
+        ('while True: print(\'{"note": "x"}\')\n', "sent more than 1000 messages"),
     ],
 )
 def test_a_device_that_never_stops_talking_is_cut_off(says: Says, program: str, why: str) -> None:
@@ -126,9 +126,7 @@ def test_a_status_of_any_length_is_a_short_row(says: Says) -> None:
         assert max(len(cell) for row in rows for cell in row) <= 400
 
 
-def test_escape_sequences_of_a_device_are_shown_as_text(
-    says: Says, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_escape_sequences_of_a_device_are_shown_as_text(says: Says) -> None:
     evil = "\x1b]0;owned\x07\x1b[2J\u009b31m\u202eab\rsegrt: all is well\x00"
     answer = {"result": "failed", "why": evil, "details": evil + "\nnext line", "release": evil, "notes": [evil]}
     program = f"print({json.dumps({'step': evil})!r})\nprint({json.dumps(answer)!r})\n"
@@ -177,9 +175,9 @@ def test_a_line_may_come_in_pieces() -> None:
 
 
 def test_extras_that_a_device_names_are_names(says: Says) -> None:
+    from segrt.runtime.deploy.device.protocol import PackContent
     from segrt.runtime.deploy.environment_choice import extras_for
     from segrt.runtime.deploy.plan import Options, PackFile, Plan
-    from segrt.runtime.deploy.device.protocol import PackContent
 
     (service,) = STATUS["status"]["services"]
     release = service["release"] | {"stream": ["${X}"], "extras": ["web] @ https://evil.example/x.whl ; ["]}

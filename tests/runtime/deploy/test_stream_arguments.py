@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from segrt.runtime.cli.deploy import _options
-from segrt.runtime.deploy.stream_arguments import extras_of
+from segrt.runtime.deploy.stream_arguments import needs_of
 from segrt.runtime.errors import SegrtError
 from segrt.runtime.stream.needs import Needs
 from segrt.runtime.stream.sinks.sink import Sink
@@ -44,7 +44,7 @@ def dummy() -> Iterator[None]:
     ],
 )
 def test_sinks_bring_their_extras(sinks: tuple[str, ...], extras: set[str]) -> None:
-    assert extras_of(("rtsp://camera/a",), sinks) == extras
+    assert needs_of(("rtsp://camera/a",), sinks).extras == extras
 
 
 @pytest.mark.usefixtures("dummy")
@@ -59,3 +59,22 @@ def test_only_sinks_bring_extras_of_sinks() -> None:
     assert _options("cam.segrt", GIVEN | {"stream": "http://camera/mjpeg --sink null"}).extras == ("gpu",)
     with pytest.raises(SegrtError, match=r"--stream: No such option '--no-such-option'. See"):
         _options("cam.segrt", GIVEN | {"stream": "a --no-such-option"})
+
+
+@pytest.mark.parametrize(
+    ("sinks", "folders"),
+    [
+        (("out.mp4", "pictures/", "null", "http://127.0.0.1:80", "mqtt://h/t"), ()),
+        (("/recordings/out.mp4", "/recordings/out.jsonl"), ("/recordings",)),
+        (("/recordings/pictures/", "/data/a/%06d.png"), ("/data", "/data/a", "/recordings", "/recordings/pictures")),
+        (("/recordings/masks.json",), ("/recordings", "/recordings/masks")),
+        (("/out.mp4", "/${NAME}/out.mp4", "/recordings/${NAME}.mp4"), ("/recordings",)),
+    ],
+)
+def test_sinks_say_which_folders_they_write_to(sinks: tuple[str, ...], folders: tuple[str, ...]) -> None:
+    assert needs_of(("rtsp://camera/a",), sinks).folders == folders
+
+
+def test_metrics_are_written_too() -> None:
+    assert needs_of((), (), "/run/segrt/metrics.json").folders == ("/run/segrt",)
+    assert needs_of((), (), "metrics.json").folders == ()

@@ -1,6 +1,7 @@
-"""The supervisor on a device: no file stops it, nobody else speaks for its service, others read neither log nor words."""
+"""The supervisor on a device: no file stops it, nobody else speaks for its service, no other user reads its log."""
 
 import contextlib
+import io
 import json
 import os
 import signal
@@ -9,6 +10,7 @@ import stat
 import subprocess
 import sys
 import time
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -155,13 +157,46 @@ def test_the_environment_is_closed_to_others(folders: ServiceFolders) -> None:
 # -- other files ----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("content", [b"\xff\xfe", b"[" * 100_000, b'{"to": 1}', b""], ids=["bytes", "deep", "type", "empty"])
+@pytest.mark.parametrize(
+    "content", [b"\xff\xfe", b"[" * 100_000, b'{"to": 1}', b""], ids=["bytes", "deep", "type", "empty"]
+)
 def test_a_damaged_trial_does_not_stop_the_supervisor(folders: ServiceFolders, content: bytes) -> None:
     folders.trial.write_bytes(content)
     with supervised(folders) as process:
         wait_until(lambda: has_results(folders), "streaming")
         assert process.poll() is None
     assert not folders.trial.exists()
+
+
+def test_a_pipe_in_the_place_of_a_file_is_not_waited_for(folders: ServiceFolders) -> None:
+    os.mkfifo(folders.trial)
+    os.mkfifo(folders.variables)
+    with supervised(folders) as process:
+        wait_until(lambda: has_results(folders), "streaming")
+        assert process.poll() is None
+
+
+def test_a_restart_runs_the_program_that_lies_there_by_then(folders: ServiceFolders) -> None:
+    program = folders.root / "segrt-device"
+    (folders.releases / "one/run").write_text(
+        (folders.releases / "one/run").read_text().replace("print(", 'open("picture", "w").close()\nprint(')
+    )
+    with supervised(folders) as process:
+        wait_until(lambda: has_results(folders), "streaming")
+        assert stat.S_IMODE((folders.work / "picture").stat().st_mode) == 0o640
+        first = health(folders)["pid"]
+        program.unlink()
+        with zipfile.ZipFile(program, "w") as new, zipfile.ZipFile(io.BytesIO(device_program())) as old:
+            for name in old.namelist():
+                added = b"print('the new program', flush=True)\n" if name == "__main__.py" else b""
+                new.writestr(name, added + old.read(name))
+        process.send_signal(signal.SIGHUP)
+        process.send_signal(signal.SIGHUP)
+        wait_until(lambda: health(folders).get("pid") not in (first, 0) and has_results(folders), "started anew")
+        assert process.poll() is None
+        assert folders.supervisor_lock.read_text() == str(process.pid)
+    assert "the new program" in (folders.folder / "supervisor.log").read_text()
+    assert not Path(f"/proc/{first}").exists()
 
 
 def test_a_torn_line_of_the_history_loses_that_line_alone(folders: ServiceFolders) -> None:
@@ -281,7 +316,7 @@ def test_only_the_one_process_is_listened_to(tmp_path: Path) -> None:
     for path in (tmp_path / "notify", tmp_path / ("long" * 40) / "notify"):
         path.parent.mkdir(exist_ok=True)
         listener = NotifySocket(path)
-        assert stat.S_IMODE(os.stat(listener.address).st_mode) == 0o600
+        assert stat.S_IMODE(Path(listener.address).stat().st_mode) == 0o600
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as own:
             own.sendto(b"READY=1", listener.address)
             assert listener.lines() == [], "nobody is listened to yet"
@@ -290,85 +325,6 @@ def test_only_the_one_process_is_listened_to(tmp_path: Path) -> None:
             assert listener.lines() == ["READY=1", "STATUS=1 results"]
         listener.close()
         assert not os.path.lexists(listener.address)
-
-
-# -- names and modules ----------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("words", "why"),
-    [
-        (["--root", "$(touch /tmp/owned)"], "--root: must be an absolute path"),
-        (["--root", "/opt/`id`"], "--root: must be an absolute path"),
-        (["--root", "/opt/../etc"], "--root: must be an absolute path"),
-        (["--root", "~/a;b"], "--root: must be an absolute path"),
-        (["--root", "relative"], "--root: must be an absolute path"),
-        (["--root", ""], "--root: must be an absolute path"),
-        (["--service", "../../etc"], "a service's name must be letters, digits"),
-        (["--service", "key.json"], "a service's name must be letters, digits"),
-        (["--service", "-x"], "a service's name must be letters, digits"),
-    ],
-)
-@pytest.mark.parametrize("mode", ["deploy", "--status", "--rollback"])
-def test_a_root_or_service_that_is_no_name_is_refused_by_the_desk(deploy, make_pack, mode, words, why) -> None:
-    done = deploy(*([make_pack("cam-1")] if mode == "deploy" else [mode]), "cam1", *words)
-    assert done.code == 2, done
-    assert why in done.err
-    assert done.err.count("\n") == 1
-
-
-@pytest.mark.parametrize(
-    "changed",
-    [
-        {"root": "/tmp/$(id)"}, {"root": "/tmp/../etc"}, {"service": "../x"}, {"service": "envs"},
-        {"command": "receive", "sha256": "../x", "size": 1, "offset": 0},
-        {"command": "receive", "sha256": "0" * 64, "size": 1, "offset": -5},
-    ],
-)  # fmt: skip
-def test_the_device_refuses_them_as_well(changed: dict[str, object], tmp_path: Path, capsys) -> None:
-    import io
-
-    from segrt.runtime.deploy.device import main
-
-    request = {"command": "status", "root": str(tmp_path / "segrt"), "service": "cam"} | changed
-    text = json.dumps(request).encode()
-    main.serve(io.BytesIO(text), Path("segrt-device"), len(text))
-    answer = json.loads(capsys.readouterr().out)
-    assert answer["result"] == "failed"
-    assert " must be " in answer["why"] or "has no byte" in answer["why"]
-    assert not (tmp_path / "segrt").exists()
-
-
-def test_a_folder_with_the_signs_of_a_shell_stays_a_folder(tmp_path: Path) -> None:
-    from segrt.runtime.deploy.device.kept_records import InstallOptions
-    from segrt.runtime.deploy.device.run_script import run_script
-
-    root = tmp_path / f"$(touch {tmp_path.name}-owned)`id`"
-    script = run_script(ServiceFolders(root, "cam"), ["x"], InstallOptions())
-    release = tmp_path / "release"
-    (release / "env/bin").mkdir(parents=True)
-    (release / "env/bin/segrt").write_text('#!/bin/sh\nprintf "%s\\n" "$SEGRT_CACHE"\n')
-    (release / "env/bin/segrt").chmod(0o755)
-    (release / "run").write_text(script)
-    done = subprocess.run(
-        ["sh", release / "run"], capture_output=True, text=True, check=True, cwd=tmp_path, env={"PATH": "/usr/bin:/bin"}
-    )
-    assert done.stdout == f"{root}/cam/cache\n"
-    assert not list(tmp_path.glob("*-owned"))
-
-
-def test_modules_in_the_login_users_home_get_into_nothing(fleet, deploy, make_pack) -> None:
-    camera = fleet.add("cam1")
-    for folder in (camera.home, camera.home / "modules"):
-        folder.mkdir(exist_ok=True)
-        for name in ("json", "argparse", "runpy", "zipfile", "hashlib"):
-            (folder / f"{name}.py").write_text(f"open({str(camera.home / 'owned')!r}, 'a').write({name!r})\n")
-    lines = (fleet.folder / "authorized").read_text()
-    path = f'environment="PYTHONPATH={camera.home}/modules",environment="HOME='
-    (fleet.folder / "authorized").write_text(lines.replace('environment="HOME=', path))
-    done = deploy(make_pack("cam-1"), "cam1", "--stream", "street://?seed=1 --sink null")
-    assert (done.code, camera.current) == (0, "cam-1"), done
-    assert not (camera.home / "owned").exists(), (camera.home / "owned").read_text()
 
 
 def test_a_supervisor_ends_as_before_when_it_is_told_to(folders: ServiceFolders) -> None:

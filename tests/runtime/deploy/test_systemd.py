@@ -62,6 +62,24 @@ def test_the_users_systemd_is_asked_for_start_health_and_words(folders: ServiceF
     assert "systemctl --user disable --now cam.service" in called
 
 
+def test_last_words_are_those_of_the_starts_since_the_last_restart(folders: ServiceFolders, systemctl: Path) -> None:
+    manager = Systemd(folders, user=True)
+    says = systemctl / "says-systemctl"
+    says.write_text("InvocationID=old\n")
+    manager.restart()
+    (systemctl / "says-journalctl").write_text("segrt: error: words of the new one\n")
+    manager.health()
+    assert manager.last_words() == "", "the old one has not even ended"
+    for name in ("new", "newer"):
+        says.write_text(f"InvocationID={name}\nActiveState=active\n")
+        manager.health()
+    assert manager.last_words() == "segrt: error: words of the new one"
+    called = (systemctl / "called").read_text().splitlines()[-1]
+    assert called.startswith(
+        "journalctl --user _SYSTEMD_INVOCATION_ID=new _SYSTEMD_INVOCATION_ID=newer -n 10",
+    )
+
+
 def test_a_systemctl_that_refuses_is_quoted(folders: ServiceFolders, systemctl: Path) -> None:
     (systemctl / "bin/systemctl").write_text("#!/bin/sh\necho 'Failed to connect to bus' >&2\nexit 1\n")
     with pytest.raises(Failure, match="systemctl --user daemon-reload: Failed to connect to bus"):
