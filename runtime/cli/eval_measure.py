@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-import click
 import msgspec
 
 from segrt.runtime.cli.eval_plan import Plan, Subject
 from segrt.runtime.cli.eval_report import show_mismatch
+from segrt.runtime.console.printable import say
 from segrt.runtime.console.progress import Bars
 from segrt.runtime.evaluate.by_technique import MAIN_METRIC
 from segrt.runtime.evaluate.class_matching import ClassMismatchError
@@ -35,9 +35,9 @@ def measure_subject(subject: Subject, plan: Plan) -> list[Evaluation]:
         raise
     if sink is not None:
         written = sink.write(technique, outcome.entries, plan.dataset, outcome.match.labels)
-        click.echo(f"predictions: {written}", err=True)
+        say(f"predictions: {written}", err=True)
     for message in outcome.skipped:
-        click.echo(f"skipped: {message}", err=True)
+        say(f"skipped: {message}", err=True)
     return [msgspec.structs.replace(evaluation, subject=subject.name) for evaluation in outcome.evaluations(technique)]
 
 

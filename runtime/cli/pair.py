@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from segrt.runtime.cli.options import THREADS_OPTION
+from segrt.runtime.console.printable import say
 from segrt.runtime.console.quantities import SHARE
 
 
@@ -55,5 +56,5 @@ def pair(
     rule = MergeMembers(score_threshold, overlap_threshold, stuff_area_limit)
     options = PairOptions(name, rule, overwrite, threads)
     for line in pair_bundles(read_bundle(semantic), read_bundle(instance), out, options):
-        click.echo(line)
-    click.echo(f"{out}: written and verified; `segrt run {out} PICTURE --out DIR` segments pictures with it")
+        say(line)
+    say(f"{out}: written and verified; `segrt run {out} PICTURE --out DIR` segments pictures with it")

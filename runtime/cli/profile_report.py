@@ -1,7 +1,6 @@
 """What `segrt profile` prints: tables by technique, stages as bars, differences, the comparison with a baseline."""
 
-import click
-
+from segrt.runtime.console.printable import say
 from segrt.runtime.console.tables import print_table, table_width
 from segrt.runtime.evaluate.by_technique import TECHNIQUES
 from segrt.runtime.profiling.baseline import compare
@@ -43,10 +42,10 @@ def show(measured: Profile, limit: Budget | None) -> None:
             print_table(f"{name}: slowest of {len(run.layers)} layers", ["module", "operator", "ms a frame"], rows)
     front = [names[runs.index(run)] for run in pareto_front(runs)]
     if front:
-        click.echo(f"not beaten in both accuracy and latency within their technique: {', '.join(front)}")
+        say(f"not beaten in both accuracy and latency within their technique: {', '.join(front)}")
     _show_differences(runs, names)
     for note in measured.notes:
-        click.echo(f"note: {note}")
+        say(f"note: {note}")
 
 
 def print_stage_table(runs: list[Run], names: list[str]) -> None:
@@ -85,16 +84,16 @@ def show_comparison(old: Profile, new: Profile, tolerance: float) -> bool:
     if rows:
         print_table("against the baseline, median ms", ["", "stage", "before", "now", "change", ""], rows)
     for title in comparison.missing:
-        click.echo(f"in the baseline alone: {title}")
+        say(f"in the baseline alone: {title}")
     for title in comparison.new:
-        click.echo(f"not in the baseline: {title}")
+        say(f"not in the baseline: {title}")
     if not comparison.changes:
-        click.echo("nothing to compare: the baseline has none of these candidates")
+        say("nothing to compare: the baseline has none of these candidates")
         return True
     for change in comparison.regressions:
         moved = [other.stage for other in comparison.changes if other.title == change.title and other.is_regression]
         where = ", ".join(stage for stage in moved if stage != "total") or "no single stage"
-        click.echo(f"{change.title} became {change.ratio - 1:.0%} slower (tolerance {tolerance:.0%}): {where}")
+        say(f"{change.title} became {change.ratio - 1:.0%} slower (tolerance {tolerance:.0%}): {where}")
     return bool(comparison.regressions)
 
 
@@ -146,6 +145,4 @@ def _show_differences(runs: list[Run], names: list[str]) -> None:
             if change.is_noise
             else f"{abs(change.median):.2f} ms {'slower' if change.median > 0 else 'faster'}"
         )
-        click.echo(
-            f"{name} against {names[first]}: {verdict} ({change.interval.low:+.2f} to {change.interval.high:+.2f} ms)"
-        )
+        say(f"{name} against {names[first]}: {verdict} ({change.interval.low:+.2f} to {change.interval.high:+.2f} ms)")

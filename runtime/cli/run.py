@@ -8,6 +8,7 @@ import click
 
 from segrt.runtime.cli.latencies import LATENCIES, latency_cells
 from segrt.runtime.cli.options import Thresholds, execution_options, threshold_options
+from segrt.runtime.console.printable import say
 from segrt.runtime.console.progress import with_progress
 from segrt.runtime.console.tables import print_table
 from segrt.runtime.console.words import comma_separated, counted
@@ -75,7 +76,7 @@ def run(
                 if not skip_bad:
                     raise
                 skipped += 1
-                click.echo(f"segrt: skipped: {error}", err=True)
+                say(f"segrt: skipped: {error}", err=True)
                 continue
             savers.add(item)
             times.append(item.result.timings)

@@ -12,6 +12,7 @@ import click
 from segrt.runtime.cli.interruptions import Interruptions, exit_code_of
 from segrt.runtime.cli.options import Thresholds, execution_options, threshold_options
 from segrt.runtime.console.exits import leave_at_once
+from segrt.runtime.console.printable import PrintableFormatter
 from segrt.runtime.console.progress import Bars
 from segrt.runtime.console.quantities import DURATION, SIZE, FiniteRange
 from segrt.runtime.console.words import counted
@@ -195,7 +196,7 @@ def _messages() -> Iterator[None]:
     """Show what sources and sinks report, one line each, on standard error."""
     log = logging.getLogger("segrt.stream")
     handler = logging.StreamHandler()
-    handler.setFormatter(logging.Formatter("segrt: %(message)s"))
+    handler.setFormatter(PrintableFormatter("segrt: %(message)s"))
     log.addHandler(handler)
     propagates, log.propagate = log.propagate, False
     try:

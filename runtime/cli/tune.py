@@ -9,6 +9,7 @@ import click
 
 from segrt.runtime.cli import load_hook
 from segrt.runtime.cli.options import BACKEND, execution_group, grouped
+from segrt.runtime.console.printable import say
 from segrt.runtime.console.tables import print_table
 from segrt.runtime.console.words import comma_separated
 
@@ -122,7 +123,7 @@ def tune(
             if precisions:
                 opened = _with_variants(opened, dataset, points, thresholds, variants, execution, Path(folder))
             first = _fastest(opened, dataset, points, thresholds, execution, f"variants, budget {variants.budget}")
-        click.echo(str(rewrite(opened, out, thresholds, first=first, overwrite=overwrite, threads=execution.threads)))
+        say(str(rewrite(opened, out, thresholds, first=first, overwrite=overwrite, threads=execution.threads)))
 
 
 def _with_variants(
@@ -145,7 +146,7 @@ def _with_variants(
         folder=folder,
         execution=execution,
         search_steps=options.search_steps,
-        say=lambda line: click.echo(line, err=True),
+        say=lambda line: say(line, err=True),
     )
     return widened
 

@@ -1,5 +1,6 @@
 """Text of files and devices, fit for a terminal."""
 
+import logging
 import re
 
 import click
@@ -17,6 +18,14 @@ def printable(text: str, *, keep: str = "") -> str:
 def say(text: str, *, err: bool = False) -> None:
     """Print lines on standard output, or on standard error."""
     click.echo(printable(text, keep="\n\t"), err=err)
+
+
+class PrintableFormatter(logging.Formatter):
+    """Formats what is logged as lines that steer no terminal."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the text of a record."""
+        return printable(super().format(record), keep="\n\t")
 
 
 def printable_json(text: str) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 from segrt.runtime.bundle.pack.reader import Pack
 from segrt.runtime.deploy.device.failure import Failure
 from segrt.runtime.deploy.device.kept_records import InstallOptions, ReleaseRecord
-from segrt.runtime.deploy.device.names import check_root, check_service
+from segrt.runtime.deploy.device.plain_names import check_root, check_service
 from segrt.runtime.deploy.device.protocol import DeviceStatus, PackContent, Trust
 from segrt.runtime.deploy.device.statements import ReleaseIndex
 from segrt.runtime.deploy.release_trust import content_of, indexed_wheels, read_index, trust_of

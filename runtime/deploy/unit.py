@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from segrt.runtime.deploy.device.failure import Failure
-from segrt.runtime.deploy.device.names import check_service
+from segrt.runtime.deploy.device.plain_names import check_service
 from segrt.runtime.errors import SegrtError
 from segrt.runtime.files.reading import read_bytes
 

@@ -13,7 +13,7 @@ from segrt.runtime.deploy.device.file_hashes import difference, files_of, sha256
 from segrt.runtime.deploy.device.folders import ServiceFolders, read_record, write_record
 from segrt.runtime.deploy.device.incoming import need_space
 from segrt.runtime.deploy.device.kept_records import EnvironmentFiles
-from segrt.runtime.deploy.device.names import check_file_name, check_sha256
+from segrt.runtime.deploy.device.plain_names import check_file_name, check_sha256
 from segrt.runtime.deploy.device.program_output import shorten
 from segrt.runtime.deploy.device.protocol import EnvironmentRequest
 from segrt.runtime.deploy.device.recheck import COMPLETE, FILES

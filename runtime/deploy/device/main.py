@@ -22,7 +22,7 @@ from segrt.runtime.deploy.device.journal import tell
 from segrt.runtime.deploy.device.json_conversion import from_json, load_json, to_json
 from segrt.runtime.deploy.device.kept_records import WatchOptions
 from segrt.runtime.deploy.device.managers import detect
-from segrt.runtime.deploy.device.names import check_root, check_service, check_sha256
+from segrt.runtime.deploy.device.plain_names import check_root, check_service, check_sha256
 from segrt.runtime.deploy.device.protocol import (
     Answer,
     InstallRequest,

@@ -17,7 +17,7 @@ from segrt.runtime.deploy.device.failure import Failure
 from segrt.runtime.deploy.device.folders import ServiceFolders, read_record, write_record
 from segrt.runtime.deploy.device.journal import now
 from segrt.runtime.deploy.device.kept_records import PassedCounter, TrustedKey
-from segrt.runtime.deploy.device.names import check_file_name, check_sha256
+from segrt.runtime.deploy.device.plain_names import check_file_name, check_sha256
 from segrt.runtime.deploy.device.protocol import EnvironmentRequest, InstallRequest, PackContent, Trust
 from segrt.runtime.deploy.device.statements import KeyRotation, ReleaseIndex, open_statement, short_key
 

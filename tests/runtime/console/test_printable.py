@@ -1,13 +1,13 @@
 """What files and devices say is shown as text, and steers no terminal."""
 
 import json
-from pathlib import Path
+import logging
 from types import SimpleNamespace
 
 import pytest
 
 from segrt.runtime.cli import main
-from segrt.runtime.console.printable import printable, printable_json
+from segrt.runtime.console.printable import PrintableFormatter, printable, printable_json
 from segrt.runtime.console.tables import print_table
 
 EVIL = "\x1b]0;owned\x07\x1b[2J\u009b31m\u202eab\r"
@@ -36,23 +36,41 @@ def test_tables_show_them_so(capsys: pytest.CaptureFixture[str]) -> None:
     assert "a [bold]word[/bold]" in shown
 
 
-@pytest.mark.parametrize("words", [["inspect"], ["inspect", "--json"], ["unpack", "--check"]])
-def test_a_bundle_cannot_steer_the_terminal(
-    words: list[str], tiny: SimpleNamespace, tmp_path: Path, monkeypatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    from segrt.runtime.bundle.locating import read_bundle
-    from segrt.runtime.bundle.pack.writer import write_pack
+def test_lines_of_a_log_show_them_so() -> None:
+    record = logging.LogRecord("segrt.stream", logging.WARNING, "", 0, "%s: hung\nagain", (EVIL,), None)
+    shown = PrintableFormatter("segrt: %(message)s").format(record)
+    assert not any(character in shown for character in STEERING)
+    assert shown.startswith("segrt: \\x1b]0;owned")
+    assert shown.endswith(": hung\nagain")
 
+
+@pytest.mark.parametrize("words", [["inspect"], ["inspect", "--json"]])
+def test_a_bundle_cannot_steer_the_terminal(
+    words: list[str], tiny: SimpleNamespace, monkeypatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     folder = tiny.bundle("argmax")
     manifest = json.loads((folder / "manifest.json").read_text())
-    manifest["name"] = EVIL
-    manifest["source"]["notes"] = manifest["source"]["licence"] = EVIL
+    manifest["source"]["notes"] = manifest["source"]["licence"] = manifest["source"]["weights"] = EVIL
     manifest["labels"][0]["name"] = EVIL
     (folder / "manifest.json").write_text(json.dumps(manifest))
-    path = folder if words[0] == "inspect" else write_pack(read_bundle(folder), tmp_path / "evil.segrt").path
-    monkeypatch.setattr("sys.argv", ["segrt", *words, str(path)])
-    with pytest.raises(SystemExit):
+    monkeypatch.setattr("sys.argv", ["segrt", *words, str(folder)])
+    with pytest.raises(SystemExit) as ended:
         main()
+    assert ended.value.code == 0
     shown = "".join(capsys.readouterr())
     assert not any(character in shown for character in STEERING)
     assert "owned" in shown
+
+
+def test_nor_can_an_error_about_it(tiny: SimpleNamespace, monkeypatch, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = tiny.bundle("argmax")
+    manifest = json.loads((folder / "manifest.json").read_text())
+    manifest["decode"]["rule"] = EVIL
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    monkeypatch.setattr("sys.argv", ["segrt", "inspect", str(folder)])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 2
+    shown = "".join(capsys.readouterr())
+    assert not any(character in shown for character in STEERING)
+    assert shown.count("\n") == 1

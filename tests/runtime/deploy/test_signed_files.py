@@ -36,7 +36,8 @@ def test_a_release_that_was_changed_is_not_started_and_the_one_before_is(camera,
     network = next((camera.service / "current/bundle").glob("*.onnx"))
     network.write_bytes(network.read_bytes()[:-1] + b"\0")
     restart(camera)
-    camera.wait_until(lambda: camera.current == "cam-1" and camera.health().get("results"), "back at cam-1")
+    camera.wait_until(lambda: camera.history()[-1]["what"] == "return", "back at the release before")
+    camera.wait_until(lambda: camera.current == "cam-1" and camera.health().get("results"), "streaming again")
     last = camera.history()[-1]
     assert (last["what"], last["result"]) == ("return", "done")
     assert "it is not what was signed: " in last["why"]
