@@ -12,6 +12,7 @@ from segrt.runtime.console.tables import print_table
 
 if TYPE_CHECKING:
     from segrt.export.precision.converted_variant import ConvertedVariant
+    from segrt.export.precision.float32_reference import Comparison
 
 
 @click.command()
@@ -92,12 +93,18 @@ def _print_variants(title: str, variants: "list[ConvertedVariant]") -> None:
                 f"{counts.weight_share(precision):.1%}",
                 f"{comparison.agreement:.2%}",
                 f"{comparison.worst:.2%}",
-                "" if comparison.matched is None else f"{comparison.matched:.2%}",
+                _by_part(comparison),
                 str(len(variant.kept) or ""),
             ]
         )
-    columns = ["precision", "multiply-adds", "weights", "agreement", "at worst", "matched", "kept in fp32"]
+    columns = ["precision", "multiply-adds", "weights", "agreement", "at worst", "by class or object", "kept in fp32"]
     print_table(title, columns, rows)
+
+
+def _by_part(comparison: "Comparison") -> str:
+    """Return the overlap of the classes of a semantic network, the share of matched objects of any other."""
+    part = comparison.classes if comparison.matched is None else comparison.matched
+    return "" if part is None else f"{part:.2%}"
 
 
 def _print_kept_layers(variants: "list[ConvertedVariant]") -> None:

@@ -5,7 +5,7 @@ rounding and clipping together; the one with the least Kullback-Leibler divergen
 TensorRT", GTC 2017).
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -88,6 +88,15 @@ def collect(
     A network with many large tensors runs several times, for no more of them are held at once than fit into memory.
     """
     histograms = {name: Histogram() for name in tensors}
+    for name, values in run_for(net, tensors, feeds, threads):
+        histograms[name].add(values)
+    return histograms
+
+
+def run_for(
+    net: IndexedGraph, tensors: Sequence[str], feeds: Callable[[], Iterable[Mapping[str, Array]]], threads: int
+) -> Iterator[tuple[str, Array]]:
+    """Yield each of `tensors` with its values for each feed, in parts that fit into memory."""
     inputs = {value.name for value in net.model.graph.input}
     for part in _parts(net, tensors):
         computed = [name for name in part if name not in inputs]
@@ -95,9 +104,8 @@ def collect(
         for feed in feeds():
             values = dict(zip(computed, session.run(computed, dict(feed)), strict=True)) if computed else {}
             for name in part:
-                histograms[name].add(values[name] if name in values else feed[name])
+                yield name, values[name] if name in values else feed[name]
         del session
-    return histograms
 
 
 def calibration_files(folder: Path | None, most: int = 128) -> list[Path]:

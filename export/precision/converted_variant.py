@@ -39,6 +39,7 @@ class ConvertedVariant:
         """Return what to tell the user, in lines."""
         name, comparison = self.file.precision, self.comparison
         extras = "" if comparison.matched is None else f", {comparison.matched:.2%} of the objects matched"
+        extras += "" if comparison.classes is None else f", {comparison.classes:.2%} overlap by class"
         extras += "" if comparison.quality is None else f", PQ of one against the other {comparison.quality:.4f}"
         weights = self.counts.weight_share(name)
         shares = f"{self.counts.mac_share(name):.1%} of the multiply-adds, {weights:.1%} of the weights"

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from segrt.export.bundling import Network
 from segrt.export.precision.indexed_graph import open_session
 from segrt.runtime.authoring.agreement import agreement
+from segrt.runtime.authoring.class_overlap import class_overlap
 from segrt.runtime.authoring.matched_share import matched_share, mutual_quality
 from segrt.runtime.authoring.verification import live_queries, match_queries
 from segrt.runtime.bundle.golden import QUERY_ROLES
@@ -35,6 +36,7 @@ class Comparison:
 
     agreement, worst: mean and least of `segrt.runtime.authoring.agreement` over the pictures. matched: instance and
     panoptic, the share of the sure objects or segments of either that have a partner of their class with IoU above 0.5.
+    classes: semantic, `segrt.runtime.authoring.class_overlap`.
     quality: panoptic, the PQ of one against the other (over all classes together). error: the heads' relative error.
     is_finite: whether no head holds NaN or infinity where float32's has a number.
     head_errors: each head's largest and mean absolute difference.
@@ -46,6 +48,7 @@ class Comparison:
     error: float
     is_finite: bool
     matched: float | None = None
+    classes: float | None = None
     quality: float | None = None
     head_errors: Mapping[str, tuple[float, float]] | None = None
 
@@ -84,6 +87,7 @@ class Float32Reference:
             error=self.error(heads),
             is_finite=finite,
             matched=matched_share(pairs),
+            classes=class_overlap(pairs),
             quality=mutual_quality(pairs) if self.network.technique == "panoptic" else None,
             head_errors={spec.name: self._differences(spec.name, heads) for spec in self.network.heads},
         )

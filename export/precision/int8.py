@@ -100,6 +100,25 @@ def scale_of(threshold: float) -> float:
     return threshold / LEVELS if np.isfinite(threshold) and threshold > 0 else 1.0
 
 
+class Int8Coder:
+    """Quantises single layers by `thresholds`, as `to_int8` does."""
+
+    def __init__(self, net: IndexedGraph, thresholds: Mapping[str, float]) -> None:
+        self._net, self._thresholds = net, thresholds
+        self._added = _Added()
+
+    @property
+    def constants(self) -> list["onnx.TensorProto"]:
+        """The new initialisers."""
+        return self._added.constants
+
+    def pair(self, node: "onnx.NodeProto") -> tuple[list["onnx.NodeProto"], str, str]:
+        """Return new nodes and the names of the input and weights that they make for the quantised `node`."""
+        first, data = self._added.activation(node.input[0], self._thresholds[node.input[0]])
+        second, weights = self._added.weight(node.input[1], self._net.array(node.input[1]), channel_axis(node))
+        return [*first, *second], data, weights
+
+
 class _Added:
     """The new constants, and the Q/DQ pairs that are there already."""
 

@@ -86,7 +86,7 @@ def to_int8_cpu(net: IndexedGraph, ranges: Mapping[str, Range], keep: Collection
     model = net.copy()
     graph = model.graph
     planned = plan(net, keep)
-    writer = _Writer(net, planned, _codes(net, planned, ranges))
+    writer = _Writer(net, planned, _codes(net, planned, ranges), net.outputs)
     for value in graph.input:
         writer.code(value.name)
     for name in net.constants:
@@ -101,6 +101,28 @@ def to_int8_cpu(net: IndexedGraph, ranges: Mapping[str, Range], keep: Collection
     del graph.initializer[:]
     graph.initializer.extend(kept)
     return model
+
+
+class Int8CpuCoder:
+    """Quantises single layers by `ranges`, as `to_int8_cpu` does."""
+
+    def __init__(self, net: IndexedGraph, ranges: Mapping[str, Range]) -> None:
+        coded = tuple(dict.fromkeys(node.input[0] for node in quantisable(net)))
+        planned = Plan(frozenset(), frozenset(), frozenset(), {}, coded)
+        self._net = net
+        self._writer = _Writer(net, planned, _codes(net, planned, ranges), heads=())
+
+    @property
+    def constants(self) -> list["onnx.TensorProto"]:
+        """The new initialisers."""
+        return self._writer.constants
+
+    def pair(self, node: "onnx.NodeProto") -> tuple[list["onnx.NodeProto"], str, str]:
+        """Return new nodes and the names of the input and weights that they make for the quantised `node`."""
+        before = len(self._writer.nodes)
+        data = self._writer.code(node.input[0])
+        weights = self._writer.weights(node)[0]
+        return self._writer.nodes[before:], data, weights
 
 
 def _between(net: IndexedGraph, layers: set[str], keep: set[str]) -> set[str]:
@@ -154,8 +176,10 @@ def _codes(net: IndexedGraph, planned: Plan, ranges: Mapping[str, Range]) -> dic
 class _Writer:
     """Copies nodes in their order, with Q/DQ pairs behind the coded tensors."""
 
-    def __init__(self, net: IndexedGraph, planned: Plan, codes: Mapping[str, tuple[float, int]]) -> None:
-        self._net = net
+    def __init__(
+        self, net: IndexedGraph, planned: Plan, codes: Mapping[str, tuple[float, int]], heads: Collection[str]
+    ) -> None:
+        self._net, self._heads = net, heads
         self._plan = planned
         self._codes = codes
         self._coded: dict[str, str] = {}
@@ -183,19 +207,19 @@ class _Writer:
         if node.name in self._plan.outputs:
             out = self._plan.outputs[node.name]
             copy.output[0] = out
-            if out in self._codes and out in self._net.outputs:
+            if out in self._codes and out in self._heads:
                 copy.output[0] = f"{out}__raw"
         self.nodes.append(copy)
         for name in [self._plan.outputs[node.name]] if node.name in self._plan.outputs else node.output:
             self.code(name)
 
-    def code(self, name: str) -> None:
-        """Append the Q/DQ pair of a tensor that is coded; a head gets its own name back behind the pair."""
+    def code(self, name: str) -> str:
+        """Append the Q/DQ pair of a tensor that is coded, and return its name behind the pair; a head keeps its own."""
         if name not in self._codes or name in self._coded:
-            return
+            return self._coded.get(name, name)
         helper = require_onnx().helper
         step, zero = self._codes[name]
-        is_head = name in self._net.outputs and name not in self._net.constants
+        is_head = name in self._heads and name not in self._net.constants
         raw, out = (f"{name}__raw", name) if is_head else (name, f"{name}__dequantised")
         names = [
             self._constant(f"{name}__scale", np.float32(step)),
@@ -212,14 +236,19 @@ class _Writer:
             helper.make_node("DequantizeLinear", [f"{name}__uint8", *names], [out], name=f"{name}__dequantise")
         )
         self._coded[name] = out
+        return out
 
-    def _weights(self, node: "onnx.NodeProto", copy: "onnx.NodeProto") -> None:
-        """Let a layer read int8 weights and an int32 bias."""
+    def weights(self, node: "onnx.NodeProto") -> tuple[str, Array]:
+        """Return the name of a layer's int8 weights behind their dequantisation, and their steps."""
         name, axis = node.input[1], channel_axis(node)
         values = self._net.array(name)
         place = None if axis is None else axis % values.ndim
         codes, scales = quantise_weight_7bit(values, place)
-        copy.input[1] = self._dequantised(f"{name}__{place}", codes, scales, place)
+        return self._dequantised(f"{name}__{place}", codes, scales, place), scales
+
+    def _weights(self, node: "onnx.NodeProto", copy: "onnx.NodeProto") -> None:
+        """Let a layer read int8 weights and an int32 bias."""
+        copy.input[1], scales = self.weights(node)
         if len(node.input) > 2 and node.input[2] in self._net.constants and node.input[0] in self._codes:
             bias = self._net.array(node.input[2])
             steps = scales * np.float32(self._codes[node.input[0]][0])

@@ -1,6 +1,6 @@
 """Makes variants of a network: converts it, compares it with float32, searches for layers to keep, writes the file."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,10 +14,11 @@ from segrt.export.precision.converted_variant import ConvertedVariant, KeptLayer
 from segrt.export.precision.converters import Converter, make_converter
 from segrt.export.precision.float32_reference import Comparison, Float32Reference
 from segrt.export.precision.indexed_graph import IndexedGraph
+from segrt.export.precision.int8_recipes import Task
 from segrt.export.precision.layer_costs import Layer
 from segrt.export.precision.precision_counts import PrecisionCounts, count_model
 from segrt.export.precision.search import SearchOutcome, search
-from segrt.export.precision.variant_options import LIMITS, Say, VariantOptions
+from segrt.export.precision.variant_options import CLASS_LIMITS, LIMITS, Say, VariantOptions
 from segrt.runtime.bundle.manifest import HeadParity, HeadTolerance, Parity, Tolerance
 from segrt.runtime.decode.head_spec import HeadSpec
 from segrt.runtime.errors import CheckFailed
@@ -55,12 +56,17 @@ class VariantMaker:
         """Make the variant at `precision`, its file in `folder`; `source` names the float32 network in errors."""
         self.say(f"making {precision}")
 
-        def pictures() -> Iterable[Picture]:
-            return self.options.progress(list(self.calibration), f"calibrating {precision}")
-
-        converter = make_converter(
-            precision, self.net, self.layers, self.keep, self.network, pictures, self.options.threads, str(source)
+        task = Task(
+            net=self.net,
+            layers=self.layers,
+            network=self.network,
+            keep=self.keep,
+            calibration=self.calibration,
+            progress=self.options.progress,
+            threads=self.options.threads,
+            where=str(source),
         )
+        converter = make_converter(precision, task)
         conversion = _Conversion(self, precision, converter)
         kept: frozenset[int] = frozenset()
         outcome = None
@@ -128,6 +134,7 @@ class _Conversion:
     def __init__(self, maker: VariantMaker, precision: str, converter: Converter) -> None:
         self._maker, self._precision, self._converter = maker, precision, converter
         self._limit = maker.options.limits.get(precision, LIMITS[precision])
+        self._class_limit = min(CLASS_LIMITS[precision], maker.options.limits.get(precision, 1.0))
         self._passed: dict[frozenset[int], bool] = {}
 
     def compare(self, kept: Collection[int]) -> Comparison:
@@ -148,12 +155,15 @@ class _Conversion:
             return False
         if options.accept is not None:
             return options.accept(self._precision, self._converter.build(self._maker.nodes(kept)))
-        return not options.trained or comparison.agreement >= self._limit
+        if not options.trained:
+            return True
+        overlap = 1.0 if comparison.classes is None else comparison.classes
+        return comparison.agreement >= self._limit and overlap >= self._class_limit
 
     def search(self) -> SearchOutcome:
         """Find the layers to keep."""
         maker, comparison = self._maker, self.compare(frozenset())
-        why = f"only {comparison.agreement:.2%} agreement" if comparison.is_finite else "its heads overflow"
+        why = self._shortfall(comparison) if comparison.is_finite else "its heads overflow"
         maker.say(f"{self._precision}: {why}; searching for the layers that must stay in fp32")
         everything = frozenset(range(len(maker.layers)))
         return search(
@@ -180,9 +190,15 @@ class _Conversion:
             )
         if not self.passes(kept):
             raise CheckFailed(
-                f"{self._precision}: {comparison.agreement:.2%} agreement with fp32, but must have {self._limit:.2%}; "
-                f"leave {self._precision} out"
+                f"{self._precision}: {self._shortfall(comparison)} with fp32; calibrate with more pictures like those it "
+                f"will see, allow less with --agreement, or leave {self._precision} out"
             )
+
+    def _shortfall(self, comparison: Comparison) -> str:
+        """Say what is missing, with the limit."""
+        if comparison.agreement < self._limit or comparison.classes is None:
+            return f"only {comparison.agreement:.2%} agreement (must be {self._limit:.2%})"
+        return f"only {comparison.classes:.2%} overlap by class (must be {self._class_limit:.2%})"
 
 
 def _parity(comparison: Comparison) -> Parity:

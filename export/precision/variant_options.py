@@ -11,8 +11,13 @@ if TYPE_CHECKING:
     import onnx
 
 Say = Callable[[str], None]
+Progress = Callable[[list[Picture], str], Iterable[Picture]]
+"""Wraps pictures, under a title, to show how many of them were seen."""
 # The least mean agreement of a variant's final results with float32's.
 LIMITS = {"fp16": 0.99, "int8": 0.95, "int8-cpu": 0.95}
+# The least overlap of its classes with float32's, for semantic networks: where most of a picture is background, one may
+# lose half of its mIoU and keep 95 % of its pixels.
+CLASS_LIMITS = {"fp16": 0.9, "int8": 0.75, "int8-cpu": 0.75}
 
 
 @dataclass(frozen=True)
@@ -25,7 +30,8 @@ class VariantOptions:
     golden: the bundle's golden pictures, which the variant's own tolerance must allow for.
     keep: nodes or modules that stay in float32, as patterns ("*nms*", "head.boxes"); each must fit something, unless
         they are a family's own for all of its networks and sizes (`keep_must_fit`).
-    limits: the least mean agreement by precision, where it is not that of `LIMITS`.
+    limits: the least mean agreement by precision, where it is not that of `LIMITS`; the classes need overlap no more
+        then.
     search_steps, search_seconds: how long layers to keep are searched for; with 0 steps a variant that misses its limit
         is an error at once.
     trained: results of untrained networks say nothing, so theirs are measured and reported, but not asked to agree.
@@ -43,5 +49,5 @@ class VariantOptions:
     search_seconds: float = 300.0
     trained: bool = True
     threads: int = 0
-    progress: Callable[[list[Picture], str], Iterable[Picture]] = lambda pictures, text: pictures  # noqa: ARG005
+    progress: Progress = lambda pictures, text: pictures  # noqa: ARG005
     accept: "Callable[[str, onnx.ModelProto], bool] | None" = None
