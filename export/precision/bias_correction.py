@@ -6,7 +6,7 @@ gives, is added to its bias ("Data-Free Quantization Through Weight Equalization
 ICCV 2019).
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
@@ -34,31 +34,39 @@ class Coder(Protocol):
         """Return new nodes and the names of the input and weights that they make for the quantised `node`."""
 
 
-def correct_biases(
+def mean_errors(
     net: IndexedGraph,
     coder: Coder,
     feeds: Iterable[Mapping[str, Array]],
     *,
     keep: frozenset[str] = frozenset(),
     threads: int = 0,
-) -> IndexedGraph:
-    """Return `net` with the biases that its convolutions should have once they are quantised as `coder` does it."""
+) -> dict[str, Array]:
+    """Return by convolution how much less each output channel is on average when it alone is quantised by `coder`."""
     layers = [node for node in quantisable(net) if _is_biased(node, net) and node.name not in keep]
-    means = _mean_errors(net, layers, coder, feeds, threads) if layers else {}
+    found = _mean_errors(net, layers, coder, feeds, threads) if layers else {}
+    return {name: error for name, error in found.items() if np.isfinite(error).all()}
+
+
+def corrected_bias(node: "onnx.NodeProto", net: IndexedGraph, error: Array) -> Array:
+    """Return the bias (C,) of a convolution that is quantised, its mean error being `error`."""
+    bias = net.array(node.input[2]) if len(node.input) > 2 and node.input[2] else np.zeros(1, np.float32)
+    return np.asarray((bias + error).astype(np.float32))
+
+
+def with_corrected_biases(net: IndexedGraph, errors: Mapping[str, Array], keep: Collection[str]) -> IndexedGraph:
+    """Return `net` with the biases of the nodes of `errors` corrected, but for those named in `keep`."""
     onnx = require_onnx()
     model = net.copy()
     added = []
     for node in model.graph.node:
-        error = means.get(node.name)
-        if error is None or not np.isfinite(error).all():
-            continue
-        name = f"{node.name}__corrected_bias"
-        bias = net.array(node.input[2]) if len(node.input) > 2 and node.input[2] else np.float32(0)
-        added.append(onnx.numpy_helper.from_array((bias + error).astype(np.float32), name))
-        del node.input[2:]
-        node.input.append(name)
+        if node.name in errors and node.name not in keep:
+            name = f"{node.name}__corrected_bias"
+            added.append(onnx.numpy_helper.from_array(corrected_bias(node, net, errors[node.name]), name))
+            del node.input[2:]
+            node.input.append(name)
     model.graph.initializer.extend(added)
-    return IndexedGraph(model)
+    return net.with_model(model)
 
 
 def _is_biased(node: "onnx.NodeProto", net: IndexedGraph) -> bool:
@@ -72,7 +80,6 @@ def _mean_errors(
     feeds: Iterable[Mapping[str, Array]],
     threads: int,
 ) -> dict[str, Array]:
-    """Return by node how much less each output channel is on average when the layer alone is quantised."""
     onnx = require_onnx()
     model = net.copy()
     graph = model.graph

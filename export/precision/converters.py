@@ -73,7 +73,14 @@ class _Int8Converter:
         task = self._task
         if self._switchable is None:
             thresholds = thresholds_of(self._calibrated.ranges)
-            self._switchable = switchable_int8(self._calibrated.net, task.layers, thresholds, task.keep, task.threads)
+            self._switchable = switchable_int8(
+                self._calibrated.net,
+                task.layers,
+                thresholds,
+                task.keep,
+                errors=self._calibrated.errors,
+                threads=task.threads,
+            )
         return _run_switched(self._switchable, feeds, len(task.layers), kept)
 
 

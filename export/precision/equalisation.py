@@ -17,7 +17,6 @@ from segrt.export.graph.editing import require_onnx
 from segrt.export.precision.calibration import run_for
 from segrt.export.precision.channel_groups import ChannelGroups, attribute
 from segrt.export.precision.indexed_graph import IndexedGraph
-from segrt.export.precision.int8 import quantisable
 from segrt.runtime.inference.tensors import Array
 
 if TYPE_CHECKING:
@@ -28,17 +27,25 @@ _DEAD = 1e-6  # of the tensor's range: a channel that is 0 but for rounding
 
 
 def equalise(
-    net: IndexedGraph, feeds: Callable[[], Iterable[Mapping[str, Array]]], *, threads: int = 0
+    net: IndexedGraph,
+    tensors: Iterable[str],
+    feeds: Callable[[], Iterable[Mapping[str, Array]]],
+    *,
+    threads: int = 0,
 ) -> IndexedGraph:
-    """Return a network that computes as `net` does, with the channels' ranges over `feeds` as equal as may be."""
+    """Return a network that computes as `net` does, with the ranges of the channels of `tensors` as equal as may be.
+
+    `tensors` are those that become int8; the ranges are those over `feeds`.
+    """
     groups = ChannelGroups(net)
-    layers = quantisable(net)
-    names = dict.fromkeys(name for node in layers for name in (node.input[0], node.output[0]))
-    tensors = [name for name in names if name in groups.numbers and not groups.fixed[groups.numbers[name]].all()]
-    if not tensors:
+    names = [
+        name
+        for name in dict.fromkeys(tensors)
+        if name in groups.numbers and not groups.fixed[groups.numbers[name]].all()
+    ]
+    if not names:
         return net
-    scales = _scales(groups, _ranges(net, tensors, feeds, threads))
-    return _scaled(net, groups, scales)
+    return _scaled(net, groups, _scales(groups, _ranges(net, names, feeds, threads)))
 
 
 def _ranges(
@@ -99,7 +106,7 @@ def _scaled(net: IndexedGraph, groups: ChannelGroups, scales: npt.NDArray[np.flo
     kept = [tensor for tensor in model.graph.initializer if tensor.name in read_names]
     del model.graph.initializer[:]
     model.graph.initializer.extend(kept)
-    return IndexedGraph(model)
+    return net.with_model(model)
 
 
 def _read_in_subgraphs(net: IndexedGraph) -> set[str]:

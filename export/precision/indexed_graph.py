@@ -1,6 +1,7 @@
 """An ONNX graph prepared for conversion: named nodes, constants as initialisers, indexed types, shapes and readers."""
 
 from collections.abc import Callable, Iterable
+from copy import copy
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -76,6 +77,17 @@ class IndexedGraph:
         model.CopyFrom(self.model)
         return model
 
+    def with_model(self, model: "onnx.ModelProto") -> "IndexedGraph":
+        """Return an index of `model`, this network with other constants; types and shapes are as they are here."""
+        other = copy(self)
+        other.model = model
+        other.types, other.shapes = dict(self.types), dict(self.shapes)
+        for tensor in model.graph.initializer:
+            other.types[tensor.name] = tensor.data_type
+            other.shapes[tensor.name] = tuple(tensor.dims)
+        other.changed()
+        return other
+
     def array(self, name: str) -> Array:
         """Return the values of an initialiser."""
         values: Array = require_onnx().numpy_helper.to_array(self.constants[name])
@@ -138,9 +150,9 @@ def prepare_graph(model: "onnx.ModelProto", where: str) -> IndexedGraph:
     """
     onnx = require_onnx()
     refuse_unless_float32(model, where)
-    copy = onnx.ModelProto()
-    copy.CopyFrom(model)
-    graph = copy.graph
+    prepared = onnx.ModelProto()
+    prepared.CopyFrom(model)
+    graph = prepared.graph
     nodes = []
     for node in graph.node:
         value = next((entry.t for entry in node.attribute if entry.name == "value" and entry.HasField("t")), None)
@@ -160,7 +172,7 @@ def prepare_graph(model: "onnx.ModelProto", where: str) -> IndexedGraph:
     del graph.node[:]
     graph.node.extend(kept)
     del graph.value_info[:]
-    return IndexedGraph(copy)
+    return IndexedGraph(prepared)
 
 
 def refuse_unless_float32(model: "onnx.ModelProto", where: str) -> None:

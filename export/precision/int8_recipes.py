@@ -14,7 +14,7 @@ import numpy as np
 
 from segrt.export.bundling import Network
 from segrt.export.precision import int8_cpu
-from segrt.export.precision.bias_correction import Coder, correct_biases
+from segrt.export.precision.bias_correction import Coder, mean_errors, with_corrected_biases
 from segrt.export.precision.calibration import METHODS, Histogram, collect
 from segrt.export.precision.equalisation import equalise
 from segrt.export.precision.float32_reference import Float32Reference, session_runner
@@ -55,11 +55,20 @@ class Task:
 
 @dataclass(frozen=True)
 class Calibrated:
-    """A float32 network made ready for int8, and the lowest and highest value of each tensor to be told apart."""
+    """A float32 network made ready for int8.
+
+    ranges: the lowest and highest value of each tensor to be told apart, by the way to clip `method`. errors: by layer,
+    the mean of each output channel that quantising it takes away.
+    """
 
     net: IndexedGraph
     ranges: Ranges
     method: str
+    errors: Mapping[str, Array]
+
+    def without_errors(self, keep: Collection[str]) -> IndexedGraph:
+        """Return the network in which the layers that become int8, all but `keep`, have corrected biases."""
+        return with_corrected_biases(self.net, self.errors, keep)
 
 
 class Recipe(ABC):
@@ -107,7 +116,7 @@ class Int8(Recipe):
         return Int8Coder(net, thresholds_of(ranges))
 
     def build(self, calibrated: Calibrated, keep: Collection[str]) -> "onnx.ModelProto":  # noqa: D102
-        return to_int8(calibrated.net, thresholds_of(calibrated.ranges), keep)
+        return to_int8(calibrated.without_errors(keep), thresholds_of(calibrated.ranges), keep)
 
 
 class Int8Cpu(Recipe):
@@ -131,7 +140,7 @@ class Int8Cpu(Recipe):
         return int8_cpu.Int8CpuCoder(net, ranges)
 
     def build(self, calibrated: Calibrated, keep: Collection[str]) -> "onnx.ModelProto":  # noqa: D102
-        return int8_cpu.to_int8_cpu(calibrated.net, calibrated.ranges, keep)
+        return int8_cpu.to_int8_cpu(calibrated.without_errors(keep), calibrated.ranges, keep)
 
 
 def thresholds_of(ranges: Ranges) -> dict[str, float]:
@@ -147,8 +156,8 @@ def calibrate(task: Task, recipe: Recipe) -> Calibrated:
         pictures = task.progress(list(task.calibration), text)
         return (network_inputs(task.network.inputs, picture)[0] for picture in pictures)
 
-    net = equalise(task.net, lambda: watched(f"equalising {what}"), threads=task.threads)
-    names = [name for name in dict.fromkeys(recipe.tensors(net, task.keep)) if name not in net.constants]
+    names = [name for name in dict.fromkeys(recipe.tensors(task.net, task.keep)) if name not in task.net.constants]
+    net = equalise(task.net, names, lambda: watched(f"equalising {what}"), threads=task.threads)
     histograms = collect(net, names, lambda: watched(f"calibrating {what}"), threads=task.threads)
     sample = Float32Reference(
         task.network, _spread(task.calibration, _TRIED_ON), session_runner(task.net.model, task.network, task.threads)
@@ -159,8 +168,8 @@ def calibrate(task: Task, recipe: Recipe) -> Calibrated:
     best, least = None, np.inf
     for method in METHODS:
         ranges = recipe.ranges(histograms, method)
-        corrected = correct_biases(net, recipe.coder(net, ranges), correcting, keep=task.keep, threads=task.threads)
-        candidate = Calibrated(corrected, ranges, method)
+        errors = mean_errors(net, recipe.coder(net, ranges), correcting, keep=task.keep, threads=task.threads)
+        candidate = Calibrated(net, ranges, method, errors)
         run = session_runner(recipe.build(candidate, task.keep), task.network, task.threads)
         error = sample.error([run(feed) for feed in sample.feeds])
         if best is None or error < least:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from segrt.export.graph.editing import require_onnx
+from segrt.export.precision.bias_correction import corrected_bias
 from segrt.export.precision.fp16 import FLOAT, HALF, half_nodes, round_weights
 from segrt.export.precision.indexed_graph import IndexedGraph, open_session, read_names, rename_inputs
 from segrt.export.precision.int8 import channel_axis, quantisable, quantise_weight, scale_of
@@ -68,9 +69,18 @@ def switchable_fp16(
 
 
 def switchable_int8(
-    net: IndexedGraph, layers: Sequence[Layer], thresholds: Mapping[str, float], keep: Collection[str], threads: int = 0
+    net: IndexedGraph,
+    layers: Sequence[Layer],
+    thresholds: Mapping[str, float],
+    keep: Collection[str],
+    *,
+    errors: Mapping[str, Array] | None = None,
+    threads: int = 0,
 ) -> SwitchableNetwork:
-    """Return `net` with switches for int8 weights and inputs of the layers that can be quantised."""
+    """Return `net` with switches for int8 weights and inputs of the layers that can be quantised.
+
+    `errors` are those that `bias_correction.mean_errors` found; a layer that is switched has a corrected bias.
+    """
     owner = {name: place for place, layer in enumerate(layers) for name in layer.nodes}
     chosen = {node.name for node in quantisable(net)} - set(keep)
     writer = _Writer(net, len(layers))
@@ -80,6 +90,10 @@ def switchable_int8(
             place = owner[node.name]
             copy.input[0] = writer.quantised(node.input[0], thresholds[node.input[0]], place)
             copy.input[1] = writer.quantised_weight(node, place)
+            if errors and node.name in errors:
+                bias = writer.corrected_bias(node, errors[node.name], place)
+                del copy.input[2:]
+                copy.input.append(bias)
         writer.nodes.append(copy)
     return SwitchableNetwork(writer.model(), net.outputs, len(layers), threads)
 
@@ -141,6 +155,14 @@ class _Writer:
         shaped = scales if others is None else np.expand_dims(scales, others)
         low = self._constant(f"{name}__dequantised_{axis}", (quantised * shaped).astype(np.float32))
         return self.choose(place, low, name, f"{name}__in_{place}_{axis}")
+
+    def corrected_bias(self, node: "onnx.NodeProto", error: Array, place: int) -> str:
+        """Return the name of a layer's bias: corrected where it is switched."""
+        values = corrected_bias(node, self._net, error)
+        low = self._constant(f"{node.name}__corrected_bias", values)
+        has_bias = len(node.input) > 2 and node.input[2]
+        high = node.input[2] if has_bias else self._constant(f"{node.name}__no_bias", np.zeros_like(values))
+        return self.choose(place, low, high, f"{node.name}__bias_in_{place}")
 
     def _node(self, kind: str, inputs: list[str], out: str, **options: int) -> str:
         if out not in self._done:

@@ -190,8 +190,8 @@ class _Conversion:
             )
         if not self.passes(kept):
             raise CheckFailed(
-                f"{self._precision}: {self._shortfall(comparison)} with fp32; calibrate with more pictures like those it "
-                f"will see, allow less with --agreement, or leave {self._precision} out"
+                f"{self._precision}: {self._shortfall(comparison)} with fp32; calibrate with more pictures like those "
+                f"it will see, allow less with --agreement, or leave {self._precision} out"
             )
 
     def _shortfall(self, comparison: Comparison) -> str:

@@ -23,8 +23,11 @@ CLASSES = 4
 PLANTED = "body.2"
 
 
-def chain(*, overflow: bool = False, outlier: bool = False) -> onnx.ModelProto:
-    """Six convolutions; `overflow` lets the third exceed 65504, `outlier` gives its input one huge, unused channel."""
+def chain(*, overflow: bool = False, outlier: bool = False, clipped: bool = False) -> onnx.ModelProto:
+    """Six convolutions; `overflow` lets the third exceed 65504, `outlier` gives its input one huge, unused channel.
+
+    `clipped` puts an upper bound on that input, behind which no channel can be scaled.
+    """
     random = np.random.default_rng(3)
     nodes = [
         helper.make_node("Cast", ["image"], ["float"], name="cast", to=TensorProto.FLOAT),
@@ -54,7 +57,10 @@ def chain(*, overflow: bool = False, outlier: bool = False) -> onnx.ModelProto:
             constants["shrink"] = np.array(1 / gain, np.float32)
             nodes.append(helper.make_node("Mul", [out, "shrink"], [f"{out}s"], name="shrink"))
             out = f"{out}s"
-        if index < 5:
+        if clipped and index == 1:
+            constants |= {"zero": np.array(0, np.float32), "bound": np.array(1e5, np.float32)}
+            nodes.append(helper.make_node("Clip", [out, "zero", "bound"], [f"x{index + 1}"], name=f"relu{index}"))
+        elif index < 5:
             nodes.append(helper.make_node("Relu", [out], [f"x{index + 1}"], name=f"relu{index}"))
     graph = helper.make_graph(
         nodes,

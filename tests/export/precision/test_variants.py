@@ -68,7 +68,7 @@ def test_the_layer_that_overflows_in_fp16_is_found_and_kept(make, make_chain):
 
 
 def test_the_layer_with_an_outlier_in_int8_is_found_and_kept(make, make_chain):
-    made, said = make(make_chain(outlier=True), "int8", limits={"int8": 0.8})
+    made, said = make(make_chain(outlier=True, clipped=True), "int8", limits={"int8": 0.8})
     entry = made[0]
     assert [kept.layer.label for kept in entry.kept] == ["body.2"]
     assert np.isfinite(entry.kept[0].error)
@@ -76,6 +76,14 @@ def test_the_layer_with_an_outlier_in_int8_is_found_and_kept(make, make_chain):
     assert entry.file.precision_share == pytest.approx(1 - entry.kept[0].share)
     assert entry.outcome.findings[0].layers == (3,)  # the input comes first
     assert entry.outcome.findings[0].error > 5 * entry.outcome.findings[1].error
+
+
+@pytest.mark.parametrize("precision", ["int8", "int8-cpu"])
+def test_an_outlier_that_can_be_scaled_costs_no_layer(make, make_chain, precision):
+    made, _ = make(make_chain(outlier=True), precision, limits={precision: 0.8})
+    plain, _ = make(make_chain(), precision, limits={precision: 0.8})
+    assert made[0].kept == ()
+    assert made[0].comparison.agreement > plain[0].comparison.agreement - 0.05
 
 
 def test_a_variant_that_would_be_fp32_in_truth_is_refused(make, make_chain):
@@ -88,7 +96,7 @@ def test_a_variant_that_would_be_fp32_in_truth_is_refused(make, make_chain):
 
 
 def test_untrained_networks_are_measured_and_not_judged(make, make_chain):
-    made, _ = make(make_chain(outlier=True), "int8", trained=False)
+    made, _ = make(make_chain(outlier=True, clipped=True), "int8", trained=False)
     assert made[0].kept == ()
     assert made[0].comparison.agreement < 0.9
     assert made[0].file.tolerance.agreement < made[0].comparison.worst
