@@ -17,7 +17,7 @@ Progress = Callable[[list[Picture], str], Iterable[Picture]]
 LIMITS = {"fp16": 0.99, "int8": 0.95, "int8-cpu": 0.95}
 # The least overlap of its classes with float32's, for semantic networks: where most of a picture is background, one may
 # lose half of its mIoU and keep 95 % of its pixels.
-CLASS_LIMITS = {"fp16": 0.9, "int8": 0.75, "int8-cpu": 0.75}
+CLASS_LIMITS = {"fp16": 0.9, "int8": 0.8, "int8-cpu": 0.8}
 
 
 @dataclass(frozen=True)
