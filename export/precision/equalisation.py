@@ -76,15 +76,8 @@ def _scales(groups: ChannelGroups, ranges: Mapping[str, npt.NDArray[np.float64]]
 
 
 def _scaled(net: IndexedGraph, groups: ChannelGroups, scales: npt.NDArray[np.float64]) -> IndexedGraph:
-    onnx = require_onnx()
     model = net.copy()
-    added: dict[str, onnx.TensorProto] = {}
-
-    def replaced(node: "onnx.NodeProto", place: int, values: npt.NDArray[np.float64]) -> None:
-        name = f"{node.input[place]}__equalised_for_{node.name}"
-        added[name] = onnx.numpy_helper.from_array(values.astype(np.float32), name)
-        node.input[place] = name
-
+    added: list[onnx.TensorProto] = []
     for node in model.graph.node:
         if node.op_type not in ("Conv", "ConvTranspose", "BatchNormalization"):
             continue
@@ -100,8 +93,10 @@ def _scaled(net: IndexedGraph, groups: ChannelGroups, scales: npt.NDArray[np.flo
         else:
             changed = [_weights(node, arrays[0], read, made), *(bias * made for bias in arrays[1:2])]
         for place, values in enumerate(changed, 1):
-            replaced(node, place, values)
-    model.graph.initializer.extend(added.values())
+            name = f"{node.input[place]}__equalised_for_{node.name}"
+            added.append(require_onnx().numpy_helper.from_array(values.astype(np.float32), name))
+            node.input[place] = name
+    model.graph.initializer.extend(added)
     read_names = {name for node in model.graph.node for name in node.input} | _read_in_subgraphs(net)
     kept = [tensor for tensor in model.graph.initializer if tensor.name in read_names]
     del model.graph.initializer[:]

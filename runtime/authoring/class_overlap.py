@@ -33,6 +33,6 @@ def class_overlap(pairs: Sequence[tuple[Result, Result]]) -> float | None:
     return float(np.mean(ious)) if ious else 1.0
 
 
-def _add(counts: dict[int, int], class_map: np.ndarray) -> None:  # type: ignore[type-arg]
+def _add(counts: dict[int, int], class_map: np.ndarray) -> None:
     for class_id, count in zip(*np.unique(class_map, return_counts=True), strict=True):
         counts[int(class_id)] = counts.get(int(class_id), 0) + int(count)
