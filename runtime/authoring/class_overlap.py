@@ -1,4 +1,4 @@
-"""How alike two sets of class maps are, class by class; the share of equal pixels hides it where most are background."""
+"""How alike two sets of class maps are, class by class; equal pixels hide it where most of them are background."""
 
 from collections.abc import Sequence
 
