@@ -28,6 +28,16 @@ def merge_queries(
     threads: int,
 ) -> tuple[list[_Segment], int]: ...
 def argmax_map(logits: _Array, out: _Array, window: _Window, threads: int) -> int: ...
+def binary_map(
+    scores: _Array,
+    out: NDArray[np.uint8],
+    threshold: float,
+    probabilities: bool,
+    object: int,
+    other: int,
+    window: _Window,
+    threads: int,
+) -> int: ...
 def query_instances(
     class_logits: _Array,
     mask_logits: _Array,
