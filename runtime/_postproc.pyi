@@ -33,8 +33,8 @@ def binary_map(
     out: NDArray[np.uint8],
     threshold: float,
     probabilities: bool,
-    object: int,
-    other: int,
+    above: int,
+    below: int,
     window: _Window,
     threads: int,
 ) -> int: ...

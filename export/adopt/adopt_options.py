@@ -12,13 +12,21 @@ from segrt.runtime.results.technique import Technique
 
 # option: the decode rules that have it
 _RULES = {
-    "score_threshold": ("query_instances", "paste_masks", "prototype_masks", "merge_queries", "group_centers"),
+    "score_threshold": (
+        "binary",
+        "query_instances",
+        "paste_masks",
+        "prototype_masks",
+        "merge_queries",
+        "group_centers",
+    ),
     "overlap_threshold": ("merge_queries",),
     "merge_rule": ("merge_queries",),
     "iou_threshold": ("prototype_masks",),
     "rows": ("prototype_masks",),
     "activation": ("query_instances",),
     "void_value": ("class_map",),
+    "scores": ("binary",),
     "first_class": ("paste_masks",),
 }
 
@@ -48,6 +56,7 @@ class AdoptOptions:
     iou_threshold: float | None = None
     activation: str | None = None
     rows: str | None = None
+    scores: str | None = None
     ids: str = "list"
     void_value: int | None = None
     first_class: int | None = None

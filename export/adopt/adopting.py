@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from segrt.export.adopt.adopt_options import AdoptOptions, check_precision, check_rule, completed
+from segrt.export.adopt.binary_heads import as_binary, describe_cut, object_labels, scores_of
 from segrt.export.adopt.class_names import class_count, first_labels, fitting_labels
 from segrt.export.adopt.conventions import LETTERBOX, YOLACT, Convention, Normalisation, read_convention
 from segrt.export.adopt.decode_rule import activation_of, decode_rule
@@ -22,6 +23,7 @@ from segrt.export.graph.editing import Graph, read_graph, require_onnx
 from segrt.runtime.bundle.locating import read_bundle
 from segrt.runtime.bundle.manifest import Source
 from segrt.runtime.bundle.names import new_name
+from segrt.runtime.decode.binary import Binary
 from segrt.runtime.decode.head_spec import HeadSpec
 from segrt.runtime.errors import BackendError, BundleError
 from segrt.runtime.files.images import Picture
@@ -104,11 +106,17 @@ class _Adoption:
             declared = tuple(known.get(spec.name, spec) for spec in self._graph.outputs)
             arrays = run_once(file, self._graph, self._trial_inputs, picture)
         outputs = measured_outputs(declared, arrays)
-        rule, by_role = guess_heads(outputs, self._technique, len(self._labels), self._options.heads)
+        count, given = len(self._labels), self._options.heads
+        rule, by_role = as_binary(
+            *guess_heads(outputs, self._technique, count, given), count, given, self._graph, arrays
+        )
         check_rule(self._given, rule)
+        if rule == "binary":
+            scores = by_role["object_scores"]
+            meaning = scores_of(scores, arrays[scores.spec.name], self._graph, self._options.scores)
+            self._options = replace(self._options, scores=meaning)
         standard = {
-            role: in_standard_layout(self._graph, role, output, len(self._labels), self.notes)
-            for role, output in by_role.items()
+            role: in_standard_layout(self._graph, role, output, count, self.notes) for role, output in by_role.items()
         }
         return _FoundHeads(rule, standard, is_yolact=rewritten is not None)
 
@@ -118,8 +126,13 @@ class _Adoption:
         notes += [f"head {head.name!r} {head.dtype} {list(head.shape)} is {head.role}" for head in specs]
         sigmoid = activation_of(heads.rule, specs, len(self._labels), options) == "sigmoid"
         classes = class_count(self._graph, heads.rule, specs, sigmoid)
-        labels = fitting_labels(self._labels, classes, options.labels, options.ids, notes)
+        if heads.rule == "binary" or (heads.rule == "class_map" and len(self._labels) == 1 and classes in (None, 2)):
+            labels = object_labels(self._labels, notes)
+        else:
+            labels = fitting_labels(self._labels, classes, options.labels, options.ids, notes)
         decode = decode_rule(heads.rule, heads.outputs, specs, len(labels), options, notes)
+        if isinstance(decode, Binary):
+            notes.append(describe_cut(decode, labels))
         inputs = normalised(self._inputs, options, _convention_of(heads, self._convention), notes)
         notes.append(f"precision {self._precision}, decode rule {heads.rule}")
         notes += _tensorrt_notes(self._graph, options)

@@ -6,6 +6,7 @@ from typing import Any, cast
 from segrt.export.adopt.adopt_options import AdoptOptions
 from segrt.export.adopt.guessing import Output, rows_of
 from segrt.runtime.decode.argmax import Argmax
+from segrt.runtime.decode.binary import Binary
 from segrt.runtime.decode.class_map import ClassMap
 from segrt.runtime.decode.group_centers import GroupCenters
 from segrt.runtime.decode.head_spec import HeadSpec
@@ -41,6 +42,8 @@ def decode_rule(
     given: dict[str, Any] = {name: getattr(options, name) for name in names if getattr(options, name) is not None}
     if rule == "argmax":
         return Argmax()
+    if rule == "binary":
+        return Binary(scores=cast("Any", options.scores), **given)
     if rule == "query_semantic":
         return QuerySemantic()
     if rule == "class_map":

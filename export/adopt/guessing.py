@@ -12,7 +12,16 @@ _FLOATS = ("float16", "float32")
 _INTEGERS = ("uint8", "int8", "int32", "int64")
 BOX_ROLES = ("boxes", "scores", "class_ids", "masks")
 CENTER_ROLES = ("semantic_logits", "center_heatmap", "offsets")
-_ROLES = ("class_map", "class_logits", "mask_logits", *BOX_ROLES, "predictions", "prototypes", *CENTER_ROLES)
+_ROLES = (
+    "class_map",
+    "object_scores",
+    "class_logits",
+    "mask_logits",
+    *BOX_ROLES,
+    "predictions",
+    "prototypes",
+    *CENTER_ROLES,
+)
 ROWS = ("yolo", "yolov5", "detections")
 _FEW = 1000  # detections that a network suppressed itself; anchors are thousands
 # role: parts of names by which exporters call such a head
@@ -83,6 +92,7 @@ def _stated(outputs: Sequence[Output], given: Mapping[str, str]) -> dict[str, Ou
             raise SegrtError(f"{where}: there is no such output; there are {_listed(outputs)}")
         ranks, dtypes = HEAD_FORMS[role]
         output = by_name[name]
+        dtypes = (*dtypes, "bool") if role == "object_scores" else dtypes
         if output.rank not in ranks or output.spec.dtype not in dtypes:
             raise SegrtError(
                 f"{where}: must have {' or '.join(map(str, ranks))} dimensions and dtype {' or '.join(dtypes)}, "
@@ -119,14 +129,17 @@ def _semantic(
         return "class_map", {"class_map": stated["class_map"]}
     if "semantic_logits" in stated:
         return "argmax", {"semantic_logits": stated["semantic_logits"]}
-    maps = [out for out in free if out.spec.dtype in _INTEGERS and out.rank in (3, 4)]
+    if "object_scores" in stated:
+        return "binary", {"object_scores": stated["object_scores"]}
+    maps = [out for out in free if out.spec.dtype in (*_INTEGERS, "bool") and out.rank in (3, 4)]
     if len(maps) == 1:
         return "class_map", {"class_map": maps[0]}
     logits = [out for out in free if out.spec.dtype in _FLOATS and out.rank == 4]
+    logits = logits or [out for out in free if out.spec.dtype in _FLOATS and out.rank == 3]  # of one channel
     # Auxiliary heads come second in torchvision's and smp's exports; the first one is the result.
     if not maps and logits:
         return "argmax", {"semantic_logits": logits[0]}
-    raise SegrtError(_unclear("semantic", ("class_map", "semantic_logits"), outputs))
+    raise SegrtError(_unclear("semantic", ("class_map", "semantic_logits", "object_scores"), outputs))
 
 
 def _query_heads(

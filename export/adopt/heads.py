@@ -108,12 +108,15 @@ def in_standard_layout(graph: Graph, role: str, output: Output, labels: int, not
         name, shape = graph.add_batch_axis(name), (1, *shape)
         notes.append(f"head {output.spec.name!r} has no batch axis: one was added")
     last = shape[-1]
-    if len(shape) == 4 and (
-        (role == "semantic_logits" and last == labels != shape[1]) or (role == "class_map" and last == 1 != shape[1])
-    ):
+    one_channel = role in ("class_map", "object_scores") and last == 1 != shape[1]
+    if len(shape) == 4 and ((role == "semantic_logits" and last == labels != shape[1]) or one_channel):
         name, shape = graph.transpose_output(name, (0, 3, 1, 2)), (shape[0], shape[3], shape[1], shape[2])
         notes.append(f"head {output.spec.name!r} has its channels last: a Transpose was added")
-    return Output(TensorSpec(name, output.spec.dtype, shape), has_batch=True, declared=shape)
+    dtype = output.spec.dtype
+    if role == "object_scores" and dtype == "bool":
+        name, dtype = graph.cast_output(name, "uint8"), "uint8"
+        notes.append(f"head {output.spec.name!r} is bool: a Cast to uint8 was added")
+    return Output(TensorSpec(name, dtype, shape), has_batch=True, declared=shape)
 
 
 def _ints(*values: int) -> npt.NDArray[np.int64]:

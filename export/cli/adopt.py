@@ -101,6 +101,11 @@ def _heads(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) 
     type=click.Choice(["maskformer", "mask2former", "eomt", "detr"]),
     help="How panoptic queries are merged; maskformer by default.",
 )
+@click.option(
+    "--scores",
+    type=click.Choice(["logits", "probabilities", "bytes", "mask"]),
+    help="What the one channel of a network of one object holds, where its values leave it open.",
+)
 @click.option("--score-threshold", type=SHARE, help="The rule's own by default, 0.5 for most.")
 @click.option("--overlap-threshold", type=SHARE, help="Of merged panoptic queries; 0.8 by default.")
 @click.option("--iou-threshold", type=SHARE, help="Above which boxes of a YOLO are duplicates.")
@@ -140,9 +145,9 @@ def adopt(
     Read from the file: Ultralytics' metadata (YOLOv5, v8 and later, -seg), Hugging Face optimum's config.json and
     preprocessor_config.json beside it, and the outputs' names of mmdeploy, PaddleSeg and YOLACT.
 
-    Heads have these roles. Semantic: class_map (ids) or semantic_logits. Instance: class_logits and mask_logits
-    (queries), boxes, scores, class_ids and masks, or predictions and prototypes (YOLO). Panoptic: class_logits and
-    mask_logits, or semantic_logits, center_heatmap and offsets (Panoptic-DeepLab).
+    Heads have these roles. Semantic: class_map (ids), semantic_logits, or object_scores (one channel). Instance:
+    class_logits and mask_logits (queries), boxes, scores, class_ids and masks, or predictions and prototypes (YOLO).
+    Panoptic: class_logits and mask_logits, or semantic_logits, center_heatmap and offsets (Panoptic-DeepLab).
     """
     from segrt.export.adopt.adopt_options import AdoptOptions
     from segrt.export.adopt.adopting import adopt_network

@@ -94,6 +94,9 @@ def export_model(
     say(f"building {model.name} for {size[0]}x{size[1]}")
     with memory.explained(model.name), tempfile.TemporaryDirectory(prefix="segrt-export-") as folder:
         exportable = build(request)
+        problem = exportable.decode.label_problem(len(exportable.labels))
+        if problem is not None:
+            raise SegrtError(f"{model.name}: {problem}; give the names of at least 2 classes with --labels FILE")
         say("exporting it to ONNX")
         traced = trace(
             exportable, size, Path(folder) / "model.fp32.onnx", model.name, dynamic_batch=options.dynamic_batch

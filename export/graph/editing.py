@@ -98,6 +98,13 @@ class Graph:
         """Append a Transpose of output `name`, which is replaced by the new output whose name is returned."""
         return self._append(name, "Transpose", f"{name}_transposed", {"perm": list(order)}, [])
 
+    def cast_output(self, name: str, dtype: str) -> str:
+        """Append a Cast of output `name` to `dtype`; return the new output's name."""
+        kind = require_onnx().helper.np_dtype_to_tensor_dtype(np.dtype(dtype))
+        new = self._append(name, "Cast", f"{name}_{dtype}", {"to": kind}, [])
+        next(value for value in self.model.graph.output if value.name == new).type.tensor_type.elem_type = kind
+        return new
+
     def add_batch_axis(self, name: str) -> str:
         """Append an Unsqueeze of output `name` in front; return the new output's name."""
         onnx = require_onnx()

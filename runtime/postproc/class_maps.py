@@ -89,7 +89,9 @@ def binary_map(
     """
     check_floats("scores", scores, "(1, h, w)", 3)
     if scores.shape[0] != 1:
-        raise ArgumentError(f"scores must have shape (1, h, w), got {scores.shape}; several channels are for argmax_map")
+        raise ArgumentError(
+            f"scores must have shape (1, h, w), got {scores.shape}; several channels are for argmax_map"
+        )
     if not isinstance(threshold, float | int) or math.isnan(threshold):
         raise ArgumentError(f"threshold must be a number, got {threshold!r}")
     if len(values) != 2 or not all(isinstance(value, int) and 0 <= value <= 255 for value in values):
