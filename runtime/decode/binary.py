@@ -28,8 +28,8 @@ class Binary(DecodeRule, msgspec.Struct, frozen=True, forbid_unknown_fields=True
 
     A pixel whose probability is above `score_threshold` is the object: the second of two labels, or the only one; every
     other pixel is the first of two labels, or void where there is one. `scores` says what the head holds: `logits`,
-    whose sigmoid is the probability; `probabilities`; `bytes`, 0 to 255 for 0 to 1; or a `mask` that the network has cut itself,
-    where all but 0 is the object. Scores are enlarged bilinearly before they are cut, as transformers and
+    whose sigmoid is the probability; `probabilities`; `bytes`, 0 to 255 for 0 to 1; or a `mask` that the network has
+    cut itself, where all but 0 is the object. Scores are enlarged bilinearly before they are cut, as transformers and
     segmentation-models-pytorch do with logits and matting networks with their sigmoids; with `enlarge` at
     `probabilities` the sigmoid of logits comes first. A mask is enlarged by nearest neighbour. `align_corners` is as in
     the rule `argmax`.
