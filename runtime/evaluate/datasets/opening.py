@@ -52,6 +52,11 @@ def open_dataset(
         tuple(ignored),
         tuple(mapped),
     )
+    return open_address(address)
+
+
+def open_address(address: Address) -> Dataset:
+    """Open the data set at `address`; see `open_dataset`."""
     kind = next((kind for kind in map(DATASETS.load, DATASETS) if kind.recognises(address)), None)
     if (address.ignored or address.mapped) and (kind is None or not kind.has_values):
         given = "--ignore-label" if address.ignored else "--map-values"
