@@ -41,6 +41,8 @@ class AdoptOptions:
     layout: str | None = None
     size: tuple[int, int] | None = None
     color: str | None = None
+    values: str | None = None
+    grey: str | None = None
     mean: Channels | None = None
     std: Channels | None = None
     scale: float | None = None

@@ -26,7 +26,8 @@ from segrt.runtime.bundle.names import new_name
 from segrt.runtime.decode.binary import Binary
 from segrt.runtime.decode.head_spec import HeadSpec
 from segrt.runtime.errors import BackendError, BundleError
-from segrt.runtime.files.images import Picture
+from segrt.runtime.preprocess.channels import Raster
+from segrt.runtime.preprocess.input_spec import InputSpec
 from segrt.runtime.results.technique import Technique
 
 
@@ -39,7 +40,7 @@ def adopt_network(path: Path, out: Path, options: AdoptOptions) -> list[str]:
     name = new_name(options.name, out)
     check_precision(options)
     adoption = _Adoption(read_graph(path), options)
-    pictures = golden_pictures(options.golden)
+    pictures = golden_pictures(options.golden, adoption.inputs)
     with tempfile.TemporaryDirectory(prefix="segrt-adopt-") as folder:
         file = Path(folder) / "network.onnx"
         network = adoption.describe(name, adoption.find_heads(file, pictures[0][1]))
@@ -91,10 +92,15 @@ class _Adoption:
         self.notes += self._convention.notes
 
     @property
+    def inputs(self) -> tuple[InputSpec, ...]:
+        """The inputs, the picture first."""
+        return self._inputs
+
+    @property
     def _precision(self) -> str:
         return self._options.precision or self._graph.precision
 
-    def find_heads(self, file: Path, picture: Picture) -> _FoundHeads:
+    def find_heads(self, file: Path, picture: Raster) -> _FoundHeads:
         """Run the network on `picture` (by way of `file`) and tell its heads apart; mend those of another form."""
         declared = self._declared
         arrays = run_once(file, self._graph, self._trial_inputs, picture)

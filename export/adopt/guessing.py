@@ -49,22 +49,6 @@ class Output:
         return len(self.spec.shape) + (not self.has_batch)
 
 
-def guess_layout(spec: TensorSpec, wanted: str | None) -> str:
-    """Return "NHWC" or "NCHW" for an image input; raise SegrtError when its shape allows neither."""
-    if len(spec.shape) != 4:
-        raise SegrtError(f"input {spec} is no picture: it must have 4 dimensions")
-    last, second = spec.shape[3] == 3, spec.shape[1] == 3
-    free = [layout for layout, index in (("NHWC", 3), ("NCHW", 1)) if isinstance(spec.shape[index], str)]
-    possible = [layout for layout, fits in (("NHWC", last), ("NCHW", second)) if fits] or free
-    if wanted is not None:
-        if wanted not in possible and wanted not in free:
-            raise SegrtError(f"--layout {wanted}: input {spec} has no 3 channels there; leave --layout out")
-        return wanted
-    if len(possible) != 1:
-        raise SegrtError(f"input {spec}: the channels are not to be told from its shape; add --layout NHWC or NCHW")
-    return possible[0]
-
-
 def guess_heads(
     outputs: Sequence[Output], technique: Technique, labels: int, given: Mapping[str, str]
 ) -> tuple[str, dict[str, Output]]:

@@ -9,9 +9,9 @@ import numpy.typing as npt
 from segrt.export.adopt.guessing import BOX_ROLES, Output
 from segrt.export.graph.editing import Graph
 from segrt.runtime.errors import BackendError, SegrtError
-from segrt.runtime.files.images import Picture
 from segrt.runtime.inference.onnxruntime import run_file
 from segrt.runtime.inference.tensors import Array, TensorSpec
+from segrt.runtime.preprocess.channels import Raster
 from segrt.runtime.preprocess.input_spec import InputSpec
 from segrt.runtime.preprocess.picture import network_inputs
 
@@ -21,7 +21,7 @@ _CENTER_VARIANCE, _SIZE_VARIANCE = np.float32(0.1), np.float32(0.2)
 _YOLACT = {"loc", "conf", "mask", "proto"}
 
 
-def run_once(file: Path, graph: Graph, inputs: Sequence[InputSpec], picture: Picture) -> Heads:
+def run_once(file: Path, graph: Graph, inputs: Sequence[InputSpec], picture: Raster) -> Heads:
     """Write the network to `file` and run it on `picture` once; return all its outputs."""
     file.write_bytes(graph.bytes())
     arrays, _ = network_inputs(inputs, picture)

@@ -10,24 +10,24 @@ from segrt.export.cli.options import PATH, overwrite_option, picture_size
 from segrt.runtime.console.quantities import SHARE, FiniteRange
 
 
-def _triple(ctx: click.Context, param: click.Parameter, value: str | None) -> tuple[float, ...] | None:  # noqa: ARG001
-    """Read one number for all channels, or three, comma-separated."""
+def _numbers(ctx: click.Context, param: click.Parameter, value: str | None) -> tuple[float, ...] | None:  # noqa: ARG001
+    """Read one number for all channels, or one for each, comma-separated."""
     if value is None:
         return None
     try:
         numbers = tuple(float(part) for part in value.split(","))
     except ValueError:
         numbers = ()
-    if len(numbers) not in (1, 3) or not all(math.isfinite(number) for number in numbers):
-        raise click.BadParameter(f"must be one number or three, comma-separated, but got {value!r}")
-    return numbers * 3 if len(numbers) == 1 else numbers
+    if not numbers or not all(math.isfinite(number) for number in numbers):
+        raise click.BadParameter(f"must be one number, or one a channel, comma-separated, but got {value!r}")
+    return numbers
 
 
 def _color(ctx: click.Context, param: click.Parameter, value: str) -> tuple[int, ...]:
     """Read a grey level, or one for each channel."""
-    numbers = _triple(ctx, param, value) or ()
-    if not all(0 <= number <= 255 for number in numbers):
-        raise click.BadParameter(f"must be 0 to 255, but got {value!r}")
+    numbers = _numbers(ctx, param, value) or ()
+    if not all(0 <= number <= 65_535 for number in numbers):
+        raise click.BadParameter(f"must be 0 to 255, or to 65535 for 16-bit values, but got {value!r}")
     return tuple(round(number) for number in numbers)
 
 
@@ -65,10 +65,24 @@ def _heads(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) 
 @click.option("--name", help="The bundle's name; the folder's by default.")
 @click.option("--layout", type=click.Choice(["NHWC", "NCHW"]), help="Of the input, where its shape leaves it open.")
 @click.option("--size", metavar="HxW", callback=picture_size, help="Of the input, where the network takes any.")
-@click.option("--color", type=click.Choice(["rgb", "bgr"]), help="Channel order of the input; rgb by default.")
-@click.option("--scale", type=FiniteRange(0, min_open=True), help="Input = (x * scale - mean) / std with x 0 to 255.")
-@click.option("--mean", metavar="R,G,B", callback=_triple, help="One number or three; see --scale.")
-@click.option("--std", metavar="R,G,B", callback=_triple, help="One number or three; see --scale.")
+@click.option(
+    "--color",
+    type=click.Choice(["rgb", "bgr", "grey", "rgba", "bgra", "bands"]),
+    help="Channel order of the input; by default rgb for three channels, grey for one, bands for many.",
+)
+@click.option(
+    "--values",
+    type=click.Choice(["uint8", "uint16", "float32"]),
+    help="What the values of pictures are: bytes by default, those of 16-bit PNG and TIFF files, or of arrays.",
+)
+@click.option(
+    "--grey",
+    type=click.Choice(["opencv", "pillow"]),
+    help="Whose arithmetic makes grey of a colour picture; opencv by default.",
+)
+@click.option("--scale", type=FiniteRange(0, min_open=True), help="Input = (x * scale - mean) / std, x as in --values.")
+@click.option("--mean", metavar="R,G,B,…", callback=_numbers, help="One number, or one a channel; see --scale.")
+@click.option("--std", metavar="R,G,B,…", callback=_numbers, help="One number, or one a channel; see --scale.")
 @click.option(
     "--resize",
     "rule",
@@ -136,7 +150,7 @@ def adopt(
     shortest_edge: int | None,
     interpolation: str,
     antialias: bool,
-    pad: tuple[int, int, int],
+    pad: tuple[int, ...],
     heads: dict[str, str],
     **known: Any,
 ) -> None:
@@ -165,10 +179,10 @@ def adopt(
             interpolation=interpolation,  # type: ignore[arg-type]  # click checked it
             antialias=antialias,
             shortest_edge=shortest_edge,
-            pad=pad,
+            pad=pad * 3 if len(pad) == 1 else pad,
             pad_side="bottom_right" if rule == "shortest-edge" else "both",
         )
-    elif antialias or interpolation != "linear" or pad != (0, 0, 0):
+    elif antialias or interpolation != "linear" or any(pad):
         raise SegrtError("--interpolation, --antialias and --pad are parts of --resize; add it, stretch for instance")
     notes = adopt_network(model, out, AdoptOptions(resize=resize, heads=heads, **known))
     for line in notes:

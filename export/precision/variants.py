@@ -18,7 +18,9 @@ from segrt.export.precision.layer_costs import find_layers, kept_nodes
 from segrt.export.precision.variant_maker import VariantMaker
 from segrt.export.precision.variant_options import Say, VariantOptions
 from segrt.runtime.errors import SegrtError
-from segrt.runtime.files.images import Picture, read_image
+from segrt.runtime.files.images import Picture
+from segrt.runtime.preprocess.channels import read_input
+from segrt.runtime.preprocess.input_spec import InputSpec
 
 _WEIGHTED = frozenset({"Conv", "ConvTranspose", "Gemm", "MatMul"})
 _HELD_BACK = 8
@@ -44,7 +46,7 @@ def make_variants(
     if any(name.startswith("int8") for name in precisions) and not chosen.calibration:
         calibration_files(None)
     net = prepare_graph(read_graph(onnx_file).model, str(onnx_file))
-    calibration, pictures = _divided(chosen)
+    calibration, pictures = _divided(chosen, network.inputs)
     run = session_runner(net.model, network, chosen.threads)
     reference = Float32Reference(network, pictures, run)
     golden = Float32Reference(network, chosen.golden, run) if chosen.golden else None
@@ -82,9 +84,9 @@ def box_arithmetic(net: IndexedGraph, network: Network) -> set[str]:
     return nodes
 
 
-def _divided(options: VariantOptions) -> tuple[list[Picture], Sequence[Picture]]:
+def _divided(options: VariantOptions, inputs: Sequence[InputSpec]) -> tuple[list[Picture], Sequence[Picture]]:
     """Return the pictures to calibrate with and those to compare on."""
-    calibration = [read_image(path) for path in options.calibration]
+    calibration = [read_input(path, inputs) for path in options.calibration]
     if options.pictures or not calibration:
         return calibration, options.pictures or options.golden
     every = max(2, len(calibration) // _HELD_BACK)

@@ -21,7 +21,7 @@ from segrt.runtime.evaluate.measuring import Options, doubts_of, measure, prepar
 from segrt.runtime.evaluate.metrics.class_iou import SemanticMeter
 from segrt.runtime.evaluate.metrics.meter import MeterOptions
 from segrt.runtime.evaluate.metrics.panoptic_quality import PanopticMeter
-from segrt.runtime.evaluate.segmenting import SegmenterPredictor
+from segrt.runtime.evaluate.segmenting import SegmenterPredictor, picture_of
 from segrt.runtime.evaluate.truth import SemanticTruth
 from segrt.runtime.inference.execution import Execution
 from segrt.runtime.results import rle
@@ -118,10 +118,10 @@ def fastest_within(variants: list[VariantFigures], budget: float) -> VariantFigu
 
 def _times_in_turns(bundle: Bundle, dataset: Dataset, variants: list[Execution]) -> list[float]:
     """Return each variant's median inference time in ms: all are open, each image goes through one after the other."""
-    images = [dataset.read_image(sample) for sample in dataset.samples[:_TIMED_IMAGES]]
     times: list[list[float]] = [[] for _ in variants]
     with ExitStack() as stack:
         segmenters = [stack.enter_context(_opened(bundle, variant)) for variant in variants]
+        images = [picture_of(segmenters[0], sample, dataset) for sample in dataset.samples[:_TIMED_IMAGES]]
         for turn in range(-1, _TURNS):  # the first one warms up
             for image in images:
                 for measured, segmenter in zip(times, segmenters, strict=True):
@@ -150,7 +150,7 @@ def _tune_panoptic(segmenter: Segmenter, dataset: Dataset, progress: Progress | 
     meters = {point: PanopticMeter(matched, MeterOptions()) for point in grid}
     for done, sample in enumerate(dataset.samples, start=1):
         truth = dataset.read_truth(sample)
-        heads, geometry = segmenter.heads(dataset.read_image(sample))
+        heads, geometry = segmenter.heads(picture_of(segmenter, sample, dataset))
         for (score, overlap), meter in meters.items():
             meter.update(segmenter.decoded(heads, geometry, score_threshold=score, overlap_threshold=overlap), truth)
         if progress is not None:
@@ -169,7 +169,7 @@ def _tune_binary(segmenter: Segmenter, dataset: Dataset, progress: Progress | No
     meters = {cut: SemanticMeter(matched, MeterOptions()) for cut in grid}
     for done, sample in enumerate(dataset.samples, start=1):
         truth = dataset.read_truth(sample)
-        heads, geometry = segmenter.heads(dataset.read_image(sample))
+        heads, geometry = segmenter.heads(picture_of(segmenter, sample, dataset))
         for cut, meter in meters.items():
             meter.update(segmenter.decoded(heads, geometry, score_threshold=cut), truth)
         if progress is not None:
@@ -195,7 +195,7 @@ def _tune_instance(segmenter: Segmenter, dataset: Dataset, progress: Progress | 
         objects = [entry for entry in truth.objects() if entry["category_id"] in kept]
         if any(not isinstance(entry.get("segmentation"), dict) for entry in objects):
             raise SegrtError(f"{dataset.path} has objects without masks as RLE; give COCO panoptic annotations")
-        heads, geometry = segmenter.heads(dataset.read_image(sample))
+        heads, geometry = segmenter.heads(picture_of(segmenter, sample, dataset))
         detections = conversion.detections(segmenter.decoded(heads, geometry, score_threshold=0.0), matched)
         wanted += sum(not entry["iscrowd"] for entry in objects)
         for score, hit in _matches(detections, objects):

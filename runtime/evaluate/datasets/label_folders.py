@@ -22,6 +22,7 @@ from segrt.runtime.evaluate.datasets.label_values import IGNORED, LabelValues
 from segrt.runtime.evaluate.truth import PanopticTruth, SemanticTruth, TruthSegment
 from segrt.runtime.files.images import MOST_PIXELS, SUFFIXES, Picture, check_picture, read_picture_file
 from segrt.runtime.files.picture_size import picture_size
+from segrt.runtime.files.rasters import ARRAYS
 from segrt.runtime.files.reading import is_folder, is_regular, read_bytes
 from segrt.runtime.results import Label
 
@@ -242,7 +243,9 @@ class _Pictures:
         if not is_folder(folder):
             raise SegrtError(f"{folder} is no folder; give that of the pictures as --images")
         self._folder = folder
-        self._by_stem = {path.stem: path for path in sorted(folder.iterdir()) if path.suffix.lower() in SUFFIXES}
+        files = sorted(folder.iterdir())
+        self._by_stem = {path.stem: path for path in files if path.suffix.lower() in ARRAYS}
+        self._by_stem |= {path.stem: path for path in files if path.suffix.lower() in SUFFIXES}
 
     def find(self, stem: str, label: Path) -> Path:
         """Return the picture of a label picture, whose name may end in _L, _gt and the like."""
