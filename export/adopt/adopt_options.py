@@ -13,12 +13,12 @@ from segrt.runtime.results.technique import Technique
 # option: the decode rules that have it
 _RULES = {
     "score_threshold": (
-        "binary",
         "query_instances",
         "paste_masks",
         "prototype_masks",
         "merge_queries",
         "group_centers",
+        "binary",
     ),
     "overlap_threshold": ("merge_queries",),
     "merge_rule": ("merge_queries",),

@@ -12,16 +12,8 @@ _FLOATS = ("float16", "float32")
 _INTEGERS = ("uint8", "int8", "int32", "int64")
 BOX_ROLES = ("boxes", "scores", "class_ids", "masks")
 CENTER_ROLES = ("semantic_logits", "center_heatmap", "offsets")
-_ROLES = (
-    "class_map",
-    "object_scores",
-    "class_logits",
-    "mask_logits",
-    *BOX_ROLES,
-    "predictions",
-    "prototypes",
-    *CENTER_ROLES,
-)
+_QUERY_ROLES = ("class_logits", "mask_logits")
+_ROLES = ("class_map", *_QUERY_ROLES, *BOX_ROLES, "predictions", "prototypes", *CENTER_ROLES, "object_scores")
 ROWS = ("yolo", "yolov5", "detections")
 _FEW = 1000  # detections that a network suppressed itself; anchors are thousands
 # role: parts of names by which exporters call such a head

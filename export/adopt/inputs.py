@@ -100,6 +100,11 @@ def normalised(
 
 def _with_resize(image: InputSpec, resize: Resize) -> InputSpec:
     """Return the input with a resize rule whose padding has a number for each channel."""
+    largest = {"uint8": 255, "uint16": 65_535}.get(image.value_dtype)
+    if largest is not None and max(resize.pad) > largest:
+        raise SegrtError(
+            f"--pad {','.join(map(str, resize.pad))}: must be 0 to {largest} for {image.value_dtype} values"
+        )
     pad = per_channel(resize.pad, "--pad", image) if any(resize.pad) else resize.pad
     return msgspec.structs.replace(image, resize=msgspec.structs.replace(resize, pad=cast("tuple[int, ...]", pad)))
 

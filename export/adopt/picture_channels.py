@@ -42,9 +42,10 @@ def guess_layout(spec: TensorSpec, wanted: str | None) -> str:
         raise SegrtError(f"input {spec} is no picture: it must have 4 dimensions")
     lengths = {layout: spec.shape[axis] for layout, axis in _AXES.items()}
     if wanted is not None:
-        if isinstance(lengths[wanted], int) and int(lengths[wanted]) > _MOST_CHANNELS:
+        length, others = lengths[wanted], [length for layout, length in lengths.items() if layout != wanted]
+        if isinstance(length, int) and (length > _MOST_CHANNELS or (length != _COLORS and _COLORS in others)):
             raise SegrtError(
-                f"--layout {wanted}: input {spec} would have {lengths[wanted]} channels; leave --layout out"
+                f"--layout {wanted}: input {spec} has {length} there, which are no channels; leave --layout out"
             )
         return wanted
     for possible in (
@@ -73,8 +74,7 @@ def picture_channels(spec: TensorSpec, layout: str, options: AdoptOptions) -> tu
     if color is None:
         if count == _WITH_ALPHA:
             raise SegrtError(
-                f"input {spec} has 4 channels, which may be colours with alpha or four bands; add --color rgba, bgra or "
-                "bands"
+                f"input {spec} has 4 channels, which may be colours with alpha or bands; add --color rgba, bgra or bands"
             )
         color = {1: "grey", _COLORS: "rgb"}.get(count, "bands")
     elif named.get(color, count) != count:

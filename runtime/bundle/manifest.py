@@ -122,7 +122,10 @@ class Variant(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Golden(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A small picture (PNG, or NPY of other arrays) and what the source framework made of it (NPZ, see `segrt.runtime.bundle.golden`)."""
+    """A small picture and what the source framework made of it (NPZ, see `segrt.runtime.bundle.golden`).
+
+    The picture is a PNG, or an NPY of an array that is none.
+    """
 
     name: Name
     image: File

@@ -49,7 +49,7 @@ def tiff_pages(data: bytes) -> list[tuple[int, int, int]]:
     """Return (height, width, values a pixel) of the pages of a TIFF; none for what is no TIFF, damaged or endless."""
     if not _TIFF.match(data):
         return []
-    pages = []
+    pages: list[tuple[int, int, int]] = []
     try:
         place, seen = _tiff_first(data), set[int]()
         while place:

@@ -84,7 +84,7 @@ def _tiff(data: bytes, path: Path, samples: int) -> npt.NDArray[Any]:
 def _by_tifffile(data: bytes, path: Path, samples: int) -> npt.NDArray[Any]:
     """Read a TIFF with several bands in a page."""
     try:
-        import tifffile
+        import tifffile  # type: ignore[import-not-found,unused-ignore]  # optional
     except ImportError:
         raise ImageError(
             f"{path}: has {samples} bands in a page; `pip install 'segrt[tiff]'` reads it, or write it as .npy or with "

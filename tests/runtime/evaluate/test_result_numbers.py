@@ -30,9 +30,10 @@ def said(truth: Path, predictions: Any, capsys: pytest.CaptureFixture[str]) -> s
     path = truth.with_name("predictions.json")
     path.write_text(predictions if isinstance(predictions, str) else json.dumps(predictions))
     command = ["segrt", "eval", "--annotations", str(truth), "--predictions", str(path)]
-    with pytest.MonkeyPatch.context() as patch, pytest.raises(SystemExit) as done:
+    with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys, "argv", command)
-        cli.main()
+        with pytest.raises(SystemExit) as done:
+            cli.main()
     lines = capsys.readouterr().err.strip().splitlines()
     assert done.value.code == 2
     assert len(lines) == 1, lines
