@@ -74,7 +74,7 @@ def picture_channels(spec: TensorSpec, layout: str, options: AdoptOptions) -> tu
     if color is None:
         if count == _WITH_ALPHA:
             raise SegrtError(
-                f"input {spec} has 4 channels, which may be colours with alpha or bands; add --color rgba, bgra or bands"
+                f"input {spec} has 4 channels, colours with alpha or bands; add --color rgba, bgra or bands"
             )
         color = {1: "grey", _COLORS: "rgb"}.get(count, "bands")
     elif named.get(color, count) != count:

@@ -46,31 +46,26 @@ def as_channels(image: Raster, spec: InputSpec) -> Raster:
     Colours become grey, a missing alpha opaque; bands must be as many as the input's. Integers are taken for floats,
     no values are scaled.
     """
-    image = _checked(image, spec)
+    given, image = image, _checked(image, spec)
     image = image[..., None] if image.ndim == 2 else image
     channels = image.shape[2]
+    possible = {"grey": (1, _COLORS, _COLORS + 1), "rgb": (_COLORS,), "bgr": (_COLORS,), "bands": (spec.channels,)}
+    if channels not in possible.get(spec.color, (_COLORS, _COLORS + 1)):
+        raise _refused(given, spec)
     if spec.color == "bands":
-        if channels != spec.channels:
-            raise _refused(image, spec)
         return np.ascontiguousarray(image)
     if spec.color == "grey":
         return np.ascontiguousarray(image) if channels == 1 else grey(image, spec)[..., None]
     if spec.color in ("rgb", "bgr"):
-        if channels != _COLORS:
-            raise _refused(image, spec)
         return np.ascontiguousarray(image[..., ::-1] if spec.color == "rgb" else image)
     if channels == _COLORS:
         opaque = np.full((*image.shape[:2], 1), _OPAQUE[spec.value_dtype], image.dtype)
         image = np.concatenate([image, opaque], axis=2)
-    elif channels != _COLORS + 1:
-        raise _refused(image, spec)
     return np.ascontiguousarray(image[..., [2, 1, 0, 3]] if spec.color == "rgba" else image)
 
 
 def grey(image: Raster, spec: InputSpec) -> Raster:
     """Return BGR or BGRA colours (H, W, 3 or 4) as grey (H, W), by the arithmetic that `spec` names."""
-    if image.shape[2] not in (_COLORS, _COLORS + 1):
-        raise _refused(image, spec)
     colors = np.ascontiguousarray(image[..., :_COLORS])
     if spec.grey == "pillow" and colors.dtype == np.uint8:
         from PIL import Image
