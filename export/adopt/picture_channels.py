@@ -12,7 +12,7 @@ from segrt.runtime.inference.tensors import TensorSpec
 from segrt.runtime.preprocess.input_spec import Channels, InputSpec
 
 _COLORS, _WITH_ALPHA = 3, 4
-_MOST_CHANNELS = 64  # a side of a picture is longer, and what is told apart below has fewer bands
+_MOST_CHANNELS = 512  # more than any camera has
 _AXES = {"NHWC": 3, "NCHW": 1}
 # The largest value of each dtype of pictures, which becomes 1 by default; floats are taken as they are.
 _UNITS = {"uint8": 255, "uint16": 65_535, "float32": 1}
@@ -50,7 +50,7 @@ def guess_layout(spec: TensorSpec, wanted: str | None) -> str:
         return wanted
     for possible in (
         [layout for layout, length in lengths.items() if length == _COLORS],
-        [layout for layout, length in lengths.items() if isinstance(length, int) and length <= _MOST_CHANNELS],
+        [layout for layout, length in lengths.items() if isinstance(length, int) and _are_few(length, spec, layout)],
         [layout for layout, length in lengths.items() if isinstance(length, str)],
     ):
         if len(possible) == 1:
@@ -58,6 +58,12 @@ def guess_layout(spec: TensorSpec, wanted: str | None) -> str:
         if possible:
             break
     raise SegrtError(f"input {spec}: the channels are not to be told from its shape; add --layout NHWC or NCHW")
+
+
+def _are_few(length: int, spec: TensorSpec, layout: str) -> bool:
+    """Whether so many channels are few beside the sides of the picture in this layout."""
+    sides = [side for axis, side in enumerate(spec.shape) if axis not in (0, _AXES[layout])]
+    return length <= _MOST_CHANNELS and all(isinstance(side, str) or length < side for side in sides)
 
 
 def picture_channels(spec: TensorSpec, layout: str, options: AdoptOptions) -> tuple[int, PictureChannels]:
