@@ -61,10 +61,11 @@ class ExportOptions:
 
 @dataclass(frozen=True)
 class Exported:
-    """The bundle that was written, and what the comparison with the framework gave."""
+    """The bundle that was written, what the comparison with the framework gave, which variants could not be made."""
 
     bundle: Path
     report: ParityReport
+    failed: Mapping[str, SegrtError] = field(default_factory=dict)
 
 
 def export_model(
@@ -108,14 +109,15 @@ def export_model(
         show(report)
         check_report(model.name, report)
         network = describe(model, exportable, traced)
-        variants = _variants(network, exportable, traced, report, options, calibration, pictures, say)
+        failed: dict[str, SegrtError] = {}
+        variants = _variants(network, exportable, traced, report, options, calibration, pictures, say, failed)
         if options.check_tensorrt:
             _check_tensorrt(model.name, variants, say)
         say("writing the bundle")
         with quiet():
             golden = [_golden(traced, exportable, name, picture) for name, picture in golden_pictures([])]
         bundle = write_bundle(out, network, variants, golden, overwrite=options.overwrite, threads=options.threads)
-    return Exported(bundle, report)
+    return Exported(bundle, report, failed)
 
 
 def build(request: Request) -> Exportable:
@@ -236,7 +238,9 @@ def _variants(
     calibration: Sequence[Path],
     pictures: Sequence[Picture],
     say: Say,
+    failed: dict[str, SegrtError],
 ) -> list[VariantFile]:
+    """Return the variants; those that could not be made are added to `failed`."""
     fp32 = VariantFile(
         "fp32",
         traced.path,
@@ -262,11 +266,21 @@ def _variants(
         threads=options.threads,
         progress=options.progress,
     )
-    converted = make_variants(traced.path, others, network, folder=traced.path.parent, say=say, options=chosen)
+    converted = make_variants(
+        traced.path,
+        others,
+        network,
+        folder=traced.path.parent,
+        say=say,
+        options=chosen,
+        failed=failed.__setitem__,
+    )
+    if failed and not converted and "fp32" not in options.precisions:
+        raise next(iter(failed.values()))
     for line in (line for variant in converted for line in variant.lines()):
         say(line)
     by_name = {variant.precision: variant for variant in (fp32, *(variant.file for variant in converted))}
-    return [by_name[name] for name in options.precisions]
+    return [by_name[name] for name in options.precisions if name in by_name]
 
 
 def _check_tensorrt(name: str, variants: Sequence[VariantFile], say: Say) -> None:

@@ -1,5 +1,6 @@
 """Makes variants of a network: converts it, compares it with float32, searches for layers to keep, writes the file."""
 
+import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,7 @@ from segrt.export.precision.indexed_graph import IndexedGraph
 from segrt.export.precision.layer_costs import Layer
 from segrt.export.precision.precision_counts import PrecisionCounts, count_model
 from segrt.export.precision.search import SearchOutcome, search
+from segrt.export.precision.speed import measure_speed
 from segrt.export.precision.variant_options import LIMITS, Say, VariantOptions
 from segrt.runtime.bundle.manifest import HeadParity, HeadTolerance, Parity, Tolerance
 from segrt.runtime.decode.head_spec import HeadSpec
@@ -86,7 +88,8 @@ class VariantMaker:
             weight_share=counts.weight_share(precision),
             kept=tuple(self.layers[position].label for position in sorted(kept)),
         )
-        return ConvertedVariant(file, comparison, counts, self._kept_layers(kept, outcome), outcome)
+        speed = measure_speed(self.net.model, model, self.reference.feeds[0], threads=self.options.threads)
+        return ConvertedVariant(file, comparison, counts, self._kept_layers(kept, outcome), outcome, speed)
 
     def nodes(self, kept: Collection[int]) -> set[str]:
         """Return the names of all nodes of the layers at the positions `kept`."""
@@ -181,8 +184,14 @@ class _Conversion:
         if not self.passes(kept):
             raise CheckFailed(
                 f"{self._precision}: {comparison.agreement:.2%} agreement with fp32, but must have {self._limit:.2%}; "
-                f"leave {self._precision} out"
+                f"leave {self._precision} out, or ask for less: `segrt quantize --agreement "
+                f"{_next_below(comparison.agreement)}`"
             )
+
+
+def _next_below(agreement: float) -> str:
+    """Return the agreement in hundredths that a variant of so much has."""
+    return f"{math.floor(100 * agreement) / 100:g}"
 
 
 def _parity(comparison: Comparison) -> Parity:

@@ -37,7 +37,12 @@ def spread(labels: Sequence[Label], count: int) -> tuple[Label, ...]:
     For networks that count classes by the data set's own, gapped ids (DETR and torchvision on COCO).
     """
     by_id = {label.dataset_id: label for label in labels}
-    return tuple(by_id.get(index, Label(f"unused {index}", index, False, (0, 0, 0))) for index in range(count))
+    return tuple(by_id.get(index, Label(unused_name(index), index, False, (0, 0, 0))) for index in range(count))
+
+
+def unused_name(index: int) -> str:
+    """Return what a number is called that no class has."""
+    return f"unused {index}"
 
 
 def with_background(label: Label) -> tuple[Label, Label]:
