@@ -176,22 +176,25 @@ class _Conversion:
         share = counts.mac_share(self._precision) if counts.total_macs else counts.weight_share(self._precision)
         if share < LEAST_SHARE:
             why = "for with fewer of its layers in fp32 it differs too much" if kept else "for little else can be"
-            advice = ", or calibrate with pictures like those it will see" if kept and "int8" in self._precision else ""
+            advice = self._advice(self.compare(frozenset())) if kept else f"leave {self._precision} out"
             raise CheckFailed(
-                f"{self._precision}: only {share:.1%} of the multiply-adds would be at it, {why}; leave "
-                f"{self._precision} out{advice}"
+                f"{self._precision}: only {share:.1%} of the multiply-adds would be at it, {why}; {advice}"
             )
         if not self.passes(kept):
             raise CheckFailed(
                 f"{self._precision}: {comparison.agreement:.2%} agreement with fp32, but must have {self._limit:.2%}; "
-                f"leave {self._precision} out, or ask for less: `segrt quantize --agreement "
-                f"{_next_below(comparison.agreement)}`"
+                f"{self._advice(comparison)}"
             )
 
-
-def _next_below(agreement: float) -> str:
-    """Return the agreement in hundredths that a variant of so much has."""
-    return f"{math.floor(100 * agreement) / 100:g}"
+    def _advice(self, comparison: Comparison) -> str:
+        """Return what can be done about a variant that agrees with fp32 as `comparison` says."""
+        advice = f"leave {self._precision} out"
+        if self._precision.startswith("int8"):
+            advice += ", calibrate with pictures like those it will see"
+        if not comparison.is_finite:
+            return advice
+        agreement = math.floor(100 * comparison.agreement) / 100
+        return f"{advice}, or ask for less: `segrt quantize --agreement {agreement:g}`"
 
 
 def _parity(comparison: Comparison) -> Parity:

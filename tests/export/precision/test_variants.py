@@ -177,6 +177,7 @@ def test_what_succeeded_is_kept_when_one_variant_fails(network, pictures, calibr
     assert "\n" not in said
     assert [variant.precision for variant in read_bundle(out).manifest.variants] == ["fp32", "fp16"]
     # The advice works.
+    assert "segrt quantize --agreement" in said, said
     agreement = re.search(r"or ask for less: `segrt quantize --agreement (\S+)`$", said)[1]
     again = [*command, "--precision", "int8", "--agreement", agreement, "--out", str(tmp_path / "less")]
     assert CliRunner().invoke(cli.cli, again).exception is None
