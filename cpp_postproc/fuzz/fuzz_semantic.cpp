@@ -20,7 +20,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
             __builtin_trap();
         }
     }
-    const BinaryCut cut{.probabilities = bytes.between(0, 1) == 1, .threshold = bytes.number(), .object = 0, .other = 255};
+    const BinaryCut cut{
+        .probabilities = bytes.between(0, 1) == 1, .threshold = bytes.number(), .object = 0, .other = 255};
     binary_map(fuzz::stack_of(bytes.numbers(height * width), 1, height, width), cut, std::nullopt, threads, view);
     for (const std::uint8_t value : map) {
         if (value != cut.object && value != cut.other) {

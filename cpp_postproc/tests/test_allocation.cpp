@@ -100,9 +100,8 @@ TEST(Allocation, ClassMapsTakeNoneWhenWarm) {
         argmax_map<std::uint8_t>(logits.stack(), std::nullopt, threads, {map.data(), 90, 170, 170});
     });
     const Floats scores = random_grids(random, 1, 30, 40, Kind::smooth);
-    expect_no_allocation_when_warm([&](int threads) {
-        binary_map(scores.stack(), {}, std::nullopt, threads, {map.data(), 90, 170, 170});
-    });
+    expect_no_allocation_when_warm(
+        [&](int threads) { binary_map(scores.stack(), {}, std::nullopt, threads, {map.data(), 90, 170, 170}); });
 }
 
 TEST(Allocation, PreprocessingTakesNoneWhenWarm) {

@@ -41,8 +41,7 @@ TEST(Argmax, OfOneClassIsRefused) {
 TEST(Binary, EveryKernelAndThreadCountGivesTheSameMap) {
     for (unsigned seed = 0; seed < 120; ++seed) {
         std::mt19937 random(seed);
-        const Floats scores =
-            random_grids(random, 1, between(random, 1, 20), between(random, 1, 90), kKinds[seed % 4]);
+        const Floats scores = random_grids(random, 1, between(random, 1, 20), between(random, 1, 90), kKinds[seed % 4]);
         const Size size{between(random, 1, 60), between(random, 1, 150)};
         const BinaryCut cut{.probabilities = seed % 3 == 0,
                             .threshold = seed % 3 == 0 ? 0.4F : 0.25F,

@@ -109,6 +109,10 @@ def test_the_folders_weights_are_taken(mobilevit: Path) -> None:
         ({"model_type": "bert", "architectures": ["BertModel"]}, "is BertModel; hf: takes semantic networks of beit"),
         ({"model_type": "segformer", "architectures": ["SegformerForImageClassification"]}, "ForImageClassification"),
         ({"model_type": "segformer", "architectures": ["SegformerForSemanticSegmentation"]}, "names no size"),
+        (
+            {"model_type": "segformer", "architectures": ["SegformerForSemanticSegmentation"], "num_channels": 1},
+            "says num_channels 1, but hf: takes colour pictures alone; export it to ONNX yourself, and let",
+        ),
         ([1], "must be a JSON object"),
     ],
 )
