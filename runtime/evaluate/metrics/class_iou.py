@@ -120,6 +120,12 @@ class SemanticMeter:
     verifies: ClassVar[bool] = False
 
     def __init__(self, match: ClassMatch, options: MeterOptions) -> None:
+        """Raise SegrtError for one class alone: all else would be void, where no mistake counts."""
+        if len(match.labels) < 2:
+            raise SegrtError(
+                f"{match.labels[0].name!r} is the only class to evaluate, and what is mistaken for it would be void; "
+                "give the rest a class, too (background), in the labels of both sides"
+            )
         self._match = match
         self.evaluator = SemanticEvaluator(match.labels, boundary=options.boundary)
 

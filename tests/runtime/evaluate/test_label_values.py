@@ -214,6 +214,18 @@ def test_tuning_finds_the_cut_of_the_highest_miou(tiny: SimpleNamespace, tmp_pat
     assert read_bundle(out).manifest.decode.options["score_threshold"] == tuned.thresholds["score_threshold"]
 
 
+def test_one_class_alone_is_no_measure(tiny: SimpleNamespace, tmp_path: Path) -> None:
+    """What is wrongly called so would lie on void, where nothing counts."""
+    (tmp_path / "one.json").write_text(json.dumps([{"name": "green", "id": 20}]))
+    truth = np.where(MASK, 20, 255).astype(np.uint8)
+    done, _ = evaluated(
+        tiny.bundle("argmax"),
+        folders(tmp_path, {"a": truth}),
+        "--labels", str(tmp_path / "one.json"), "--common-classes",
+    )  # fmt: skip
+    assert "'green' is the only class to evaluate, and what is mistaken for it would be void" in str(done.exception)
+
+
 def test_a_void_value_inside_the_labels_is_void(tiny: SimpleNamespace) -> None:
     from segrt.runtime import open_bundle
     from segrt.runtime.decode.class_map import ClassMap
