@@ -91,5 +91,5 @@ def cut_of(rule: Binary) -> float:
 def _nearest_mask(mask: Array, geometry: Geometry, values: tuple[int, int]) -> npt.NDArray[np.uint8]:
     rows, columns = nearest(geometry, (mask.shape[0], mask.shape[1]))
     inside = (mask != 0).take(rows, axis=0).take(columns, axis=1)
-    mask: npt.NDArray[np.uint8] = np.where(inside, np.uint8(values[0]), np.uint8(values[1]))
-    return mask
+    classes: npt.NDArray[np.uint8] = np.where(inside, np.uint8(values[0]), np.uint8(values[1]))
+    return classes
