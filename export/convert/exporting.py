@@ -9,6 +9,7 @@ from typing import Any
 
 from segrt.export.bundling import GoldenPicture, Network, VariantFile, default_tolerance, write_bundle
 from segrt.export.convert import memory, parity
+from segrt.export.convert.engine_check import check_engines
 from segrt.export.convert.parity import ParityReport
 from segrt.export.family import Exportable, Model, Request, Size, Weights
 from segrt.export.golden_pictures import golden_pictures
@@ -112,7 +113,7 @@ def export_model(
         failed: dict[str, SegrtError] = {}
         variants = _variants(network, exportable, traced, report, options, calibration, pictures, say, failed)
         if options.check_tensorrt:
-            _check_tensorrt(model.name, variants, say)
+            check_engines(model.name, variants, say)
         say("writing the bundle")
         with quiet():
             golden = [_golden(traced, exportable, name, picture) for name, picture in golden_pictures([])]
@@ -281,22 +282,6 @@ def _variants(
         say(line)
     by_name = {variant.precision: variant for variant in (fp32, *(variant.file for variant in converted))}
     return [by_name[name] for name in options.precisions if name in by_name]
-
-
-def _check_tensorrt(name: str, variants: Sequence[VariantFile], say: Say) -> None:
-    """Let NVIDIA's builder make an engine of every variant; raise CheckFailed that names what it refuses."""
-    from segrt.export.graph.tensorrt_check import check_tensorrt
-
-    for variant in variants:
-        if variant.precision == "int8-cpu":
-            say("int8-cpu is for ONNX Runtime on a CPU: no engine is built of it")
-            continue
-        say(f"building an engine of {variant.precision}")
-        checked = check_tensorrt(variant.onnx)
-        if not checked:
-            nodes = "; ".join(str(node) for node in checked.refused[:4]) or checked.reason
-            raise CheckFailed(f"{name}: {checked.builder} refuses the {variant.precision} variant: {nodes}")
-        say(f"{checked.builder} builds {variant.precision}: an engine of {checked.plan_bytes / 1e6:.0f} MB")
 
 
 def _golden(traced: Traced, exportable: Exportable, name: str, picture: Picture) -> GoldenPicture:
