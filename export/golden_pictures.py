@@ -50,6 +50,12 @@ def _synthetic(seed: int, inputs: Sequence[InputSpec]) -> Raster:
     return array.astype(np.uint16) * 257 if spec.value_dtype == "uint16" else array.astype(np.float32) / 255
 
 
+def trial_pictures(paths: Sequence[Path], inputs: Sequence[InputSpec] = ()) -> list[Raster]:
+    """Return three pictures to try a network on, as `golden_pictures` has them: of those at `paths`, then synthetic."""
+    own = [picture for _, picture in golden_pictures(paths[:3], inputs)] if paths else []
+    return own + [_synthetic(seed, inputs) for seed in range(1, 4 - len(own))]
+
+
 def prove_little(bundle: Bundle) -> bool:
     """Whether each golden result is empty or of one class: a device that computes nonsense may agree with that."""
     return all(_is_plain(read_golden(bundle, frame)[1].result) for frame in bundle.manifest.golden)

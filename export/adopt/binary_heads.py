@@ -4,11 +4,12 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from segrt.export.adopt.candidates import Candidate, UndecidedError
 from segrt.export.adopt.guessing import Output
+from segrt.export.adopt.signs import Runs
 from segrt.export.graph.editing import Graph
 from segrt.runtime.decode.binary import SCORES, Binary
 from segrt.runtime.errors import SegrtError
-from segrt.runtime.inference.tensors import Array
 from segrt.runtime.results import Label
 from segrt.runtime.results.labels.class_lists import with_background
 
@@ -26,7 +27,7 @@ def as_binary(
     labels: int,
     given: Mapping[str, str],
     graph: Graph,
-    arrays: Mapping[str, Array],
+    runs: Runs,
 ) -> tuple[str, Mapping[str, Output]]:
     """Return rule and heads, where they are of one channel as the rule `binary`, whose head is `object_scores`.
 
@@ -41,7 +42,7 @@ def as_binary(
             f"output {output.spec}: is an ArgMax over one channel, which is 0 everywhere; export the network without "
             "it, as logits or probabilities"
         )
-    if rule == "class_map" and not _is_score_of_bytes(output, arrays[name], labels):
+    if rule == "class_map" and not _is_score_of_bytes(output, runs, labels):
         return rule, heads
     if rule == "argmax" and not has_one_channel(output, labels):
         return rule, heads
@@ -67,28 +68,35 @@ def has_one_channel(output: Output, labels: int) -> bool:
     return channels == 1 or (shape[-1] == 1 and channels != labels)
 
 
-def _is_score_of_bytes(output: Output, values: Array, labels: int) -> bool:
+def _is_score_of_bytes(output: Output, runs: Runs, labels: int) -> bool:
     """Whether a class map is none: bool, or bytes beyond the class ids of one object and the rest."""
     if output.spec.dtype == "bool":
         return True
-    return output.spec.dtype == "uint8" and labels <= 2 and int(values.max(initial=0)) > 1
+    return output.spec.dtype == "uint8" and labels <= 2 and _range(output, runs)[1] > 1
 
 
-def scores_of(output: Output, values: Array, graph: Graph, given: str | None) -> str:
-    """Return what a head of `object_scores` holds, one of `SCORES`: by the node that makes it, and by its `values`.
+def _range(output: Output, runs: Runs) -> tuple[float, float]:
+    """Return the lowest and the highest value that the output had on the pictures, or 0."""
+    values = [run[output.spec.name] for run in runs]
+    return min(float(value.min(initial=0)) for value in values), max(float(value.max(initial=0)) for value in values)
 
-    Raises SegrtError where `given` is not what the type holds, and where the signs do not agree.
+
+def scores_of(output: Output, runs: Runs, graph: Graph, given: str | None) -> str:
+    """Return what a head of `object_scores` holds, one of `SCORES`: by the node that makes it, and by its values.
+
+    Raises SegrtError where `given` is not what the type holds, UndecidedError where the signs do not agree.
     """
-    kind = "u" if values.dtype.kind in "bu" else values.dtype.kind
+    dtype = np.dtype(output.spec.dtype)
+    kind = "u" if dtype.kind in "bu" else dtype.kind
     if given is not None:
         if kind not in _KINDS[given]:
             fitting = ", ".join(name for name in SCORES if kind in _KINDS[name])
             raise SegrtError(f"--scores {given}: output {output.spec} may hold {fitting}; name one of these")
         return given
     maker = _maker(graph, output.spec.name)
-    if values.dtype == np.bool_ or maker in _DECISIONS:
+    if dtype == np.bool_ or maker in _DECISIONS:
         return "mask"
-    low, high = float(values.min(initial=0)), float(values.max(initial=0))
+    low, high = _range(output, runs)
     if kind == "u":
         return "bytes" if high > 1 else "mask"
     if low < 0:
@@ -96,9 +104,10 @@ def scores_of(output: Output, values: Array, graph: Graph, given: str | None) ->
     if maker in _PROBABILITIES:
         return "probabilities"
     others = "probabilities" if high <= 1 else "bytes"
-    raise SegrtError(
+    raise UndecidedError(
         f"output {output.spec}: has values of {low:.3g} to {high:.3g} that come from {maker or 'an input'}, which may "
-        f"be logits or {others}; add --scores logits or --scores {others}"
+        f"be logits or {others}",
+        [Candidate(f"--scores {name}", {"scores": name}) for name in ("logits", others)],
     )
 
 

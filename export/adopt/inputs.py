@@ -5,7 +5,7 @@ from typing import Any, cast
 import msgspec
 
 from segrt.export.adopt.adopt_options import AdoptOptions
-from segrt.export.adopt.conventions import IMAGENET_MEAN, IMAGENET_STD, Convention, Normalisation
+from segrt.export.adopt.conventions.convention import IMAGENET_MEAN, IMAGENET_STD, Convention, Normalisation
 from segrt.export.adopt.picture_channels import default_normalisation, guess_layout, per_channel, picture_channels
 from segrt.export.graph.editing import Graph
 from segrt.runtime.errors import SegrtError
@@ -22,6 +22,10 @@ def picture_input(
     `size` is that of the file's metadata, for a network that takes any.
     """
     specs = graph.inputs
+    if len(specs) == 1 and len(specs[0].shape) == 3 and 3 in (specs[0].shape[0], specs[0].shape[2]):
+        graph.add_input_batch_axis(specs[0].name)
+        notes.append(f"input {specs[0].name!r} has no batch axis, as torchvision's detectors: one was added")
+        specs = graph.inputs
     images = [spec for spec in specs if len(spec.shape) == 4]
     masks = [spec for spec in specs if len(spec.shape) == 3]
     if len(images) != 1 or len(masks) > 1 or len(images) + len(masks) != len(specs):
@@ -43,6 +47,12 @@ def picture_input(
         sides = list(options.size)
     elif size is not None and all(isinstance(side, str) for side in sides):
         sides = list(size)
+    elif size is not None and size != tuple(sides):
+        height, width = sides
+        notes.append(
+            f"the file says {size[0]}×{size[1]}, but the network's input has {height}×{width}: pictures are brought to "
+            "that"
+        )
     if any(isinstance(side, str) for side in sides):
         raise SegrtError(f"{graph.path}: input {image} has no fixed size; add --size HEIGHTxWIDTH")
     size = (int(sides[0]), int(sides[1]))
@@ -80,7 +90,8 @@ def normalised(
     if options.resize is None and convention.resize is not None:
         image = _with_resize(image, convention.resize)
         notes.append(
-            f"resizing guessed: {convention.exporter}'s, {_described(convention.resize)}; change it with --resize"
+            f"resizing {_how(convention)}: {convention.exporter}'s, {_described(convention.resize)}; change it with "
+            "--resize"
         )
     if image.dtype == "uint8":
         return (image, *inputs[1:])
@@ -93,7 +104,9 @@ def normalised(
     if (options.scale, options.mean, options.std) == (None, None, None):
         chosen, whose = default_normalisation(image, convention)
         formula = _formula(chosen)
-        notes.append(f"normalisation guessed: {whose}, {formula}; change it with --scale, --mean, --std")
+        known = convention.normalisation is not None and whose.startswith(str(convention.exporter))
+        how = _how(convention) if known else "guessed"
+        notes.append(f"normalisation {how}: {whose}, {formula}; change it with --scale, --mean, --std")
     image = msgspec.structs.replace(image, scale=chosen.scale, mean=chosen.mean, std=chosen.std)
     return (image, *inputs[1:])
 
@@ -107,6 +120,10 @@ def _with_resize(image: InputSpec, resize: Resize) -> InputSpec:
         )
     pad = per_channel(resize.pad, "--pad", image) if any(resize.pad) else resize.pad
     return msgspec.structs.replace(image, resize=msgspec.structs.replace(resize, pad=cast("tuple[int, ...]", pad)))
+
+
+def _how(convention: Convention) -> str:
+    return "read" if convention.is_read else "guessed"
 
 
 def _formula(values: Normalisation) -> str:
@@ -124,5 +141,6 @@ def _channels(values: Channels) -> str:
 
 def _described(resize: Resize) -> str:
     edge = f" {resize.shortest_edge}" if resize.shortest_edge else ""
+    edge += f" of at most {resize.longest_edge}" if resize.longest_edge else ""
     pad = f" in {resize.pad[0]}" if resize.rule != "stretch" and len(set(resize.pad)) == 1 else ""
     return f"{resize.rule}{edge}{pad}"

@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 
 from segrt.export.adopt.adopt_options import AdoptOptions
-from segrt.export.adopt.conventions import IMAGENET_MEAN, IMAGENET_STD, Convention, Normalisation
+from segrt.export.adopt.conventions.convention import IMAGENET_MEAN, IMAGENET_STD, Convention, Normalisation
 from segrt.runtime.errors import SegrtError
 from segrt.runtime.inference.tensors import TensorSpec
 from segrt.runtime.preprocess.input_spec import Channels, InputSpec

@@ -12,6 +12,7 @@ Channels = tuple[float, ...]
 Color = Literal["rgb", "bgr", "grey", "rgba", "bgra", "bands"]
 Values = Literal["uint8", "uint16", "float32"]
 Grey = Literal["opencv", "pillow"]
+Rounding = Literal["nearest", "floor", "half_up", "longer_floor"]
 _NO_MEAN, _NO_STD = (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)
 # How many channels a picture of each order has; bands are as many as the input's.
 _CHANNELS = {"rgb": 3, "bgr": 3, "grey": 1, "rgba": 4, "bgra": 4}
@@ -22,12 +23,16 @@ class Resize(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How a picture is brought to the network's size.
 
     `stretch` ignores the aspect ratio; `letterbox` keeps it and pads; `shortest_edge` scales the shorter side to
-    `shortest_edge` pixels, or less where the picture would not fit the network's input, and pads. `antialias` widens
-    the filter when shrinking, as PIL and torchvision do; without it `interpolation` is OpenCV's. `pad` is the colour of
-    the padding in the network's channel order, 0 to 255 (0 to 65535 for 16-bit pictures), before normalisation, three
-    zeros for 0 in any number of channels; `pad_side` says whether the picture sits in the middle or in the top left
-    corner. `rounding` is how the sides of a picture that keeps its aspect ratio become whole pixels (torchvision and
-    torch's `interpolate` cut the fraction off).
+    `shortest_edge` pixels, or less where the picture would not fit the network's input, and pads.
+    `antialias` widens the filter when shrinking, as PIL and torchvision do; without it `interpolation` is OpenCV's.
+    `pad` is the colour of the padding in the network's channel order, 0 to 255 (0 to 65535 for 16-bit pictures), before
+    normalisation, three zeros for 0 in any number of channels; `pad_side` says
+    whether the picture sits in the middle or in the top left corner. `rounding` is how the sides of a picture that
+    keeps its aspect ratio become whole pixels: `nearest` with halves to the even number (Ultralytics), `half_up` (mmcv,
+    detectron2), `floor` (torchvision and torch's `interpolate`), `longer_floor`: the longer side cut off, the shorter
+    one to the nearest (transformers). `longest_edge` is the most that the longer side may have, where that is less than
+    the network's input; `multiple` rounds both sides up to a multiple, which bends the aspect ratio a little
+    (transformers' `size_divisor`).
     """
 
     rule: Literal["stretch", "letterbox", "shortest_edge"] = "stretch"
@@ -36,7 +41,9 @@ class Resize(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     shortest_edge: Positive | None = None
     pad: tuple[int, ...] = (0, 0, 0)
     pad_side: Literal["both", "bottom_right"] = "both"
-    rounding: Literal["nearest", "floor"] = "nearest"
+    rounding: Rounding = "nearest"
+    longest_edge: Positive | None = None
+    multiple: Positive = 1
 
 
 class InputSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -141,6 +148,8 @@ def input_problems(spec: InputSpec) -> Iterable[str]:
         yield f"grey of input {spec.name!r} is for color grey, but got {spec.color}"
     if (spec.resize.rule == "shortest_edge") != (spec.resize.shortest_edge is not None):
         yield f"resize.shortest_edge of input {spec.name!r} must be given with the rule shortest_edge and only then"
+    if spec.resize.rule == "stretch" and (spec.resize.longest_edge is not None or spec.resize.multiple != 1):
+        yield f"resize.longest_edge and resize.multiple of input {spec.name!r} are for rules that keep the aspect ratio"
     if spec.resize.antialias and spec.resize.interpolation not in ("linear", "cubic"):
         yield f"resize.antialias of input {spec.name!r} needs interpolation linear or cubic"
 
