@@ -25,7 +25,7 @@ class Steps:
         if self.normalisation is not None:
             known = self.normalisation
             rows = zip(value, known.mean, known.std, strict=True)
-            value = tuple((level * std + mean) / known.scale for level, mean, std in rows)  # type: ignore[assignment]
+            value = tuple((level * std + mean) / known.scale for level, mean, std in rows)
         red, green, blue = (min(max(round(level), 0), 255) for level in value)
         kept = self.resize if self.resize is not None else Resize("letterbox", pad_side="bottom_right")
         if kept.rule != "stretch":
