@@ -25,6 +25,7 @@ from segrt.runtime import _postproc
 GROUPS = (
     postproc_panoptic.merge_queries,
     postproc_maps.argmax_map,
+    postproc_maps.binary_map,
     postproc_panoptic.merge_semantic_instances,
     postproc_panoptic.group_centers,
     postproc_instances.paste_masks,

@@ -46,6 +46,31 @@ def argmax_map(size: Size, torch: Any) -> Iterator[Case]:
         yield Case("argmax_map", detail, size, ours, logits.nbytes + out.nbytes, peers)
 
 
+def binary_map(size: Size, torch: Any) -> Iterator[Case]:
+    """One object's logits cut at 0, against torch and OpenCV."""
+    import cv2
+
+    out = np.empty(size, np.uint8)
+    logits = smooth(np.random.default_rng(3), (1, 320, 320))
+
+    def ours(threads: int) -> Any:
+        return postproc.binary_map(logits, size, threads=threads, out=out)
+
+    def resize() -> Any:
+        return cv2.compare(cv2.resize(logits[0], size[::-1], interpolation=cv2.INTER_LINEAR), 0, cv2.CMP_GT)
+
+    peers = [Peer("cv2 resize + compare", resize)] if size in PEER_SIZES else []
+    if torch is not None and size in PEER_SIZES:
+        tensor = torch.from_numpy(logits)[None]
+        peers.insert(
+            0,
+            Peer(
+                "torch interpolate > 0", lambda: torch.nn.functional.interpolate(tensor, size=size, mode="bilinear") > 0
+            ),
+        )
+    yield Case("binary_map", "320x320", size, ours, logits.nbytes + out.nbytes, peers)
+
+
 def query_semantic(size: Size, torch: Any) -> Iterator[Case]:
     """Against transformers' MaskFormer."""
     out = np.empty(size, np.uint8)

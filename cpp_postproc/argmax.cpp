@@ -14,6 +14,9 @@ std::int64_t argmax_map(const FloatStack& logits, std::optional<Window> window, 
     if (logits.count < 1 || logits.height < 1 || logits.width < 1) {
         throw std::invalid_argument("logits must have shape (C, h, w), none empty");
     }
+    if (logits.count == 1) {
+        throw std::invalid_argument("logits must have at least 2 classes: of one, every pixel would be it");
+    }
     if (logits.count > (Index{1} << (8 * sizeof(Label)))) {
         throw std::invalid_argument("the class map's type is too small for " + std::to_string(logits.count) +
                                     " classes");

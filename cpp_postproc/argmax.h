@@ -7,7 +7,8 @@
 
 namespace segrt {
 
-// logits: shape (classes, h, w). Returns how many values are not finite. Label is std::uint8_t or std::uint16_t.
+// logits: shape (classes, h, w), at least two classes: of one, every pixel would be it. Returns how many values are not
+// finite. Label is std::uint8_t or std::uint16_t.
 template <class Label>
 std::int64_t argmax_map(const FloatStack& logits, std::optional<Window> window, int threads, Map<Label> classes);
 

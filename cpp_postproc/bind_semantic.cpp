@@ -1,5 +1,6 @@
 // Bindings of semantic segmentation.
 #include "argmax.h"
+#include "binary.h"
 #include "bind_arrays.h"
 #include "query_semantic.h"
 
@@ -36,11 +37,25 @@ std::int64_t query_semantic_(const py::array& class_logits, const py::array& mas
     return with_class_map(out, [&](auto map) { return query_semantic(classes, masks, part, count, map); });
 }
 
+std::int64_t binary_map_(const py::array& scores, py::array out, float threshold, bool probabilities,
+                         std::uint8_t above, std::uint8_t below, const WindowTuple& window, int threads) {
+    const FloatStack stack = float_stack(scores, "scores", "(1, h, w)");
+    const std::optional<Window> part = checked_window(window);
+    const int count = checked_threads(threads);
+    checked_size({out.ndim() == 2 ? out.shape(0) : 0, out.ndim() == 2 ? out.shape(1) : 0});
+    const auto map = writable_map<std::uint8_t>(out, "out");
+    const BinaryCut cut{.probabilities = probabilities, .threshold = threshold, .object = above, .other = below};
+    const py::gil_scoped_release release;
+    return binary_map(stack, cut, part, count, map);
+}
+
 }  // namespace
 
 void bind_semantic(py::module_& module) {
     using namespace pybind11::literals;
     module.def("argmax_map", &argmax_map_, "logits"_a, "out"_a, "window"_a, "threads"_a);
+    module.def("binary_map", &binary_map_, "scores"_a, "out"_a, "threshold"_a, "probabilities"_a, "above"_a, "below"_a,
+               "window"_a, "threads"_a);
     module.def("query_semantic", &query_semantic_, "class_logits"_a, "mask_logits"_a, "out"_a, "window"_a, "threads"_a);
 }
 

@@ -19,8 +19,9 @@ std::int64_t query_semantic(const FloatTable& class_logits, const FloatStack& ma
             "class_logits and mask_logits must have the same number of queries, at least 1, but have " +
             std::to_string(class_logits.rows) + " and " + std::to_string(mask_logits.count));
     }
-    if (class_logits.columns < 2 || mask_logits.height < 1 || mask_logits.width < 1) {
-        throw std::invalid_argument("class_logits must have shape (Q, C+1) and mask_logits (Q, h, w), none empty");
+    if (class_logits.columns < 3 || mask_logits.height < 1 || mask_logits.width < 1) {
+        throw std::invalid_argument(
+            "class_logits must have shape (Q, C+1) with at least 2 classes, and mask_logits (Q, h, w), none empty");
     }
     ScratchFrame frame;
     const Index queries = class_logits.rows, count = class_logits.columns - 1;

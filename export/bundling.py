@@ -11,14 +11,24 @@ from segrt.runtime.authoring.golden_frames import add_golden
 from segrt.runtime.authoring.verification import live_queries, verify_or_refuse
 from segrt.runtime.bundle.bundle_writer import BundleWriter
 from segrt.runtime.bundle.golden import QUERY_ROLES, UNSTORED_ROLES, GoldenOutputs
-from segrt.runtime.bundle.manifest import Golden, HeadTolerance, Manifest, Parity, Source, Tolerance, Variant
+from segrt.runtime.bundle.manifest import (
+    BINARY,
+    CHANNELS,
+    Golden,
+    HeadTolerance,
+    Manifest,
+    Parity,
+    Source,
+    Tolerance,
+    Variant,
+)
 from segrt.runtime.bundle.network_files import tensor_specs
 from segrt.runtime.decode.decoders import find_decoder
 from segrt.runtime.decode.head_spec import HeadSpec
 from segrt.runtime.decode.rule import Context, DecodeRule
 from segrt.runtime.errors import BundleError
-from segrt.runtime.files.images import Picture
 from segrt.runtime.inference.tensors import Array, DType
+from segrt.runtime.preprocess.channels import Raster
 from segrt.runtime.preprocess.input_spec import InputSpec
 from segrt.runtime.preprocess.picture import network_inputs
 from segrt.runtime.results import Label, Result
@@ -57,7 +67,7 @@ class VariantFile:
 
 @dataclass(frozen=True)
 class GoldenPicture:
-    """A small picture, uint8 BGR (H, W, 3), and the source framework's heads for it.
+    """A small picture, uint8 BGR (H, W, 3) or what the network takes instead, and the source framework's heads for it.
 
     `heads` maps each head's name to its array with the batch axis, computed on `network_inputs`. Without them the
     first variant's own outputs in ONNX Runtime are golden (an adopted network has no other source). `result` is the
@@ -65,7 +75,7 @@ class GoldenPicture:
     """
 
     name: str
-    image: Picture
+    image: Raster
     heads: Mapping[str, Array] | None = None
     result: Result | None = None
 
@@ -89,6 +99,15 @@ def default_tolerance(network: Network, precision: str) -> Tolerance:
     return Tolerance(agreement, heads)
 
 
+def features_of(network: Network) -> tuple[str, ...]:
+    """Return what a reader must know of to use the bundle: rules and inputs that older ones would misread."""
+    plain = all(
+        spec.role != "image" or (spec.color in ("rgb", "bgr") and spec.takes_pictures) for spec in network.inputs
+    )
+    features = {BINARY: network.decode.rule_name == "binary", CHANNELS: not plain}
+    return tuple(name for name, needed in features.items() if needed)
+
+
 def write_bundle(
     out: Path,
     network: Network,
@@ -107,6 +126,7 @@ def write_bundle(
     with BundleWriter(out, overwrite=overwrite) as writer:
         entries = tuple(add_variant(writer, network, variant) for variant in variants)
         manifest = Manifest(
+            required_features=features_of(network),
             name=network.name.replace("/", "-"),  # a repository on a hub is ORGANISATION/NAME
             technique=network.technique,
             family=network.family,

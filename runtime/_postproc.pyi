@@ -28,6 +28,16 @@ def merge_queries(
     threads: int,
 ) -> tuple[list[_Segment], int]: ...
 def argmax_map(logits: _Array, out: _Array, window: _Window, threads: int) -> int: ...
+def binary_map(
+    scores: _Array,
+    out: NDArray[np.uint8],
+    threshold: float,
+    probabilities: bool,
+    above: int,
+    below: int,
+    window: _Window,
+    threads: int,
+) -> int: ...
 def query_instances(
     class_logits: _Array,
     mask_logits: _Array,
@@ -44,6 +54,9 @@ def paste_masks(
 ) -> int: ...
 def paste_masks_rle(
     masks: _Array, boxes: _Array, size: _Size, threshold: float, rule: str, threads: int
+) -> tuple[list[bytes], int]: ...
+def whole_masks_rle(
+    masks: _Array, size: _Size, threshold: float, window: _Window, threads: int
 ) -> tuple[list[bytes], int]: ...
 def encode_masks(masks: _Array, threads: int) -> list[bytes]: ...
 def decode_masks(codes: list[bytes], out: NDArray[np.bool_], threads: int) -> None: ...
@@ -86,7 +99,14 @@ def group_centers(
 ) -> tuple[list[_Segment], int]: ...
 def query_semantic(class_logits: _Array, mask_logits: _Array, out: _Array, window: _Window, threads: int) -> int: ...
 def prototype_masks_rle(
-    prototypes: _Array, coefficients: _Array, boxes: _Array, size: _Size, window: _Window, threads: int
+    prototypes: _Array,
+    coefficients: _Array,
+    boxes: _Array,
+    size: _Size,
+    window: _Window,
+    processed: _Size | None,
+    compat: bool,
+    threads: int,
 ) -> tuple[list[bytes], int]: ...
 def decode_yolo(
     predictions: _Array, score_threshold: float, iou_threshold: float, max_detections: int, coefficients: int

@@ -24,6 +24,7 @@ from segrt.runtime.inference.backends import check_choice, open_backend, open_me
 from segrt.runtime.inference.engine_policy import EnginePolicy
 from segrt.runtime.inference.network_file import Opening
 from segrt.runtime.inference.tensors import Head, Slot
+from segrt.runtime.preprocess.channels import read_input
 from segrt.runtime.preprocess.geometry import Geometry
 from segrt.runtime.preprocess.member_inputs import fill_members
 from segrt.runtime.preprocess.picture import fill_inputs
@@ -72,9 +73,15 @@ class Segmenter:
     def __call__(self, image: Picture) -> Result:
         """Segment `image`, uint8 BGR (H, W, 3); the result is at the picture's size and carries its timings.
 
-        Raises ImageError for another kind of array, BackendError when the execution fails.
+        A network of grey, 16-bit or more channels takes other arrays, too: see `segrt.runtime.preprocess.channels`, and
+        `read`, which makes such arrays of files. Raises ImageError for another kind of array, BackendError when the
+        execution fails.
         """
         return self._segment(image, copy_heads=False)[0]
+
+    def read(self, path: str | Path) -> Picture:
+        """Return the picture at `path` as the network wants it; raise ImageError where it cannot be read or is none."""
+        return read_input(Path(path), self.manifest.inputs)
 
     def detailed(self, image: Picture) -> tuple[Result, dict[str, npt.NDArray[Any]], Geometry]:
         """Return the result of `image`, copies of the raw heads (name → array with the batch axis) and the geometry."""

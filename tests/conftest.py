@@ -14,6 +14,7 @@ import pytest
 from segrt.export.bundling import GoldenPicture, Network, VariantFile, write_bundle
 from segrt.runtime.bundle.manifest import Source
 from segrt.runtime.decode.argmax import Argmax
+from segrt.runtime.decode.binary import Binary
 from segrt.runtime.decode.class_map import ClassMap
 from segrt.runtime.decode.head_spec import HeadSpec
 from segrt.runtime.decode.merge_queries import MergeQueries
@@ -110,6 +111,15 @@ def semantic_model() -> Any:
     return _model(nodes, inputs, [helper.make_tensor_value_info("logits", TensorProto.FLOAT, [1, 3, 8, 12])], {})
 
 
+def binary_model() -> Any:
+    """One logit, above 0 where the mean green is bright."""
+    nodes, inputs = _entry()
+    nodes.append(helper.make_node("Conv", ["means", "kernel", "bias"], ["score"]))
+    kernel = np.array([0, 1, 0], np.float32).reshape(1, 3, 1, 1) / 8
+    outputs = [helper.make_tensor_value_info("score", TensorProto.FLOAT, [1, 1, 8, 12])]
+    return _model(nodes, inputs, outputs, {"kernel": kernel, "bias": np.array([-16], np.float32)})
+
+
 def class_map_model() -> Any:
     """The class map of `semantic_model`, int64 (1, 8, 12)."""
     nodes, inputs = _entry()
@@ -161,6 +171,12 @@ _KINDS: dict[str, tuple[Callable[[], Any], str, tuple[HeadSpec, ...], Any]] = {
         (HeadSpec("logits", "semantic_logits", "float32", (1, 3, 8, 12)),),
         Argmax(),
     ),
+    "binary": (
+        binary_model,
+        "semantic",
+        (HeadSpec("score", "object_scores", "float32", (1, 1, 8, 12)),),
+        Binary(),
+    ),
     "class_map": (
         class_map_model,
         "semantic",
@@ -189,7 +205,8 @@ def network(kind: str, resize: Resize | None = None) -> Network:
     _, technique, heads, decode = _KINDS[kind]
     image = InputSpec("image", "uint8", (1, HEIGHT, WIDTH, 3), resize=resize or Resize())
     source = Source("none", "Apache-2.0")
-    return Network(f"tiny-{kind}", technique, "tiny", source, (image,), heads, LABELS, decode)  # type: ignore[arg-type]
+    labels = LABELS[:2] if kind == "binary" else LABELS
+    return Network(f"tiny-{kind}", technique, "tiny", source, (image,), heads, labels, decode)  # type: ignore[arg-type]
 
 
 def thirds(height: int, width: int) -> np.ndarray:
@@ -231,6 +248,7 @@ def tiny(tmp_path: Path) -> SimpleNamespace:
         size=(HEIGHT, WIDTH),
         semantic_model=semantic_model,
         class_map_model=class_map_model,
+        binary_model=binary_model,
         query_model=query_model,
         box_model=box_model,
         build=_model,

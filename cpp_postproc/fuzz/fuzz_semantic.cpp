@@ -1,12 +1,13 @@
-// Class maps of any logits and of any queries hold classes only.
+// Class maps of any logits, of any queries and of any scores of one object hold classes only.
 #include "argmax.h"
+#include "binary.h"
 #include "bytes.h"
 #include "query_semantic.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
     using namespace segrt;
     fuzz::Bytes bytes(data, size);
-    const Index classes = bytes.between(1, 20), queries = bytes.between(1, 5);
+    const Index classes = bytes.between(2, 20), queries = bytes.between(1, 5);
     const Index height = bytes.between(1, 9), width = bytes.between(1, 9);
     const Index rows = bytes.between(1, 50), columns = bytes.between(1, 100);
     std::vector<std::uint8_t> map(static_cast<std::size_t>(rows * columns));
@@ -16,6 +17,14 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
                              std::nullopt, threads, view);
     for (const std::uint8_t value : map) {
         if (value >= classes) {
+            __builtin_trap();
+        }
+    }
+    const BinaryCut cut{
+        .probabilities = bytes.between(0, 1) == 1, .threshold = bytes.number(), .object = 0, .other = 255};
+    binary_map(fuzz::stack_of(bytes.numbers(height * width), 1, height, width), cut, std::nullopt, threads, view);
+    for (const std::uint8_t value : map) {
+        if (value != cut.object && value != cut.other) {
             __builtin_trap();
         }
     }

@@ -7,6 +7,7 @@
 
 #include "antialias.h"
 #include "argmax.h"
+#include "binary.h"
 #include "group_centers.h"
 #include "merge_instances.h"
 #include "merge_queries.h"
@@ -98,6 +99,9 @@ TEST(Allocation, ClassMapsTakeNoneWhenWarm) {
     expect_no_allocation_when_warm([&](int threads) {
         argmax_map<std::uint8_t>(logits.stack(), std::nullopt, threads, {map.data(), 90, 170, 170});
     });
+    const Floats scores = random_grids(random, 1, 30, 40, Kind::smooth);
+    expect_no_allocation_when_warm(
+        [&](int threads) { binary_map(scores.stack(), {}, std::nullopt, threads, {map.data(), 90, 170, 170}); });
 }
 
 TEST(Allocation, PreprocessingTakesNoneWhenWarm) {

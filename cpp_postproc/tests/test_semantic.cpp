@@ -1,7 +1,11 @@
 // Class maps without Python.
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <stdexcept>
+
 #include "argmax.h"
+#include "binary.h"
 #include "everywhere.h"
 #include "query_semantic.h"
 #include "scenes.h"
@@ -12,7 +16,7 @@ namespace {
 TEST(Argmax, EveryKernelAndThreadCountGivesTheSameMap) {
     for (unsigned seed = 0; seed < 60; ++seed) {
         std::mt19937 random(seed);
-        const Index classes = seed % 10 == 0 ? 300 : between(random, 1, 30);
+        const Index classes = seed % 10 == 0 ? 300 : between(random, 2, 30);
         const Floats logits =
             random_grids(random, classes, between(random, 1, 20), between(random, 1, 40), kKinds[seed % 4]);
         const Size size{between(random, 1, 60), between(random, 1, 150)};
@@ -24,6 +28,42 @@ TEST(Argmax, EveryKernelAndThreadCountGivesTheSameMap) {
             return map;
         });
     }
+}
+
+TEST(Argmax, OfOneClassIsRefused) {
+    std::mt19937 random(0);
+    const Floats logits = random_grids(random, 1, 4, 4, Kind::smooth);
+    std::vector<std::uint8_t> map(16);
+    EXPECT_THROW(argmax_map<std::uint8_t>(logits.stack(), std::nullopt, 1, {map.data(), 4, 4, 4}),
+                 std::invalid_argument);
+}
+
+TEST(Binary, EveryKernelAndThreadCountGivesTheSameMap) {
+    for (unsigned seed = 0; seed < 120; ++seed) {
+        std::mt19937 random(seed);
+        const Floats scores = random_grids(random, 1, between(random, 1, 20), between(random, 1, 90), kKinds[seed % 4]);
+        const Size size{between(random, 1, 60), between(random, 1, 150)};
+        const BinaryCut cut{.probabilities = seed % 3 == 0,
+                            .threshold = seed % 3 == 0 ? 0.4F : 0.25F,
+                            .object = static_cast<std::uint8_t>(seed % 2),
+                            .other = static_cast<std::uint8_t>(seed % 5 == 0 ? 255 : 1 - seed % 2)};
+        expect_same_everywhere([&](int threads) {
+            std::vector<std::uint8_t> map(static_cast<std::size_t>(size.height * size.width));
+            const std::int64_t nonfinite = binary_map(scores.stack(), cut, std::nullopt, threads,
+                                                      {map.data(), size.height, size.width, size.width});
+            EXPECT_TRUE(std::all_of(map.begin(), map.end(),
+                                    [&](std::uint8_t value) { return value == cut.object || value == cut.other; }));
+            map.push_back(static_cast<std::uint8_t>(nonfinite));
+            return map;
+        });
+    }
+}
+
+TEST(Binary, TakesOneImageAlone) {
+    std::mt19937 random(0);
+    const Floats scores = random_grids(random, 2, 4, 4, Kind::smooth);
+    std::vector<std::uint8_t> map(16);
+    EXPECT_THROW(binary_map(scores.stack(), {}, std::nullopt, 1, {map.data(), 4, 4, 4}), std::invalid_argument);
 }
 
 TEST(QuerySemantic, EveryKernelAndThreadCountGivesTheSameMap) {

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from segrt.export.adopt.conventions import Convention
+from segrt.export.adopt.conventions.convention import Convention, Subject
 from segrt.runtime.decode.merge_queries import MergeRule
 from segrt.runtime.errors import SegrtError
 from segrt.runtime.preprocess.input_spec import Channels, Resize
@@ -12,14 +12,24 @@ from segrt.runtime.results.technique import Technique
 
 # option: the decode rules that have it
 _RULES = {
-    "score_threshold": ("query_instances", "paste_masks", "prototype_masks", "merge_queries", "group_centers"),
+    "score_threshold": (
+        "query_instances",
+        "paste_masks",
+        "prototype_masks",
+        "merge_queries",
+        "group_centers",
+        "binary",
+    ),
     "overlap_threshold": ("merge_queries",),
     "merge_rule": ("merge_queries",),
     "iou_threshold": ("prototype_masks",),
     "rows": ("prototype_masks",),
     "activation": ("query_instances",),
     "void_value": ("class_map",),
+    "scores": ("binary",),
     "first_class": ("paste_masks",),
+    "masks": ("paste_masks",),
+    "mask_threshold": ("paste_masks",),
 }
 
 
@@ -33,6 +43,8 @@ class AdoptOptions:
     layout: str | None = None
     size: tuple[int, int] | None = None
     color: str | None = None
+    values: str | None = None
+    grey: str | None = None
     mean: Channels | None = None
     std: Channels | None = None
     scale: float | None = None
@@ -48,9 +60,12 @@ class AdoptOptions:
     iou_threshold: float | None = None
     activation: str | None = None
     rows: str | None = None
+    scores: str | None = None
     ids: str = "list"
     void_value: int | None = None
     first_class: int | None = None
+    masks: str | None = None
+    mask_threshold: float | None = None
     dequantize: bool = False
     golden: Sequence[Path] = ()
     overwrite: bool = False
@@ -82,15 +97,31 @@ def check_rule(options: AdoptOptions, rule: str) -> None:
 
 
 def completed(options: AdoptOptions, convention: Convention) -> AdoptOptions:
-    """Return `options` with what the file says where the user says nothing; raise SegrtError for no technique."""
+    """Return `options` with what the file says where the user says nothing.
+
+    Raises SegrtError for no technique, and for what the file says and cannot be honoured, unless the user says it.
+    """
     technique = options.technique or convention.technique
     if technique is None:
         raise SegrtError(
             "the file does not say what it was trained for; add --technique semantic, instance or panoptic"
         )
+    for problem in convention.problems:
+        if not _overridden(options, problem.subject):
+            raise SegrtError(str(problem))
     return replace(
         options,
         technique=technique,
         resize=options.resize or convention.resize,
+        color=options.color or convention.color,
+        rows=options.rows or convention.rows,
         merge_rule=options.merge_rule or convention.merge_rule,
     )
+
+
+def _overridden(options: AdoptOptions, subject: Subject) -> bool:
+    """Whether the user says what a file should: classes, how pictures are resized, what is fed, or both of these."""
+    resize = options.resize is not None
+    values = any(value is not None for value in (options.scale, options.mean, options.std))
+    labels = options.labels is not None
+    return {"labels": labels, "resize": resize, "values": values, "everything": resize and values}[subject]

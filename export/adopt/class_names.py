@@ -78,7 +78,7 @@ def class_count(graph: Graph, rule: str, heads: Sequence[HeadSpec], sigmoid: boo
         return int(roles["semantic_logits"].shape[1])
     if rule == "class_map":
         return graph.argmax_classes(roles["class_map"].name)
-    if rule in ("paste_masks", "prototype_masks"):
-        return None  # boxes show no classes; for prototypes the labels were needed to tell the heads
+    if rule in ("paste_masks", "prototype_masks", "binary"):
+        return None  # boxes and one channel show no classes; for prototypes the labels were needed to tell the heads
     rows = int(roles["class_logits"].shape[2])
     return rows if sigmoid else rows - 1

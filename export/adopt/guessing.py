@@ -12,7 +12,8 @@ _FLOATS = ("float16", "float32")
 _INTEGERS = ("uint8", "int8", "int32", "int64")
 BOX_ROLES = ("boxes", "scores", "class_ids", "masks")
 CENTER_ROLES = ("semantic_logits", "center_heatmap", "offsets")
-_ROLES = ("class_map", "class_logits", "mask_logits", *BOX_ROLES, "predictions", "prototypes", *CENTER_ROLES)
+_QUERY_ROLES = ("class_logits", "mask_logits")
+_ROLES = ("class_map", *_QUERY_ROLES, *BOX_ROLES, "predictions", "prototypes", *CENTER_ROLES, "object_scores")
 ROWS = ("yolo", "yolov5", "detections")
 _FEW = 1000  # detections that a network suppressed itself; anchors are thousands
 # role: parts of names by which exporters call such a head
@@ -38,22 +39,6 @@ class Output:
     def rank(self) -> int:
         """The number of axes with the batch."""
         return len(self.spec.shape) + (not self.has_batch)
-
-
-def guess_layout(spec: TensorSpec, wanted: str | None) -> str:
-    """Return "NHWC" or "NCHW" for an image input; raise SegrtError when its shape allows neither."""
-    if len(spec.shape) != 4:
-        raise SegrtError(f"input {spec} is no picture: it must have 4 dimensions")
-    last, second = spec.shape[3] == 3, spec.shape[1] == 3
-    free = [layout for layout, index in (("NHWC", 3), ("NCHW", 1)) if isinstance(spec.shape[index], str)]
-    possible = [layout for layout, fits in (("NHWC", last), ("NCHW", second)) if fits] or free
-    if wanted is not None:
-        if wanted not in possible and wanted not in free:
-            raise SegrtError(f"--layout {wanted}: input {spec} has no 3 channels there; leave --layout out")
-        return wanted
-    if len(possible) != 1:
-        raise SegrtError(f"input {spec}: the channels are not to be told from its shape; add --layout NHWC or NCHW")
-    return possible[0]
 
 
 def guess_heads(
@@ -83,12 +68,20 @@ def _stated(outputs: Sequence[Output], given: Mapping[str, str]) -> dict[str, Ou
             raise SegrtError(f"{where}: there is no such output; there are {_listed(outputs)}")
         ranks, dtypes = HEAD_FORMS[role]
         output = by_name[name]
+        dtypes = (*dtypes, "bool") if role == "object_scores" else dtypes
         if output.rank not in ranks or output.spec.dtype not in dtypes:
             raise SegrtError(
                 f"{where}: must have {' or '.join(map(str, ranks))} dimensions and dtype {' or '.join(dtypes)}, "
-                f"but got {output.spec.dtype} {list(output.spec.shape)}; name another output"
+                f"but got {output.spec.dtype} {list(output.spec.shape)}; name another output, or for this one "
+                f"{' or '.join(_fitting_roles(output)) or 'none of the roles'}"
             )
     return {role: by_name[name] for role, name in given.items()}
+
+
+def _fitting_roles(output: Output) -> list[str]:
+    """Return the roles that an output can play by its rank and dtype."""
+    forms = ((role, *HEAD_FORMS[role]) for role in _ROLES)
+    return [role for role, ranks, dtypes in forms if output.rank in ranks and output.spec.dtype in dtypes]
 
 
 def _guess(
@@ -106,6 +99,8 @@ def _guess(
         heads = _center_heads(free, stated, labels)
         if heads is not None:
             return "group_centers", heads
+    if technique == "instance" and not stated:
+        _refuse_other_classes(free, labels)
     if technique == "instance" and ("boxes" in stated or _boxes(free)) and not _is_query_network(stated):
         return "paste_masks", _box_heads(free, stated, outputs)
     rules = {"semantic": "query_semantic", "instance": "query_instances", "panoptic": "merge_queries"}
@@ -119,14 +114,17 @@ def _semantic(
         return "class_map", {"class_map": stated["class_map"]}
     if "semantic_logits" in stated:
         return "argmax", {"semantic_logits": stated["semantic_logits"]}
-    maps = [out for out in free if out.spec.dtype in _INTEGERS and out.rank in (3, 4)]
+    if "object_scores" in stated:
+        return "binary", {"object_scores": stated["object_scores"]}
+    maps = [out for out in free if out.spec.dtype in (*_INTEGERS, "bool") and out.rank in (3, 4)]
     if len(maps) == 1:
         return "class_map", {"class_map": maps[0]}
     logits = [out for out in free if out.spec.dtype in _FLOATS and out.rank == 4]
+    logits = logits or [out for out in free if out.spec.dtype in _FLOATS and out.rank == 3]  # of one channel
     # Auxiliary heads come second in torchvision's and smp's exports; the first one is the result.
     if not maps and logits:
         return "argmax", {"semantic_logits": logits[0]}
-    raise SegrtError(_unclear("semantic", ("class_map", "semantic_logits"), outputs))
+    raise SegrtError(_unclear("semantic", ("class_map", "semantic_logits", "object_scores"), outputs))
 
 
 def _query_heads(
@@ -180,6 +178,25 @@ def _prototype_heads(free: Sequence[Output], stated: dict[str, Output], labels: 
         {"predictions": table, "prototypes": grid} for grid in grids for table in tables if rows_of(table, grid, labels)
     ]
     return pairs[0] if len(pairs) == 1 else None
+
+
+def _refuse_other_classes(free: Sequence[Output], labels: int) -> None:
+    """Raise SegrtError for predictions and prototypes of a YOLO with another number of classes than there are labels.
+
+    They are known by thousands of anchors beside a grid of prototypes, on which rows of queries have no hold.
+    """
+    for grid in (out for out in free if _is_float(out, 4)):
+        prototypes = grid.spec.shape[1]
+        if not isinstance(prototypes, int):
+            continue
+        for table in (out for out in free if _is_float(out, 3)):
+            anchors, length = max(table.spec.lengths[1:]), min(table.spec.lengths[1:])
+            counts = [length - values - prototypes for values in (4, 5)]
+            if anchors >= _FEW and counts[0] > 0 and table.spec.shape[1] != prototypes:
+                raise SegrtError(
+                    f"output {table.spec} looks like a YOLO's predictions of {counts[0]} classes (with an objectness: "
+                    f"{counts[1]}), but there are {labels} labels; give its own with --labels"
+                )
 
 
 def rows_of(table: Output, grid: Output, labels: int) -> str | None:

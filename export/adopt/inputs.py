@@ -5,11 +5,11 @@ from typing import Any, cast
 import msgspec
 
 from segrt.export.adopt.adopt_options import AdoptOptions
-from segrt.export.adopt.conventions import IMAGENET_MEAN, IMAGENET_STD, Convention, Normalisation
-from segrt.export.adopt.guessing import guess_layout
+from segrt.export.adopt.conventions.convention import IMAGENET_MEAN, IMAGENET_STD, Convention, Normalisation
+from segrt.export.adopt.picture_channels import default_normalisation, guess_layout, per_channel, picture_channels
 from segrt.export.graph.editing import Graph
 from segrt.runtime.errors import SegrtError
-from segrt.runtime.preprocess.input_spec import InputSpec, Resize
+from segrt.runtime.preprocess.input_spec import Channels, InputSpec, Resize
 
 _DTYPES = ("uint8", "float16", "float32")
 
@@ -22,6 +22,10 @@ def picture_input(
     `size` is that of the file's metadata, for a network that takes any.
     """
     specs = graph.inputs
+    if len(specs) == 1 and len(specs[0].shape) == 3 and 3 in (specs[0].shape[0], specs[0].shape[2]):
+        graph.add_input_batch_axis(specs[0].name)
+        notes.append(f"input {specs[0].name!r} has no batch axis, as torchvision's detectors: one was added")
+        specs = graph.inputs
     images = [spec for spec in specs if len(spec.shape) == 4]
     masks = [spec for spec in specs if len(spec.shape) == 3]
     if len(images) != 1 or len(masks) > 1 or len(images) + len(masks) != len(specs):
@@ -43,18 +47,24 @@ def picture_input(
         sides = list(options.size)
     elif size is not None and all(isinstance(side, str) for side in sides):
         sides = list(size)
+    elif size is not None and size != tuple(sides):
+        height, width = sides
+        notes.append(
+            f"the file says {size[0]}×{size[1]}, but the network's input has {height}×{width}: pictures are brought to "
+            "that"
+        )
     if any(isinstance(side, str) for side in sides):
         raise SegrtError(f"{graph.path}: input {image} has no fixed size; add --size HEIGHTxWIDTH")
     size = (int(sides[0]), int(sides[1]))
     if isinstance(image.shape[0], int) and image.shape[0] != 1:
         raise SegrtError(f"{graph.path}: input {image} has a batch of {image.shape[0]}; export it with a batch of 1")
-    shape = (1, *size, 3) if layout == "NHWC" else (1, 3, *size)
+    count, channels = picture_channels(image, layout, options)
+    shape = (1, *size, count) if layout == "NHWC" else (1, count, *size)
     graph.fix_input(image.name, shape)
-    color = options.color or "rgb"
     given = [name for name in ("scale", "mean", "std") if getattr(options, name) is not None]
     if image.dtype == "uint8" and given:
         raise SegrtError(f"--{given[0]}: input {image} takes bytes, so it is not normalised outside; leave it out")
-    notes.insert(0, f"input {image.name!r}: {image.dtype} {layout} {size[0]}×{size[1]}, {color}")
+    notes.insert(0, f"input {image.name!r}: {image.dtype} {layout} {size[0]}×{size[1]}, {channels.described(count)}")
     for mask in masks:
         graph.fix_input(mask.name, (1, *size))
         notes.append(f"input {mask.name!r} is the valid mask")
@@ -63,9 +73,12 @@ def picture_input(
         dtype=cast("Any", image.dtype),
         shape=shape,
         layout=cast("Any", layout),
-        color=cast("Any", color),
-        resize=options.resize or Resize(),
+        color=cast("Any", channels.color),
+        values=channels.values,
+        grey=channels.grey,
     )
+    if options.resize is not None:
+        picture = _with_resize(picture, options.resize)
     return (picture, *(InputSpec(mask.name, cast("Any", mask.dtype), (1, *size), role="valid_mask") for mask in masks))
 
 
@@ -75,38 +88,59 @@ def normalised(
     """Return the inputs with normalisation and resizing: the user's, the file's, or those of the likeliest family."""
     image = inputs[0]
     if options.resize is None and convention.resize is not None:
-        image = msgspec.structs.replace(image, resize=convention.resize)
+        image = _with_resize(image, convention.resize)
         notes.append(
-            f"resizing guessed: {convention.exporter}'s, {_described(convention.resize)}; change it with --resize"
+            f"resizing {_how(convention)}: {convention.exporter}'s, {_described(convention.resize)}; change it with "
+            "--resize"
         )
     if image.dtype == "uint8":
         return (image, *inputs[1:])
+    channels = image.channels
     chosen = Normalisation(
-        1.0 if options.scale is None else options.scale, options.mean or (0.0,) * 3, options.std or (1.0,) * 3
+        1.0 if options.scale is None else options.scale,
+        per_channel(options.mean, "--mean", image) or (0.0,) * channels,
+        per_channel(options.std, "--std", image) or (1.0,) * channels,
     )
     if (options.scale, options.mean, options.std) == (None, None, None):
-        chosen = convention.normalisation or Normalisation(1 / 255, IMAGENET_MEAN, IMAGENET_STD)
-        whose = f"{convention.exporter}'s" if convention.normalisation is not None else "ImageNet's"
+        chosen, whose = default_normalisation(image, convention)
         formula = _formula(chosen)
-        notes.append(f"normalisation guessed: {whose}, {formula}; change it with --scale, --mean, --std")
+        known = convention.normalisation is not None and whose.startswith(str(convention.exporter))
+        how = _how(convention) if known else "guessed"
+        notes.append(f"normalisation {how}: {whose}, {formula}; change it with --scale, --mean, --std")
     image = msgspec.structs.replace(image, scale=chosen.scale, mean=chosen.mean, std=chosen.std)
     return (image, *inputs[1:])
 
 
+def _with_resize(image: InputSpec, resize: Resize) -> InputSpec:
+    """Return the input with a resize rule whose padding has a number for each channel."""
+    largest = {"uint8": 255, "uint16": 65_535}.get(image.value_dtype)
+    if largest is not None and max(resize.pad) > largest:
+        raise SegrtError(
+            f"--pad {','.join(map(str, resize.pad))}: must be 0 to {largest} for {image.value_dtype} values"
+        )
+    pad = per_channel(resize.pad, "--pad", image) if any(resize.pad) else resize.pad
+    return msgspec.structs.replace(image, resize=msgspec.structs.replace(resize, pad=cast("tuple[int, ...]", pad)))
+
+
+def _how(convention: Convention) -> str:
+    return "read" if convention.is_read else "guessed"
+
+
 def _formula(values: Normalisation) -> str:
     scaled = "x/255" if abs(values.scale * 255 - 1) < 1e-3 else ("x" if values.scale == 1 else f"x * {values.scale:g}")
-    if (values.mean, values.std) == ((0.0,) * 3, (1.0,) * 3):
+    if set(values.mean) == {0.0} and set(values.std) == {1.0}:
         return scaled
     if (values.mean, values.std) == (IMAGENET_MEAN, IMAGENET_STD):
         return f"({scaled} - mean) / std"
     return f"({scaled} - {_channels(values.mean)}) / {_channels(values.std)}"
 
 
-def _channels(values: tuple[float, float, float]) -> str:
+def _channels(values: Channels) -> str:
     return f"{values[0]:g}" if len(set(values)) == 1 else "[" + ", ".join(f"{value:g}" for value in values) + "]"
 
 
 def _described(resize: Resize) -> str:
     edge = f" {resize.shortest_edge}" if resize.shortest_edge else ""
+    edge += f" of at most {resize.longest_edge}" if resize.longest_edge else ""
     pad = f" in {resize.pad[0]}" if resize.rule != "stretch" and len(set(resize.pad)) == 1 else ""
     return f"{resize.rule}{edge}{pad}"

@@ -10,24 +10,24 @@ from segrt.export.cli.options import PATH, overwrite_option, picture_size
 from segrt.runtime.console.quantities import SHARE, FiniteRange
 
 
-def _triple(ctx: click.Context, param: click.Parameter, value: str | None) -> tuple[float, ...] | None:  # noqa: ARG001
-    """Read one number for all channels, or three, comma-separated."""
+def _numbers(ctx: click.Context, param: click.Parameter, value: str | None) -> tuple[float, ...] | None:  # noqa: ARG001
+    """Read one number for all channels, or one for each, comma-separated."""
     if value is None:
         return None
     try:
         numbers = tuple(float(part) for part in value.split(","))
     except ValueError:
         numbers = ()
-    if len(numbers) not in (1, 3) or not all(math.isfinite(number) for number in numbers):
-        raise click.BadParameter(f"must be one number or three, comma-separated, but got {value!r}")
-    return numbers * 3 if len(numbers) == 1 else numbers
+    if not numbers or not all(math.isfinite(number) for number in numbers):
+        raise click.BadParameter(f"must be one number, or one a channel, comma-separated, but got {value!r}")
+    return numbers
 
 
 def _color(ctx: click.Context, param: click.Parameter, value: str) -> tuple[int, ...]:
     """Read a grey level, or one for each channel."""
-    numbers = _triple(ctx, param, value) or ()
-    if not all(0 <= number <= 255 for number in numbers):
-        raise click.BadParameter(f"must be 0 to 255, but got {value!r}")
+    numbers = _numbers(ctx, param, value) or ()
+    if not all(0 <= number <= 65_535 for number in numbers):
+        raise click.BadParameter(f"must be 0 to 255, or to 65535 for 16-bit values, but got {value!r}")
     return tuple(round(number) for number in numbers)
 
 
@@ -40,6 +40,15 @@ def _heads(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) 
             raise click.BadParameter(f"must be ROLE=NAME, but got {value!r}")
         heads[role] = name
     return heads
+
+
+def _pad_side(rule: str, given: str | None) -> str:
+    """Return where the padding goes; raise SegrtError for a rule that pads nothing."""
+    from segrt.runtime.errors import SegrtError
+
+    if rule == "stretch" and given is not None:
+        raise SegrtError(f"--pad-side {given}: --resize stretch pads nothing; leave one of them out")
+    return (given or ("bottom-right" if rule == "shortest-edge" else "both")).replace("-", "_")
 
 
 @click.command()
@@ -65,10 +74,24 @@ def _heads(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) 
 @click.option("--name", help="The bundle's name; the folder's by default.")
 @click.option("--layout", type=click.Choice(["NHWC", "NCHW"]), help="Of the input, where its shape leaves it open.")
 @click.option("--size", metavar="HxW", callback=picture_size, help="Of the input, where the network takes any.")
-@click.option("--color", type=click.Choice(["rgb", "bgr"]), help="Channel order of the input; rgb by default.")
-@click.option("--scale", type=FiniteRange(0, min_open=True), help="Input = (x * scale - mean) / std with x 0 to 255.")
-@click.option("--mean", metavar="R,G,B", callback=_triple, help="One number or three; see --scale.")
-@click.option("--std", metavar="R,G,B", callback=_triple, help="One number or three; see --scale.")
+@click.option(
+    "--color",
+    type=click.Choice(["rgb", "bgr", "grey", "rgba", "bgra", "bands"]),
+    help="Channel order of the input; by default rgb for three channels, grey for one, bands for many.",
+)
+@click.option(
+    "--values",
+    type=click.Choice(["uint8", "uint16", "float32"]),
+    help="What the values of pictures are: bytes by default, those of 16-bit PNG and TIFF files, or of arrays.",
+)
+@click.option(
+    "--grey",
+    type=click.Choice(["opencv", "pillow"]),
+    help="Whose arithmetic makes grey of a colour picture; opencv by default.",
+)
+@click.option("--scale", type=FiniteRange(0, min_open=True), help="Input = (x * scale - mean) / std, x as in --values.")
+@click.option("--mean", metavar="R,G,B,…", callback=_numbers, help="One number, or one a channel; see --scale.")
+@click.option("--std", metavar="R,G,B,…", callback=_numbers, help="One number, or one a channel; see --scale.")
 @click.option(
     "--resize",
     "rule",
@@ -86,6 +109,18 @@ def _heads(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) 
     "--pad", metavar="R,G,B", callback=_color, default="0", help="Colour of the padding, 0 to 255.", show_default=True
 )
 @click.option(
+    "--pad-side",
+    type=click.Choice(["both", "bottom-right"]),
+    help="Whether a picture lies in the middle of the padding or in its top left corner; both for letterbox, "
+    "bottom-right for shortest-edge.",
+)
+@click.option(
+    "--rounding",
+    type=click.Choice(["nearest", "half-up", "floor", "longer-floor"]),
+    help="How the sides of a picture that keeps its aspect ratio become whole pixels: as Ultralytics (the default), "
+    "mmcv, torchvision or transformers.",
+)
+@click.option(
     "--head",
     "heads",
     multiple=True,
@@ -100,6 +135,11 @@ def _heads(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) 
     "--merge-rule",
     type=click.Choice(["maskformer", "mask2former", "eomt", "detr"]),
     help="How panoptic queries are merged; maskformer by default.",
+)
+@click.option(
+    "--scores",
+    type=click.Choice(["logits", "probabilities", "bytes", "mask"]),
+    help="What the one channel of a network of one object holds, where its values leave it open.",
 )
 @click.option("--score-threshold", type=SHARE, help="The rule's own by default, 0.5 for most.")
 @click.option("--overlap-threshold", type=SHARE, help="Of merged panoptic queries; 0.8 by default.")
@@ -116,9 +156,24 @@ def _heads(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) 
     "--first-class", type=click.IntRange(0, 2**31 - 1), help="The class id of boxes that means the first label; 0."
 )
 @click.option(
+    "--masks",
+    type=click.Choice(["box", "picture"]),
+    help="Where masks of boxes lie: in their box, or in the whole picture that the network sees.",
+)
+@click.option("--mask-threshold", type=SHARE, help="Probability from which a pixel belongs to a box's mask; 0.5.")
+@click.option(
     "--dequantize",
     is_flag=True,
     help="Add a float variant of a quantised network (Q/DQ), for TensorRT where it can't take the original.",
+)
+@click.option(
+    "--try",
+    "photos",
+    multiple=True,
+    type=PATH,
+    metavar="PHOTO",
+    help="Draw how each usual reading of the network looks on a photo, as OUT-candidates.png, and adopt nothing; up to "
+    "three photos.",
 )
 @click.option("--golden", multiple=True, type=PATH, help="A picture for a golden frame; may be repeated.")
 @click.option("--weights", help="Where the weights come from; the file's name by default.")
@@ -131,21 +186,26 @@ def adopt(
     shortest_edge: int | None,
     interpolation: str,
     antialias: bool,
-    pad: tuple[int, int, int],
+    pad: tuple[int, ...],
+    pad_side: str | None,
+    rounding: str | None,
     heads: dict[str, str],
+    photos: tuple[Path, ...],
     **known: Any,
 ) -> None:
     """Turn MODEL, an ONNX file, into a bundle, guessing what is not said; every guess is printed.
 
-    Read from the file: Ultralytics' metadata (YOLOv5, v8 and later, -seg), Hugging Face optimum's config.json and
-    preprocessor_config.json beside it, and the outputs' names of mmdeploy, PaddleSeg and YOLACT.
+    Read from the file: Ultralytics' metadata (YOLOv5, v8 and later, -seg), and the outputs' names of mmdeploy, RF-DETR,
+    PaddleSeg and YOLACT. Read beside it: Hugging Face's config.json and preprocessor_config.json, mmdeploy's
+    pipeline.json and detail.json, PaddleSeg's deploy.yaml, timm's config.json. What of them cannot be heeded is refused
+    by its name.
 
-    Heads have these roles. Semantic: class_map (ids) or semantic_logits. Instance: class_logits and mask_logits
-    (queries), boxes, scores, class_ids and masks, or predictions and prototypes (YOLO). Panoptic: class_logits and
-    mask_logits, or semantic_logits, center_heatmap and offsets (Panoptic-DeepLab).
+    Heads have these roles. Semantic: class_map (ids), semantic_logits, or object_scores (one channel). Instance:
+    class_logits and mask_logits (queries), boxes, scores, class_ids and masks, or predictions and prototypes (YOLO).
+    Panoptic: class_logits and mask_logits, or semantic_logits, center_heatmap and offsets (Panoptic-DeepLab).
     """
     from segrt.export.adopt.adopt_options import AdoptOptions
-    from segrt.export.adopt.adopting import adopt_network
+    from segrt.export.adopt.asking import adopt_or_ask, try_out
     from segrt.runtime.errors import SegrtError
     from segrt.runtime.preprocess.input_spec import Resize
 
@@ -160,12 +220,20 @@ def adopt(
             interpolation=interpolation,  # type: ignore[arg-type]  # click checked it
             antialias=antialias,
             shortest_edge=shortest_edge,
-            pad=pad,
-            pad_side="bottom_right" if rule == "shortest-edge" else "both",
+            pad=pad * 3 if len(pad) == 1 else pad,
+            pad_side=_pad_side(rule, pad_side),  # type: ignore[arg-type]  # click checked it
+            rounding=(rounding or "nearest").replace("-", "_"),  # type: ignore[arg-type]  # click checked it
         )
-    elif antialias or interpolation != "linear" or pad != (0, 0, 0):
-        raise SegrtError("--interpolation, --antialias and --pad are parts of --resize; add it, stretch for instance")
-    notes = adopt_network(model, out, AdoptOptions(resize=resize, heads=heads, **known))
-    for line in notes:
+    elif antialias or interpolation != "linear" or any(pad) or pad_side or rounding:
+        raise SegrtError(
+            "--interpolation, --antialias, --pad, --pad-side and --rounding are parts of --resize; add it, letterbox "
+            "for instance"
+        )
+    options = AdoptOptions(resize=resize, heads=heads, **known)
+    if len(photos) > 3:
+        raise SegrtError(f"--try {photos[3]}: three photos are shown at most; leave it out")
+    for line in try_out(model, out, options, photos) if photos else adopt_or_ask(model, out, options):
         click.echo(line)
+    if photos:
+        return
     click.echo(f"{out}: written and verified; look at `segrt inspect {out}`, then `segrt run {out} PICTURE --out DIR`")

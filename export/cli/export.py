@@ -91,6 +91,10 @@ def export(model: str, out: Path, weights: str, precisions: str, seed: int, **kn
     if max(done.report.objects, default=0) < 2:
         click.echo("note: no picture has two classes or objects, so the agreement says little; try --parity-images DIR")
     click.echo(f"{out}: written and verified; look at `segrt inspect {out}`, then `segrt run {out} PICTURE --out DIR`")
+    if done.failed:
+        from segrt.export.precision.variants import without
+
+        raise without(out, done.failed)
 
 
 def _show(report: "ParityReport") -> None:

@@ -42,6 +42,8 @@ def quantize(
 ) -> None:
     """Write a copy of BUNDLE with variants at more precisions, each compared with fp32 on pictures.
 
+    A variant that cannot be made is told, and the exit code is 1; the others are written all the same.
+
     int8 is what TensorRT wants, int8-cpu what ONNX Runtime runs fastest on a CPU. Where results differ too much, the
     layers that must stay in fp32 are searched for; they are listed, and `segrt inspect` shows what share of the
     network is at the precision.
@@ -50,7 +52,7 @@ def quantize(
     from segrt.export.precision.bundle_variants import add_variants
     from segrt.export.precision.calibration import calibration_files
     from segrt.export.precision.variant_options import VariantOptions
-    from segrt.export.precision.variants import check_precisions
+    from segrt.export.precision.variants import check_precisions, without
     from segrt.runtime.bundle.locating import read_bundle
     from segrt.runtime.errors import SegrtError
 
@@ -61,6 +63,7 @@ def quantize(
     check_precisions(names)
     needs_pictures = any(name.startswith("int8") for name in names)
     pictures = calibration_files(calibration) if needs_pictures or calibration is not None else []
+    failures: dict[str, SegrtError] = {}
     variants = add_variants(
         read_bundle(bundle),
         names,
@@ -75,10 +78,15 @@ def quantize(
         ),
         overwrite=overwrite,
         say=lambda line: click.echo(line, err=True),
+        failed=failures.__setitem__,
     )
     _print_variants(f"{bundle} against its fp32 variant", variants)
     _print_kept_layers(variants)
+    for line in (variant.speed.line(variant.file.precision) for variant in variants):
+        click.echo(line)
     click.echo(f"{out}: written and verified; look at `segrt inspect {out}`")
+    if failures:
+        raise without(out, failures)
 
 
 def _print_variants(title: str, variants: "list[ConvertedVariant]") -> None:

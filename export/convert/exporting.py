@@ -9,6 +9,7 @@ from typing import Any
 
 from segrt.export.bundling import GoldenPicture, Network, VariantFile, default_tolerance, write_bundle
 from segrt.export.convert import memory, parity
+from segrt.export.convert.engine_check import check_engines
 from segrt.export.convert.parity import ParityReport
 from segrt.export.family import Exportable, Model, Request, Size, Weights
 from segrt.export.golden_pictures import golden_pictures
@@ -61,10 +62,11 @@ class ExportOptions:
 
 @dataclass(frozen=True)
 class Exported:
-    """The bundle that was written, and what the comparison with the framework gave."""
+    """The bundle that was written, what the comparison with the framework gave, which variants could not be made."""
 
     bundle: Path
     report: ParityReport
+    failed: Mapping[str, SegrtError] = field(default_factory=dict)
 
 
 def export_model(
@@ -94,6 +96,9 @@ def export_model(
     say(f"building {model.name} for {size[0]}x{size[1]}")
     with memory.explained(model.name), tempfile.TemporaryDirectory(prefix="segrt-export-") as folder:
         exportable = build(request)
+        problem = exportable.decode.label_problem(len(exportable.labels))
+        if problem is not None:
+            raise SegrtError(f"{model.name}: {problem}; give the names of at least 2 classes with --labels FILE")
         say("exporting it to ONNX")
         traced = trace(
             exportable, size, Path(folder) / "model.fp32.onnx", model.name, dynamic_batch=options.dynamic_batch
@@ -105,14 +110,15 @@ def export_model(
         show(report)
         check_report(model.name, report)
         network = describe(model, exportable, traced)
-        variants = _variants(network, exportable, traced, report, options, calibration, pictures, say)
+        failed: dict[str, SegrtError] = {}
+        variants = _variants(network, exportable, traced, report, options, calibration, pictures, say, failed)
         if options.check_tensorrt:
-            _check_tensorrt(model.name, variants, say)
+            check_engines(model.name, variants, say)
         say("writing the bundle")
         with quiet():
             golden = [_golden(traced, exportable, name, picture) for name, picture in golden_pictures([])]
         bundle = write_bundle(out, network, variants, golden, overwrite=options.overwrite, threads=options.threads)
-    return Exported(bundle, report)
+    return Exported(bundle, report, failed)
 
 
 def build(request: Request) -> Exportable:
@@ -233,7 +239,9 @@ def _variants(
     calibration: Sequence[Path],
     pictures: Sequence[Picture],
     say: Say,
+    failed: dict[str, SegrtError],
 ) -> list[VariantFile]:
+    """Return the variants; those that could not be made are added to `failed`."""
     fp32 = VariantFile(
         "fp32",
         traced.path,
@@ -259,27 +267,21 @@ def _variants(
         threads=options.threads,
         progress=options.progress,
     )
-    converted = make_variants(traced.path, others, network, folder=traced.path.parent, say=say, options=chosen)
+    converted = make_variants(
+        traced.path,
+        others,
+        network,
+        folder=traced.path.parent,
+        say=say,
+        options=chosen,
+        failed=failed.__setitem__,
+    )
+    if failed and not converted and "fp32" not in options.precisions:
+        raise next(iter(failed.values()))
     for line in (line for variant in converted for line in variant.lines()):
         say(line)
     by_name = {variant.precision: variant for variant in (fp32, *(variant.file for variant in converted))}
-    return [by_name[name] for name in options.precisions]
-
-
-def _check_tensorrt(name: str, variants: Sequence[VariantFile], say: Say) -> None:
-    """Let NVIDIA's builder make an engine of every variant; raise CheckFailed that names what it refuses."""
-    from segrt.export.graph.tensorrt_check import check_tensorrt
-
-    for variant in variants:
-        if variant.precision == "int8-cpu":
-            say("int8-cpu is for ONNX Runtime on a CPU: no engine is built of it")
-            continue
-        say(f"building an engine of {variant.precision}")
-        checked = check_tensorrt(variant.onnx)
-        if not checked:
-            nodes = "; ".join(str(node) for node in checked.refused[:4]) or checked.reason
-            raise CheckFailed(f"{name}: {checked.builder} refuses the {variant.precision} variant: {nodes}")
-        say(f"{checked.builder} builds {variant.precision}: an engine of {checked.plan_bytes / 1e6:.0f} MB")
+    return [by_name[name] for name in options.precisions if name in by_name]
 
 
 def _golden(traced: Traced, exportable: Exportable, name: str, picture: Picture) -> GoldenPicture:

@@ -10,7 +10,7 @@ import msgspec
 from segrt.export.bundling import Network, VariantFile, add_variant
 from segrt.export.precision.converted_variant import ConvertedVariant
 from segrt.export.precision.variant_options import Say, VariantOptions
-from segrt.export.precision.variants import check_precisions, make_variants
+from segrt.export.precision.variants import Failed, check_precisions, make_variants
 from segrt.runtime.authoring.verification import verify_or_refuse
 from segrt.runtime.bundle.bundle import Bundle
 from segrt.runtime.bundle.bundle_writer import BundleWriter
@@ -42,15 +42,24 @@ def add_variants(
     *,
     overwrite: bool = False,
     say: Say = lambda line: None,  # noqa: ARG005
+    failed: Failed | None = None,
 ) -> list[ConvertedVariant]:
     """Write a copy of `bundle` with the variants `precisions` to `out`; those that it has already are made anew.
 
-    Its float32 variant is what they are made of. Raises SegrtError for a bundle without one, or whose network has two
-    members, and what `make_variants` raises.
+    With `failed` those that cannot be made are told to it, and the others written, if there are any. Its float32
+    variant is what they are made of. Raises SegrtError for a bundle without one, or whose network has two members, and
+    what `make_variants` raises.
     """
     BundleWriter(out, overwrite=overwrite)  # complains now, not after minutes of work
     with tempfile.TemporaryDirectory(prefix="segrt-quantize-") as folder:
-        converted = make_bundle_variants(bundle, precisions, Path(folder), options, say=say)
+        failures: dict[str, SegrtError] = {}
+        converted = make_bundle_variants(
+            bundle, precisions, Path(folder), options, say=say, failed=failures.__setitem__
+        )
+        for precision, error in failures.items():
+            if failed is None or not converted:
+                raise error
+            failed(precision, error)
         write_with_variants(
             bundle, [variant.file for variant in converted], out, overwrite=overwrite, threads=options.threads
         )
@@ -58,9 +67,15 @@ def add_variants(
 
 
 def make_bundle_variants(
-    bundle: Bundle, precisions: Sequence[str], folder: Path, options: VariantOptions, *, say: Say
+    bundle: Bundle,
+    precisions: Sequence[str],
+    folder: Path,
+    options: VariantOptions,
+    *,
+    say: Say,
+    failed: Failed | None = None,
 ) -> list[ConvertedVariant]:
-    """Make variants of a bundle's float32 one, their files in `folder`."""
+    """Make variants of a bundle's float32 one, their files in `folder`; `failed` as in `make_variants`."""
     check_precisions(precisions)
     source = float32_variant(bundle)
     golden = [read_golden(bundle, frame)[0] for frame in bundle.manifest.golden]
@@ -71,6 +86,7 @@ def make_bundle_variants(
         folder=folder,
         say=say,
         options=replace(options, golden=golden),
+        failed=failed,
     )
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from segrt.export.bundling import Network
+from segrt.export.golden_pictures import reduced
 from segrt.export.precision.indexed_graph import open_session
 from segrt.runtime.authoring.agreement import agreement
 from segrt.runtime.authoring.class_overlap import class_overlap
@@ -17,7 +18,6 @@ from segrt.runtime.authoring.verification import live_queries, match_queries
 from segrt.runtime.bundle.golden import QUERY_ROLES
 from segrt.runtime.decode.decoders import find_decoder
 from segrt.runtime.decode.rule import Context
-from segrt.runtime.draw import fit
 from segrt.runtime.errors import SegrtError
 from segrt.runtime.files.images import Picture
 from segrt.runtime.inference.tensors import Array
@@ -60,7 +60,7 @@ class Float32Reference:
         if not pictures:
             raise SegrtError("a variant is compared with float32 on pictures; give at least one")
         self.network = network
-        prepared = [network_inputs(network.inputs, fit(picture, _LONGEST_SIDE)) for picture in pictures]
+        prepared = [network_inputs(network.inputs, reduced(picture, _LONGEST_SIDE)) for picture in pictures]
         self.feeds: list[dict[str, Array]] = [feed for feed, _ in prepared]
         self._geometries = [geometry for _, geometry in prepared]
         self.heads = [run(feed) for feed in self.feeds]

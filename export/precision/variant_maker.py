@@ -1,5 +1,6 @@
 """Makes variants of a network: converts it, compares it with float32, searches for layers to keep, writes the file."""
 
+import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,7 @@ from segrt.export.precision.int8_recipes import Task
 from segrt.export.precision.layer_costs import Layer
 from segrt.export.precision.precision_counts import PrecisionCounts, count_model
 from segrt.export.precision.search import SearchOutcome, search
+from segrt.export.precision.speed import measure_speed
 from segrt.export.precision.variant_options import CLASS_LIMITS, LIMITS, Say, VariantOptions
 from segrt.runtime.bundle.manifest import HeadParity, HeadTolerance, Parity, Tolerance
 from segrt.runtime.decode.head_spec import HeadSpec
@@ -92,7 +94,8 @@ class VariantMaker:
             weight_share=counts.weight_share(precision),
             kept=tuple(self.layers[position].label for position in sorted(kept)),
         )
-        return ConvertedVariant(file, comparison, counts, self._kept_layers(kept, outcome), outcome)
+        speed = measure_speed(self.net.model, model, self.reference.feeds[0], threads=self.options.threads)
+        return ConvertedVariant(file, comparison, counts, self._kept_layers(kept, outcome), outcome, speed)
 
     def nodes(self, kept: Collection[int]) -> set[str]:
         """Return the names of all nodes of the layers at the positions `kept`."""
@@ -183,15 +186,13 @@ class _Conversion:
         share = counts.mac_share(self._precision) if counts.total_macs else counts.weight_share(self._precision)
         if share < LEAST_SHARE:
             why = "for with fewer of its layers in fp32 it differs too much" if kept else "for little else can be"
-            advice = ", or calibrate with pictures like those it will see" if kept and "int8" in self._precision else ""
+            advice = self._advice(self.compare(frozenset())) if kept else f"leave {self._precision} out"
             raise CheckFailed(
-                f"{self._precision}: only {share:.1%} of the multiply-adds would be at it, {why}; leave "
-                f"{self._precision} out{advice}"
+                f"{self._precision}: only {share:.1%} of the multiply-adds would be at it, {why}; {advice}"
             )
         if not self.passes(kept):
             raise CheckFailed(
-                f"{self._precision}: {self._shortfall(comparison)} with fp32; calibrate with more pictures like those "
-                f"it will see, allow less with --agreement, or leave {self._precision} out"
+                f"{self._precision}: {self._shortfall(comparison)} with fp32; {self._advice(comparison)}"
             )
 
     def _shortfall(self, comparison: Comparison) -> str:
@@ -199,6 +200,16 @@ class _Conversion:
         if comparison.agreement < self._limit or comparison.classes is None:
             return f"only {comparison.agreement:.2%} agreement (must be {self._limit:.2%})"
         return f"only {comparison.classes:.2%} overlap by class (must be {self._class_limit:.2%})"
+
+    def _advice(self, comparison: Comparison) -> str:
+        """Return what can be done about a variant that agrees with fp32 as `comparison` says."""
+        advice = f"leave {self._precision} out"
+        if self._precision.startswith("int8"):
+            advice += ", calibrate with pictures like those it will see"
+        if not comparison.is_finite:
+            return advice
+        least = min(comparison.agreement, 1.0 if comparison.classes is None else comparison.classes)
+        return f"{advice}, or ask for less: `segrt quantize --agreement {math.floor(100 * least) / 100:g}`"
 
 
 def _parity(comparison: Comparison) -> Parity:

@@ -4,7 +4,7 @@ What the manifest says of a variant is read from its finished graph: the share o
 precision, the types of its heads. A variant that would run at another precision than its name says is refused.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from segrt.export.bundling import Network
@@ -17,11 +17,14 @@ from segrt.export.precision.indexed_graph import IndexedGraph, prepare_graph
 from segrt.export.precision.layer_costs import find_layers, kept_nodes
 from segrt.export.precision.variant_maker import VariantMaker
 from segrt.export.precision.variant_options import Say, VariantOptions
-from segrt.runtime.errors import SegrtError
-from segrt.runtime.files.images import Picture, read_image
+from segrt.runtime.errors import CheckFailed, SegrtError
+from segrt.runtime.files.images import Picture
+from segrt.runtime.preprocess.channels import read_input
+from segrt.runtime.preprocess.input_spec import InputSpec
 
 _WEIGHTED = frozenset({"Conv", "ConvTranspose", "Gemm", "MatMul"})
 _HELD_BACK = 8
+Failed = Callable[[str, SegrtError], None]
 
 
 def make_variants(
@@ -32,10 +35,12 @@ def make_variants(
     folder: Path,
     say: Say = lambda line: None,  # noqa: ARG005
     options: VariantOptions | None = None,
+    failed: Failed | None = None,
 ) -> list[ConvertedVariant]:
     """Make the variants `precisions` of the float32 network `onnx_file`, their files in `folder`.
 
-    `network` describes it, `say` takes lines for the user. Raises SegrtError for wrong use (an unknown precision, no
+    `network` describes it, `say` takes lines for the user. With `failed` a variant that cannot be made is told to it by
+    its precision, and the others are made. Raises SegrtError for wrong use (an unknown precision, no
     calibration pictures, a quantised network), CheckFailed when a variant agrees too little with float32 even after
     the search, or when next to nothing of it would be at its precision.
     """
@@ -44,7 +49,7 @@ def make_variants(
     if any(name.startswith("int8") for name in precisions) and not chosen.calibration:
         calibration_files(None)
     net = prepare_graph(read_graph(onnx_file).model, str(onnx_file))
-    calibration, pictures = _divided(chosen)
+    calibration, pictures = _divided(chosen, network.inputs)
     run = session_runner(net.model, network, chosen.threads)
     reference = Float32Reference(network, pictures, run)
     golden = Float32Reference(network, chosen.golden, run) if chosen.golden else None
@@ -60,7 +65,28 @@ def make_variants(
         options=chosen,
         say=say,
     )
-    return [maker.make(precision, folder, onnx_file) for precision in precisions]
+    return _all_that_can(lambda precision: maker.make(precision, folder, onnx_file), precisions, failed)
+
+
+def _all_that_can(
+    make: Callable[[str], ConvertedVariant], precisions: Sequence[str], failed: Failed | None
+) -> list[ConvertedVariant]:
+    made: list[ConvertedVariant] = []
+    for precision in precisions:
+        try:
+            made.append(make(precision))
+        except SegrtError as error:  # noqa: PERF203 (minutes pass in each turn)
+            if failed is None:
+                raise
+            failed(precision, error)
+    return made
+
+
+def without(out: Path, failures: Mapping[str, SegrtError]) -> CheckFailed:
+    """Return the error that ends a command whose bundle `out` lacks variants that were asked for."""
+    return CheckFailed(
+        f"{out}: was written without {' and '.join(failures)}: {'; '.join(str(error) for error in failures.values())}"
+    )
 
 
 def check_precisions(precisions: Sequence[str]) -> None:
@@ -82,9 +108,9 @@ def box_arithmetic(net: IndexedGraph, network: Network) -> set[str]:
     return nodes
 
 
-def _divided(options: VariantOptions) -> tuple[list[Picture], Sequence[Picture]]:
+def _divided(options: VariantOptions, inputs: Sequence[InputSpec]) -> tuple[list[Picture], Sequence[Picture]]:
     """Return the pictures to calibrate with and those to compare on."""
-    calibration = [read_image(path) for path in options.calibration]
+    calibration = [read_input(path, inputs) for path in options.calibration]
     if options.pictures or not calibration:
         return calibration, options.pictures or options.golden
     every = max(2, len(calibration) // _HELD_BACK)

@@ -34,6 +34,7 @@ from segrt.runtime.decode.rule import Context, MemberRule
 from segrt.runtime.errors import BundleError
 from segrt.runtime.files.images import Picture
 from segrt.runtime.inference.tensors import Array, DType, prefixed
+from segrt.runtime.preprocess.channels import wanted
 from segrt.runtime.preprocess.input_spec import InputSpec
 from segrt.runtime.preprocess.member_inputs import fill_members
 from segrt.runtime.results import Label
@@ -67,6 +68,11 @@ def pair_bundles(semantic: Bundle, instance: Bundle, out: Path, options: PairOpt
                 f"{bundle.folder}: is {bundle.manifest.technique}, but a pair needs a semantic and an instance bundle, "
                 "in this order"
             )
+        if not bundle.manifest.image_input.takes_pictures:
+            raise BundleError(
+                f"{bundle.folder}: takes {wanted(bundle.manifest.image_input)}; a pair takes ordinary pictures alone"
+            )
+    features = sorted({name for bundle in (semantic, instance) for name in bundle.manifest.required_features})
     labels, mapped, notes = unite(semantic.manifest.labels, instance.manifest.labels)
     bundles = dict(zip(PAIR, (semantic, instance), strict=True))
     with BundleWriter(out, overwrite=options.overwrite) as writer:
@@ -85,7 +91,7 @@ def pair_bundles(semantic: Bundle, instance: Bundle, out: Path, options: PairOpt
             for name, bundle in bundles.items()
         )
         manifest = Manifest(
-            required_features=(MEMBERS,),
+            required_features=(MEMBERS, *features),
             name=name,
             technique="panoptic",
             family="pair",

@@ -137,6 +137,9 @@ def _member_problems(manifest: Manifest) -> Iterable[str]:
 def _head_problems(manifest: Manifest) -> Iterable[str]:
     heads = {head.role: head for head in manifest.heads}
     rule, labels = manifest.decode, len(manifest.labels)
+    problem = rule.label_problem(labels) if labels else None
+    if problem is not None:
+        yield problem
     for role in rule.roles:
         if role not in heads:
             yield f"decode rule {rule.rule_name} needs a head of role {role}, but there is none"

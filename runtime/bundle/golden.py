@@ -19,6 +19,7 @@ from segrt.runtime.bundle.manifest import Golden, Manifest
 from segrt.runtime.errors import BundleError, one_line
 from segrt.runtime.files.images import read_image
 from segrt.runtime.files.npz_files import read_npz
+from segrt.runtime.files.rasters import ARRAYS, read_raster
 from segrt.runtime.files.reading import read_bytes
 from segrt.runtime.inference.tensors import Array
 from segrt.runtime.results import InstanceResult, Label, PanopticResult, Result, Segment, SemanticResult, rle
@@ -43,9 +44,13 @@ class GoldenOutputs:
     live: npt.NDArray[np.int64] | None = None
 
 
-def read_golden(bundle: Bundle, golden: Golden) -> tuple[npt.NDArray[np.uint8], GoldenOutputs]:
-    """Return the picture (uint8 BGR (H, W, 3)) and outputs of a golden frame; raise BundleError for a damaged one."""
-    image = read_image(bundle.checked(golden.image))
+def read_golden(bundle: Bundle, golden: Golden) -> tuple[Array, GoldenOutputs]:
+    """Return the picture (uint8 BGR (H, W, 3), or the array of an NPY file) and outputs of a golden frame.
+
+    Raises BundleError for a damaged one.
+    """
+    picture = bundle.checked(golden.image)
+    image = read_raster(picture) if picture.suffix in ARRAYS else read_image(picture)
     path = bundle.checked(golden.outputs)
     size = (image.shape[0], image.shape[1])
     manifest = bundle.manifest

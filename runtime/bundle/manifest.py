@@ -17,8 +17,8 @@ from segrt.runtime.results.labels.label import Label
 from segrt.runtime.results.technique import Technique
 
 FORMAT = (1, 1)
-MEMBERS = "members"
-KNOWN_FEATURES: frozenset[str] = frozenset({MEMBERS})
+MEMBERS, BINARY, CHANNELS = "members", "binary", "channels"
+KNOWN_FEATURES: frozenset[str] = frozenset({MEMBERS, BINARY, CHANNELS})
 
 
 class Source(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -122,7 +122,10 @@ class Variant(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Golden(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A small picture (PNG) and what the source framework made of it (NPZ, see `segrt.runtime.bundle.golden`)."""
+    """A small picture and what the source framework made of it (NPZ, see `segrt.runtime.bundle.golden`).
+
+    The picture is a PNG, or an NPY of an array that is none.
+    """
 
     name: Name
     image: File

@@ -38,6 +38,8 @@ def measure_subject(subject: Subject, plan: Plan) -> list[Evaluation]:
         say(f"predictions: {written}", err=True)
     for message in outcome.skipped:
         say(f"skipped: {message}", err=True)
+    for message in outcome.doubts:
+        say(f"warning: {message}", err=True)
     return [msgspec.structs.replace(evaluation, subject=subject.name) for evaluation in outcome.evaluations(technique)]
 
 

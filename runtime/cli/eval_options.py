@@ -6,7 +6,7 @@ from typing import Literal
 
 import click
 
-from segrt.runtime.cli.options import BACKEND, execution_group, grouped
+from segrt.runtime.cli.options import BACKEND, IGNORE_LABEL, MAP_VALUES, execution_group, grouped
 
 
 @dataclass(frozen=True)
@@ -18,6 +18,7 @@ class DataOptions:
     panoptic_dir: Path | None
     labels: str | None
     ignore_label: tuple[int, ...]
+    map_values: tuple[tuple[int, int], ...]
 
 
 @dataclass(frozen=True)
@@ -78,9 +79,8 @@ data_options = grouped(
         help="The classes of a folder of label pictures: voc, cityscapes, ade20k, coco-panoptic, or a file (JSON, CSV "
         "of name,r,g,b, text); by default the first bundle's.",
     ),
-    click.option(
-        "--ignore-label", type=int, multiple=True, metavar="ID", help="Void in label pictures; 255 by default."
-    ),
+    IGNORE_LABEL,
+    MAP_VALUES,
 )
 prediction_options = grouped(
     "predicted",

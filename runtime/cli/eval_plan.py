@@ -71,7 +71,12 @@ def make_plan(
     if outputs.save is not None:
         prepare_folder(outputs.save, "--save")
     dataset = open_dataset(
-        data.annotations, data.images, data.panoptic_dir, labels=_classes(data, bundles), ignored=data.ignore_label
+        data.annotations,
+        data.images,
+        data.panoptic_dir,
+        labels=_classes(data, bundles),
+        ignored=data.ignore_label,
+        mapped=data.map_values,
     )
     subjects = _with_folders(
         [*_predictions(predicted, dataset), *_bundles(bundles, thresholds, execution)], outputs.save

@@ -95,8 +95,10 @@ def _input_cells(spec: "InputSpec") -> list[str]:
     if spec.role != "image":
         return [tensor, "", "as they are"]
     values = f"(x * {spec.scale:g} - {list(spec.mean)}) / {list(spec.std)}"
-    cells = [f"{tensor} {spec.layout} {spec.color}", _resize(spec.resize)]
-    return [*cells, "as they are" if spec.dtype == "uint8" else values]
+    grey = f" by {spec.grey}" if isinstance(spec.grey, str) else ""
+    cells = [f"{tensor} {spec.layout} {spec.color}{grey}", _resize(spec.resize)]
+    of = f" of {spec.value_dtype}" if spec.value_dtype != "uint8" else ""
+    return [*cells, "as they are" if spec.dtype == "uint8" else values + of]
 
 
 def _show_variants(manifest: "Manifest", states: dict[str, str]) -> None:

@@ -1,6 +1,7 @@
 """Options that several commands share. Those of a group reach the command as one argument."""
 
 import functools
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,6 +42,33 @@ _ENGINES = (
     ENGINE_DIR,
     click.option("--no-build", is_flag=True, help="Fail rather than build an engine that does not fit."),
     click.option("--trust-engine", is_flag=True, help="Run engines that were not built on this device; they are code."),
+)
+
+
+def _mapped(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) -> tuple[tuple[int, int], ...]:  # noqa: ARG001
+    """Read VALUE=ID, comma-separated or repeated; a click callback."""
+    pairs = []
+    for part in (part.strip() for text in values for part in text.split(",")):
+        match = re.fullmatch(r"(\d{1,9})=(\d{1,9})", part)
+        if match is None:
+            raise click.BadParameter(f"must be VALUE=ID, 255=1 for instance, but got {part!r}")
+        pairs.append((int(match[1]), int(match[2])))
+    return tuple(pairs)
+
+
+IGNORE_LABEL = click.option(
+    "--ignore-label",
+    type=int,
+    multiple=True,
+    metavar="ID",
+    help="Void in label pictures, be it a class or not; 255 by default.",
+)
+MAP_VALUES = click.option(
+    "--map-values",
+    multiple=True,
+    metavar="VALUE=ID,…",
+    callback=_mapped,
+    help="What values of label pictures stand for: 255=1 for masks of 0 and 255.",
 )
 
 

@@ -22,6 +22,7 @@ from segrt.runtime.console.progress import Bars
 from segrt.runtime.files.uri import redact
 
 if TYPE_CHECKING:
+    from segrt.runtime.evaluate.datasets.dataset import Address
     from segrt.runtime.inference.engine_policy import EnginePolicy
 
 
@@ -62,9 +63,7 @@ def profile(
     candidates = matrix(
         bundles, combined.precisions, combined.backends, combined.threads, combined.sizes, engines=engines
     )
-    accuracies = (
-        measure_accuracy(candidates, data.annotations, data.images, data.panoptic_dir) if data.annotations else {}
-    )
+    accuracies = measure_accuracy(candidates, _address(data)) if data.annotations else {}
     options = Options(
         measuring.source,
         measuring.frames,
@@ -89,6 +88,18 @@ def profile(
     sys.exit(1 if became_slower else 0)
 
 
+def _address(data: DataOptions) -> "Address":
+    from segrt.runtime.evaluate.datasets.dataset import Address
+
+    return Address(
+        data.annotations or "",
+        data.images,
+        data.panoptic_dir,
+        ignored=data.ignore_label,
+        mapped=data.map_values,
+    )
+
+
 def _check_outputs(measuring: MeasuringOptions, data: DataOptions, reporting: ReportOptions) -> None:
     """Raise SegrtError for outputs that cannot be written or would replace what is read, and for a data set in part."""
     from importlib.util import find_spec
@@ -109,5 +120,6 @@ def _check_outputs(measuring: MeasuringOptions, data: DataOptions, reporting: Re
             prepare_file(path, option)
     if reporting.html_path is not None and find_spec("plotly") is None:
         raise SegrtError("--html needs plotly; `pip install 'segrt[report]'`")
-    if data.annotations is None and (data.images is not None or data.panoptic_dir is not None):
-        raise SegrtError("--images and --panoptic-dir need --annotations, the data set's JSON")
+    others = (data.images, data.panoptic_dir, data.ignore_label or None, data.map_values or None)
+    if data.annotations is None and any(option is not None for option in others):
+        raise SegrtError("--images, --panoptic-dir, --ignore-label and --map-values need --annotations, the data set")

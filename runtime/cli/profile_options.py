@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from segrt.runtime.cli.options import BackendOption, grouped
+from segrt.runtime.cli.options import IGNORE_LABEL, MAP_VALUES, BackendOption, grouped
 from segrt.runtime.threads import MOST_THREADS
 
 _PATH = click.Path(path_type=Path, dir_okay=False)
@@ -41,6 +41,8 @@ class DataOptions:
     annotations: str | None
     images: Path | None
     panoptic_dir: Path | None
+    ignore_label: tuple[int, ...]
+    map_values: tuple[tuple[int, int], ...]
 
 
 @dataclass(frozen=True)
@@ -143,6 +145,8 @@ data_options = grouped(
     click.option("--annotations", metavar="JSON", help="Measure accuracy on this data set, as `segrt eval` does."),
     click.option("--images", type=click.Path(path_type=Path), metavar="DIR", help="Its pictures."),
     click.option("--panoptic-dir", type=click.Path(path_type=Path), metavar="DIR", help="Its panoptic PNG files."),
+    IGNORE_LABEL,
+    MAP_VALUES,
 )
 report_options = grouped(
     "reporting",

@@ -44,15 +44,17 @@ def run(
 ) -> None:
     """Segment pictures with BUNDLE (a folder, or the name of an embedded bundle) and save the results.
 
-    A SOURCE is a picture, a folder of pictures or a pattern such as "photos/*.jpg". A picture that cannot be read
+    A SOURCE is a picture, a folder of pictures or a pattern such as "photos/*.jpg"; networks of 16-bit values or many
+    bands take .npy files and TIFFs of many pages, too. A picture that cannot be read
     ends the command after what was done so far has been saved, unless --skip-bad is given.
     """
+    from segrt.runtime.bundle.locating import read_bundle
     from segrt.runtime.errors import ImageError
     from segrt.runtime.files.finding import find_pictures, image_ids, unique_names
     from segrt.runtime.outputs.run_savers import Origin, Savers
     from segrt.runtime.segmenter import open_bundle
 
-    paths = find_pictures(sources)
+    paths = find_pictures(sources, arrays=not read_bundle(bundle).manifest.image_input.takes_pictures)
     names = unique_names(paths)
     _refuse_sources_in(out, paths)
     times, skipped = [], 0
@@ -102,11 +104,11 @@ def _refuse_sources_in(out: Path, paths: list[Path]) -> None:
 
 
 def _segment(segmenter: "Segmenter", savers: "Savers", path: Path, name: str, image_id: int | str) -> "Segmented":
-    from segrt.runtime.files.images import read_image
     from segrt.runtime.outputs.run_savers import Segmented
+    from segrt.runtime.preprocess.channels import shown
 
-    image = read_image(path)
+    image = segmenter.read(path)
     if not savers.wants_heads:
-        return Segmented(path, name, image_id, image, segmenter(image), {}, None)
+        return Segmented(path, name, image_id, shown(image), segmenter(image), {}, None)
     result, heads, geometry = segmenter.detailed(image)
-    return Segmented(path, name, image_id, image, result, heads, geometry)
+    return Segmented(path, name, image_id, shown(image), result, heads, geometry)

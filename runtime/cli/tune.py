@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from segrt.runtime.cli import load_hook
-from segrt.runtime.cli.options import BACKEND, execution_group, grouped
+from segrt.runtime.cli.options import BACKEND, IGNORE_LABEL, MAP_VALUES, execution_group, grouped
 from segrt.runtime.console.printable import say
 from segrt.runtime.console.tables import print_table
 from segrt.runtime.console.words import comma_separated
@@ -27,6 +27,8 @@ class ValidationSet:
     annotations: str
     images: Path | None
     panoptic_dir: Path | None
+    ignore_label: tuple[int, ...]
+    map_values: tuple[tuple[int, int], ...]
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,8 @@ data_options = grouped(
     click.option("--annotations", required=True, metavar="JSON", help="A validation set, as `segrt eval` takes it."),
     click.option("--images", type=click.Path(path_type=Path), metavar="DIR", help="The pictures."),
     click.option("--panoptic-dir", type=click.Path(path_type=Path), metavar="DIR", help="The panoptic PNG files."),
+    IGNORE_LABEL,
+    MAP_VALUES,
 )
 variant_options = grouped(
     "variants",
@@ -87,9 +91,10 @@ def tune(
 ) -> None:
     """Find the thresholds that score best on a validation set, and write them into a copy of BUNDLE.
 
-    Panoptic: the score and overlap thresholds with the highest PQ. Instance: the score threshold with the highest F1
-    at IoU 0.5. With --budget the variants are measured too, in percentage points of mIoU, AP or PQ below fp32, and
-    the fastest one within the budget on this device becomes the first, which is the default.
+    Panoptic: the score and overlap thresholds with the highest PQ. Instance: the score threshold with the highest F1 at
+    IoU 0.5. One object (rule binary): the score threshold with the highest mIoU. With --budget the variants are
+    measured too, in percentage points of mIoU, AP or PQ below fp32, and the fastest one within the budget on this
+    device becomes the first, which is the default.
     """
     from segrt.runtime.authoring.rewriting import rewrite
     from segrt.runtime.bundle.locating import read_bundle
@@ -107,7 +112,14 @@ def tune(
     _check_out(out, overwrite, opened)
     if check_request is not None:
         check_request(opened, precisions, variants.calibration)
-    dataset = open_dataset(data.annotations, data.images, data.panoptic_dir, labels=opened.manifest.labels)
+    dataset = open_dataset(
+        data.annotations,
+        data.images,
+        data.panoptic_dir,
+        labels=opened.manifest.labels,
+        ignored=data.ignore_label,
+        mapped=data.map_values,
+    )
     with open_segmenter(
         opened, backend=execution.backend, threads=execution.threads, engines=execution.engines
     ) as segmenter:

@@ -22,6 +22,7 @@ class Argmax(DecodeRule, msgspec.Struct, frozen=True, forbid_unknown_fields=True
 
     technique: ClassVar[Technique] = "semantic"
     roles: ClassVar[tuple[str, ...]] = ("semantic_logits",)
+    least_labels: ClassVar[int] = 2
 
     align_corners: bool = False
 

@@ -18,7 +18,8 @@ from segrt.runtime.results.technique import Technique
 class ClassMap(DecodeRule, msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="rule", tag="class_map"):
     """Semantic: head `class_map` (1, h, w) or (1, 1, h, w) of class ids, mapped to the source by nearest neighbour.
 
-    `void_value` is the id that means "no class" in the graph's own output (often 255), if it has one.
+    `void_value` is the id that means "no class" in the graph's own output (often 255, or a class's own position), if it
+    has one.
     """
 
     technique: ClassVar[Technique] = "semantic"
@@ -59,14 +60,13 @@ def _to_class_ids(grid: Array, labels: int, void: int | None) -> Array:
     dtype: Any = np.uint8 if labels <= 255 else np.uint16
     classes = grid.astype(dtype)
     wrong = (grid < 0) | (grid >= labels)
+    if void is not None:
+        is_void = grid == void
+        classes[is_void] = np.iinfo(dtype).max
+        wrong &= ~is_void
     if wrong.any():
-        if void is not None:
-            is_void = grid == void
-            classes[is_void] = np.iinfo(dtype).max
-            wrong &= ~is_void
-        if wrong.any():
-            raise BundleError(
-                f"the network's class map holds class id {int(grid[wrong][0])}, but the bundle has {labels} labels; "
-                "adopt it again with its own labels, or with --void-value if this id means no class"
-            )
+        raise BundleError(
+            f"the network's class map holds class id {int(grid[wrong][0])}, but the bundle has {labels} labels; "
+            "adopt it again with its own labels, or with --void-value if this id means no class"
+        )
     return classes

@@ -18,6 +18,7 @@ RULES: Registry[type[DecodeRule]] = Registry(
         "argmax": f"{_ROOM}.argmax:Argmax",
         "class_map": f"{_ROOM}.class_map:ClassMap",
         "query_semantic": f"{_ROOM}.query_semantic:QuerySemantic",
+        "binary": f"{_ROOM}.binary:Binary",
         "query_instances": f"{_ROOM}.query_instances:QueryInstances",
         "paste_masks": f"{_ROOM}.paste_masks:PasteMasks",
         "prototype_masks": f"{_ROOM}.prototype_masks:PrototypeMasks",

@@ -33,6 +33,7 @@ class GroupCenters(
 
     technique: ClassVar[Technique] = "panoptic"
     roles: ClassVar[tuple[str, ...]] = ("semantic_logits", "center_heatmap", "offsets")
+    least_labels: ClassVar[int] = 2
 
     score_threshold: Share = 0.1
     nms_kernel: Annotated[int, msgspec.Meta(ge=1)] = 7

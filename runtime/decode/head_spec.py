@@ -7,10 +7,11 @@ import msgspec
 from segrt.runtime.inference.tensors import Dim, DType, Name
 
 _FLOATS = ("float16", "float32")
-_CHANNELS = {"center_heatmap": 1, "offsets": 2}
+_CHANNELS = {"center_heatmap": 1, "offsets": 2, "object_scores": 1}
 # role: (number of dimensions, dtypes)
 HEAD_FORMS: dict[str, tuple[tuple[int, ...], tuple[str, ...]]] = {
     "semantic_logits": ((4,), _FLOATS),
+    "object_scores": ((3, 4), ("uint8", *_FLOATS)),
     "class_map": ((3, 4), ("uint8", "int8", "int32", "int64")),
     "class_logits": ((3,), _FLOATS),
     "mask_logits": ((4,), _FLOATS),
@@ -55,6 +56,6 @@ def length_problems(head: HeadSpec, labels: int, *, no_object: bool) -> Iterable
     if head.role == "class_logits" and head.shape[2] != labels + no_object:
         extra = " + 1 for no object" if no_object else ""
         yield f"head {head.name!r} has {head.shape[2]} classes, but there are {labels} labels{extra}"
-    if head.role in _CHANNELS and head.shape[1] != _CHANNELS[head.role]:
+    if len(head.shape) == 4 and head.role in _CHANNELS and head.shape[1] != _CHANNELS[head.role]:
         count = _CHANNELS[head.role]
         yield f"head {head.name!r} of role {head.role} must have {count} channels, but got {list(head.shape)}"

@@ -21,6 +21,7 @@ class QuerySemantic(
 
     technique: ClassVar[Technique] = "semantic"
     roles: ClassVar[tuple[str, ...]] = ("class_logits", "mask_logits")
+    least_labels: ClassVar[int] = 2
 
 
 def query_semantic(heads: Mapping[str, Array], geometry: Geometry, context: Context) -> SemanticResult:

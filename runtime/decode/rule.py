@@ -22,12 +22,14 @@ Rule = TypeVar("Rule", bound="DecodeRule")
 class DecodeRule:
     """A rule as it stands in a manifest. Subclasses are frozen msgspec structs, tagged "rule" with the rule's name.
 
-    `technique` is what it decodes to, `roles` are the heads that it needs.
+    `technique` is what it decodes to, `roles` are the heads that it needs, `least_labels` is how many classes it needs
+    to tell apart: an argmax over one gives that one everywhere.
     """
 
     __slots__ = ()
     technique: ClassVar[Technique]
     roles: ClassVar[tuple[str, ...]] = ()
+    least_labels: ClassVar[int] = 1
 
     @property
     def rule_name(self) -> str:
@@ -47,6 +49,15 @@ class DecodeRule:
     def replaced(self: Rule, **options: Any) -> Rule:
         """Return the rule with other values for some of its options."""
         return cast("Rule", msgspec.structs.replace(cast("msgspec.Struct", self), **options))
+
+    def label_problem(self, labels: int) -> str | None:
+        """Return what is wrong with so many labels, or None."""
+        if labels >= self.least_labels:
+            return None
+        return (
+            f"decode rule {self.rule_name} needs at least {self.least_labels} labels, but there is {labels}: "
+            "of one class, every pixel would be it; rule binary cuts the score of one object at a threshold"
+        )
 
     def head_problems(self, heads: Mapping[str, HeadSpec], labels: int) -> Iterable[str]:  # noqa: ARG002
         """Yield what makes `heads` (role → head) unfit for the rule beyond their form, with so many labels."""

@@ -15,6 +15,7 @@ from segrt.runtime.evaluate.class_matching import ClassMatch, match, thing_posit
 from segrt.runtime.evaluate.conversion import Prediction
 from segrt.runtime.evaluate.datasets.dataset import Dataset, ImageId, Sample
 from segrt.runtime.evaluate.evaluation import Evaluation, Figure
+from segrt.runtime.evaluate.metrics.class_iou import SemanticMeter
 from segrt.runtime.evaluate.metrics.meter import Meter, MeterOptions
 from segrt.runtime.evaluate.metrics.meters import meters_of
 from segrt.runtime.evaluate.truth import PanopticTruth
@@ -75,12 +76,16 @@ class Options:
 
 @dataclass
 class Outcome:
-    """What was measured: the meters of each technique, the images' own figures, and why images were skipped."""
+    """What was measured: the meters of each technique, the images' own figures, and why images were skipped.
+
+    `doubts` say what of the truth is suspicious, once all of it was counted.
+    """
 
     match: ClassMatch
     meters: dict[str, list[Meter]]
     figures: dict[str, list[tuple[ImageId, Figure]]] = field(default_factory=dict)
     skipped: list[str] = field(default_factory=list)
+    doubts: list[str] = field(default_factory=list)
     entries: list[dict[str, Any]] = field(default_factory=list)
 
     def merge(self, other: "Outcome") -> None:
@@ -152,12 +157,28 @@ def worst(outcome: Outcome, technique: str, count: int) -> list[tuple[ImageId, f
 
 
 def checked(outcome: Outcome, dataset: Dataset) -> Outcome:
-    """Return the outcome; raise SegrtError when every image was skipped."""
+    """Return the outcome; raise SegrtError when every image was skipped, or the truth is surely misread."""
     if outcome.skipped and len(outcome.skipped) == len(dataset.samples):
         raise SegrtError(
             f"all {len(outcome.skipped)} images of {dataset.path} were skipped, first: {outcome.skipped[0]}"
         )
+    for meter in outcome.meters.get("semantic", ()) if not outcome.match.is_partial else ():
+        if isinstance(meter, SemanticMeter):
+            outcome.doubts += doubts_of(meter, dataset)
     return outcome
+
+
+def doubts_of(meter: SemanticMeter, dataset: Dataset) -> list[str]:
+    """Return what is suspicious of the truth that a meter has counted; raise SegrtError where it is surely misread."""
+    find = getattr(dataset, "missing_truth", None)
+    counts = meter.evaluator
+    found = None if find is None else find(counts.confusion.sum(axis=1).tolist(), counts.void)
+    if found is None:
+        return []
+    message, sure = found
+    if sure:
+        raise SegrtError(f"{dataset.path}: {message}")
+    return [f"{dataset.path}: {message}"]
 
 
 def measure_sample(

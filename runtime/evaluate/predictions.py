@@ -164,12 +164,16 @@ def _listed(path: Path, content: list[Any], dataset: Dataset) -> ListedPredictio
     wanted += [] if semantic else ["score"]
     by_image: dict[ImageId, list[dict[str, Any]]] = {}
     for number, entry in enumerate(content):
-        missing = [name for name in wanted if not isinstance(entry, dict) or name not in entry]
+        missing = [name for name in wanted if not isinstance(entry, dict) or entry.get(name) is None]
         if missing:
             raise SegrtError(f"{path}: result {number} has no {missing[0]}; give COCO instance results")
-        convert(path, entry, CocoResult)
+        convert(path, entry, CocoResult, f"result {number}")
         if entry["image_id"] not in known:
-            raise SegrtError(f"{path}: result {number} is of image {entry['image_id']}, which {dataset.path} lacks")
+            some = ", ".join(repr(sample.image_id) for sample in dataset.samples[:3])
+            raise SegrtError(
+                f"{path}: result {number} is of image {entry['image_id']!r}, which {dataset.path} lacks; its ids are "
+                f"{some}, …; give results of its images"
+            )
         if entry["category_id"] not in places:
             raise SegrtError(
                 f"{path}: result {number} has category {entry['category_id']}, which is no "

@@ -6,12 +6,13 @@ from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 from segrt.runtime.bundle.locating import read_bundle
+from segrt.runtime.bundle.manifest import Manifest
 from segrt.runtime.evaluate.conversion import Prediction
-from segrt.runtime.evaluate.datasets.dataset import Dataset, Sample
+from segrt.runtime.evaluate.datasets.dataset import Dataset, Sample, check_size
 from segrt.runtime.evaluate.evaluation import Evaluation
 from segrt.runtime.evaluate.measuring import Options, Predictor, Progress, measure
-from segrt.runtime.files.images import Picture
 from segrt.runtime.inference.execution import Execution
+from segrt.runtime.preprocess.channels import Raster, read_input
 from segrt.runtime.results import Label, Result
 from segrt.runtime.segmenter import open_segmenter
 
@@ -27,8 +28,8 @@ class Segments(Protocol):
     def technique(self) -> str:
         """`semantic`, `instance` or `panoptic`."""
 
-    def __call__(self, image: Picture, /) -> Result:
-        """Segment `image`, uint8 BGR (H, W, 3)."""
+    def __call__(self, image: Raster, /) -> Result:
+        """Segment `image`, uint8 BGR (H, W, 3), or what its network wants instead."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,17 @@ class SegmenterPredictor:
 
     def predict(self, sample: Sample, dataset: Dataset) -> Prediction:
         """Read the picture and segment it."""
-        return self.segmenter(dataset.read_image(sample))
+        return self.segmenter(picture_of(self.segmenter, sample, dataset))
+
+
+def picture_of(segmenter: Segments, sample: Sample, dataset: Dataset) -> Raster:
+    """Return a sample's picture as the segmenter's network wants it; raise SegrtError where it cannot be read."""
+    manifest: Manifest | None = getattr(segmenter, "manifest", None)  # a wrapper may have none
+    if manifest is None or manifest.image_input.takes_pictures:
+        return dataset.read_image(sample)
+    image = read_input(sample.image_path, manifest.inputs)
+    check_size(sample.image_path, (int(image.shape[0]), int(image.shape[1])), sample.size, dataset.path)
+    return image
 
 
 def evaluate(

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from segrt.runtime.bundle.bundle import Bundle
+from segrt.runtime.decode.binary import Binary
 from segrt.runtime.decode.merge_members import MergeMembers
 from segrt.runtime.decode.merge_queries import MergeQueries
 from segrt.runtime.errors import SegrtError
@@ -16,16 +17,18 @@ from segrt.runtime.evaluate import conversion
 from segrt.runtime.evaluate.by_technique import MAIN_METRIC
 from segrt.runtime.evaluate.class_matching import thing_positions
 from segrt.runtime.evaluate.datasets.dataset import Dataset
-from segrt.runtime.evaluate.measuring import Options, measure, prepare
+from segrt.runtime.evaluate.measuring import Options, doubts_of, measure, prepare
+from segrt.runtime.evaluate.metrics.class_iou import SemanticMeter
 from segrt.runtime.evaluate.metrics.meter import MeterOptions
 from segrt.runtime.evaluate.metrics.panoptic_quality import PanopticMeter
-from segrt.runtime.evaluate.segmenting import SegmenterPredictor
+from segrt.runtime.evaluate.segmenting import SegmenterPredictor, picture_of
 from segrt.runtime.evaluate.truth import SemanticTruth
 from segrt.runtime.inference.execution import Execution
 from segrt.runtime.results import rle
 from segrt.runtime.segmenter import Segmenter, open_segmenter
 
 _SCORES = tuple(round(0.05 * step, 2) for step in range(4, 19))  # 0.20 to 0.90
+_CUTS = tuple(round(0.02 * step, 2) for step in range(1, 50))  # 0.02 to 0.98
 _OVERLAPS = (0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 _IOU = 0.5
 _TIMED_IMAGES = 4
@@ -54,11 +57,14 @@ class VariantFigures:
 
 
 def tune_thresholds(segmenter: Segmenter, dataset: Dataset, progress: Progress | None = None) -> Tuned | None:
-    """Return the thresholds that maximise PQ (panoptic), or F1 at IoU 0.5 (instance); None for what has none.
+    """Return the thresholds that score best; None for what has none.
 
-    Panoptic: score and overlap thresholds on a grid, each picture going through the network once. Instance: exactly,
-    every score that occurs being a candidate; AP itself never gains from a threshold.
+    Panoptic: PQ, score and overlap thresholds on a grid, each picture going through the network once. Instance: F1 at
+    IoU 0.5, exactly, every score that occurs being a candidate; AP itself never gains from a threshold. Semantic of one
+    object: mIoU, the threshold on a grid.
     """
+    if isinstance(segmenter.decode, Binary) and segmenter.decode.scores != "mask":
+        return _tune_binary(segmenter, dataset, progress)
     if segmenter.technique == "panoptic" and isinstance(segmenter.decode, MergeQueries | MergeMembers):
         return _tune_panoptic(segmenter, dataset, progress)
     if segmenter.technique == "instance" and "score_threshold" in segmenter.decode.options:
@@ -112,10 +118,10 @@ def fastest_within(variants: list[VariantFigures], budget: float) -> VariantFigu
 
 def _times_in_turns(bundle: Bundle, dataset: Dataset, variants: list[Execution]) -> list[float]:
     """Return each variant's median inference time in ms: all are open, each image goes through one after the other."""
-    images = [dataset.read_image(sample) for sample in dataset.samples[:_TIMED_IMAGES]]
     times: list[list[float]] = [[] for _ in variants]
     with ExitStack() as stack:
         segmenters = [stack.enter_context(_opened(bundle, variant)) for variant in variants]
+        images = [picture_of(segmenters[0], sample, dataset) for sample in dataset.samples[:_TIMED_IMAGES]]
         for turn in range(-1, _TURNS):  # the first one warms up
             for image in images:
                 for measured, segmenter in zip(times, segmenters, strict=True):
@@ -144,7 +150,7 @@ def _tune_panoptic(segmenter: Segmenter, dataset: Dataset, progress: Progress | 
     meters = {point: PanopticMeter(matched, MeterOptions()) for point in grid}
     for done, sample in enumerate(dataset.samples, start=1):
         truth = dataset.read_truth(sample)
-        heads, geometry = segmenter.heads(dataset.read_image(sample))
+        heads, geometry = segmenter.heads(picture_of(segmenter, sample, dataset))
         for (score, overlap), meter in meters.items():
             meter.update(segmenter.decoded(heads, geometry, score_threshold=score, overlap_threshold=overlap), truth)
         if progress is not None:
@@ -153,6 +159,25 @@ def _tune_panoptic(segmenter: Segmenter, dataset: Dataset, progress: Progress | 
     # Of equal figures the one nearest to the bundle's own thresholds.
     best = max(grid, key=lambda point: (figures[point], -abs(point[0] - given[0]) - abs(point[1] - given[1])))
     return Tuned("pq", {"score_threshold": best[0], "overlap_threshold": best[1]}, figures[best], figures[given])
+
+
+def _tune_binary(segmenter: Segmenter, dataset: Dataset, progress: Progress | None) -> Tuned:
+    given = float(getattr(segmenter.decode, "score_threshold"))  # noqa: B009
+    grid = list(dict.fromkeys([given, *_CUTS]))
+    predictor = SegmenterPredictor(segmenter, str(segmenter.bundle.folder))
+    matched = prepare(predictor, dataset, Options()).match
+    meters = {cut: SemanticMeter(matched, MeterOptions()) for cut in grid}
+    for done, sample in enumerate(dataset.samples, start=1):
+        truth = dataset.read_truth(sample)
+        heads, geometry = segmenter.heads(picture_of(segmenter, sample, dataset))
+        for cut, meter in meters.items():
+            meter.update(segmenter.decoded(heads, geometry, score_threshold=cut), truth)
+        if progress is not None:
+            progress(done, len(dataset.samples))
+    doubts_of(meters[given], dataset)
+    figures = {cut: meter.result().metrics["miou"] or 0.0 for cut, meter in meters.items()}
+    best = max(grid, key=lambda cut: (figures[cut], -abs(cut - given)))
+    return Tuned("miou", {"score_threshold": best}, figures[best], figures[given])
 
 
 def _tune_instance(segmenter: Segmenter, dataset: Dataset, progress: Progress | None) -> Tuned:
@@ -170,7 +195,7 @@ def _tune_instance(segmenter: Segmenter, dataset: Dataset, progress: Progress | 
         objects = [entry for entry in truth.objects() if entry["category_id"] in kept]
         if any(not isinstance(entry.get("segmentation"), dict) for entry in objects):
             raise SegrtError(f"{dataset.path} has objects without masks as RLE; give COCO panoptic annotations")
-        heads, geometry = segmenter.heads(dataset.read_image(sample))
+        heads, geometry = segmenter.heads(picture_of(segmenter, sample, dataset))
         detections = conversion.detections(segmenter.decoded(heads, geometry, score_threshold=0.0), matched)
         wanted += sum(not entry["iscrowd"] for entry in objects)
         for score, hit in _matches(detections, objects):

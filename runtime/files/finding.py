@@ -7,20 +7,22 @@ from pathlib import Path
 from segrt.runtime.errors import ImageError
 from segrt.runtime.files.collisions import tell_apart
 from segrt.runtime.files.images import SUFFIXES
+from segrt.runtime.files.rasters import ARRAYS
 from segrt.runtime.files.reading import exists, is_folder, is_regular
 
 _VIDEOS = frozenset({".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".ts", ".webm", ".wmv"})
 
 
-def find_pictures(sources: Iterable[str]) -> list[Path]:
+def find_pictures(sources: Iterable[str], *, arrays: bool = False) -> list[Path]:
     """Return the pictures that `sources` name, each once, folders and patterns in the order of their names.
 
-    A source is a file, a folder (its pictures, not those of its subfolders) or a pattern such as "photos/*.jpg".
-    Raises ImageError for a source that is missing, without pictures or a video.
+    A source is a file, a folder (its pictures, not those of its subfolders) or a pattern such as "photos/*.jpg". With
+    `arrays` folders and patterns give .npy files, too. Raises ImageError for a source that is missing, without pictures
+    or a video.
     """
     pictures: dict[Path, None] = {}
     for source in sources:
-        pictures |= dict.fromkeys(_expand(source))
+        pictures |= dict.fromkeys(_expand(source, SUFFIXES | ARRAYS if arrays else SUFFIXES))
     return list(pictures)
 
 
@@ -35,12 +37,12 @@ def image_ids(names: Sequence[str]) -> list[int | str]:
     return list(numbers if len(set(numbers)) == len(names) else names)
 
 
-def _expand(source: str) -> list[Path]:
+def _expand(source: str, suffixes: frozenset[str]) -> list[Path]:
     path = Path(source)
     if is_folder(path):
-        pictures = sorted(entry for entry in path.iterdir() if entry.suffix.lower() in SUFFIXES and is_regular(entry))
+        pictures = sorted(entry for entry in path.iterdir() if entry.suffix.lower() in suffixes and is_regular(entry))
         if not pictures:
-            raise ImageError(f"{path}: holds no pictures ({', '.join(sorted(SUFFIXES))}); give another folder")
+            raise ImageError(f"{path}: holds no pictures ({', '.join(sorted(suffixes))}); give another folder")
         return pictures
     if exists(path):
         if path.suffix.lower() in _VIDEOS:
@@ -50,7 +52,7 @@ def _expand(source: str) -> list[Path]:
         raise ImageError(f"{source.split('://')[0]}://…: is no picture; use `segrt stream` for streams")
     if glob.has_magic(source):
         matches = sorted(Path(match) for match in glob.glob(source, recursive=True))  # noqa: PTH207 (may be absolute)
-        pictures = [match for match in matches if match.suffix.lower() in SUFFIXES and is_regular(match)]
+        pictures = [match for match in matches if match.suffix.lower() in suffixes and is_regular(match)]
         if not pictures:
             raise ImageError(f"{source}: matches no picture; check the pattern")
         return pictures

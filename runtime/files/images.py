@@ -54,7 +54,7 @@ def decode_image(data: bytes, where: str) -> npt.NDArray[np.uint8]:
     if is_truncated(data):
         raise ImageError(f"{where}: is cut off; copy the picture again")
     check_picture(data, where)
-    cv2 = _quiet_cv2()
+    cv2 = quiet_cv2()
     try:
         image: Any = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
     except cv2.error as error:
@@ -79,7 +79,7 @@ def check_picture(data: bytes, where: str) -> None:
 
 def encode_image(image: npt.NDArray[Any], suffix: str) -> bytes:
     """Return `image`, uint8 grey (H, W), BGR (H, W, 3) or BGRA, encoded by file `suffix` (".png", ".jpg")."""
-    cv2 = _quiet_cv2()
+    cv2 = quiet_cv2()
     try:
         done, data = cv2.imencode(suffix, image)
     except cv2.error as error:
@@ -104,7 +104,7 @@ def check_suffix(path: Path) -> None:
         raise ImageError(f"{path}: has no suffix of a picture; use .png or .jpg")
 
 
-def _quiet_cv2() -> Any:
+def quiet_cv2() -> Any:
     """Return cv2 with its log silenced: what goes wrong is said in one line here, not by libraries on stderr."""
     import cv2
 

@@ -56,6 +56,21 @@ def read_npz(data: bytes, allowed: Mapping[str, int]) -> dict[str, npt.NDArray[A
         raise NpzError(one_line(error)) from None
 
 
+def read_npy(data: bytes, most: int) -> npt.NDArray[Any]:
+    """Return the array of numbers in the NPY file `data`, of at most `most` bytes; raise NpzError if it is none."""
+    try:
+        return _read_array(io.BytesIO(data), "in it", most)
+    except _FAILURES as error:
+        raise NpzError(one_line(error)) from None
+
+
+def pack_npy(array: npt.NDArray[Any]) -> bytes:
+    """Return `array` as the bytes of an NPY file."""
+    file = io.BytesIO()
+    np.save(file, array, allow_pickle=False)
+    return file.getvalue()
+
+
 def _read_array(file: IO[bytes], name: str, most: int) -> npt.NDArray[Any]:
     version = np.lib.format.read_magic(file)
     if version not in ((1, 0), (2, 0)):

@@ -10,9 +10,11 @@ from collections.abc import Callable, Iterator
 Size = tuple[int, int]
 """(height, width) in pixels."""
 
-_TIFF_WIDTH, _TIFF_HEIGHT = 256, 257
+_TIFF_WIDTH, _TIFF_HEIGHT, _TIFF_SAMPLES = 256, 257, 277
+_TIFF = re.compile(rb"II[\x2a\x2b]\x00|MM\x00[\x2a\x2b]")
 _TIFF_TYPES = {1: (1, "B"), 3: (2, "H"), 4: (4, "I"), 16: (8, "Q")}
 _MOST_TAGS = 4096
+_MOST_PAGES = 4096
 _JPEG_SOI = b"\xff\xd8\xff"
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _SCAN, _END, _ALONE = 0xDA, 0xD9, frozenset({0x01, 0xD8, *range(0xD0, 0xD8)})
@@ -41,6 +43,24 @@ def jpeg_scans(data: bytes) -> int:
     A progressive JPEG may hold thousands in a few kilobytes.
     """
     return sum(1 for marker, _ in _jpeg_segments(data) if marker == _SCAN) if data.startswith(_JPEG_SOI) else 0
+
+
+def tiff_pages(data: bytes) -> list[tuple[int, int, int]]:
+    """Return (height, width, values a pixel) of the pages of a TIFF; none for what is no TIFF, damaged or endless."""
+    if not _TIFF.match(data):
+        return []
+    pages: list[tuple[int, int, int]] = []
+    try:
+        place, seen = _tiff_first(data), set[int]()
+        while place:
+            if place in seen or len(pages) > _MOST_PAGES:
+                return []
+            seen.add(place)
+            found, place = _tiff_page(data, place)
+            pages.append((found[_TIFF_HEIGHT], found[_TIFF_WIDTH], max(found[_TIFF_SAMPLES], 1)))
+    except struct.error:
+        return []
+    return pages
 
 
 def _png(data: bytes) -> Iterator[Size]:
@@ -91,19 +111,38 @@ def _bmp(data: bytes) -> Iterator[Size]:
 
 
 def _tiff(data: bytes) -> Iterator[Size]:
+    found, _ = _tiff_page(data, _tiff_first(data), chained=False)
+    yield found[_TIFF_HEIGHT], found[_TIFF_WIDTH]
+
+
+def _tiff_layout(data: bytes) -> tuple[str, bool]:
+    """Return the byte order, and whether it is a BigTIFF."""
     order = "<" if data[:2] == b"II" else ">"
-    big = struct.unpack_from(order + "H", data, 2)[0] == 43
-    (place,) = struct.unpack_from(order + ("Q" if big else "I"), data, 8 if big else 4)
+    return order, struct.unpack_from(order + "H", data, 2)[0] == 43
+
+
+def _tiff_first(data: bytes) -> int:
+    """Return where the first page is described."""
+    order, big = _tiff_layout(data)
+    return int(struct.unpack_from(order + ("Q" if big else "I"), data, 8 if big else 4)[0])
+
+
+def _tiff_page(data: bytes, place: int, *, chained: bool = True) -> tuple[dict[int, int], int]:
+    """Return the largest value of each known tag of the page at `place`, and where the next one is described."""
+    order, big = _tiff_layout(data)
     (count,) = struct.unpack_from(order + ("Q" if big else "H"), data, place)
     place += 8 if big else 2
     step, field = (20, 12) if big else (12, 8)
-    found: dict[int, int] = {_TIFF_WIDTH: 0, _TIFF_HEIGHT: 0}
+    found = {_TIFF_WIDTH: 0, _TIFF_HEIGHT: 0, _TIFF_SAMPLES: 0}
     for entry in range(place, place + min(count, _MOST_TAGS) * step, step):
         tag, kind = struct.unpack_from(order + "HH", data, entry)
         if tag in found and kind in _TIFF_TYPES:
             value = struct.unpack_from(order + _TIFF_TYPES[kind][1], data, entry + field)[0]
             found[tag] = max(found[tag], int(value))
-    yield found[_TIFF_HEIGHT], found[_TIFF_WIDTH]
+    if not chained:
+        return found, 0
+    (following,) = struct.unpack_from(order + ("Q" if big else "I"), data, place + count * step)
+    return found, int(following)
 
 
 def _jpeg_2000(data: bytes) -> Iterator[Size]:
@@ -128,7 +167,7 @@ _READERS: tuple[tuple[re.Pattern[bytes], Callable[[bytes], Iterator[Size]]], ...
     (re.compile(rb"\xff\xd8\xff"), _jpeg),
     (re.compile(rb"RIFF....WEBP", re.DOTALL), _webp),
     (re.compile(rb"BM"), _bmp),
-    (re.compile(rb"II[\x2a\x2b]\x00|MM\x00[\x2a\x2b]"), _tiff),
+    (_TIFF, _tiff),
     (re.compile(rb"\x00\x00\x00\x0cjP  |\xff\x4f\xff\x51"), _jpeg_2000),
     (re.compile(rb"P[1-6]"), _pnm),
 )

@@ -4,7 +4,7 @@ Formats: https://cocodataset.org/#format-data and #format-results.
 """
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ import numpy.typing as npt
 from segrt.runtime.files.atomic import make_folder, write_atomic
 from segrt.runtime.results import InstanceResult, Label, PanopticResult, rle
 from segrt.runtime.results.coco_format import encode_panoptic_png
+from segrt.runtime.results.labels.class_lists import unused_name
 
 ImageId = int | str
 
@@ -25,6 +26,16 @@ def categories(labels: Sequence[Label]) -> list[dict[str, Any]]:
         {"id": label.dataset_id, "name": label.name, "isthing": int(label.isthing), "color": list(label.color)}
         for label in labels
     ]
+
+
+def meant(listed: Sequence[dict[str, Any]], used: Collection[int]) -> list[dict[str, Any]]:
+    """Return those of `categories` that stand for a class, or are `used`: gaps of a numbering, "unused N", do not."""
+    return [entry for entry in listed if entry["id"] in used or entry["name"] != unused_name(entry["id"])]
+
+
+def categories_of(annotations: Iterable[dict[str, Any]]) -> set[int]:
+    """Return the ids of the categories that occur in annotations of `PanopticResult.to_coco`."""
+    return {segment["category_id"] for annotation in annotations for segment in annotation["segments_info"]}
 
 
 def image_entry(image_id: ImageId, file_name: str, size: tuple[int, int] | None = None) -> dict[str, Any]:
@@ -41,9 +52,12 @@ def instance_entry(
     bbox: Sequence[float] | None = None,
     mask: "rle.Rle | Mapping[str, Any] | None" = None,
 ) -> dict[str, Any]:
-    """Return one object's entry of COCO's instance results; `bbox` is [x, y, width, height], `mask` its run lengths."""
+    """Return one object's entry of COCO's instance results: `mask`, its run lengths, or `bbox`, [x, y, width, height].
+
+    Of both the mask is written alone; see `instance_entries`.
+    """
     entry: dict[str, Any] = {"image_id": image_id, "category_id": category_id}
-    if bbox is not None:
+    if bbox is not None and mask is None:
         entry["bbox"] = list(bbox)
     entry["score"] = score
     if mask is not None:
@@ -52,14 +66,15 @@ def instance_entry(
 
 
 def instance_entries(result: InstanceResult, image_id: ImageId) -> list[dict[str, Any]]:
-    """Return a picture's entries of COCO's instance results, boxes to a thousandth of a pixel."""
-    entries = []
-    for box, score, class_id, encoded in zip(result.boxes, result.scores, result.class_ids, result.rles, strict=True):
-        left, top, right, bottom = (round(float(side), 3) for side in box)
-        bbox = [left, top, round(right - left, 3), round(bottom - top, 3)]
-        category_id = result.labels[int(class_id)].dataset_id
-        entries.append(instance_entry(image_id, category_id, round(float(score), 6), bbox=bbox, mask=encoded))
-    return entries
+    """Return a picture's entries of COCO's instance results.
+
+    They have no boxes: pycocotools takes an object's area from its box where it has one, which moves objects between
+    small, medium and large (detectron2's `instances_to_coco_json` is stripped of them for masks, too).
+    """
+    return [
+        instance_entry(image_id, result.labels[int(class_id)].dataset_id, round(float(score), 6), mask=encoded)
+        for score, class_id, encoded in zip(result.scores, result.class_ids, result.rles, strict=True)
+    ]
 
 
 def stuff_entries(classes: npt.NDArray[Any], labels: Sequence[Label], image_id: ImageId) -> list[dict[str, Any]]:
@@ -88,7 +103,9 @@ def write_panoptic_json(
     labels: Sequence[Label],
 ) -> None:
     """Write COCO's panoptic JSON; `images` are of `image_entry`, `annotations` of `PanopticResult.to_coco`."""
-    content = {"images": list(images), "annotations": list(annotations), "categories": categories(labels)}
+    annotations = list(annotations)
+    listed = meant(categories(labels), categories_of(annotations))
+    content = {"images": list(images), "annotations": annotations, "categories": listed}
     write_atomic(Path(path), msgspec.json.encode(content) + b"\n")
 
 

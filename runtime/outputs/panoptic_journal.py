@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from segrt.runtime.files.atomic import replace_atomic
-from segrt.runtime.outputs.coco_results import categories
+from segrt.runtime.outputs.coco_results import categories, categories_of, meant
 from segrt.runtime.outputs.line_file import LineFile
 from segrt.runtime.results import PanopticResult
 
@@ -85,15 +85,17 @@ def _finish(journal: Path) -> None:
 
 def _json_parts(journal: Path) -> Iterator[bytes]:
     """Yield the JSON piece by piece, a picture at a time."""
+    used: set[int] = set()
     for key, start in (("image", b'{"images":['), ("annotation", b'],"annotations":[')):
         yield start
         comma = b""
         for entry in _entries(journal):
             if key in entry:
+                used |= categories_of([entry[key]]) if key == "annotation" else set()
                 yield comma + msgspec.json.encode(entry[key])
                 comma = b",\n"
     known: list[Any] = next((entry["categories"] for entry in _entries(journal) if "categories" in entry), [])
-    yield b'],"categories":' + msgspec.json.encode(known) + b"}\n"
+    yield b'],"categories":' + msgspec.json.encode(meant(known, used)) + b"}\n"
 
 
 def _entries(journal: Path) -> Iterator[dict[str, Any]]:

@@ -8,7 +8,15 @@ import msgspec
 from segrt.runtime.inference.tensors import Dim, DType, Name
 
 Positive = Annotated[int, msgspec.Meta(ge=1)]
-Channels = tuple[float, float, float]
+Channels = tuple[float, ...]
+Color = Literal["rgb", "bgr", "grey", "rgba", "bgra", "bands"]
+Values = Literal["uint8", "uint16", "float32"]
+Grey = Literal["opencv", "pillow"]
+Rounding = Literal["nearest", "floor", "half_up", "longer_floor"]
+_NO_MEAN, _NO_STD = (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)
+# How many channels a picture of each order has; bands are as many as the input's.
+_CHANNELS = {"rgb": 3, "bgr": 3, "grey": 1, "rgba": 4, "bgra": 4}
+_LARGEST = {"uint8": 255, "uint16": 65_535}
 
 
 class Resize(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -17,18 +25,25 @@ class Resize(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     `stretch` ignores the aspect ratio; `letterbox` keeps it and pads; `shortest_edge` scales the shorter side to
     `shortest_edge` pixels, or less where the picture would not fit the network's input, and pads.
     `antialias` widens the filter when shrinking, as PIL and torchvision do; without it `interpolation` is OpenCV's.
-    `pad` is the colour of the padding in the network's channel order, 0 to 255, before normalisation; `pad_side` says
+    `pad` is the colour of the padding in the network's channel order, 0 to 255 (0 to 65535 for 16-bit pictures), before
+    normalisation, three zeros for 0 in any number of channels; `pad_side` says
     whether the picture sits in the middle or in the top left corner. `rounding` is how the sides of a picture that
-    keeps its aspect ratio become whole pixels (torchvision and torch's `interpolate` cut the fraction off).
+    keeps its aspect ratio become whole pixels: `nearest` with halves to the even number (Ultralytics), `half_up` (mmcv,
+    detectron2), `floor` (torchvision and torch's `interpolate`), `longer_floor`: the longer side cut off, the shorter
+    one to the nearest (transformers). `longest_edge` is the most that the longer side may have, where that is less than
+    the network's input; `multiple` rounds both sides up to a multiple, which bends the aspect ratio a little
+    (transformers' `size_divisor`).
     """
 
     rule: Literal["stretch", "letterbox", "shortest_edge"] = "stretch"
     interpolation: Literal["nearest", "linear", "cubic", "area"] = "linear"
     antialias: bool = False
     shortest_edge: Positive | None = None
-    pad: tuple[int, int, int] = (0, 0, 0)
+    pad: tuple[int, ...] = (0, 0, 0)
     pad_side: Literal["both", "bottom_right"] = "both"
-    rounding: Literal["nearest", "floor"] = "nearest"
+    rounding: Rounding = "nearest"
+    longest_edge: Positive | None = None
+    multiple: Positive = 1
 
 
 class InputSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -36,6 +51,11 @@ class InputSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     Role `image`: a picture of `dtype` in `layout` and `color` order; a float one holds (value * scale - mean) / std
     for each channel in `color` order. Role `valid_mask`: (N, h, w), 1 where the picture is and 0 on the padding.
+
+    `color` "grey" has one channel, which a colour picture is turned to before it is resized, "rgba" and "bgra" have
+    four, opaque where a picture has no alpha, and "bands" any number, which are taken as they come. `values` is the
+    dtype of the picture's own values, uint8 where it is left out. `grey` names the arithmetic that makes grey of
+    colours: OpenCV's cvtColor (the default), or Pillow's convert("L"), (19595 R + 38470 G + 7471 B + 32768) >> 16.
     """
 
     name: Name
@@ -43,11 +63,43 @@ class InputSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     shape: tuple[Dim, ...]
     role: Literal["image", "valid_mask"] = "image"
     layout: Literal["NHWC", "NCHW"] = "NHWC"
-    color: Literal["rgb", "bgr"] = "rgb"
+    color: Color = "rgb"
     scale: float = 1.0
-    mean: Channels = (0.0, 0.0, 0.0)
-    std: Channels = (1.0, 1.0, 1.0)
+    mean: Channels = _NO_MEAN
+    std: Channels = _NO_STD
     resize: Resize = Resize()
+    values: Values | msgspec.UnsetType = msgspec.UNSET
+    grey: Grey | msgspec.UnsetType = msgspec.UNSET
+
+    @property
+    def channels(self) -> int:
+        """How many channels the picture has."""
+        return int(self.shape[3] if self.layout == "NHWC" else self.shape[1])
+
+    @property
+    def value_dtype(self) -> Values:
+        """The dtype of the picture's own values."""
+        return "uint8" if isinstance(self.values, msgspec.UnsetType) else self.values
+
+    @property
+    def takes_pictures(self) -> bool:
+        """Whether an ordinary picture, uint8 BGR (H, W, 3), is all that it wants; otherwise it takes raw arrays too."""
+        return self.color in ("rgb", "bgr", "grey") and self.value_dtype == "uint8"
+
+    @property
+    def means(self) -> Channels:
+        """`mean` of each channel."""
+        return _spread(self.mean, _NO_MEAN, self.channels)
+
+    @property
+    def stds(self) -> Channels:
+        """`std` of each channel."""
+        return _spread(self.std, _NO_STD, self.channels)
+
+    @property
+    def pads(self) -> Channels:
+        """The padding's value in each channel, before normalisation."""
+        return _spread(self.resize.pad, (0, 0, 0), self.channels)
 
     @property
     def size(self) -> tuple[int, int]:
@@ -69,18 +121,39 @@ def input_problems(spec: InputSpec) -> Iterable[str]:
     if spec.role == "valid_mask":
         return
     channels = spec.shape[3] if spec.layout == "NHWC" else spec.shape[1]
-    if channels != 3:
-        yield f"input {spec.name!r} must have 3 channels in layout {spec.layout}, but got shape {list(spec.shape)}"
+    wanted = _CHANNELS.get(spec.color, channels)
+    if channels != wanted:
+        of = f"of {spec.color} " if spec.color not in ("rgb", "bgr") else ""
+        yield (
+            f"input {spec.name!r} must have {wanted} channel{'s' if wanted != 1 else ''} {of}in layout {spec.layout}, "
+            f"but got shape {list(spec.shape)}"
+        )
     if spec.dtype not in ("uint8", "float16", "float32"):
         yield f"input {spec.name!r} must be uint8, float16 or float32, but got {spec.dtype}"
-    plain = (spec.scale, spec.mean, spec.std) == (1.0, (0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
+    plain = spec.scale == 1.0 and set(spec.mean) <= {0.0} and set(spec.std) <= {1.0}
     if spec.dtype == "uint8" and not plain:
         yield f"input {spec.name!r} is uint8, so its scale, mean and std must be left at 1, 0 and 1"
+    if spec.dtype == "uint8" and spec.value_dtype != "uint8":
+        yield f"input {spec.name!r} is uint8, so its values must be uint8 too, but got {spec.value_dtype}"
+    for what, given, none in (("mean", spec.mean, _NO_MEAN), ("std", spec.std, _NO_STD), ("pad", spec.resize.pad, ())):
+        zeros = given == none or (what == "pad" and not any(given))
+        if len(given) != channels and not zeros:
+            yield f"{what} of input {spec.name!r} must be {channels} numbers, one a channel, but got {list(given)}"
     if 0.0 in spec.std:
         yield f"std of input {spec.name!r} must not be 0, but got {list(spec.std)}"
-    if any(not 0 <= value <= 255 for value in spec.resize.pad):
-        yield f"resize.pad of input {spec.name!r} must be 0 to 255, but got {list(spec.resize.pad)}"
+    largest = _LARGEST.get(spec.value_dtype)
+    if largest is not None and any(not 0 <= value <= largest for value in spec.resize.pad):
+        yield f"resize.pad of input {spec.name!r} must be 0 to {largest}, but got {list(spec.resize.pad)}"
+    if spec.grey is not msgspec.UNSET and spec.color != "grey":
+        yield f"grey of input {spec.name!r} is for color grey, but got {spec.color}"
     if (spec.resize.rule == "shortest_edge") != (spec.resize.shortest_edge is not None):
         yield f"resize.shortest_edge of input {spec.name!r} must be given with the rule shortest_edge and only then"
+    if spec.resize.rule == "stretch" and (spec.resize.longest_edge is not None or spec.resize.multiple != 1):
+        yield f"resize.longest_edge and resize.multiple of input {spec.name!r} are for rules that keep the aspect ratio"
     if spec.resize.antialias and spec.resize.interpolation not in ("linear", "cubic"):
         yield f"resize.antialias of input {spec.name!r} needs interpolation linear or cubic"
+
+
+def _spread(given: Channels, default: Channels, channels: int) -> Channels:
+    """Return `given`, or as much of the default, whose numbers are all one, as there are channels."""
+    return given if len(given) == channels else (default[0],) * channels

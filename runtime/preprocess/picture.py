@@ -1,6 +1,5 @@
 """Brings a picture to the network's input: resize, pad, channel order, layout, normalisation."""
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -11,8 +10,11 @@ import numpy.typing as npt
 from segrt.runtime import postproc
 from segrt.runtime.errors import ImageError
 from segrt.runtime.files.images import Picture
+from segrt.runtime.preprocess.channel_filling import fill_channels
+from segrt.runtime.preprocess.channels import Raster, as_channels, image_input
 from segrt.runtime.preprocess.geometry import Geometry
 from segrt.runtime.preprocess.input_spec import InputSpec, Resize
+from segrt.runtime.preprocess.whole_pixels import shown_size
 
 
 def check_picture(image: npt.NDArray[Any]) -> Picture:
@@ -31,34 +33,35 @@ def check_picture(image: npt.NDArray[Any]) -> Picture:
 def place(source_size: tuple[int, int], network_size: tuple[int, int], resize: Resize) -> Geometry:
     """Return where a picture of `source_size` (H, W) comes to lie in an input of `network_size` (h, w)."""
     height, width = network_size
-    if resize.rule == "stretch":
-        return Geometry(source_size, network_size, (0, 0, height, width))
-    fit = min(height / source_size[0], width / source_size[1])
-    if resize.rule == "shortest_edge" and resize.shortest_edge is not None:
-        fit = min(fit, resize.shortest_edge / min(source_size))
-    whole = math.floor if resize.rounding == "floor" else round
-    inner = tuple(min(max(whole(side * fit), 1), limit) for side, limit in zip(source_size, network_size, strict=True))
+    inner = shown_size(source_size, network_size, resize)
     top = (height - inner[0]) // 2 if resize.pad_side == "both" else 0
     left = (width - inner[1]) // 2 if resize.pad_side == "both" else 0
     return Geometry(source_size, network_size, (top, left, top + inner[0], left + inner[1]))
 
 
 def fill_inputs(
-    image: Picture,
+    image: Raster,
     specs: Sequence[InputSpec],
     views: Mapping[str, npt.NDArray[Any]],
     index: int = 0,
     *,
     threads: int = 0,
 ) -> Geometry:
-    """Write `image` (uint8 BGR (H, W, 3)) into place `index` of the batch in `views`; return its geometry.
+    """Write `image` into place `index` of the batch in `views`; return its geometry.
 
-    `views` maps each input's name to its array by the manifest, batch first. Raises ImageError for a wrong array.
+    `image` is uint8 BGR (H, W, 3), or what else the image input takes (see `channels`). `views` maps each input's name
+    to its array by the manifest, batch first. Raises ImageError for a wrong array.
     """
-    image = check_picture(image)
-    spec = next(spec for spec in specs if spec.role == "image")
-    geometry = place((image.shape[0], image.shape[1]), spec.size, spec.resize)
-    _fill_image(image, spec, geometry, views[spec.name][index], threads)
+    spec = image_input(specs)
+    view = views[spec.name][index]
+    if spec.color in ("rgb", "bgr") and spec.takes_pictures:
+        image = check_picture(image)
+        geometry = place((image.shape[0], image.shape[1]), spec.size, spec.resize)
+        _fill_image(image, spec, geometry, view, threads)
+    else:
+        image = as_channels(image, spec)
+        geometry = place((image.shape[0], image.shape[1]), spec.size, spec.resize)
+        fill_channels(image, spec, _window(geometry), view, threads)
     for other in specs:
         if other.role == "valid_mask":
             mask = views[other.name][index]
@@ -67,8 +70,8 @@ def fill_inputs(
     return geometry
 
 
-def network_inputs(specs: Sequence[InputSpec], image: Picture) -> tuple[dict[str, npt.NDArray[Any]], Geometry]:
-    """Return what a network is fed for `image` (uint8 BGR (H, W, 3)), name → array of batch 1, and its geometry."""
+def network_inputs(specs: Sequence[InputSpec], image: Raster) -> tuple[dict[str, npt.NDArray[Any]], Geometry]:
+    """Return what a network is fed for `image` (see `fill_inputs`), name → array of batch 1, and its geometry."""
     arrays = {spec.name: np.zeros((1, *(int(dim) for dim in spec.shape[1:])), spec.dtype) for spec in specs}
     return arrays, fill_inputs(image, specs, arrays)
 

@@ -1,11 +1,11 @@
 """Accuracy beside latency: the main metric of each candidate's technique on a data set."""
 
-from pathlib import Path
+from dataclasses import replace
 
 from segrt.runtime.bundle.locating import read_bundle
 from segrt.runtime.evaluate.by_technique import MAIN_METRIC
-from segrt.runtime.evaluate.datasets.dataset import Dataset
-from segrt.runtime.evaluate.datasets.opening import open_dataset
+from segrt.runtime.evaluate.datasets.dataset import Address, Dataset
+from segrt.runtime.evaluate.datasets.opening import open_address
 from segrt.runtime.evaluate.measuring import Options, measure
 from segrt.runtime.evaluate.segmenting import BundleOpener
 from segrt.runtime.inference.execution import Execution
@@ -13,9 +13,7 @@ from segrt.runtime.profiling.candidate import Candidate
 from segrt.runtime.profiling.records import Accuracy
 
 
-def measure_accuracy(
-    candidates: list[Candidate], annotations: str, images: Path | None, panoptic_dir: Path | None
-) -> dict[tuple[str, str, str], Accuracy]:
+def measure_accuracy(candidates: list[Candidate], address: Address) -> dict[tuple[str, str, str], Accuracy]:
     """Return (bundle, precision, backend) → accuracy; threads and picture sizes change nothing about it.
 
     Raises SegrtError as `segrt eval` does.
@@ -24,13 +22,13 @@ def measure_accuracy(
     for candidate in candidates:
         key = (candidate.bundle, candidate.precision, candidate.backend)
         if key not in accuracies:
-            accuracies[key] = _measure(candidate, annotations, images, panoptic_dir)
+            accuracies[key] = _measure(candidate, address)
     return accuracies
 
 
-def _measure(candidate: Candidate, annotations: str, images: Path | None, panoptic_dir: Path | None) -> Accuracy:
+def _measure(candidate: Candidate, address: Address) -> Accuracy:
     labels = read_bundle(candidate.bundle).manifest.labels
-    dataset: Dataset = open_dataset(annotations, images, panoptic_dir, labels=labels)
+    dataset: Dataset = open_address(replace(address, labels=labels))
     execution = Execution(candidate.backend, candidate.precision, candidate.threads, candidate.engines)
     opener = BundleOpener(candidate.bundle, candidate.bundle, execution)
     with opener() as predictor:

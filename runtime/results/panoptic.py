@@ -90,7 +90,8 @@ class PanopticResult:
     def to_coco(self, image_id: int | str, file_name: str) -> dict[str, Any]:
         """Return the annotation of COCO's panoptic JSON; `file_name` is that of the PNG (see `coco_format.id2rgb`).
 
-        `category_id` is the label's `dataset_id`; `score` is carried along, which COCO's readers ignore.
+        `category_id` is the label's `dataset_id`; `isthing` and `score` are carried along, as detectron2's
+        `segments_info` has them, which COCO's readers ignore.
         """
         return {
             "image_id": image_id,
@@ -99,6 +100,7 @@ class PanopticResult:
                 {
                     "id": segment.id,
                     "category_id": self.labels[segment.class_id].dataset_id,
+                    "isthing": segment.isthing,
                     "area": segment.area,
                     "bbox": list(segment.bbox),
                     "iscrowd": 0,

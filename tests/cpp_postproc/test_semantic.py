@@ -25,7 +25,7 @@ def test_argmax_equals_torch(shape: tuple[int, int, int], size: tuple[int, int])
     assert same_up_to(result, large.argmax(1)[0].numpy())
 
 
-@pytest.mark.parametrize("classes", [1, 255, 256, 257, 1000])
+@pytest.mark.parametrize("classes", [2, 255, 256, 257, 1000])
 def test_the_smallest_type_holds_all_classes(classes: int) -> None:
     logits = np.random.default_rng(1).normal(size=(classes, 5, 4)).astype(np.float32)
     result = postproc.argmax_map(logits, (11, 13))
@@ -33,18 +33,8 @@ def test_the_smallest_type_holds_all_classes(classes: int) -> None:
     assert np.array_equal(result, reference.argmax_map(logits, (11, 13)))
 
 
-@settings(max_examples=60, deadline=None)
-@given(
-    seed=st.integers(0, 10**6),
-    shape=st.tuples(st.integers(1, 30), st.integers(1, 30), st.integers(1, 50)),
-    size=st.tuples(st.integers(1, 80), st.integers(1, 200)),
-    kind=st.sampled_from(["smooth", "noisy", "ties", "nonfinite", "half", "strided"]),
-    window=st.booleans(),
-    threads=st.integers(1, 3),
-)
-def test_every_kernel_equals_the_reference(
-    seed: int, shape: Any, size: Any, kind: str, window: bool, threads: int
-) -> None:
+def _scene(seed: int, shape: Any, kind: str, window: bool) -> tuple[Any, Any]:
+    """Grids of one kind, and the part of them that is shown (None: all)."""
     rng = np.random.default_rng(seed)
     logits = rng.normal(size=shape).astype(np.float32)
     if kind == "smooth":
@@ -64,6 +54,22 @@ def test_every_kernel_equals_the_reference(
         edges = np.sort(rng.uniform(0, 1, (2, 2)), axis=0) * (height, width)
         part = (edges[0, 0], edges[0, 1], edges[1, 0] + 1e-3, edges[1, 1] + 1e-3)
         part = (part[0], part[1], min(part[2], height), min(part[3], width))
+    return logits, part
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    seed=st.integers(0, 10**6),
+    shape=st.tuples(st.integers(2, 30), st.integers(1, 30), st.integers(1, 50)),
+    size=st.tuples(st.integers(1, 80), st.integers(1, 200)),
+    kind=st.sampled_from(["smooth", "noisy", "ties", "nonfinite", "half", "strided"]),
+    window=st.booleans(),
+    threads=st.integers(1, 3),
+)
+def test_every_kernel_equals_the_reference(
+    seed: int, shape: Any, size: Any, kind: str, window: bool, threads: int
+) -> None:
+    logits, part = _scene(seed, shape, kind, window)
     expected = reference.argmax_map(logits, size, part)
     counts = set()
     for name in available_kernels():
@@ -75,6 +81,60 @@ def test_every_kernel_equals_the_reference(
     assert len(counts) == 1
     if not window and size[0] >= shape[1]:
         assert counts == {int((~np.isfinite(logits)).sum())}
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    seed=st.integers(0, 10**6),
+    grid=st.tuples(st.integers(1, 30), st.integers(1, 70)),
+    size=st.tuples(st.integers(1, 80), st.integers(1, 200)),
+    kind=st.sampled_from(["smooth", "noisy", "ties", "nonfinite", "half", "strided"]),
+    threshold=st.sampled_from([0.0, -0.7, 1.0, float("inf"), float("-inf")]),
+    values=st.sampled_from([(1, 0), (0, 255), (0, 1), (7, 7)]),
+    window=st.booleans(),
+    threads=st.integers(1, 3),
+)
+def test_every_kernel_cuts_as_the_reference(
+    seed: int, grid: Any, size: Any, kind: str, threshold: float, values: Any, window: bool, threads: int
+) -> None:
+    scores, part = _scene(seed, (1, *grid), kind, window)
+    expected = np.where(reference.binary_map(scores, size, np.clip(threshold, -3e38, 3e38), window=part), *values)
+    counts = set()
+    for name in available_kernels():
+        report = postproc.Report()
+        with kernels(name):
+            result = postproc.binary_map(
+                scores, size, threshold=threshold, values=values, threads=threads, window=part, report=report
+            )
+        assert np.array_equal(result, expected), name
+        counts.add(report.nonfinite)
+    assert len(counts) == 1
+    if not window and size[0] >= grid[0]:
+        assert counts == {int((~np.isfinite(scores)).sum())}
+
+
+@pytest.mark.parametrize("probabilities", [False, True])
+@pytest.mark.parametrize(("grid", "size"), [((33, 40), (130, 171)), ((64, 64), (17, 12)), ((1, 5), (9, 9))])
+def test_a_cut_equals_torch(probabilities: bool, grid: tuple[int, int], size: tuple[int, int]) -> None:
+    torch = pytest.importorskip("torch")
+    logits = np.random.default_rng(5).normal(size=(1, *grid)).astype(np.float32)
+    tensor = torch.from_numpy(logits)[None]
+    if probabilities:
+        enlarged = torch.nn.functional.interpolate(tensor.sigmoid(), size=size, mode="bilinear") > 0.4
+    else:
+        enlarged = torch.nn.functional.interpolate(tensor, size=size, mode="bilinear").sigmoid() > 0.4
+    threshold = 0.4 if probabilities else float(np.log(0.4 / 0.6))
+    result = postproc.binary_map(logits, size, threshold=threshold, probabilities=probabilities)
+    assert same_up_to(result, enlarged[0, 0].numpy(), per_million=50)
+
+
+def test_of_one_class_there_is_no_argmax() -> None:
+    with pytest.raises(postproc.ArgumentError, match=r"2 to 65536 classes, got shape \(1, 4, 4\); one channel is for"):
+        postproc.argmax_map(np.zeros((1, 4, 4), np.float32), (4, 4))
+    with pytest.raises(postproc.ArgumentError, match="2 to 65536 classes beside no object"):
+        postproc.query_semantic(np.zeros((5, 2), np.float32), np.zeros((5, 4, 4), np.float32), (4, 4))
+    with pytest.raises(postproc.ArgumentError, match="several channels are for argmax_map"):
+        postproc.binary_map(np.zeros((2, 4, 4), np.float32), (4, 4))
 
 
 def test_a_window_shows_its_part_of_the_grid() -> None:

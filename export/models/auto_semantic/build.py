@@ -25,7 +25,8 @@ def build(request: Request) -> Exportable:
         request = dataclasses.replace(request, weights=Weights("file", _weights_in(Path(folder))))
     labels = labels_of(request)
     fields: dict[str, Any] = {**request.model.options["config"], **request.overrides}
-    fields["id2label"] = {index: label.name for index, label in enumerate(labels)}
+    channels = labels[-1:] if _has_one_class(request) else labels
+    fields["id2label"] = {index: label.name for index, label in enumerate(channels)}
     fields.pop("label2id", None)
     config = made_by_transformers(AutoConfig.for_model, request.model.name, **fields)
     config._attn_implementation = "eager"  # of matrix products, which all exporters take
@@ -49,6 +50,8 @@ def labels_of(request: Request) -> tuple[Label, ...]:
     config = request.model.options["config"]
     named = class_names(config)
     if request.labels is not None:
+        if _has_one_class(request) and len(request.labels) <= 2:
+            return request.labels
         if named and len(request.labels) != len(named) and request.weights.kind != "random":
             raise SegrtError(f"--labels: {request.model.name} has {len(named)} classes, but got {len(request.labels)}")
         return request.labels
@@ -62,6 +65,11 @@ def labels_of(request: Request) -> tuple[Label, ...]:
             return labels
     names = [named.get(index, f"unused {index}") for index in range(max(named) + 1)]
     return tuple(make_label(index, name, isthing=False) for index, name in enumerate(names))
+
+
+def _has_one_class(request: Request) -> bool:
+    """Whether the checkpoint is of one channel, the logit of an object, which may have a name for the rest, too."""
+    return len(request.model.options["config"].get("id2label") or {}) == 1
 
 
 def _weights_in(folder: Path) -> Path:

@@ -52,6 +52,11 @@ def describe(name: str) -> Model:
     else:
         raise SegrtError(f"{name}: is neither a folder nor ORGANISATION/NAME on the Hugging Face hub")
     kind = _checked_kind(name, config)
+    if config.get("num_channels", 3) != 3:
+        raise SegrtError(
+            f"{name}: its {checkpoints.CONFIG} says num_channels {config['num_channels']}, but {PREFIX} takes colour "
+            "pictures alone; export it to ONNX yourself, and let `segrt adopt` make a bundle of the file"
+        )
     multiple = MULTIPLES[kind] or _patch_size(name, config)
     return Model(
         name=name,

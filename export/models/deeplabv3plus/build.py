@@ -19,9 +19,9 @@ from torch import nn
 
 from segrt.export.family import Exportable, HeadParityLimit, ParityLimits, Request, Size
 from segrt.export.models.shared.framework_results import semantic_result
+from segrt.export.models.shared.semantic_head import classes_of, semantic_head
 from segrt.export.weights import checkpoint_labels, network_weights
 from segrt.export.weights.random_weights import Spread, calibrate, calibration_pixels, seeded
-from segrt.runtime.decode.argmax import Argmax
 from segrt.runtime.files.images import Picture
 from segrt.runtime.preprocess.geometry import Geometry
 from segrt.runtime.preprocess.input_spec import Channels, Resize
@@ -66,15 +66,16 @@ def build(request: Request) -> Exportable:
     else:
         network_weights.load(network, tensors, network_weights.name_of(request), optional=("classification_head.*",))
     mean, std = normalisation_of(options["encoder_name"])
+    head = semantic_head(labels, options["classes"], align_corners=True)
     notes = _ENCODER_ALONE if encoder_alone else ""
     return Exportable(
         core=LowResolutionLogits(network).eval(),
-        heads=(("logits", "semantic_logits"),),
-        labels=labels,
-        decode=Argmax(align_corners=True),
+        heads=(("logits", head.role),),
+        labels=head.labels,
+        decode=head.decode,
         source=network_weights.source(request, "segmentation-models-pytorch", "timm", notes=notes),
         resize=Resize(rule="stretch", interpolation="linear"),
-        framework_result=lambda pixels, mask, geometry: _framework_result(network, labels, pixels, geometry),  # noqa: ARG005
+        framework_result=lambda pixels, mask, geometry: _framework_result(network, head.labels, pixels, geometry),  # noqa: ARG005
         framework_pixels=lambda picture: _framework_pixels(picture, request.size, options["encoder_name"]),
         mean=mean,
         std=std,
@@ -120,11 +121,14 @@ def _randomise(network: Any, request: Request, parts: list[nn.Module]) -> None:
 def _framework_result(
     network: nn.Module, labels: tuple[Label, ...], pixels: torch.Tensor, geometry: Geometry
 ) -> SemanticResult:
-    """Return what the package's published recipes do: logits at the input's size, enlarged to the picture's, argmax."""
+    """Return what the package's published recipes do: logits at the input's size, enlarged to the picture's, argmax.
+
+    One class is cut where its probability is above 0.5, the package's own example.
+    """
     with torch.no_grad():
         logits = network(pixels)
     enlarged = nn.functional.interpolate(logits, geometry.source_size, mode="bilinear", align_corners=False)
-    return semantic_result(enlarged[0].argmax(0), labels)
+    return semantic_result(classes_of(enlarged[0]), labels)
 
 
 def _framework_pixels(picture: Picture, size: Size, encoder: str) -> npt.NDArray[np.float32]:

@@ -16,6 +16,7 @@ from torch import nn
 
 from segrt.export.family import Exportable, HeadParityLimit, ParityLimits, Request, Size
 from segrt.export.models.shared import framework_results, transformers_queries
+from segrt.export.models.shared.semantic_head import classes_of, semantic_head
 from segrt.export.quiet import quiet
 from segrt.export.weights import checkpoints, network_weights
 from segrt.export.weights.checkpoints import PROCESSOR_FILE
@@ -94,15 +95,16 @@ def exportable(request: Request, network: Any, processor: Any, labels: tuple[Lab
         calibrate_classes(network, request)
     transformers_queries.use_plain_attention(network)
     core, decode, in_two_steps = core_of(network)
+    head = semantic_head(labels, network.config.num_labels, align_corners=decode.align_corners)
     mean, std = normalisation_of(processor)
     return Exportable(
         core=core.eval(),
-        heads=(("logits", "semantic_logits"),),
-        labels=labels,
-        decode=decode,
+        heads=(("logits", head.role),),
+        labels=head.labels,
+        decode=head.decode,
         source=network_weights.source(request, "transformers"),
         resize=resize_of(processor, request),
-        framework_result=_framework_result(network, processor, labels),
+        framework_result=_framework_result(network, processor, head.labels),
         framework_pixels=_framework_pixels(processor, request.size),
         mean=mean,
         std=std,
@@ -190,6 +192,11 @@ def _framework_result(network: Any, processor: Any, labels: tuple[Label, ...]) -
     def framework_result(pixels: torch.Tensor, valid_mask: Any, geometry: Geometry) -> SemanticResult:  # noqa: ARG001
         with torch.no_grad():
             outputs = network(pixel_values=pixels)
+        if network.config.num_labels == 1:
+            # transformers trains such networks with binary_cross_entropy_with_logits, but its post-processing takes an
+            # argmax over the one channel: its own enlargement of the logits, cut at 0.5.
+            enlarged = nn.functional.interpolate(outputs.logits, geometry.source_size, mode="bilinear")
+            return framework_results.semantic_result(classes_of(enlarged[0]), labels)
         maps = processor.post_process_semantic_segmentation(outputs, target_sizes=[geometry.source_size])
         return framework_results.semantic_result(maps[0], labels)
 

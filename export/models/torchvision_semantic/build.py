@@ -15,10 +15,10 @@ from torchvision.transforms._presets import SemanticSegmentation
 
 from segrt.export.family import Exportable, Request
 from segrt.export.models.shared.framework_results import semantic_result
+from segrt.export.models.shared.semantic_head import classes_of, semantic_head
 from segrt.export.weights import network_weights
 from segrt.export.weights.checkpoint_labels import labels
 from segrt.export.weights.random_weights import Spread, calibrate, calibration_pixels, calm, seeded
-from segrt.runtime.decode.argmax import Argmax
 from segrt.runtime.files.images import Picture
 from segrt.runtime.preprocess.geometry import Geometry
 from segrt.runtime.preprocess.input_spec import Resize
@@ -54,14 +54,15 @@ def build(request: Request) -> Exportable:
     network_weights.load(network, tensors, network_weights.name_of(request), optional=("aux_classifier.*",))
     if tensors is None:
         _randomise(network, request)
+    head = semantic_head(classes, options["num_classes"])
     return Exportable(
         core=LowResolutionLogits(network).eval(),
-        heads=(("logits", "semantic_logits"),),
-        labels=classes,
-        decode=Argmax(),
+        heads=(("logits", head.role),),
+        labels=head.labels,
+        decode=head.decode,
         source=network_weights.source(request, "torchvision"),
         resize=_RESIZE,
-        framework_result=lambda pixels, mask, geometry: _framework_result(network, classes, pixels, geometry),  # noqa: ARG005
+        framework_result=lambda pixels, mask, geometry: _framework_result(network, head.labels, pixels, geometry),  # noqa: ARG005
         framework_pixels=lambda picture: _framework_pixels(picture, request.size),
     )
 
@@ -93,7 +94,7 @@ def _framework_result(
         network(pixels)
     finally:
         handle.remove()
-    return semantic_result(enlarged[0][0].argmax(0), classes)
+    return semantic_result(classes_of(enlarged[0][0]), classes)
 
 
 def _framework_pixels(picture: Picture, size: tuple[int, int]) -> npt.NDArray[np.float32]:

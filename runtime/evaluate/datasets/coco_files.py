@@ -13,7 +13,7 @@ from segrt.runtime.evaluate.datasets.coco_masks import CocoMask, CocoRle
 from segrt.runtime.evaluate.datasets.dataset import ImageId, check_size
 from segrt.runtime.evaluate.truth import PanopticTruth, TruthSegment
 from segrt.runtime.files.images import MOST_PIXELS
-from segrt.runtime.files.json_files import JsonError, convert_json, decode_json
+from segrt.runtime.files.json_files import JsonError, convert_json, decode_json, decode_loose_json
 from segrt.runtime.files.reading import MOST_DATASET, read_bytes
 from segrt.runtime.results import Label
 from segrt.runtime.results.coco_format import read_panoptic_picture
@@ -91,16 +91,33 @@ def read_json(path: Path) -> Any:
     try:
         return decode_json(data)
     except JsonError as error:
+        if _is_loose(data):
+            raise SegrtError(
+                f"{path} holds NaN or an infinity, which are no numbers in JSON; write finite ones"
+            ) from None
         raise SegrtError(f"{path} is no valid JSON ({error}); it may be truncated: copy it again") from None
 
 
-def convert(path: Path, value: Any, kind: type[_Content]) -> _Content:
-    """Return `value` as `kind`; raise SegrtError that names the file and the field that does not fit."""
+def _is_loose(data: bytes) -> bool:
+    """Whether it is the JSON of a library that also writes NaN and infinities."""
+    try:
+        decode_loose_json(data.decode())
+    except (JsonError, UnicodeDecodeError):
+        return False
+    return True
+
+
+def convert(path: Path, value: Any, kind: type[_Content], what: str = "") -> _Content:
+    """Return `value` as `kind`; raise SegrtError that names the file and the field that does not fit.
+
+    `what` says which entry of the file it is, "result 3" for instance.
+    """
     try:
         return convert_json(value, kind)
     except JsonError as error:
+        where = f"{path}: {what}" if what else str(path)
         raise SegrtError(
-            f"{path} is no valid COCO JSON: {error}; write it as https://cocodataset.org/#format-data says"
+            f"{where} is no valid COCO JSON: {error}; write it as https://cocodataset.org/#format-data says"
         ) from None
 
 

@@ -24,7 +24,10 @@ class Sample:
 
 
 class Dataset(Protocol):
-    """A labelled data set. `path` is what messages call it, `techniques` are those that its truth can judge."""
+    """A labelled data set. `path` is what messages call it, `techniques` are those that its truth can judge.
+
+    One of label pictures also has `missing_truth`, which finds fault with the true pixels of all of them.
+    """
 
     @property
     def path(self) -> Path | str:
@@ -55,6 +58,7 @@ class Address:
 
     annotations: a file, a folder or an address. images, panoptic_dir: its pictures' and panoptic PNG files' folders,
     None for the usual ones. labels: the classes, for a data set that does not name them. ignored: ids that are void.
+    mapped: (value, id) pairs, what values of label pictures stand for.
     """
 
     annotations: str
@@ -62,6 +66,7 @@ class Address:
     panoptic_dir: Path | None = None
     labels: tuple[Label, ...] | None = None
     ignored: tuple[int, ...] = ()
+    mapped: tuple[tuple[int, int], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -70,6 +75,7 @@ class DatasetKind:
 
     recognises: Callable[[Address], bool]
     open: Callable[[Address], Dataset]
+    has_values: bool = False  # label pictures, of whose values users may say what they mean
 
 
 def check_size(file: Path, size: tuple[int, int], expected: tuple[int, int] | None, source: Path | str) -> None:

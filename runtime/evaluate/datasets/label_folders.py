@@ -18,15 +18,14 @@ import numpy.typing as npt
 from segrt.runtime.errors import ImageError, SegrtError, one_line
 from segrt.runtime.evaluate.by_technique import TECHNIQUES
 from segrt.runtime.evaluate.datasets.dataset import Address, DatasetKind, Sample, checked_image
+from segrt.runtime.evaluate.datasets.label_values import IGNORED, LabelValues
 from segrt.runtime.evaluate.truth import PanopticTruth, SemanticTruth, TruthSegment
 from segrt.runtime.files.images import MOST_PIXELS, SUFFIXES, Picture, check_picture, read_picture_file
 from segrt.runtime.files.picture_size import picture_size
+from segrt.runtime.files.rasters import ARRAYS
 from segrt.runtime.files.reading import is_folder, is_regular, read_bytes
 from segrt.runtime.results import Label
-from segrt.runtime.results.remap import remap
-from segrt.runtime.results.semantic import class_map_dtype
 
-IGNORED = 255
 _ENDINGS = ("_L", "_gt", "_label", "_labels", "_mask")
 _OBJECTS = 1000  # a segment's id is (class + 1) * 1000 + its object's number
 
@@ -41,14 +40,17 @@ class LabelFiles:
 
 @dataclass(frozen=True)
 class LabelFolder:
-    """A data set of label pictures. Pixels of `ignored` ids are void; with `strict` other unknown ids are refused."""
+    """A data set of label pictures, whose values `values` explains."""
 
     path: Path
-    labels: tuple[Label, ...]
+    values: LabelValues
     samples: tuple[Sample, ...]
-    ignored: frozenset[int] = frozenset({IGNORED})
-    strict: bool = True
     cityscapes: bool = False
+
+    @property
+    def labels(self) -> tuple[Label, ...]:
+        """The classes."""
+        return self.values.labels
 
     @property
     def techniques(self) -> tuple[str, ...]:
@@ -63,31 +65,14 @@ class LabelFolder:
     def read_truth(self, sample: Sample) -> SemanticTruth | PanopticTruth:
         """Read a sample's label picture; raise SegrtError for one that is missing or holds an unknown id or colour."""
         files: LabelFiles = sample.annotation
-        classes = self._classes(files.classes)
+        classes = self.values.class_map(read_label_picture(files.classes), files.classes)
         if files.objects is None:
             return SemanticTruth(classes, self.labels)
         return self._panoptic(classes, files.objects)
 
-    def _classes(self, path: Path) -> npt.NDArray[Any]:
-        picture = read_label_picture(path)
-        dtype = class_map_dtype(len(self.labels))
-        void = int(np.iinfo(dtype).max)
-        if picture.ndim == 3:
-            colors = {_packed(label.color): index for index, label in enumerate(self.labels)}
-            table = {_packed((0, 0, 0)): void} | colors
-            keys = picture.astype(np.int32) @ np.array([1, 256, 65536], np.int32)
-        else:
-            table = dict.fromkeys(self.ignored, void)
-            table |= {label.dataset_id: index for index, label in enumerate(self.labels)}
-            keys = picture
-        if self.strict:
-            strange = sorted(set(np.unique(keys).tolist()) - set(table))
-            if strange:
-                what = f"class id {strange[0]}"
-                if picture.ndim == 3:
-                    what = f"colour {tuple(strange[0] >> shift & 255 for shift in (0, 8, 16))}"
-                raise SegrtError(f"{path} holds {what}, which is no class of the label list; add it, or --ignore-label")
-        return remap(keys, table, default=void, dtype=dtype)
+    def missing_truth(self, true_pixels: Sequence[int], void: int) -> tuple[str, bool] | None:
+        """Return what is suspicious of the true pixels of all pictures; see `LabelValues.missing`."""
+        return self.values.missing(true_pixels, void)
 
     def _panoptic(self, classes: npt.NDArray[Any], path: Path) -> PanopticTruth:
         picture = read_label_picture(path)
@@ -121,7 +106,8 @@ def open_label_folder(address: Address) -> LabelFolder:
     It is Cityscapes' root, its gtFine or a split of that; VOC's year (with SegmentationClass); ADE20K's root (with
     annotations/validation); or any folder of label pictures, whose pictures are in `images` beside it. A label
     picture's ids are the `dataset_id`s of the address's labels; void are its ignored ids, 255 by default, and ADE20K's
-    0. Raises SegrtError when there is no label picture, or a picture is missing; the line names it.
+    0; its `mapped` values stand for other ids. Raises SegrtError when there is no label picture, or a picture is
+    missing; the line names it.
     """
     folder, images, labels = Path(address.annotations), address.images, address.labels
     file = _json_instead(folder)
@@ -130,7 +116,7 @@ def open_label_folder(address: Address) -> LabelFolder:
     if not labels:
         raise SegrtError(f"{folder} does not name its classes; give --labels FILE, or a bundle whose classes they are")
     strict = True
-    void = set(address.ignored) or {IGNORED}
+    usual = set() if address.ignored else {IGNORED}
     city = _city_files(folder)
     if city:
         # Cityscapes' other labels are not evaluated.
@@ -140,16 +126,17 @@ def open_label_folder(address: Address) -> LabelFolder:
     else:
         root = folder / "annotations" / "validation"
         if is_folder(root):
-            void |= {0}
+            usual |= {0}
             samples = _plain(root, images or folder / "images" / "validation")
         else:
             samples = _plain(folder, images or folder.parent / "images")
     if not samples:
         raise SegrtError(f"{folder} holds no label pictures; give a COCO JSON or a folder of PNG files")
-    return LabelFolder(folder, labels, tuple(samples), frozenset(void), strict, bool(city))
+    values = LabelValues(labels, frozenset(address.ignored), frozenset(usual), address.mapped, strict)
+    return LabelFolder(folder, values, tuple(samples), bool(city))
 
 
-LABEL_FOLDER = DatasetKind(lambda address: is_folder(Path(address.annotations)), open_label_folder)
+LABEL_FOLDER = DatasetKind(lambda address: is_folder(Path(address.annotations)), open_label_folder, has_values=True)
 
 
 def read_label_picture(path: Path) -> npt.NDArray[Any]:
@@ -176,10 +163,6 @@ def read_label_picture(path: Path) -> npt.NDArray[Any]:
     if array.dtype.kind not in "iu" or array.ndim not in (2, 3):
         raise ImageError(f"{path} must hold class ids or colours, but is {array.dtype} {array.shape}")
     return array
-
-
-def _packed(color: Sequence[int]) -> int:
-    return color[0] + 256 * color[1] + 65536 * color[2]
 
 
 def _city_files(folder: Path) -> list[Path]:
@@ -260,7 +243,9 @@ class _Pictures:
         if not is_folder(folder):
             raise SegrtError(f"{folder} is no folder; give that of the pictures as --images")
         self._folder = folder
-        self._by_stem = {path.stem: path for path in sorted(folder.iterdir()) if path.suffix.lower() in SUFFIXES}
+        files = sorted(folder.iterdir())
+        self._by_stem = {path.stem: path for path in files if path.suffix.lower() in ARRAYS}
+        self._by_stem |= {path.stem: path for path in files if path.suffix.lower() in SUFFIXES}
 
     def find(self, stem: str, label: Path) -> Path:
         """Return the picture of a label picture, whose name may end in _L, _gt and the like."""

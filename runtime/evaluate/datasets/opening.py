@@ -4,6 +4,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from segrt.runtime.errors import SegrtError
 from segrt.runtime.evaluate.datasets.coco_dataset import open_coco
 from segrt.runtime.evaluate.datasets.dataset import Address, Dataset, DatasetKind
 from segrt.runtime.registry import Registry
@@ -26,6 +27,7 @@ def open_dataset(
     *,
     labels: Sequence[Label] | None = None,
     ignored: Sequence[int] = (),
+    mapped: Sequence[tuple[int, int]] = (),
 ) -> Dataset:
     """Open a COCO JSON, panoptic or instances, a folder of label pictures, or a street world by its address.
 
@@ -36,10 +38,11 @@ def open_dataset(
         panoptic_dir: the folder of the panoptic PNG files; by default the JSON's path without its suffix, as COCO has
             it.
         labels: the classes of a folder of label pictures; a JSON names its own.
-        ignored: the ids of label pictures that are void.
+        ignored: the ids of label pictures that are void, classes among them; nothing said: 255.
+        mapped: (value, id) pairs: such values of label pictures stand for these ids.
 
     Raises:
-        SegrtError: the file is missing, no COCO JSON, or holds no annotations.
+        SegrtError: the file is missing, no COCO JSON, or holds no annotations, or has no values to ignore or map.
     """
     address = Address(
         os.fspath(annotations),
@@ -47,9 +50,15 @@ def open_dataset(
         None if panoptic_dir is None else Path(panoptic_dir),
         None if labels is None else tuple(labels),
         tuple(ignored),
+        tuple(mapped),
     )
-    for name in DATASETS:
-        kind = DATASETS.load(name)
-        if kind.recognises(address):
-            return kind.open(address)
-    return open_coco(address)
+    return open_address(address)
+
+
+def open_address(address: Address) -> Dataset:
+    """Open the data set at `address`; see `open_dataset`."""
+    kind = next((kind for kind in map(DATASETS.load, DATASETS) if kind.recognises(address)), None)
+    if (address.ignored or address.mapped) and (kind is None or not kind.has_values):
+        given = "--ignore-label" if address.ignored else "--map-values"
+        raise SegrtError(f"{given} is for label pictures, but {address.annotations} is another data set; leave it out")
+    return open_coco(address) if kind is None else kind.open(address)

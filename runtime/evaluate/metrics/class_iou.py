@@ -35,6 +35,7 @@ class SemanticEvaluator:
     def __init__(self, labels: Sequence[Label], *, boundary: bool = False) -> None:
         self._labels = tuple(labels)
         self._images = 0
+        self.void = 0  # pixels without a true class
         self._boundary = boundary
         classes = len(self._labels)
         # Row: true class. Column: predicted class, the last one void.
@@ -53,6 +54,7 @@ class SemanticEvaluator:
         shared = count_overlaps(truth, predicted, classes, classes)
         counts = np.concatenate([shared[1:, 1:], shared[1:, :1]], axis=1)
         self.confusion += counts
+        self.void += int(shared[0].sum())
         if self._boundary:
             self.edges += self._count_edges(predicted, truth)
         self._images += 1
@@ -62,6 +64,7 @@ class SemanticEvaluator:
         """Add what another evaluator of the same labels has counted."""
         self.confusion += other.confusion
         self.edges += other.edges
+        self.void += other.void
         self._images += other._images
 
     def _count_edges(self, predicted: npt.NDArray[Any], truth: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
@@ -117,6 +120,12 @@ class SemanticMeter:
     verifies: ClassVar[bool] = False
 
     def __init__(self, match: ClassMatch, options: MeterOptions) -> None:
+        """Raise SegrtError for one class alone: all else would be void, where no mistake counts."""
+        if len(match.labels) < 2:
+            raise SegrtError(
+                f"{match.labels[0].name!r} is the only class to evaluate, and what is mistaken for it would be void; "
+                "give the rest a class, too (background), in the labels of both sides"
+            )
         self._match = match
         self.evaluator = SemanticEvaluator(match.labels, boundary=options.boundary)
 

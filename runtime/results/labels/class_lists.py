@@ -5,6 +5,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import cast
 
+import msgspec
+
 from segrt.runtime.results import Label
 from segrt.runtime.results.labels.class_files import read_label_file
 from segrt.runtime.results.labels.palette import label_color
@@ -35,7 +37,20 @@ def spread(labels: Sequence[Label], count: int) -> tuple[Label, ...]:
     For networks that count classes by the data set's own, gapped ids (DETR and torchvision on COCO).
     """
     by_id = {label.dataset_id: label for label in labels}
-    return tuple(by_id.get(index, Label(f"unused {index}", index, False, (0, 0, 0))) for index in range(count))
+    return tuple(by_id.get(index, Label(unused_name(index), index, False, (0, 0, 0))) for index in range(count))
+
+
+def unused_name(index: int) -> str:
+    """Return what a number is called that no class has."""
+    return f"unused {index}"
+
+
+def with_background(label: Label) -> tuple[Label, Label]:
+    """Return the labels of a network that tells one object from the rest: background, 0, and the object.
+
+    An object numbered 0 becomes 1, as masks have it.
+    """
+    return make_label(0, "background", isthing=False), msgspec.structs.replace(label, dataset_id=label.dataset_id or 1)
 
 
 def make_label(index: int, name: str, *, isthing: bool) -> Label:

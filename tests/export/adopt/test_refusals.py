@@ -16,6 +16,7 @@ from segrt.export.adopt.adopt_options import AdoptOptions
 from segrt.export.adopt.adopting import adopt_network
 from segrt.runtime import cli
 from segrt.runtime.errors import BackendError, BundleError, SegrtError
+from segrt.runtime.preprocess.input_spec import Resize
 
 
 def test_names_that_lead_out_of_a_folder_are_refused(tiny: SimpleNamespace, adopt: Adopt, tmp_path: Path) -> None:
@@ -128,7 +129,12 @@ def _batched(model: onnx.ModelProto) -> onnx.ModelProto:
         (lambda model: _typed(model, TensorProto.INT32), {}, "must be uint8, float16, float32"),
         (_batched, {}, "has a batch of 4; export it with a batch of 1"),
         (lambda model: model, {"mean": (1.0, 1.0, 1.0)}, "--mean: input 'image' .* takes bytes"),
-        (lambda model: model, {"layout": "NCHW"}, "--layout NCHW: input 'image' .* has no 3 channels there"),
+        (
+            lambda model: model,
+            {"layout": "NCHW"},
+            "--layout NCHW: input 'image' .* has 32 there, which are no channels; leave",
+        ),
+        (lambda model: model, {"resize": Resize("letterbox", pad=(300,) * 3)}, "--pad 300,300,300: must be 0 to 255"),
         (lambda model: model, {"technique": "panoptic"}, "heads of a query network are not to be told"),
     ],
 )
@@ -183,12 +189,11 @@ def test_without_onnx_the_command_says_what_to_install(
     ("arguments", "message"),
     [
         (["--size", "12"], "must be HEIGHTxWIDTH"),
-        (["--mean", "1,2"], "must be one number or three"),
-        (["--mean", "nan"], "'--mean': must be one number or three, comma-separated, but got 'nan'"),
-        (["--pad", "-1,2,3"], "'--pad': must be 0 to 255, but got '-1,2,3'"),
-        (["--pad", "300"], "'--pad': must be 0 to 255, but got '300'"),
-        (["--pad", "1e30"], "'--pad': must be 0 to 255, but got '1e30'"),
-        (["--pad", "nan"], "'--pad': must be one number or three, comma-separated, but got 'nan'"),
+        (["--mean", "1;2"], "'--mean': must be one number, or one a channel, comma-separated, but got '1;2'"),
+        (["--mean", "nan"], "'--mean': must be one number, or one a channel, comma-separated, but got 'nan'"),
+        (["--pad", "-1,2,3"], "'--pad': must be 0 to 255, or to 65535 for 16-bit values, but got '-1,2,3'"),
+        (["--pad", "1e30"], "'--pad': must be 0 to 255, or to 65535 for 16-bit values, but got '1e30'"),
+        (["--pad", "nan"], "'--pad': must be one number, or one a channel, comma-separated, but got 'nan'"),
         (["--score-threshold", "nan"], "'--score-threshold': must be a finite number, but got 'nan'"),
         (["--scale", "inf"], "'--scale': must be a finite number, but got 'inf'"),
         (["--head", "masks"], "must be ROLE=NAME"),

@@ -10,6 +10,7 @@ from segrt.export.family import Request, Weights
 from segrt.export.models.auto_semantic import hub_entry
 from segrt.export.models.catalogue import find_model
 from segrt.export.models.shared import transformers_semantic
+from segrt.runtime.decode.binary import Binary
 from segrt.runtime.errors import SegrtError
 
 
@@ -47,6 +48,44 @@ def test_a_folder_exports_with_its_own_classes_size_and_processor(
     assert checked.manifest.heads[0].shape == (1, 4, 8, 8)
 
 
+@pytest.fixture(scope="module")
+def one_class(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a small SegFormer of one class, as num_labels=1 makes it."""
+    import torch
+    from transformers import SegformerConfig, SegformerForSemanticSegmentation, SegformerImageProcessor
+
+    folder = tmp_path_factory.mktemp("hub") / "my-crack"
+    torch.manual_seed(0)
+    config = SegformerConfig(num_labels=1, depths=[1, 1, 1, 1], hidden_sizes=[16, 32, 40, 64], decoder_hidden_size=32)
+    network = SegformerForSemanticSegmentation(config).eval()
+    torch.nn.init.normal_(network.decode_head.classifier.weight, std=2.0)
+    network.save_pretrained(folder)
+    SegformerImageProcessor(size={"height": 64, "width": 96}).save_pretrained(folder)
+    return folder
+
+
+def test_one_class_is_cut_where_its_probability_is_above_a_half(one_class: Path, tmp_path: Path, photos: Path) -> None:
+    checked = check_export(f"hf:{one_class}", tmp_path, photos, size=(64, 96), engine=False)
+    assert checked.manifest.decode == Binary()
+    assert checked.manifest.heads[0].role == "object_scores"
+    assert checked.manifest.heads[0].shape == (1, 1, 16, 24)
+    assert [label.name for label in checked.manifest.labels] == ["background", "LABEL_0"]
+
+
+def test_one_class_takes_one_name_or_two(one_class: Path, tmp_path: Path) -> None:
+    from segrt.export.convert.exporting import build
+    from segrt.runtime.results.labels.class_lists import read_labels
+
+    (tmp_path / "one.txt").write_text("crack\n")
+    (tmp_path / "two.txt").write_text("road\ncrack\n")
+    model = find_model(f"hf:{one_class}")
+    for name, wanted in (("one.txt", ["background", "crack"]), ("two.txt", ["road", "crack"])):
+        labels = read_labels(str(tmp_path / name))
+        exportable = build(Request(model, model.size, Weights("pretrained"), labels))
+        assert [label.name for label in exportable.labels] == wanted
+        assert exportable.core.network.config.num_labels == 1
+
+
 def test_the_folders_weights_are_taken(mobilevit: Path) -> None:
     import torch
     from safetensors.torch import load_file
@@ -70,6 +109,10 @@ def test_the_folders_weights_are_taken(mobilevit: Path) -> None:
         ({"model_type": "bert", "architectures": ["BertModel"]}, "is BertModel; hf: takes semantic networks of beit"),
         ({"model_type": "segformer", "architectures": ["SegformerForImageClassification"]}, "ForImageClassification"),
         ({"model_type": "segformer", "architectures": ["SegformerForSemanticSegmentation"]}, "names no size"),
+        (
+            {"model_type": "segformer", "architectures": ["SegformerForSemanticSegmentation"], "num_channels": 1},
+            "says num_channels 1, but hf: takes colour pictures alone; export it to ONNX yourself, and let",
+        ),
         ([1], "must be a JSON object"),
     ],
 )

@@ -9,6 +9,7 @@ from harness import check_export
 from segrt.export.family import Request, Weights
 from segrt.export.models.catalogue import find_model
 from segrt.runtime.decode.argmax import Argmax
+from segrt.runtime.decode.binary import Binary
 
 smp = pytest.importorskip("segmentation_models_pytorch")
 
@@ -20,6 +21,16 @@ def test_deeplabv3plus_equals_segmentation_models_pytorch(tmp_path: Path, photos
     assert checked.manifest.heads[0].shape == (1, 21, 32, 40)
     assert checked.manifest.decode == Argmax(align_corners=True)
     assert checked.report.parity.agreement > 0.99
+
+
+def test_one_class_is_cut_as_the_packages_binary_mode_does(tmp_path: Path, photos: Path) -> None:
+    (tmp_path / "one.txt").write_text("leaf\n")
+    labels = str(tmp_path / "one.txt")
+    checked = check_export("deeplabv3plus-mobilenet-v2", tmp_path, photos, size=(64, 96), labels=labels, engine=False)
+    assert checked.manifest.decode == Binary(align_corners=True)
+    assert checked.manifest.heads[0].shape == (1, 1, 16, 24)
+    assert [label.name for label in checked.manifest.labels] == ["background", "leaf"]
+    assert checked.report.parity.agreement > 0.98
 
 
 @pytest.mark.slow

@@ -1,6 +1,7 @@
 """Variants are what they claim, agree with float32, and are mended by keeping the layer that is at fault."""
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -8,14 +9,21 @@ import onnx
 import pytest
 from click.testing import CliRunner
 
-from segrt.export.bundling import GoldenPicture, VariantFile, write_bundle
+from segrt.export.bundling import GoldenPicture, Network, VariantFile, write_bundle
 from segrt.export.precision import variant_maker
 from segrt.export.precision.calibration import calibration_files
+from segrt.export.precision.speed import Speed
 from segrt.export.precision.variant_options import VariantOptions
 from segrt.export.precision.variants import make_variants
 from segrt.runtime import cli, open_bundle
 from segrt.runtime.bundle.locating import embedded_names, read_bundle
+from segrt.runtime.bundle.manifest import Source
+from segrt.runtime.decode.binary import Binary
+from segrt.runtime.decode.head_spec import HeadSpec
 from segrt.runtime.errors import CheckFailed, SegrtError
+from segrt.runtime.preprocess.input_spec import InputSpec
+from segrt.runtime.results import Label
+from segrt.runtime.results.labels.class_lists import with_background
 from segrt.runtime.streetworld import StreetWorld
 
 
@@ -163,6 +171,66 @@ def test_quantize_adds_variants_that_verify_and_inspect_shows_what_they_are(
         cli.cli, ["quantize", str(source), "--precision", "int8", "--out", str(tmp_path / "x")]
     )
     assert "int8 needs pictures to calibrate with" in str(nothing.exception)
+
+
+def test_what_succeeded_is_kept_when_one_variant_fails(network, pictures, calibration, saved, make_chain, tmp_path):
+    source, out = tmp_path / "source", tmp_path / "quantized"
+    golden = [GoldenPicture("first", pictures[0])]
+    write_bundle(source, network, [VariantFile("fp32", saved(make_chain(outlier=True)))], golden, threads=1)
+    command = ["quantize", str(source), "--calibration", str(calibration), "--search-steps", "0", "--threads", "1"]
+    done = CliRunner().invoke(cli.cli, [*command, "--precision", "fp16,int8", "--out", str(out)])
+    assert isinstance(done.exception, CheckFailed)
+    said = str(done.exception)
+    assert said.startswith(f"{out}: was written without int8: int8: ")
+    assert "\n" not in said
+    assert [variant.precision for variant in read_bundle(out).manifest.variants] == ["fp32", "fp16"]
+    # The advice works.
+    assert "segrt quantize --agreement" in said, said
+    agreement = re.search(r"or ask for less: `segrt quantize --agreement (\S+)`$", said)[1]
+    again = [*command, "--precision", "int8", "--agreement", agreement, "--out", str(tmp_path / "less")]
+    assert CliRunner().invoke(cli.cli, again).exception is None
+    # Where nothing succeeds, nothing is written.
+    alone = CliRunner().invoke(cli.cli, [*command, "--precision", "int8", "--out", str(tmp_path / "none")])
+    assert str(alone.exception).startswith("int8: ")
+    assert not (tmp_path / "none").exists()
+
+
+def test_speed_is_measured_beside_fp32_and_said(make, make_chain):
+    made, _ = make(make_chain(), "fp16")
+    assert 0 < made[0].speed.ms < 10_000
+    assert 0 < made[0].speed.fp32_ms < 10_000
+    assert made[0].speed.line("fp16") in made[0].lines()
+    faster, slower = Speed(1.5, 2.0), Speed(192.0, 152.0)
+    assert faster.line("int8") == "int8: 1.5 ms a picture in ONNX Runtime on this CPU, fp32 2 ms"
+    assert slower.line("fp16").endswith("fp32 152 ms: slower than fp32 here; it is meant for GPUs")
+    assert "int8-cpu is what ONNX Runtime runs fastest" in slower.line("int8")
+    assert "`segrt profile`" in slower.line("int8-cpu")
+
+
+def test_one_objects_variants_are_compared_by_their_masks(pictures, calibration, tmp_path, make_chain, saved):
+    """The third logit of the chain alone, as the score of an object: agreement is that of the cut masks."""
+    model = make_chain()
+    model.graph.node.append(onnx.helper.make_node("Gather", ["logits", "third"], ["score"], name="pick", axis=1))
+    model.graph.initializer.append(onnx.numpy_helper.from_array(np.array([2], np.int64), "third"))
+    del model.graph.output[:]
+    model.graph.output.append(onnx.helper.make_tensor_value_info("score", onnx.TensorProto.FLOAT, [1, 1, 32, 48]))
+    image = InputSpec("image", "uint8", (1, 32, 48, 3))
+    head = HeadSpec("score", "object_scores", "float32", (1, 1, 32, 48))
+    labels = with_background(Label("leaf", 1, False, (0, 255, 0)))
+    described = Network("leaf", "semantic", "tiny", Source("none", "Apache-2.0"), (image,), (head,), labels, Binary())
+    source, out = tmp_path / "source", tmp_path / "out"
+    golden = [GoldenPicture("first", pictures[0])]
+    write_bundle(source, described, [VariantFile("fp32", saved(model))], golden, threads=1)
+    command = ["quantize", str(source), "--precision", "fp16,int8", "--calibration", str(calibration), "--threads", "1"]
+    done = CliRunner().invoke(cli.cli, [*command, "--agreement", "0.9", "--out", str(out)])
+    assert done.exception is None, done.exception
+    with open_bundle(out, threads=1) as whole:
+        for precision in ("fp16", "int8"):
+            with open_bundle(out, precision=precision, threads=1) as other:
+                same = [np.mean(other(picture).class_map == whole(picture).class_map) for picture in pictures]
+            variant = other.variant
+            assert variant.parity.agreement > 0.8
+            assert min(same) > 0.8
 
 
 @pytest.mark.parametrize("faulty", ["fp16", "int8"])

@@ -8,7 +8,7 @@ import pytest
 
 from segrt.runtime import open_bundle
 
-RULES = ("argmax", "query_semantic", "query_instances", "paste_masks", "merge_queries")
+RULES = ("argmax", "binary", "query_semantic", "query_instances", "paste_masks", "merge_queries")
 
 
 @pytest.mark.parametrize("rule", RULES)

@@ -1,5 +1,7 @@
 """Results as COCO files: panoptic PNG and JSON, instance and stuff results."""
 
+import contextlib
+import io
 import json
 
 import numpy as np
@@ -7,9 +9,12 @@ import pytest
 from pycocotools import mask as peer
 
 from segrt.runtime.errors import SegrtError
+from segrt.runtime.evaluate import evaluate_predictions, open_dataset
 from segrt.runtime.outputs.coco_results import PanopticFolder, instance_entries, stuff_entries
+from segrt.runtime.outputs.panoptic_journal import PanopticJournal
 from segrt.runtime.results import InstanceResult, Label, PanopticResult, Segment, rle
 from segrt.runtime.results.coco_format import read_panoptic_png
+from segrt.runtime.results.labels.class_lists import spread
 
 LABELS = (Label("sky", 187, False, (90, 160, 220)), Label("car", 3, True, (40, 110, 240)))
 
@@ -71,9 +76,58 @@ def test_instance_results_are_read_by_the_peer():
     (entry,) = json.loads(json.dumps(instance_entries(result, "frame-1")))
     assert entry["image_id"] == "frame-1"
     assert entry["category_id"] == 3
-    assert entry["bbox"] == [2, 1, 4, 3]
+    assert "bbox" not in entry
     assert entry["score"] == 0.25
     np.testing.assert_array_equal(peer.decode(entry["segmentation"]).astype(bool), mask)
+
+
+def test_figures_by_size_of_written_results_are_those_of_pycocotools(tmp_path):
+    """A ring is small by its mask and medium by its box, from which pycocotools takes the area where there is one."""
+    coco = pytest.importorskip("pycocotools.coco")
+    cocoeval = pytest.importorskip("pycocotools.cocoeval")
+    mask = np.zeros((80, 90), bool)
+    mask[10:60, 10:60], mask[12:58, 12:58] = True, False
+    code = rle.text(rle.encode(mask))
+    annotation = {"id": 1, "image_id": 1, "category_id": 3, "iscrowd": 0, "area": int(mask.sum()), "segmentation": code}
+    truth = tmp_path / "truth.json"
+    images = [{"id": 1, "file_name": "1.png", "height": 80, "width": 90}]
+    content = {"images": images, "annotations": [{**annotation, "bbox": [10, 10, 50, 50]}]}
+    truth.write_text(json.dumps({**content, "categories": [{"id": 3, "name": "ring"}]}))
+    result = InstanceResult(
+        np.array([[10, 10, 60, 60], [10, 10, 60, 60]], np.float32),
+        np.array([0.9, 0.8], np.float32),
+        np.array([1, 1]),
+        [rle.encode(np.roll(mask, 40, axis=1)), rle.encode(mask)],
+        (80, 90),
+        LABELS,
+    )
+    predictions = tmp_path / "coco.json"
+    predictions.write_text(json.dumps(instance_entries(result, 1)))
+    with contextlib.redirect_stdout(io.StringIO()):
+        read = coco.COCO(str(truth))
+        peer_of = cocoeval.COCOeval(read, read.loadRes(str(predictions)), "segm")
+        peer_of.evaluate()
+        peer_of.accumulate()
+        peer_of.summarize()
+    figures = evaluate_predictions(predictions, open_dataset(truth)).metrics
+    assert figures["ap_small"] == pytest.approx(peer_of.stats[3]) == pytest.approx(0.5, abs=0.01)
+
+
+def test_gaps_of_a_numbering_are_no_categories(tmp_path):
+    """A network that counts by COCO's ids has labels for the gaps; only those that occur are written."""
+    labels = spread(LABELS, 188)
+    ids = np.ones((4, 5), np.int32)
+    for class_id, wanted in ((187, {"sky", "car"}), (9, {"sky", "car", "unused 9"})):
+        result = PanopticResult(ids, [Segment(1, class_id, False, 0.9, 20, (0, 0, 5, 4))], labels)
+        with PanopticFolder(tmp_path / f"{class_id}.json", labels) as folder:
+            folder.add(result, 1, "one.jpg")
+        journal = PanopticJournal(tmp_path / f"stream-{class_id}.json")
+        journal.add({"id": 1, "file_name": "one.jpg"}, result, "one.png")
+        journal.finish()
+        for name in (f"{class_id}.json", f"stream-{class_id}.json"):
+            written = json.loads((tmp_path / name).read_text())
+            assert {entry["name"] for entry in written["categories"]} == wanted
+            assert written["annotations"][0]["segments_info"][0]["isthing"] is False
 
 
 @pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")

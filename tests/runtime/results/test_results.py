@@ -185,6 +185,7 @@ def test_panoptic_to_coco_has_the_data_sets_ids():
     assert annotation["segments_info"][1] == {
         "id": 3,
         "category_id": 3,
+        "isthing": True,
         "area": 4,
         "bbox": [0, 2, 2, 2],
         "iscrowd": 0,

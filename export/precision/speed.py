@@ -1,0 +1,53 @@
+"""How long a variant takes beside float32 in ONNX Runtime on this CPU, where a lower precision may be slower."""
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from segrt.export.precision.indexed_graph import open_session
+from segrt.runtime.inference.tensors import Array
+
+if TYPE_CHECKING:
+    import onnx
+
+_MOST_ROUNDS, _LEAST_ROUNDS = 15, 2
+_SECONDS = 3.0
+_MEANT_FOR = {
+    "fp16": "it is meant for GPUs",
+    "int8": "it is meant for TensorRT; int8-cpu is what ONNX Runtime runs fastest",
+}
+
+
+@dataclass(frozen=True)
+class Speed:
+    """The shortest time of a picture in ms, the variant's and float32's, taken in turns."""
+
+    ms: float
+    fp32_ms: float
+
+    def line(self, precision: str) -> str:
+        """Return what to tell the user."""
+        said = f"{precision}: {self.ms:.3g} ms a picture in ONNX Runtime on this CPU, fp32 {self.fp32_ms:.3g} ms"
+        if self.ms <= self.fp32_ms:
+            return said
+        advice = _MEANT_FOR.get(precision, "measure it on the device with `segrt profile` before you use it")
+        return f"{said}: slower than fp32 here; {advice}"
+
+
+def measure_speed(
+    reference: "onnx.ModelProto", variant: "onnx.ModelProto", feed: Mapping[str, Array], *, threads: int = 0
+) -> Speed:
+    """Run both networks on `feed` (input's name → array) in turns for some seconds."""
+    sessions = [open_session(model, threads=threads) for model in (variant, reference)]
+    best = [float("inf")] * len(sessions)
+    end = time.monotonic() + _SECONDS
+    for number in range(-1, _MOST_ROUNDS):  # the first one warms up
+        if number >= _LEAST_ROUNDS and time.monotonic() > end:
+            break
+        for place, session in enumerate(sessions):
+            begin = time.perf_counter()
+            session.run(None, dict(feed))
+            if number >= 0:
+                best[place] = min(best[place], 1000 * (time.perf_counter() - begin))
+    return Speed(*best)
