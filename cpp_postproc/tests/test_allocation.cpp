@@ -96,7 +96,7 @@ TEST(Allocation, ClassMapsTakeNoneWhenWarm) {
     const Floats logits = random_grids(random, 21, 30, 40, Kind::smooth);
     std::vector<std::uint8_t> map(90 * 170);
     expect_no_allocation_when_warm([&](int threads) {
-        argmax_map<std::uint8_t>(logits.stack(), std::nullopt, threads, {map.data(), 90, 170, 170});
+        argmax_map<std::uint8_t>(logits.stack(), std::nullopt, std::nullopt, threads, {map.data(), 90, 170, 170});
     });
 }
 
