@@ -82,3 +82,8 @@ class Mask2FormerCore(QueryCore):
         """Return the mask predictor's embedder."""
         decoder: Any = self.model.model.transformer_module.decoder  # type: ignore[union-attr]
         return cast("nn.Module", decoder.mask_predictor.mask_embedder)
+
+    def last_norm(self) -> nn.LayerNorm:
+        """Return the last decoder layer's own."""
+        decoder: Any = self.model.model.transformer_module.decoder  # type: ignore[union-attr]
+        return cast("nn.LayerNorm", decoder.layers[-1].final_layer_norm)

@@ -131,6 +131,10 @@ class OneFormerCore(QueryCore):
         """Return the mask head."""
         return cast("nn.Module", self._decoder.mask_embed)
 
+    def last_norm(self) -> nn.LayerNorm:
+        """Return the last decoder layer's own."""
+        return cast("nn.LayerNorm", self._decoder.layers[-1].ffn.norm)
+
     @property
     def _decoder(self) -> Any:
         model: Any = self.model
