@@ -107,6 +107,7 @@ def write_bundle(
     with BundleWriter(out, overwrite=overwrite) as writer:
         entries = tuple(add_variant(writer, network, variant) for variant in variants)
         manifest = Manifest(
+            required_features=network.decode.required_features,
             name=network.name.replace("/", "-"),  # a repository on a hub is ORGANISATION/NAME
             technique=network.technique,
             family=network.family,

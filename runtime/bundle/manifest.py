@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 import msgspec
 
 from segrt.runtime.decode.head_spec import HeadSpec
+from segrt.runtime.decode.processed_size import FEATURE as PROCESSED_SIZE
 from segrt.runtime.decode.rule import DecodeRule
 from segrt.runtime.files.hashing import Sha256
 from segrt.runtime.inference.tensors import DType, Name
@@ -16,9 +17,9 @@ from segrt.runtime.preprocess.input_spec import InputSpec
 from segrt.runtime.results.labels.label import Label
 from segrt.runtime.results.technique import Technique
 
-FORMAT = (1, 1)
+FORMAT = (1, 2)
 MEMBERS = "members"
-KNOWN_FEATURES: frozenset[str] = frozenset({MEMBERS})
+KNOWN_FEATURES: frozenset[str] = frozenset({MEMBERS, PROCESSED_SIZE})
 
 
 class Source(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
