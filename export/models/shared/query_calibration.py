@@ -20,7 +20,7 @@ from segrt.export.models.shared.early_masks import (
     mark_the_last,
 )
 from segrt.export.models.shared.query_core import QueryCore
-from segrt.export.weights.random_weights import Spread, calibrate, calibration_pixels, standardise
+from segrt.export.weights.random_weights import Spread, calibrate, calibration_pixels, calm, standardise
 from segrt.runtime.results import Label
 
 _QUERY, _KEY = Spread(std=3.0, axis=-1), Spread(std=1.0, axis=-1)
@@ -99,6 +99,9 @@ def calibrate_queries(core: QueryCore, project: nn.Module, request: Request, lab
     size, count = (calibration_size(request.size), 4) if core.takes_any_size else (request.size, 2)
     pixels = calibration_pixels(size, count=count, seed=request.weights.seed)
     pixels[1::2] = nn.functional.avg_pool2d(pixels[1::2], 7, stride=1, padding=3)  # photos are smooth, and noisy too
+    for module in core.model.modules():
+        if type(module).__name__ == "ResNetBackbone":
+            calm(module)
     last = linear_layers(core.mask_layers())[-1]
     spreads = {**sharp_attention(core.model), project: Spread(), last: Spread(axis=-1)}
     hooks = [
