@@ -4,7 +4,7 @@ The graph ends with three small heads at a quarter of the picture's size; enlarg
 grouping around them are done outside (`group_centers`).
 """
 
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -13,7 +13,7 @@ from torch import nn
 
 from segrt.export.family import Exportable, HeadParityLimit, ParityLimits, Request, Size
 from segrt.export.models.panoptic_deeplab.framework_result import panoptic_result
-from segrt.export.models.panoptic_deeplab.network import OUTPUT_STRIDE, Config, PanopticDeepLab
+from segrt.export.models.panoptic_deeplab.network import OUTPUT_STRIDE, Config, Conv, InstanceHead, PanopticDeepLab
 from segrt.export.weights import checkpoint_labels, network_weights
 from segrt.export.weights.random_weights import Spread, calibrate, calibration_pixels, seeded
 from segrt.runtime.decode.group_centers import GroupCenters
@@ -26,6 +26,7 @@ from segrt.runtime.results import Result
 MEAN = (123.675 / 255, 116.28 / 255, 103.53 / 255)
 STD = (58.395 / 255, 57.12 / 255, 57.375 / 255)
 _RULE_FIELDS = ("nms_kernel", "stuff_area_limit")
+_EDGE_HEAT = 0.5
 
 
 def build(request: Request) -> Exportable:
@@ -96,3 +97,24 @@ def _calibrate(network: PanopticDeepLab, request: Request) -> None:
     shown = tuple(max(side // 2 // OUTPUT_STRIDE * OUTPUT_STRIDE, 2 * OUTPUT_STRIDE) for side in request.size)
     pixels = calibration_pixels((shown[0], shown[1]), MEAN, STD, count=2, seed=request.weights.seed)
     calibrate(network, lambda: network(pixels), spreads)
+    _keep_centres_inside(instances)
+
+
+@torch.no_grad()
+def _keep_centres_inside(head: InstanceHead) -> None:
+    """Let the heat be low in the outermost cells of the grid.
+
+    Beyond them it is interpolated between equals, so that rounding says whether a peak there is one centre or five.
+    One channel counts the taps that a 3x3 kernel misses: none inside, three along an edge.
+    """
+    first, second = cast("tuple[Conv, Conv]", tuple(head.center_head))  # type: ignore[arg-type]
+    taps = float(second.weight[0, 0].numel())
+    for conv in (first, second):
+        assert conv.norm is not None
+        conv.weight[0] = 0
+        conv.norm.weight[0], conv.norm.bias[0] = 1, 0
+        conv.norm.running_mean[0], conv.norm.running_var[0] = 0, 1
+    first.norm.bias[0] = 1
+    second.weight[0, 0] = -1
+    second.norm.bias[0] = taps
+    head.center_predictor.weight[0, 0] = -_EDGE_HEAT
