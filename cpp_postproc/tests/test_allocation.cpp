@@ -98,6 +98,14 @@ TEST(Allocation, ClassMapsTakeNoneWhenWarm) {
     expect_no_allocation_when_warm([&](int threads) {
         argmax_map<std::uint8_t>(logits.stack(), std::nullopt, std::nullopt, threads, {map.data(), 90, 170, 170});
     });
+    expect_no_allocation_when_warm([&](int threads) {
+        argmax_map<std::uint8_t>(logits.stack(), std::nullopt, Size{60, 80}, threads, {map.data(), 90, 170, 170});
+    });
+    const Floats classes = random_classes(random, 21, 5);
+    expect_no_allocation_when_warm([&](int threads) {
+        query_semantic<std::uint8_t>(classes.table(), logits.stack(), std::nullopt, Size{60, 80}, threads,
+                                     {map.data(), 90, 170, 170});
+    });
 }
 
 TEST(Allocation, PreprocessingTakesNoneWhenWarm) {
