@@ -27,9 +27,7 @@ def merge_queries(
     compat: bool,
     threads: int,
 ) -> tuple[list[_Segment], int]: ...
-def argmax_map(
-    logits: _Array, out: _Array, window: _Window, processed_size: _Size | None, threads: int
-) -> int: ...
+def argmax_map(logits: _Array, out: _Array, window: _Window, processed_size: _Size | None, threads: int) -> int: ...
 def query_instances(
     class_logits: _Array,
     mask_logits: _Array,

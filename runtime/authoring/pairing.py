@@ -85,7 +85,10 @@ def pair_bundles(semantic: Bundle, instance: Bundle, out: Path, options: PairOpt
             for name, bundle in bundles.items()
         )
         manifest = Manifest(
-            required_features=(MEMBERS, *sorted({name for member in members for name in member.decode.required_features})),
+            required_features=(
+                MEMBERS,
+                *sorted({name for member in members for name in member.decode.required_features}),
+            ),
             name=name,
             technique="panoptic",
             family="pair",

@@ -29,8 +29,8 @@ class GroupCenters(
     Heads `semantic_logits` (1, C, h, w), `center_heatmap` (1, 1, h, w) and `offsets` (1, 2, h, w), y then x, in cells
     of the head's own grid. All are interpolated to the source first. A centre is a pixel whose heat is above
     `score_threshold` and the largest in a square of `nms_kernel` pixels; of more than `top_k`, the hottest count.
-    Stuff of fewer than `stuff_area_limit` pixels is void. Both sizes are in source pixels. Heat and offsets go by way of
-    the network's size, as detectron2 has it, and so do the logits with a `processed_size`.
+    Stuff of fewer than `stuff_area_limit` pixels is void. Both sizes are in source pixels. Heat and offsets go by way
+    of the network's size, as detectron2 has it, and so do the logits with a `processed_size`.
     """
 
     technique: ClassVar[Technique] = "panoptic"

@@ -22,8 +22,8 @@ class QueryInstances(
     """Instances from queries: heads `class_logits` and `mask_logits` (1, Q, h, w).
 
     `class_logits` is (1, Q, C+1) with "no object" last for `softmax`, (1, Q, C) for `sigmoid`. With a `processed_size`
-    masks are enlarged to it before the picture's size. With `softmax`, a class probability is weighed by the mask's mean
-    probability where it is above a half: over the cells of the network's grid, of the processed size, or over the
+    masks are enlarged to it before the picture's size. With `softmax`, a class probability is weighed by the mask's
+    mean probability where it is above a half: over the cells of the network's grid, of the processed size, or over the
     picture's pixels (`score_at`).
     """
 

@@ -52,8 +52,8 @@ def query_instances_rle(
         activation: of the class logits.
         weigh_by_mask: multiply the class probability by the mean mask probability where the mask's logit is above 0, as
             Mask2Former does. None: with softmax, not with sigmoid.
-        score_at: where that mean is taken: over the cells of the grid, of the processed size (transformers' Mask2Former),
-            or over the picture's pixels (its EoMT).
+        score_at: where that mean is taken: over the cells of the grid, of the processed size (Mask2Former in
+            transformers), or over the picture's pixels (EoMT there).
         window: the part of the mask grid that shows the picture.
         processed_size: (h, w) to which the mask logits are enlarged first; what lies outside the window is cut away
             there.

@@ -121,17 +121,11 @@ def test_values_that_are_not_finite_are_counted_once() -> None:
     mask_logits[2, 5, 7] = np.nan
     mask_logits[3, 20, 1:4] = np.inf
     for threads in (1, 2):
-        for call in (
-            lambda report: postproc.query_semantic(
-                class_logits, mask_logits, SIZE, processed_size=PROCESSED, threads=threads, report=report
-            ),
-            lambda report: postproc.argmax_map(
-                mask_logits, SIZE, processed_size=PROCESSED, threads=threads, report=report
-            ),
-        ):
-            report = postproc.Report()
-            call(report)
-            assert report.nonfinite == 4
+        report, other = postproc.Report(), postproc.Report()
+        options: dict[str, Any] = {"processed_size": PROCESSED, "threads": threads}
+        postproc.query_semantic(class_logits, mask_logits, SIZE, **options, report=report)
+        postproc.argmax_map(mask_logits, SIZE, **options, report=other)
+        assert (report.nonfinite, other.nonfinite) == (4, 4)
 
 
 def test_what_cannot_be_is_refused() -> None:

@@ -1,4 +1,4 @@
-"""Every family at its default size: `python tests/soak/families.py [--seeds 0,1,2,3,4] [--memory GB] [--all] [NAME]...`.
+"""Every family at its default size: `python tests/soak/families.py [--seeds 0,1,2,3,4] [--all] [NAME]...`.
 
 Each model is exported with random weights, one process at a time, and must be within its family's limits for each seed.
 Without names the smallest model of each family and technique is taken, with --all every model that needs no more
@@ -44,7 +44,15 @@ def export(model: Model, seed: int, memory_gb: float, size: str | None) -> Outco
     """Export `model` in a process of its own, whose address space is limited to `memory_gb` of data."""
     begun = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="families-") as folder:
-        command = [sys.executable, "-c", "from segrt.runtime.cli import main; main()", "export", model.name, "--out", f"{folder}/bundle"]
+        command = [
+            sys.executable,
+            "-c",
+            "from segrt.runtime.cli import main; main()",
+            "export",
+            model.name,
+            "--out",
+            f"{folder}/bundle",
+        ]
         command += ["--weights", "random", "--seed", str(seed), "--threads", "1", *(["--size", size] if size else [])]
         done = subprocess.run(
             command,

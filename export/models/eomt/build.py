@@ -78,6 +78,7 @@ def build(request: Request) -> Exportable:
         resize=resize,
         framework_result=framework_result,
         framework_pixels=transformers_queries.pixels_of(processor, request, resize, do_split_image=False),
+        pad_sides=("bottom_right",),
         dynamic_batch=False,
         limits=ParityLimits(
             head=HeadParityLimit(5e-3, 1e-3),

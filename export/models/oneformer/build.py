@@ -17,7 +17,6 @@ from segrt.export.models.shared.query_core import HEADS, QueryCore
 from segrt.export.models.shared.query_selection import checked_top_queries
 from segrt.export.weights import checkpoint_labels, network_weights
 from segrt.runtime.preprocess.geometry import Geometry
-from segrt.runtime.preprocess.input_spec import Resize
 from segrt.runtime.results import Result
 from segrt.runtime.results.technique import Technique
 
@@ -55,8 +54,7 @@ def build(request: Request) -> Exportable:
     is_instance = request.model.technique == "instance"
     processed_size = transformers_queries.MASK_SIZE if is_instance else None
     decode = transformers_queries.decode_rule(request, "maskformer", processed_size=processed_size)
-    resize = Resize(
-        rule="letterbox",
+    resize = request.kept_shape(
         antialias=True,
         pad=transformers_queries.IMAGENET_GREY,
         pad_side="bottom_right",

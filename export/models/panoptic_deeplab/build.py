@@ -19,7 +19,6 @@ from segrt.export.weights.random_weights import Spread, calibrate, calibration_p
 from segrt.runtime.decode.group_centers import GroupCenters
 from segrt.runtime.files.images import Picture
 from segrt.runtime.preprocess.geometry import Geometry
-from segrt.runtime.preprocess.input_spec import Resize
 from segrt.runtime.results import Result
 
 # detectron2's pixel mean and deviation, over 255.
@@ -48,7 +47,7 @@ def build(request: Request) -> Exportable:
             return panoptic_result(network(pixels), geometry, rule, labels)
 
     # The shorter side is brought to the network's, the longer one follows; what is left over is padded with the mean.
-    resize = Resize("letterbox", antialias=True, pad=(124, 116, 104), pad_side="bottom_right", rounding="half_up")
+    resize = request.kept_shape(antialias=True, pad=(124, 116, 104), pad_side="bottom_right", rounding="half_up")
     return Exportable(
         core=network,
         heads=tuple((name, name) for name in ("semantic_logits", "center_heatmap", "offsets")),
@@ -57,7 +56,7 @@ def build(request: Request) -> Exportable:
         source=network_weights.source(request),
         resize=resize,
         framework_result=framework_result,
-        framework_pixels=lambda picture: framework_pixels(picture, request.size),
+        framework_pixels=lambda picture: framework_pixels(picture, request),
         mean=MEAN,
         std=STD,
         # Logits and offsets, in cells, reach a hundred at full size, and rounding is in proportion to that.
@@ -67,21 +66,22 @@ def build(request: Request) -> Exportable:
     )
 
 
-def framework_pixels(picture: Picture, size: Size) -> npt.NDArray[np.float32]:
+def framework_pixels(picture: Picture, request: Request) -> npt.NDArray[np.float32]:
     """Return detectron2's input: PIL's bilinear resize of the RGB picture, normalised, zeros below and to the right."""
     from PIL import Image
 
-    height, width = _shown_size((picture.shape[0], picture.shape[1]), size)
+    height, width = _shown_size((picture.shape[0], picture.shape[1]), request)
     image = Image.fromarray(np.ascontiguousarray(picture[..., ::-1]))
     shrunk = np.asarray(image.resize((width, height), Image.Resampling.BILINEAR), np.float32)
-    pixels = np.zeros((3, *size), np.float32)
+    pixels = np.zeros((3, *request.size), np.float32)
     pixels[:, :height, :width] = ((shrunk / 255 - MEAN) / STD).transpose(2, 0, 1)
     return pixels
 
 
-def _shown_size(source: Size, size: Size) -> Size:
-    """Return the size (h, w) of detectron2's `ResizeShortestEdge` for a picture of `source` (H, W) in `size`."""
-    shortest, longest = size[::-1] if source[0] > source[1] else size
+def _shown_size(source: Size, request: Request) -> Size:
+    """Return the size (h, w) of detectron2's `ResizeShortestEdge` for a picture of `source` (H, W)."""
+    shortest, longest = request.size[::-1] if source[0] > source[1] else request.size
+    shortest = request.shortest_edge or shortest
     scale = min(shortest / min(source), longest / max(source))
     return int(source[0] * scale + 0.5), int(source[1] * scale + 0.5)
 

@@ -37,7 +37,7 @@ def inputs_of(layer: nn.Linear, run: Callable[[], object]) -> list[torch.Tensor]
 
 @torch.no_grad()
 def mark_the_last(core: QueryCore, layers: list[nn.Linear], pixels: torch.Tensor) -> bool:
-    """Let the first `MARKED` hidden units of the mask `layers` differ by 1 for the last layer's queries, by 0 for others.
+    """Let the first `MARKED` hidden units of the mask `layers` differ by 1 for the last queries, by 0 for earlier ones.
 
     False, and nothing is changed, for networks whose masks do not steer attention.
     """
