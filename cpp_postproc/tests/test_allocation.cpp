@@ -11,6 +11,7 @@
 #include "merge_instances.h"
 #include "merge_queries.h"
 #include "preprocess.h"
+#include "query_semantic.h"
 #include "scenes.h"
 
 namespace {
