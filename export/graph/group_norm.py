@@ -8,7 +8,7 @@ row, stay short.
 import math
 from typing import Any
 
-_MOST_AT_ONCE = 1 << 17  # numbers in a group
+_MOST_AT_ONCE = 1 << 14  # numbers in a group
 
 
 def group_norm(

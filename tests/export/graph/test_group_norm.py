@@ -21,7 +21,7 @@ def exported(network: Any, maps: Any) -> Any:
     return program.model_proto
 
 
-@pytest.mark.parametrize(("size", "rewritten"), [((160, 240), True), ((40, 30), False)])
+@pytest.mark.parametrize(("size", "rewritten"), [((160, 240), True), ((20, 20), False), ((48, 50), True)])
 def test_large_maps_are_normed_exactly(size: tuple[int, int], rewritten: bool) -> None:
     network = torch.nn.GroupNorm(8, 64).eval()
     generator = torch.Generator().manual_seed(1)
