@@ -7,8 +7,22 @@
 namespace segrt {
 namespace {
 
+ScoreAt score_at_of(const std::string& name) {
+    if (name == "grid") {
+        return ScoreAt::grid;
+    }
+    if (name == "processed") {
+        return ScoreAt::processed;
+    }
+    if (name == "picture") {
+        return ScoreAt::picture;
+    }
+    throw std::invalid_argument("score_at must be grid, processed or picture, but got " + name);
+}
+
 py::tuple query_instances_(const py::array& class_logits, const py::array& mask_logits, SizeTuple size, Index top_k,
                            float score_threshold, const std::string& activation, bool weigh_by_mask,
+                           const std::string& score_at, const std::optional<SizeTuple>& processed_size,
                            const WindowTuple& window, int threads) {
     if (activation != "softmax" && activation != "sigmoid") {
         throw std::invalid_argument("activation must be softmax or sigmoid, but got " + activation);
@@ -16,14 +30,19 @@ py::tuple query_instances_(const py::array& class_logits, const py::array& mask_
     if (top_k < 0) {
         throw std::invalid_argument("top_k must be at least 0, but got " + std::to_string(top_k));
     }
-    const QueryInstanceOptions options{
+    QueryInstanceOptions options{
         .top_k = top_k,
         .score_threshold = score_threshold,
         .activation = activation == "softmax" ? Activation::softmax : Activation::sigmoid,
         .weigh_by_mask = weigh_by_mask,
+        .score_at = score_at_of(score_at),
+        .processed_size = std::nullopt,
         .window = checked_window(window),
         .threads = checked_threads(threads),
     };
+    if (processed_size) {
+        options.processed_size = checked_size(*processed_size);
+    }
     const FloatTable classes = float_table(class_logits, "class_logits", "(Q, C+1)");
     const FloatStack masks = float_stack(mask_logits, "mask_logits", "(Q, h, w)");
     const Size target = checked_size(size);
@@ -129,7 +148,8 @@ py::tuple prototype_masks_rle_(const py::array& prototypes, const py::array& coe
 void bind_instances(py::module_& module) {
     using namespace pybind11::literals;
     module.def("query_instances", &query_instances_, "class_logits"_a, "mask_logits"_a, "size"_a, "top_k"_a,
-               "score_threshold"_a, "activation"_a, "weigh_by_mask"_a, "window"_a, "threads"_a);
+               "score_threshold"_a, "activation"_a, "weigh_by_mask"_a, "score_at"_a, "processed_size"_a,
+               "window"_a, "threads"_a);
     module.def("paste_masks", &paste_masks_, "masks"_a, "boxes"_a, "out"_a, "zeroed"_a, "threshold"_a, "rule"_a,
                "threads"_a);
     module.def("paste_masks_rle", &paste_masks_rle_, "masks"_a, "boxes"_a, "size"_a, "threshold"_a, "rule"_a,

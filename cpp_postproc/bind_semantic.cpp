@@ -21,20 +21,27 @@ std::int64_t with_class_map(py::array& out, F&& function) {
     return function(map);
 }
 
-std::int64_t argmax_map_(const py::array& logits, py::array out, const WindowTuple& window, int threads) {
+std::optional<Size> checked_processed(const std::optional<SizeTuple>& size) {
+    return size ? std::optional<Size>(checked_size(*size)) : std::nullopt;
+}
+
+std::int64_t argmax_map_(const py::array& logits, py::array out, const WindowTuple& window,
+                         const std::optional<SizeTuple>& processed_size, int threads) {
     const FloatStack stack = float_stack(logits, "logits", "(C, h, w)");
     const std::optional<Window> part = checked_window(window);
+    const std::optional<Size> processed = checked_processed(processed_size);
     const int count = checked_threads(threads);
-    return with_class_map(out, [&](auto map) { return argmax_map(stack, part, count, map); });
+    return with_class_map(out, [&](auto map) { return argmax_map(stack, part, processed, count, map); });
 }
 
 std::int64_t query_semantic_(const py::array& class_logits, const py::array& mask_logits, py::array out,
-                             const WindowTuple& window, int threads) {
+                             const WindowTuple& window, const std::optional<SizeTuple>& processed_size, int threads) {
     const FloatTable classes = float_table(class_logits, "class_logits", "(Q, C+1)");
     const FloatStack masks = float_stack(mask_logits, "mask_logits", "(Q, h, w)");
     const std::optional<Window> part = checked_window(window);
+    const std::optional<Size> processed = checked_processed(processed_size);
     const int count = checked_threads(threads);
-    return with_class_map(out, [&](auto map) { return query_semantic(classes, masks, part, count, map); });
+    return with_class_map(out, [&](auto map) { return query_semantic(classes, masks, part, processed, count, map); });
 }
 
 std::int64_t binary_map_(const py::array& scores, py::array out, float threshold, bool probabilities,
@@ -53,10 +60,11 @@ std::int64_t binary_map_(const py::array& scores, py::array out, float threshold
 
 void bind_semantic(py::module_& module) {
     using namespace pybind11::literals;
-    module.def("argmax_map", &argmax_map_, "logits"_a, "out"_a, "window"_a, "threads"_a);
+    module.def("argmax_map", &argmax_map_, "logits"_a, "out"_a, "window"_a, "processed_size"_a, "threads"_a);
     module.def("binary_map", &binary_map_, "scores"_a, "out"_a, "threshold"_a, "probabilities"_a, "above"_a, "below"_a,
                "window"_a, "threads"_a);
-    module.def("query_semantic", &query_semantic_, "class_logits"_a, "mask_logits"_a, "out"_a, "window"_a, "threads"_a);
+    module.def("query_semantic", &query_semantic_, "class_logits"_a, "mask_logits"_a, "out"_a, "window"_a,
+               "processed_size"_a, "threads"_a);
 }
 
 }  // namespace segrt

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "processed.h"
 #include "rle.h"
 #include "scratch.h"
 
@@ -22,9 +23,22 @@ std::span<std::int32_t> row_starts(ScratchFrame& frame, const Axis& rows) {
     return starts;
 }
 
+// Adds the target pixels of one column between its first change and its last; `column` is the column's grid.
+void add_column(const GridMask& mask, const float* column, std::span<const std::int32_t> changes, float* enlarged,
+                MeanProbability& mean) {
+    const Index first = changes.front();
+    const Index last = changes.size() % 2 == 1 ? mask.rows.length : Index{changes.back()};
+    const Index padded = (last - first + kBlock - 1) / kBlock * kBlock;
+    kernels().enlarge_row(column, axis_from(mask.rows, first, last - first), enlarged, padded);
+    Index cells = 0;
+    mean.sum += static_cast<double>(kernels().sum_probabilities(enlarged, last - first, &cells));
+    mean.cells += cells;
+}
+
 }  // namespace
 
-void encode_grid_mask(const GridMask& mask, Index height, Index width, std::vector<std::uint32_t>& counts) {
+void encode_grid_mask(const GridMask& mask, Index height, Index width, std::vector<std::uint32_t>& counts,
+                      MeanProbability* mean) {
     RunWriter runs(counts);
     if (!mask.empty()) {
         ScratchFrame frame;
@@ -36,6 +50,7 @@ void encode_grid_mask(const GridMask& mask, Index height, Index width, std::vect
         const auto column = frame.take<float>(grid_rows + kGridPadding);
         const auto sides = frame.take<std::uint8_t>(grid_rows + kGridPadding);
         const auto changes = frame.take<std::int32_t>(mask.rows.length + 1);
+        float* enlarged = mean == nullptr ? nullptr : frame.take<float>(mask.rows.length + kBlock).data();
         const bool to_the_bottom = mask.top + mask.rows.length == height;
         bool open = false;  // the mask reached the bottom of the column before
         for (Index x = 0; x < mask.columns.length; ++x) {
@@ -48,6 +63,9 @@ void encode_grid_mask(const GridMask& mask, Index height, Index width, std::vect
                           : 0;
             if (open && !(count > 0 && changes[0] == 0 && mask.top == 0)) {
                 runs.set(start, false);
+            }
+            if (mean != nullptr && count > 0) {
+                add_column(mask, column.data(), changes.first(static_cast<std::size_t>(count)), enlarged, *mean);
             }
             bool value = false;
             for (Index i = 0; i < count; ++i) {

@@ -12,11 +12,17 @@ namespace segrt {
 
 enum class Activation { softmax, sigmoid };
 
+// Where a mask's mean probability is taken: over the cells of the network's grid, of the processed size, or over the
+// picture's pixels.
+enum class ScoreAt { grid, processed, picture };
+
 struct QueryInstanceOptions {
     Index top_k = 100;
     float score_threshold = 0;
     Activation activation = Activation::softmax;
     bool weigh_by_mask = true;
+    ScoreAt score_at = ScoreAt::grid;
+    std::optional<Size> processed_size;  // masks are enlarged to this first
     std::optional<Window> window;
     int threads = 1;
 };
@@ -37,7 +43,7 @@ struct QueryInstances {
 // The top_k most probable (query, class) pairs, with the pixels where the query's interpolated mask logit is above 0.
 // Nothing is filled in: masks have no box, and beyond the grid its edge cells count on.
 // Softmax takes the last column as "no object"; sigmoid has no such column. With weigh_by_mask a score is multiplied
-// by the mean mask probability over the grid cells above 0 (Mask2Former, SOLO). Pairs whose score is not above the
+// by the mean mask probability over the cells above 0 (Mask2Former, SOLO). Pairs whose score is not above the
 // threshold, and empty masks, are left out.
 QueryInstances query_instances(const FloatTable& class_logits, const FloatStack& mask_logits, Size size,
                                const QueryInstanceOptions& options);

@@ -45,6 +45,16 @@ struct Kernels {
     // out[x] = sum over i of weights[i * weight_stride] * rows[i * row_stride + x], in this order, each step fused.
     void (*combine)(const float* weights, Index weight_stride, const float* rows, Index row_stride, Index count,
                     Index width, float* out);
+    // out[c * out_stride + x] = sum over i of weights[i * weight_stride + c] * rows[i * row_stride + x], c < classes, in
+    // this order, each step fused: `combine` for several classes at once.
+    void (*combine_classes)(const float* weights, Index weight_stride, Index classes, const float* rows,
+                            Index row_stride, Index count, Index width, float* out, Index out_stride);
+    // The sum of the probabilities of the logits above 0, and how many they are. Logit i is added to sum i mod 16; then
+    // the sums are added in order.
+    float (*sum_probabilities)(const float* logits, Index count, Index* cells);
+    // out[x] = the value between two rows.
+    void (*blend_row)(const float* upper, float upper_weight, const float* lower, float lower_weight, float* out,
+                      Index count);
     // ids[x] = id_of_label[labels[x]].
     void (*paint8)(const std::uint8_t* labels, const std::int32_t* id_of_label, std::int32_t* ids, Index count);
     void (*paint16)(const std::uint16_t* labels, const std::int32_t* id_of_label, std::int32_t* ids, Index count);

@@ -1,6 +1,7 @@
 #include "labelling.h"
 
 #include <algorithm>
+#include <numeric>
 
 #include "kernels.h"
 #include "scratch.h"
@@ -71,6 +72,94 @@ std::int64_t label_pixels(LabelJob job, const Window& window, int threads, Map<L
     return sum(nonfinite);
 }
 
+Index made_rows_at_once(Index row_floats) {
+    constexpr Index kFloats = Index{1} << 18;
+    return std::clamp(kFloats / row_floats, Index{4}, Index{32});
+}
+
+namespace {
+
+template <class Label>
+void run_label(const LabelJob& job, Map<Label> labels, const LabelMemory& memory) {
+    if constexpr (sizeof(Label) == 1) {
+        kernels().label8(job, 0, labels.height, labels, nullptr, memory);
+    } else {
+        kernels().label16(job, 0, labels.height, labels, nullptr, memory);
+    }
+}
+
+// The made rows of one thread: [channel][row][column].
+struct Band {
+    float* values;
+    Index first = 0, end = 0;  // source rows that it holds
+
+    // Makes it hold source rows [begin, stop); those that it holds already move to the front.
+    std::int64_t hold(Index begin, Index stop, Index channels, Index width, Index rows, RowMaker make, int slot) {
+        const Index kept = std::max(begin < first ? 0 : std::min(end, stop) - begin, Index{0});
+        if (kept > 0 && begin > first) {
+            for (Index c = 0; c < channels; ++c) {
+                float* channel = values + c * rows * width;
+                std::copy_n(channel + (begin - first) * width, kept * width, channel);
+            }
+        }
+        first = begin;
+        end = stop;
+        return begin + kept < stop ? make(begin + kept, stop, values + kept * width, rows * width, slot) : 0;
+    }
+};
+
+}  // namespace
+
+template <class Label>
+std::int64_t label_made_rows(Size source, Index channels, const Window& window, int threads, RowMaker make,
+                             Map<Label> labels) {
+    constexpr Index kFloat = sizeof(float);
+    ScratchFrame frame;
+    const Axis rows = bilinear_axis(frame, source.height, window.rows, labels.height);
+    const Index at_once = made_rows_at_once(channels * source.width);
+    const auto images = frame.take<std::int32_t>(channels);
+    std::iota(images.begin(), images.end(), 0);
+    LabelJob job{.source = {.data = nullptr,
+                            .type = FloatType::float32,
+                            .count = channels,
+                            .height = at_once,
+                            .width = source.width,
+                            .strides = {at_once * source.width * kFloat, source.width * kFloat, kFloat}},
+                 .images = images.data(),
+                 .channels = channels,
+                 .rows = {},
+                 .columns = bilinear_axis(frame, source.width, window.columns, labels.width, kBlock)};
+    const auto memory = frame.take<LabelMemory>(threads);
+    std::generate(memory.begin(), memory.end(), [&] { return label_memory(frame, job); });
+    float* bands = frame.take<float>(threads * channels * at_once * source.width).data();
+    std::int32_t* low = frame.take<std::int32_t>(labels.height).data();
+    std::int32_t* high = frame.take<std::int32_t>(labels.height).data();
+    const auto nonfinite = frame.filled<std::int64_t>(threads, 0);
+    parallel_for(threads, labels.height, rows_per_chunk(labels.height, threads), [&](Index begin, Index end, int slot) {
+        Band band{.values = bands + slot * channels * at_once * source.width};
+        LabelJob own = job;
+        own.source.data = reinterpret_cast<const std::byte*>(band.values);
+        for (Index top = begin; top < end;) {
+            const Index first = rows.low[top];
+            Index bottom = top;
+            while (bottom < end && rows.high[bottom] < first + at_once) {
+                low[bottom] = static_cast<std::int32_t>(rows.low[bottom] - first);
+                high[bottom] = static_cast<std::int32_t>(rows.high[bottom] - first);
+                ++bottom;
+            }
+            nonfinite[static_cast<std::size_t>(slot)] +=
+                band.hold(first, rows.high[bottom - 1] + 1, channels, source.width, at_once, make, slot);
+            own.rows = {at_once, bottom - top, low + top, high + top, rows.low_weight + top, rows.high_weight + top};
+            run_label(own, Map<Label>{labels.row(top), bottom - top, labels.width, labels.stride},
+                      memory[static_cast<std::size_t>(slot)]);
+            top = bottom;
+        }
+    });
+    return sum(nonfinite);
+}
+
+template std::int64_t label_made_rows(Size, Index, const Window&, int, RowMaker, Map<std::uint8_t>);
+template std::int64_t label_made_rows(Size, Index, const Window&, int, RowMaker, Map<std::uint16_t>);
 template std::int64_t label_pixels(LabelJob, const Window&, int, Map<std::uint8_t>, std::span<Tally>);
 template std::int64_t label_pixels(LabelJob, const Window&, int, Map<std::uint16_t>, std::span<Tally>);
 

@@ -3,13 +3,11 @@
 #include <algorithm>
 #include <numeric>
 
-#include "axis_part.h"
-#include "bilinear.h"
 #include "kernels.h"
+#include "processed.h"
 #include "thread_pool.h"
 
 namespace segrt {
-
 QueryMasks masks_of(ScratchFrame& frame, std::span<const ScoredQuery> kept, const FloatStack& mask_logits,
                     const Window& window) {
     const auto images = frame.take<std::int32_t>(static_cast<Index>(kept.size()));
@@ -21,15 +19,7 @@ QueryMasks resized_masks(ScratchFrame& frame, const QueryMasks& masks, Size proc
                          std::int64_t& nonfinite) {
     const auto count = static_cast<Index>(masks.images.size());
     const Size grid{masks.stack.height, masks.stack.width};
-    const double row_scale = static_cast<double>(processed.height) / static_cast<double>(grid.height);
-    const double column_scale = static_cast<double>(processed.width) / static_cast<double>(grid.width);
-    const Extent shown_rows{masks.window.rows.begin * row_scale, masks.window.rows.end * row_scale};
-    const Extent shown_columns{masks.window.columns.begin * column_scale, masks.window.columns.end * column_scale};
-    const Stretch row_cut = touched(shown_rows, processed.height);
-    const Stretch column_cut = touched(shown_columns, processed.width);
-    const Axis rows = part_of(bilinear_axis(frame, grid.height, whole_window(grid).rows, processed.height), row_cut);
-    const Axis columns =
-        part_of(bilinear_axis(frame, grid.width, whole_window(grid).columns, processed.width), column_cut);
+    const auto [rows, columns, window] = processed_part(frame, grid, masks.window, processed);
 
     const Index pixels = rows.length * columns.length;
     float* resized = frame.take<float>(count * pixels).data();
@@ -58,7 +48,7 @@ QueryMasks resized_masks(ScratchFrame& frame, const QueryMasks& masks, Size proc
              .width = columns.length,
              .strides = {pixels * kFloat, columns.length * kFloat, kFloat}},
             images,
-            {shifted(shown_rows, row_cut), shifted(shown_columns, column_cut)}};
+            window};
 }
 
 }  // namespace segrt

@@ -12,7 +12,6 @@ from segrt.runtime.authoring.verification import live_queries, verify_or_refuse
 from segrt.runtime.bundle.bundle_writer import BundleWriter
 from segrt.runtime.bundle.golden import QUERY_ROLES, UNSTORED_ROLES, GoldenOutputs
 from segrt.runtime.bundle.manifest import (
-    BINARY,
     CHANNELS,
     Golden,
     HeadTolerance,
@@ -104,8 +103,7 @@ def features_of(network: Network) -> tuple[str, ...]:
     plain = all(
         spec.role != "image" or (spec.color in ("rgb", "bgr") and spec.takes_pictures) for spec in network.inputs
     )
-    features = {BINARY: network.decode.rule_name == "binary", CHANNELS: not plain}
-    return tuple(name for name, needed in features.items() if needed)
+    return network.decode.required_features + (() if plain else (CHANNELS,))
 
 
 def write_bundle(

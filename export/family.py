@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     import torch
 
 Size = tuple[int, int]
+PadSide = Literal["both", "bottom_right"]
 
 
 @dataclass(frozen=True)
@@ -80,7 +81,8 @@ class Request:
 
     `size` is the network's picture size (h, w); `labels` replaces the checkpoint's own classes where given;
     `top_queries` keeps only that many queries, chosen inside the graph, where the family allows it; `overrides`
-    changes fields of the network's configuration (a shallower network for a test, for instance).
+    changes fields of the network's configuration (a shallower network for a test, for instance). `shortest_edge` is
+    given where `size` is a square that holds pictures on their side and upright, whose shorter side has so many pixels.
     """
 
     model: Model
@@ -89,6 +91,18 @@ class Request:
     labels: tuple[Label, ...] | None = None
     top_queries: int | None = None
     overrides: Mapping[str, Any] = field(default_factory=dict)
+    shortest_edge: int | None = None
+
+    @property
+    def edges(self) -> tuple[int, int]:
+        """The shortest and the longest edge that a picture may have in the network's input."""
+        return self.shortest_edge or min(self.size), max(self.size)
+
+    def kept_shape(self, **options: Any) -> Resize:
+        """Return the resize rule of networks that keep a picture's shape; `options` are further fields of it."""
+        if self.shortest_edge is None:
+            return Resize(rule="letterbox", **options)
+        return Resize(rule="shortest_edge", shortest_edge=self.shortest_edge, **options)
 
 
 @dataclass(frozen=True)
@@ -137,6 +151,7 @@ class Exportable:
         framework has no image processor.
     keep: nodes or modules that stay in float32 in every variant, as patterns ("*nms*", "decoder.boxes"): arithmetic on
         pixels and indices, for instance. Box heads' own arithmetic stays in it without being named.
+    pad_sides: where padding may be; the framework's own pixels have the picture at the top left.
     dynamic_batch: whether the network may be exported for any number of pictures.
     opset: the least opset that it needs.
     """
@@ -154,6 +169,7 @@ class Exportable:
     color: Literal["rgb", "bgr"] = "rgb"
     valid_mask: bool = False
     keep: tuple[str, ...] = ()
+    pad_sides: tuple[PadSide, ...] = ("bottom_right", "both")
     dynamic_batch: bool = True
     opset: int = 18
     limits: ParityLimits = ParityLimits()

@@ -27,7 +27,7 @@ def merge_queries(
     compat: bool,
     threads: int,
 ) -> tuple[list[_Segment], int]: ...
-def argmax_map(logits: _Array, out: _Array, window: _Window, threads: int) -> int: ...
+def argmax_map(logits: _Array, out: _Array, window: _Window, processed_size: _Size | None, threads: int) -> int: ...
 def binary_map(
     scores: _Array,
     out: NDArray[np.uint8],
@@ -46,6 +46,8 @@ def query_instances(
     score_threshold: float,
     activation: str,
     weigh_by_mask: bool,
+    score_at: str,
+    processed_size: _Size | None,
     window: _Window,
     threads: int,
 ) -> tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.float32], NDArray[np.int64], list[bytes], int]: ...
@@ -97,7 +99,14 @@ def group_centers(
     stuff_area_limit: int,
     threads: int,
 ) -> tuple[list[_Segment], int]: ...
-def query_semantic(class_logits: _Array, mask_logits: _Array, out: _Array, window: _Window, threads: int) -> int: ...
+def query_semantic(
+    class_logits: _Array,
+    mask_logits: _Array,
+    out: _Array,
+    window: _Window,
+    processed_size: _Size | None,
+    threads: int,
+) -> int: ...
 def prototype_masks_rle(
     prototypes: _Array,
     coefficients: _Array,

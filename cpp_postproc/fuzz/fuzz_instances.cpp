@@ -42,6 +42,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         QueryInstanceOptions options;
         options.activation = bytes.between(0, 1) == 0 ? Activation::softmax : Activation::sigmoid;
         options.threads = threads;
+        if (bytes.between(0, 1) == 1) {
+            options.processed_size = Size{bytes.between(1, 40), bytes.between(1, 40)};
+            options.score_at = bytes.between(0, 1) == 0 ? ScoreAt::processed : ScoreAt::picture;
+        }
         const std::vector<float> classes = bytes.numbers(count * 3);
         const QueryInstances found = query_instances(fuzz::table_of(classes, count, 3), stack, target, options);
         all.insert(all.end(), found.codes.begin(), found.codes.end());

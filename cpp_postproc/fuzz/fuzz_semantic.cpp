@@ -12,9 +12,11 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     const Index rows = bytes.between(1, 50), columns = bytes.between(1, 100);
     std::vector<std::uint8_t> map(static_cast<std::size_t>(rows * columns));
     const Map<std::uint8_t> view{map.data(), rows, columns, columns};
+    const Size larger{bytes.between(1, 40), bytes.between(1, 40)};
+    const auto processed = bytes.between(0, 1) == 0 ? std::nullopt : std::optional<Size>(larger);
     const int threads = static_cast<int>(bytes.between(1, 2));
     argmax_map<std::uint8_t>(fuzz::stack_of(bytes.numbers(classes * height * width), classes, height, width),
-                             std::nullopt, threads, view);
+                             std::nullopt, processed, threads, view);
     for (const std::uint8_t value : map) {
         if (value >= classes) {
             __builtin_trap();
@@ -31,6 +33,6 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     const std::vector<float> scores = bytes.numbers(queries * (classes + 1));
     const std::vector<float> masks = bytes.numbers(queries * height * width);
     query_semantic<std::uint8_t>(fuzz::table_of(scores, queries, classes + 1),
-                                 fuzz::stack_of(masks, queries, height, width), std::nullopt, threads, view);
+                                 fuzz::stack_of(masks, queries, height, width), std::nullopt, processed, threads, view);
     return 0;
 }

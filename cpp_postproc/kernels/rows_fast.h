@@ -98,6 +98,88 @@ inline void combine_rows(const float* weights, Index weight_stride, const float*
     }
 }
 
+// One tile of `step` pixels of kTileClasses classes: the sums stay in registers while the rows pass.
+constexpr Index kTileClasses = 4;
+#if defined(__AVX512F__) || defined(__aarch64__)
+constexpr Index kTile = 32;
+#else
+constexpr Index kTile = 16;
+#endif
+
+inline void combine_tile(const float* weights, Index weight_stride, const float* rows, Index row_stride, Index count,
+                         float* out, Index out_stride) {
+    float sums[kTileClasses][kTile] = {};
+    for (Index i = 0; i < count; ++i) {
+        const float* weight = weights + i * weight_stride;
+        const float* row = rows + i * row_stride;
+        for (Index c = 0; c < kTileClasses; ++c) {
+            for (Index j = 0; j < kTile; ++j) {
+                sums[c][j] = fused(weight[c], row[j], sums[c][j]);
+            }
+        }
+    }
+    for (Index c = 0; c < kTileClasses; ++c) {
+        std::memcpy(out + c * out_stride, sums[c], sizeof sums[c]);
+    }
+}
+
+inline void combine_classes(const float* weights, Index weight_stride, Index classes, const float* rows,
+                            Index row_stride, Index count, Index width, float* out, Index out_stride) {
+    const Index tiled_classes = classes / kTileClasses * kTileClasses;
+    const Index tiled_width = width / kTile * kTile;
+    // Tile by tile: what a tile reads of the rows stays in the first cache for all classes.
+    for (Index x = 0; x < tiled_width; x += kTile) {
+        for (Index c = 0; c < tiled_classes; c += kTileClasses) {
+            combine_tile(weights + c, weight_stride, rows + x, row_stride, count, out + c * out_stride + x, out_stride);
+        }
+        for (Index c = tiled_classes; c < classes; ++c) {
+            combine_rows(weights + c, weight_stride, rows + x, row_stride, count, kTile, out + c * out_stride + x);
+        }
+    }
+    if (tiled_width < width) {
+        for (Index c = 0; c < classes; ++c) {
+            combine_rows(weights + c, weight_stride, rows + tiled_width, row_stride, count, width - tiled_width,
+                         out + c * out_stride + tiled_width);
+        }
+    }
+}
+
+inline float sum_probabilities(const float* logits, Index count, Index* cells) {
+    constexpr Index kLanes = 16;
+    float sums[kLanes] = {};
+    std::int32_t counts[kLanes] = {};
+    for (Index i = 0; i < count; i += kLanes) {
+        const Index step = i + kLanes < count ? kLanes : count - i;
+        if (step == kLanes) {
+            for (Index j = 0; j < kLanes; ++j) {
+                const float logit = logits[i + j], probability = sigmoid_float(logit);
+                sums[j] += logit > 0 ? probability : 0.0F;
+                counts[j] += logit > 0 ? 1 : 0;
+            }
+        } else {
+            for (Index j = 0; j < step; ++j) {
+                const float logit = logits[i + j], probability = sigmoid_float(logit);
+                sums[j] += logit > 0 ? probability : 0.0F;
+                counts[j] += logit > 0 ? 1 : 0;
+            }
+        }
+    }
+    float total = 0;
+    *cells = 0;
+    for (Index j = 0; j < kLanes; ++j) {
+        total += sums[j];
+        *cells += counts[j];
+    }
+    return total;
+}
+
+inline void blend_row(const float* upper, float upper_weight, const float* lower, float lower_weight, float* out,
+                      Index count) {
+    for (Index x = 0; x < count; ++x) {
+        out[x] = lerp(upper[x], upper_weight, lower[x], lower_weight);
+    }
+}
+
 inline void blend_pixels(const std::uint8_t* above, float above_weight, const std::uint8_t* below, float below_weight,
                          Index width, float* planes, Index plane_stride) {
     float* first = planes;

@@ -82,6 +82,36 @@ inline void combine(const float* weights, Index weight_stride, const float* rows
     }
 }
 
+inline void combine_classes(const float* weights, Index weight_stride, Index classes, const float* rows,
+                            Index row_stride, Index count, Index width, float* out, Index out_stride) {
+    for (Index c = 0; c < classes; ++c) {
+        combine(weights + c, weight_stride, rows, row_stride, count, width, out + c * out_stride);
+    }
+}
+
+inline float sum_probabilities(const float* logits, Index count, Index* cells) {
+    float sums[16] = {};
+    *cells = 0;
+    for (Index i = 0; i < count; ++i) {
+        if (logits[i] > 0) {
+            sums[i % 16] += sigmoid_float(logits[i]);
+            ++*cells;
+        }
+    }
+    float total = 0;
+    for (const float sum : sums) {
+        total += sum;
+    }
+    return total;
+}
+
+inline void blend_row(const float* upper, float upper_weight, const float* lower, float lower_weight, float* out,
+                      Index count) {
+    for (Index x = 0; x < count; ++x) {
+        out[x] = lerp(upper[x], upper_weight, lower[x], lower_weight);
+    }
+}
+
 template <class T>
 inline void paint(const T* labels, const std::int32_t* id_of_label, std::int32_t* ids, Index count) {
     for (Index i = 0; i < count; ++i) {

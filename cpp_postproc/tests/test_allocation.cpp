@@ -12,6 +12,7 @@
 #include "merge_instances.h"
 #include "merge_queries.h"
 #include "preprocess.h"
+#include "query_semantic.h"
 #include "scenes.h"
 
 namespace {
@@ -97,7 +98,15 @@ TEST(Allocation, ClassMapsTakeNoneWhenWarm) {
     const Floats logits = random_grids(random, 21, 30, 40, Kind::smooth);
     std::vector<std::uint8_t> map(90 * 170);
     expect_no_allocation_when_warm([&](int threads) {
-        argmax_map<std::uint8_t>(logits.stack(), std::nullopt, threads, {map.data(), 90, 170, 170});
+        argmax_map<std::uint8_t>(logits.stack(), std::nullopt, std::nullopt, threads, {map.data(), 90, 170, 170});
+    });
+    expect_no_allocation_when_warm([&](int threads) {
+        argmax_map<std::uint8_t>(logits.stack(), std::nullopt, Size{60, 80}, threads, {map.data(), 90, 170, 170});
+    });
+    const Floats classes = random_classes(random, 21, 5);
+    expect_no_allocation_when_warm([&](int threads) {
+        query_semantic<std::uint8_t>(classes.table(), logits.stack(), std::nullopt, Size{60, 80}, threads,
+                                     {map.data(), 90, 170, 170});
     });
     const Floats scores = random_grids(random, 1, 30, 40, Kind::smooth);
     expect_no_allocation_when_warm(

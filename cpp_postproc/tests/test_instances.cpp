@@ -62,6 +62,15 @@ TEST(Instances, CodesOfQueriesBoxesAndPrototypesAreTheSameEverywhere) {
             options.threads = threads;
             const QueryInstances found = query_instances(classes.table(), masks.stack(), size, options);
             all.insert(all.end(), found.codes.begin(), found.codes.end());
+            options.processed_size = Size{size.height / 2 + 1, size.width / 2 + 1};
+            for (const ScoreAt score_at : {ScoreAt::grid, ScoreAt::processed, ScoreAt::picture}) {
+                options.score_at = score_at;
+                const QueryInstances scored = query_instances(classes.table(), masks.stack(), size, options);
+                all.insert(all.end(), scored.codes.begin(), scored.codes.end());
+                for (const Instance& instance : scored.instances) {
+                    all.push_back(std::to_string(instance.mask) + " " + std::to_string(instance.score));
+                }
+            }
             return all;
         });
     }

@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "everywhere.h"
 #include "kernels.h"
@@ -50,6 +51,41 @@ TEST(Bits, ClearingPicturesLeavesTheirNeighboursAlone) {
         }
     }
     choose_kernels("auto");
+}
+
+TEST(Rows, CombiningClassesAtOnceIsCombiningThemOneByOne) {
+    std::mt19937 random(8);
+    for (const Index classes : {1, 3, 4, 5, 9}) {
+        for (const Index width : {1, 15, 16, 31, 33, 100}) {
+            const Index count = between(random, 1, 12);
+            const Floats weights = random_grids(random, 1, count, classes + 1, Kind::noisy);
+            const Floats rows = random_grids(random, 1, count, width + 3, Kind::noisy);
+            expect_same_everywhere([&](int) {
+                std::vector<float> together(static_cast<std::size_t>(classes * width)), apart(together.size());
+                kernels().combine_classes(weights.values.data(), classes + 1, classes, rows.values.data(), width + 3,
+                                          count, width, together.data(), width);
+                for (Index c = 0; c < classes; ++c) {
+                    kernels().combine(weights.values.data() + c, classes + 1, rows.values.data(), width + 3, count,
+                                      width, apart.data() + c * width);
+                }
+                EXPECT_EQ(together, apart);
+                return together;
+            });
+        }
+    }
+}
+
+TEST(Rows, ProbabilitiesOfLogitsAboveZeroAreSummedTheSame) {
+    std::mt19937 random(9);
+    for (const Index count : {0, 1, 15, 16, 17, 64, 333}) {
+        const Floats logits = random_grids(random, 1, 1, count, Kind::noisy);
+        expect_same_everywhere([&](int) {
+            Index cells = -1;
+            const float sum = kernels().sum_probabilities(logits.values.data(), count, &cells);
+            EXPECT_EQ(cells, std::count_if(logits.values.begin(), logits.values.end(), [](float v) { return v > 0; }));
+            return std::pair(sum, cells);
+        });
+    }
 }
 
 TEST(Dispatch, AProcessorThatLacksOneInstructionSetRunsTheNextBestKernels) {

@@ -32,6 +32,16 @@ _PACKAGES = ("torch", "torchvision", "transformers", "onnx", "onnxscript", "onnx
     "--size", metavar="HxW", callback=picture_size, help="Of the network's input; the model's own by default."
 )
 @click.option(
+    "--both-orientations",
+    is_flag=True,
+    help="A square input that holds pictures on their side and upright at the framework's scale: up to twice the work.",
+)
+@click.option(
+    "--pad-side",
+    type=click.Choice(["both", "bottom_right"]),
+    help="Where pictures that keep their shape are padded; the framework's own way by default.",
+)
+@click.option(
     "--labels",
     metavar="LIST",
     help="voc, coco, coco-panoptic, cityscapes, ade20k, or a file (JSON, text); the weights' own by default.",

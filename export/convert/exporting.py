@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from segrt.export.bundling import GoldenPicture, Network, VariantFile, default_tolerance, write_bundle
-from segrt.export.convert import memory, parity
+from segrt.export.convert import memory, parity, placement
 from segrt.export.convert.engine_check import check_engines
 from segrt.export.convert.parity import ParityReport
-from segrt.export.family import Exportable, Model, Request, Size, Weights
+from segrt.export.family import Exportable, Model, PadSide, Request, Size, Weights
 from segrt.export.golden_pictures import golden_pictures
 from segrt.export.graph.tracing import Traced, trace
 from segrt.export.models.catalogue import find_model
@@ -40,8 +40,9 @@ Say = Callable[[str], None]
 class ExportOptions:
     """What the user asks for; the fields are the options of `segrt export`.
 
-    `size` None means the model's default; `overrides` changes fields of the network's configuration; `progress` wraps
-    the pictures that are calibrated with, to show how far it is.
+    `size` None means the model's default; `both_orientations` makes it a square that holds pictures on their side and
+    upright, each at the framework's scale; `pad_side` None means the framework's; `overrides` changes fields of the
+    network's configuration; `progress` wraps the pictures that are calibrated with, to show how far it is.
     """
 
     weights: Weights
@@ -52,6 +53,8 @@ class ExportOptions:
     search_steps: int = 200
     top_queries: int | None = None
     dynamic_batch: bool = False
+    both_orientations: bool = False
+    pad_side: PadSide | None = None
     parity_images: Path | None = None
     check_tensorrt: bool = False
     overwrite: bool = False
@@ -84,7 +87,9 @@ def export_model(
     """
     model = find_model(name)
     BundleWriter(out, overwrite=options.overwrite)  # complains now, not after minutes of work
-    size = check_size(model, options.size or model.size)
+    size, shortest = check_size(model, options.size or model.size), None
+    if options.both_orientations:
+        size, shortest = placement.canvas_for_both(size)
     _check_precisions(options)
     pictures = parity_pictures(options.parity_images)
     calibration = calibration_files(options.calibration) if options.calibration is not None else []
@@ -92,13 +97,18 @@ def export_model(
     if options.labels is not None:
         labels = read_labels(options.labels, things=model.technique == "instance")
     memory.check(model, size)
-    request = Request(model, size, options.weights, labels, options.top_queries, options.overrides)
+    request = Request(model, size, options.weights, labels, options.top_queries, options.overrides, shortest)
     say(f"building {model.name} for {size[0]}x{size[1]}")
     with memory.explained(model.name), tempfile.TemporaryDirectory(prefix="segrt-export-") as folder:
-        exportable = build(request)
+        exportable = placement.with_pad_side(build(request), options.pad_side, model.name, size)
         problem = exportable.decode.label_problem(len(exportable.labels))
         if problem is not None:
             raise SegrtError(f"{model.name}: {problem}; give the names of at least 2 classes with --labels FILE")
+        if options.both_orientations:
+            placement.check_orientations(model.name, exportable)
+        elif placement.is_for_one_orientation(exportable, size):
+            kind = "that stand upright" if size[0] < size[1] else "on their side"
+            say(f"pictures {kind} come in smaller than the framework makes them; --both-orientations holds both")
         say("exporting it to ONNX")
         traced = trace(
             exportable, size, Path(folder) / "model.fp32.onnx", model.name, dynamic_batch=options.dynamic_batch

@@ -180,7 +180,8 @@ def _input_error(traced: Traced, exportable: Exportable, picture: Picture) -> tu
     if wanted.shape != ours.shape:
         return float("inf"), float("inf")
     error = np.abs(ours - wanted) * (np.array(exportable.std, np.float32) * 255)[:, None, None]
-    return float(error.mean()), float(error.max())
+    # Both are whole grey levels, brought to float32 and back: what is left of that must not decide.
+    return float(error.mean()), round(float(error.max()), 3)
 
 
 def _report(

@@ -17,6 +17,7 @@ from torch import nn
 from segrt.export.family import Exportable, Size
 from segrt.export.graph.checks import LARGEST_FILE, all_nodes, check_graph, too_large
 from segrt.export.graph.editing import tensor_spec
+from segrt.export.graph.group_norm import group_norm
 from segrt.export.graph.node_scopes import keep_modules
 from segrt.export.quiet import quiet
 from segrt.runtime.decode.head_spec import HeadSpec
@@ -155,7 +156,7 @@ def _plain_pooling() -> Iterator[None]:
 
 
 def _translations() -> dict[Callable[..., Any], Callable[..., Any]]:
-    """Return ONNX for the operators that torch's exporter does not know."""
+    """Return ONNX for the operators that torch's exporter does not know, or writes too coarsely."""
     from onnx import TensorProto
     from onnxscript import opset18
 
@@ -165,7 +166,13 @@ def _translations() -> dict[Callable[..., Any], Callable[..., Any]]:
         smallest = op.ReduceMin(op.Cast(condition, to=TensorProto.INT32), keepdims=0)
         return op.Cast(smallest, to=TensorProto.BOOL)
 
-    return {torch.ops.aten._is_all_true.default: is_all_true}
+    def precise_group_norm(maps: Any, groups: int, *rest: Any, **options: Any) -> Any:
+        return group_norm(op, maps, groups, *rest, **options)
+
+    return {
+        torch.ops.aten._is_all_true.default: is_all_true,
+        torch.ops.aten.group_norm.default: precise_group_norm,
+    }
 
 
 def _simplified(model: "onnx.ModelProto", name: str) -> "onnx.ModelProto":

@@ -5,8 +5,8 @@ import numpy.typing as npt
 
 from segrt.runtime.results import InstanceResult, PanopticResult, Result, SemanticResult
 
-_SURE = 0.5
-_POSSIBLE = 0.3
+SURE = 0.5
+POSSIBLE = 0.3
 
 
 def agreement(golden: Result, result: Result) -> float:
@@ -50,7 +50,7 @@ def _instance(golden: InstanceResult, result: InstanceResult) -> float:
 
 
 def _best_ious(objects: InstanceResult, others: InstanceResult) -> npt.NDArray[np.float64]:
-    sure, possible = objects.scores >= _SURE, others.scores >= _POSSIBLE
+    sure, possible = objects.scores >= SURE, others.scores >= POSSIBLE
     pixels = objects.size[0] * objects.size[1]
     masks = objects.masks[sure].reshape(-1, pixels).astype(np.float32)
     rivals = others.masks[possible].reshape(-1, pixels).astype(np.float32)

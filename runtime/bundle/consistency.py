@@ -41,6 +41,9 @@ def _problems(manifest: Manifest) -> Iterable[str]:
     if manifest.members or isinstance(manifest.decode, MergeMembers):
         yield from _member_problems(manifest)
         return
+    missing = sorted(set(manifest.decode.required_features) - set(manifest.required_features))
+    if missing:
+        yield f"the decode rule's options must be named in required_features, but {missing[0]!r} is not"
     if not manifest.labels:
         yield "labels must not be empty"
     if not manifest.variants:

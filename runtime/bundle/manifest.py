@@ -9,6 +9,8 @@ from typing import Annotated, Literal
 import msgspec
 
 from segrt.runtime.decode.head_spec import HeadSpec
+from segrt.runtime.decode.binary import FEATURE as BINARY
+from segrt.runtime.decode.processed_size import FEATURE as PROCESSED_SIZE
 from segrt.runtime.decode.rule import DecodeRule
 from segrt.runtime.files.hashing import Sha256
 from segrt.runtime.inference.tensors import DType, Name
@@ -16,9 +18,9 @@ from segrt.runtime.preprocess.input_spec import InputSpec
 from segrt.runtime.results.labels.label import Label
 from segrt.runtime.results.technique import Technique
 
-FORMAT = (1, 1)
-MEMBERS, BINARY, CHANNELS = "members", "binary", "channels"
-KNOWN_FEATURES: frozenset[str] = frozenset({MEMBERS, BINARY, CHANNELS})
+FORMAT = (1, 2)
+MEMBERS, CHANNELS = "members", "channels"
+KNOWN_FEATURES: frozenset[str] = frozenset({MEMBERS, BINARY, CHANNELS, PROCESSED_SIZE})
 
 
 class Source(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -33,6 +33,7 @@ def member_manifest(manifest: Manifest, member: Member) -> Manifest:
             heads.append(msgspec.structs.replace(head, name=name, role=head.role.removeprefix(start)))
     return Manifest(
         format=manifest.format,
+        required_features=member.decode.required_features,
         name=prefixed(manifest.name, member.name),
         technique=member.technique,
         family=member.family,

@@ -47,7 +47,9 @@ def inspect(bundle: str, as_json: bool) -> None:
 
 def _show_bundle(bundle: "Bundle") -> None:
     manifest = bundle.manifest
-    options = ", ".join(f"{name} {_word(value)}" for name, value in manifest.decode.options.items())
+    options = ", ".join(
+        f"{name} {_word(value)}" for name, value in manifest.decode.options.items() if value is not None
+    )
     print_table(
         manifest.name,
         ["", ""],

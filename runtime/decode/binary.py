@@ -19,6 +19,8 @@ from segrt.runtime.results.semantic import void_value
 from segrt.runtime.results.technique import Technique
 
 Scores = Literal["logits", "probabilities", "bytes", "mask"]
+FEATURE = "binary"
+"""What a manifest with this rule names in `required_features`: older readers do not know it."""
 SCORES: tuple[Scores, ...] = ("logits", "probabilities", "bytes", "mask")
 _FULL_BYTE = 255.0
 
@@ -42,6 +44,11 @@ class Binary(DecodeRule, msgspec.Struct, frozen=True, forbid_unknown_fields=True
     scores: Scores = "logits"
     enlarge: Literal["scores", "probabilities"] = "scores"
     align_corners: bool = False
+
+    @property
+    def required_features(self) -> tuple[str, ...]:
+        """The rule's own name."""
+        return (FEATURE,)
 
     def head_problems(self, heads: Mapping[str, HeadSpec], labels: int) -> Iterable[str]:
         """Yield what is wrong with the number of labels, and with what the head is said to hold."""

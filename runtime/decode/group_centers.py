@@ -12,6 +12,7 @@ from segrt.runtime import postproc
 from segrt.runtime.decode.head_spec import HeadSpec
 from segrt.runtime.decode.merged_segments import described
 from segrt.runtime.decode.nonfinite import bad_heads
+from segrt.runtime.decode.processed_size import ProcessedSize, features, size_of
 from segrt.runtime.decode.rule import Context, DecodeRule, Share
 from segrt.runtime.preprocess.geometry import Geometry
 from segrt.runtime.results import PanopticResult
@@ -28,7 +29,8 @@ class GroupCenters(
     Heads `semantic_logits` (1, C, h, w), `center_heatmap` (1, 1, h, w) and `offsets` (1, 2, h, w), y then x, in cells
     of the head's own grid. All are interpolated to the source first. A centre is a pixel whose heat is above
     `score_threshold` and the largest in a square of `nms_kernel` pixels; of more than `top_k`, the hottest count.
-    Stuff of fewer than `stuff_area_limit` pixels is void. Both sizes are in source pixels.
+    Stuff of fewer than `stuff_area_limit` pixels is void. Both sizes are in source pixels. Heat and offsets go by way
+    of the network's size, as detectron2 has it, and so do the logits with a `processed_size`.
     """
 
     technique: ClassVar[Technique] = "panoptic"
@@ -39,6 +41,12 @@ class GroupCenters(
     nms_kernel: Annotated[int, msgspec.Meta(ge=1)] = 7
     top_k: Annotated[int, msgspec.Meta(ge=1)] = 200
     stuff_area_limit: Annotated[int, msgspec.Meta(ge=0)] = 2048
+    processed_size: ProcessedSize | None = None
+
+    @property
+    def required_features(self) -> tuple[str, ...]:
+        """What older readers would leave out in silence."""
+        return features(self.processed_size)
 
     def head_problems(self, heads: Mapping[str, HeadSpec], labels: int) -> Iterable[str]:  # noqa: ARG002
         """Yield what is wrong with `nms_kernel`, the side of a square around a pixel."""
@@ -55,6 +63,7 @@ def group_centers(heads: Mapping[str, npt.NDArray[Any]], geometry: Geometry, con
         logits,
         geometry.source_size,
         window=geometry.window_on(logits.shape[1:]),
+        processed_size=size_of(rule.processed_size, geometry),
         threads=context.threads,
         report=report,
     )

@@ -46,6 +46,11 @@ class DecodeRule:
         """Whether head `class_logits` has "no object" behind the labels' classes."""
         return True
 
+    @property
+    def required_features(self) -> tuple[str, ...]:
+        """What a reader of the manifest must know by name (`Manifest.required_features`)."""
+        return ()
+
     def replaced(self: Rule, **options: Any) -> Rule:
         """Return the rule with other values for some of its options."""
         return cast("Rule", msgspec.structs.replace(cast("msgspec.Struct", self), **options))

@@ -78,6 +78,11 @@ def checked_size(name: str, size: Sequence[int]) -> Size:
     return height, width
 
 
+def checked_processed_size(size: Sequence[int] | None) -> Size | None:
+    """The size to which a grid is enlarged before the picture's, if any."""
+    return None if size is None else checked_size("processed_size", size)
+
+
 def checked_out(out: NDArray[Any] | None, size: Size, dtype: np.dtype[Any]) -> NDArray[Any]:
     """`out`, or a new array; refused when its dtype, shape or rows do not fit."""
     if out is None:

@@ -13,6 +13,7 @@ from segrt.runtime.postproc.arguments import (
     check_floats,
     check_queries,
     checked_out,
+    checked_processed_size,
     checked_size,
     checked_threads,
     checked_window,
@@ -31,6 +32,7 @@ def argmax_map(
     threads: int = 0,
     out: NDArray[Any] | None = None,
     window: Window | None = None,
+    processed_size: Size | None = None,
     report: Report | None = None,
 ) -> NDArray[Any]:
     """The class of the highest interpolated logit at every pixel; the lowest class wins a tie.
@@ -41,6 +43,8 @@ def argmax_map(
         threads: the most threads to use.
         out: (H, W) to write into, uint8 up to 256 classes, else uint16; rows must be contiguous.
         window: the part of the grid that shows the picture.
+        processed_size: (h, w) to which the logits are enlarged first (detectron2's `sem_seg_postprocess`); what lies
+            outside the window is cut away there.
         report: counts values that are not finite.
 
     Returns:
@@ -55,7 +59,8 @@ def argmax_map(
     dtype = np.dtype(np.uint8 if logits.shape[0] <= 256 else np.uint16)
     out = checked_out(out, size, dtype)
     threads = checked_threads(threads)
-    count_nonfinite(report, core.argmax_map(logits, out, checked_window(window, logits.shape[1:]), threads))
+    part, processed = checked_window(window, logits.shape[1:]), checked_processed_size(processed_size)
+    count_nonfinite(report, core.argmax_map(logits, out, part, processed, threads))
     return out
 
 
@@ -113,6 +118,7 @@ def query_semantic(
     threads: int = 0,
     out: NDArray[Any] | None = None,
     window: Window | None = None,
+    processed_size: Size | None = None,
     report: Report | None = None,
 ) -> NDArray[Any]:
     """The class map of a query-based network: MaskFormer's `post_process_semantic_segmentation`.
@@ -127,6 +133,8 @@ def query_semantic(
         threads: the most threads to use.
         out: (H, W) to write into, uint8 up to 256 classes, else uint16; rows must be contiguous.
         window: the part of the grid that shows the picture.
+        processed_size: (h, w) to which the mask logits are enlarged first, and where the scores are added up, as
+            transformers does for Mask2Former (384, 384) and EoMT (the network's size); on the grid without it.
         report: counts values that are not finite.
 
     Returns:
@@ -140,6 +148,7 @@ def query_semantic(
         )
     size = checked_size("size", size)
     class_map = checked_out(out, size, np.dtype(np.uint8 if classes <= 256 else np.uint16))
-    part = checked_window(window, mask_logits.shape[1:])
-    count_nonfinite(report, core.query_semantic(class_logits, mask_logits, class_map, part, checked_threads(threads)))
+    part, processed = checked_window(window, mask_logits.shape[1:]), checked_processed_size(processed_size)
+    nonfinite = core.query_semantic(class_logits, mask_logits, class_map, part, processed, checked_threads(threads))
+    count_nonfinite(report, nonfinite)
     return class_map

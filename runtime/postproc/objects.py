@@ -14,6 +14,7 @@ from segrt.runtime.postproc.arguments import (
     check_floats,
     check_masks,
     check_same_queries,
+    checked_processed_size,
     checked_size,
     checked_threads,
     checked_vector,
@@ -21,7 +22,7 @@ from segrt.runtime.postproc.arguments import (
 )
 from segrt.runtime.postproc.calls import count_nonfinite
 from segrt.runtime.postproc.core import core
-from segrt.runtime.postproc.types import Floats, QueryInstances, Report, Rle, YoloDetections
+from segrt.runtime.postproc.types import Floats, QueryInstances, Report, Rle, ScoreAt, YoloDetections
 
 
 def query_instances_rle(
@@ -34,7 +35,9 @@ def query_instances_rle(
     threads: int = 0,
     activation: Literal["softmax", "sigmoid"] = "softmax",
     weigh_by_mask: bool | None = None,
+    score_at: ScoreAt = "grid",
     window: Window | None = None,
+    processed_size: Size | None = None,
     report: Report | None = None,
 ) -> QueryInstances:
     """The best (query, class) pairs with their masks: Mask2Former's, RF-DETR-Seg's and SOLO's instance rule.
@@ -48,9 +51,13 @@ def query_instances_rle(
         score_threshold: instances whose final score is not greater are left out, as are empty masks.
         threads: the most threads to use.
         activation: of the class logits.
-        weigh_by_mask: multiply the class probability by the mean mask probability over the grid cells above 0, as
+        weigh_by_mask: multiply the class probability by the mean mask probability where the mask's logit is above 0, as
             Mask2Former does. None: with softmax, not with sigmoid.
+        score_at: where that mean is taken: over the cells of the grid, of the processed size (Mask2Former in
+            transformers), or over the picture's pixels (EoMT there).
         window: the part of the mask grid that shows the picture.
+        processed_size: (h, w) to which the mask logits are enlarged first; what lies outside the window is cut away
+            there.
         report: counts values that are not finite.
 
     Returns:
@@ -62,6 +69,9 @@ def query_instances_rle(
     check_same_queries(class_logits, mask_logits)
     if class_logits.shape[1] < (2 if activation == "softmax" else 1):
         raise ArgumentError(f"class_logits must have at least one class, got shape {class_logits.shape}")
+    check_choice("score_at", score_at, ("grid", "processed", "picture"))
+    if score_at == "processed" and processed_size is None:
+        raise ArgumentError("score_at 'processed' needs a processed_size")
     height, width = checked_size("size", size)
     if top_k < 0:
         raise ArgumentError(f"top_k must be at least 0, got {top_k}")
@@ -73,6 +83,8 @@ def query_instances_rle(
         float(score_threshold),
         activation,
         activation == "softmax" if weigh_by_mask is None else bool(weigh_by_mask),
+        score_at,
+        checked_processed_size(processed_size),
         checked_window(window, mask_logits.shape[1:]),
         checked_threads(threads),
     )

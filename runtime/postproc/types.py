@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float32] | NDArray[np.float16]
 MergeRule = Literal["maskformer", "mask2former", "eomt", "detr"]
+ScoreAt = Literal["grid", "processed", "picture"]
 
 
 class Rle(TypedDict):

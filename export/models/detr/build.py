@@ -41,7 +41,7 @@ def build(request: Request) -> Exportable:
     resize = Resize(
         rule="shortest_edge",
         antialias=True,
-        shortest_edge=min(request.size),
+        shortest_edge=request.edges[0],
         pad=transformers_queries.IMAGENET_GREY,
         pad_side="bottom_right",
         rounding="longer_floor",

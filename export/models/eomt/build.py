@@ -48,7 +48,13 @@ def build(request: Request) -> Exportable:
     if request.weights.kind == "random":
         calibrate_queries(core, model.upscale_block.block[-1].layernorm2d, request, labels)
 
-    decode = transformers_queries.decode_rule(request, "eomt", SCORE_THRESHOLDS[request.model.technique])
+    decode = transformers_queries.decode_rule(
+        request,
+        "eomt",
+        SCORE_THRESHOLDS[request.model.technique],
+        processed_size="network",
+        score_at="picture",
+    )
     is_stretched = request.model.technique == "semantic"
     resize = Resize(
         rule="stretch" if is_stretched else "letterbox",
@@ -72,13 +78,11 @@ def build(request: Request) -> Exportable:
         resize=resize,
         framework_result=framework_result,
         framework_pixels=transformers_queries.pixels_of(processor, request, resize, do_split_image=False),
+        pad_sides=("bottom_right",),
         dynamic_batch=False,
         limits=ParityLimits(
             head=HeadParityLimit(5e-3, 1e-3),
-            # transformers resizes masks to the network's size before it cuts them or adds them up; segrt does so for
-            # panoptic results alone.
             agreement=transformers_queries.AGREEMENT[request.model.technique],
-            at=None if request.model.technique == "panoptic" else request.size,
         ),
     )
 

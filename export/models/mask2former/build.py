@@ -37,7 +37,7 @@ def build(request: Request) -> Exportable:
     if request.weights.kind == "random":
         calibrate_queries(core, model.model.pixel_level_module.decoder.mask_projection, request, labels)
 
-    decode = transformers_queries.decode_rule(request, "mask2former")
+    decode = transformers_queries.decode_rule(request, "mask2former", processed_size=transformers_queries.MASK_SIZE)
     resize = Resize(rule="stretch", antialias=True)
     processor = Mask2FormerImageProcessor(size_divisor=0)
 
@@ -60,7 +60,8 @@ def build(request: Request) -> Exportable:
         limits=ParityLimits(
             head=HeadParityLimit(5e-3, 1e-3),
             agreement=transformers_queries.AGREEMENT[request.model.technique],
-            at=None if request.model.technique == "panoptic" else transformers_queries.MASK_SIZE,
+            # transformers cuts the masks of instances there and brings them to the picture's size by nearest pixels.
+            at=transformers_queries.MASK_SIZE if request.model.technique == "instance" else None,
         ),
     )
 
@@ -82,3 +83,8 @@ class Mask2FormerCore(QueryCore):
         """Return the mask predictor's embedder."""
         decoder: Any = self.model.model.transformer_module.decoder  # type: ignore[union-attr]
         return cast("nn.Module", decoder.mask_predictor.mask_embedder)
+
+    def last_norm(self) -> nn.LayerNorm:
+        """Return the last decoder layer's own."""
+        decoder: Any = self.model.model.transformer_module.decoder  # type: ignore[union-attr]
+        return cast("nn.LayerNorm", decoder.layers[-1].final_layer_norm)

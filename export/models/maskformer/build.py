@@ -16,7 +16,6 @@ from segrt.export.models.shared.query_core import HEADS, QueryCore
 from segrt.export.models.shared.query_selection import checked_top_queries
 from segrt.export.weights import checkpoint_labels, network_weights
 from segrt.runtime.preprocess.geometry import Geometry
-from segrt.runtime.preprocess.input_spec import Resize
 from segrt.runtime.results import Result
 
 
@@ -39,8 +38,7 @@ def build(request: Request) -> Exportable:
         calibrate_queries(core, model.model.pixel_level_module.decoder.mask_projection, request, labels)
 
     decode = transformers_queries.decode_rule(request, "maskformer")
-    resize = Resize(
-        rule="letterbox",
+    resize = request.kept_shape(
         antialias=True,
         pad=transformers_queries.IMAGENET_GREY,
         pad_side="bottom_right",

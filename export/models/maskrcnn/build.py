@@ -21,7 +21,6 @@ from segrt.runtime.decode.paste_masks import PasteMasks
 from segrt.runtime.errors import SegrtError
 from segrt.runtime.files.images import Picture
 from segrt.runtime.preprocess.geometry import Geometry
-from segrt.runtime.preprocess.input_spec import Resize
 from segrt.runtime.results import InstanceResult, Label, rle
 from segrt.runtime.results.labels.class_lists import spread
 
@@ -68,10 +67,11 @@ def build(request: Request) -> Exportable:
         labels=labels,
         decode=decode,
         source=network_weights.source(request, "torchvision"),
-        resize=Resize(rule="letterbox", pad=_PAD, pad_side="bottom_right", rounding="floor"),
+        resize=request.kept_shape(pad=_PAD, pad_side="bottom_right", rounding="floor"),
         framework_result=_FrameworkResult(network, labels),
-        framework_pixels=_FrameworkPixels(request.size),
+        framework_pixels=_FrameworkPixels(request),
         valid_mask=True,
+        pad_sides=("bottom_right",),
         keep=FLOAT_MODULES,
         dynamic_batch=False,
         limits=ParityLimits(
@@ -187,19 +187,19 @@ def to_result(detections: dict[str, Tensor], size: Size, labels: tuple[Label, ..
 
 
 class _FrameworkPixels:
-    """torchvision's own transform, for a network of `size`: its shortest and longest side are the network's."""
+    """torchvision's own transform: its shortest and longest side are the network's."""
 
-    def __init__(self, size: Size) -> None:
-        self._size = size
+    def __init__(self, request: Request) -> None:
+        self._request = request
 
     def __call__(self, picture: Picture) -> npt.NDArray[np.float32]:
         """Return the network input (3, h, w) that torchvision makes of `picture`, uint8 BGR (H, W, 3)."""
-        height, width = self._size
-        upright = (picture.shape[0] > picture.shape[1]) != (height > width)
-        shortest = min(height, width)
+        height, width = self._request.size
+        shortest, longest = self._request.edges
+        across = (picture.shape[0] > picture.shape[1]) != (height > width)
         transform = GeneralizedRCNNTransform(
             shortest,
-            shortest if upright else max(height, width),
+            shortest if across and height != width else longest,
             [0.485, 0.456, 0.406],
             [0.229, 0.224, 0.225],
         ).eval()

@@ -17,7 +17,6 @@ from segrt.export.models.shared.query_core import HEADS, QueryCore
 from segrt.export.models.shared.query_selection import checked_top_queries
 from segrt.export.weights import checkpoint_labels, network_weights
 from segrt.runtime.preprocess.geometry import Geometry
-from segrt.runtime.preprocess.input_spec import Resize
 from segrt.runtime.results import Result
 from segrt.runtime.results.technique import Technique
 
@@ -52,9 +51,10 @@ def build(request: Request) -> Exportable:
             )
         calibrate_queries(core, model.model.pixel_level_module.decoder.mask_projection, request, labels)
 
-    decode = transformers_queries.decode_rule(request, "maskformer")
-    resize = Resize(
-        rule="letterbox",
+    is_instance = request.model.technique == "instance"
+    processed_size = transformers_queries.MASK_SIZE if is_instance else None
+    decode = transformers_queries.decode_rule(request, "maskformer", processed_size=processed_size)
+    resize = request.kept_shape(
         antialias=True,
         pad=transformers_queries.IMAGENET_GREY,
         pad_side="bottom_right",
@@ -63,12 +63,11 @@ def build(request: Request) -> Exportable:
     processor: Any = transformers.OneFormerImageProcessor()
     # transformers' own instances of OneFormer are merged from logits as though they were probabilities. The paper's
     # rule is that of Mask2Former.
-    decoder = transformers.Mask2FormerImageProcessor() if request.model.technique == "instance" else processor
+    decoder = transformers.Mask2FormerImageProcessor() if is_instance else processor
 
     def framework_result(pixels: torch.Tensor, valid_mask: torch.Tensor | None, geometry: Geometry) -> Result:  # noqa: ARG001
         with torch.no_grad():
             outputs = model(pixel_values=pixels, task_inputs=task[None])
-        is_instance = request.model.technique == "instance"
         shown = framework_results.shown_part(outputs.masks_queries_logits, geometry, as_logits=is_instance)
         outputs = framework_results.outputs_of(outputs.class_queries_logits, shown)
         return transformers_queries.result_of(decoder, outputs, geometry, decode, labels)
@@ -87,8 +86,8 @@ def build(request: Request) -> Exportable:
         dynamic_batch=False,
         limits=ParityLimits(
             head=HeadParityLimit(5e-3, 1e-3),
-            agreement=0.9 if request.model.technique == "instance" else 0.999,
-            at=transformers_queries.MASK_SIZE if request.model.technique == "instance" else None,
+            agreement=transformers_queries.AGREEMENT[request.model.technique],
+            at=processed_size,
         ),
     )
 
@@ -130,6 +129,10 @@ class OneFormerCore(QueryCore):
     def mask_layers(self) -> nn.Module:
         """Return the mask head."""
         return cast("nn.Module", self._decoder.mask_embed)
+
+    def last_norm(self) -> nn.LayerNorm:
+        """Return the last decoder layer's own."""
+        return cast("nn.LayerNorm", self._decoder.layers[-1].ffn.norm)
 
     @property
     def _decoder(self) -> Any:

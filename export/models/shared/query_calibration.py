@@ -11,8 +11,16 @@ import torch
 from torch import nn
 
 from segrt.export.family import Request, Size
+from segrt.export.models.shared.early_masks import (
+    EARLY_AREA,
+    MARKED,
+    inputs_of,
+    lift_early_thresholds,
+    linear_layers,
+    mark_the_last,
+)
 from segrt.export.models.shared.query_core import QueryCore
-from segrt.export.weights.random_weights import Spread, calibrate, calibration_pixels, standardise
+from segrt.export.weights.random_weights import Spread, calibrate, calibration_pixels, calm, standardise
 from segrt.runtime.results import Label
 
 _QUERY, _KEY = Spread(std=3.0, axis=-1), Spread(std=1.0, axis=-1)
@@ -84,16 +92,18 @@ def calibrate_queries(core: QueryCore, project: nn.Module, request: Request, lab
     """Set the statistics of a random network of MaskFormer's kind; `project` makes its pixel embeddings.
 
     The first pixel embedding becomes a constant 1, so that the first mask embedding is a threshold, by which masks
-    get a size.
+    get a size; those of early layers, which steer attention, another (see `early_masks`).
     """
     if is_meta(core):
         return
     size, count = (calibration_size(request.size), 4) if core.takes_any_size else (request.size, 2)
     pixels = calibration_pixels(size, count=count, seed=request.weights.seed)
     pixels[1::2] = nn.functional.avg_pool2d(pixels[1::2], 7, stride=1, padding=3)  # photos are smooth, and noisy too
-    last = _last_linear(core.mask_layers())
+    for module in core.model.modules():
+        if type(module).__name__ == "ResNetBackbone":
+            calm(module)
+    last = linear_layers(core.mask_layers())[-1]
     spreads = {**sharp_attention(core.model), project: Spread(), last: Spread(axis=-1)}
-    embedded: list[torch.Tensor] = []
     hooks = [
         module.register_forward_pre_hook(_sharpen, with_kwargs=True)
         for module in core.model.modules()
@@ -102,17 +112,24 @@ def calibrate_queries(core: QueryCore, project: nn.Module, request: Request, lab
     calibrate(core.model, lambda: core(pixels), spreads)
     for hook in hooks:
         hook.remove()
-    with torch.no_grad(), last.register_forward_pre_hook(lambda layer, given: embedded.append(given[0])):  # noqa: ARG005
-        core(pixels)
-        weight, bias = _random_rows(
-            embedded[-1], last.out_features, _MASKS[request.model.technique], request.weights.seed
-        )
+    with torch.no_grad():
+        layers = linear_layers(core.mask_layers())
+        marked = mark_the_last(core, layers, pixels)
+        embedded = inputs_of(last, lambda: core(pixels))
+        hidden = embedded[-1].clone()
+        hidden[..., : MARKED if marked else 0] = 0  # what marks the last layer must not shape its masks
+        weight, bias = _random_rows(hidden, last.out_features, _MASKS[request.model.technique], request.weights.seed)
         last.weight.copy_(weight)
         last.bias.copy_(bias)
         for layer, level in ((project, 1.0), (last, 0.0)):
             _set_first_output(layer, level)
-        _set_first_output(last, -quantile(core(pixels)[1], 1 - MASK_AREA))
-        queries, _ = core.embeddings(pixels)
+        threshold = quantile(core(pixels)[1], 1 - MASK_AREA)
+        _set_first_output(last, -threshold)
+        queries, pixel_embeddings = core.embeddings(pixels)
+        if marked:
+            early = [torch.einsum("bqc,bchw->bqhw", last(hidden), pixel_embeddings) for hidden in embedded[:-1]]
+            lift_early_thresholds(last, max(max(quantile(logits, 1 - EARLY_AREA) for logits in early), 0.0))
+            queries, _ = core.embeddings(pixels)
         spread_classes(core.class_layer(), queries, labels, live=_LIVE, seed=request.weights.seed)
 
 
@@ -144,10 +161,6 @@ def _set_first_output(layer: Any, bias: float) -> None:
     """Make the first output of `layer` the constant `bias`."""
     layer.weight[0] = 0
     layer.bias[0] = bias
-
-
-def _last_linear(module: nn.Module) -> nn.Linear:
-    return [layer for layer in module.modules() if isinstance(layer, nn.Linear)][-1]
 
 
 def quantile(values: torch.Tensor, share: float) -> float:

@@ -36,6 +36,10 @@ class QueryCore(nn.Module, ABC):
     def mask_layers(self) -> nn.Module:
         """Return the layers from queries (N, Q, D) to mask embeddings (N, Q, C)."""
 
+    def last_norm(self) -> nn.LayerNorm | None:
+        """Return the norm behind the last layer's queries alone, where masks of earlier layers steer attention."""
+        return None
+
     def forward(self, pixels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Return class logits (N, Q, C+1) and mask logits (N, Q, h/4, w/4) of `pixels` (N, 3, h, w)."""
         queries, pixel_embeddings = self.embeddings(pixels)

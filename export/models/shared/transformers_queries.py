@@ -14,10 +14,12 @@ from segrt.export.models.shared import framework_results
 from segrt.export.weights import checkpoint_labels
 from segrt.export.weights.config_file import made_by_transformers
 from segrt.runtime.decode.merge_queries import MergeQueries, MergeRule
+from segrt.runtime.decode.processed_size import ProcessedSize
 from segrt.runtime.decode.query_instances import QueryInstances
 from segrt.runtime.decode.query_semantic import QuerySemantic
 from segrt.runtime.decode.rule import DecodeRule
 from segrt.runtime.files.images import Picture
+from segrt.runtime.postproc.types import ScoreAt
 from segrt.runtime.preprocess.geometry import Geometry
 from segrt.runtime.preprocess.input_spec import Resize
 from segrt.runtime.results import Label, Result
@@ -25,10 +27,10 @@ from segrt.runtime.results import Label, Result
 IMAGENET_GREY = (124, 116, 104)
 """ImageNet's mean colour: after normalisation it is the 0 that transformers pads with, to a third of a grey level."""
 MASK_SIZE = (384, 384)
-"""transformers resizes the masks of Mask2Former and its like to this size before it cuts or adds them up; segrt adds
-them up first, and looks for the threshold where it is."""
-AGREEMENT = {"panoptic": 0.999, "semantic": 0.98, "instance": 0.9}
-"""The least agreement of the results where they differ in that, by technique."""
+"""transformers resizes the masks of Mask2Former and its like to this size before it adds them up, averages their
+probability or cuts them."""
+AGREEMENT = {"panoptic": 0.999, "semantic": 0.999, "instance": 0.99}
+"""The least agreement of the results by technique: pixels, or IoU of objects, where one pixel of a small one counts."""
 
 
 def use_plain_attention(model: nn.Module) -> None:
@@ -72,12 +74,26 @@ def _plain(value: Any) -> Any:
     return [_plain(part) for part in value] if isinstance(value, list | tuple) else value
 
 
-def decode_rule(request: Request, merge_rule: MergeRule, score_threshold: float = 0.5) -> DecodeRule:
-    """Return the decode rule of the request's technique."""
+def decode_rule(
+    request: Request,
+    merge_rule: MergeRule,
+    score_threshold: float = 0.5,
+    *,
+    processed_size: ProcessedSize | None = None,
+    score_at: ScoreAt = "processed",
+) -> DecodeRule:
+    """Return the decode rule of the request's technique.
+
+    `processed_size` is where the framework adds up scores and enlarges masks to first; merge rules know their own.
+    """
     if request.model.technique == "semantic":
-        return QuerySemantic()
+        return QuerySemantic(processed_size)
     if request.model.technique == "instance":
-        return QueryInstances(score_threshold=score_threshold)
+        return QueryInstances(
+            score_threshold=score_threshold,
+            processed_size=processed_size,
+            score_at="grid" if processed_size is None else score_at,
+        )
     return MergeQueries(merge_rule, score_threshold)
 
 

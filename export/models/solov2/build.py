@@ -19,7 +19,6 @@ from segrt.runtime.decode.matrix_nms import MatrixNms
 from segrt.runtime.errors import SegrtError
 from segrt.runtime.files.images import Picture
 from segrt.runtime.preprocess.geometry import Geometry
-from segrt.runtime.preprocess.input_spec import Resize
 from segrt.runtime.results import InstanceResult, Label, rle
 
 _MEAN, _STD = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)
@@ -56,9 +55,9 @@ def build(request: Request) -> Exportable:
         labels=labels,
         decode=rule,
         source=network_weights.source(request, "torchvision", notes="SOLOv2 as in mmdetection, written anew"),
-        resize=Resize(rule="letterbox", pad=_PAD, pad_side="bottom_right", rounding="half_up"),
+        resize=request.kept_shape(pad=_PAD, pad_side="bottom_right", rounding="half_up"),
         framework_result=_FrameworkResult(network, labels, rule),
-        framework_pixels=_FrameworkPixels(request.size),
+        framework_pixels=_FrameworkPixels(request),
         keep=("selection",),
         limits=ParityLimits(
             # Cells of nearly equal score may change places, so that rows are compared through the final result alone.
@@ -108,12 +107,14 @@ class _FrameworkResult:
 class _FrameworkPixels:
     """mmdetection's test pipeline: mmcv's imrescale (OpenCV's linear), normalised, padded with zeros."""
 
-    def __init__(self, size: Size) -> None:
-        self._size = size
+    def __init__(self, request: Request) -> None:
+        self._size, self._shortest = request.size, request.shortest_edge
 
     def __call__(self, picture: Picture) -> npt.NDArray[np.float32]:
         """Return the network input (3, h, w) that mmdetection makes of `picture`, uint8 BGR (H, W, 3)."""
         scale = min(self._size[0] / picture.shape[0], self._size[1] / picture.shape[1])
+        if self._shortest is not None:
+            scale = min(scale, self._shortest / min(picture.shape[:2]))
         height, width = (int(side * scale + 0.5) for side in picture.shape[:2])
         resized = cv2.resize(picture, (width, height), interpolation=cv2.INTER_LINEAR)[..., ::-1]
         canvas = np.zeros((3, *self._size), np.float32)

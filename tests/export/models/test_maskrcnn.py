@@ -16,6 +16,7 @@ from torchvision.models.detection.backbone_utils import resnet_fpn_backbone  # n
 from torchvision.ops import MultiScaleRoIAlign, box_iou, nms  # noqa: E402
 
 from segrt.export.family import Request, Weights  # noqa: E402
+from segrt.export.graph.tracing import ByteInput, input_specs  # noqa: E402
 from segrt.export.models.catalogue import find_model  # noqa: E402
 from segrt.export.models.maskrcnn import build as maskrcnn_build  # noqa: E402
 from segrt.export.models.maskrcnn.boxes import overlaps_above  # noqa: E402
@@ -24,9 +25,13 @@ from segrt.export.models.maskrcnn.roi_pooling import Atlas, RoIPooling  # noqa: 
 from segrt.export.models.maskrcnn.suppression import greedy_keep  # noqa: E402
 from segrt.export.weights.random_weights import seeded  # noqa: E402
 from segrt.runtime import open_bundle  # noqa: E402
+from segrt.runtime.authoring.matched_share import matched_share  # noqa: E402
+from segrt.runtime.decode.paste_masks import paste_masks  # noqa: E402
+from segrt.runtime.decode.rule import Context  # noqa: E402
 from segrt.runtime.errors import SegrtError  # noqa: E402
 from segrt.runtime.files.images import read_image  # noqa: E402
 from segrt.runtime.preprocess.geometry import Geometry  # noqa: E402
+from segrt.runtime.preprocess.picture import network_inputs  # noqa: E402
 
 SMALL = {"rpn_pre_nms_top_n_test": 200, "rpn_post_nms_top_n_test": 60, "candidates": 300, "box_detections_per_img": 25}
 
@@ -215,3 +220,39 @@ def test_a_size_that_is_too_small_is_refused() -> None:
     request = Request(find_model("maskrcnn_resnet50_fpn"), (32, 640), Weights("random"))
     with pytest.raises(SegrtError, match="--size 32x640: both sides must be at least 64"):
         maskrcnn_build.build(request)
+
+
+def test_upright_pictures_come_in_at_torchvision_s_scale_where_the_canvas_holds_both(fixtures: Path) -> None:
+    """In a canvas for pictures on their side they are reduced, and random weights find nothing alike in them."""
+    photos = sorted((fixtures / "coco_panoptic" / "images").glob("*.jpg"))[:6]
+    upright = [cv2.resize(read_image(path), (240, 320), interpolation=cv2.INTER_AREA) for path in photos]
+    shares = {}
+    for shortest, canvas in ((None, (240, 320)), (240, (320, 320))):
+        overrides = {**SMALL, "min_size": 240, "max_size": 320, "backbone": "resnet18"}
+        request = Request(
+            find_model("maskrcnn_resnet50_fpn_v2"),
+            canvas,
+            Weights("random"),
+            overrides=overrides,
+            shortest_edge=shortest,
+        )
+        exportable = maskrcnn_build.build(request)
+        found = [_both_ways(exportable, image, canvas) for image in upright]
+        shares[canvas] = np.mean([matched_share([pair]) for pair in found])
+    assert shares[240, 320] < 0.1
+    # What lies in the canvas beyond torchvision's own padding reaches a little into the picture.
+    assert shares[320, 320] > 0.8
+
+
+def _both_ways(exportable: Any, image: Any, canvas: tuple[int, int]) -> tuple[Any, Any]:
+    """Return torchvision's own result from the picture on, and that of the heads that are exported."""
+    network = ByteInput(exportable)
+    inputs, geometry = network_inputs(input_specs(exportable, canvas), image)
+    planes = torch.from_numpy(np.ascontiguousarray(image[..., ::-1])).permute(2, 0, 1).float() / 255
+    with torch.no_grad():
+        heads = network(torch.from_numpy(inputs["image"]), torch.from_numpy(inputs["valid_mask"]))
+        theirs = exportable.framework_result.network([planes])[0]
+    by_role = {role: head[0].numpy() for (_, role), head in zip(exportable.heads, heads, strict=True)}
+    rule = exportable.decode.replaced(score_threshold=0.05)
+    ours = paste_masks(by_role, geometry, Context(rule, exportable.labels))
+    return maskrcnn_build.to_result(theirs, image.shape[:2], exportable.labels), ours

@@ -74,7 +74,8 @@ def test_the_coco_network_exports_as_detectron2_computes_it(tmp_path: Path, phot
     overrides = {**SHALLOW, "train_size": (64, 64), "nms_kernel": 15, "stuff_area_limit": 400}
     name = "panoptic-deeplab-resnet52-dsconv-coco"
     checked = check_export(name, tmp_path, photos, size=(96, 128), overrides=overrides, least_objects=6)
-    assert checked.manifest.decode == GroupCenters(nms_kernel=15, stuff_area_limit=400)
+    assert checked.manifest.decode == GroupCenters(nms_kernel=15, stuff_area_limit=400, processed_size="network")
+    assert checked.report.parity.agreement > 0.999
     assert {head.role: head.shape for head in checked.manifest.heads} == {
         "semantic_logits": (1, 133, 24, 32),
         "center_heatmap": (1, 1, 24, 32),

@@ -1,0 +1,98 @@
+"""Every family at its default size: `python tests/soak/families.py [--seeds 0,1,2,3,4] [--all] [NAME]...`.
+
+Each model is exported with random weights, one process at a time, and must be within its family's limits for each seed.
+Without names the smallest model of each family and technique is taken, with --all every model that needs no more
+memory than --memory. Prints a row for each; exits with 1 when one fails.
+"""
+
+import argparse
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+
+from segrt.export.convert import memory
+from segrt.export.family import Model
+from segrt.export.models.catalogue import find_model, models
+
+_LIMIT_S = 3600
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How an export ended: `reason` is empty when it was within the limits."""
+
+    reason: str
+    figures: str
+    seconds: float
+    peak_gb: float
+
+
+def smallest_of_each() -> list[Model]:
+    """Return the model of fewest multiply-adds of each family and technique, in the catalogue's order."""
+    smallest: dict[tuple[str, str], Model] = {}
+    for model in models():
+        key = (model.family, model.technique)
+        if key not in smallest or model.gmacs < smallest[key].gmacs:
+            smallest[key] = model
+    return list(smallest.values())
+
+
+def export(model: Model, seed: int, memory_gb: float, size: str | None) -> Outcome:
+    """Export `model` in a process of its own, whose address space is limited to `memory_gb` of data."""
+    begun = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="families-") as folder:
+        command = [
+            sys.executable,
+            "-c",
+            "from segrt.runtime.cli import main; main()",
+            "export",
+            model.name,
+            "--out",
+            f"{folder}/bundle",
+        ]
+        command += ["--weights", "random", "--seed", str(seed), "--threads", "1", *(["--size", size] if size else [])]
+        done = subprocess.run(
+            command,
+            capture_output=True,
+            text=True,
+            timeout=_LIMIT_S,
+            check=False,
+            preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_DATA, (int(memory_gb * 1e9),) * 2),
+        )
+    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1e6
+    lines = [line for line in (done.stdout + done.stderr).splitlines() if line.strip()]
+    reason = "" if done.returncode == 0 else (lines[-1] if lines else f"exit code {done.returncode}")
+    figures = next((" ".join(line.split()) for line in lines if " agree" in line), "")
+    return Outcome(reason, figures, time.monotonic() - begun, peak)
+
+
+def main() -> None:
+    """Export what was asked for."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("names", nargs="*", help="models; the smallest of each family and technique by default")
+    parser.add_argument("--seeds", default="0,1,2,3,4", help="comma-separated")
+    parser.add_argument("--memory", type=float, default=6.0, help="GB; models that need more are left out")
+    parser.add_argument("--size", help="HEIGHTxWIDTH instead of the default size")
+    parser.add_argument("--all", action="store_true", help="every model of the catalogue")
+    given = parser.parse_args()
+    chosen = [find_model(name) for name in given.names] or (list(models()) if given.all else smallest_of_each())
+    failures = 0
+    print(f"{'model':44}{'seed':>5}{'seconds':>9}{'peak GB':>9}  result", flush=True)
+    for model in chosen:
+        if memory.needed(model, model.size) > given.memory * 1e9:
+            print(f"{model.name:44}    -        -        -  left out: needs more than {given.memory:g} GB", flush=True)
+            continue
+        for seed in map(int, given.seeds.split(",")):
+            done = export(model, seed, given.memory, given.size)
+            failures += bool(done.reason)
+            what = f"FAILED {done.reason}" if done.reason else done.figures
+            print(f"{model.name:44}{seed:5}{done.seconds:9.0f}{done.peak_gb:9.1f}  {what}", flush=True)
+    print(f"{failures} failures")
+    sys.exit(1 if failures else 0)
+
+
+if __name__ == "__main__":
+    main()
