@@ -191,9 +191,7 @@ class _Conversion:
                 f"{self._precision}: only {share:.1%} of the multiply-adds would be at it, {why}; {advice}"
             )
         if not self.passes(kept):
-            raise CheckFailed(
-                f"{self._precision}: {self._shortfall(comparison)} with fp32; {self._advice(comparison)}"
-            )
+            raise CheckFailed(f"{self._precision}: {self._shortfall(comparison)} with fp32; {self._advice(comparison)}")
 
     def _shortfall(self, comparison: Comparison) -> str:
         """Say what is missing, with the limit."""

@@ -8,8 +8,8 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from segrt.runtime.decode.head_spec import HeadSpec
 from segrt.runtime.decode.binary import FEATURE as BINARY
+from segrt.runtime.decode.head_spec import HeadSpec
 from segrt.runtime.decode.processed_size import FEATURE as PROCESSED_SIZE
 from segrt.runtime.decode.rule import DecodeRule
 from segrt.runtime.files.hashing import Sha256
