@@ -94,11 +94,11 @@ def prototype_masks_rle(size: Size, torch: Any) -> Iterator[Case]:
 
         def peer() -> Any:
             masks = (c @ p.reshape(32, -1)).view(-1, 160, 160)
-            scaled = b * torch.tensor([160 / size[1], 160 / size[0]] * 2)
-            x0, y0, x1, y1 = torch.chunk(scaled[:, :, None], 4, 1)
-            r, s = torch.arange(160)[None, None, :], torch.arange(160)[None, :, None]
-            masks = masks * ((r >= x0) * (r < x1) * (s >= y0) * (s < y1))
             large = torch.nn.functional.interpolate(masks[None], size=size, mode="bilinear")[0] > 0
+            x0, y0, x1, y1 = torch.chunk(b[:, :, None], 4, 1)
+            r, s = torch.arange(size[1])[None, None, :], torch.arange(size[0])[None, :, None]
+            large &= (r >= x0) * (r < x1)
+            large &= (s >= y0) * (s < y1)
             return encode(large.numpy())
 
         peers.append(Peer("ultralytics' process_mask in torch + pycocotools", peer, 60))

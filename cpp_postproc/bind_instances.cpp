@@ -89,18 +89,22 @@ py::tuple paste_masks_rle_(const py::array& masks, const py::array& boxes, SizeT
 }
 
 py::tuple prototype_masks_rle_(const py::array& prototypes, const py::array& coefficients, const py::array& boxes,
-                               SizeTuple size, const WindowTuple& window, int threads) {
+                               SizeTuple size, const WindowTuple& window, const std::optional<SizeTuple>& processed,
+                               bool compat, int threads) {
     const FloatStack stack = float_stack(prototypes, "prototypes", "(P, h, w)");
     const FloatTable weights = float_table(coefficients, "coefficients", "(N, P)");
     const FloatTable table = float_table(boxes, "boxes", "(N, 4)");
     const Size target = checked_size(size);
-    const std::optional<Window> part = checked_window(window);
-    const int count = checked_threads(threads);
+    PrototypeMaskOptions options{
+        .window = checked_window(window), .processed = {}, .compat = compat, .threads = checked_threads(threads)};
+    if (processed) {
+        options.processed = checked_size(*processed);
+    }
     Codes codes;
     std::int64_t nonfinite = 0;
     {
         const py::gil_scoped_release release;
-        nonfinite = prototype_masks_rle(stack, weights, table, target, count, codes, part);
+        nonfinite = prototype_masks_rle(stack, weights, table, target, options, codes);
     }
     return py::make_tuple(bytes_list(codes), nonfinite);
 }
@@ -116,7 +120,7 @@ void bind_instances(py::module_& module) {
     module.def("paste_masks_rle", &paste_masks_rle_, "masks"_a, "boxes"_a, "size"_a, "threshold"_a, "rule"_a,
                "threads"_a);
     module.def("prototype_masks_rle", &prototype_masks_rle_, "prototypes"_a, "coefficients"_a, "boxes"_a, "size"_a,
-               "window"_a, "threads"_a);
+               "window"_a, "processed"_a, "compat"_a, "threads"_a);
 }
 
 }  // namespace segrt

@@ -35,6 +35,7 @@ struct QueryInstances {
 };
 
 // The top_k most probable (query, class) pairs, with the pixels where the query's interpolated mask logit is above 0.
+// Nothing is filled in: masks have no box, and beyond the grid its edge cells count on.
 // Softmax takes the last column as "no object"; sigmoid has no such column. With weigh_by_mask a score is multiplied
 // by the mean mask probability over the grid cells above 0 (Mask2Former, SOLO). Pairs whose score is not above the
 // threshold, and empty masks, are left out.
@@ -47,20 +48,31 @@ enum class PasteRule {
 };
 
 // masks: shape (N, m, m), probabilities; boxes: shape (N, 4), x0, y0, x1, y1 in target pixels. A pixel is set when its
-// value is above the threshold (detectron2: not below). Boxes that are not finite give empty masks.
-// Returns the number of mask values and box coordinates that are not finite. `zeroed` says that the pictures, one after
-// the other, already hold zeros, so that only boxes are written.
+// value is above the threshold (detectron2: not below). Boxes that are not finite give empty masks. What lies outside a
+// mask is 0, a probability of nothing: the cell around it that interpolation blends in, and all other pixels. Logits,
+// in which 0 is a probability of 0.5, must be brought to probabilities first. Returns the number of mask values and box
+// coordinates that are not finite. `zeroed` says that the pictures, one after the other, already hold zeros, so that
+// only boxes are written.
 std::int64_t paste_masks(const FloatStack& masks, const FloatTable& boxes, PasteRule rule, float threshold, Size size,
                          int threads, std::uint8_t* pictures, bool zeroed);
 std::int64_t paste_masks_rle(const FloatStack& masks, const FloatTable& boxes, PasteRule rule, float threshold,
                              Size size, int threads, std::vector<std::string>& codes);
 
-// YOLO and YOLACT, as ultralytics' process_mask: each mask is the sum of prototypes weighted by its coefficients, 0 in
-// the cells outside its box (cell index below the box's edge in cells, or not below the other), enlarged; above 0.
-// prototypes: shape (P, h, w); coefficients: shape (N, P); boxes: shape (N, 4) in target pixels; the window is the part
-// of the grid that shows the target. Returns how many values are not finite; a box that is not gives an empty mask.
+struct PrototypeMaskOptions {
+    std::optional<Window> window;   // the part of the grid that shows the target
+    std::optional<Size> processed;  // what masks are enlarged to first, as a whole; the window's part is then cut out
+    bool compat = false;            // cut boxes out of the grid, before it is enlarged
+    int threads = 1;
+};
+
+// YOLO and YOLACT: each mask is the sum of prototypes weighted by its coefficients, enlarged; the pixels above 0 whose
+// index is not below the box's edge, and below the other. Nothing is filled in: what lies outside a box takes no part,
+// and beyond the grid, or beyond what was cut out of it, its edge cells count on (ultralytics 8.4, process_mask and
+// process_mask_native). With `compat` cells outside the box are 0 before the grid is enlarged, which is a probability
+// of 0.5, so that a mask reaches up to half a cell out of its box (ultralytics up to 8.3, YOLOv5).
+// prototypes: shape (P, h, w); coefficients: shape (N, P); boxes: shape (N, 4) in target pixels. Returns how many
+// values are not finite; a box that is not gives an empty mask.
 std::int64_t prototype_masks_rle(const FloatStack& prototypes, const FloatTable& coefficients, const FloatTable& boxes,
-                                 Size size, int threads, std::vector<std::string>& codes,
-                                 const std::optional<Window>& window = {});
+                                 Size size, const PrototypeMaskOptions& options, std::vector<std::string>& codes);
 
 }  // namespace segrt

@@ -3,38 +3,12 @@
 #include <algorithm>
 #include <numeric>
 
+#include "axis_part.h"
 #include "bilinear.h"
 #include "kernels.h"
 #include "thread_pool.h"
 
 namespace segrt {
-namespace {
-
-// The whole pixels that an extent touches.
-struct Cut {
-    Index begin, end;
-
-    Cut(Extent extent, Index length)
-        : begin(std::clamp(static_cast<Index>(extent.begin), Index{0}, length - 1)),
-          end(std::clamp(static_cast<Index>(extent.end + 0.999), begin + 1, length)) {}
-
-    [[nodiscard]] Index length() const { return end - begin; }
-
-    [[nodiscard]] Axis part_of(Axis axis) const {
-        axis.low += begin;
-        axis.high += begin;
-        axis.low_weight += begin;
-        axis.high_weight += begin;
-        axis.length = length();
-        return axis;
-    }
-
-    [[nodiscard]] Extent shifted(Extent extent) const {
-        return {extent.begin - static_cast<double>(begin), extent.end - static_cast<double>(begin)};
-    }
-};
-
-}  // namespace
 
 QueryMasks masks_of(ScratchFrame& frame, std::span<const ScoredQuery> kept, const FloatStack& mask_logits,
                     const Window& window) {
@@ -51,10 +25,11 @@ QueryMasks resized_masks(ScratchFrame& frame, const QueryMasks& masks, Size proc
     const double column_scale = static_cast<double>(processed.width) / static_cast<double>(grid.width);
     const Extent shown_rows{masks.window.rows.begin * row_scale, masks.window.rows.end * row_scale};
     const Extent shown_columns{masks.window.columns.begin * column_scale, masks.window.columns.end * column_scale};
-    const Cut row_cut(shown_rows, processed.height), column_cut(shown_columns, processed.width);
-    const Axis rows = row_cut.part_of(bilinear_axis(frame, grid.height, whole_window(grid).rows, processed.height));
+    const Stretch row_cut = touched(shown_rows, processed.height);
+    const Stretch column_cut = touched(shown_columns, processed.width);
+    const Axis rows = part_of(bilinear_axis(frame, grid.height, whole_window(grid).rows, processed.height), row_cut);
     const Axis columns =
-        column_cut.part_of(bilinear_axis(frame, grid.width, whole_window(grid).columns, processed.width));
+        part_of(bilinear_axis(frame, grid.width, whole_window(grid).columns, processed.width), column_cut);
 
     const Index pixels = rows.length * columns.length;
     float* resized = frame.take<float>(count * pixels).data();
@@ -83,7 +58,7 @@ QueryMasks resized_masks(ScratchFrame& frame, const QueryMasks& masks, Size proc
              .width = columns.length,
              .strides = {pixels * kFloat, columns.length * kFloat, kFloat}},
             images,
-            {row_cut.shifted(shown_rows), column_cut.shifted(shown_columns)}};
+            {shifted(shown_rows, row_cut), shifted(shown_columns, column_cut)}};
 }
 
 }  // namespace segrt

@@ -86,7 +86,14 @@ def group_centers(
 ) -> tuple[list[_Segment], int]: ...
 def query_semantic(class_logits: _Array, mask_logits: _Array, out: _Array, window: _Window, threads: int) -> int: ...
 def prototype_masks_rle(
-    prototypes: _Array, coefficients: _Array, boxes: _Array, size: _Size, window: _Window, threads: int
+    prototypes: _Array,
+    coefficients: _Array,
+    boxes: _Array,
+    size: _Size,
+    window: _Window,
+    processed: _Size | None,
+    compat: bool,
+    threads: int,
 ) -> tuple[list[bytes], int]: ...
 def decode_yolo(
     predictions: _Array, score_threshold: float, iou_threshold: float, max_detections: int, coefficients: int

@@ -25,8 +25,17 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     paste_masks(stack, fuzz::table_of(boxes, count, 4), rule, threshold, target, threads, pictures.data(), true);
     if (count > 0) {
         const std::vector<float> weights = bytes.numbers(count * count);
+        PrototypeMaskOptions prototypes;
+        const double top = bytes.between(0, 9) / 10.0, left = bytes.between(0, 9) / 10.0;
+        prototypes.window = Window{{top * static_cast<double>(height), static_cast<double>(height)},
+                                   {left * static_cast<double>(width), static_cast<double>(width)}};
+        if (bytes.between(0, 1) == 1) {
+            prototypes.processed = Size{bytes.between(1, 40), bytes.between(1, 40)};
+        }
+        prototypes.compat = bytes.between(0, 1) == 1;
+        prototypes.threads = threads;
         prototype_masks_rle(stack, fuzz::table_of(weights, count, count), fuzz::table_of(boxes, count, 4), target,
-                            threads, codes);
+                            prototypes, codes);
         all.insert(all.end(), codes.begin(), codes.end());
         QueryInstanceOptions options;
         options.activation = bytes.between(0, 1) == 0 ? Activation::softmax : Activation::sigmoid;

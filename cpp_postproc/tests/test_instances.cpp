@@ -43,8 +43,19 @@ TEST(Instances, CodesOfQueriesBoxesAndPrototypesAreTheSameEverywhere) {
                     EXPECT_EQ(pack_counts(counts), codes[static_cast<std::size_t>(i)]);
                 }
             }
-            prototype_masks_rle(masks.stack(), weights.table(), boxes.table(), size, threads, codes);
-            all.insert(all.end(), codes.begin(), codes.end());
+            const auto h = static_cast<double>(masks.height), w = static_cast<double>(masks.width);
+            for (const bool stepwise : {false, true}) {
+                for (const bool compat : {false, true}) {
+                    PrototypeMaskOptions options{
+                        .window = Window{{h * 0.1, h}, {0, w * 0.9}}, .processed = {}, .compat = compat};
+                    if (stepwise) {
+                        options.processed = Size{masks.height * 3, masks.width * 2};
+                    }
+                    options.threads = threads;
+                    prototype_masks_rle(masks.stack(), weights.table(), boxes.table(), size, options, codes);
+                    all.insert(all.end(), codes.begin(), codes.end());
+                }
+            }
             QueryInstanceOptions options;
             options.threads = threads;
             const QueryInstances found = query_instances(classes.table(), masks.stack(), size, options);

@@ -29,7 +29,9 @@ class PrototypeMasks(
     `rows` says what the values are, in network pixels: `yolo` has centre x, y, width, height, C class probabilities, K
     coefficients; `yolov5` has an objectness after the box, which multiplies the probabilities; `detections` has x0, y0,
     x1, y1, score, class id, K coefficients, duplicates suppressed already.
-    A box that overlaps a better one of its class by more than `iou_threshold` is dropped.
+    A box that overlaps a better one of its class by more than `iou_threshold` is dropped. Masks are enlarged, then cut
+    at their boxes, as ultralytics 8.4 does; with `compat` the grid is cut before, as ultralytics up to 8.3 and YOLOv5
+    do, whose masks reach out of their boxes.
     """
 
     technique: ClassVar[Technique] = "instance"
@@ -39,6 +41,7 @@ class PrototypeMasks(
     score_threshold: Share = 0.25
     iou_threshold: Share = 0.7
     max_detections: Annotated[int, msgspec.Meta(ge=1)] = 300
+    compat: bool = False
 
     def length(self, classes: int, prototypes: int) -> int:
         """Return R for so many classes and prototypes."""
@@ -84,12 +87,15 @@ def prototype_masks(heads: Mapping[str, Array], geometry: Geometry, context: Con
             report=in_table,
         )
     boxes = geometry.boxes_to_source(detections.boxes)
+    grid = (prototypes.shape[1], prototypes.shape[2])
     rles = postproc.prototype_masks_rle(
         prototypes,
         detections.coefficients,
         boxes,
         geometry.source_size,
-        window=geometry.window_on((prototypes.shape[1], prototypes.shape[2])),
+        window=geometry.window_on(grid),
+        processed_size=None if rule.compat else _enlarged_first(geometry, grid),
+        compat=rule.compat,
         threads=context.threads,
         report=in_masks,
     )
@@ -104,6 +110,21 @@ def prototype_masks(heads: Mapping[str, Array], geometry: Geometry, context: Con
         labels=context.labels,
         nonfinite_heads=(in_table.nonfinite > 0) + (in_masks.nonfinite > 0),
     )
+
+
+def _enlarged_first(geometry: Geometry, grid: tuple[int, int]) -> tuple[int, int] | None:
+    """Return the size to which the grid (h, w) is brought before the picture's part is cut out; None for no padding.
+
+    ultralytics 8.4, process_mask_native: one, two or four times the grid, the smallest on which padding has whole
+    cells; else the network's own size.
+    """
+    if geometry.window == (0, 0, *geometry.network_size):
+        return None
+    for factor in (1, 2, 4):
+        enlarged = (grid[0] * factor, grid[1] * factor)
+        if all(float(edge).is_integer() for edge in geometry.window_on(enlarged)):
+            return enlarged
+    return geometry.network_size
 
 
 def _with_objectness(table: Array, rule: PrototypeMasks, classes: int) -> Array:

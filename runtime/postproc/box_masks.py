@@ -35,6 +35,9 @@ def paste_masks(
 ) -> NDArray[np.bool_]:
     """Paint the mask of each box into a picture of its own.
 
+    What lies outside a mask counts as 0, a probability of nothing: at the mask's edges it is blended in, as the peers
+    do. Logits, where 0 means 0.5, are made probabilities first.
+
     Args:
         masks: probabilities, shape (N, m, m).
         boxes: shape (N, 4): x0, y0, x1, y1 in pixels. A box that is not finite gives an empty mask.
@@ -93,18 +96,28 @@ def prototype_masks_rle(
     *,
     threads: int = 0,
     window: Window | None = None,
+    processed_size: Size | None = None,
+    compat: bool = False,
     report: Report | None = None,
 ) -> list[Rle]:
-    """Masks from prototypes, as YOLO and YOLACT make them: ultralytics' `process_mask` with `upsample=True`.
+    """Masks from prototypes, as YOLO and YOLACT make them: ultralytics 8.4's `process_mask_native`.
+
+    Masks are enlarged, then cut at the box: no pixel outside takes part in a mask, and none of the inside is blended
+    with a value for the outside. Beyond the grid its edge cells count on.
 
     Args:
         prototypes: shape (P, h, w).
         coefficients: shape (N, P); a mask is the sum of the prototypes weighted by its coefficients.
-        boxes: shape (N, 4): x0, y0, x1, y1 in pixels of `size`; grid cells outside are 0. A box that is not finite
-            gives an empty mask.
+        boxes: shape (N, 4): x0, y0, x1, y1 in pixels of `size`; pixel (y, x) lies inside where x0 <= x < x1 and
+            y0 <= y < y1. A box that is not finite gives an empty mask.
         size: (H, W) of the picture that the grid shows; pixels whose interpolated value is above 0 belong to a mask.
         threads: the most threads to use.
         window: the part of the grid that shows the picture.
+        processed_size: (h, w) that the whole grid is enlarged to first; what the window shows is then cut out, so that
+            padding is not blended in. None: in one step from the grid, blended with what lies around the window.
+        compat: as ultralytics did up to 8.3 and YOLOv5 does: cells outside the box are 0, a probability of 0.5, before
+            the grid is enlarged, so that masks reach up to half a cell out of their boxes; `processed_size` has no
+            meaning then.
         report: counts values that are not finite.
     """
     height, width = checked_size("size", size)
@@ -118,12 +131,18 @@ def prototype_masks_rle(
         )
     if boxes.shape != (len(coefficients), 4):
         raise ArgumentError(f"boxes must have shape {(len(coefficients), 4)} as coefficients, got {boxes.shape}")
+    if processed_size is not None:
+        if compat:
+            raise ArgumentError("processed_size has no meaning with compat: leave it out")
+        processed_size = checked_size("processed_size", processed_size)
     codes, nonfinite = core.prototype_masks_rle(
         prototypes,
         coefficients,
         boxes,
         (height, width),
         checked_window(window, prototypes.shape[1:]),
+        processed_size,
+        bool(compat),
         checked_threads(threads),
     )
     count_nonfinite(report, nonfinite)

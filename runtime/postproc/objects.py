@@ -41,7 +41,8 @@ def query_instances_rle(
 
     Args:
         class_logits: shape (Q, C + 1) for softmax, the last column being "no object"; (Q, C) for sigmoid.
-        mask_logits: shape (Q, h, w); a pixel belongs to a mask when its interpolated logit is above 0.
+        mask_logits: shape (Q, h, w); a pixel belongs to a mask when its interpolated logit is above 0. Nothing is
+            filled in: beyond the grid its edge cells count on.
         size: (H, W) of the picture.
         top_k: pairs that are looked at, by descending class probability.
         score_threshold: instances whose final score is not greater are left out, as are empty masks.

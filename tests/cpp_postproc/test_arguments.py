@@ -54,6 +54,12 @@ REFUSED: dict[str, tuple[str, Callable[[], Any]]] = {
     "paste rule": ("rule", lambda: postproc.paste_masks(MASKS, BOXES, (4, 4), rule="mine")),
     "paste out": ("out", lambda: postproc.paste_masks(MASKS, BOXES, (4, 4), out=np.zeros((6, 4, 4), np.uint8))),
     "coefficients": ("coefficients", lambda: postproc.prototype_masks_rle(MASKS, BOXES, BOXES, (4, 4))),
+    "processed size and compat": (
+        "processed_size",
+        lambda: postproc.prototype_masks_rle(
+            MASKS, np.ones((6, 6), np.float32), BOXES, (4, 4), processed_size=(8, 8), compat=True
+        ),
+    ),
     "predictions": ("predictions", lambda: postproc.decode_yolo(BOXES[:4])),
     "max_detections": ("max_detections", lambda: postproc.decode_yolo(MASKS[0], max_detections=-1)),
     "masks dtype": ("masks", lambda: postproc.matrix_nms(MASKS, ONES, [1] * 6)),
@@ -107,7 +113,7 @@ BEHIND: dict[str, tuple[str, Callable[[], Any]]] = {
     "small type": ("too small", lambda: _postproc.argmax_map(MANY, OUT.astype(np.uint8), None, 1)),
     "size": ("size", lambda: _postproc.paste_masks_rle(MASKS, BOXES, (0, 4), 0.5, "torchvision", 1)),
     "boxes": ("boxes", lambda: _postproc.paste_masks_rle(MASKS, BOXES[:, :3], (4, 4), 0.5, "torchvision", 1)),
-    "coefficients": ("coefficients", lambda: _postproc.prototype_masks_rle(MASKS, BOXES, BOXES, (4, 4), None, 1)),
+    "coefficients": ("coefficients", lambda: _postproc.prototype_masks_rle(MASKS, BOXES, BOXES, (4, 4), None, None, False, 1)),
     "predictions": ("predictions", lambda: _postproc.decode_yolo(BOXES[:4], 0.5, 0.5, 10, 0)),
     "masks": ("masks", lambda: _postproc.matrix_nms(BITS, [1.0], [1], "gaussian", 2.0, 1)),
     "semantic": ("semantic", lambda: _postproc.merge_semantic_instances(SEMANTIC, BITS, *FUSION)),
