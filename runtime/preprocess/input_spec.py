@@ -9,6 +9,7 @@ from segrt.runtime.inference.tensors import Dim, DType, Name
 
 Positive = Annotated[int, msgspec.Meta(ge=1)]
 Channels = tuple[float, float, float]
+Rounding = Literal["nearest", "floor", "half_up", "longer_floor"]
 
 
 class Resize(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -19,7 +20,9 @@ class Resize(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     `antialias` widens the filter when shrinking, as PIL and torchvision do; without it `interpolation` is OpenCV's.
     `pad` is the colour of the padding in the network's channel order, 0 to 255, before normalisation; `pad_side` says
     whether the picture sits in the middle or in the top left corner. `rounding` is how the sides of a picture that
-    keeps its aspect ratio become whole pixels (torchvision and torch's `interpolate` cut the fraction off).
+    keeps its aspect ratio become whole pixels: `nearest` with halves to the even number (Ultralytics), `half_up` (mmcv,
+    detectron2), `floor` (torchvision and torch's `interpolate`), `longer_floor`: the longer side cut off, the shorter
+    one to the nearest (transformers).
     """
 
     rule: Literal["stretch", "letterbox", "shortest_edge"] = "stretch"
@@ -28,7 +31,7 @@ class Resize(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     shortest_edge: Positive | None = None
     pad: tuple[int, int, int] = (0, 0, 0)
     pad_side: Literal["both", "bottom_right"] = "both"
-    rounding: Literal["nearest", "floor"] = "nearest"
+    rounding: Rounding = "nearest"
 
 
 class InputSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

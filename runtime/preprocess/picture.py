@@ -1,6 +1,5 @@
 """Brings a picture to the network's input: resize, pad, channel order, layout, normalisation."""
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -13,6 +12,7 @@ from segrt.runtime.errors import ImageError
 from segrt.runtime.files.images import Picture
 from segrt.runtime.preprocess.geometry import Geometry
 from segrt.runtime.preprocess.input_spec import InputSpec, Resize
+from segrt.runtime.preprocess.whole_pixels import shown_size
 
 
 def check_picture(image: npt.NDArray[Any]) -> Picture:
@@ -31,13 +31,7 @@ def check_picture(image: npt.NDArray[Any]) -> Picture:
 def place(source_size: tuple[int, int], network_size: tuple[int, int], resize: Resize) -> Geometry:
     """Return where a picture of `source_size` (H, W) comes to lie in an input of `network_size` (h, w)."""
     height, width = network_size
-    if resize.rule == "stretch":
-        return Geometry(source_size, network_size, (0, 0, height, width))
-    fit = min(height / source_size[0], width / source_size[1])
-    if resize.rule == "shortest_edge" and resize.shortest_edge is not None:
-        fit = min(fit, resize.shortest_edge / min(source_size))
-    whole = math.floor if resize.rounding == "floor" else round
-    inner = tuple(min(max(whole(side * fit), 1), limit) for side, limit in zip(source_size, network_size, strict=True))
+    inner = shown_size(source_size, network_size, resize)
     top = (height - inner[0]) // 2 if resize.pad_side == "both" else 0
     left = (width - inner[1]) // 2 if resize.pad_side == "both" else 0
     return Geometry(source_size, network_size, (top, left, top + inner[0], left + inner[1]))

@@ -44,6 +44,7 @@ def build(request: Request) -> Exportable:
         shortest_edge=min(request.size),
         pad=transformers_queries.IMAGENET_GREY,
         pad_side="bottom_right",
+        rounding="longer_floor",
     )
     processor = DetrImageProcessor()
 

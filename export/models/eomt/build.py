@@ -50,7 +50,12 @@ def build(request: Request) -> Exportable:
 
     decode = transformers_queries.decode_rule(request, "eomt", SCORE_THRESHOLDS[request.model.technique])
     is_stretched = request.model.technique == "semantic"
-    resize = Resize(rule="stretch" if is_stretched else "letterbox", antialias=True, pad_side="bottom_right")
+    resize = Resize(
+        rule="stretch" if is_stretched else "letterbox",
+        antialias=True,
+        pad_side="bottom_right",
+        rounding="longer_floor",
+    )
     processor = transformers.EomtImageProcessor()
 
     def framework_result(pixels: torch.Tensor, valid_mask: torch.Tensor | None, geometry: Geometry) -> Result:  # noqa: ARG001

@@ -39,7 +39,13 @@ def build(request: Request) -> Exportable:
         calibrate_queries(core, model.model.pixel_level_module.decoder.mask_projection, request, labels)
 
     decode = transformers_queries.decode_rule(request, "maskformer")
-    resize = Resize(rule="letterbox", antialias=True, pad=transformers_queries.IMAGENET_GREY, pad_side="bottom_right")
+    resize = Resize(
+        rule="letterbox",
+        antialias=True,
+        pad=transformers_queries.IMAGENET_GREY,
+        pad_side="bottom_right",
+        rounding="longer_floor",
+    )
     processor = MaskFormerImageProcessor(size_divisor=0)
 
     def framework_result(pixels: torch.Tensor, valid_mask: torch.Tensor | None, geometry: Geometry) -> Result:  # noqa: ARG001

@@ -53,7 +53,13 @@ def build(request: Request) -> Exportable:
         calibrate_queries(core, model.model.pixel_level_module.decoder.mask_projection, request, labels)
 
     decode = transformers_queries.decode_rule(request, "maskformer")
-    resize = Resize(rule="letterbox", antialias=True, pad=transformers_queries.IMAGENET_GREY, pad_side="bottom_right")
+    resize = Resize(
+        rule="letterbox",
+        antialias=True,
+        pad=transformers_queries.IMAGENET_GREY,
+        pad_side="bottom_right",
+        rounding="longer_floor",
+    )
     processor: Any = transformers.OneFormerImageProcessor()
     # transformers' own instances of OneFormer are merged from logits as though they were probabilities. The paper's
     # rule is that of Mask2Former.

@@ -20,7 +20,6 @@ from segrt.runtime.decode.group_centers import GroupCenters
 from segrt.runtime.files.images import Picture
 from segrt.runtime.preprocess.geometry import Geometry
 from segrt.runtime.preprocess.input_spec import Resize
-from segrt.runtime.preprocess.picture import place
 from segrt.runtime.results import Result
 
 # detectron2's pixel mean and deviation, over 255.
@@ -46,7 +45,7 @@ def build(request: Request) -> Exportable:
             return panoptic_result(network(pixels), geometry, rule, labels)
 
     # The shorter side is brought to the network's, the longer one follows; what is left over is padded with the mean.
-    resize = Resize("letterbox", antialias=True, pad=(124, 116, 104), pad_side="bottom_right")
+    resize = Resize("letterbox", antialias=True, pad=(124, 116, 104), pad_side="bottom_right", rounding="half_up")
     return Exportable(
         core=network,
         heads=tuple((name, name) for name in ("semantic_logits", "center_heatmap", "offsets")),
@@ -55,7 +54,7 @@ def build(request: Request) -> Exportable:
         source=network_weights.source(request),
         resize=resize,
         framework_result=framework_result,
-        framework_pixels=lambda picture: framework_pixels(picture, request.size, resize),
+        framework_pixels=lambda picture: framework_pixels(picture, request.size),
         mean=MEAN,
         std=STD,
         # detectron2 interpolates logits twice, to the network's size and on to the source's, segrt at once: where the
@@ -68,16 +67,23 @@ def build(request: Request) -> Exportable:
     )
 
 
-def framework_pixels(picture: Picture, size: Size, resize: Resize) -> npt.NDArray[np.float32]:
+def framework_pixels(picture: Picture, size: Size) -> npt.NDArray[np.float32]:
     """Return detectron2's input: PIL's bilinear resize of the RGB picture, normalised, zeros below and to the right."""
     from PIL import Image
 
-    top, left, bottom, right = (int(edge) for edge in place((picture.shape[0], picture.shape[1]), size, resize).window)
+    height, width = _shown_size((picture.shape[0], picture.shape[1]), size)
     image = Image.fromarray(np.ascontiguousarray(picture[..., ::-1]))
-    shrunk = np.asarray(image.resize((right - left, bottom - top), Image.Resampling.BILINEAR), np.float32)
+    shrunk = np.asarray(image.resize((width, height), Image.Resampling.BILINEAR), np.float32)
     pixels = np.zeros((3, *size), np.float32)
-    pixels[:, top:bottom, left:right] = ((shrunk / 255 - MEAN) / STD).transpose(2, 0, 1)
+    pixels[:, :height, :width] = ((shrunk / 255 - MEAN) / STD).transpose(2, 0, 1)
     return pixels
+
+
+def _shown_size(source: Size, size: Size) -> Size:
+    """Return the size (h, w) of detectron2's `ResizeShortestEdge` for a picture of `source` (H, W) in `size`."""
+    shortest, longest = size[::-1] if source[0] > source[1] else size
+    scale = min(shortest / min(source), longest / max(source))
+    return int(source[0] * scale + 0.5), int(source[1] * scale + 0.5)
 
 
 def _calibrate(network: PanopticDeepLab, request: Request) -> None:

@@ -20,7 +20,6 @@ from segrt.runtime.decode.rule import DecodeRule
 from segrt.runtime.files.images import Picture
 from segrt.runtime.preprocess.geometry import Geometry
 from segrt.runtime.preprocess.input_spec import Resize
-from segrt.runtime.preprocess.picture import place
 from segrt.runtime.results import Label, Result
 
 IMAGENET_GREY = (124, 116, 104)
@@ -87,21 +86,24 @@ def pixels_of(
 ) -> Callable[[Picture], npt.NDArray[np.float32]]:
     """Return what makes the network input of a picture (uint8 BGR) with transformers' own image processor.
 
-    The processor is told the size that the picture has in the network's input. Padding is that of `resize`; ImageNet's
-    mean colour stands for padding with 0 after normalisation.
+    A picture that keeps its shape is resized by the processor's own rule, its edges limited to the network's. Padding
+    is that of `resize`; ImageNet's mean colour stands for padding with 0 after normalisation.
     """
     mean, std = np.array(processor.image_mean), np.array(processor.image_std)
     fill = (np.array(resize.pad) / 255 - mean) / std if resize.pad != IMAGENET_GREY else np.zeros(3)
 
     def framework_pixels(picture: Picture) -> npt.NDArray[np.float32]:
-        geometry = place((picture.shape[0], picture.shape[1]), request.size, resize)
-        top, left, bottom, right = (int(edge) for edge in geometry.window)
-        size = {"height": bottom - top, "width": right - left}
+        height, width = request.size
+        size = {"height": height, "width": width}
+        if resize.rule != "stretch":
+            shortest, longest = (width, height) if picture.shape[0] > picture.shape[1] else (height, width)
+            size = {"shortest_edge": min(resize.shortest_edge or shortest, shortest), "longest_edge": longest}
         rgb = torch.from_numpy(np.ascontiguousarray(picture[..., ::-1])).permute(2, 0, 1)
         images = processor(images=[rgb], size=size, do_pad=False, return_tensors="pt", **options)["pixel_values"]
+        shown = images[0].numpy()
         canvas = np.empty((3, *request.size), np.float32)
         canvas[...] = fill[:, None, None]
-        canvas[:, top:bottom, left:right] = images[0].numpy()
+        canvas[:, : shown.shape[1], : shown.shape[2]] = shown[:, :height, :width]
         return canvas
 
     return framework_pixels

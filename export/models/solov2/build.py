@@ -56,7 +56,7 @@ def build(request: Request) -> Exportable:
         labels=labels,
         decode=rule,
         source=network_weights.source(request, "torchvision", notes="SOLOv2 as in mmdetection, written anew"),
-        resize=Resize(rule="letterbox", pad=_PAD, pad_side="bottom_right"),
+        resize=Resize(rule="letterbox", pad=_PAD, pad_side="bottom_right", rounding="half_up"),
         framework_result=_FrameworkResult(network, labels, rule),
         framework_pixels=_FrameworkPixels(request.size),
         keep=("selection",),
