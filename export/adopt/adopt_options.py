@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from segrt.export.adopt.conventions import Convention
+from segrt.export.adopt.conventions.convention import Convention, Subject
 from segrt.runtime.decode.merge_queries import MergeRule
 from segrt.runtime.errors import SegrtError
 from segrt.runtime.preprocess.input_spec import Channels, Resize
@@ -82,15 +82,30 @@ def check_rule(options: AdoptOptions, rule: str) -> None:
 
 
 def completed(options: AdoptOptions, convention: Convention) -> AdoptOptions:
-    """Return `options` with what the file says where the user says nothing; raise SegrtError for no technique."""
+    """Return `options` with what the file says where the user says nothing.
+
+    Raises SegrtError for no technique, and for what the file says and cannot be honoured, unless the user says it.
+    """
     technique = options.technique or convention.technique
     if technique is None:
         raise SegrtError(
             "the file does not say what it was trained for; add --technique semantic, instance or panoptic"
         )
+    for problem in convention.problems:
+        if not _overridden(options, problem.subject):
+            raise SegrtError(str(problem))
     return replace(
         options,
         technique=technique,
         resize=options.resize or convention.resize,
+        color=options.color or convention.color,
+        rows=options.rows or convention.rows,
         merge_rule=options.merge_rule or convention.merge_rule,
     )
+
+
+def _overridden(options: AdoptOptions, subject: Subject) -> bool:
+    """Whether the user says how pictures are resized, what values the network is fed, or both."""
+    resize = options.resize is not None
+    values = any(value is not None for value in (options.scale, options.mean, options.std))
+    return {"resize": resize, "values": values, "everything": resize and values}[subject]

@@ -8,7 +8,8 @@ from typing import Any, cast
 
 from segrt.export.adopt.adopt_options import AdoptOptions, check_precision, check_rule, completed
 from segrt.export.adopt.class_names import class_count, first_labels, fitting_labels
-from segrt.export.adopt.conventions import LETTERBOX, YOLACT, Convention, Normalisation, read_convention
+from segrt.export.adopt.conventions.convention import LETTERBOX, YOLACT, Convention, Normalisation
+from segrt.export.adopt.conventions.reading import read_convention
 from segrt.export.adopt.decode_rule import activation_of, decode_rule
 from segrt.export.adopt.dequantize import dequantize, is_asymmetric
 from segrt.export.adopt.float_variant import compare_with_original

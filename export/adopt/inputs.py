@@ -5,7 +5,7 @@ from typing import Any, cast
 import msgspec
 
 from segrt.export.adopt.adopt_options import AdoptOptions
-from segrt.export.adopt.conventions import IMAGENET_MEAN, IMAGENET_STD, Convention, Normalisation
+from segrt.export.adopt.conventions.convention import IMAGENET_MEAN, IMAGENET_STD, Convention, Normalisation
 from segrt.export.adopt.guessing import guess_layout
 from segrt.export.graph.editing import Graph
 from segrt.runtime.errors import SegrtError
@@ -43,6 +43,11 @@ def picture_input(
         sides = list(options.size)
     elif size is not None and all(isinstance(side, str) for side in sides):
         sides = list(size)
+    elif size is not None and size != tuple(sides):
+        height, width = sides
+        notes.append(
+            f"the file says {size[0]}×{size[1]}, but the network's input has {height}×{width}: pictures are brought to that"
+        )
     if any(isinstance(side, str) for side in sides):
         raise SegrtError(f"{graph.path}: input {image} has no fixed size; add --size HEIGHTxWIDTH")
     size = (int(sides[0]), int(sides[1]))
@@ -77,7 +82,8 @@ def normalised(
     if options.resize is None and convention.resize is not None:
         image = msgspec.structs.replace(image, resize=convention.resize)
         notes.append(
-            f"resizing guessed: {convention.exporter}'s, {_described(convention.resize)}; change it with --resize"
+            f"resizing {_how(convention)}: {convention.exporter}'s, {_described(convention.resize)}; change it with "
+            "--resize"
         )
     if image.dtype == "uint8":
         return (image, *inputs[1:])
@@ -88,9 +94,15 @@ def normalised(
         chosen = convention.normalisation or Normalisation(1 / 255, IMAGENET_MEAN, IMAGENET_STD)
         whose = f"{convention.exporter}'s" if convention.normalisation is not None else "ImageNet's"
         formula = _formula(chosen)
-        notes.append(f"normalisation guessed: {whose}, {formula}; change it with --scale, --mean, --std")
+        known = convention.normalisation is not None
+        how = _how(convention) if known else "guessed"
+        notes.append(f"normalisation {how}: {whose}, {formula}; change it with --scale, --mean, --std")
     image = msgspec.structs.replace(image, scale=chosen.scale, mean=chosen.mean, std=chosen.std)
     return (image, *inputs[1:])
+
+
+def _how(convention: Convention) -> str:
+    return "read" if convention.is_read else "guessed"
 
 
 def _formula(values: Normalisation) -> str:
@@ -108,5 +120,6 @@ def _channels(values: tuple[float, float, float]) -> str:
 
 def _described(resize: Resize) -> str:
     edge = f" {resize.shortest_edge}" if resize.shortest_edge else ""
+    edge += f" of at most {resize.longest_edge}" if resize.longest_edge else ""
     pad = f" in {resize.pad[0]}" if resize.rule != "stretch" and len(set(resize.pad)) == 1 else ""
     return f"{resize.rule}{edge}{pad}"

@@ -22,7 +22,9 @@ class Resize(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     whether the picture sits in the middle or in the top left corner. `rounding` is how the sides of a picture that
     keeps its aspect ratio become whole pixels: `nearest` with halves to the even number (Ultralytics), `half_up` (mmcv,
     detectron2), `floor` (torchvision and torch's `interpolate`), `longer_floor`: the longer side cut off, the shorter
-    one to the nearest (transformers).
+    one to the nearest (transformers). `longest_edge` is the most that the longer side may have, where that is less than
+    the network's input; `multiple` rounds both sides up to a multiple, which bends the aspect ratio a little
+    (transformers' `size_divisor`).
     """
 
     rule: Literal["stretch", "letterbox", "shortest_edge"] = "stretch"
@@ -32,6 +34,8 @@ class Resize(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     pad: tuple[int, int, int] = (0, 0, 0)
     pad_side: Literal["both", "bottom_right"] = "both"
     rounding: Rounding = "nearest"
+    longest_edge: Positive | None = None
+    multiple: Positive = 1
 
 
 class InputSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -85,5 +89,7 @@ def input_problems(spec: InputSpec) -> Iterable[str]:
         yield f"resize.pad of input {spec.name!r} must be 0 to 255, but got {list(spec.resize.pad)}"
     if (spec.resize.rule == "shortest_edge") != (spec.resize.shortest_edge is not None):
         yield f"resize.shortest_edge of input {spec.name!r} must be given with the rule shortest_edge and only then"
+    if spec.resize.rule == "stretch" and (spec.resize.longest_edge is not None or spec.resize.multiple != 1):
+        yield f"resize.longest_edge and resize.multiple of input {spec.name!r} are for rules that keep the aspect ratio"
     if spec.resize.antialias and spec.resize.interpolation not in ("linear", "cubic"):
         yield f"resize.antialias of input {spec.name!r} needs interpolation linear or cubic"

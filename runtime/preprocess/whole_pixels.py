@@ -16,15 +16,18 @@ def shown_size(source_size: Size, network_size: Size, resize: Resize) -> Size:
     if resize.rule == "stretch":
         return network_size
     shortest = resize.shortest_edge if resize.rule == "shortest_edge" else None
+    longest = resize.longest_edge or max(network_size)
     if resize.rounding == "longer_floor":
-        sides = _longer_floor(source_size, network_size, shortest)
+        most = (min(network_size[0], longest), min(network_size[1], longest))
+        sides = _longer_floor(source_size, most, shortest)
     else:
-        fit = min(network_size[0] / source_size[0], network_size[1] / source_size[1])
+        fit = min(network_size[0] / source_size[0], network_size[1] / source_size[1], longest / max(source_size))
         if shortest is not None:
             fit = min(fit, shortest / min(source_size))
         whole = _ROUNDINGS[resize.rounding]
         sides = (whole(source_size[0] * fit), whole(source_size[1] * fit))
-    return min(max(sides[0], 1), network_size[0]), min(max(sides[1], 1), network_size[1])
+    height, width = (-(-max(side, 1) // resize.multiple) * resize.multiple for side in sides)
+    return min(height, network_size[0]), min(width, network_size[1])
 
 
 def _half_up(value: float) -> int:

@@ -1,0 +1,65 @@
+"""Hugging Face: `config.json` and the image processor's file beside the network, or one folder above `onnx/`."""
+
+from collections.abc import Mapping
+from typing import Any, get_args
+
+from segrt.export.adopt.conventions.convention import Convention
+from segrt.export.adopt.conventions.image_processors import read_processor
+from segrt.export.adopt.conventions.side_files import find, read_json
+from segrt.export.graph.editing import Graph
+from segrt.runtime.decode.merge_queries import MergeRule
+from segrt.runtime.errors import SegrtError
+from segrt.runtime.results.technique import Technique
+
+
+def hugging_face(graph: Graph) -> Convention | None:
+    """Return what transformers' files say; None where there are none. Which technique a universal network was trained
+    for, its name alone tells.
+    """
+    path = find(graph.path, "config.json")
+    config = read_json(path) if path is not None else {}
+    architectures, labels = config.get("architectures"), config.get("id2label")
+    if path is None or not isinstance(architectures, list) or not isinstance(labels, dict):
+        return None
+    architecture = str((architectures or ["unknown"])[0])
+    names = _names(labels, str(path))
+    model_type = str(config.get("model_type", ""))
+    where = "config.json" if path.parent == graph.path.parent else "config.json, one folder up,"
+    notes = [f"{where} says: {architecture}, {len(names)} classes"]
+    preparation = read_processor(graph.path, model_type)
+    if preparation.source is not None:
+        notes.append(f"{preparation.source} says how pictures are resized and normalised")
+    merge_rule = model_type if model_type in get_args(MergeRule) and model_type != "detr" else "maskformer"
+    return Convention(
+        "optimum",
+        _technique(architecture, config),
+        names,
+        preparation.size,
+        "bgr" if preparation.flips else None,
+        preparation.normalisation,
+        preparation.resize,
+        merge_rule,  # type: ignore[arg-type]  # get_args checked it
+        is_read=preparation.source is not None,
+        problems=preparation.problems,
+        notes=notes,
+    )
+
+
+def _technique(architecture: str, config: Mapping[str, Any]) -> Technique | None:
+    known = f"{architecture} {config.get('_name_or_path', '')}".lower()
+    if "SemanticSegmentation" in architecture or "semantic" in known:
+        return "semantic"
+    if architecture == "DetrForSegmentation" or "panoptic" in known:
+        return "panoptic"
+    if "RfDetr" in architecture or "instance" in known.replace("forinstancesegmentation", ""):
+        return "instance"
+    return None
+
+
+def _names(labels: Mapping[str, Any], where: str) -> dict[int, str]:
+    try:
+        return {int(index): str(name) for index, name in labels.items()}
+    except ValueError:
+        raise SegrtError(
+            f"{where}: its id2label must have whole numbers as keys, but has {', '.join(labels)[:60]}; mend it"
+        ) from None

@@ -1,0 +1,31 @@
+"""All that is known of a file's conventions, asked one after the other: the first that knows the file speaks."""
+
+from collections.abc import Callable
+
+from segrt.export.adopt.conventions.convention import Convention
+from segrt.export.graph.editing import Graph
+from segrt.runtime.registry import Registry
+
+_ROOM = "segrt.export.adopt.conventions"
+# What a file says of itself comes first, files beside it next, names of outputs last.
+EXPORTERS: Registry[Callable[[Graph], Convention | None]] = Registry(
+    "exporter",
+    {
+        "ultralytics": f"{_ROOM}.ultralytics_metadata:ultralytics_metadata",
+        "mmdeploy": f"{_ROOM}.mmdeploy_json:mmdeploy_json",
+        "paddleseg": f"{_ROOM}.paddleseg_yaml:paddleseg",
+        "hugging face": f"{_ROOM}.hugging_face:hugging_face",
+        "timm": f"{_ROOM}.timm_config:timm_config",
+        "mmdeploy's outputs": f"{_ROOM}.mmdeploy_json:mmdeploy_outputs",
+        "rf-detr's outputs": f"{_ROOM}.rfdetr_outputs:rfdetr_outputs",
+    },
+)
+
+
+def read_convention(graph: Graph) -> Convention:
+    """Return what is known of the file; raise SegrtError for a network that it says to have no masks."""
+    for name in EXPORTERS:
+        convention = EXPORTERS.load(name)(graph)
+        if convention is not None:
+            return convention
+    return Convention()
