@@ -41,8 +41,8 @@ def _longer_floor(source_size: Size, network_size: Size, shortest: int | None) -
     Where the longer side is what fits, the shorter one goes to the nearest whole pixel; the other side is cut off.
     """
     upright = source_size[0] > source_size[1]
-    longer, shorter = (source_size if upright else source_size[::-1])
-    most_longer, most_shorter = (network_size if upright else network_size[::-1])
+    longer, shorter = source_size if upright else source_size[::-1]
+    most_longer, most_shorter = network_size if upright else network_size[::-1]
     side: float = most_shorter if shortest is None else min(shortest, most_shorter)
     whole = int(side)
     if longer / shorter * side > most_longer:

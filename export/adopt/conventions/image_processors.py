@@ -20,7 +20,15 @@ _STEPS = ("do_center_crop", "do_flip_channel_order", "do_pad", "do_split_image",
 # Fields that say nothing of how a picture is fed: names, training labels, tokens of prompts.
 _SILENT = (
     *("image_processor_type", "feature_extractor_type", "processor_class", "auto_map", "_valid_processor_keys"),
-    *("_processor_class", "use_fast", "backend", "transformers_version", "model_input_names", "return_tensors", "_max_size"),
+    *(
+        "_processor_class",
+        "use_fast",
+        "backend",
+        "transformers_version",
+        "model_input_names",
+        "return_tensors",
+        "_max_size",
+    ),
     *("device", "disable_grouping", "do_convert_rgb", "input_data_format", "default_to_square"),
     *("do_reduce_labels", "reduce_labels", "ignore_index", "num_labels", "do_convert_annotations", "format"),
     *("annotation_format", "return_segmentation_masks", "masks_path", "image_seq_length", "pad_and_return_pixel_mask"),

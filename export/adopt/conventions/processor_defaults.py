@@ -107,9 +107,7 @@ PROCESSORS: Mapping[str, Processor] = {
         square=False,
         model_types=("mobilevit", "mobilevitv2"),
     ),
-    "OneFormer": _processor(
-        _CANVAS["size"], _IMAGENET, steps=("max_size",), square=False, model_types=("oneformer",)
-    ),
+    "OneFormer": _processor(_CANVAS["size"], _IMAGENET, steps=("max_size",), square=False, model_types=("oneformer",)),
     "RfDetr": _processor(
         _CANVAS["size"], _IMAGENET, {"do_pad": True}, antialias=False, model_types=("rf_detr",), **_DETR
     ),

@@ -57,7 +57,9 @@ def _bytes(path: Path) -> bytes:
     except OSError as error:
         raise SegrtError(f"{path}: cannot be read ({error.strerror}); mend or remove it") from None
     if len(data) > _MOST_BYTES:
-        raise SegrtError(f"{path}: is larger than {_MOST_BYTES >> 20} MB, which no description of a network is; remove it")
+        raise SegrtError(
+            f"{path}: is larger than {_MOST_BYTES >> 20} MB, which no description of a network is; remove it"
+        )
     return data
 
 

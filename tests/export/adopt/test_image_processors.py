@@ -146,7 +146,10 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
         {"image_processor_type": "OddImageProcessor", "size": SIZE, "do_rescale": True, "do_normalize": True},
         "image_mean null is missing, and what OddImageProcessor takes instead is not known",
     ),
-    "a size of another kind": ({**SEGFORMER, "size": {"longest_edge": 96}}, 'size {"longest_edge": 96} is a way of resizing that segrt'),
+    "a size of another kind": (
+        {**SEGFORMER, "size": {"longest_edge": 96}},
+        'size {"longest_edge": 96} is a way of resizing that segrt',
+    ),
     "no size": ({**SEGFORMER, "size": "large"}, 'size "large" is no size of a picture'),
     "a word for a switch": ({**SEGFORMER, "do_normalize": "yes"}, 'do_normalize "yes" is neither true nor false'),
     "two means": ({**SEGFORMER, "image_mean": [0.5, 0.5]}, "image_mean .0.5, 0.5. is not a number, or three"),
