@@ -88,6 +88,21 @@ py::tuple paste_masks_rle_(const py::array& masks, const py::array& boxes, SizeT
     return py::make_tuple(bytes_list(codes), nonfinite);
 }
 
+py::tuple whole_masks_rle_(const py::array& masks, SizeTuple size, float threshold, const WindowTuple& window,
+                           int threads) {
+    const FloatStack stack = float_stack(masks, "masks", "(N, h, w)");
+    const Size target = checked_size(size);
+    const std::optional<Window> part = checked_window(window);
+    const int count = checked_threads(threads);
+    Codes codes;
+    std::int64_t nonfinite = 0;
+    {
+        const py::gil_scoped_release release;
+        nonfinite = whole_masks_rle(stack, threshold, target, count, codes, part);
+    }
+    return py::make_tuple(bytes_list(codes), nonfinite);
+}
+
 py::tuple prototype_masks_rle_(const py::array& prototypes, const py::array& coefficients, const py::array& boxes,
                                SizeTuple size, const WindowTuple& window, const std::optional<SizeTuple>& processed,
                                bool compat, int threads) {
@@ -119,6 +134,7 @@ void bind_instances(py::module_& module) {
                "threads"_a);
     module.def("paste_masks_rle", &paste_masks_rle_, "masks"_a, "boxes"_a, "size"_a, "threshold"_a, "rule"_a,
                "threads"_a);
+    module.def("whole_masks_rle", &whole_masks_rle_, "masks"_a, "size"_a, "threshold"_a, "window"_a, "threads"_a);
     module.def("prototype_masks_rle", &prototype_masks_rle_, "prototypes"_a, "coefficients"_a, "boxes"_a, "size"_a,
                "window"_a, "processed"_a, "compat"_a, "threads"_a);
 }

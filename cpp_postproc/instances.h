@@ -58,6 +58,12 @@ std::int64_t paste_masks(const FloatStack& masks, const FloatTable& boxes, Paste
 std::int64_t paste_masks_rle(const FloatStack& masks, const FloatTable& boxes, PasteRule rule, float threshold,
                              Size size, int threads, std::vector<std::string>& codes);
 
+// masks: shape (N, h, w), each a grid over the whole input, of which the target shows the window: enlarged, a pixel is
+// set when its value is above the threshold. Nothing is filled in: beyond the grid its edge cells count on. Returns how
+// many values are not finite.
+std::int64_t whole_masks_rle(const FloatStack& masks, float threshold, Size size, int threads,
+                             std::vector<std::string>& codes, const std::optional<Window>& window = {});
+
 struct PrototypeMaskOptions {
     std::optional<Window> window;   // the part of the grid that shows the target
     std::optional<Size> processed;  // what masks are enlarged to first, as a whole; the window's part is then cut out

@@ -37,6 +37,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         prototype_masks_rle(stack, fuzz::table_of(weights, count, count), fuzz::table_of(boxes, count, 4), target,
                             prototypes, codes);
         all.insert(all.end(), codes.begin(), codes.end());
+        whole_masks_rle(stack, threshold, target, threads, codes, prototypes.window);
+        all.insert(all.end(), codes.begin(), codes.end());
         QueryInstanceOptions options;
         options.activation = bytes.between(0, 1) == 0 ? Activation::softmax : Activation::sigmoid;
         options.threads = threads;

@@ -56,6 +56,8 @@ TEST(Instances, CodesOfQueriesBoxesAndPrototypesAreTheSameEverywhere) {
                     all.insert(all.end(), codes.begin(), codes.end());
                 }
             }
+            whole_masks_rle(masks.stack(), 0.5F, size, threads, codes, Window{{h * 0.1, h}, {0, w * 0.9}});
+            all.insert(all.end(), codes.begin(), codes.end());
             QueryInstanceOptions options;
             options.threads = threads;
             const QueryInstances found = query_instances(classes.table(), masks.stack(), size, options);

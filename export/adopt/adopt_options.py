@@ -20,6 +20,8 @@ _RULES = {
     "activation": ("query_instances",),
     "void_value": ("class_map",),
     "first_class": ("paste_masks",),
+    "masks": ("paste_masks",),
+    "mask_threshold": ("paste_masks",),
 }
 
 
@@ -51,6 +53,8 @@ class AdoptOptions:
     ids: str = "list"
     void_value: int | None = None
     first_class: int | None = None
+    masks: str | None = None
+    mask_threshold: float | None = None
     dequantize: bool = False
     golden: Sequence[Path] = ()
     overwrite: bool = False

@@ -1,7 +1,7 @@
 """Turns an ONNX file of any origin into a bundle: reads what it says, guesses the rest, notes every guess."""
 
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
@@ -10,14 +10,17 @@ from segrt.export.adopt.adopt_options import AdoptOptions, check_precision, chec
 from segrt.export.adopt.class_names import class_count, first_labels, fitting_labels
 from segrt.export.adopt.conventions.convention import LETTERBOX, YOLACT, Convention, Normalisation
 from segrt.export.adopt.conventions.reading import read_convention
-from segrt.export.adopt.decode_rule import activation_of, decode_rule
+from segrt.export.adopt.decode_rule import decode_rule
 from segrt.export.adopt.dequantize import dequantize, is_asymmetric
 from segrt.export.adopt.float_variant import compare_with_original
 from segrt.export.adopt.guessing import Output, guess_heads
-from segrt.export.adopt.heads import in_standard_layout, measured_outputs, rewrite_outputs, run_once
+from segrt.export.adopt.head_types import cast_outputs
+from segrt.export.adopt.heads import in_standard_layout, measured_outputs, rewrite_outputs, run_on
+from segrt.export.adopt.meanings import as_probabilities, in_columns, is_torchvision, other_maps
 from segrt.export.adopt.inputs import normalised, picture_input
+from segrt.export.adopt.signs import Runs, activation, first_class, masks_in
 from segrt.export.bundling import GoldenPicture, Network, VariantFile, write_bundle
-from segrt.export.golden_pictures import golden_pictures, prove_little
+from segrt.export.golden_pictures import golden_pictures, prove_little, trial_pictures
 from segrt.export.graph.checks import refused_nodes
 from segrt.export.graph.editing import Graph, read_graph, require_onnx
 from segrt.runtime.bundle.locating import read_bundle
@@ -26,6 +29,7 @@ from segrt.runtime.bundle.names import new_name
 from segrt.runtime.decode.head_spec import HeadSpec
 from segrt.runtime.errors import BackendError, BundleError
 from segrt.runtime.files.images import Picture
+from segrt.runtime.inference.tensors import TensorSpec
 from segrt.runtime.results.technique import Technique
 
 
@@ -41,7 +45,7 @@ def adopt_network(path: Path, out: Path, options: AdoptOptions) -> list[str]:
     pictures = golden_pictures(options.golden)
     with tempfile.TemporaryDirectory(prefix="segrt-adopt-") as folder:
         file = Path(folder) / "network.onnx"
-        network = adoption.describe(name, adoption.find_heads(file, pictures[0][1]))
+        network = adoption.describe(name, adoption.find_heads(file, trial_pictures(options.golden)))
         variants, golden = adoption.variants(network, file, [GoldenPicture(*picture) for picture in pictures])
         try:
             write_bundle(out, network, variants, golden, overwrite=options.overwrite)
@@ -57,11 +61,11 @@ def adopt_network(path: Path, out: Path, options: AdoptOptions) -> list[str]:
 
 @dataclass(frozen=True)
 class _FoundHeads:
-    """The decode rule that takes the network's heads, and the outputs by role; `is_yolact` if they were YOLACT's."""
+    """The decode rule that takes the network's heads, the outputs by role, and the family that they show, if any."""
 
     rule: str
     outputs: Mapping[str, Output]
-    is_yolact: bool
+    family: str | None
 
     @property
     def specs(self) -> tuple[HeadSpec, ...]:
@@ -93,31 +97,65 @@ class _Adoption:
     def _precision(self) -> str:
         return self._options.precision or self._graph.precision
 
-    def find_heads(self, file: Path, picture: Picture) -> _FoundHeads:
-        """Run the network on `picture` (by way of `file`) and tell its heads apart; mend those of another form."""
+    def find_heads(self, file: Path, pictures: Sequence[Picture]) -> _FoundHeads:
+        """Run the network on `pictures` (by way of `file`) and tell its heads apart; mend those of another form."""
         declared = self._declared
-        arrays = run_once(file, self._graph, self._trial_inputs, picture)
-        rewritten = rewrite_outputs(self._graph, self._inputs, arrays)
+        runs = run_on(file, self._graph, self._trial_inputs, pictures)
+        rewritten = rewrite_outputs(self._graph, self._inputs, runs[0])
         if rewritten is not None:
             self.notes.append(rewritten)
             self._options = replace(self._options, rows=self._options.rows or "yolo")
-            known = {spec.name: spec for spec in declared}
-            declared = tuple(known.get(spec.name, spec) for spec in self._graph.outputs)
-            arrays = run_once(file, self._graph, self._trial_inputs, picture)
-        outputs = measured_outputs(declared, arrays)
+        stated = {name: role for role, name in self._options.heads.items()}
+        casts = cast_outputs(self._graph, runs, self._technique, len(self._labels), stated)
+        self.notes += casts.notes
+        if rewritten is not None or casts.renamed:
+            known = {casts.renamed.get(spec.name, spec.name): spec.shape for spec in declared}
+            declared = tuple(
+                TensorSpec(spec.name, spec.dtype, known.get(spec.name, spec.shape)) for spec in self._graph.outputs
+            )
+            runs = run_on(file, self._graph, self._trial_inputs, pictures)
+            named = {role: casts.renamed.get(name, name) for role, name in self._options.heads.items()}
+            self._options = replace(self._options, heads=named)
+        outputs = measured_outputs(declared, runs[0])
         rule, by_role = guess_heads(outputs, self._technique, len(self._labels), self._options.heads)
         check_rule(self._given, rule)
+        family, by_role = self._meanings(rule, by_role, runs)
+        self.notes += other_maps(outputs, by_role)
         standard = {
             role: in_standard_layout(self._graph, role, output, len(self._labels), self.notes)
             for role, output in by_role.items()
         }
-        return _FoundHeads(rule, standard, is_yolact=rewritten is not None)
+        return _FoundHeads(rule, standard, "YOLACT" if rewritten is not None and rule == "prototype_masks" else family)
+
+    def _meanings(self, rule: str, heads: Mapping[str, Output], runs: Runs) -> tuple[str | None, Mapping[str, Output]]:
+        """Settle what the heads' values mean, for the rules that leave it open: the family that they show, and the heads.
+
+        What was found goes to the options, where the user's own come first.
+        """
+        options = self._options
+        if rule == "query_instances":
+            meaning = options.activation or self._convention.activation or activation(heads, runs, len(self._labels))
+            self._options = replace(options, activation=meaning)
+            return None, in_columns(self._graph, heads, meaning, len(self._labels), self.notes)
+        if rule != "paste_masks":
+            return None, heads
+        said = self._convention.whole_masks
+        where = options.masks or masks_in(heads, runs, self._inputs[0].size, said)
+        family = "torchvision" if where == "picture" and is_torchvision(heads) else None
+        first = options.first_class
+        if first is None:
+            first = first_class(heads, runs, len(self._labels), family is not None)
+            if first:
+                self.notes.append(f"class ids counted from {first}: 0 is the background; --first-class changes it")
+        threshold = self._convention.mask_threshold if options.mask_threshold is None else options.mask_threshold
+        self._options = replace(options, masks=where, first_class=first, mask_threshold=threshold)
+        return family, as_probabilities(self._graph, heads, runs, self.notes)
 
     def describe(self, name: str, heads: _FoundHeads) -> Network:
         """Return what the manifest says of the network."""
         options, notes, specs = self._options, self.notes, heads.specs
         notes += [f"head {head.name!r} {head.dtype} {list(head.shape)} is {head.role}" for head in specs]
-        sigmoid = activation_of(heads.rule, specs, len(self._labels), options) == "sigmoid"
+        sigmoid = heads.rule == "query_instances" and options.activation == "sigmoid"
         classes = class_count(self._graph, heads.rule, specs, sigmoid)
         labels = fitting_labels(self._labels, classes, options.labels, options.ids, notes)
         decode = decode_rule(heads.rule, heads.outputs, specs, len(labels), options, notes)
@@ -155,11 +193,15 @@ class _Adoption:
 
 def _convention_of(heads: _FoundHeads, convention: Convention) -> Convention:
     """Return the convention with the preprocessing of the family that the heads show, where the file says none."""
-    if convention.normalisation is not None or heads.rule != "prototype_masks":
+    if convention.normalisation is not None:
         return convention
-    if heads.is_yolact:
+    if heads.family == "YOLACT":
         return replace(convention, exporter="YOLACT", normalisation=YOLACT)
-    return replace(convention, exporter="YOLO", normalisation=Normalisation(), resize=LETTERBOX)
+    if heads.family == "torchvision":
+        return replace(convention, exporter="torchvision", normalisation=Normalisation())
+    if heads.rule == "prototype_masks":
+        return replace(convention, exporter="YOLO", normalisation=Normalisation(), resize=LETTERBOX)
+    return convention
 
 
 def _tensorrt_notes(graph: Graph, options: AdoptOptions) -> list[str]:

@@ -20,14 +20,6 @@ from segrt.runtime.errors import SegrtError
 _IOU_THRESHOLDS = {"yolo": 0.7, "yolov5": 0.45, "detections": 0.7}  # the defaults of their own prediction commands
 
 
-def activation_of(rule: str, heads: Sequence[HeadSpec], labels: int, options: AdoptOptions) -> str:
-    """Return what makes scores of class logits: "sigmoid" where there is a logit for each class and none besides."""
-    if options.activation is not None:
-        return options.activation
-    rows = next((head.shape[2] for head in heads if head.role == "class_logits"), None)
-    return "sigmoid" if rule == "query_instances" and rows == labels else "softmax"
-
-
 def decode_rule(
     rule: str,
     outputs: Mapping[str, Output],
@@ -37,7 +29,12 @@ def decode_rule(
     notes: list[str],
 ) -> DecodeRule:
     """Return the decode rule called `rule` as the user wants it, else as networks with such heads mostly do."""
-    names = ("score_threshold", "overlap_threshold", "first_class")  # the rule has those that are given
+    names = (
+        "score_threshold",
+        "overlap_threshold",
+        "first_class",
+        "mask_threshold",
+    )  # the rule has those that are given
     given: dict[str, Any] = {name: getattr(options, name) for name in names if getattr(options, name) is not None}
     if rule == "argmax":
         return Argmax()
@@ -46,7 +43,9 @@ def decode_rule(
     if rule == "class_map":
         return ClassMap(options.void_value)
     if rule == "paste_masks":
-        return PasteMasks(**given)
+        where = options.masks or "box"
+        notes.append(f"masks lie in {'the whole picture' if where == 'picture' else 'their boxes'}")
+        return PasteMasks(masks_in=cast("Any", where), **given)
     if rule == "prototype_masks":
         return _prototype_rule(outputs, labels, options, given, notes)
     if rule == "group_centers":
@@ -54,7 +53,7 @@ def decode_rule(
         return GroupCenters(**given)
     if rule == "merge_queries":
         return MergeQueries(merge_rule=options.merge_rule or "maskformer", **given)
-    activation = activation_of(rule, heads, labels, options)
+    activation = options.activation or "softmax"
     notes.append(f"class scores by {activation}")
     return QueryInstances(activation=cast("Any", activation), **given)
 

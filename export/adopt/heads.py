@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from segrt.export.adopt.guessing import BOX_ROLES, Output
 from segrt.export.graph.editing import Graph
-from segrt.runtime.errors import BackendError, SegrtError
+from segrt.runtime.errors import BackendError
 from segrt.runtime.files.images import Picture
 from segrt.runtime.inference.onnxruntime import run_file
 from segrt.runtime.inference.tensors import Array, TensorSpec
@@ -21,12 +21,11 @@ _CENTER_VARIANCE, _SIZE_VARIANCE = np.float32(0.1), np.float32(0.2)
 _YOLACT = {"loc", "conf", "mask", "proto"}
 
 
-def run_once(file: Path, graph: Graph, inputs: Sequence[InputSpec], picture: Picture) -> Heads:
-    """Write the network to `file` and run it on `picture` once; return all its outputs."""
+def run_on(file: Path, graph: Graph, inputs: Sequence[InputSpec], pictures: Sequence[Picture]) -> list[Heads]:
+    """Write the network to `file` and run it on each of the pictures; return all its outputs for each."""
     file.write_bytes(graph.bytes())
-    arrays, _ = network_inputs(inputs, picture)
     try:
-        return run_file(file, arrays)
+        return [run_file(file, network_inputs(inputs, picture)[0]) for picture in pictures]
     except BackendError as error:
         raise BackendError(str(error).replace(str(file), str(graph.path))) from None
 
@@ -51,18 +50,14 @@ def rewrite_outputs(graph: Graph, inputs: Sequence[InputSpec], heads: Heads) -> 
     """
     names = {name.split("/")[-1].rstrip("s"): name for name in heads}
     if {"det", "label", "mask"} <= names.keys() and heads[names["det"]].shape[-1] == 5:
-        return _mmdeploy(graph, inputs[0], heads, names["det"], names["mask"])
+        return _mmdeploy(graph, heads, names["det"])
     if names.keys() >= _YOLACT and "prior" in names:
         return _yolact(graph, inputs[0], heads, names)
     return None
 
 
-def _mmdeploy(graph: Graph, image: InputSpec, heads: Heads, detections: str, masks: str) -> str:
+def _mmdeploy(graph: Graph, heads: Heads, detections: str) -> str:
     """Split dets (1, N, 5) into boxes and scores."""
-    if heads[masks].shape[-2:] == image.size:
-        raise SegrtError(
-            f"{graph.path}: output {masks!r} holds whole pictures; export it again with export_postprocess_mask=False"
-        )
     dtype = str(heads[detections].dtype)
     boxes = graph.add_node("Slice", [detections, _ints(0), _ints(4), _ints(2)], "boxes")
     scores = graph.add_node("Slice", [detections, _ints(4), _ints(5), _ints(2)], "scores_last")
@@ -113,6 +108,7 @@ def in_standard_layout(graph: Graph, role: str, output: Output, labels: int, not
     ):
         name, shape = graph.transpose_output(name, (0, 3, 1, 2)), (shape[0], shape[3], shape[1], shape[2])
         notes.append(f"head {output.spec.name!r} has its channels last: a Transpose was added")
+    graph.declare_output(name, shape)
     return Output(TensorSpec(name, output.spec.dtype, shape), has_batch=True, declared=shape)
 
 

@@ -42,6 +42,15 @@ def _heads(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) 
     return heads
 
 
+def _pad_side(rule: str, given: str | None) -> str:
+    """Return where the padding goes; raise SegrtError for a rule that pads nothing."""
+    from segrt.runtime.errors import SegrtError
+
+    if rule == "stretch" and given is not None:
+        raise SegrtError(f"--pad-side {given}: --resize stretch pads nothing; leave one of them out")
+    return (given or ("bottom-right" if rule == "shortest-edge" else "both")).replace("-", "_")
+
+
 @click.command()
 @click.argument("model", type=PATH)
 @click.option("--out", required=True, type=PATH, help="Folder of the new bundle.")
@@ -86,6 +95,18 @@ def _heads(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) 
     "--pad", metavar="R,G,B", callback=_color, default="0", help="Colour of the padding, 0 to 255.", show_default=True
 )
 @click.option(
+    "--pad-side",
+    type=click.Choice(["both", "bottom-right"]),
+    help="Whether a picture lies in the middle of the padding or in its top left corner; both for letterbox, "
+    "bottom-right for shortest-edge.",
+)
+@click.option(
+    "--rounding",
+    type=click.Choice(["nearest", "half-up", "floor", "longer-floor"]),
+    help="How the sides of a picture that keeps its aspect ratio become whole pixels: as Ultralytics (the default), "
+    "mmcv, torchvision or transformers.",
+)
+@click.option(
     "--head",
     "heads",
     multiple=True,
@@ -116,9 +137,24 @@ def _heads(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) 
     "--first-class", type=click.IntRange(0, 2**31 - 1), help="The class id of boxes that means the first label; 0."
 )
 @click.option(
+    "--masks",
+    type=click.Choice(["box", "picture"]),
+    help="Where masks of boxes lie: in their box, or in the whole picture that the network sees.",
+)
+@click.option("--mask-threshold", type=SHARE, help="Probability from which a pixel belongs to a box's mask; 0.5.")
+@click.option(
     "--dequantize",
     is_flag=True,
     help="Add a float variant of a quantised network (Q/DQ), for TensorRT where it can't take the original.",
+)
+@click.option(
+    "--try",
+    "photos",
+    multiple=True,
+    type=PATH,
+    metavar="PHOTO",
+    help="Draw how each usual reading of the network looks on a photo, as OUT-candidates.png, and adopt nothing; up to "
+    "three photos.",
 )
 @click.option("--golden", multiple=True, type=PATH, help="A picture for a golden frame; may be repeated.")
 @click.option("--weights", help="Where the weights come from; the file's name by default.")
@@ -132,20 +168,25 @@ def adopt(
     interpolation: str,
     antialias: bool,
     pad: tuple[int, int, int],
+    pad_side: str | None,
+    rounding: str | None,
     heads: dict[str, str],
+    photos: tuple[Path, ...],
     **known: Any,
 ) -> None:
     """Turn MODEL, an ONNX file, into a bundle, guessing what is not said; every guess is printed.
 
-    Read from the file: Ultralytics' metadata (YOLOv5, v8 and later, -seg), Hugging Face optimum's config.json and
-    preprocessor_config.json beside it, and the outputs' names of mmdeploy, PaddleSeg and YOLACT.
+    Read from the file: Ultralytics' metadata (YOLOv5, v8 and later, -seg), and the outputs' names of mmdeploy, RF-DETR,
+    PaddleSeg and YOLACT. Read beside it: Hugging Face's config.json and preprocessor_config.json, mmdeploy's
+    pipeline.json and detail.json, PaddleSeg's deploy.yaml, timm's config.json. What of them cannot be heeded is refused
+    by its name.
 
     Heads have these roles. Semantic: class_map (ids) or semantic_logits. Instance: class_logits and mask_logits
     (queries), boxes, scores, class_ids and masks, or predictions and prototypes (YOLO). Panoptic: class_logits and
     mask_logits, or semantic_logits, center_heatmap and offsets (Panoptic-DeepLab).
     """
     from segrt.export.adopt.adopt_options import AdoptOptions
-    from segrt.export.adopt.adopting import adopt_network
+    from segrt.export.adopt.asking import adopt_or_ask, try_out
     from segrt.runtime.errors import SegrtError
     from segrt.runtime.preprocess.input_spec import Resize
 
@@ -161,11 +202,19 @@ def adopt(
             antialias=antialias,
             shortest_edge=shortest_edge,
             pad=pad,
-            pad_side="bottom_right" if rule == "shortest-edge" else "both",
+            pad_side=_pad_side(rule, pad_side),  # type: ignore[arg-type]  # click checked it
+            rounding=(rounding or "nearest").replace("-", "_"),  # type: ignore[arg-type]  # click checked it
         )
-    elif antialias or interpolation != "linear" or pad != (0, 0, 0):
-        raise SegrtError("--interpolation, --antialias and --pad are parts of --resize; add it, stretch for instance")
-    notes = adopt_network(model, out, AdoptOptions(resize=resize, heads=heads, **known))
-    for line in notes:
+    elif antialias or interpolation != "linear" or pad != (0, 0, 0) or pad_side or rounding:
+        raise SegrtError(
+            "--interpolation, --antialias, --pad, --pad-side and --rounding are parts of --resize; add it, letterbox "
+            "for instance"
+        )
+    options = AdoptOptions(resize=resize, heads=heads, **known)
+    if len(photos) > 3:
+        raise SegrtError(f"--try {photos[3]}: three photos are shown at most; leave it out")
+    for line in try_out(model, out, options, photos) if photos else adopt_or_ask(model, out, options):
         click.echo(line)
+    if photos:
+        return
     click.echo(f"{out}: written and verified; look at `segrt inspect {out}`, then `segrt run {out} PICTURE --out DIR`")

@@ -98,6 +98,41 @@ class Graph:
         """Append a Transpose of output `name`, which is replaced by the new output whose name is returned."""
         return self._append(name, "Transpose", f"{name}_transposed", {"perm": list(order)}, [])
 
+    def cast_output(self, name: str, dtype: str) -> str:
+        """Append a Cast of output `name` to `dtype`; return the new output's name."""
+        kind = require_onnx().helper.np_dtype_to_tensor_dtype(np.dtype(dtype))
+        new = self._append(name, "Cast", f"{name}_{dtype}", {"to": kind}, [])
+        next(value for value in self.model.graph.output if value.name == new).type.tensor_type.elem_type = kind
+        return new
+
+    def activate_output(self, name: str) -> str:
+        """Append a Sigmoid of output `name`; return the new output's name."""
+        return self._append(name, "Sigmoid", f"{name}_probabilities", {}, [])
+
+    def drop_last_column(self, name: str) -> str:
+        """Append a Slice that leaves out the last column of output `name`; return the new output's name."""
+        onnx = require_onnx()
+        bounds = {"starts": [0], "ends": [-1], "axes": [-1]}
+        tensors = [
+            onnx.numpy_helper.from_array(np.array(at, np.int64), f"{name}_{part}") for part, at in bounds.items()
+        ]
+        self.model.graph.initializer.extend(tensors)
+        return self._append(name, "Slice", f"{name}_of_classes", {}, [tensor.name for tensor in tensors])
+
+    def declare_output(self, name: str, shape: Sequence[int | str]) -> None:
+        """Declare the shape of output `name`, where the file leaves even its number of axes open."""
+        value = next(value for value in self.model.graph.output if value.name == name)
+        if len(value.type.tensor_type.shape.dim) == len(shape):
+            return
+        value.type.tensor_type.ClearField("shape")
+        for length in shape:
+            dim = value.type.tensor_type.shape.dim.add()
+            if isinstance(length, str):
+                dim.dim_param = length
+            else:
+                dim.dim_value = length
+        self.is_changed = True
+
     def add_batch_axis(self, name: str) -> str:
         """Append an Unsqueeze of output `name` in front; return the new output's name."""
         onnx = require_onnx()

@@ -1,10 +1,11 @@
 """Rule `paste_masks`: instances from boxes and box-sized masks."""
 
 from collections.abc import Mapping
-from typing import Annotated, ClassVar, cast
+from typing import Annotated, ClassVar, Literal, cast
 
 import msgspec
 import numpy as np
+import numpy.typing as npt
 
 from segrt.runtime import postproc
 from segrt.runtime.decode.nonfinite import bad_heads
@@ -19,10 +20,12 @@ from segrt.runtime.results.technique import Technique
 class PasteMasks(
     DecodeRule, msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="rule", tag="paste_masks"
 ):
-    """Instances from boxes and box-sized masks (Mask R-CNN).
+    """Instances from boxes and their masks (Mask R-CNN).
 
     Heads `boxes` (1, N, 4) xyxy in network pixels, `scores` (1, N), `class_ids` (1, N), `masks` (1, N, m, m) of
     probabilities; `first_class` is the id that the graph gives to label 0 (1 where it counts a background class).
+    `masks_in` says where masks lie: in their `box`, or in the whole `picture` that the network sees, where its graph
+    pasted them already (torchvision's own export).
     """
 
     technique: ClassVar[Technique] = "instance"
@@ -31,10 +34,11 @@ class PasteMasks(
     score_threshold: Share = 0.5
     mask_threshold: Share = 0.5
     first_class: Annotated[int, msgspec.Meta(ge=0)] = 0
+    masks_in: Literal["box", "picture"] = "box"
 
 
 def paste_masks(heads: Mapping[str, Array], geometry: Geometry, context: Context) -> InstanceResult:
-    """Decode `boxes` (N, 4) in network pixels, `scores`, `class_ids` and box-sized mask probabilities (N, m, m)."""
+    """Decode `boxes` (N, 4) in network pixels, `scores`, `class_ids` and mask probabilities (N, m, m)."""
     rule = cast("PasteMasks", context.decode)
     scores = np.asarray(heads["scores"], np.float32)
     boxes = np.asarray(heads["boxes"], np.float32)
@@ -44,16 +48,31 @@ def paste_masks(heads: Mapping[str, Array], geometry: Geometry, context: Context
     if class_ids.size and (class_ids.min() < 0 or class_ids.max() >= len(context.labels)):
         raise BundleError(
             f"the network gives class ids {int(class_ids.min())} to {int(class_ids.max())} after subtracting "
-            f"first_class {rule.first_class}, but the bundle has {len(context.labels)} labels; adopt it with its own"
+            f"first_class {rule.first_class}, but the bundle has {len(context.labels)} labels; "
+            f"{_remedy(class_ids, len(context.labels))}"
         )
     boxes = geometry.clipped(geometry.boxes_to_source(boxes[kept]))
     masks = np.ascontiguousarray(heads["masks"][kept], np.float32)
     masks = masks[:, 0] if masks.ndim == 4 else masks
     report = postproc.Report()
-    rles = postproc.paste_masks_rle(
-        masks, boxes, geometry.source_size, threshold=rule.mask_threshold, threads=context.threads, report=report
-    )
+    size, threads = geometry.source_size, context.threads
+    if rule.masks_in == "picture":
+        window = geometry.window_on((masks.shape[1], masks.shape[2]))
+        rles = postproc.whole_masks_rle(
+            masks, size, threshold=rule.mask_threshold, window=window, threads=threads, report=report
+        )
+    else:
+        rles = postproc.paste_masks_rle(
+            masks, boxes, size, threshold=rule.mask_threshold, threads=threads, report=report
+        )
     bad = bad_heads(heads["boxes"], heads["scores"]) + (report.nonfinite > 0)
     return InstanceResult(
         boxes, scores[kept], class_ids, rles, geometry.source_size, context.labels, nonfinite_heads=bad
     )
+
+
+def _remedy(class_ids: npt.NDArray[np.int64], labels: int) -> str:
+    """Return what to do about ids beyond the labels: all one too high, they count a background class."""
+    if class_ids.min() >= 1 and class_ids.max() == labels:
+        return "they seem to count a background class: adopt it with --first-class 1"
+    return "adopt it with its own --labels"

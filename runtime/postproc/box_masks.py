@@ -88,6 +88,35 @@ def paste_masks_rle(
     return [Rle(size=[height, width], counts=code) for code in codes]
 
 
+def whole_masks_rle(
+    masks: Floats,
+    size: Size,
+    *,
+    threshold: float = 0.5,
+    threads: int = 0,
+    window: Window | None = None,
+    report: Report | None = None,
+) -> list[Rle]:
+    """Masks that lie in the whole picture already, enlarged to its size and cut at a threshold.
+
+    Args:
+        masks: shape (N, h, w), each a grid over the network's whole input. Nothing is filled in: beyond the grid its
+            edge cells count on.
+        size: (H, W) of the picture that the grid shows.
+        threshold: pixels whose interpolated value is above it belong to a mask.
+        threads: the most threads to use.
+        window: the part of the grid that shows the picture.
+        report: counts values that are not finite.
+    """
+    height, width = checked_size("size", size)
+    check_floats("masks", masks, "(N, h, w)", 3)
+    codes, nonfinite = core.whole_masks_rle(
+        masks, (height, width), float(threshold), checked_window(window, masks.shape[1:]), checked_threads(threads)
+    )
+    count_nonfinite(report, nonfinite)
+    return [Rle(size=[height, width], counts=code) for code in codes]
+
+
 def prototype_masks_rle(
     prototypes: Floats,
     coefficients: Floats,

@@ -48,8 +48,8 @@ class Problem:
 class Convention:
     """What is known of a file before its network was run; None: not said.
 
-    `names` are the classes by the network's own ids; `rows` is what a YOLO's predictions are; `whole_masks` tells
-    whether masks of boxes lie in the whole picture; `is_read` that normalisation and resizing stand in a file, and are
+    `names` are the classes by the network's own ids; `rows` is what a YOLO's predictions are; `activation` that of class
+    logits; `whole_masks` tells whether masks of boxes lie in the whole picture; `is_read` that normalisation and resizing stand in a file, and are
     not only usual with the exporter; `notes` tells the user where all this comes from.
     """
 
@@ -62,6 +62,7 @@ class Convention:
     resize: Resize | None = None
     merge_rule: MergeRule | None = None
     rows: str | None = None
+    activation: str | None = None
     whole_masks: bool | None = None
     mask_threshold: float | None = None
     is_read: bool = False

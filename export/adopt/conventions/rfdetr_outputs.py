@@ -22,6 +22,7 @@ def rfdetr_outputs(graph: Graph) -> Convention | None:
         "instance",
         normalisation=Normalisation(1 / 255, IMAGENET_MEAN, IMAGENET_STD),
         resize=Resize("stretch"),
+        activation="sigmoid",
         notes=[
             "outputs are called and shaped as RF-DETR-Seg's: dets, labels, masks of queries; ImageNet's normalisation"
         ],
