@@ -268,7 +268,7 @@ def prototype_mask_cut_first(prototypes: Array, coefficients: Array, box: Array,
 def prototype_mask_native(
     prototypes: Array, coefficients: Array, box: Array, window: tuple[int, int, int, int], size: tuple[int, int]
 ) -> Array:
-    """ultralytics 8.4's process_mask_native: as `prototype_mask`, of a part of the grid, cut out on whole cells.
+    """As ultralytics 8.4's process_mask_native: as `prototype_mask`, of a part of the grid, cut out on whole cells.
 
     `window` is (top, left, bottom, right) in pixels of the network, which has four for each cell.
     """

@@ -109,7 +109,8 @@ def completed(options: AdoptOptions, convention: Convention) -> AdoptOptions:
 
 
 def _overridden(options: AdoptOptions, subject: Subject) -> bool:
-    """Whether the user says how pictures are resized, what values the network is fed, or both."""
+    """Whether the user says what a file should: classes, how pictures are resized, what is fed, or both of these."""
     resize = options.resize is not None
     values = any(value is not None for value in (options.scale, options.mean, options.std))
-    return {"resize": resize, "values": values, "everything": resize and values}[subject]
+    labels = options.labels is not None
+    return {"labels": labels, "resize": resize, "values": values, "everything": resize and values}[subject]

@@ -16,8 +16,8 @@ from segrt.export.adopt.float_variant import compare_with_original
 from segrt.export.adopt.guessing import Output, guess_heads
 from segrt.export.adopt.head_types import cast_outputs
 from segrt.export.adopt.heads import in_standard_layout, measured_outputs, rewrite_outputs, run_on
-from segrt.export.adopt.meanings import as_probabilities, in_columns, is_torchvision, other_maps
 from segrt.export.adopt.inputs import normalised, picture_input
+from segrt.export.adopt.meanings import as_probabilities, in_columns, is_torchvision, other_maps
 from segrt.export.adopt.signs import Runs, activation, first_class, masks_in
 from segrt.export.bundling import GoldenPicture, Network, VariantFile, write_bundle
 from segrt.export.golden_pictures import golden_pictures, prove_little, trial_pictures
@@ -128,7 +128,7 @@ class _Adoption:
         return _FoundHeads(rule, standard, "YOLACT" if rewritten is not None and rule == "prototype_masks" else family)
 
     def _meanings(self, rule: str, heads: Mapping[str, Output], runs: Runs) -> tuple[str | None, Mapping[str, Output]]:
-        """Settle what the heads' values mean, for the rules that leave it open: the family that they show, and the heads.
+        """Settle what the heads' values mean, for the rules that leave it open: return the family, and the heads.
 
         What was found goes to the options, where the user's own come first.
         """
@@ -158,7 +158,7 @@ class _Adoption:
         sigmoid = heads.rule == "query_instances" and options.activation == "sigmoid"
         classes = class_count(self._graph, heads.rule, specs, sigmoid)
         labels = fitting_labels(self._labels, classes, options.labels, options.ids, notes)
-        decode = decode_rule(heads.rule, heads.outputs, specs, len(labels), options, notes)
+        decode = decode_rule(heads.rule, heads.outputs, len(labels), options, notes)
         inputs = normalised(self._inputs, options, _convention_of(heads, self._convention), notes)
         notes.append(f"precision {self._precision}, decode rule {heads.rule}")
         notes += _tensorrt_notes(self._graph, options)

@@ -9,7 +9,7 @@ import numpy as np
 
 from segrt.export.adopt.adopt_options import AdoptOptions
 from segrt.export.adopt.adopting import adopt_network
-from segrt.export.adopt.candidates import Candidate, Undecided
+from segrt.export.adopt.candidates import Candidate, UndecidedError
 from segrt.export.adopt.conventions.convention import IMAGENET_MEAN, IMAGENET_STD
 from segrt.export.golden_pictures import trial_pictures
 from segrt.runtime.draw import fit, overlay, side_by_side
@@ -21,6 +21,7 @@ from segrt.runtime.segmenter import open_bundle
 
 _GUESS = Candidate("", {})
 _LONGEST_SIDE = 480
+_LONGEST_TITLE = 28
 # The usual ways to feed a float network, as they are typed.
 _VALUES = (
     Candidate("--scale 0.00392157", {"scale": 0.00392157}),
@@ -44,7 +45,7 @@ def adopt_or_ask(path: Path, out: Path, options: AdoptOptions) -> list[str]:
     """
     try:
         return adopt_network(path, out, options)
-    except Undecided as question:
+    except UndecidedError as question:
         sheet = sheet_of(out)
         if sheet.exists() and not options.overwrite:
             raise SegrtError(f"{question}; {sheet}, which would show them, exists: --overwrite replaces it") from None
@@ -65,7 +66,7 @@ def try_out(path: Path, out: Path, options: AdoptOptions, photos: Sequence[Path]
         try:
             adopt_network(path, Path(folder) / "guess", options)
             candidates = [_GUESS, *_alternatives(options)]
-        except Undecided as question:
+        except UndecidedError as question:
             candidates = list(question.candidates)
     told = draw_candidates(path, candidates, options, pictures, sheet)
     return [*told, f"{sheet}: shows each; adopt with the options under the right one, without --try"]
@@ -81,19 +82,25 @@ def draw_candidates(
 ) -> list[str]:
     """Write `sheet`: a row for each candidate, a column for each picture; return what each found, a line for each.
 
-    Candidates that give the very result of one before are not drawn again.
+    Candidates that give the very result of one before are not drawn again, nor are those that cannot be adopted.
     """
     panels, told = [], []
     known: list[list[np.ndarray]] = []
     for candidate in candidates:
         title = candidate.typed or "as guessed"
-        rows, found = _tried(path, candidate, options, pictures)
+        try:
+            rows, found = _tried(path, candidate, options, pictures)
+        except SegrtError as error:
+            told.append(f"{title}: not possible: {error}")
+            continue
         if any(all(np.array_equal(a, b) for a, b in zip(rows, other, strict=True)) for other in known):
             told.append(f"{title}: as one before")
             continue
         known.append(rows)
-        told.append(f"{title}: {found}")
-        panels += [(title, row, [found if index == 0 else ""]) for index, row in enumerate(rows)]
+        told.append(f"{title}: {'; '.join(found)}")
+        panels += [(_short(title), row, [title, what]) for row, what in zip(rows, found, strict=True)]
+    if not panels:
+        raise SegrtError(f"{path}: no reading of it can be adopted; {told[0]}")
     sheet.absolute().parent.mkdir(parents=True, exist_ok=True)
     write_image(sheet, side_by_side(panels, columns=len(pictures)))
     return told
@@ -101,18 +108,20 @@ def draw_candidates(
 
 def _tried(
     path: Path, candidate: Candidate, options: AdoptOptions, pictures: Sequence[Picture]
-) -> tuple[list[Picture], str]:
-    """Return the pictures with the candidate's results over them, and what was found; or the pictures and why not."""
+) -> tuple[list[Picture], list[str]]:
+    """Return the pictures with the candidate's results over them, and what was found in each; raise SegrtError."""
     with tempfile.TemporaryDirectory(prefix="segrt-try-") as folder:
         out = Path(folder) / "candidate"
-        try:
-            adopt_network(path, out, replace(options, **candidate.options))
-            with open_bundle(out, backend="onnxruntime") as segmenter:
-                results = [segmenter(picture) for picture in pictures]
-        except SegrtError as error:
-            return list(pictures), f"not possible: {error}".replace(folder, "")[:90]
+        adopt_network(path, out, replace(options, **candidate.options))
+        with open_bundle(out, backend="onnxruntime") as segmenter:
+            results = [segmenter(picture) for picture in pictures]
     drawn = [overlay(picture, result) for picture, result in zip(pictures, results, strict=True)]
-    return drawn, "; ".join(_contents(result) for result in results)
+    return drawn, [_contents(result) for result in results]
+
+
+def _short(title: str) -> str:
+    """Return the title as far as it fits above a picture; the whole stands below."""
+    return title if len(title) <= _LONGEST_TITLE else f"{title[: _LONGEST_TITLE - 1]}…"
 
 
 def _contents(result: Result) -> str:

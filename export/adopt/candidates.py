@@ -15,7 +15,7 @@ class Candidate:
     options: Mapping[str, Any]
 
 
-class Undecided(SegrtError):
+class UndecidedError(SegrtError):
     """Signs that do not agree; the text is one line that lists the candidates."""
 
     def __init__(self, question: str, candidates: Sequence[Candidate]) -> None:

@@ -1,14 +1,14 @@
 """The decode rule of a foreign network: chosen by its heads, with the user's thresholds, the rest guessed and noted."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, cast
 
 from segrt.export.adopt.adopt_options import AdoptOptions
+from segrt.export.adopt.candidates import Candidate, UndecidedError
 from segrt.export.adopt.guessing import Output, rows_of
 from segrt.runtime.decode.argmax import Argmax
 from segrt.runtime.decode.class_map import ClassMap
 from segrt.runtime.decode.group_centers import GroupCenters
-from segrt.runtime.decode.head_spec import HeadSpec
 from segrt.runtime.decode.merge_queries import MergeQueries
 from segrt.runtime.decode.paste_masks import PasteMasks
 from segrt.runtime.decode.prototype_masks import PrototypeMasks
@@ -23,7 +23,6 @@ _IOU_THRESHOLDS = {"yolo": 0.7, "yolov5": 0.45, "detections": 0.7}  # the defaul
 def decode_rule(
     rule: str,
     outputs: Mapping[str, Output],
-    heads: Sequence[HeadSpec],
     labels: int,
     options: AdoptOptions,
     notes: list[str],
@@ -66,6 +65,22 @@ def _prototype_rule(
         raise SegrtError(
             f"output {outputs['predictions'].spec} has no row for each of {labels} classes; give its own --labels"
         )
+    if options.rows is None and rows == "yolov5":
+        _check_place(outputs["predictions"], labels)
     threshold = _IOU_THRESHOLDS[rows] if options.iou_threshold is None else options.iou_threshold
     notes.append(f"a row of predictions is that of {rows}; duplicates go at an IoU of {threshold:g}")
     return PrototypeMasks(rows=cast("Any", rows), iou_threshold=threshold, **given)
+
+
+def _check_place(table: Output, labels: int) -> None:
+    """Raise UndecidedError for rows as long as YOLOv5's that lie as YOLOv8's do, with the anchors last.
+
+    A network of one class more is the likelier reading: its first class would be taken for the objectness.
+    """
+    values, anchors = table.spec.lengths[-2:]
+    if values < anchors:
+        raise UndecidedError(
+            f"output {table.spec} lies as YOLOv8's predictions of {labels + 1} classes do, but there are {labels} "
+            "labels, with which it is as long as YOLOv5's; give its own with --labels, or for a turned YOLOv5",
+            [Candidate("--rows yolov5", {"rows": "yolov5"})],
+        )

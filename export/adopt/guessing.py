@@ -51,6 +51,10 @@ def guess_layout(spec: TensorSpec, wanted: str | None) -> str:
         if wanted not in possible and wanted not in free:
             raise SegrtError(f"--layout {wanted}: input {spec} has no 3 channels there; leave --layout out")
         return wanted
+    if not possible:
+        raise SegrtError(
+            f"input {spec}: has 3 channels neither first nor last; export the network for colour pictures again"
+        )
     if len(possible) != 1:
         raise SegrtError(f"input {spec}: the channels are not to be told from its shape; add --layout NHWC or NCHW")
     return possible[0]
@@ -86,9 +90,16 @@ def _stated(outputs: Sequence[Output], given: Mapping[str, str]) -> dict[str, Ou
         if output.rank not in ranks or output.spec.dtype not in dtypes:
             raise SegrtError(
                 f"{where}: must have {' or '.join(map(str, ranks))} dimensions and dtype {' or '.join(dtypes)}, "
-                f"but got {output.spec.dtype} {list(output.spec.shape)}; name another output"
+                f"but got {output.spec.dtype} {list(output.spec.shape)}; name another output, or for this one "
+                f"{' or '.join(_fitting_roles(output)) or 'none of the roles'}"
             )
     return {role: by_name[name] for role, name in given.items()}
+
+
+def _fitting_roles(output: Output) -> list[str]:
+    """Return the roles that an output can play by its rank and dtype."""
+    forms = ((role, *HEAD_FORMS[role]) for role in _ROLES)
+    return [role for role, ranks, dtypes in forms if output.rank in ranks and output.spec.dtype in dtypes]
 
 
 def _guess(
@@ -106,6 +117,8 @@ def _guess(
         heads = _center_heads(free, stated, labels)
         if heads is not None:
             return "group_centers", heads
+    if technique == "instance" and not stated:
+        _refuse_other_classes(free, labels)
     if technique == "instance" and ("boxes" in stated or _boxes(free)) and not _is_query_network(stated):
         return "paste_masks", _box_heads(free, stated, outputs)
     rules = {"semantic": "query_semantic", "instance": "query_instances", "panoptic": "merge_queries"}
@@ -180,6 +193,23 @@ def _prototype_heads(free: Sequence[Output], stated: dict[str, Output], labels: 
         {"predictions": table, "prototypes": grid} for grid in grids for table in tables if rows_of(table, grid, labels)
     ]
     return pairs[0] if len(pairs) == 1 else None
+
+
+def _refuse_other_classes(free: Sequence[Output], labels: int) -> None:
+    """Raise SegrtError for predictions and prototypes of a YOLO with another number of classes than there are labels.
+
+    They are known by thousands of anchors beside a grid of prototypes, on which rows of queries have no hold.
+    """
+    for grid in (out for out in free if _is_float(out, 4)):
+        prototypes = grid.spec.shape[1]
+        for table in (out for out in free if _is_float(out, 3) and isinstance(prototypes, int)):
+            anchors, length = max(table.spec.lengths[1:]), min(table.spec.lengths[1:])
+            counts = [length - values - prototypes for values in (4, 5)]
+            if anchors >= _FEW and counts[0] > 0 and table.spec.shape[1] != prototypes:
+                raise SegrtError(
+                    f"output {table.spec} looks like a YOLO's predictions of {counts[0]} classes (with an objectness: "
+                    f"{counts[1]}), but there are {labels} labels; give its own with --labels"
+                )
 
 
 def rows_of(table: Output, grid: Output, labels: int) -> str | None:

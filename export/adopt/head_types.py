@@ -26,6 +26,8 @@ def cast_outputs(graph: Graph, runs: Runs, technique: Technique, labels: int, st
     renamed: dict[str, str] = {}
     notes: list[str] = []
     for spec in graph.outputs:
+        if spec.name not in runs[0]:
+            continue  # made of others, after the run
         values = [run[spec.name] for run in runs]
         wanted, why = _wanted(graph, spec.name, values, technique, labels, stated)
         if wanted is None:

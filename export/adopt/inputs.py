@@ -46,7 +46,8 @@ def picture_input(
     elif size is not None and size != tuple(sides):
         height, width = sides
         notes.append(
-            f"the file says {size[0]}×{size[1]}, but the network's input has {height}×{width}: pictures are brought to that"
+            f"the file says {size[0]}×{size[1]}, but the network's input has {height}×{width}: pictures are brought to "
+            "that"
         )
     if any(isinstance(side, str) for side in sides):
         raise SegrtError(f"{graph.path}: input {image} has no fixed size; add --size HEIGHTxWIDTH")

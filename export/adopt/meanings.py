@@ -44,7 +44,7 @@ def is_torchvision(heads: Mapping[str, Output]) -> bool:
 
 
 def other_maps(outputs: Sequence[Output], heads: Mapping[str, Output]) -> list[str]:
-    """Return a note on outputs that look like the one that was taken: U2-Net has seven, of which the first is its own."""
+    """Return a note on outputs that look like the one that was taken: U2-Net has seven, its own is the first."""
     for role in ("semantic_logits", "class_map", "object_scores"):
         if role in heads:
             chosen = heads[role]

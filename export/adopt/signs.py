@@ -5,7 +5,7 @@ from typing import Literal
 
 import numpy as np
 
-from segrt.export.adopt.candidates import Candidate, Undecided
+from segrt.export.adopt.candidates import Candidate, UndecidedError
 from segrt.export.adopt.guessing import Output
 from segrt.runtime.inference.tensors import Array
 
@@ -20,7 +20,7 @@ _SURE = 0.05  # score from which a row is taken for a detection
 def masks_in(heads: Mapping[str, Output], runs: Runs, size: tuple[int, int], said: bool | None) -> MasksIn:
     """Return where masks of boxes lie; `size` (h, w) is the input's, `said` whether a file says the whole picture.
 
-    Signs: the masks' size, whether their pixels keep to their boxes, and what the exporter said. Raises Undecided.
+    Signs: the masks' size, whether their pixels keep to their boxes, and what the exporter said. Raises UndecidedError.
     """
     height, width = heads["masks"].spec.lengths[-2:]
     by_size: MasksIn | None = "picture" if (height, width) == size else "box"
@@ -36,7 +36,7 @@ def masks_in(heads: Mapping[str, Output], runs: Runs, size: tuple[int, int], sai
     if len(set(found.values())) == 1:
         return next(iter(found.values()))
     told = ", ".join(f"{sign} the {where}" for sign, where in found.items()) or "nothing tells"
-    raise Undecided(
+    raise UndecidedError(
         f"masks {heads['masks'].spec} may lie in their boxes or in the whole picture ({told})",
         [Candidate(f"--masks {where}", {"masks": where}) for where in ("box", "picture")],
     )
@@ -89,7 +89,7 @@ def activation(heads: Mapping[str, Output], runs: Runs, labels: int) -> str:
     """Return what makes scores of class logits (Q, C): sigmoid for a column for each label, softmax for one more.
 
     The column more must then be "no object", and win somewhere: queries without an object are most of all. Raises
-    Undecided where it never does.
+    UndecidedError where it never does.
     """
     output = heads["class_logits"]
     columns = output.spec.lengths[-1]
@@ -98,7 +98,7 @@ def activation(heads: Mapping[str, Output], runs: Runs, labels: int) -> str:
     if columns == labels + 1:
         rows = np.concatenate([run[output.spec.name].reshape(-1, columns) for run in runs])
         if len(rows) > 1 and not (rows.argmax(axis=1) == labels).any():
-            raise Undecided(
+            raise UndecidedError(
                 f"output {output.spec} has a column more than the {labels} labels, but in none of {len(rows)} queries "
                 'is it the highest, as "no object" of a softmax would be; scores may be each class\'s own, too',
                 [Candidate(f"--activation {name}", {"activation": name}) for name in ("softmax", "sigmoid")],

@@ -147,7 +147,7 @@ def _detections(table: Array, rule: PrototypeMasks, classes: int) -> postproc.Yo
     if class_ids.size and not 0 <= int(class_ids.min()) <= int(class_ids.max()) < classes:
         raise BundleError(
             f"the network gives class ids {int(class_ids.min())} to {int(class_ids.max())}, but there are {classes} "
-            "labels; adopt it with its own"
+            "labels; adopt it with its own --labels"
         )
     chosen = table[:, kept].T.astype(np.float32)
     return postproc.YoloDetections(chosen[:, :4].copy(), scores[kept], class_ids, chosen[:, 6:].copy())

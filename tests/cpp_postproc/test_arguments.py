@@ -113,7 +113,10 @@ BEHIND: dict[str, tuple[str, Callable[[], Any]]] = {
     "small type": ("too small", lambda: _postproc.argmax_map(MANY, OUT.astype(np.uint8), None, 1)),
     "size": ("size", lambda: _postproc.paste_masks_rle(MASKS, BOXES, (0, 4), 0.5, "torchvision", 1)),
     "boxes": ("boxes", lambda: _postproc.paste_masks_rle(MASKS, BOXES[:, :3], (4, 4), 0.5, "torchvision", 1)),
-    "coefficients": ("coefficients", lambda: _postproc.prototype_masks_rle(MASKS, BOXES, BOXES, (4, 4), None, None, False, 1)),
+    "coefficients": (
+        "coefficients",
+        lambda: _postproc.prototype_masks_rle(MASKS, BOXES, BOXES, (4, 4), None, None, False, 1),
+    ),
     "predictions": ("predictions", lambda: _postproc.decode_yolo(BOXES[:4], 0.5, 0.5, 10, 0)),
     "masks": ("masks", lambda: _postproc.matrix_nms(BITS, [1.0], [1], "gaussian", 2.0, 1)),
     "semantic": ("semantic", lambda: _postproc.merge_semantic_instances(SEMANTIC, BITS, *FUSION)),

@@ -25,8 +25,9 @@ LETTERBOX = Resize("letterbox", pad=(114, 114, 114))
 # yolact, data/config.py: MEANS and STD in BGR, here in RGB.
 YOLACT = Normalisation(1.0, (123.68, 116.78, 103.94), (58.40, 57.12, 57.38))
 
-Subject = Literal["resize", "values", "everything"]
+Subject = Literal["labels", "resize", "values", "everything"]
 REMEDIES: Mapping[Subject, str] = {
+    "labels": "give them with --labels",
     "resize": "say with --resize stretch, letterbox or shortest-edge how pictures are brought to the input's size",
     "values": "say with --scale, --mean and --std what the network is fed",
     "everything": "say with --resize, and with --scale, --mean or --std, how pictures are prepared",
@@ -48,9 +49,9 @@ class Problem:
 class Convention:
     """What is known of a file before its network was run; None: not said.
 
-    `names` are the classes by the network's own ids; `rows` is what a YOLO's predictions are; `activation` that of class
-    logits; `whole_masks` tells whether masks of boxes lie in the whole picture; `is_read` that normalisation and resizing stand in a file, and are
-    not only usual with the exporter; `notes` tells the user where all this comes from.
+    `names` are the classes by the network's own ids; `rows` is what a YOLO's predictions are; `activation` that of
+    class logits; `whole_masks` tells whether masks of boxes lie in the whole picture; `is_read` that normalisation and
+    resizing stand in a file, and are not only usual with the exporter; `notes` tell where all this comes from.
     """
 
     exporter: str | None = None

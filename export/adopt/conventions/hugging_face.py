@@ -13,8 +13,9 @@ from segrt.runtime.results.technique import Technique
 
 
 def hugging_face(graph: Graph) -> Convention | None:
-    """Return what transformers' files say; None where there are none. Which technique a universal network was trained
-    for, its name alone tells.
+    """Return what transformers' files say; None where there are none.
+
+    Which technique a universal network was trained for, its name alone tells.
     """
     path = find(graph.path, "config.json")
     config = read_json(path) if path is not None else {}

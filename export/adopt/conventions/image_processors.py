@@ -1,4 +1,4 @@
-"""`preprocessor_config.json` of transformers 4 and 5: every field is heeded as its class does, or named as a problem."""
+"""`preprocessor_config.json` of transformers 4 and 5: each field is heeded as its class does, or named as a problem."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

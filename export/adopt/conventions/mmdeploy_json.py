@@ -20,7 +20,17 @@ _TASKS: Mapping[str, Technique] = {
 }
 _INTERPOLATIONS = {"nearest": "nearest", "bilinear": "linear", "bicubic": "cubic", "area": "area"}
 # How the picture was read, and what is handed on beside it.
-_COLLECTED = ("keys", "meta_keys", "img_to_float", "pad_val", "type", "default_float_type")
+_COLLECTED = (
+    "with_bbox",
+    "with_mask",
+    "reduce_zero_label",
+    "keys",
+    "meta_keys",
+    "img_to_float",
+    "pad_val",
+    "type",
+    "default_float_type",
+)
 
 
 def mmdeploy_json(graph: Graph) -> Convention | None:
@@ -81,7 +91,7 @@ def _read(where: str, transforms: Any, sides: tuple[int, int] | None) -> Steps:
     return steps
 
 
-def _load(fields: Fields, steps: Steps, _: Any) -> None:
+def _load(fields: Fields, _steps: Steps, _: Any) -> None:
     fields.silent(["backend_args", "file_client_args", "imdecode_backend", "to_float32", "channel_order"])
     if fields.raw("color_type") not in (None, "color", "color_ignore_orientation"):
         fields.refuse("everything", "color_type", "is not color")
@@ -142,7 +152,7 @@ def _pad(fields: Fields, steps: Steps, sides: tuple[int, int] | None) -> None:
     steps.pad(level)
 
 
-def _collect(fields: Fields, steps: Steps, _: Any) -> None:
+def _collect(fields: Fields, _steps: Steps, _: Any) -> None:
     fields.silent(_COLLECTED)
 
 
@@ -156,7 +166,7 @@ _STEPS: Mapping[str, Callable[[Fields, Steps, tuple[int, int] | None], None]] = 
     "Collect": _collect,
     "PackSegInputs": _collect,
     "PackDetInputs": _collect,
-    "LoadAnnotations": lambda fields, steps, _: fields.silent(["with_bbox", "with_mask", "reduce_zero_label"]),
+    "LoadAnnotations": _collect,
 }
 
 

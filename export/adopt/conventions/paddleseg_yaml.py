@@ -14,7 +14,7 @@ _INTERPOLATIONS = {"LINEAR": "linear", "CUBIC": "cubic", "AREA": "area"}
 
 
 def paddleseg(graph: Graph) -> Convention | None:
-    """Return what paddle2onnx's name and `deploy.yaml` say; None for another's. Version 2 leaves its name to the graph."""
+    """Return what paddle2onnx's name (version 2 leaves it to the graph) and `deploy.yaml` say; None for another's."""
     path = find(graph.path, "deploy.yaml")
     file = read_yaml(path) if path is not None else {}
     deploy = file.get("Deploy")
@@ -22,10 +22,8 @@ def paddleseg(graph: Graph) -> Convention | None:
     if not isinstance(deploy, dict) and "paddle" not in whose:
         return None
     if not isinstance(deploy, dict):
-        notes = [
-            "the file says: PaddlePaddle; PaddleSeg's usual normalisation, (x/255 - 0.5) / 0.5, is a guess: its "
-            "deploy.yaml, beside the file, would say it"
-        ]
+        note = "the file says: PaddlePaddle; PaddleSeg's usual normalisation, (x/255 - 0.5) / 0.5, is a guess: its "
+        notes = [f"{note}deploy.yaml, beside the file, would say it"]
         return Convention("PaddleSeg", "semantic", normalisation=Normalisation(1 / 255, _HALF, _HALF), notes=notes)
     where = path.name if path is not None else "deploy.yaml"
     steps = _read(where, deploy.get("transforms"))
@@ -39,7 +37,7 @@ def paddleseg(graph: Graph) -> Convention | None:
 
 
 def _read(where: str, transforms: Any) -> Steps:
-    """Return what the transforms come to: pictures are RGB, floats from the start, and divided by 255 to be normalised."""
+    """Return what the transforms come to: pictures are RGB, floats from the start, and divided by 255."""
     steps = Steps()
     for index, transform in enumerate(transforms if isinstance(transforms, list) else []):
         fields = Fields(where, transform if isinstance(transform, dict) else {}, prefix=f"transforms[{index}].")

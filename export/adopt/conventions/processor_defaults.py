@@ -1,7 +1,7 @@
-"""What image processors of transformers do where their file says nothing: class attributes of version 5.24.
+"""What image processors of transformers do where their file says nothing: attributes of version 5.24's classes.
 
-Processors of version 4 (`…FeatureExtractor`, `…ImageProcessorFast`) have the same values. A class that is not listed has
-to say everything itself.
+Processors of version 4 (`…FeatureExtractor`, `…ImageProcessorFast`) have the same values. A class that is not listed
+has to say everything itself.
 """
 
 from collections.abc import Mapping

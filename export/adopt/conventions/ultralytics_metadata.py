@@ -3,7 +3,7 @@
 import ast
 from typing import Any
 
-from segrt.export.adopt.conventions.convention import LETTERBOX, Convention, Normalisation
+from segrt.export.adopt.conventions.convention import LETTERBOX, Convention, Normalisation, Problem
 from segrt.export.adopt.conventions.side_files import Fields
 from segrt.export.graph.editing import Graph
 from segrt.runtime.errors import SegrtError
@@ -17,7 +17,7 @@ _SILENT = (
 
 
 def ultralytics_metadata(graph: Graph) -> Convention | None:
-    """Return what the file's metadata say; None for another exporter's. Raises SegrtError for a network without masks."""
+    """Return what the file's metadata say, None for another exporter's; raise SegrtError for one without masks."""
     metadata = {entry.key: entry.value for entry in graph.model.metadata_props}
     if "names" not in metadata or "stride" not in metadata:
         return None
@@ -28,7 +28,7 @@ def ultralytics_metadata(graph: Graph) -> Convention | None:
         )
     fields = Fields(f"{graph.path}, metadata", {name: _literal(value) for name, value in metadata.items()})
     fields.silent(_SILENT)
-    names = _names(graph, metadata["names"])
+    names = _names(graph, fields, metadata["names"])
     size = _size(metadata.get("imgsz", ""))
     channels = fields.raw("channels")
     if channels not in (None, *_input_channels(graph)):
@@ -47,18 +47,19 @@ def ultralytics_metadata(graph: Graph) -> Convention | None:
         rows="detections" if in_graph and task == "segment" else None,
         problems=fields.finished(),
         notes=[
-            f"the file says: {what}, task {task}, {len(names)} classes{shape}",
+            f"the file says: {what}, task {task}, {len(names or ())} classes{shape}",
             "Ultralytics' preprocessing: letterbox in grey 114, x/255",
         ],
     )
 
 
-def _names(graph: Graph, text: str) -> dict[int, str]:
+def _names(graph: Graph, fields: Fields, text: str) -> dict[int, str] | None:
     names = _literal(text)
     if isinstance(names, list | tuple):
         names = dict(enumerate(names))
     if not isinstance(names, dict) or not names or not all(isinstance(index, int) for index in names):
-        raise SegrtError(f"{graph.path}: its metadata 'names' is no list of classes; export the network again")
+        fields.problems.append(Problem("labels", f"{graph.path}: its metadata 'names' is no list of classes"))
+        return None
     return {index: str(name) for index, name in names.items()}
 
 

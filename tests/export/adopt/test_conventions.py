@@ -14,7 +14,6 @@ from segrt.runtime.bundle.manifest import Manifest
 from segrt.runtime.decode.group_centers import GroupCenters
 from segrt.runtime.decode.merge_queries import MergeQueries
 from segrt.runtime.decode.paste_masks import PasteMasks
-from segrt.runtime.errors import SegrtError
 from segrt.runtime.preprocess.input_spec import Resize
 from segrt.runtime.results import InstanceResult, PanopticResult
 
@@ -68,8 +67,10 @@ def test_mmdeploy_s_dets_hold_boxes_and_scores(adopt_and_run: Adopt) -> None:
     np.testing.assert_allclose(result.scores, [0.9, 0.7])
     assert [result.labels[index].name for index in result.class_ids] == ["car", "person"]
     outputs["masks"] = np.zeros((1, 3, HEIGHT, WIDTH), np.float32)
-    with pytest.raises(SegrtError, match="export it again with export_postprocess_mask=False"):
-        adopt_and_run(constant_model(outputs, name="input"), labels="coco")
+    outputs["masks"][0, 0, 10:40, 8:30] = 1
+    manifest, said, result = adopt_and_run(constant_model(outputs, name="input"), labels="coco")
+    assert "masks lie in the whole picture" in said
+    assert result.masks.sum() == 30 * 22
 
 
 def test_paddleseg_is_normalised_its_own_way(adopt_and_run: Adopt) -> None:

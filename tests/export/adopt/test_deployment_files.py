@@ -30,7 +30,7 @@ def refused_then_taken(network: Path, message: str, **options: Any) -> None:
 
 
 def pipeline(*transforms: dict[str, Any], params: dict[str, Any] | None = None) -> dict[str, Any]:
-    """mmdeploy's pipeline.json with these steps between reading and collecting."""
+    """Return mmdeploy's pipeline.json with these steps between reading and collecting."""
     steps = [
         {"type": "LoadImageFromFile", "backend_args": None},
         *transforms,
@@ -51,7 +51,7 @@ def pipeline(*transforms: dict[str, Any], params: dict[str, Any] | None = None) 
 
 
 def detail(task: str = "Segmentation", **post_processing: Any) -> dict[str, Any]:
-    """mmdeploy's detail.json."""
+    """Return mmdeploy's detail.json."""
     return {
         "version": "1.3.1",
         "codebase": {"task": task, "codebase": "mmseg", "version": "1.2.2"},
@@ -64,7 +64,7 @@ NORMALIZE = {"type": "Normalize", "to_rgb": True, **IMAGENET}
 
 
 def mmcv(picture: np.ndarray, size: tuple[int, int], to_rgb: bool = True) -> np.ndarray:
-    """mmcv's imresize (OpenCV's linear) and imnormalize."""
+    """Return mmcv's imresize (OpenCV's linear) and imnormalize."""
     resized = cv2.resize(picture, (size[1], size[0]), interpolation=cv2.INTER_LINEAR).astype(np.float32)
     resized = resized[..., ::-1] if to_rgb else resized
     return ((resized - IMAGENET["mean"]) / IMAGENET["std"]).transpose(2, 0, 1)

@@ -173,7 +173,7 @@ def test_a_field_that_cannot_be_heeded_is_named_and_its_remedy_works(tmp_path: P
     assert manifest.image_input.size == (64, 96)
 
 
-def test_version_4_says_the_same_in_other_words(tmp_path: Path) -> None:
+def test_version_4_says_the_same_in_other_words() -> None:
     old = {
         "feature_extractor_type": "MaskFormerFeatureExtractor",
         "size": 80,

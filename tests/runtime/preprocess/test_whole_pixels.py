@@ -22,19 +22,19 @@ def sizes(count: int = 1000) -> list[Size]:
 
 
 def mmcv(source: Size, canvas: Size) -> Size:
-    """mmcv's `rescale_size` with the scale (longest, shortest), as `imrescale` of mmdetection's `Resize` calls it."""
+    """Mmcv's `rescale_size` with the scale (longest, shortest), as `imrescale` of mmdetection's `Resize` calls it."""
     factor = min(max(canvas) / max(source), min(canvas) / min(source))
     return int(source[0] * float(factor) + 0.5), int(source[1] * float(factor) + 0.5)
 
 
 def ultralytics(source: Size, canvas: Size) -> Size:
-    """ultralytics' `LetterBox`: `new_unpad`."""
+    """Ultralytics' `LetterBox`: `new_unpad`."""
     ratio = min(canvas[0] / source[0], canvas[1] / source[1])
     return round(source[0] * ratio), round(source[1] * ratio)
 
 
 def torchvision(source: Size, canvas: Size) -> Size:
-    """torchvision's `_resize_image_and_masks`, sizes alone."""
+    """Torchvision's `_resize_image_and_masks`, sizes alone."""
     torch = pytest.importorskip("torch")
     scale = min(min(canvas) / min(source), max(canvas) / max(source))
     like = torch.empty(1, 1, *source, device="meta")
@@ -43,7 +43,7 @@ def torchvision(source: Size, canvas: Size) -> Size:
 
 
 def transformers(source: Size, canvas: Size) -> Size:
-    """transformers' own function, for the shortest and the longest edge."""
+    """Transformers' own function, for the shortest and the longest edge."""
     image_transforms = pytest.importorskip("transformers.image_transforms")
     height, width = image_transforms.get_size_with_aspect_ratio(source, min(canvas), max(canvas))
     return height, width
