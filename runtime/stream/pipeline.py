@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
-from segrt.runtime.errors import SegrtError
+from segrt.runtime.errors import SegrtError, VideoError
 from segrt.runtime.results import Result
 from segrt.runtime.stream.batches import release
 from segrt.runtime.stream.channel import Ended, Stopped
@@ -139,6 +139,9 @@ class Pipeline:
             progress(self.recorder.frames_out())
         if self._failures:
             raise self._failures[0]
+        refusals = [source.refusal for source in self._sources]
+        if refusals and all(refusals):
+            raise VideoError(str(refusals[0]))
         if stuck:
             raise SegrtError(f"stage {stuck[0].name!r} did not end within {_ABORT_SECONDS:.0f} s; check the device")
 

@@ -13,7 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from fractions import Fraction
 
-from segrt.runtime.errors import SegrtError
+from segrt.runtime.errors import SegrtError, VideoError
 from segrt.runtime.files.images import Picture
 from segrt.runtime.files.uri import redact_error
 from segrt.runtime.stream.backoff import Backoff
@@ -23,6 +23,7 @@ from segrt.runtime.stream.sources.source import Source, SourceInfo
 
 log = logging.getLogger("segrt.stream")
 READ_TIMEOUT = 4.0
+_REFUSALS = 3  # in a row, before a camera ever gave a picture, that are taken for an answer
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,10 @@ class Shot:
     capture_time: float
 
 
+class RefusedError(VideoError):
+    """What no further attempt will mend: user or password are refused, or an address of a kind that is not known."""
+
+
 class Feed(ABC):
     """One connection to a camera."""
 
@@ -61,6 +66,9 @@ class Feed(ABC):
 
 class LiveSource(Source):
     """Reads feeds from `connect`, a new one whenever one fails, until `stop`.
+
+    A camera that refuses (`RefusedError`) three times before it ever gave a picture is left: more attempts succeed no
+    better, and may lock the account. `refusal` then says why.
 
     `Frame.pts` counts from the source's first frame: the feeds' own steps, and the outages between feeds as long as
     they were. A resolution may change from frame to frame. Reports hide the secrets of `address`. `backoff` and `clock`
@@ -86,6 +94,7 @@ class LiveSource(Source):
         self._clock = clock
         self._stopped = threading.Event()
         self._connections = 0
+        self._refusals = 0
         self._state: str | None = None
         self._size: tuple[int, int] | None = None
 
@@ -111,6 +120,7 @@ class LiveSource(Source):
                     index += 1
             except (SegrtError, OSError, ValueError) as error:  # ValueError is what PyAV raises for some wrong data
                 reason = redact_error(str(error), self._address)
+                self._refusals = self._refusals + 1 if isinstance(error, RefusedError) else 0
             finally:
                 if feed is not None:
                     with suppress(Exception):  # a broken connection may be closed in a broken way
@@ -118,6 +128,10 @@ class LiveSource(Source):
             if self._stopped.is_set():
                 return
             self._enter("lost")
+            if self._refusals >= _REFUSALS and self._connections == 0:
+                self.refusal = f"{self.info.source_id}: {reason}, {_REFUSALS} times; check user, password and address"
+                log.error("%s", self.refusal)
+                return
             seconds = self._backoff.next()
             if self._backoff.should_log:
                 log.warning("%s: %s; trying again in %.1f s", self.info.source_id, reason, seconds)

@@ -5,19 +5,25 @@ from urllib.parse import urlsplit
 
 from segrt.runtime.errors import VideoError
 from segrt.runtime.files.uri import redact, scheme_of
+from segrt.runtime.files.user_part import encode_user
 from segrt.runtime.stream.sources.live import Feed, LiveOptions, LiveSource
 
 
 class NetworkSource(LiveSource):
-    """The first video stream at `uri`: rtsp, rtsps, http or https. The connection is made by `frames`."""
+    """The first video stream at `uri`: rtsp, rtsps, http or https. The connection is made by `frames`.
+
+    A password may hold "/", "#", "?", "@" and "%" as they are, where the address can be read in one way only.
+    """
 
     forms: ClassVar = {"rtsp": "rtsp://...", "http": "http://...", "https": ""}
 
     def __init__(self, uri: str, source_id: str, options: LiveOptions | None = None) -> None:
         options = options or LiveOptions()
+        address = encode_user(uri)
         try:
-            host = urlsplit(uri).hostname
-        except ValueError:
+            parts = urlsplit(address)
+            host = parts.hostname if parts.port != 0 else None
+        except ValueError:  # a port that is no number among others
             host = None
         if not host:
             raise VideoError(f"{redact(uri)}: names no host; give {scheme_of(uri)}://HOST[:PORT]/PATH")
@@ -25,7 +31,7 @@ class NetworkSource(LiveSource):
         def connect() -> Feed:
             from segrt.runtime.stream.sources.packets import PacketFeed
 
-            return PacketFeed(uri, timeout=options.read_timeout, options=_options(uri, options))
+            return PacketFeed(address, timeout=options.read_timeout, options=_options(address, options))
 
         super().__init__(source_id, connect, options=options, address=uri)
 

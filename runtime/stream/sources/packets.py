@@ -13,12 +13,13 @@ from segrt.runtime.errors import VideoError
 from segrt.runtime.stream.sources.bounded_bytes import BoundedBytes
 from segrt.runtime.stream.sources.decoded_picture import display_matrix, to_picture
 from segrt.runtime.stream.sources.flood_guard import FloodGuard
-from segrt.runtime.stream.sources.live import Feed, Shot
+from segrt.runtime.stream.sources.live import Feed, RefusedError, Shot
 from segrt.runtime.stream.sources.video_file import pixel_ratio_of, reason_of
 
 _WAITED = 0.002  # seconds: a packet that took longer to come was not lying in the socket
 _BARE = frozenset(("mjpeg", "mpjpeg", "image2", "image2pipe"))  # formats whose times are made up
 _LONGEST_LAG = 30.0
+_REFUSALS = (av.error.HTTPUnauthorizedError, av.error.HTTPForbiddenError, av.error.ProtocolNotFoundError)
 _LOW_DELAY = 1 << 19  # AV_CODEC_FLAG_LOW_DELAY
 
 
@@ -55,7 +56,8 @@ class PacketFeed(Feed):
             # An interrupted RTSP handshake ends as invalid data.
             hung = time.monotonic() - start > 0.9 * timeout
             why = f"nothing came for {timeout:g} s" if hung else _why(error, timeout)
-            raise VideoError(f"cannot be opened ({why})") from None
+            kind = RefusedError if isinstance(error, _REFUSALS) else VideoError
+            raise kind(f"cannot be opened ({why})") from None
         try:
             if not self._container.streams.video:
                 raise VideoError("has no video")

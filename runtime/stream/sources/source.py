@@ -56,6 +56,8 @@ class Source(ABC):
     """Packages beyond segrt's own, if there are any."""
 
     info: SourceInfo
+    refusal: str | None = None
+    """Why a live source has ended although nobody stopped it, if it has: its camera lets nobody in."""
     listener: Listener = Listener()
 
     @classmethod
