@@ -9,7 +9,7 @@ from typing import Any, cast
 from segrt.export.adopt.adopt_options import AdoptOptions, check_precision, check_rule, completed
 from segrt.export.adopt.class_names import class_count, first_labels, fitting_labels
 from segrt.export.adopt.conventions.convention import LETTERBOX, YOLACT, Convention, Normalisation
-from segrt.export.adopt.conventions.reading import read_convention
+from segrt.export.adopt.conventions.exporters import read_convention
 from segrt.export.adopt.decode_rule import decode_rule
 from segrt.export.adopt.dequantize import dequantize, is_asymmetric
 from segrt.export.adopt.float_variant import compare_with_original
@@ -119,11 +119,11 @@ class _Adoption:
         outputs = measured_outputs(declared, runs[0])
         rule, by_role = guess_heads(outputs, self._technique, len(self._labels), self._options.heads)
         check_rule(self._given, rule)
-        family, by_role = self._meanings(rule, by_role, runs)
-        self.notes += other_maps(outputs, by_role)
+        family, heads = self._meanings(rule, by_role, runs)
+        self.notes += other_maps(outputs, heads)
         standard = {
             role: in_standard_layout(self._graph, role, output, len(self._labels), self.notes)
-            for role, output in by_role.items()
+            for role, output in heads.items()
         }
         return _FoundHeads(rule, standard, "YOLACT" if rewritten is not None and rule == "prototype_masks" else family)
 

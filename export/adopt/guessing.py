@@ -202,7 +202,9 @@ def _refuse_other_classes(free: Sequence[Output], labels: int) -> None:
     """
     for grid in (out for out in free if _is_float(out, 4)):
         prototypes = grid.spec.shape[1]
-        for table in (out for out in free if _is_float(out, 3) and isinstance(prototypes, int)):
+        if not isinstance(prototypes, int):
+            continue
+        for table in (out for out in free if _is_float(out, 3)):
             anchors, length = max(table.spec.lengths[1:]), min(table.spec.lengths[1:])
             counts = [length - values - prototypes for values in (4, 5)]
             if anchors >= _FEW and counts[0] > 0 and table.spec.shape[1] != prototypes:

@@ -22,6 +22,10 @@ def picture_input(
     `size` is that of the file's metadata, for a network that takes any.
     """
     specs = graph.inputs
+    if len(specs) == 1 and len(specs[0].shape) == 3 and 3 in (specs[0].shape[0], specs[0].shape[2]):
+        graph.add_input_batch_axis(specs[0].name)
+        notes.append(f"input {specs[0].name!r} has no batch axis, as torchvision's detectors: one was added")
+        specs = graph.inputs
     images = [spec for spec in specs if len(spec.shape) == 4]
     masks = [spec for spec in specs if len(spec.shape) == 3]
     if len(images) != 1 or len(masks) > 1 or len(images) + len(masks) != len(specs):

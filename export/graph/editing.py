@@ -94,6 +94,23 @@ class Graph:
                 dim.Clear()
         self.is_changed = True
 
+    def add_input_batch_axis(self, name: str) -> str:
+        """Put an input with a batch axis of 1 in place of input `name`, which a Squeeze makes of it; return its name."""
+        onnx = require_onnx()
+        graph, new = self.model.graph, f"{name}_batch"
+        value = next(value for value in graph.input if value.name == name)
+        value.name = new
+        lengths = [onnx.TensorShapeProto.Dimension(dim_value=1), *value.type.tensor_type.shape.dim]
+        value.type.tensor_type.shape.CopyFrom(onnx.TensorShapeProto(dim=lengths))
+        if self.opset < 13:
+            node = onnx.helper.make_node("Squeeze", [new], [name], name=f"segrt_{new}", axes=[0])
+        else:
+            graph.initializer.append(onnx.helper.make_tensor(f"{new}_axis", onnx.TensorProto.INT64, [1], [0]))
+            node = onnx.helper.make_node("Squeeze", [new, f"{new}_axis"], [name], name=f"segrt_{new}")
+        graph.node.insert(0, node)
+        self.is_changed = True
+        return new
+
     def transpose_output(self, name: str, order: Sequence[int]) -> str:
         """Append a Transpose of output `name`, which is replaced by the new output whose name is returned."""
         return self._append(name, "Transpose", f"{name}_transposed", {"perm": list(order)}, [])

@@ -118,11 +118,12 @@ def _enlarged_first(geometry: Geometry, grid: tuple[int, int]) -> tuple[int, int
     ultralytics 8.4, process_mask_native: one, two or four times the grid, the smallest on which padding has whole
     cells; else the network's own size.
     """
-    if geometry.window == (0, 0, *geometry.network_size):
+    height, width = geometry.network_size
+    if geometry.window == (0, 0, height, width):
         return None
     for factor in (1, 2, 4):
         enlarged = (grid[0] * factor, grid[1] * factor)
-        if all(float(edge).is_integer() for edge in geometry.window_on(enlarged)):
+        if not any(edge % 1 for edge in geometry.window_on(enlarged)):
             return enlarged
     return geometry.network_size
 

@@ -36,7 +36,7 @@ def read_json(path: Path) -> Mapping[str, Any]:
 def read_yaml(path: Path) -> Mapping[str, Any]:
     """Return the mapping in a YAML file; raise SegrtError for a file that holds none."""
     try:
-        import yaml
+        import yaml  # type: ignore[import-untyped]
     except ImportError:
         raise SegrtError(f"{path}: reading it needs PyYAML; `pip install 'segrt[export]'`, or remove it") from None
     try:
