@@ -18,6 +18,7 @@ from segrt.export.adopt.head_types import cast_outputs
 from segrt.export.adopt.heads import in_standard_layout, measured_outputs, rewrite_outputs, run_on
 from segrt.export.adopt.inputs import normalised, picture_input
 from segrt.export.adopt.meanings import as_probabilities, in_columns, is_torchvision, other_maps
+from segrt.export.adopt.processor_check import compare_with_processor
 from segrt.export.adopt.signs import Runs, activation, first_class, masks_in
 from segrt.export.bundling import GoldenPicture, Network, VariantFile, write_bundle
 from segrt.export.golden_pictures import golden_pictures, prove_little, trial_pictures
@@ -160,6 +161,8 @@ class _Adoption:
         labels = fitting_labels(self._labels, classes, options.labels, options.ids, notes)
         decode = decode_rule(heads.rule, heads.outputs, len(labels), options, notes)
         inputs = normalised(self._inputs, options, _convention_of(heads, self._convention), notes)
+        if self._convention.exporter == "optimum" and self._convention.is_read and not _feeds(self._given):
+            notes.append(compare_with_processor(self._graph.path, inputs, trial_pictures(options.golden)))
         notes.append(f"precision {self._precision}, decode rule {heads.rule}")
         notes += _tensorrt_notes(self._graph, options)
         return Network(
@@ -202,6 +205,11 @@ def _convention_of(heads: _FoundHeads, convention: Convention) -> Convention:
     if heads.rule == "prototype_masks":
         return replace(convention, exporter="YOLO", normalisation=Normalisation(), resize=LETTERBOX)
     return convention
+
+
+def _feeds(options: AdoptOptions) -> bool:
+    """Whether the user says something of how pictures are fed."""
+    return any(getattr(options, name) is not None for name in ("scale", "mean", "std", "color", "resize"))
 
 
 def _tensorrt_notes(graph: Graph, options: AdoptOptions) -> list[str]:

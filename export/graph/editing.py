@@ -95,7 +95,7 @@ class Graph:
         self.is_changed = True
 
     def add_input_batch_axis(self, name: str) -> str:
-        """Put an input with a batch axis of 1 in place of input `name`, which a Squeeze makes of it; return its name."""
+        """Put an input with a batch axis in place of input `name`, which a Squeeze makes of it; return its name."""
         onnx = require_onnx()
         graph, new = self.model.graph, f"{name}_batch"
         value = next(value for value in graph.input if value.name == name)

@@ -72,7 +72,9 @@ def test_pictures_are_fed_as_by_transformers(transformers: Any, tmp_path: Path, 
     processor.save_pretrained(tmp_path)
     network = identity(tmp_path, size)
     beside(network, config=CONFIG)
-    manifest, _ = adopted(network)
+    manifest, said = adopted(network)
+    compared = next(line for line in said if line.startswith("pictures are fed as by transformers"))
+    assert f"transformers {transformers.__version__}, at most " in compared
     for picture in pictures():
         ours, geometry = fed(manifest, picture)
         rgb = torch.from_numpy(np.ascontiguousarray(picture[..., ::-1])).permute(2, 0, 1)
@@ -264,3 +266,28 @@ def test_a_size_that_is_not_the_input_s_is_told(tmp_path: Path) -> None:
     manifest, said = adopted(network)
     assert manifest.image_input.size == (64, 96)
     assert "the file says 512×512, but the network's input has 64×96: pictures are brought to that" in said
+
+
+def test_a_processor_that_feeds_something_else_is_told(
+    transformers: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    network = identity(tmp_path)
+    beside(network, config=CONFIG, preprocessor_config={**SEGFORMER, **HALF})
+    monkeypatch.setattr(transformers.SegformerImageProcessor, "rescale_factor", 1 / 128)
+    with pytest.raises(
+        SegrtError, match=r"feeds pictures up to \d+ grey levels apart; say with --resize, and with --scale"
+    ):
+        adopted(network)
+    adopted(network, resize=Resize(), scale=1 / 255)
+
+
+def test_adopting_without_transformers_says_that_it_compared_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import importlib.util
+
+    network = identity(tmp_path)
+    beside(network, config=CONFIG, preprocessor_config={**SEGFORMER, **HALF})
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _name: None)
+    _, said = adopted(network)
+    assert "not compared with transformers' own processor, which is not installed" in said
