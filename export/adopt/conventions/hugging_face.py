@@ -5,7 +5,7 @@ from typing import Any, get_args
 
 from segrt.export.adopt.conventions.convention import Convention
 from segrt.export.adopt.conventions.image_processors import read_processor
-from segrt.export.adopt.conventions.side_files import find, read_json
+from segrt.export.adopt.conventions.side_files import find, is_class_id, read_json
 from segrt.export.graph.editing import Graph
 from segrt.runtime.decode.merge_queries import MergeRule
 from segrt.runtime.errors import SegrtError
@@ -58,9 +58,9 @@ def _technique(architecture: str, config: Mapping[str, Any]) -> Technique | None
 
 
 def _names(labels: Mapping[str, Any], where: str) -> dict[int, str]:
-    try:
-        return {int(index): str(name) for index, name in labels.items()}
-    except ValueError:
+    numbers = {index: int(index) for index in labels if index.isascii() and index.isdigit() and len(index) < 9}
+    if len(numbers) < len(labels) or not all(map(is_class_id, numbers.values())):
         raise SegrtError(
             f"{where}: its id2label must have whole numbers as keys, but has {', '.join(labels)[:60]}; mend it"
-        ) from None
+        )
+    return {number: str(labels[index]) for index, number in numbers.items()}

@@ -9,7 +9,7 @@ import msgspec
 
 from segrt.export.adopt.conventions.convention import Normalisation, Problem
 from segrt.export.adopt.conventions.processor_defaults import Processor, processor_of
-from segrt.export.adopt.conventions.side_files import Fields, find, read_json
+from segrt.export.adopt.conventions.side_files import Fields, find, is_side, read_json
 from segrt.runtime.preprocess.input_spec import Channels, Resize
 
 _INTERPOLATIONS = {2: "linear", 3: "cubic"}  # PIL's numbers
@@ -95,7 +95,10 @@ def _normalisation(fields: Fields, name: str) -> Normalisation | None:
     """Return (x * scale - mean) / std; None where the file says too little, which is noted."""
     scale = 1.0
     if _decided(fields, "do_rescale", name):
-        scale = fields.number("rescale_factor", "values") or 1 / 255
+        given = fields.number("rescale_factor", "values")
+        if given is not None and not 0 < given <= 1e6:
+            fields.refuse("values", "rescale_factor", "is no factor that keeps a picture")
+        scale = given or 1 / 255
     else:
         fields.silent(["rescale_factor"])
     shift = 1.0 if fields.flag("rescale_offset", "values") or fields.flag("offset", "values") else 0.0
@@ -150,7 +153,10 @@ def _resizing(fields: Fields, name: str, processor: Processor | None) -> tuple[R
         fields.refuse("resize", "size_divisor", "pads the whole picture on all sides")
     pad_size = fields.raw("pad_size")
     if whole is None and isinstance(pad_size, Mapping) and {"height", "width"} <= pad_size.keys():
-        whole = (int(pad_size["height"]), int(pad_size["width"]))
+        if is_side(pad_size["height"]) and is_side(pad_size["width"]):
+            whole = (pad_size["height"], pad_size["width"])
+        else:
+            fields.refuse("resize", "pad_size", "is no size of a picture")
     return resize, whole
 
 
@@ -158,9 +164,10 @@ def _interpolation(fields: Fields) -> str:
     number = fields.raw("resample")
     if number is None:
         return "linear"
-    if number in _INTERPOLATIONS and not isinstance(number, bool):
+    if isinstance(number, int) and not isinstance(number, bool) and number in _INTERPOLATIONS:
         return _INTERPOLATIONS[number]
-    what = f", which is {_FILTERS[number]}," if number in _FILTERS else ""
+    known = _FILTERS.get(number) if isinstance(number, int) else None
+    what = f", which is {known}," if known else ""
     fields.refuse("resize", "resample", f"is a filter{what} that segrt does not have")
     return "linear"
 
@@ -170,14 +177,14 @@ def _size(fields: Fields, square: bool, name: str) -> Mapping[str, int]:
     size, longest = fields.raw("size"), fields.count("max_size", "resize")
     if isinstance(size, list) and len(size) == 2:
         size = {"height": size[0], "width": size[1]}
-    if isinstance(size, int) and not isinstance(size, bool) and size > 0:
+    if is_side(size):
         size = {"height": size, "width": size} if square else {"shortest_edge": size}
         if not square and longest is not None:
             size["longest_edge"] = longest
     if size is None:
         fields.refuse("resize", "size", f"is missing, and what {name} takes instead is not known")
         return {}
-    if not isinstance(size, Mapping) or not all(isinstance(edge, int) and edge > 0 for edge in _edges(size).values()):
+    if not isinstance(size, Mapping) or not all(map(is_side, _edges(size).values())):
         fields.refuse("resize", "size", "is no size of a picture")
         return {}
     return _edges(size)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from segrt.export.adopt.conventions.convention import IMAGENET_MEAN, IMAGENET_STD, Convention, Normalisation, Problem
-from segrt.export.adopt.conventions.side_files import Fields, find, read_json
+from segrt.export.adopt.conventions.side_files import Fields, find, is_side, read_json
 from segrt.export.adopt.conventions.transforms import Steps
 from segrt.export.graph.editing import Graph
 from segrt.runtime.preprocess.input_spec import Resize
@@ -105,7 +105,7 @@ def _resize(fields: Fields, steps: Steps, sides: tuple[int, int] | None) -> None
         fields.refuse("resize", "interpolation", "is a filter that segrt does not have")
     interpolation = _INTERPOLATIONS.get(name, "linear")
     size = [size, size] if isinstance(size, int) else size
-    if not isinstance(size, list) or len(size) != 2 or not all(isinstance(side, int) and side > 0 for side in size):
+    if not isinstance(size, list) or len(size) != 2 or not all(map(is_side, size)):
         fields.refuse("resize", "size", "is no size of a picture")
         return
     if fields.flag("keep_ratio", "resize"):

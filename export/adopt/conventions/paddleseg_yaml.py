@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from segrt.export.adopt.conventions.convention import Convention, Normalisation
-from segrt.export.adopt.conventions.side_files import Fields, find, read_yaml
+from segrt.export.adopt.conventions.side_files import Fields, find, is_side, read_yaml
 from segrt.export.adopt.conventions.transforms import Steps
 from segrt.export.graph.editing import Graph
 from segrt.runtime.preprocess.input_spec import Resize
@@ -62,7 +62,7 @@ def _size(fields: Fields) -> tuple[int, int] | None:
     """Return target_size, which has the width first, as (height, width)."""
     size = fields.raw("target_size")
     size = [size, size] if isinstance(size, int) else size
-    if isinstance(size, list) and len(size) == 2 and all(isinstance(side, int) and side > 0 for side in size):
+    if isinstance(size, list) and len(size) == 2 and all(map(is_side, size)):
         return size[1], size[0]
     fields.refuse("resize", "target_size", "is no size of a picture")
     return None

@@ -1,15 +1,30 @@
 """Files beside a network that speak of it, read so that no field of theirs goes unheeded."""
 
 import json
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from segrt.export.adopt.conventions.convention import Problem, Subject
 from segrt.runtime.errors import SegrtError, one_line
+from segrt.runtime.files.json_files import JsonError, decode_json
+from segrt.runtime.files.reading import read_bytes
 
 _MOST_BYTES = 1 << 24
+_LONGEST_SIDE = 65535
+_MOST_CLASSES = 65535
+_SHOWN = 8  # parts of a value in a message
+_FARTHEST = 1e6  # of means and deviations, which are bytes mostly
+
+
+def is_side(value: Any) -> bool:
+    """Whether a value is a number of pixels that a side of a picture can have."""
+    return isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= _LONGEST_SIDE
+
+
+def is_class_id(value: Any) -> bool:
+    """Whether a value is a number that a class can have."""
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < _MOST_CLASSES
 
 
 def find(network: Path, name: str) -> Path | None:
@@ -23,10 +38,10 @@ def find(network: Path, name: str) -> Path | None:
 def read_json(path: Path) -> Mapping[str, Any]:
     """Return the object in a JSON file; raise SegrtError for a file that holds none."""
     try:
-        content = json.loads(_bytes(path))
-    except (ValueError, RecursionError) as error:
+        content: Any = decode_json(_bytes(path))
+    except JsonError as error:
         raise SegrtError(
-            f"{path}: is no valid JSON ({one_line(error, 100)}), but stands beside the network; mend or remove it"
+            f"{path}: is no valid JSON ({error}), but stands beside the network; mend or remove it"
         ) from None
     if not isinstance(content, dict):
         raise SegrtError(f"{path}: must hold a JSON object, but has {type(content).__name__}; mend or remove it")
@@ -41,7 +56,7 @@ def read_yaml(path: Path) -> Mapping[str, Any]:
         raise SegrtError(f"{path}: reading it needs PyYAML; `pip install 'segrt[export]'`, or remove it") from None
     try:
         content = yaml.safe_load(_bytes(path))
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
+    except (yaml.YAMLError, ValueError, TypeError, OverflowError, RecursionError) as error:
         raise SegrtError(
             f"{path}: is no valid YAML ({one_line(error, 100)}), but stands beside the network; mend or remove it"
         ) from None
@@ -52,15 +67,9 @@ def read_yaml(path: Path) -> Mapping[str, Any]:
 
 def _bytes(path: Path) -> bytes:
     try:
-        with path.open("rb") as file:
-            data = file.read(_MOST_BYTES + 1)
+        return read_bytes(path, _MOST_BYTES)
     except OSError as error:
         raise SegrtError(f"{path}: cannot be read ({error.strerror}); mend or remove it") from None
-    if len(data) > _MOST_BYTES:
-        raise SegrtError(
-            f"{path}: is larger than {_MOST_BYTES >> 20} MB, which no description of a network is; remove it"
-        )
-    return data
 
 
 class Fields:
@@ -114,7 +123,7 @@ class Fields:
     def count(self, name: str, subject: Subject) -> int | None:
         """Return a field that must be a whole number of at least 1, None where there is none."""
         value = self.raw(name)
-        if value is None or (_is_number(value) and float(value).is_integer() and value >= 1):
+        if value is None or (_is_number(value) and float(value).is_integer() and is_side(int(value))):
             return None if value is None else int(value)
         self.refuse(subject, name, "is no whole number from 1 on")
         return None
@@ -127,7 +136,7 @@ class Fields:
         values = [value] * 3 if _is_number(value) else value
         if isinstance(values, Sequence) and len(values) == 1:
             values = [values[0]] * 3
-        if isinstance(values, Sequence) and len(values) == 3 and all(map(_is_number, values)):
+        if isinstance(values, Sequence) and len(values) == 3 and all(map(_is_near, values)):
             return float(values[0]), float(values[1]), float(values[2])
         self.refuse(subject, name, "is not a number, or three")
         return None
@@ -157,12 +166,20 @@ class Fields:
         return self._defaults.get(name) if value is None else value
 
     def _shown(self, name: str) -> str:
+        value = self._value(name)
+        parts = list(value.values()) if isinstance(value, Mapping) else value if isinstance(value, list) else []
+        if len(parts) > _SHOWN or any(isinstance(part, list | Mapping) for part in parts):
+            return "{…}" if isinstance(value, Mapping) else "[…]"
         try:
-            text = json.dumps(self._value(name))
+            text = json.dumps(value)
         except (TypeError, ValueError):
-            text = str(self._value(name))
+            text = str(value)
         return " ".join(text.split())[:60]
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e300
+
+
+def _is_near(value: Any) -> bool:
+    return _is_number(value) and abs(value) <= _FARTHEST

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from segrt.export.adopt.conventions.convention import Convention, Normalisation
-from segrt.export.adopt.conventions.side_files import Fields, find, read_json
+from segrt.export.adopt.conventions.side_files import Fields, find, is_side, read_json
 from segrt.export.graph.editing import Graph
 from segrt.runtime.preprocess.input_spec import Resize
 
@@ -32,7 +32,9 @@ def timm_config(graph: Graph) -> Convention | None:
     fields.silent(_SILENT)
     mean, std = fields.channels("mean"), fields.channels("std")
     resize, size = _resize(fields), fields.raw("input_size")
-    whole = (int(size[1]), int(size[2])) if isinstance(size, list) and len(size) == 3 else None
+    whole = None
+    if isinstance(size, list) and len(size) == 3 and is_side(size[1]) and is_side(size[2]):
+        whole = (size[1], size[2])
     labels = config.get("label_names") or (inner or {}).get("label_names")
     names = {index: str(name) for index, name in enumerate(labels)} if isinstance(labels, list) else None
     return Convention(

@@ -4,7 +4,7 @@ import ast
 from typing import Any
 
 from segrt.export.adopt.conventions.convention import LETTERBOX, Convention, Normalisation, Problem
-from segrt.export.adopt.conventions.side_files import Fields
+from segrt.export.adopt.conventions.side_files import Fields, is_class_id, is_side
 from segrt.export.graph.editing import Graph
 from segrt.runtime.errors import SegrtError
 
@@ -57,7 +57,7 @@ def _names(graph: Graph, fields: Fields, text: str) -> dict[int, str] | None:
     names = _literal(text)
     if isinstance(names, list | tuple):
         names = dict(enumerate(names))
-    if not isinstance(names, dict) or not names or not all(isinstance(index, int) for index in names):
+    if not isinstance(names, dict) or not names or not all(map(is_class_id, names)):
         fields.problems.append(Problem("labels", f"{graph.path}: its metadata 'names' is no list of classes"))
         return None
     return {index: str(name) for index, name in names.items()}
@@ -66,9 +66,9 @@ def _names(graph: Graph, fields: Fields, text: str) -> dict[int, str] | None:
 def _size(text: str) -> tuple[int, int] | None:
     """Return imgsz, [height, width] or one number for both."""
     size = _literal(text)
-    if isinstance(size, int) and size > 0:
+    if is_side(size):
         return size, size
-    if isinstance(size, list | tuple) and len(size) == 2 and all(isinstance(side, int) and side > 0 for side in size):
+    if isinstance(size, list | tuple) and len(size) == 2 and all(map(is_side, size)):
         return size[0], size[1]
     return None
 
