@@ -118,8 +118,9 @@ def _enlarged_first(geometry: Geometry, grid: tuple[int, int]) -> tuple[int, int
     ultralytics 8.4, process_mask_native: one, two or four times the grid, the smallest on which padding has whole
     cells; else the network's own size.
     """
+    top, left, bottom, right = geometry.window
     height, width = geometry.network_size
-    if geometry.window == (0, 0, height, width):
+    if max(top, left, height - bottom, width - right) == 0:
         return None
     for factor in (1, 2, 4):
         enlarged = (grid[0] * factor, grid[1] * factor)

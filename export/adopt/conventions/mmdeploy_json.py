@@ -40,8 +40,8 @@ def mmdeploy_json(graph: Graph) -> Convention | None:
         return None
     if deploy is not None and graph.path.name not in _networks(deploy):
         return None
-    tasks = read_json(pipeline).get("pipeline", {})
-    tasks = tasks.get("tasks", []) if isinstance(tasks, dict) else []
+    tasks = _mapping(read_json(pipeline), "pipeline").get("tasks")
+    tasks = tasks if isinstance(tasks, list) else []
     transforms = next((task for task in tasks if isinstance(task, dict) and task.get("module") == "Transform"), None)
     if transforms is None:
         return None
