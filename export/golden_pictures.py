@@ -56,12 +56,6 @@ def trial_pictures(paths: Sequence[Path], inputs: Sequence[InputSpec] = ()) -> l
     return own + [_synthetic(seed, inputs) for seed in range(1, 4 - len(own))]
 
 
-def trial_pictures(paths: Sequence[Path]) -> list[Picture]:
-    """Return three pictures to try a network on: the first of those at `paths`, the rest synthetic."""
-    own = [fit(read_image(path), _LONGEST_SIDE) for path in paths[:3]]
-    return own + [synthetic_picture(seed) for seed in range(1, 4 - len(own))]
-
-
 def prove_little(bundle: Bundle) -> bool:
     """Whether each golden result is empty or of one class: a device that computes nonsense may agree with that."""
     return all(_is_plain(read_golden(bundle, frame)[1].result) for frame in bundle.manifest.golden)
