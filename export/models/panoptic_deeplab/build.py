@@ -109,12 +109,10 @@ def _keep_centres_inside(head: InstanceHead) -> None:
     """
     first, second = cast("tuple[Conv, Conv]", tuple(head.center_head))  # type: ignore[arg-type]
     taps = float(second.weight[0, 0].numel())
-    for conv in (first, second):
-        assert conv.norm is not None
+    for conv, bias in ((first, 1.0), (second, taps)):
+        norm: Any = conv.norm
         conv.weight[0] = 0
-        conv.norm.weight[0], conv.norm.bias[0] = 1, 0
-        conv.norm.running_mean[0], conv.norm.running_var[0] = 0, 1
-    first.norm.bias[0] = 1
+        norm.weight[0], norm.bias[0] = 1, bias
+        norm.running_mean[0], norm.running_var[0] = 0, 1
     second.weight[0, 0] = -1
-    second.norm.bias[0] = taps
     head.center_predictor.weight[0, 0] = -_EDGE_HEAT
