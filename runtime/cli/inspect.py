@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from segrt.runtime.console.printable import printable_json, say
 from segrt.runtime.console.tables import print_table
 from segrt.runtime.console.words import counted
 
@@ -32,7 +33,7 @@ def inspect(bundle: str, as_json: bool) -> None:
         import msgspec
 
         content = {"folder": str(opened.folder.resolve()), "manifest": manifest, "files": states}
-        click.echo(msgspec.json.format(msgspec.json.encode(content), indent=2))
+        click.echo(printable_json(msgspec.json.format(msgspec.json.encode(content), indent=2).decode()))
         return
     _show_bundle(opened)
     _show_members(manifest)
@@ -46,9 +47,7 @@ def inspect(bundle: str, as_json: bool) -> None:
 
 def _show_bundle(bundle: "Bundle") -> None:
     manifest = bundle.manifest
-    options = ", ".join(
-        f"{name} {_word(value)}" for name, value in manifest.decode.options.items() if value is not None
-    )
+    options = ", ".join(f"{name} {_word(value)}" for name, value in manifest.decode.options.items())
     print_table(
         manifest.name,
         ["", ""],
@@ -118,7 +117,7 @@ def _show_variants(manifest: "Manifest", states: dict[str, str]) -> None:
     print_table("Variants", columns, rows)
     for variant in manifest.variants:
         if variant.kept:
-            click.echo(f"In the {variant.precision} variant these layers stay in fp32: {', '.join(variant.kept)}.")
+            say(f"In the {variant.precision} variant these layers stay in fp32: {', '.join(variant.kept)}.")
 
 
 def _show_errors(manifest: "Manifest") -> None:
@@ -134,7 +133,7 @@ def _show_errors(manifest: "Manifest") -> None:
     for _, parity in parities:
         if parity.input_max is not None:
             differs = f"largest {parity.input_max:.2f}, mean {_number(parity.input_mean, '.3f')} grey levels"
-            click.echo(f"The network's input differs from that of the source's own image processor by: {differs}.")
+            say(f"The network's input differs from that of the source's own image processor by: {differs}.")
             break
 
 
@@ -153,6 +152,8 @@ def _agreement(parity: "Parity | None") -> str:
 
 
 def _word(value: object) -> str:
+    if isinstance(value, tuple):
+        return "x".join(str(side) for side in value)  # a size
     return {None: "none", True: "yes", False: "no"}[value] if value is None or isinstance(value, bool) else str(value)
 
 

@@ -33,6 +33,7 @@ class Heads:
 
     @property
     def by_role(self) -> dict[str, Any]:
+        """Return them as a decoder takes them."""
         return {"class_logits": self.classes, "mask_logits": self.masks}
 
 
