@@ -18,7 +18,7 @@ TIDY_FLAGS := $(if $(filter x86_64,$(shell uname -m)),$(filter -m%,$(shell cat c
 FUZZ_FILES ?= 3000
 SOURCES := setup.py pyproject.toml $(CPP)
 
-.PHONY: help setup demo test lint format bench accuracy soak sanitize fuzz fuzz-readers test-aarch64 packages wheel wheels clean
+.PHONY: help setup demo test lint format bench accuracy soak families sanitize fuzz fuzz-readers test-aarch64 packages wheel wheels clean
 
 help:
 	@echo "make demo      set up, then run the three embedded models on a street: demo/comparison.png, demo/stream.mp4"
@@ -29,6 +29,7 @@ help:
 	@echo "make bench     measure against the peers"
 	@echo "make accuracy  mIoU, mask AP and PQ of the embedded models on 200 held-out streets"
 	@echo "make soak      10,000 changed files; live video for half an hour; floods of the page; 500 signals"
+	@echo "make families  export the smallest model of each family at its default size, five seeds each (hours)"
 	@echo "make sanitize  the C++ core's own tests under AddressSanitizer, UBSan and ThreadSanitizer"
 	@echo "make fuzz      a libFuzzer target for each function, FUZZ_SECONDS each (60); new files for each reader"
 	@echo "make test-aarch64  the C++ core's tests on aarch64, under qemu"
@@ -86,6 +87,9 @@ soak: $(VENV)/.dev
 	$(BIN)/python tests/soak/live.py --minutes 30
 	$(BIN)/python tests/soak/flood.py --seconds 60
 	$(BIN)/python tests/soak/signals.py --count 500
+
+families: $(VENV)/.dev
+	OMP_NUM_THREADS=1 $(BIN)/python tests/soak/families.py
 
 sanitize fuzz test-aarch64:
 	$(MAKE) -j2 -C cpp_postproc $@

@@ -47,9 +47,7 @@ def inspect(bundle: str, as_json: bool) -> None:
 
 def _show_bundle(bundle: "Bundle") -> None:
     manifest = bundle.manifest
-    options = ", ".join(
-        f"{name} {_word(value)}" for name, value in manifest.decode.options.items() if value is not None
-    )
+    options = ", ".join(f"{name} {_word(value)}" for name, value in manifest.decode.options.items())
     print_table(
         manifest.name,
         ["", ""],
@@ -156,6 +154,8 @@ def _agreement(parity: "Parity | None") -> str:
 
 
 def _word(value: object) -> str:
+    if isinstance(value, tuple):
+        return "x".join(str(side) for side in value)  # a size
     return {None: "none", True: "yes", False: "no"}[value] if value is None or isinstance(value, bool) else str(value)
 
 

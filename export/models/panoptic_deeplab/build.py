@@ -109,11 +109,10 @@ def _keep_centres_inside(head: InstanceHead) -> None:
     """
     first, second = cast("tuple[Conv, Conv]", tuple(head.center_head))  # type: ignore[arg-type]
     taps = float(second.weight[0, 0].numel())
-    for conv, weight, offset in ((first, 0.0, 1.0), (second, -1.0, taps)):
-        assert conv.norm is not None
+    for conv, bias in ((first, 1.0), (second, taps)):
+        norm: Any = conv.norm
         conv.weight[0] = 0
-        conv.weight[0, 0] = weight
-        norm = conv.norm.state_dict()  # the tensors themselves
-        norm["weight"][0], norm["bias"][0] = 1, offset
-        norm["running_mean"][0], norm["running_var"][0] = 0, 1
+        norm.weight[0], norm.bias[0] = 1, bias
+        norm.running_mean[0], norm.running_var[0] = 0, 1
+    second.weight[0, 0] = -1
     head.center_predictor.weight[0, 0] = -_EDGE_HEAT

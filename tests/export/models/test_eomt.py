@@ -37,12 +37,16 @@ def test_the_surest_queries_on_dinov3_give_the_results_of_transformers(tmp_path:
 
 def test_semantic_results_are_those_of_transformers(tmp_path: Path, photos: Path) -> None:
     checked = check_export("eomt-large-512-ade20k-semantic", tmp_path, photos, size=SIZE, overrides=SMALL, engine=False)
-    assert checked.manifest.decode == QuerySemantic()
+    assert checked.manifest.decode == QuerySemantic("network")
+    assert checked.report.parity.agreement >= 0.999
 
 
 def test_instances_are_those_of_transformers(tmp_path: Path, photos: Path) -> None:
     checked = check_export("eomt-large-640-coco-instance", tmp_path, photos, size=SIZE, overrides=SMALL, engine=False)
-    assert isinstance(checked.manifest.decode, QueryInstances)
+    decode = checked.manifest.decode
+    assert isinstance(decode, QueryInstances)
+    assert (decode.processed_size, decode.score_at) == ("network", "picture")
+    assert checked.report.parity.agreement >= 0.99
 
 
 @pytest.mark.parametrize("probabilities", [(0.0, 0.0), (1.0, 0.0), (1.0, 1.0)])

@@ -28,7 +28,11 @@ def test_instances_of_the_surest_queries_are_those_of_transformers(tmp_path: Pat
         overrides=SMALL,
         top_queries=30,
     )
-    assert isinstance(checked.manifest.decode, QueryInstances)
+    decode = checked.manifest.decode
+    assert isinstance(decode, QueryInstances)
+    assert (decode.processed_size, decode.score_at) == ((384, 384), "processed")
+    assert checked.manifest.required_features == ("processed_size",)
+    assert checked.report.parity.agreement >= 0.99
     assert [head.shape[1] for head in checked.manifest.heads] == [30, 30]
 
 
@@ -46,5 +50,6 @@ def test_semantic_results_on_a_resnet_are_those_of_transformers(tmp_path: Path, 
         overrides={**SMALL, "backbone_config": {**backbone, "hidden_sizes": (32, 64, 96, 128)}},
         engine=False,
     )
-    assert checked.manifest.decode == QuerySemantic()
+    assert checked.manifest.decode == QuerySemantic((384, 384))
+    assert checked.report.parity.agreement >= 0.999
     assert len(checked.manifest.labels) == 19
