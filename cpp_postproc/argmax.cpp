@@ -29,13 +29,12 @@ std::int64_t argmax_processed(const FloatStack& logits, const Window& window, Si
     auto make = [&](Index begin, Index end, float* out, Index channel_stride, int) {
         ScratchFrame local;
         ResizedRows resized(local, logits, part.rows, part.columns);
-        std::int64_t nonfinite = 0;
         for (Index c = 0; c < logits.count; ++c) {
-            nonfinite += resized.make(c, begin, end, out + c * channel_stride, part.columns.length);
+            resized.make(c, begin, end, out + c * channel_stride, part.columns.length);
         }
-        return nonfinite;
     };
-    return label_made_rows(part.size(), logits.count, part.window, threads, RowMaker(make), classes);
+    label_made_rows(part.size(), logits.count, part.window, threads, RowMaker(make), classes);
+    return count_nonfinite(logits, part.rows, threads);
 }
 
 }  // namespace
@@ -66,6 +65,7 @@ std::int64_t argmax_map(const FloatStack& logits, std::optional<Window> window, 
 }
 
 template std::int64_t argmax_map(const FloatStack&, std::optional<Window>, std::optional<Size>, int, Map<std::uint8_t>);
-template std::int64_t argmax_map(const FloatStack&, std::optional<Window>, std::optional<Size>, int, Map<std::uint16_t>);
+template std::int64_t argmax_map(const FloatStack&, std::optional<Window>, std::optional<Size>, int,
+                                 Map<std::uint16_t>);
 
 }  // namespace segrt

@@ -148,8 +148,8 @@ py::tuple prototype_masks_rle_(const py::array& prototypes, const py::array& coe
 void bind_instances(py::module_& module) {
     using namespace pybind11::literals;
     module.def("query_instances", &query_instances_, "class_logits"_a, "mask_logits"_a, "size"_a, "top_k"_a,
-               "score_threshold"_a, "activation"_a, "weigh_by_mask"_a, "score_at"_a, "processed_size"_a,
-               "window"_a, "threads"_a);
+               "score_threshold"_a, "activation"_a, "weigh_by_mask"_a, "score_at"_a, "processed_size"_a, "window"_a,
+               "threads"_a);
     module.def("paste_masks", &paste_masks_, "masks"_a, "boxes"_a, "out"_a, "zeroed"_a, "threshold"_a, "rule"_a,
                "threads"_a);
     module.def("paste_masks_rle", &paste_masks_rle_, "masks"_a, "boxes"_a, "size"_a, "threshold"_a, "rule"_a,

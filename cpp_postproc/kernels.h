@@ -45,8 +45,8 @@ struct Kernels {
     // out[x] = sum over i of weights[i * weight_stride] * rows[i * row_stride + x], in this order, each step fused.
     void (*combine)(const float* weights, Index weight_stride, const float* rows, Index row_stride, Index count,
                     Index width, float* out);
-    // out[c * out_stride + x] = sum over i of weights[i * weight_stride + c] * rows[i * row_stride + x], c < classes, in
-    // this order, each step fused: `combine` for several classes at once.
+    // out[c * out_stride + x] = sum over i of weights[i * weight_stride + c] * rows[i * row_stride + x], c < classes,
+    // in this order, each step fused: `combine` for several classes at once.
     void (*combine_classes)(const float* weights, Index weight_stride, Index classes, const float* rows,
                             Index row_stride, Index count, Index width, float* out, Index out_stride);
     // The sum of the probabilities of the logits above 0, and how many they are. Logit i is added to sum i mod 16; then

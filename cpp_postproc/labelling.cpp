@@ -94,7 +94,7 @@ struct Band {
     Index first = 0, end = 0;  // source rows that it holds
 
     // Makes it hold source rows [begin, stop); those that it holds already move to the front.
-    std::int64_t hold(Index begin, Index stop, Index channels, Index width, Index rows, RowMaker make, int slot) {
+    void hold(Index begin, Index stop, Index channels, Index width, Index rows, RowMaker make, int slot) {
         const Index kept = std::max(begin < first ? 0 : std::min(end, stop) - begin, Index{0});
         if (kept > 0 && begin > first) {
             for (Index c = 0; c < channels; ++c) {
@@ -104,15 +104,16 @@ struct Band {
         }
         first = begin;
         end = stop;
-        return begin + kept < stop ? make(begin + kept, stop, values + kept * width, rows * width, slot) : 0;
+        if (begin + kept < stop) {
+            make(begin + kept, stop, values + kept * width, rows * width, slot);
+        }
     }
 };
 
 }  // namespace
 
 template <class Label>
-std::int64_t label_made_rows(Size source, Index channels, const Window& window, int threads, RowMaker make,
-                             Map<Label> labels) {
+void label_made_rows(Size source, Index channels, const Window& window, int threads, RowMaker make, Map<Label> labels) {
     constexpr Index kFloat = sizeof(float);
     ScratchFrame frame;
     const Axis rows = bilinear_axis(frame, source.height, window.rows, labels.height);
@@ -134,7 +135,6 @@ std::int64_t label_made_rows(Size source, Index channels, const Window& window, 
     float* bands = frame.take<float>(threads * channels * at_once * source.width).data();
     std::int32_t* low = frame.take<std::int32_t>(labels.height).data();
     std::int32_t* high = frame.take<std::int32_t>(labels.height).data();
-    const auto nonfinite = frame.filled<std::int64_t>(threads, 0);
     parallel_for(threads, labels.height, rows_per_chunk(labels.height, threads), [&](Index begin, Index end, int slot) {
         Band band{.values = bands + slot * channels * at_once * source.width};
         LabelJob own = job;
@@ -147,19 +147,17 @@ std::int64_t label_made_rows(Size source, Index channels, const Window& window, 
                 high[bottom] = static_cast<std::int32_t>(rows.high[bottom] - first);
                 ++bottom;
             }
-            nonfinite[static_cast<std::size_t>(slot)] +=
-                band.hold(first, rows.high[bottom - 1] + 1, channels, source.width, at_once, make, slot);
+            band.hold(first, rows.high[bottom - 1] + 1, channels, source.width, at_once, make, slot);
             own.rows = {at_once, bottom - top, low + top, high + top, rows.low_weight + top, rows.high_weight + top};
             run_label(own, Map<Label>{labels.row(top), bottom - top, labels.width, labels.stride},
                       memory[static_cast<std::size_t>(slot)]);
             top = bottom;
         }
     });
-    return sum(nonfinite);
 }
 
-template std::int64_t label_made_rows(Size, Index, const Window&, int, RowMaker, Map<std::uint8_t>);
-template std::int64_t label_made_rows(Size, Index, const Window&, int, RowMaker, Map<std::uint16_t>);
+template void label_made_rows(Size, Index, const Window&, int, RowMaker, Map<std::uint8_t>);
+template void label_made_rows(Size, Index, const Window&, int, RowMaker, Map<std::uint16_t>);
 template std::int64_t label_pixels(LabelJob, const Window&, int, Map<std::uint8_t>, std::span<Tally>);
 template std::int64_t label_pixels(LabelJob, const Window&, int, Map<std::uint16_t>, std::span<Tally>);
 

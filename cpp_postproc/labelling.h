@@ -17,8 +17,8 @@ template <class Label>
 std::int64_t label_pixels(LabelJob job, const Window& window, int threads, Map<Label> labels, std::span<Tally> tallies);
 
 // Source rows that do not exist until they are needed: writes rows [begin, end) of channel c to `out` + c *
-// channel_stride, one after the other, and returns how many values it read are not finite. `slot` is that of
-// parallel_for. A reference to a callable, which must outlive it.
+// channel_stride, one after the other. `slot` is that of parallel_for. A reference to a callable, which must outlive
+// it.
 class RowMaker {
 public:
     template <class F>
@@ -26,16 +26,16 @@ public:
     explicit RowMaker(F& function)
         : object_(&function),
           call_([](void* object, Index begin, Index end, float* out, Index channel_stride, int slot) {
-              return (*static_cast<F*>(object))(begin, end, out, channel_stride, slot);
+              (*static_cast<F*>(object))(begin, end, out, channel_stride, slot);
           }) {}
 
-    std::int64_t operator()(Index begin, Index end, float* out, Index channel_stride, int slot) const {
-        return call_(object_, begin, end, out, channel_stride, slot);
+    void operator()(Index begin, Index end, float* out, Index channel_stride, int slot) const {
+        call_(object_, begin, end, out, channel_stride, slot);
     }
 
 private:
     void* object_;
-    std::int64_t (*call_)(void*, Index, Index, float*, Index, int);
+    void (*call_)(void*, Index, Index, float*, Index, int);
 };
 
 // The most rows that label_made_rows asks for at once, where rows of all channels are `row_floats` long together.
@@ -43,7 +43,6 @@ private:
 
 // label_pixels without tallies, over rows of `source` that `make` writes: never more of them are in memory than a band.
 template <class Label>
-std::int64_t label_made_rows(Size source, Index channels, const Window& window, int threads, RowMaker make,
-                             Map<Label> labels);
+void label_made_rows(Size source, Index channels, const Window& window, int threads, RowMaker make, Map<Label> labels);
 
 }  // namespace segrt

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "kernels.h"
+#include "thread_pool.h"
 
 namespace segrt {
 namespace {
@@ -56,11 +57,26 @@ ResizedRows::ResizedRows(ScratchFrame& frame, const FloatStack& stack, const Axi
     }
 }
 
-std::int64_t ResizedRows::make(Index image, Index begin, Index end, float* out, Index stride) {
+std::int64_t count_nonfinite(const FloatStack& stack, const Axis& rows, int threads) {
+    ScratchFrame frame;
+    const auto bad = frame.filled<std::int64_t>(threads, 0);
+    const Index first = rows.low[0], last = rows.high[rows.length - 1];
+    parallel_for(threads, stack.count, 1, [&](Index begin, Index end, int slot) {
+        ScratchFrame local;
+        float* row = local.take<float>(stack.width).data();
+        for (Index image = begin; image < end; ++image) {
+            for (Index y = first; y <= last; ++y) {
+                bad[static_cast<std::size_t>(slot)] +=
+                    kernels().read(stack.row(image, y), stack.type, stack.strides[2], row, stack.width);
+            }
+        }
+    });
+    return sum(bad);
+}
+
+void ResizedRows::make(Index image, Index begin, Index end, float* out, Index stride) {
     const Kernels& loops = kernels();
-    const Index own = first_own_row(rows_, begin);
     Index held[2] = {-1, -1};
-    std::int64_t nonfinite = 0;
     const auto fetch = [&](Index row, int keep) {
         for (int place = 0; place < 2; ++place) {
             if (held[place] == row) {
@@ -69,9 +85,7 @@ std::int64_t ResizedRows::make(Index image, Index begin, Index end, float* out, 
         }
         const int place = keep == 0 ? 1 : 0;
         held[place] = row;
-        const std::int64_t bad =
-            loops.read(stack_.row(image, row), stack_.type, stack_.strides[2], source_, stack_.width);
-        nonfinite += row >= own ? bad : 0;
+        loops.read(stack_.row(image, row), stack_.type, stack_.strides[2], source_, stack_.width);
         loops.enlarge_row(source_, columns_, wide_[place], wide_length_);
         return place;
     };
@@ -81,7 +95,6 @@ std::int64_t ResizedRows::make(Index image, Index begin, Index end, float* out, 
         loops.blend_row(wide_[above], rows_.low_weight[y], wide_[below], rows_.high_weight[y],
                         out + (y - begin) * stride, columns_.length);
     }
-    return nonfinite;
 }
 
 }  // namespace segrt

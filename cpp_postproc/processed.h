@@ -23,15 +23,17 @@ Processed processed_part(ScratchFrame& frame, Size grid, const Window& window, S
 // The entries of an axis from `begin` on.
 [[nodiscard]] Axis axis_from(Axis axis, Index begin, Index length);
 
+// How many values are not finite in the rows of all images that the axis looks at, counted once.
+[[nodiscard]] std::int64_t count_nonfinite(const FloatStack& stack, const Axis& rows, int threads);
+
 // Resizes rows of a stack's images one by one: bilinear, across first, as torch does.
 class ResizedRows {
 public:
     // `columns` must have kBlock entries of padding. The memory is taken from `frame`.
     ResizedRows(ScratchFrame& frame, const FloatStack& stack, const Axis& rows, const Axis& columns);
 
-    // Writes rows [begin, end) of an image: out[(y - begin) * stride + x]. Returns how many values are not finite, of
-    // source rows that no earlier target row needs.
-    std::int64_t make(Index image, Index begin, Index end, float* out, Index stride);
+    // Writes rows [begin, end) of an image: out[(y - begin) * stride + x].
+    void make(Index image, Index begin, Index end, float* out, Index stride);
 
 private:
     const FloatStack& stack_;

@@ -223,8 +223,7 @@ std::int64_t encode_masks(ScratchFrame& frame, const FloatStack& logits, Size si
         part.window = window;
     }
     const Size shown = part.size();
-    const Axis rows =
-        bilinear_axis(frame, shown.height, part.window.rows, size.height, at_picture ? kBlock : Index{0});
+    const Axis rows = bilinear_axis(frame, shown.height, part.window.rows, size.height, at_picture ? kBlock : Index{0});
     const Axis columns = bilinear_axis(frame, shown.width, part.window.columns, size.width);
     const auto nonfinite = frame.filled<std::int64_t>(options.threads, 0);
     parallel_for(options.threads, static_cast<Index>(queries.size()), 1, [&](Index begin, Index end, int thread) {

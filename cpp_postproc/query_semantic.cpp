@@ -66,26 +66,24 @@ std::int64_t from_processed(const float* scores, const FloatStack& mask_logits, 
                             Size processed, int threads, Map<Label> classes) {
     ScratchFrame frame;
     const Index queries = mask_logits.count;
-    const Processed part =
-        processed_part(frame, {mask_logits.height, mask_logits.width}, window, processed, kBlock);
+    const Processed part = processed_part(frame, {mask_logits.height, mask_logits.width}, window, processed, kBlock);
     const Index width = part.columns.length, plane = made_rows_at_once(count * width) * width;
     float* memory = frame.take<float>(threads * queries * plane).data();
     auto make = [&](Index begin, Index end, float* out, Index channel_stride, int slot) {
         ScratchFrame local;
         ResizedRows resized(local, mask_logits, part.rows, part.columns);
         float* probabilities = memory + slot * queries * plane;
-        std::int64_t nonfinite = 0;
         for (Index q = 0; q < queries; ++q) {
-            nonfinite += resized.make(q, begin, end, probabilities + q * plane, width);
+            resized.make(q, begin, end, probabilities + q * plane, width);
             kernels().sigmoid(probabilities + q * plane, (end - begin) * width);
         }
         for (Index y = 0; y < end - begin; ++y) {
             kernels().combine_classes(scores, count + 1, count, probabilities + y * width, plane, queries, width,
                                       out + y * width, channel_stride);
         }
-        return nonfinite;
     };
-    return label_made_rows(part.size(), count, part.window, threads, RowMaker(make), classes);
+    label_made_rows(part.size(), count, part.window, threads, RowMaker(make), classes);
+    return count_nonfinite(mask_logits, part.rows, threads);
 }
 
 }  // namespace
@@ -116,9 +114,9 @@ std::int64_t query_semantic(const FloatTable& class_logits, const FloatStack& ma
     return nonfinite + from_processed(scores.data(), mask_logits, count, shown, *processed, threads, classes);
 }
 
-template std::int64_t query_semantic(const FloatTable&, const FloatStack&, std::optional<Window>,
-                                     std::optional<Size>, int, Map<std::uint8_t>);
-template std::int64_t query_semantic(const FloatTable&, const FloatStack&, std::optional<Window>,
-                                     std::optional<Size>, int, Map<std::uint16_t>);
+template std::int64_t query_semantic(const FloatTable&, const FloatStack&, std::optional<Window>, std::optional<Size>,
+                                     int, Map<std::uint8_t>);
+template std::int64_t query_semantic(const FloatTable&, const FloatStack&, std::optional<Window>, std::optional<Size>,
+                                     int, Map<std::uint16_t>);
 
 }  // namespace segrt

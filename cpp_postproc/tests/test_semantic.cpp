@@ -22,9 +22,8 @@ TEST(Argmax, EveryKernelAndThreadCountGivesTheSameMap) {
         const Size size{between(random, 1, 60), between(random, 1, 150)};
         expect_same_everywhere([&](int threads) {
             std::vector<std::uint16_t> map(static_cast<std::size_t>(size.height * size.width));
-            const std::int64_t nonfinite =
-                argmax_map<std::uint16_t>(logits.stack(), std::nullopt, std::nullopt, threads,
-                                          {map.data(), size.height, size.width, size.width});
+            const std::int64_t nonfinite = argmax_map<std::uint16_t>(
+                logits.stack(), std::nullopt, std::nullopt, threads, {map.data(), size.height, size.width, size.width});
             map.push_back(static_cast<std::uint16_t>(nonfinite));
             return map;
         });

@@ -107,7 +107,9 @@ def test_every_kernel_and_thread_count_gives_the_same(
                 found = postproc.query_instances_rle(class_logits, mask_logits, size, score_at=score_at, **options)
                 semantic = postproc.query_semantic(class_logits, mask_logits, size, **options)
                 classes = postproc.argmax_map(mask_logits, size, **options)
-            results.append((found.rles, found.scores.tobytes(), semantic.tobytes(), classes.tobytes()))
+            results.append(
+                (found.rles, found.scores.tobytes(), semantic.tobytes(), classes.tobytes(), report.nonfinite)
+            )
     assert all(result == results[0] for result in results)
     if kind in ("smooth", "noisy", "ties") and part is None:
         twice = reference.resize(reference.resize(mask_logits, processed), size)
