@@ -96,6 +96,7 @@ def calibrate_queries(core: QueryCore, project: nn.Module, request: Request, lab
     """
     if is_meta(core):
         return
+    top_queries, core.top_queries = core.top_queries, None  # the choice follows the classes, which are set last
     size, count = (calibration_size(request.size), 4) if core.takes_any_size else (request.size, 2)
     pixels = calibration_pixels(size, count=count, seed=request.weights.seed)
     pixels[1::2] = nn.functional.avg_pool2d(pixels[1::2], 7, stride=1, padding=3)  # photos are smooth, and noisy too
@@ -131,6 +132,7 @@ def calibrate_queries(core: QueryCore, project: nn.Module, request: Request, lab
             lift_early_thresholds(last, max(max(quantile(logits, 1 - EARLY_AREA) for logits in early), 0.0))
             queries, _ = core.embeddings(pixels)
         spread_classes(core.class_layer(), queries, labels, live=_LIVE, seed=request.weights.seed)
+    core.top_queries = top_queries
 
 
 @torch.no_grad()
