@@ -30,8 +30,9 @@ from segrt.export.precision.bundle_variants import float32_variant, network_of
 from segrt.export.precision.calibration import METHODS, collect
 from segrt.export.precision.float32_reference import Float32Reference, session_runner
 from segrt.export.precision.fp16 import to_fp16
-from segrt.export.precision.indexed_graph import IndexedGraph, prepare_graph
+from segrt.export.precision.indexed_graph import prepare_graph
 from segrt.export.precision.int8 import quantisable, to_int8
+from segrt.export.precision.int8_recipes import Int8, Int8Cpu, Task, calibrate
 from segrt.export.precision.layer_costs import find_layers
 from segrt.export.precision.switchable_network import switchable_fp16
 from segrt.runtime.bundle.locating import read_bundle
@@ -70,8 +71,9 @@ def onnxruntimes_own(path: Path, feeds: Feeds, out: Path, activations: str) -> o
     return onnx.load(str(out))
 
 
-def recipes(net: IndexedGraph, path: Path, feeds: Feeds, folder: Path) -> dict[str, Callable[[], onnx.ModelProto]]:
-    """Return the recipes by name."""
+def recipes(task: Task, path: Path, feeds: Feeds, folder: Path) -> dict[str, Callable[[], onnx.ModelProto]]:
+    """Return the recipes by name: ways to clip alone, then what segrt makes, then ONNX Runtime's own."""
+    net = task.net
     planned = int8_cpu.plan(net)
     names = [node.input[0] for node in quantisable(net)] + [name for name in planned.coded if name not in net.constants]
     seen = collect(net, list(dict.fromkeys(names)), lambda: feeds, threads=1)
@@ -88,6 +90,10 @@ def recipes(net: IndexedGraph, path: Path, feeds: Feeds, folder: Path) -> dict[s
     for method in METHODS:
         found[f"int8-cpu, {method}"] = lambda method=method: for_cpus(method, 63)  # type: ignore[misc]
     found["int8-cpu, minmax, 8-bit weights"] = lambda: for_cpus("minmax", 127)
+    for recipe in (Int8(), Int8Cpu()):
+        found[f"{recipe.precision}, as it is made"] = lambda recipe=recipe: recipe.build(  # type: ignore[misc]
+            calibrate(task, recipe), ()
+        )
     for kind in ("U8S8", "S8S8"):
         found[f"onnxruntime's own, {kind}"] = lambda kind=kind: onnxruntimes_own(  # type: ignore[misc]
             path, feeds, folder / f"{kind}.onnx", kind
@@ -127,8 +133,10 @@ def measure(bundle: str, calibration: Sequence[Any], compared: Sequence[Any], ro
     reference = Float32Reference(network, compared, session_runner(net.model, network, 1))
     rows, models = [], {}
     with tempfile.TemporaryDirectory() as folder:
-        for name, build in recipes(net, path, feeds, Path(folder)).items():
+        task = Task(net, find_layers(net), network, frozenset(), calibration, lambda items, text: items, 1, bundle)  # noqa: ARG005
+        for name, build in recipes(task, path, feeds, Path(folder)).items():
             try:
+                int8_cpu.WEIGHT_LEVELS = 63
                 model = build()
                 run = session_runner(model, network, 1)
                 if name == "fp16":
@@ -144,7 +152,8 @@ def measure(bundle: str, calibration: Sequence[Any], compared: Sequence[Any], ro
             models[name] = model
             rows.append(
                 {"bundle": bundle, "recipe": name, "agreement": comparison.agreement, "worst": comparison.worst,
-                 "matched": comparison.matched, "pq": comparison.quality, "error": comparison.error}
+                 "classes": comparison.classes, "matched": comparison.matched, "pq": comparison.quality,
+                 "error": comparison.error}
             )  # fmt: skip
     times = times_in_turns(models, reference.feeds[0], rounds)
     for row in rows:
@@ -172,7 +181,7 @@ def main() -> None:
     for bundle in given.bundles:
         found = measure(bundle, calibration, compared, given.rounds)
         rows += found
-        columns = ["agreement", "worst", "matched", "pq", "error", "ms", "speedup"]
+        columns = ["agreement", "worst", "classes", "matched", "pq", "error", "ms", "speedup"]
         cells = [[row["recipe"], *(_text(row, name) for name in columns), row.get("failed", "")] for row in found]
         print_table(f"{bundle}, {len(compared)} pictures", ["recipe", *columns, ""], cells)
     if given.json is not None:
