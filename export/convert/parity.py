@@ -13,6 +13,7 @@ import numpy as np
 import torch
 
 from segrt.export.family import Exportable, HeadParityLimit, ParityLimits, Size
+from segrt.export.graph.group_norm import exact_group_norm
 from segrt.export.graph.tracing import IMAGE, VALID_MASK, Traced
 from segrt.export.synthetic_pictures import synthetic_picture
 from segrt.runtime.authoring.agreement import agreement
@@ -113,7 +114,8 @@ def refer(traced: Traced, exportable: Exportable, picture: Picture) -> Reference
     image = torch.from_numpy(inputs[IMAGE])
     mask = torch.from_numpy(inputs[VALID_MASK]) if VALID_MASK in inputs else None
     with torch.inference_mode():
-        heads = traced.network(image, mask) if mask is not None else traced.network(image)
+        with exact_group_norm():
+            heads = traced.network(image, mask) if mask is not None else traced.network(image)
         result = exportable.framework_result(traced.network.pixels(image), mask, geometry)
     named = {spec.name: head.numpy() for spec, head in zip(traced.heads, heads, strict=True)}
     return Reference(picture, inputs, geometry, named, result)

@@ -11,6 +11,7 @@ pytest.importorskip("transformers")
 
 import onnxruntime  # noqa: E402
 
+from segrt.export.graph.group_norm import exact_group_norm  # noqa: E402
 from segrt.export.graph.tracing import _translations  # noqa: E402
 
 
@@ -36,3 +37,20 @@ def test_large_maps_are_normed_exactly(size: tuple[int, int], rewritten: bool) -
     with torch.no_grad():
         exact = network.double()(maps.double()).numpy()
     np.testing.assert_allclose(found, exact, atol=2e-5)
+
+
+def test_torch_is_as_exact_where_heads_are_compared_with_it() -> None:
+    """A map that is nearly flat: torch's own float32 is further from the exact norm than the exported one may be."""
+    network = torch.nn.GroupNorm(32, 256).eval()
+    maps = torch.full((1, 256, 200, 272), 3.0) + 1e-3 * torch.randn(
+        1, 256, 200, 272, generator=torch.Generator().manual_seed(2)
+    )
+    with torch.no_grad():
+        plain = network(maps)
+        with exact_group_norm():
+            found = network(maps)
+        again = network(maps)
+        exact = network.double()(maps.double())
+    assert float((found - exact).abs().max()) < 1e-5
+    assert float((plain - exact).abs().max()) > 2e-5
+    assert torch.equal(plain, again)
