@@ -135,9 +135,12 @@ def input_problems(spec: InputSpec) -> Iterable[str]:
         yield f"input {spec.name!r} is uint8, so its scale, mean and std must be left at 1, 0 and 1"
     if spec.dtype == "uint8" and spec.value_dtype != "uint8":
         yield f"input {spec.name!r} is uint8, so its values must be uint8 too, but got {spec.value_dtype}"
-    for what, given, none in (("mean", spec.mean, _NO_MEAN), ("std", spec.std, _NO_STD), ("pad", spec.resize.pad, ())):
-        zeros = given == none or (what == "pad" and not any(given))
-        if len(given) != channels and not zeros:
+    for what, given, none in (
+        ("mean", spec.mean, _NO_MEAN),
+        ("std", spec.std, _NO_STD),
+        ("pad", spec.resize.pad, (0, 0, 0)),
+    ):
+        if len(given) != channels and given != none:
             yield f"{what} of input {spec.name!r} must be {channels} numbers, one a channel, but got {list(given)}"
     if 0.0 in spec.std:
         yield f"std of input {spec.name!r} must not be 0, but got {list(spec.std)}"
