@@ -129,10 +129,12 @@ def stream(
 ) -> None:
     """Segment video with BUNDLE (a folder, or the name of an embedded bundle), frame by frame, into sinks.
 
-    A SOURCE is {sources}. ${NAME} in any argument is filled in from the environment, which, unlike arguments, other
-    users of a machine cannot read. When a file ends early or an error occurs, what was done until then is written and
-    stays valid. A live source that fails is opened again and again, and a sink that fails begins again. Ctrl-C and
-    SIGTERM end the stream and close all files; the exit code is then 130 or 143.
+    A SOURCE is {sources}. When a file ends early or an error occurs, what was done until then is written and stays
+    valid. A live source that fails is opened again and again, and a sink that fails begins again. Ctrl-C and SIGTERM
+    end the stream and close all files; the exit code is then 130 or 143.
+
+    ${NAME} in any argument is filled in from the environment, which, unlike arguments, other users of a machine cannot
+    read.
     """
     with Interruptions() as interruptions:
         with interruptions.held():  # an exception in the midst of an extension module's start may crash it
