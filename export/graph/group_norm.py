@@ -55,8 +55,8 @@ def exact_group_norm() -> Iterator[None]:
     plain, namespace = functional.group_norm, vars(functional)
 
     def exact(maps: Any, groups: int, weight: Any = None, bias: Any = None, eps: float = 1e-5) -> Any:
-        wide = (None if values is None else values.double() for values in (weight, bias))
-        return plain(maps.double(), groups, *wide, eps).to(maps.dtype)
+        gain, shift = (None if values is None else values.double() for values in (weight, bias))
+        return plain(maps.double(), groups, gain, shift, eps).to(maps.dtype)
 
     namespace["group_norm"] = exact
     try:

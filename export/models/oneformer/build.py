@@ -86,7 +86,8 @@ def build(request: Request) -> Exportable:
         dynamic_batch=False,
         limits=ParityLimits(
             head=HeadParityLimit(5e-3, 1e-3),
-            agreement=transformers_queries.AGREEMENT[request.model.technique],
+            # Of a small network's forty objects one lies at the threshold: on one side alone it is 2.4 % of them.
+            agreement=0.97 if is_instance else transformers_queries.AGREEMENT[request.model.technique],
             at=processed_size,
         ),
     )

@@ -176,7 +176,9 @@ def test_quantize_adds_variants_that_verify_and_inspect_shows_what_they_are(
 def test_what_succeeded_is_kept_when_one_variant_fails(network, pictures, calibration, saved, make_chain, tmp_path):
     source, out = tmp_path / "source", tmp_path / "quantized"
     golden = [GoldenPicture("first", pictures[0])]
-    write_bundle(source, network, [VariantFile("fp32", saved(make_chain(outlier=True, clipped=True)))], golden, threads=1)
+    write_bundle(
+        source, network, [VariantFile("fp32", saved(make_chain(outlier=True, clipped=True)))], golden, threads=1
+    )
     command = ["quantize", str(source), "--calibration", str(calibration), "--search-steps", "0", "--threads", "1"]
     done = CliRunner().invoke(cli.cli, [*command, "--precision", "fp16,int8", "--out", str(out)])
     assert isinstance(done.exception, CheckFailed)
