@@ -34,7 +34,7 @@ TEST(Argmax, OfOneClassIsRefused) {
     std::mt19937 random(0);
     const Floats logits = random_grids(random, 1, 4, 4, Kind::smooth);
     std::vector<std::uint8_t> map(16);
-    EXPECT_THROW(argmax_map<std::uint8_t>(logits.stack(), std::nullopt, 1, {map.data(), 4, 4, 4}),
+    EXPECT_THROW(argmax_map<std::uint8_t>(logits.stack(), std::nullopt, std::nullopt, 1, {map.data(), 4, 4, 4}),
                  std::invalid_argument);
 }
 
@@ -84,7 +84,7 @@ TEST(QuerySemantic, EveryKernelAndThreadCountGivesTheSameMap) {
 TEST(Processed, EveryKernelAndThreadCountGivesTheSameMaps) {
     for (unsigned seed = 0; seed < 40; ++seed) {
         std::mt19937 random(seed);
-        const Index queries = between(random, 1, 9), height = between(random, 1, 20), width = between(random, 1, 40);
+        const Index queries = between(random, 2, 9), height = between(random, 1, 20), width = between(random, 1, 40);
         const Floats classes = random_classes(random, queries, seed % 10 == 0 ? 260 : 7);
         const Floats masks = random_grids(random, queries, height, width, kKinds[seed % 4]);
         const Size processed{between(random, 1, 50), between(random, 1, 90)};

@@ -9,6 +9,7 @@ from typing import Any, NoReturn
 
 import click
 
+from segrt.runtime.cli.interruptions import ended_at_once
 from segrt.runtime.console.exits import run_command
 from segrt.runtime.errors import SegrtError
 
@@ -48,7 +49,8 @@ def load_hook(name: str, option: str) -> Any:
     """Return the function that the `option` of a command needs; raise SegrtError that says what to install."""
     module, _, function = HOOKS[name].partition(":")
     try:
-        return getattr(import_module(module), function)
+        with ended_at_once():
+            return getattr(import_module(module), function)
     except ImportError as error:
         raise SegrtError(f"{option} needs {error.name or 'onnx'}; `pip install 'segrt[export]'`") from None
 
@@ -65,7 +67,8 @@ class LazyGroup(click.Group):
         if cmd_name not in COMMANDS:
             return None
         module, _, function = COMMANDS[cmd_name][0].partition(":")
-        command = getattr(import_module(module), function)
+        with ended_at_once():
+            command = getattr(import_module(module), function)
         assert isinstance(command, click.Command)
         return command
 

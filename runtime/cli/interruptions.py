@@ -3,14 +3,39 @@
 import os
 import signal
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType, TracebackType
+from typing import NoReturn
 
 import click
 
 _CLOSING_SECONDS = 4.0  # twice what closing takes at most; whoever still signals then wants the end at once
+
+
+@contextmanager
+def ended_at_once() -> Iterator[None]:
+    """End the process on the first Ctrl-C, for as long as nothing is open: while modules are imported.
+
+    KeyboardInterrupt will not do there: what initialises an extension module (numpy's does) may make an ImportError of
+    it, which says that the installation is broken.
+    """
+    before = signal.getsignal(signal.SIGINT)
+    if before is not signal.default_int_handler or threading.current_thread() is not threading.main_thread():
+        yield  # ignored, as for a background job, or another's business
+        return
+    signal.signal(signal.SIGINT, _end_at_once)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _end_at_once(number: int, frame: FrameType | None) -> NoReturn:  # noqa: ARG001 (signal's signature)
+    click.echo("segrt: interrupted", err=True)
+    os._exit(128 + number)
 
 
 class Terminated(KeyboardInterrupt):

@@ -28,15 +28,19 @@ from segrt.runtime.files.images import read_image
 
 FAKES = Path(__file__).parents[1] / "runtime" / "stream"
 REAL = "from segrt.runtime.cli import main; main()"
-# The command line with a network that answers at once.
+# The command line with a network that answers at once. All is imported where the command line imports the command.
 FAKE = f"""
 import sys
 sys.path.insert(0, {str(FAKES)!r})
-import conftest
-import segrt.runtime.segmenter
-segrt.runtime.segmenter.open_bundle = lambda *_, **__: conftest.PanopticSegmenter()
-from segrt.runtime.cli import main
-main()
+from segrt.runtime import cli
+real = cli.import_module
+def with_fake(name):
+    import conftest
+    import segrt.runtime.segmenter
+    segrt.runtime.segmenter.open_bundle = lambda *_, **__: conftest.PanopticSegmenter()
+    return real(name)
+cli.import_module = with_fake
+cli.main()
 """
 SOURCES = ("street://?fps=40&size=640x360", "street://?fps=40&size=320x240&seed=2")
 SINKS = (

@@ -91,6 +91,25 @@ def test_signals_at_random_moments_end_as_promised_and_lose_nothing(seed):
     assert ends.total() == 5
 
 
+def test_an_interruption_while_a_command_is_imported_ends_at_once():
+    """What initialises numpy's extension module makes an ImportError of a KeyboardInterrupt."""
+    program = """
+import os, signal, time
+from segrt.runtime import cli
+signal.signal(signal.SIGINT, signal.default_int_handler)
+def import_numpy(name):
+    try:
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(5)
+    except KeyboardInterrupt:
+        raise ImportError("numpy is broken") from None
+cli.import_module = import_numpy
+cli.main()
+"""
+    ended = subprocess.run([sys.executable, "-c", program, "run"], capture_output=True, text=True, timeout=60)
+    assert (ended.returncode, ended.stderr) == (130, "segrt: interrupted\n")
+
+
 @pytest.fixture
 def handlers():
     """Take the handlers back that an interruption leaves ignored."""
