@@ -19,9 +19,9 @@ QueryMasks resized_masks(ScratchFrame& frame, const QueryMasks& masks, Size proc
                          std::int64_t& nonfinite) {
     const auto count = static_cast<Index>(masks.images.size());
     const Size grid{masks.stack.height, masks.stack.width};
-    const auto [rows, columns, window] = processed_part(frame, grid, masks.window, processed);
+    const Processed part = processed_part(frame, grid, masks.window, processed);
 
-    const Index pixels = rows.length * columns.length;
+    const Index pixels = part.rows.length * part.columns.length;
     float* resized = frame.take<float>(count * pixels).data();
     float* grids = frame.take<float>(threads * grid.height * grid.width).data();
     const auto bad = frame.filled<std::int64_t>(threads, 0);
@@ -33,7 +33,7 @@ QueryMasks resized_masks(ScratchFrame& frame, const QueryMasks& masks, Size proc
                     kernels().read(masks.stack.row(masks.images[static_cast<std::size_t>(k)], y), masks.stack.type,
                                    masks.stack.strides[2], plane + y * grid.width, grid.width);
             }
-            kernels().resize(plane, rows, columns, 0, rows.length, resized + k * pixels);
+            kernels().resize(plane, part.rows, part.columns, 0, part.rows.length, resized + k * pixels);
         }
     });
     nonfinite += sum(bad);
@@ -44,11 +44,11 @@ QueryMasks resized_masks(ScratchFrame& frame, const QueryMasks& masks, Size proc
     return {{.data = reinterpret_cast<const std::byte*>(resized),
              .type = FloatType::float32,
              .count = count,
-             .height = rows.length,
-             .width = columns.length,
-             .strides = {pixels * kFloat, columns.length * kFloat, kFloat}},
+             .height = part.rows.length,
+             .width = part.columns.length,
+             .strides = {pixels * kFloat, part.columns.length * kFloat, kFloat}},
             images,
-            window};
+            part.window};
 }
 
 }  // namespace segrt
