@@ -4,7 +4,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 CPP := $(wildcard $(addprefix cpp_postproc/,*.cpp *.h kernels/*.cpp kernels/*.h))
-CPP_CHECKS := $(wildcard $(addprefix cpp_postproc/,tests/*.cpp tests/*.h fuzz/*.cpp fuzz/*.h))
+CPP_CHECKS := $(wildcard $(addprefix cpp_postproc/,tests/*.cpp tests/*.h fuzz/*.cpp fuzz/*.h cuda/*.cu cuda/*.h \
+	cuda/emulator/*.cpp cuda/emulator/*.h))
 # For the C++ core's checks; for the tests of live video: a browser, an MQTT broker, an RTSP server; for those of
 # deployment: an SSH server, and systemd to check units.
 DEBIAN_PACKAGES := g++ googletest clang libclang-rt-dev g++-aarch64-linux-gnu qemu-user \
@@ -16,9 +17,9 @@ DEBIAN_PACKAGES := g++ googletest clang libclang-rt-dev g++-aarch64-linux-gnu qe
 TIDY_FLAGS := $(if $(filter x86_64,$(shell uname -m)),$(filter -m%,$(shell cat cpp_postproc/kernels/avx512.flags)))
 # How many changed files `make fuzz` gives to the readers, other ones each time.
 FUZZ_FILES ?= 3000
-SOURCES := setup.py pyproject.toml $(CPP)
+SOURCES := setup.py pyproject.toml $(CPP) $(wildcard $(addprefix cpp_postproc/cuda/,*.cu *.h *.py))
 
-.PHONY: help setup demo test lint format bench accuracy soak families sanitize fuzz fuzz-readers test-aarch64 packages wheel wheels clean
+.PHONY: help setup demo test lint format bench accuracy soak families sanitize sanitize-cuda fuzz fuzz-readers test-aarch64 packages wheel wheels clean
 
 help:
 	@echo "make demo      set up, then run the three embedded models on a street: demo/comparison.png, demo/stream.mp4"
@@ -93,6 +94,14 @@ families: $(VENV)/.dev
 
 sanitize fuzz test-aarch64:
 	$(MAKE) -j2 -C cpp_postproc $@
+
+# The CUDA kernels' logic, on the CPU.
+sanitize: sanitize-cuda
+
+sanitize-cuda: $(VENV)/.dev
+	LD_PRELOAD=$$($(CXX) -print-file-name=libasan.so) ASAN_OPTIONS=detect_leaks=0 \
+		SEGRT_EMULATED_FLAGS="-fsanitize=address,undefined -fno-sanitize-recover=all" \
+		$(BIN)/python -m pytest -q -p no:cacheprovider tests/cuda_kernels --deselect tests/cuda_kernels/test_compile.py
 
 fuzz: fuzz-readers
 

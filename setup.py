@@ -1,10 +1,11 @@
-"""Builds segrt: maps the rooms of this repository to packages and compiles the C++ post-processing.
+"""Builds segrt: maps the rooms of this repository to packages, compiles the C++ post-processing and the CUDA kernels.
 
 Everything static stands in pyproject.toml. Here is only what it cannot say: that `export/` is `segrt.export` and
-`runtime/` is `segrt.runtime` (a namespace without a root `__init__.py`), and how the extension is compiled.
+`runtime/` is `segrt.runtime` (a namespace without a root `__init__.py`), and how C++ and CUDA are compiled.
 """
 
 import platform
+import runpy
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,17 @@ FLAGS_OF_FILE = {path.with_suffix(".cpp"): path.read_text().split() for path in 
 
 
 class BuildWithKernels(build_ext):
-    """Adds the flags of single files, which setuptools has no place for."""
+    """Adds the flags of single files, which setuptools has no place for, and the CUDA kernels."""
+
+    def run(self) -> None:
+        """Compile C++, then the CUDA kernels; without NVRTC segrt is built without them, which `segrt doctor` tells."""
+        super().run()
+        root = Path() if self.inplace else Path(self.build_lib) / "segrt"
+        cuda = runpy.run_path(str(CORE / "cuda" / "compile_ptx.py"))
+        try:
+            cuda["compile_all"](root / "runtime" / "inference" / "cuda" / "ptx")
+        except cuda["CompileError"] as error:
+            self.warn(f"without CUDA kernels: {error}")
 
     def build_extensions(self) -> None:
         """Compile as usual, each file with its own flags as well."""

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "tap.h"
+
 namespace segrt {
 
 namespace {
@@ -22,13 +24,11 @@ struct AxisWriter {
 
     void write(Index i, float position) const {
         const auto at = static_cast<std::size_t>(i);
-        position = std::max(position, 0.0F);
-        const auto whole = static_cast<std::int32_t>(std::min(position, static_cast<float>(last)));
-        const float fraction = std::min(position - static_cast<float>(whole), 1.0F);
-        low[at] = whole;
-        high[at] = std::min(whole + 1, last);
-        low_weight[at] = 1.0F - fraction;
-        high_weight[at] = fraction;
+        const Tap tap = tap_at(position, last);
+        low[at] = tap.low;
+        high[at] = tap.high;
+        low_weight[at] = tap.low_weight;
+        high_weight[at] = tap.high_weight;
     }
 
     [[nodiscard]] Axis axis(Index length) const {

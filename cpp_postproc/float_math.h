@@ -1,19 +1,30 @@
-// Elementary functions in a fixed sequence of float32 operations, so that every instruction set gives the same bits.
-// All of it has internal linkage: this header is compiled once per instruction set.
+// Elementary functions in a fixed sequence of float32 operations, so that every instruction set and every GPU give the
+// same bits. All of it has internal linkage: this header is compiled once per instruction set, and with the kernels of
+// cuda/ (which NVRTC compiles with --fmad=false, IEEE division and denormals).
 #pragma once
 
+#ifdef __CUDACC_RTC__
+#define SEGRT_SHARED __device__ __forceinline__
+#else
 #include <cmath>
 #include <cstdint>
 #include <cstring>
+#define SEGRT_SHARED [[maybe_unused]] inline
+#endif
 
 namespace segrt {
 namespace {
 
+// Beyond this, numbers are taken for infinite: interpolation between two such never overflows.
+constexpr float kLargest = 1e38F;
+
 // a * b + c, rounded once. Without the instruction, fmaf is a slow call; this vectorises. The product is exact in
 // double; the sum is rounded to odd (its last bit set where it is not exact), which makes the second rounding, to
 // float, the right one.
-[[maybe_unused]] inline float fused(float a, float b, float c) {
-#if defined(__FMA__) || defined(__aarch64__)
+SEGRT_SHARED float fused(float a, float b, float c) {
+#if defined(__CUDACC_RTC__)
+    return __fmaf_rn(a, b, c);
+#elif defined(__FMA__) || defined(__aarch64__)
     return __builtin_fmaf(a, b, c);
 #else
     const double product = static_cast<double>(a) * static_cast<double>(b);
@@ -32,13 +43,13 @@ namespace {
 }
 
 // Horizontal or vertical step of torch's bilinear interpolation.
-[[maybe_unused]] inline float lerp(float a, float weight_a, float b, float weight_b) {
+SEGRT_SHARED float lerp(float a, float weight_a, float b, float weight_b) {
     return fused(a, weight_a, b * weight_b);
 }
 
 // exp(x) to about one unit in the last place, for x within [-87, 88]; beyond, its value at the limit.
 // Cephes' expf: x = n ln 2 + r, a polynomial for exp(r), and n added to the exponent.
-[[maybe_unused]] inline float exp_float(float x) {
+SEGRT_SHARED float exp_float(float x) {
     x = x < -87.0F ? -87.0F : x;
     x = x > 88.0F ? 88.0F : x;
     constexpr float kRound = 12582912.0F;  // 1.5 * 2^23: adding it rounds to the nearest integer
@@ -53,12 +64,16 @@ namespace {
     p = fused(p, r, 5.0000001201e-1F);
     p = fused(p, r * r, r) + 1.0F;
     const std::int32_t exponent = (static_cast<std::int32_t>(n) + 127) * (1 << 23);
+#ifdef __CUDACC_RTC__
+    return p * __int_as_float(exponent);
+#else
     float power;
     std::memcpy(&power, &exponent, sizeof power);
     return p * power;
+#endif
 }
 
-[[maybe_unused]] inline float sigmoid_float(float x) {
+SEGRT_SHARED float sigmoid_float(float x) {
     return 1.0F / (1.0F + exp_float(-x));
 }
 

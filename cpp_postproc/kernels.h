@@ -3,6 +3,7 @@
 #pragma once
 
 #include "bilinear.h"
+#include "float_math.h"
 #include "label_job.h"
 #include "views.h"
 
@@ -10,9 +11,6 @@ namespace segrt {
 
 // Floats that must be readable beyond the end of a row that enlarge_row reads.
 constexpr Index kRowPadding = 32;
-
-// Beyond this, numbers are taken for infinite: interpolation between two such never overflows.
-constexpr float kLargest = 1e38F;
 
 // A grid enlarged onto a rectangle of the picture: see grid_mask.h.
 struct GridMask {

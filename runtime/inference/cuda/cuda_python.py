@@ -1,8 +1,9 @@
 """CUDA through NVIDIA's `cuda-python` (package `cuda.bindings`), which uses the runtime's own primary context."""
 
 import ctypes
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
 
@@ -10,7 +11,18 @@ import numpy as np
 import numpy.typing as npt
 
 from segrt.runtime.inference.cuda.cuda_errors import CudaError
-from segrt.runtime.inference.cuda.interface import Cuda, DeviceBuffer, DeviceInfo, Event, Graph, HostBuffer, Stream
+from segrt.runtime.inference.cuda.interface import (
+    Cuda,
+    DeviceBuffer,
+    DeviceInfo,
+    Event,
+    Function,
+    Graph,
+    HostBuffer,
+    Module,
+    Shape,
+    Stream,
+)
 
 
 class Runtime:
@@ -53,6 +65,25 @@ class Runtime:
                 f"pip install 'cuda-python>={major},<{major + 1}'"
             )
         return ""
+
+
+class Driver:
+    """Calls of the CUDA driver by name, as `Runtime` makes those of the runtime."""
+
+    def __init__(self) -> None:
+        try:
+            self.api: Any = import_module("cuda.bindings.driver")
+        except ImportError:
+            self.api = import_module("cuda.cuda")  # the name before 12.8
+
+    def __call__(self, name: str, *args: Any) -> Any:
+        """Call `name`; return its result."""
+        code, *results = getattr(self.api, name)(*args)
+        if int(code) != 0:
+            _, words = self.api.cuGetErrorString(code)
+            text = words.decode() if isinstance(words, bytes) else str(words)
+            raise CudaError(name, str(getattr(code, "name", code)), text)
+        return results[0] if results else None
 
 
 class CudaPython(Cuda):
@@ -118,6 +149,21 @@ class CudaPython(Cuda):
         kind = self._call.api.cudaMemcpyKind.cudaMemcpyDeviceToHost
         self._call("cudaMemcpyAsync", array.ctypes.data, address, array.nbytes, kind, stream.handle)
 
+    def clear(self, address: int, nbytes: int, stream: Stream) -> None:
+        """See `Cuda`."""
+        self._call("cudaMemsetAsync", address, 0, nbytes, stream.handle)
+
+    def load(self, ptx: bytes) -> Module:
+        """See `Cuda`."""
+        return _Module(Driver(), ptx)
+
+    def launch(self, function: Function, grid: Shape, block: Shape, arguments: Sequence[Any], stream: Stream) -> None:
+        """See `Cuda`."""
+        assert isinstance(function, _Function)
+        places = (ctypes.c_void_p * len(arguments))(*map(ctypes.addressof, arguments))
+        handle, address = stream.handle, ctypes.addressof(places)
+        function.driver("cuLaunchKernel", function.handle, *grid, *block, 0, handle, address, 0)
+
     def capture(self, stream: Stream, work: Callable[[], None]) -> Graph:
         """See `Cuda`. Other threads may go on allocating meanwhile (capture mode "thread local")."""
         mode = self._call.api.cudaStreamCaptureMode.cudaStreamCaptureModeThreadLocal
@@ -140,6 +186,21 @@ class CudaPython(Cuda):
 
     def close(self) -> None:
         """Do nothing: the context belongs to the whole process."""
+
+
+@dataclass(frozen=True)
+class _Function(Function):
+    driver: Driver
+    handle: Any
+
+
+class _Module(Module):
+    def __init__(self, driver: Driver, ptx: bytes) -> None:
+        self._driver = driver
+        self._module = driver("cuModuleLoadData", ptx + b"\0")
+
+    def function(self, name: str) -> Function:
+        return _Function(self._driver, self._driver("cuModuleGetFunction", self._module, name.encode()))
 
 
 class _DeviceBuffer(DeviceBuffer):

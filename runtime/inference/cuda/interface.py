@@ -5,7 +5,7 @@ twice does nothing.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
@@ -94,6 +94,21 @@ class Graph(ABC):
         """Destroy it."""
 
 
+class Function(ABC):
+    """A kernel of a loaded module; valid as long as the module."""
+
+
+class Module(ABC):
+    """Kernels that were loaded onto the device."""
+
+    @abstractmethod
+    def function(self, name: str) -> Function:
+        """Return the kernel `name`."""
+
+
+Shape = tuple[int, int, int]
+
+
 class Cuda(ABC):
     """One device of one CUDA library; `name` is the Python package, `has_graphs` whether `capture` works."""
 
@@ -132,6 +147,21 @@ class Cuda(ABC):
     @abstractmethod
     def download(self, array: npt.NDArray[Any], address: int, stream: Stream) -> None:
         """Copy from the GPU's memory at `address` into `array`; return at once if `array` is page-locked."""
+
+    @abstractmethod
+    def clear(self, address: int, nbytes: int, stream: Stream) -> None:
+        """Set `nbytes` of the GPU's memory at `address` to 0."""
+
+    @abstractmethod
+    def load(self, ptx: bytes) -> Module:
+        """Translate PTX for the device, which the driver keeps for the next time, and load it."""
+
+    @abstractmethod
+    def launch(self, function: Function, grid: Shape, block: Shape, arguments: Sequence[Any], stream: Stream) -> None:
+        """Put a kernel into `stream`: `grid` blocks of `block` threads each, (x, y, z).
+
+        `arguments` are ctypes values and structures of exactly the kernel's parameters; they are copied at once.
+        """
 
     @abstractmethod
     def capture(self, stream: Stream, work: Callable[[], None]) -> Graph:

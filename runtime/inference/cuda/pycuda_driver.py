@@ -1,8 +1,10 @@
 """CUDA through `pycuda`, which many Jetson images have. It has no graphs, and its contexts belong to threads."""
 
+import ctypes
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
 
@@ -10,7 +12,18 @@ import numpy as np
 import numpy.typing as npt
 
 from segrt.runtime.inference.cuda.cuda_errors import CudaError
-from segrt.runtime.inference.cuda.interface import Cuda, DeviceBuffer, DeviceInfo, Event, Graph, HostBuffer, Stream
+from segrt.runtime.inference.cuda.interface import (
+    Cuda,
+    DeviceBuffer,
+    DeviceInfo,
+    Event,
+    Function,
+    Graph,
+    HostBuffer,
+    Module,
+    Shape,
+    Stream,
+)
 
 _MESSAGE = re.compile(r"^(\w+) (?:failed|error)(?: with code \d+)?: (.*)$", re.DOTALL)
 
@@ -83,6 +96,23 @@ class PyCuda(Cuda):
         with translated(self._driver):
             self._driver.memcpy_dtoh_async(array, address, stream.stream)
 
+    def clear(self, address: int, nbytes: int, stream: Stream) -> None:
+        """See `Cuda`."""
+        assert isinstance(stream, _Stream)
+        with translated(self._driver):
+            self._driver.memset_d8_async(address, 0, nbytes, stream.stream)
+
+    def load(self, ptx: bytes) -> Module:
+        """See `Cuda`."""
+        return _Module(self._driver, ptx)
+
+    def launch(self, function: Function, grid: Shape, block: Shape, arguments: Sequence[Any], stream: Stream) -> None:
+        """See `Cuda`."""
+        assert isinstance(function, _Function)
+        assert isinstance(stream, _Stream)
+        with translated(self._driver):
+            function.function._launch_kernel(grid, block, packed(arguments), 0, stream.stream)
+
     def capture(self, stream: Stream, work: Callable[[], None]) -> Graph:  # noqa: ARG002 (the interface's signature)
         """Raise CudaError: pycuda has no graphs."""
         raise CudaError("cuStreamBeginCapture", "", "pycuda has no CUDA graphs", "install cuda-python")
@@ -109,6 +139,31 @@ def translated(driver: Any) -> Iterator[None]:
     except driver.Error as error:
         match = _MESSAGE.match(str(error))
         raise CudaError(match[1] if match else "pycuda", "", match[2].strip() if match else str(error)) from None
+
+
+def packed(arguments: Sequence[Any]) -> bytes:
+    """Return ctypes values as a kernel's parameters lie in memory: each at a multiple of its alignment."""
+    buffer = bytearray()
+    for argument in arguments:
+        buffer.extend(bytes(-len(buffer) % ctypes.alignment(argument)))
+        buffer.extend(bytes(argument))
+    return bytes(buffer)
+
+
+@dataclass(frozen=True)
+class _Function(Function):
+    function: Any
+
+
+class _Module(Module):
+    def __init__(self, driver: Any, ptx: bytes) -> None:
+        self._driver = driver
+        with translated(driver):
+            self._module = driver.module_from_buffer(ptx)
+
+    def function(self, name: str) -> Function:
+        with translated(self._driver):
+            return _Function(self._module.get_function(name))
 
 
 class _DeviceBuffer(DeviceBuffer):

@@ -19,7 +19,16 @@ import numpy as np
 import onnxruntime
 
 from segrt.runtime.inference.cuda.cuda_errors import CudaError
-from segrt.runtime.inference.cuda.interface import Cuda, DeviceBuffer, DeviceInfo, Event, Graph, HostBuffer, Stream
+from segrt.runtime.inference.cuda.interface import (
+    Cuda,
+    DeviceBuffer,
+    DeviceInfo,
+    Event,
+    Graph,
+    HostBuffer,
+    Module,
+    Stream,
+)
 from segrt.runtime.inference.tensorrt.flavor import Flavor
 from segrt.runtime.inference.tensorrt.messages import Messages
 
@@ -66,6 +75,15 @@ class FakeCuda(Cuda):
 
     def download(self, array: Any, address: int, stream: Any) -> None:
         stream.put("download", lambda: ctypes.memmove(array.ctypes.data, address, array.nbytes))
+
+    def clear(self, address: int, nbytes: int, stream: Any) -> None:
+        stream.put("clear", lambda: ctypes.memset(address, 0, nbytes))
+
+    def load(self, ptx: bytes) -> Module:
+        raise CudaError("cuModuleLoadData", "", "this one has no kernels")
+
+    def launch(self, function: Any, grid: Any, block: Any, arguments: Any, stream: Any) -> None:
+        raise CudaError("cuLaunchKernel", "", "this one has no kernels")
 
     def capture(self, stream: Any, work: Callable[[], None]) -> Graph:
         self.check("capture")
