@@ -1,4 +1,4 @@
-"""Compiles the CUDA kernels to PTX with NVRTC, which needs neither a GPU nor a CUDA toolkit: its Python package will do.
+"""Compiles the CUDA kernels to PTX with NVRTC: no GPU and no CUDA toolkit is needed, its Python package will do.
 
 PTX is compiled for compute capability 7.5 and translated by the driver for every newer GPU. A driver reads PTX of its
 own CUDA release and of older ones: what ships is made with NVRTC 12.6 or older, which JetPack 6 reads.
@@ -107,6 +107,7 @@ def _spec(package: str):  # type: ignore[no-untyped-def]
 
 if __name__ == "__main__":
     try:
-        print("NVRTC %d.%d" % compile_all(Path(sys.argv[1])))
+        major, minor = compile_all(Path(sys.argv[1]))
+        print(f"NVRTC {major}.{minor}")
     except CompileError as error:
         sys.exit(str(error))

@@ -54,7 +54,7 @@ class EmulatedCuda(FakeCuda):
         self.order = order
         self.launched: list[str] = []
 
-    def load(self, ptx: bytes) -> Module:
+    def load(self, ptx: bytes) -> Module:  # noqa: ARG002 (the interface's signature)
         self.check("cuModuleLoadData")
         return EmulatedModule(self)
 
@@ -74,7 +74,7 @@ class EmulatedCuda(FakeCuda):
 
 def emulated_kernels(cuda: EmulatedCuda) -> Kernels:
     """Return the kernels on `cuda`, for which no PTX need be there."""
-    return Kernels(cuda, read=lambda file: b"")
+    return Kernels(cuda, read=lambda _: b"")
 
 
 class EmulatedModule(Module):

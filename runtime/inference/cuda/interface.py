@@ -94,7 +94,7 @@ class Graph(ABC):
         """Destroy it."""
 
 
-class Function(ABC):
+class Function:
     """A kernel of a loaded module; valid as long as the module."""
 
 

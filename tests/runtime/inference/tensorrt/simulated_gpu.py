@@ -4,7 +4,7 @@ It shows that the backend binds, copies, orders and frees things rightly. It sho
 themselves; for that there are the scripts under tests/gpu.
 """
 
-# ruff: noqa: D101, D102 (what the fakes' methods do is in the interfaces)
+# ruff: noqa: ARG002, D101, D102 (what the fakes' methods do is in the interfaces, which say what they take)
 
 import ctypes
 from collections.abc import Callable
