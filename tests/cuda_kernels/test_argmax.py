@@ -1,49 +1,33 @@
-"""The class map's kernel against the core's."""
-
-import ctypes
+"""The class map on the GPU against the CPU's."""
 
 import numpy as np
 import pytest
-from emulated_cuda import EmulatedCuda, emulated_kernels
 from hypothesis import given
 from hypothesis import strategies as st
+from programs import decode_on_cpu, decode_on_gpu, labels
 
-from segrt.runtime import postproc
-from segrt.runtime.inference.cuda.launching import axis_map, tiles
-
-
-def argmax(cuda, logits, size, window):
-    stream, heads, classes = cuda.stream(), cuda.alloc(logits.nbytes), np.zeros(size, np.uint8)
-    out = cuda.alloc(classes.nbytes)
-    function = emulated_kernels(cuda).function(
-        "argmax", f"argmax_{'half' if logits.dtype == np.float16 else 'float'}_8"
-    )
-    rows = axis_map(logits.shape[1], window[0], size[0])
-    columns = axis_map(logits.shape[2], window[1], size[1])
-    cuda.upload(heads.address, logits, stream)
-    cuda.launch(
-        function,
-        tiles(size[1], size[0], 32, 32),
-        (32, 8, 1),
-        [ctypes.c_void_p(heads.address), ctypes.c_int32(len(logits)), rows, columns, ctypes.c_void_p(out.address)],
-        stream,
-    )
-    cuda.download(classes, out.address, stream)
-    stream.synchronize()
-    return classes
+from segrt.runtime.decode.argmax import Argmax
+from segrt.runtime.decode.cuda.argmax import ArgmaxProgram
+from segrt.runtime.decode.rule import Context
+from segrt.runtime.preprocess.geometry import Geometry
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float16])
 @given(
     shape=st.tuples(st.integers(2, 9), st.integers(1, 12), st.integers(1, 12)),
     size=st.tuples(st.integers(1, 70), st.integers(1, 70)),
+    window=st.sampled_from([(0, 0, 64, 48), (3, 0, 60.5, 48), (0, 8, 64, 40)]),
+    aligned=st.booleans(),
     seed=st.integers(0, 2**32 - 1),
     order=st.integers(0, 3),
 )
-def test_equals_the_core_bit_for_bit(dtype, shape, size, seed, order):
+def test_equals_the_cpu_bit_for_bit(dtype, shape, size, window, aligned, seed, order):
     random = np.random.default_rng(seed)
-    logits = random.choice([-2.0, -1.0, 0.5, 1.0, 3.0, np.nan, np.inf], shape).astype(dtype)
-    logits = np.where(random.random(shape) < 0.7, random.normal(size=shape).astype(dtype), logits)
-    got = argmax(EmulatedCuda(order=order), logits, size, ((0, shape[1]), (0, shape[2])))
-    want = postproc.argmax_map(logits, size, threads=1)
-    np.testing.assert_array_equal(got, want)
+    special = random.choice([-2.0, -1.0, 0.5, 1.0, 3.0, np.nan, np.inf], shape).astype(dtype)
+    heads = {"semantic_logits": np.where(random.random(shape) < 0.7, random.normal(size=shape).astype(dtype), special)}
+    geometry = Geometry(size, (64, 48), window)
+    context = Context(Argmax(align_corners=aligned), labels("s" * shape[0]), threads=1)
+    got = decode_on_gpu(ArgmaxProgram, heads, geometry, context, order=order)
+    want = decode_on_cpu(heads, geometry, context)
+    assert got.class_map.dtype == want.class_map.dtype
+    np.testing.assert_array_equal(got.class_map, want.class_map)

@@ -1,0 +1,33 @@
+"""The work of a decode rule on the GPU: what is put behind the network, and what is made of it on the host."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+
+from segrt.runtime.decode.cuda.workspace import Workspace
+from segrt.runtime.decode.rule import Context
+from segrt.runtime.inference.cuda.device_array import DeviceArray
+from segrt.runtime.preprocess.geometry import Geometry
+from segrt.runtime.results import Result
+
+Heads = Mapping[str, DeviceArray]
+
+
+class Program(ABC):
+    """One rule with its thresholds, for heads at fixed addresses and pictures of one geometry.
+
+    A subclass allocates all of its memory in `__init__`, so that a frame allocates nothing.
+    """
+
+    def __init__(self, heads: Heads, geometry: Geometry, context: Context, workspace: Workspace) -> None:
+        self.heads, self.geometry, self.context, self.workspace = heads, geometry, context, workspace
+
+    @abstractmethod
+    def enqueue(self) -> None:
+        """Put kernels and the download of what `result` reads into the stream.
+
+        The same launches each time, and nothing waits, so that they can be recorded as a graph.
+        """
+
+    @abstractmethod
+    def result(self) -> Result:
+        """Return the result of the frame after its work is done; it refers to nothing of the workspace."""
