@@ -1,0 +1,99 @@
+"""An array that lies on the GPU, and the queue of work that it belongs to.
+
+Whoever goes on with heads on the GPU puts its work into the same queue, behind the network, and waits once.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from segrt.runtime.inference.cuda.interface import Cuda, Stream
+
+
+@dataclass(frozen=True)
+class GpuTimes:
+    """Milliseconds of one execution on the GPU, by its own clock; a copy that is not made takes 0.
+
+    decode_ms: from the network's end to that of the work which was put behind it, where the heads stay on the GPU.
+    """
+
+    upload_ms: float
+    inference_ms: float
+    download_ms: float = 0.0
+    decode_ms: float = 0.0
+
+
+class GpuQueue(ABC):
+    """The work of one slot on the GPU, in order: upload, network, then what a decoder adds to `stream`.
+
+    `inputs` are the network's inputs on the GPU. `uploads` says whether `Backend.submit` copies the slot's host views
+    there; who fills `inputs` in `stream` itself sets it to False for that frame (`Backend.release` sets it back).
+    """
+
+    cuda: Cuda
+    stream: Stream
+    inputs: Mapping[str, DeviceArray]
+    uploads: bool = True
+
+    @abstractmethod
+    def synchronize(self) -> GpuTimes:
+        """Wait until all that was put into `stream` is done; return the times up to here.
+
+        Raises DeviceLostError when the GPU is lost, BackendError for another failure.
+        """
+
+    @abstractmethod
+    def times(self) -> GpuTimes:
+        """Return the times that the last `synchronize` gave; wait as it does where the work is newer."""
+
+
+@dataclass(frozen=True, eq=False)
+class DeviceArray:
+    """`shape` values of `dtype` at `address` of the GPU's memory, C-contiguous; valid as long as their slot is held.
+
+    Its content is there for work in `queue.stream`, and for others after `queue.synchronize()`.
+    """
+
+    address: int
+    dtype: np.dtype[Any]
+    shape: tuple[int, ...]
+    queue: GpuQueue
+
+    @property
+    def nbytes(self) -> int:
+        """The bytes of all values."""
+        return math.prod(self.shape) * self.dtype.itemsize
+
+    @property
+    def __cuda_array_interface__(self) -> dict[str, Any]:
+        """The array as cupy, numba and torch take it (CUDA array interface, version 3)."""
+        return {
+            "shape": self.shape,
+            "typestr": self.dtype.str,
+            "data": (self.address, False),
+            "strides": None,
+            "version": 3,
+            "stream": self.queue.stream.handle,
+        }
+
+    def __getitem__(self, index: int) -> DeviceArray:
+        """Return place `index` of the first axis, which is the batch of a head; raise IndexError beyond it."""
+        if not self.shape or not 0 <= index < self.shape[0]:
+            raise IndexError(f"index {index} of an array of shape {list(self.shape)}")
+        step = math.prod(self.shape[1:]) * self.dtype.itemsize
+        return DeviceArray(self.address + index * step, self.dtype, self.shape[1:], self.queue)
+
+    def download(self) -> npt.NDArray[Any]:
+        """Wait for the queue's work; return a copy on the host."""
+        array = np.empty(self.shape, self.dtype)
+        with self.queue.cuda.current():
+            self.queue.cuda.download(array, self.address, self.queue.stream)
+            self.queue.stream.synchronize()
+        return array
