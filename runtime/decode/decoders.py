@@ -4,6 +4,7 @@ from typing import Any
 
 import msgspec
 
+from segrt.runtime.decode.cuda.programs import PROGRAMS
 from segrt.runtime.decode.rule import Decoder, DecodeRule
 from segrt.runtime.errors import BackendError
 from segrt.runtime.inference.tensors import Device
@@ -28,8 +29,12 @@ RULES: Registry[type[DecodeRule]] = Registry(
         "merge_members": f"{_ROOM}.merge_members:MergeMembers",
     },
 )
-# "RULE on DEVICE" → function, so that a GPU can have its own beside the CPU's.
-DECODERS: Registry[Decoder] = Registry("decoder", {f"{name} on cpu": f"{_ROOM}.{name}:{name}" for name in RULES})
+# "RULE on DEVICE" → function. Those on the GPU are programs, all run in the same way.
+DECODERS: Registry[Decoder] = Registry(
+    "decoder",
+    {f"{name} on cpu": f"{_ROOM}.{name}:{name}" for name in RULES}
+    | {f"{name} on cuda": f"{_ROOM}.cuda.running:decode_on_gpu" for name in PROGRAMS},
+)
 
 _JSON_TYPES = {dict: "object", list: "array", str: "str", bool: "bool", int: "int", float: "float", type(None): "null"}
 

@@ -19,6 +19,10 @@ class MemberGeometry(Geometry):
 
     members: Mapping[str, Geometry] = field(default_factory=dict)
 
+    def __hash__(self) -> int:
+        """Return a hash of all members' geometries."""
+        return hash(tuple(self.members.items()))
+
 
 def fill_members(
     image: Picture,

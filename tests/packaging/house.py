@@ -23,7 +23,7 @@ ROOMS = ("runtime", "export")
 # The one table by which the runtime reaches the exporter.
 COMMAND_TABLE = "segrt.runtime.cli"
 LONG = 300
-_EXPECTED_NAMES = re.compile(r"\.cli\.|\.models\.\w+\.(build|network|framework_result)$")
+_EXPECTED_NAMES = re.compile(r"\.cli\.|\.decode\.cuda\.|\.models\.\w+\.(build|network|framework_result)$")
 _NAMED = re.compile(r"segrt\.(?:runtime|export)(?:\.\w+)+")
 
 
@@ -134,7 +134,8 @@ def entries(folder: Path) -> tuple[list[str], list[str]]:
 def shared_names(files: Mapping[str, Path]) -> dict[str, list[str]]:
     """Return the names that more than one module has.
 
-    Commands are named as what they command, and every model family has the same files (`build`, `network`).
+    Commands are named as what they command, rules are named alike on the CPU and on the GPU, and every model family has
+    the same files (`build`, `network`).
     """
     names: dict[str, list[str]] = {}
     for module, path in files.items():

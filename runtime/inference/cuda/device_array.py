@@ -50,6 +50,10 @@ class GpuQueue(ABC):
         """
 
     @abstractmethod
+    def own(self, thing: Any) -> Any:
+        """Return `thing`, whose `free` is called before the queue is freed."""
+
+    @abstractmethod
     def times(self) -> GpuTimes:
         """Return the times that the last `synchronize` gave; wait as it does where the work is newer."""
 

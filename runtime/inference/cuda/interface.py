@@ -110,11 +110,15 @@ Shape = tuple[int, int, int]
 
 
 class Cuda(ABC):
-    """One device of one CUDA library; `name` is the Python package, `has_graphs` whether `capture` works."""
+    """One device of one CUDA library; `name` is the Python package, `has_graphs` whether `capture` works.
+
+    `kernels` are segrt's own once one was asked for; see `segrt.runtime.inference.cuda.kernels.kernels_on`.
+    """
 
     name: str
     has_graphs: bool
     device: DeviceInfo
+    kernels: Any = None
 
     @abstractmethod
     def current(self) -> AbstractContextManager[Any]:

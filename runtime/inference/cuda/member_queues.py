@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from segrt.runtime.inference.cuda.device_array import GpuQueue, GpuTimes
 
@@ -31,6 +32,10 @@ class MemberQueues(GpuQueue):
     def synchronize(self) -> GpuTimes:
         """Wait for all members; copies and decoding add up, the networks ran at once."""
         return _joined([queue.synchronize() for queue in self._members])
+
+    def own(self, thing: Any) -> Any:
+        """Let the first member's queue free `thing`."""
+        return self._members[0].own(thing)
 
     def times(self) -> GpuTimes:
         """See `GpuQueue`."""

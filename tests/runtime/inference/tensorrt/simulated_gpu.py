@@ -124,6 +124,10 @@ class FakeBuffer(Alive, DeviceBuffer):
         self.nbytes, self.memory = nbytes, np.full(nbytes, 0xAA, np.uint8)
         self.address = self.memory.ctypes.data
 
+    def free(self) -> None:
+        super().free()
+        self.cuda.left += self.nbytes
+
 
 class FakeHostBuffer(Alive, HostBuffer):
     def __init__(self, cuda: FakeCuda, nbytes: int, *, mapped: bool) -> None:
