@@ -4,7 +4,6 @@ from typing import Any
 
 import msgspec
 
-from segrt.runtime.decode.cuda.programs import PROGRAMS
 from segrt.runtime.decode.rule import Decoder, DecodeRule
 from segrt.runtime.errors import BackendError
 from segrt.runtime.inference.tensors import Device
@@ -29,6 +28,8 @@ RULES: Registry[type[DecodeRule]] = Registry(
         "merge_members": f"{_ROOM}.merge_members:MergeMembers",
     },
 )
+# Rule → its program on the GPU, a class of `segrt.runtime.decode.cuda.program`, which stands above this module.
+PROGRAMS: Registry[Any] = Registry("program", {"argmax": f"{_ROOM}.cuda.argmax:ArgmaxProgram"})
 # "RULE on DEVICE" → function. Those on the GPU are programs, all run in the same way.
 DECODERS: Registry[Decoder] = Registry(
     "decoder",

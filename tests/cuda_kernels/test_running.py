@@ -1,4 +1,4 @@
-"""Programs are made once, launched as graphs, freed in time; what cannot run on the GPU runs on the CPU or is refused."""
+"""Programs are made once, launched as graphs and freed in time; what the GPU cannot decode is decoded on the CPU."""
 
 import ctypes
 import gc
@@ -14,8 +14,7 @@ from segrt.runtime.decode.argmax import Argmax
 from segrt.runtime.decode.cuda import running
 from segrt.runtime.decode.cuda.argmax import ArgmaxProgram
 from segrt.runtime.decode.cuda.program import UnfitHeadsError
-from segrt.runtime.decode.cuda.programs import PROGRAMS
-from segrt.runtime.decode.decoders import DECODERS, find_decoder
+from segrt.runtime.decode.decoders import DECODERS, PROGRAMS, find_decoder
 from segrt.runtime.decode.rule import Context
 from segrt.runtime.errors import BackendError, DeviceLostError
 from segrt.runtime.inference.cuda import kernels
@@ -123,7 +122,7 @@ def test_each_place_of_a_batch_keeps_its_programs(cuda: EmulatedCuda, queue: Slo
     assert cuda.log.count("graph") == 16
 
 
-def test_other_thresholds_are_another_program(cuda: EmulatedCuda, queue: SlotQueue) -> None:
+def test_other_thresholds_are_another_program(queue: SlotQueue) -> None:
     aligned = Context(Argmax(align_corners=True), CONTEXT.labels, threads=1)
     for seed in range(3):
         values = frame(queue, seed)
@@ -242,7 +241,7 @@ def test_ptx_that_the_driver_does_not_take_is_one_line_with_the_remedy(
     text, remedy = PTX_ERRORS[code]
     cuda.kernels = None
     cuda.fail["cuModuleLoadData"] = CudaError("cuModuleLoadData", code if named else "", text)
-    with pytest.raises(BackendError, match="argmax.ptx on Fake GPU failed: ") as caught:
+    with pytest.raises(BackendError, match=r"argmax\.ptx on Fake GPU failed: ") as caught:
         decode(queue, 0)
     assert (caught.value.exit_code, str(caught.value).count("\n")) == (2, 0)
     assert remedy in str(caught.value)

@@ -11,9 +11,8 @@ from contextlib import ExitStack
 from threading import Lock
 
 from segrt.runtime.decode.cuda.program import Heads, Program, UnfitHeadsError
-from segrt.runtime.decode.cuda.programs import PROGRAMS
 from segrt.runtime.decode.cuda.workspace import Workspace
-from segrt.runtime.decode.decoders import find_decoder
+from segrt.runtime.decode.decoders import PROGRAMS, find_decoder
 from segrt.runtime.decode.rule import Context
 from segrt.runtime.inference.cuda.cuda_errors import CudaError, explained
 from segrt.runtime.inference.cuda.device_array import GpuQueue
@@ -137,7 +136,7 @@ def _program_for(heads: Heads, context: Context) -> type[Program]:
     rule = context.decode.rule_name
     if rule not in PROGRAMS:
         raise UnfitHeadsError(f"rule {rule} has no kernels")
-    program = PROGRAMS.load(rule)
+    program: type[Program] = PROGRAMS.load(rule)
     why = program.why_not({role: array.dtype for role, array in heads.items()})
     if why is not None:
         raise UnfitHeadsError(why)
