@@ -1,5 +1,6 @@
 """A bundle opened on a backend: picture in, result out."""
 
+import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -13,14 +14,16 @@ from segrt.runtime.bundle.bundle import Bundle
 from segrt.runtime.bundle.locating import read_bundle
 from segrt.runtime.bundle.manifest import Manifest, Variant
 from segrt.runtime.bundle.members import member_manifest
-from segrt.runtime.bundle.network_files import member_files, network_file
+from segrt.runtime.bundle.network_files import member_files, network_file, tensor_specs
 from segrt.runtime.decode.decoders import find_decoder
+from segrt.runtime.decode.placement import Placement, after_opening, before_opening
 from segrt.runtime.decode.rule import Context, DecodeRule, MemberRule
 from segrt.runtime.errors import BundleError
 from segrt.runtime.files.images import Picture
 from segrt.runtime.inference.backend import Backend, Stopwatch
 from segrt.runtime.inference.backends import check_choice, open_backend, open_members
 from segrt.runtime.inference.engine_policy import EnginePolicy
+from segrt.runtime.inference.execution import WantedPlace
 from segrt.runtime.inference.network_file import Opening
 from segrt.runtime.inference.tensors import Head, Slot
 from segrt.runtime.preprocess.channels import read_input
@@ -32,17 +35,23 @@ from segrt.runtime.results import Label, Result, Timings
 if TYPE_CHECKING:
     from segrt.runtime.stream.frame import Frame
 
+log = logging.getLogger("segrt.decode")
+
 
 class Segmenter:
     """Calls a network on pictures; made by `open_bundle`, to be closed or used in a `with` statement.
 
-    `preprocess` and `postprocess` are the two steps around the backend, for pipelines that overlap them.
+    `preprocess` and `postprocess` are the two steps around the backend, for pipelines that overlap them. `placement`
+    says where heads are decoded, and why there.
     """
 
-    def __init__(self, bundle: Bundle, variant: Variant, backend: Backend, context: Context) -> None:
+    def __init__(
+        self, bundle: Bundle, variant: Variant, backend: Backend, context: Context, placement: Placement
+    ) -> None:
         self.bundle = bundle
         self.variant = variant
         self.backend = backend
+        self.placement = placement
         self._context = context
         self._decoder = find_decoder(context.decode, backend.head_device)
         self._member_inputs = {
@@ -163,13 +172,15 @@ def open_bundle(
     batch: int | None = 1,
     sources: int = 1,
     engines: EnginePolicy | None = None,
+    decode_on: WantedPlace = "auto",
 ) -> Segmenter:
     """Open a bundle's folder, or an embedded bundle by name ("street-panoptic"), on a backend.
 
     `precision` picks a variant (the first one by default), `threads` the number of CPU threads (0: the default),
     the thresholds (0 to 1) replace those of the bundle's decode rule. `batch` is how many frames a slot holds; None
     means one of each of `sources` where the network takes so many, else 1. `engines` says where TensorRT's engines lie
-    and whether they may be built. Raises BundleError or BackendError.
+    and whether they may be built. `decode_on` is what decodes the heads: "cuda" or "cpu", or where they lie with "auto";
+    it is no part of the bundle's decode rule. Raises BundleError or BackendError.
     """
     bundle = read_bundle(path_or_name)
     return open_segmenter(
@@ -180,6 +191,7 @@ def open_bundle(
         thresholds={"score_threshold": score_threshold, "overlap_threshold": overlap_threshold},
         batch=_batch_for(bundle, sources) if batch is None else batch,
         engines=engines,
+        decode_on=decode_on,
     )
 
 
@@ -192,20 +204,37 @@ def open_segmenter(
     thresholds: Mapping[str, float | None] | None = None,
     batch: int = 1,
     engines: EnginePolicy | None = None,
+    decode_on: WantedPlace = "auto",
 ) -> Segmenter:
     """Open `bundle`, whose manifest has been read; see `open_bundle`."""
     decode = _with_thresholds(bundle, thresholds or {})
     variant = bundle.variant(precision)
-    opening = Opening(threads, engines=engines or EnginePolicy())
-    check_choice(backend, opening)
-    if bundle.manifest.members:
-        opened = open_members(member_files(bundle, variant, batch), backend=backend, opening=opening)
-    else:
-        opened = open_backend(network_file(bundle, variant, batch), backend=backend, opening=opening)
+    heads = tensor_specs(bundle.manifest, variant, batch)[1]
+    roles = {spec.role: head for spec, head in zip(bundle.manifest.heads, heads, strict=True)}
+    placement = before_opening(decode_on, decode, roles)
+    opening = Opening(threads, engines=engines or EnginePolicy(), heads_on=placement.device)
+    opened = _opened(bundle, variant, batch, backend, opening)
+    if placement.device == "cuda":
+        try:
+            placement = after_opening(decode_on, decode, opened)
+        except BaseException:
+            opened.close()
+            raise
+        if placement.device == "cpu" and opened.head_device == "cuda":
+            opened.close()
+            opened = _opened(bundle, variant, batch, backend, replace(opening, heads_on="cpu"))
+    log.info("%s: decoding on %s, %s", bundle.manifest.name, placement.device, placement.reason)
     members = tuple(
         MemberRule(member.name, member.decode, member.labels, member.classes) for member in bundle.manifest.members
     )
-    return Segmenter(bundle, variant, opened, Context(decode, bundle.manifest.labels, threads, members))
+    return Segmenter(bundle, variant, opened, Context(decode, bundle.manifest.labels, threads, members), placement)
+
+
+def _opened(bundle: Bundle, variant: Variant, batch: int, backend: str, opening: Opening) -> Backend:
+    check_choice(backend, opening)
+    if bundle.manifest.members:
+        return open_members(member_files(bundle, variant, batch), backend=backend, opening=opening)
+    return open_backend(network_file(bundle, variant, batch), backend=backend, opening=opening)
 
 
 def _batch_for(bundle: Bundle, sources: int) -> int:

@@ -91,15 +91,13 @@ def main() -> NoReturn:
 
 
 def _show_log() -> None:
-    """Show on standard error what is said about engines and, where there is a GPU, which backend was taken and why."""
+    """Show on standard error what is said about engines and, where there is a GPU, what was chosen and why."""
     from segrt.runtime.inference.cuda.presence import gpu_files
 
     handler = logging.StreamHandler()
     handler.setFormatter(logging.Formatter("segrt: %(message)s"))
-    for name, level in (
-        ("segrt.tensorrt", logging.INFO),
-        ("segrt.backend", logging.INFO if gpu_files() else logging.WARNING),
-    ):
+    choices = logging.INFO if gpu_files() else logging.WARNING
+    for name, level in (("segrt.tensorrt", logging.INFO), ("segrt.backend", choices), ("segrt.decode", choices)):
         log = logging.getLogger(name)
         log.addHandler(handler)
         log.setLevel(level)

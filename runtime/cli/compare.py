@@ -50,6 +50,7 @@ def compare(image: str, bundles: tuple[str, ...], out: Path, repeat: int, execut
             precision=execution.precision,
             threads=execution.threads,
             engines=execution.engines,
+            decode_on=execution.decode_on,
         ) as segmenter:
             segmenter(picture)
             results = [segmenter(picture) for _ in range(repeat)]

@@ -78,7 +78,13 @@ def run_demo(folder: Path, clip: Clip, execution: Execution, *, track: Track, co
 
 
 def _opened(name: str, execution: Execution) -> Segmenter:
-    return open_bundle(name, backend=execution.backend, threads=execution.threads, engines=execution.engines)
+    return open_bundle(
+        name,
+        backend=execution.backend,
+        threads=execution.threads,
+        engines=execution.engines,
+        decode_on=execution.decode_on,
+    )
 
 
 def _render(clip: Clip, path: Path, track: Track) -> list[StreetView]:

@@ -13,7 +13,7 @@ from segrt.runtime.console.quantities import SHARE, THREADS
 
 if TYPE_CHECKING:
     from segrt.runtime.inference.engine_policy import EnginePolicy
-    from segrt.runtime.inference.execution import Execution
+    from segrt.runtime.inference.execution import Execution, WantedPlace
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 _Option = Callable[[Any], Any]
@@ -38,6 +38,14 @@ ENGINE_DIR = click.option(
 )
 THREADS_OPTION = click.option("--threads", type=THREADS, default=0, help="CPU threads; 0 means the default.")
 BACKEND = click.option("--backend", cls=BackendOption, metavar="NAME", default="auto", show_default=True)
+DECODE = click.option(
+    "--decode",
+    "decode_on",
+    type=click.Choice(["auto", "cpu", "cuda"]),
+    default="auto",
+    show_default=True,
+    help="What decodes the network's heads; auto takes the GPU where they lie there.",
+)
 _ENGINES = (
     ENGINE_DIR,
     click.option("--no-build", is_flag=True, help="Fail rather than build an engine that does not fit."),
@@ -106,7 +114,7 @@ class Thresholds:
 
 
 def execution_options(command: _Command) -> _Command:
-    """Add --backend, --precision, --threads and those about engines; the command gets an `execution`."""
+    """Add --backend, --precision, --threads, --decode and those about engines; the command gets an `execution`."""
     return execution_group(
         BACKEND,
         click.option("--precision", metavar="NAME", help="Variant to use, fp32 for instance; the first by default."),
@@ -115,7 +123,7 @@ def execution_options(command: _Command) -> _Command:
 
 def execution_group(*options: _Option) -> Callable[[_Command], _Command]:
     """Return `execution_options` with a command's own --backend and --precision, as far as it has them."""
-    return grouped("execution", _execution, *options, THREADS_OPTION, *_ENGINES)
+    return grouped("execution", _execution, *options, THREADS_OPTION, DECODE, *_ENGINES)
 
 
 def engine_options(command: _Command) -> _Command:
@@ -134,6 +142,7 @@ def threshold_options(command: _Command) -> _Command:
 
 def _execution(
     threads: int,
+    decode_on: "WantedPlace",
     engine_dir: Path | None,
     no_build: bool,
     trust_engine: bool,
@@ -142,7 +151,7 @@ def _execution(
 ) -> "Execution":
     from segrt.runtime.inference.execution import Execution
 
-    return Execution(backend, precision, threads, _engines(engine_dir, no_build, trust_engine))
+    return Execution(backend, precision, threads, _engines(engine_dir, no_build, trust_engine), decode_on=decode_on)
 
 
 def _engines(engine_dir: Path | None, no_build: bool, trust_engine: bool) -> "EnginePolicy":

@@ -61,7 +61,13 @@ def profile(
     old = read_profile(reporting.baseline) if reporting.baseline else None
     _check_outputs(measuring, data, reporting)
     candidates = matrix(
-        bundles, combined.precisions, combined.backends, combined.threads, combined.sizes, engines=engines
+        bundles,
+        combined.precisions,
+        combined.backends,
+        combined.threads,
+        combined.sizes,
+        engines=engines,
+        decode_on=combined.decode_on,
     )
     accuracies = measure_accuracy(candidates, _address(data)) if data.annotations else {}
     options = Options(

@@ -3,11 +3,15 @@
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from segrt.runtime.cli.options import IGNORE_LABEL, MAP_VALUES, BackendOption, grouped
+from segrt.runtime.cli.options import DECODE, IGNORE_LABEL, MAP_VALUES, BackendOption, grouped
 from segrt.runtime.threads import MOST_THREADS
+
+if TYPE_CHECKING:
+    from segrt.runtime.inference.execution import WantedPlace
 
 _PATH = click.Path(path_type=Path, dir_okay=False)
 
@@ -26,12 +30,13 @@ class MeasuringOptions:
 
 @dataclass(frozen=True)
 class CandidateOptions:
-    """What is combined: variants, backends, thread counts, picture sizes (H, W)."""
+    """What is combined: variants, backends, thread counts, picture sizes (H, W); and what decodes heads in all."""
 
     precisions: tuple[str, ...]
     backends: tuple[str, ...]
     threads: tuple[int, ...]
     sizes: tuple[tuple[int, int], ...]
+    decode_on: "WantedPlace"
 
 
 @dataclass(frozen=True)
@@ -138,6 +143,7 @@ candidate_options = grouped(
         callback=_sizes,
         help="Sizes of the pictures, as cameras of these sizes would give them; a network's own size is the bundle's.",
     ),
+    DECODE,
 )
 data_options = grouped(
     "data",

@@ -65,6 +65,7 @@ def run(
             precision=execution.precision,
             threads=execution.threads,
             engines=execution.engines,
+            decode_on=execution.decode_on,
             score_threshold=thresholds.score,
             overlap_threshold=thresholds.overlap,
         ) as segmenter,

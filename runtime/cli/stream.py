@@ -150,6 +150,7 @@ def stream(
             precision=execution.precision,
             threads=execution.threads,
             engines=execution.engines,
+            decode_on=execution.decode_on,
             score_threshold=thresholds.score,
             overlap_threshold=thresholds.overlap,
             batch=batch,

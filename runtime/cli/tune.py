@@ -121,7 +121,11 @@ def tune(
         mapped=data.map_values,
     )
     with open_segmenter(
-        opened, backend=execution.backend, threads=execution.threads, engines=execution.engines
+        opened,
+        backend=execution.backend,
+        threads=execution.threads,
+        engines=execution.engines,
+        decode_on=execution.decode_on,
     ) as segmenter:
         tuned = tune_thresholds(segmenter, dataset)
     if tuned is None and points is None:

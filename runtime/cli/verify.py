@@ -42,6 +42,7 @@ def verify(bundle: str, execution: "Execution") -> None:
             precision=variant.precision,
             threads=execution.threads,
             engines=execution.engines,
+            decode_on=execution.decode_on,
         ) as segmenter:
             where = f"{segmenter.backend.name} ({segmenter.backend.device})"
             for line in check(segmenter):

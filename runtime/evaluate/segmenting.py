@@ -133,6 +133,7 @@ class _Opened(AbstractContextManager[Predictor]):
             precision=given.execution.precision,
             threads=given.execution.threads,
             engines=given.execution.engines,
+            decode_on=given.execution.decode_on,
             thresholds=thresholds,
         )
         return SegmenterPredictor(self._segmenter, given.name)

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Protocol
 
 from segrt.runtime.errors import BackendError, DeviceLostError
@@ -49,7 +50,22 @@ def open_backend(network: NetworkFile, *, backend: str = "auto", opening: Openin
 def open_members(
     networks: Mapping[str, NetworkFile], *, backend: str = "auto", opening: Opening | None = None
 ) -> Backend:
-    """Open several networks, each as it would be alone, behind one interface; `networks` is by the members' names."""
+    """Open several networks, each as it would be alone, behind one interface; `networks` is by the members' names.
+
+    Where one network's heads stay on the GPU and another's cannot, all are taken to the CPU.
+    """
+    opening = opening or Opening()
+    opened = _opened_members(networks, backend, opening)
+    if len({member.head_device for member in opened.values()}) > 1:
+        for member in opened.values():
+            member.close()
+        opened = _opened_members(networks, backend, replace(opening, heads_on="cpu"))
+    joined = MembersBackend(opened)
+    joined.reason = "; ".join(f"{name}: {member.reason}" for name, member in opened.items())
+    return joined
+
+
+def _opened_members(networks: Mapping[str, NetworkFile], backend: str, opening: Opening) -> dict[str, Backend]:
     opened: dict[str, Backend] = {}
     try:
         for name, network in networks.items():
@@ -58,9 +74,7 @@ def open_members(
         for member in opened.values():
             member.close()
         raise
-    joined = MembersBackend(opened)
-    joined.reason = "; ".join(f"{name}: {member.reason}" for name, member in opened.items())
-    return joined
+    return opened
 
 
 def check_choice(backend: str, opening: Opening) -> None:

@@ -1,15 +1,22 @@
 """How a bundle is executed, as the commands that open one are told."""
 
 from dataclasses import dataclass, field
+from typing import Literal
 
 from segrt.runtime.inference.engine_policy import EnginePolicy
+
+WantedPlace = Literal["auto", "cpu", "cuda"]
 
 
 @dataclass(frozen=True)
 class Execution:
-    """The backend's name or "auto", the variant (None: the bundle's first), CPU threads (0: the default), engines."""
+    """The backend's name or "auto", the variant (None: the bundle's first), CPU threads (0: the default), engines.
+
+    `decode_on` is what decodes heads, as `open_bundle` takes it.
+    """
 
     backend: str = "auto"
     precision: str | None = None
     threads: int = 0
     engines: EnginePolicy = field(default_factory=EnginePolicy)
+    decode_on: WantedPlace = "auto"

@@ -29,7 +29,9 @@ def measure_accuracy(candidates: list[Candidate], address: Address) -> dict[tupl
 def _measure(candidate: Candidate, address: Address) -> Accuracy:
     labels = read_bundle(candidate.bundle).manifest.labels
     dataset: Dataset = open_address(replace(address, labels=labels))
-    execution = Execution(candidate.backend, candidate.precision, candidate.threads, candidate.engines)
+    execution = Execution(
+        candidate.backend, candidate.precision, candidate.threads, candidate.engines, decode_on=candidate.decode_on
+    )
     opener = BundleOpener(candidate.bundle, candidate.bundle, execution)
     with opener() as predictor:
         evaluation = measure(predictor, dataset, Options()).evaluations(predictor.technique)[0]

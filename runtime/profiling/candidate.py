@@ -8,6 +8,7 @@ from pathlib import Path
 from segrt.runtime.bundle.locating import read_bundle
 from segrt.runtime.errors import SegrtError
 from segrt.runtime.inference.engine_policy import EnginePolicy
+from segrt.runtime.inference.execution import WantedPlace
 from segrt.runtime.segmenter import Segmenter, open_bundle
 
 Size = tuple[int, int]
@@ -15,7 +16,10 @@ Size = tuple[int, int]
 
 @dataclass(frozen=True)
 class Candidate:
-    """One combination; `size` is the pictures' (H, W), None for the source's own; `threads` 0 means the default."""
+    """One combination; `size` is the pictures' (H, W), None for the source's own; `threads` 0 means the default.
+
+    `decode_on` is what decodes heads, as `open_bundle` takes it.
+    """
 
     bundle: str
     precision: str
@@ -23,6 +27,7 @@ class Candidate:
     threads: int = 0
     size: Size | None = None
     engines: EnginePolicy = field(default_factory=EnginePolicy)
+    decode_on: WantedPlace = "auto"
 
     @property
     def name(self) -> str:
@@ -37,6 +42,7 @@ class Candidate:
             precision=self.precision,
             threads=self.threads,
             engines=self.engines,
+            decode_on=self.decode_on,
         )
 
 
@@ -47,6 +53,7 @@ def matrix(
     threads: Sequence[int] = (0,),
     sizes: Sequence[Size] = (),
     engines: EnginePolicy | None = None,
+    decode_on: WantedPlace = "auto",
 ) -> list[Candidate]:
     """Return every combination; a bundle that lacks a precision is taken with those that it has.
 
@@ -62,7 +69,7 @@ def matrix(
                 "`segrt quantize` makes others"
             )
         candidates += [
-            Candidate(bundle, *combination, engines=engines or EnginePolicy())
+            Candidate(bundle, *combination, engines=engines or EnginePolicy(), decode_on=decode_on)
             for combination in itertools.product(chosen, backends, threads, sizes or (None,))
         ]
     return candidates

@@ -10,6 +10,7 @@ from typing import NamedTuple
 import msgspec
 
 from segrt.runtime.errors import BackendError
+from segrt.runtime.inference.execution import WantedPlace
 from segrt.runtime.profiling.candidate import Candidate
 
 _RUNS = 3
@@ -45,6 +46,7 @@ def cold_start(candidate: Candidate, size: tuple[int, int], runs: int = _RUNS) -
         folder,
         engines.build,
         engines.trust,
+        candidate.decode_on,
     )
     starts = []
     for _ in range(runs):
@@ -73,6 +75,7 @@ class _Task(msgspec.Struct, frozen=True):
     engine_dir: str | None
     build: bool
     trust: bool
+    decode_on: WantedPlace
 
 
 class _Answer(msgspec.Struct, frozen=True):
@@ -96,7 +99,12 @@ def answer(text: str) -> None:
     folder = None if task.engine_dir is None else Path(task.engine_dir)
     engines = EnginePolicy(folder, build=task.build, trust=task.trust)
     with open_bundle(
-        task.bundle, precision=task.precision, backend=task.backend, threads=task.threads, engines=engines
+        task.bundle,
+        precision=task.precision,
+        backend=task.backend,
+        threads=task.threads,
+        engines=engines,
+        decode_on=task.decode_on,
     ) as segmenter:
         segmenter(image)
         there = time.monotonic()

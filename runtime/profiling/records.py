@@ -69,7 +69,7 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
 
     `fps` is the throughput with overlapping stages, `fps_alone` that of one frame after the other. `peak_rss_mb` and
     `cold_start_ms` (from starting the process to the first result, imports included) are those of a process of its own.
-    `cpu_ms` is the CPU time of all threads for a frame. `samples` holds each stage's time of every measured frame.
+    `decode_device`, "cuda" or "cpu", is what decodes heads, `decode_reason` why. `cpu_ms` is the CPU time of all threads for a frame. `samples` holds each stage's time of every measured frame.
     """
 
     bundle: str
@@ -85,6 +85,8 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     size: tuple[int, int] = (0, 0)
     network_size: tuple[int, int] = (0, 0)
     backend_reason: str = ""
+    decode_device: str = ""
+    decode_reason: str = ""
     fps_alone: float = 0.0
     cpu_ms: float = 0.0
     cold_start_ms: float | None = None

@@ -109,6 +109,8 @@ def _run(
         technique=segmenter.technique,
         backend=segmenter.backend.name,
         backend_reason=segmenter.backend.reason,
+        decode_device=segmenter.placement.device,
+        decode_reason=segmenter.placement.reason,
         precision=segmenter.variant.precision,
         device=segmenter.backend.device,
         frames=options.frames,

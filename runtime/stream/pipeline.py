@@ -59,7 +59,7 @@ class Pipeline:
         self.addresses = [sink.address for sink in sinks if sink.address]
         self._sources = list(sources)
         self._backend = segmenter.backend
-        recorder.executed_by(self._backend, segmenter.variant.precision)
+        recorder.executed_by(segmenter)
         self._failures: list[BaseException] = []
         self._cancelled = False
         self._wiring = wire(segmenter, sources, sinks, recorder, options)

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 import msgspec
 
-from segrt.runtime.stream.frame_segmenter import FrameBackend
+from segrt.runtime.decode.placement import Placement
+from segrt.runtime.stream.frame_segmenter import FrameSegmenter
 from segrt.runtime.stream.source_tally import Series, Tally, summarize
 from segrt.runtime.stream.sources.source import Listener
 from segrt.runtime.stream.stream_metrics import SinkCounts, StreamMetrics
@@ -24,14 +25,17 @@ class Recorder(Listener):
         self._running = False
         self._execution: dict[str, str] = {}
 
-    def executed_by(self, backend: FrameBackend, precision: str) -> None:
-        """Note what executes the network."""
+    def executed_by(self, segmenter: FrameSegmenter) -> None:
+        """Note what executes the network, and what decodes its heads where the segmenter tells by its `placement`."""
         self._execution = {
-            "backend": backend.name,
-            "device": backend.device,
-            "precision": precision,
-            "backend_reason": backend.reason,
+            "backend": segmenter.backend.name,
+            "device": segmenter.backend.device,
+            "precision": segmenter.variant.precision,
+            "backend_reason": segmenter.backend.reason,
         }
+        placement: Placement | None = getattr(segmenter, "placement", None)
+        if placement is not None:
+            self._execution |= {"decode_device": placement.device, "decode_reason": placement.reason}
 
     def start(self) -> None:
         """Begin the time that `fps` counts, and that without signs of life."""

@@ -206,6 +206,13 @@ def _machine_section(profile: Profile) -> str:
             run.backend_reason or f"{run.backend} on {run.device}" for run in profile.runs if run.bundle == bundle
         ]
         facts.append((f"{bundle}, backend", "; ".join(dict.fromkeys(reasons))))
+        decoding = [
+            f"on {run.decode_device}, {run.decode_reason}"
+            for run in profile.runs
+            if run.bundle == bundle and run.decode_device
+        ]
+        if decoding:
+            facts.append((f"{bundle}, decoding", "; ".join(dict.fromkeys(decoding))))
     listed = "".join(f"<dt>{_text(name)}</dt><dd>{_text(value)}</dd>" for name, value in facts)
     return f"<section><h2>Where it was measured</h2><dl>{listed}</dl></section>"
 
