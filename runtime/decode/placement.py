@@ -86,7 +86,7 @@ def _why_not_on(backend: Backend, decode: DecodeRule) -> str | None:
         queue = slot.gpu
         if backend.head_device != "cuda" or queue is None:
             why = f" ({backend.remark})" if backend.remark else ""
-            return f"the heads of {backend.name} on {backend.device} lie on the CPU{why}"
+            return f"the heads lie on the CPU{why}"
         with queue.cuda.current(), explained(f"decoding on {queue.cuda.device.name}"):
             return why_not_on_gpu(queue.cuda, decode.rule_name)
     finally:
