@@ -16,7 +16,7 @@ from segrt.runtime.bundle.manifest import Manifest, Variant
 from segrt.runtime.bundle.members import member_manifest
 from segrt.runtime.bundle.network_files import member_files, network_file, tensor_specs
 from segrt.runtime.decode.decoders import find_decoder
-from segrt.runtime.decode.placement import Placement, after_opening, before_opening
+from segrt.runtime.decode.decoding_place import Placement, after_opening, before_opening
 from segrt.runtime.decode.rule import Context, DecodeRule, MemberRule
 from segrt.runtime.errors import BundleError
 from segrt.runtime.files.images import Picture
@@ -25,7 +25,7 @@ from segrt.runtime.inference.backends import check_choice, open_backend, open_me
 from segrt.runtime.inference.engine_policy import EnginePolicy
 from segrt.runtime.inference.execution import WantedPlace
 from segrt.runtime.inference.network_file import Opening
-from segrt.runtime.inference.tensors import Head, Slot
+from segrt.runtime.inference.tensors import Head, Slot, WantedDevice
 from segrt.runtime.preprocess.channels import read_input
 from segrt.runtime.preprocess.geometry import Geometry
 from segrt.runtime.preprocess.member_inputs import fill_members
@@ -72,6 +72,11 @@ class Segmenter:
     def labels(self) -> tuple[Label, ...]:
         """The classes; a label's position is its class id."""
         return self.bundle.manifest.labels
+
+    @property
+    def threads(self) -> int:
+        """The number of CPU threads that it was opened with; 0 stands for the default."""
+        return self._context.threads
 
     @property
     def decode(self) -> DecodeRule:
@@ -172,6 +177,7 @@ def open_bundle(
     batch: int | None = 1,
     sources: int = 1,
     engines: EnginePolicy | None = None,
+    device: WantedDevice = "auto",
     decode_on: WantedPlace = "auto",
 ) -> Segmenter:
     """Open a bundle's folder, or an embedded bundle by name ("street-panoptic"), on a backend.
@@ -179,8 +185,9 @@ def open_bundle(
     `precision` picks a variant (the first one by default), `threads` the number of CPU threads (0: the default),
     the thresholds (0 to 1) replace those of the bundle's decode rule. `batch` is how many frames a slot holds; None
     means one of each of `sources` where the network takes so many, else 1. `engines` says where TensorRT's engines lie
-    and whether they may be built. `decode_on` is what decodes the heads: "cuda" or "cpu", or where they lie with "auto";
-    it is no part of the bundle's decode rule. Raises BundleError or BackendError.
+    and whether they may be built. With `device` "cpu" no GPU is used, as for whatever others are compared with.
+    `decode_on` is what decodes the heads, "cpu", "cuda", or with "auto" where they lie; it is no part of the bundle's
+    decode rule. Raises BundleError or BackendError.
     """
     bundle = read_bundle(path_or_name)
     return open_segmenter(
@@ -191,6 +198,7 @@ def open_bundle(
         thresholds={"score_threshold": score_threshold, "overlap_threshold": overlap_threshold},
         batch=_batch_for(bundle, sources) if batch is None else batch,
         engines=engines,
+        device=device,
         decode_on=decode_on,
     )
 
@@ -204,6 +212,7 @@ def open_segmenter(
     thresholds: Mapping[str, float | None] | None = None,
     batch: int = 1,
     engines: EnginePolicy | None = None,
+    device: WantedDevice = "auto",
     decode_on: WantedPlace = "auto",
 ) -> Segmenter:
     """Open `bundle`, whose manifest has been read; see `open_bundle`."""
@@ -212,7 +221,7 @@ def open_segmenter(
     heads = tensor_specs(bundle.manifest, variant, batch)[1]
     roles = {spec.role: head for spec, head in zip(bundle.manifest.heads, heads, strict=True)}
     placement = before_opening(decode_on, decode, roles)
-    opening = Opening(threads, engines=engines or EnginePolicy(), heads_on=placement.device)
+    opening = Opening(threads, engines=engines or EnginePolicy(), heads_on=placement.device, device=device)
     opened = _opened(bundle, variant, batch, backend, opening)
     if placement.device == "cuda":
         try:

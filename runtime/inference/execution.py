@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from segrt.runtime.inference.engine_policy import EnginePolicy
+from segrt.runtime.inference.tensors import WantedDevice
 
 WantedPlace = Literal["auto", "cpu", "cuda"]
 
@@ -12,11 +13,13 @@ WantedPlace = Literal["auto", "cpu", "cuda"]
 class Execution:
     """The backend's name or "auto", the variant (None: the bundle's first), CPU threads (0: the default), engines.
 
-    `decode_on` is what decodes heads, as `open_bundle` takes it.
+    With `device` "cpu" no GPU is used, as for whatever others are compared with. `decode_on` is what decodes
+    heads, as `open_bundle` takes it.
     """
 
     backend: str = "auto"
     precision: str | None = None
     threads: int = 0
     engines: EnginePolicy = field(default_factory=EnginePolicy)
+    device: WantedDevice = "auto"
     decode_on: WantedPlace = "auto"

@@ -69,7 +69,8 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
 
     `fps` is the throughput with overlapping stages, `fps_alone` that of one frame after the other. `peak_rss_mb` and
     `cold_start_ms` (from starting the process to the first result, imports included) are those of a process of its own.
-    `decode_device`, "cuda" or "cpu", is what decodes heads, `decode_reason` why. `cpu_ms` is the CPU time of all threads for a frame. `samples` holds each stage's time of every measured frame.
+    `cpu_ms` is the CPU time of all threads for a frame. `samples` holds each stage's time of every measured frame.
+    `decode_device`, "cuda" or "cpu", is what decodes heads, `decode_reason` says why.
     """
 
     bundle: str

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from segrt.runtime.decode.placement import Placement
+from segrt.runtime.decode.decoding_place import Placement
 from segrt.runtime.stream.frame_segmenter import FrameSegmenter
 from segrt.runtime.stream.source_tally import Series, Tally, summarize
 from segrt.runtime.stream.sources.source import Listener

@@ -47,7 +47,7 @@ def before_opening(wanted: WantedPlace, decode: DecodeRule, heads: Mapping[str, 
 
 
 def why_no_program(decode: DecodeRule, heads: Mapping[str, TensorSpec]) -> str | None:
-    """Return why these heads (role → head) cannot be decoded on any GPU by the rule and this build of segrt, or None."""
+    """Return why this build of segrt decodes these heads (role → head) by the rule on no GPU, or None."""
     rule = decode.rule_name
     if rule not in PROGRAMS:
         return f"rule {rule} has no decoder on the GPU"

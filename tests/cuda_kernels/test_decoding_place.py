@@ -12,7 +12,7 @@ from emulated_cuda import EmulatedCuda
 
 from segrt.runtime import open_bundle
 from segrt.runtime.cli import main
-from segrt.runtime.decode import placement
+from segrt.runtime.decode import decoding_place
 from segrt.runtime.decode.cuda.argmax import ArgmaxProgram
 from segrt.runtime.errors import BackendError, DeviceLostError
 from segrt.runtime.inference import backends
@@ -30,7 +30,7 @@ UNSUPPORTED = CudaError(
 @pytest.fixture(autouse=True)
 def kernels_in_the_build(monkeypatch: pytest.MonkeyPatch) -> None:
     """The emulator needs no PTX."""
-    monkeypatch.setattr(placement, "built_files", lambda: ("argmax",))
+    monkeypatch.setattr(decoding_place, "built_files", lambda: ("argmax",))
     monkeypatch.setattr("segrt.runtime.inference.cuda.kernels.built_files", lambda: ("argmax",))
 
 
@@ -56,7 +56,7 @@ def segrt(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *
 def test_auto_decodes_where_the_heads_lie_and_gives_the_same(gpu: EmulatedCuda) -> None:
     with open_bundle("street-semantic", threads=1) as segmenter:
         assert segmenter.backend.head_device == "cuda"
-        assert segmenter.placement == placement.Placement("cuda", "the heads lie there")
+        assert segmenter.placement == decoding_place.Placement("cuda", "the heads lie there")
         results = [segmenter(image(seed)) for seed in (1, 2, 3)]
         heads, _ = segmenter.heads(image(1))
         assert isinstance(heads["semantic_logits"], np.ndarray)
@@ -71,7 +71,7 @@ def test_auto_decodes_where_the_heads_lie_and_gives_the_same(gpu: EmulatedCuda) 
 def test_the_cpu_decodes_when_it_is_asked_for(gpu: EmulatedCuda) -> None:
     with open_bundle("street-semantic", threads=1, decode_on="cpu") as segmenter:
         assert (segmenter.backend.device, segmenter.backend.head_device) == ("cuda", "cpu")
-        assert segmenter.placement == placement.Placement("cpu", "as asked")
+        assert segmenter.placement == decoding_place.Placement("cpu", "as asked")
         segmenter(image(1))
     assert gpu.launched == []
 
@@ -106,12 +106,12 @@ def small_gpu(gpu: EmulatedCuda, monkeypatch: pytest.MonkeyPatch) -> str:
 
 
 def no_kernels(gpu: EmulatedCuda, monkeypatch: pytest.MonkeyPatch) -> str:  # noqa: ARG001
-    monkeypatch.setattr(placement, "built_files", tuple)
+    monkeypatch.setattr(decoding_place, "built_files", tuple)
     return "this build of segrt has no CUDA kernels"
 
 
 def no_program(gpu: EmulatedCuda, monkeypatch: pytest.MonkeyPatch) -> str:  # noqa: ARG001
-    monkeypatch.delitem(placement.PROGRAMS._entries, "argmax")
+    monkeypatch.delitem(decoding_place.PROGRAMS._entries, "argmax")
     return "rule argmax has no decoder on the GPU"
 
 
@@ -203,7 +203,7 @@ def test_stream_metrics_and_profiles_say_what_decodes_and_why(
 def test_every_command_that_opens_a_bundle_refuses_what_cannot_be_in_one_line(
     command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.delitem(placement.PROGRAMS._entries, "argmax")
+    monkeypatch.delitem(decoding_place.PROGRAMS._entries, "argmax")
     from segrt.runtime.files.images import write_image
 
     picture = tmp_path / "picture.png"
