@@ -23,6 +23,7 @@ def doctor(as_json: bool) -> int:
     """
     import dataclasses
 
+    from segrt.runtime.doctor.decoding import rule_places
     from segrt.runtime.doctor.facts import gather
     from segrt.runtime.doctor.features import features_of
     from segrt.runtime.doctor.machine import ThisMachine
@@ -36,6 +37,7 @@ def doctor(as_json: bool) -> int:
         document = {
             "facts": dataclasses.asdict(facts),
             "features": [dataclasses.asdict(feature) for feature in features],
+            "decoding": [place._asdict() for place in rule_places(facts)],
             "asked": machine.asked,
         }
         click.echo(msgspec.json.format(msgspec.json.encode(document), indent=2))
@@ -52,8 +54,22 @@ def report(facts: "Facts", features: "list[Feature]") -> None:
         ["feature", "", "with, or why not"],
         [[feature.name, _SIGNS[feature.state], feature.detail] for feature in features],
     )
+    _decoding(facts)
     _remedies("To mend what is missing:", [feature for feature in features if feature.state == "missing"])
     _remedies("To turn on what is off:", [feature for feature in features if feature.state == "off"])
+
+
+def _decoding(facts: "Facts") -> None:
+    """Print where each rule will run; one line where all run in one place for one reason."""
+    from segrt.runtime.doctor.decoding import rule_places
+
+    places = rule_places(facts)
+    reasons = {(place, why) for _, place, why in places}
+    if len(reasons) == 1:
+        ((place, why),) = reasons
+        click.echo(f"Decode rules: all on the {place}, {why}.\n")
+    elif places:
+        print_table("Decode rules", ["rule", "runs on", "because"], [list(place) for place in places])
 
 
 def _remedies(title: str, features: "list[Feature]") -> None:

@@ -5,7 +5,8 @@ from segrt.runtime.console.tables import print_table, table_width
 from segrt.runtime.evaluate.by_technique import TECHNIQUES
 from segrt.runtime.profiling.baseline import compare
 from segrt.runtime.profiling.budget import Budget, lost_accuracy, pareto_front
-from segrt.runtime.profiling.records import STAGES, Profile, Run
+from segrt.runtime.profiling.gpu_trace import gpu_cells
+from segrt.runtime.profiling.records import GPU_STAGES, STAGES, Profile, Run
 from segrt.runtime.profiling.report.candidate_names import run_names
 from segrt.runtime.profiling.statistics import difference
 
@@ -35,6 +36,7 @@ def show(measured: Profile, limit: Budget | None) -> None:
         columns += [str(limit)] if limit else []
         print_table(technique, columns, [_row(run, name, runs, limit, columns) for run, name in alike])
     print_stage_table(runs, names)
+    _print_gpu_table(runs, names)
     for run, name in zip(runs, names, strict=True):
         if run.layers:
             slowest = sorted(run.layers, key=lambda layer: -layer.ms)[:_TOP_LAYERS]
@@ -65,6 +67,17 @@ def print_stage_table(runs: list[Run], names: list[str]) -> None:
         ["", *stages, ""],
         rows,
     )
+
+
+def _print_gpu_table(runs: list[Run], names: list[str]) -> None:
+    """Print the GPU's stages, and how much of the time it works while streaming."""
+    measured = [(run.gpu, name) for run, name in zip(runs, names, strict=True) if run.gpu is not None]
+    if measured:
+        print_table(
+            "on the GPU, median ms by its own clock; busy and idle while streaming",
+            ["", *GPU_STAGES, "busy", "idle ms a frame", "longest"],
+            [[name, *gpu_cells(gpu)] for gpu, name in measured],
+        )
 
 
 def show_comparison(old: Profile, new: Profile, tolerance: float) -> bool:

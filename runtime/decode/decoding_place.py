@@ -12,7 +12,7 @@ from segrt.runtime.errors import BackendError
 from segrt.runtime.inference.backend import Backend
 from segrt.runtime.inference.cuda.cuda_errors import explained
 from segrt.runtime.inference.cuda.interface import Cuda
-from segrt.runtime.inference.cuda.kernels import built_files, kernels_on, why_no_kernels
+from segrt.runtime.inference.cuda.kernels import NO_KERNELS, built_files, kernels_on, why_no_kernels
 from segrt.runtime.inference.execution import WantedPlace
 from segrt.runtime.inference.tensors import Device, TensorSpec
 
@@ -52,7 +52,7 @@ def why_no_program(decode: DecodeRule, heads: Mapping[str, TensorSpec]) -> str |
     if rule not in PROGRAMS:
         return f"rule {rule} has no decoder on the GPU"
     if not built_files():
-        return "this build of segrt has no CUDA kernels"
+        return NO_KERNELS
     varies = next((head.name for head in heads.values() if not head.is_fixed), None)
     if varies is not None:
         return f"head {varies!r} has a length that varies"

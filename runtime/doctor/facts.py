@@ -50,6 +50,7 @@ class Facts:
     tensorrt: Mapping[str, Any]
     tensorrt_rtx: Mapping[str, Any]
     cuda: Mapping[str, Any]
+    kernels: Mapping[str, Any]
     onnxruntime: Mapping[str, Any]
     opencv: Mapping[str, Any]
     gstreamer: Mapping[str, Any]
@@ -82,7 +83,9 @@ def gather(machine: Machine) -> Facts:
     release = machine.read("/etc/os-release") or ""
     l4t = _l4t(machine.read("/etc/nv_tegra_release") or "")
     memory = machine.read("/proc/meminfo") or ""
-    names = ("python", "tensorrt", "tensorrt_rtx", "onnxruntime", "opencv", "gstreamer", "video", "core", "disk")
+    names = (
+        "python", "tensorrt", "tensorrt_rtx", "kernels", "onnxruntime", "opencv", "gstreamer", "video", "core", "disk"
+    )  # fmt: skip
     machine.prefetch(("cuda", "kinds", "packages", *names))
     cuda = machine.probe("cuda")
     kinds, kinds_error = _kinds(machine)

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from segrt.runtime.doctor import remedies
+from segrt.runtime.doctor.decoding import decoding
 from segrt.runtime.doctor.facts import Facts
 from segrt.runtime.doctor.feature import Feature, State
 from segrt.runtime.doctor.kind_features import kind_features, needing
@@ -136,6 +137,7 @@ CHECKS: Registry[Check] = Registry(
         "onnxruntime": _onnxruntime,
         "tensorrt": _tensorrt,
         "onnxruntime on the GPU": _onnxruntime_cuda,
+        "decoding on the GPU": decoding,
         "building of engines": _building,
         "video": _video,
         "cameras": _cameras,

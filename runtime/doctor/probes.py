@@ -92,6 +92,29 @@ def cuda() -> dict[str, Any]:
     }
 
 
+def kernels() -> dict[str, Any]:
+    """Which rules segrt's CUDA kernels decode: rule → why not, None for those that they do; `built` are their files."""
+    from segrt.runtime.decode.decoders import PROGRAMS, RULES
+    from segrt.runtime.decode.decoding_place import why_not_on_gpu
+    from segrt.runtime.errors import BackendError
+    from segrt.runtime.inference.cuda.choice import open_cuda
+    from segrt.runtime.inference.cuda.kernels import NO_KERNELS, built_files
+
+    built = built_files()
+    here: dict[str, str | None] = {
+        rule: "has no decoder on the GPU" if rule not in PROGRAMS else None if built else NO_KERNELS for rule in RULES
+    }
+    wanted = [rule for rule, why in here.items() if why is None]
+    if wanted:
+        try:
+            cuda = open_cuda()
+            with cuda.current():
+                here |= {rule: why_not_on_gpu(cuda, rule) for rule in wanted}
+        except BackendError as error:
+            here |= dict.fromkeys(wanted, str(error))
+    return {"built": list(built), "rules": here}
+
+
 def onnxruntime() -> dict[str, Any]:
     """Which providers ONNX Runtime offers, and which of them a session really gets: it falls back silently."""
     import numpy as np
@@ -182,7 +205,8 @@ def _version(name: str) -> str | None:
 
 
 _PROBES = (
-    python, packages, versions, kinds, tensorrt, tensorrt_rtx, cuda, onnxruntime, opencv, gstreamer, video, core, disk,
+    python, packages, versions, kinds, tensorrt, tensorrt_rtx, cuda, kernels, onnxruntime, opencv, gstreamer, video,
+    core, disk,
 )  # fmt: skip
 PROBES: dict[str, Callable[..., dict[str, Any]]] = {probe.__name__: probe for probe in _PROBES}
 

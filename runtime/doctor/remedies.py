@@ -144,6 +144,11 @@ def reinstall(facts: Facts) -> Remedies:
     return (Remedy(_pip(facts, "--force-reinstall --no-deps segrt"), "the compiled post-processing, once more"),)
 
 
+def kernels(facts: Facts) -> Remedies:
+    """Install segrt with its CUDA kernels."""
+    return (Remedy(_pip(facts, "--force-reinstall --no-deps segrt"), "a wheel of segrt, which has the kernels"),)
+
+
 def extra(facts: Facts, name: str, why: str) -> Remedies:
     """Bring an extra of segrt."""
     return (Remedy(_pip(facts, f"'segrt[{name}]'"), why),)

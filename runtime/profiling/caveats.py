@@ -21,6 +21,11 @@ def caveats_of(machine: Machine, runs: Sequence[Run]) -> list[str]:
         )
     if machine.clock_mhz is not None and machine.clock_mhz[1] < _CLOCK_DROP * machine.clock_mhz[0]:
         caveats.append(f"the clock fell from {machine.clock_mhz[0]:.0f} to {machine.clock_mhz[1]:.0f} MHz")
+    clock = machine.gpu_clock_mhz
+    if clock is not None and clock[0] < _CLOCK_DROP * clock[1]:
+        caveats.append(f"the GPU's clock lay between {clock[0]:.0f} and {clock[1]:.0f} MHz")
+    if clock is None and any(run.gpu for run in runs):
+        caveats.append("the GPU's clock is unknown: pip install nvidia-ml-py")
     if machine.governor not in (None, "performance"):
         caveats.append(
             f"the clock's governor is {machine.governor}, which makes short frames slow; set it to performance"

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from segrt.runtime.profiling.records import STAGES, StageFigures
+from segrt.runtime.profiling.records import GPU_STAGES, STAGES, StageFigures
 from segrt.runtime.profiling.sample_pictures import Decoded, resized
 from segrt.runtime.profiling.sampling import Clock, Draw, sample
 from segrt.runtime.profiling.statistics import median_interval, percentile
@@ -43,6 +43,11 @@ class Samples:
     def figures(self) -> dict[str, StageFigures]:
         """Return each stage's figures, in the order of a frame's way."""
         return {name: figures(self.stages[name]) for name in (*STAGES, "total") if name in self.stages}
+
+    def gpu_figures(self) -> dict[str, StageFigures]:
+        """Return the figures of the GPU's stages by its own clock, none where there is no GPU."""
+        stages = {name: self.stages.get(f"gpu {name}") for name in GPU_STAGES}
+        return {name: figures(values) for name, values in stages.items() if values}
 
 
 def figures(values: Sequence[float]) -> StageFigures:

@@ -29,15 +29,18 @@ class Watch:
         self._clocks = clocks_mhz(root)
         self._warmth = temperature(root)
         self._power: list[float] = []
+        self._gpu_clocks: list[float] = []
         self._has_gpu = True  # until it does not answer
         self.look()
 
     def look(self) -> None:
-        """Read the power, of the board or else of the GPU, which holds for the moment only; call it now and then."""
+        """Read the power, of the board or else of the GPU, and the GPU's clock; they hold for the moment only."""
         watts = power(self._root)
-        gpu = gpu_state() if watts is None and self._has_gpu else None
+        gpu = gpu_state() if self._has_gpu else None
         self._has_gpu = self._has_gpu and gpu is not None
-        watts = gpu.power_w if gpu is not None else watts
+        if gpu is not None:
+            watts = gpu.power_w if watts is None else watts
+            self._gpu_clocks += [] if gpu.clock_mhz is None else [gpu.clock_mhz]
         if watts is not None:
             self._power.append(watts)
 
@@ -61,6 +64,7 @@ class Watch:
             temperature_c=(self._warmth, warmth) if self._warmth is not None and warmth is not None else None,
             power_w=mean(self._power) if self._power else None,
             other_cores_busy=others,
+            gpu_clock_mhz=(min(self._gpu_clocks), max(self._gpu_clocks)) if self._gpu_clocks else None,
         )
 
 

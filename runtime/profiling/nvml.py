@@ -4,8 +4,12 @@ A Jetson has no such library for memory and power; there both are the board's (s
 """
 
 import os
+import shutil
+import subprocess
 from importlib import import_module
 from typing import Any, NamedTuple
+
+_QUERY = ("power.draw", "temperature.gpu", "clocks.sm")
 
 
 class GpuState(NamedTuple):
@@ -18,11 +22,14 @@ class GpuState(NamedTuple):
 
 
 def gpu_state() -> GpuState | None:
-    """Return the state of the first GPU, or None without one."""
+    """Return the state of the first GPU, or None without one; from nvidia-smi where the library is not installed."""
     try:
         nvml = import_module("pynvml")
+    except ImportError:
+        return _from_nvidia_smi()
+    try:
         nvml.nvmlInit()
-    except Exception:  # not installed, no driver, no device: the library's errors share no importable base
+    except Exception:  # no driver, no device: the library's errors share no importable base
         return None
     try:
         device = nvml.nvmlDeviceGetHandleByIndex(0)
@@ -36,6 +43,27 @@ def gpu_state() -> GpuState | None:
         return None
     finally:
         nvml.nvmlShutdown()
+
+
+def _from_nvidia_smi() -> GpuState | None:
+    program = shutil.which("nvidia-smi")
+    if program is None:
+        return None
+    command = [program, "--id=0", f"--query-gpu={','.join(_QUERY)}", "--format=csv,noheader,nounits"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=5, check=True)
+        power, temperature, clock = (_number(word) for word in done.stdout.strip().split(","))
+    except (OSError, subprocess.SubprocessError, ValueError):
+        return None
+    return GpuState(None, power, temperature, clock)
+
+
+def _number(word: str) -> float | None:
+    """Return what nvidia-smi says, None for "[N/A]"."""
+    try:
+        return float(word)
+    except ValueError:
+        return None
 
 
 def _memory(nvml: Any, device: Any) -> float | None:

@@ -11,6 +11,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 from segrt.runtime.files.images import Picture
+from segrt.runtime.profiling.gpu_trace import GpuTrace
 from segrt.runtime.profiling.records import Live, Span
 from segrt.runtime.results import Result
 from segrt.runtime.stream.frame import Frame
@@ -26,10 +27,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Overlapped:
-    """Frames a second at full speed, and the spans of every stage's work."""
+    """Frames a second at full speed, the spans of every stage's work, and (begin, end) of the GPU's for each batch."""
 
     fps: float
     spans: list[Span]
+    gpu_spans: list[tuple[float, float]]
 
 
 def at_full_speed(segmenter: "Segmenter", pictures: Sequence[Picture], frames: int, *, draws: bool) -> Overlapped:
@@ -37,17 +39,18 @@ def at_full_speed(segmenter: "Segmenter", pictures: Sequence[Picture], frames: i
     trace = Trace()
     source = MemorySource(pictures, frames)
     sink = TracedSink(trace, draws=draws)
-    pipeline = open_pipeline(
-        TracedSegmenter(segmenter, trace),
-        source,
-        [sink],
-        policy="all",
-        draw=trace.draw,
-    )
-    trace.begin = time.monotonic()
-    pipeline.run()
+    with GpuTrace(segmenter.backend) as gpu:
+        pipeline = open_pipeline(
+            TracedSegmenter(segmenter, trace, gpu),
+            source,
+            [sink],
+            policy="all",
+            draw=trace.draw,
+        )
+        trace.begin = time.monotonic()
+        pipeline.run()
     elapsed = sink.last - sink.first
-    return Overlapped((sink.count - 1) / elapsed if elapsed > 0 else 0.0, trace.spans)
+    return Overlapped((sink.count - 1) / elapsed if elapsed > 0 else 0.0, trace.spans, gpu.spans)
 
 
 def at_camera_speed(
@@ -140,10 +143,10 @@ class TracedSink(Sink):
 
 
 class TracedBackend:
-    """A backend that notes when the network works."""
+    """A backend that notes when the network works, and what the GPU does."""
 
-    def __init__(self, backend: Any, trace: Trace) -> None:
-        self._backend, self._trace = backend, trace
+    def __init__(self, backend: Any, trace: Trace, gpu: GpuTrace) -> None:
+        self._backend, self._trace, self._gpu = backend, trace, gpu
         self._waited = 0
 
     def __getattr__(self, name: str) -> Any:
@@ -153,17 +156,27 @@ class TracedBackend:
         """Wait, and note the execution, which ended now at the latest."""
         heads: Mapping[str, Head] = self._backend.wait(slot)
         end = time.monotonic()
-        self._trace.add(self._waited, "inference", end - slot.inference_ms / 1e3, end)
-        self._waited += 1
+        if self._backend.head_device == "cpu":
+            self._trace.add(self._waited, "inference", end - slot.inference_ms / 1e3, end)
+            self._waited += 1
         return heads
+
+    def release(self, slot: "Slot") -> None:
+        """Note what the GPU did, and give the slot back."""
+        if slot.state == "done":
+            network = self._gpu.note(slot)
+            if network is not None and self._backend.head_device == "cuda":  # known only now
+                self._trace.add(self._waited, "inference", *network)
+                self._waited += 1
+        self._backend.release(slot)
 
 
 class TracedSegmenter:
     """A segmenter that notes its stages."""
 
-    def __init__(self, segmenter: "Segmenter", trace: Trace) -> None:
+    def __init__(self, segmenter: "Segmenter", trace: Trace, gpu: GpuTrace) -> None:
         self._segmenter, self._trace = segmenter, trace
-        self.backend = TracedBackend(segmenter.backend, trace)
+        self.backend = TracedBackend(segmenter.backend, trace, gpu)
         self._preprocessed = self._postprocessed = 0
 
     def __getattr__(self, name: str) -> Any:

@@ -10,6 +10,7 @@ from segrt.runtime.files.json_files import JsonError, decode_json
 from segrt.runtime.files.reading import read_bytes
 
 _MOST_BYTES = 512 << 20  # it holds the times of every frame
+GPU_STAGES = ("upload", "preprocess", "network", "decode", "download")
 STAGES = ("decode", "preprocess", "upload", "inference", "download", "postprocess", "draw")
 
 
@@ -64,6 +65,22 @@ class Live(msgspec.Struct, frozen=True):
     ages_ms: list[float]
 
 
+class GpuRun(msgspec.Struct, frozen=True):
+    """What the GPU's own clock tells of a frame (CUDA events), and of the stream at full speed.
+
+    `stages` are `upload`, `preprocess`, `network`, `decode` (the download of its result with it) and `download` of
+    heads, as far as the GPU does them. While streaming it was busy for `busy_share` (0 to 1) of the time, and idle for
+    `idle_ms` of a frame at a median, `longest_idle_ms` at most. `why_no_graph` says why the network is launched call by
+    call, "" where it is not.
+    """
+
+    stages: dict[str, StageFigures]
+    busy_share: float | None = None
+    idle_ms: float | None = None
+    longest_idle_ms: float | None = None
+    why_no_graph: str = ""
+
+
 class Run(msgspec.Struct, frozen=True, kw_only=True):
     """One candidate: a bundle at a precision on a backend, with so many threads, on pictures of `size` (H, W).
 
@@ -99,6 +116,7 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     samples: dict[str, list[float]] = {}
     spans: list[Span] = []
     live: Live | None = None
+    gpu: GpuRun | None = None
 
     @property
     def title(self) -> str:
@@ -113,7 +131,10 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Machine(msgspec.Struct, frozen=True):
-    """Where it was measured, and how the machine was meanwhile; None for what it does not tell."""
+    """Where it was measured, and how the machine was meanwhile; None for what it does not tell.
+
+    Clocks and temperatures are (before, after); `gpu_clock_mhz` is (lowest, highest).
+    """
 
     processor: str
     cores: int
@@ -125,6 +146,7 @@ class Machine(msgspec.Struct, frozen=True):
     temperature_c: tuple[float, float] | None = None
     power_w: float | None = None
     other_cores_busy: float | None = None
+    gpu_clock_mhz: tuple[float, float] | None = None
 
 
 class Profile(msgspec.Struct, frozen=True):

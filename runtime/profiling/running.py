@@ -11,6 +11,7 @@ from segrt.runtime.files.images import Picture
 from segrt.runtime.profiling.candidate import Candidate
 from segrt.runtime.profiling.caveats import caveats_of
 from segrt.runtime.profiling.cold import ColdStart, cold_start
+from segrt.runtime.profiling.gpu_trace import gpu_run
 from segrt.runtime.profiling.interleaved import Samples, measure
 from segrt.runtime.profiling.machine_state import Watch
 from segrt.runtime.profiling.overlapped import at_camera_speed, at_full_speed
@@ -129,6 +130,7 @@ def _run(
         samples={name: [round(value, 4) for value in values] for name, values in samples.stages.items()},
         spans=[span for span in full.spans if first <= span.frame < first + _TRACED],
         live=live,
+        gpu=gpu_run(samples.gpu_figures(), full.gpu_spans, segmenter.backend.why_no_graph),
     )
 
 

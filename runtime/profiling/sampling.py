@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from segrt.runtime.files.images import Picture
+from segrt.runtime.profiling.gpu_trace import stages_of
 from segrt.runtime.results import Result
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ def sample(
 
     `total` is measured on its own, from the picture to the result (or the drawing of it), so it holds what lies
     between the stages too. `inference` is the execution alone; `upload` and `download` are the copies to and from a
-    GPU, where there are any.
+    GPU, where there are any. Stages "gpu NAME" are those of the GPU by its own clock.
     """
     backend = segmenter.backend
     slot = backend.acquire()
@@ -40,6 +41,8 @@ def sample(
         stages = {"preprocess": (preprocessed - begin) * 1e3, "inference": slot.inference_ms}
         if slot.upload_ms or slot.download_ms:
             stages |= {"upload": slot.upload_ms, "download": slot.download_ms}
+        if slot.gpu is not None:
+            stages |= {f"gpu {name}": ms for name, ms in stages_of(slot.gpu.times()).items()}
         stages["postprocess"] = slot.decoding_ms((postprocessed - inferred) * 1e3)
     finally:
         backend.release(slot)

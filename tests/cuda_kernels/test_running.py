@@ -83,8 +83,9 @@ def test_the_first_frame_is_launched_call_by_call_and_the_others_as_one_graph(
         decode(queue, seed)
     assert cuda.log.count("graph") == 3
     assert cuda.log.count("network") == 4
-    assert cuda.launched == ["argmax_float_8"] * 4
-    assert [what for what in cuda.log if what != "graph"] == ["network", "kernel", "download"] * 4
+    assert cuda.launched.count("argmax_float_8") == 4
+    by_frame = " ".join(what for what in cuda.log if what not in ("graph", "upload")).split("network ")[1:]
+    assert [part.strip() for part in by_frame] == [by_frame[0].strip()] * 4, "the graph does what the calls did"
 
 
 def test_a_result_does_not_change_when_the_next_frame_comes(queue: SlotQueue) -> None:
@@ -236,12 +237,13 @@ PTX_ERRORS = {
 @pytest.mark.parametrize("named", [True, False])
 @pytest.mark.parametrize("code", PTX_ERRORS)
 def test_ptx_that_the_driver_does_not_take_is_one_line_with_the_remedy(
-    code: str, named: bool, cuda: EmulatedCuda, queue: SlotQueue
+    code: str, named: bool, cuda: EmulatedCuda, queue: SlotQueue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     text, remedy = PTX_ERRORS[code]
+    monkeypatch.setattr(kernels, "_ptx", lambda _: b"")
     cuda.kernels = None
     cuda.fail["cuModuleLoadData"] = CudaError("cuModuleLoadData", code if named else "", text)
-    with pytest.raises(BackendError, match=r"argmax\.ptx on Fake GPU failed: ") as caught:
+    with pytest.raises(BackendError, match=r"\w+\.ptx on Fake GPU failed: ") as caught:
         decode(queue, 0)
     assert (caught.value.exit_code, str(caught.value).count("\n")) == (2, 0)
     assert remedy in str(caught.value)

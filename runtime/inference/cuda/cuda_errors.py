@@ -27,6 +27,7 @@ _STICKY_NAMES = frozenset(
         "cudaErrorTensorMemoryLeak",
         "cudaErrorContained",
         "cudaErrorUnknown",
+        "CUDA_ERROR_UNKNOWN",
     }
 )
 # CUDA's texts for the same, for those who report a text alone: pycuda, TensorRT, ONNX Runtime.

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from segrt.runtime.errors import one_line
 from segrt.runtime.inference.cuda.cuda_errors import CudaError
 from segrt.runtime.inference.cuda.interface import (
     Cuda,
@@ -78,9 +79,12 @@ class Driver:
 
     def __call__(self, name: str, *args: Any) -> Any:
         """Call `name`; return its result."""
-        code, *results = getattr(self.api, name)(*args)
+        try:
+            code, *results = getattr(self.api, name)(*args)
+            words = self.api.cuGetErrorString(code)[1] if int(code) != 0 else b""
+        except RuntimeError as error:  # there is no libcuda, the driver's own library
+            raise CudaError(name, "", one_line(error), "install NVIDIA's driver") from None
         if int(code) != 0:
-            _, words = self.api.cuGetErrorString(code)
             text = words.decode() if isinstance(words, bytes) else str(words)
             raise CudaError(name, str(getattr(code, "name", code)), text)
         return results[0] if results else None

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from segrt.runtime.inference.cuda.cuda_errors import explained
-from segrt.runtime.inference.cuda.interface import Cuda, Stream
+from segrt.runtime.inference.cuda.interface import Cuda, Event, Stream
 
 
 @dataclass(frozen=True)
@@ -23,25 +23,38 @@ class GpuTimes:
     """Milliseconds of one execution on the GPU, by its own clock; a copy that is not made takes 0.
 
     decode_ms: from the network's end to that of the work which was put behind it, where the heads stay on the GPU.
+    preprocess_ms: that of the kernels that bring pictures to the network's inputs. begin_ms, end_ms: all of the frame's
+    work, counted from the queue's `epoch`; 0 without one.
     """
 
     upload_ms: float
     inference_ms: float
     download_ms: float = 0.0
     decode_ms: float = 0.0
+    preprocess_ms: float = 0.0
+    begin_ms: float = 0.0
+    end_ms: float = 0.0
 
 
 class GpuQueue(ABC):
     """The work of one slot on the GPU, in order: upload, network, then what a decoder adds to `stream`.
 
     `inputs` are the network's inputs on the GPU. `uploads` says whether `Backend.submit` copies the slot's host views
-    there; who fills `inputs` in `stream` itself sets it to False for that frame (`Backend.release` sets it back).
+    there; who fills `inputs` in `stream` itself sets it to False for that frame (`Backend.release` sets it back), and
+    calls `picture_begins` and `picture_uploaded` around the upload. A profiler sets `epoch` to have times on one scale.
     """
 
     cuda: Cuda
     stream: Stream
     inputs: Mapping[str, DeviceArray]
     uploads: bool = True
+    epoch: Event | None = None
+
+    def picture_begins(self) -> None:  # noqa: B027 (queues that tell no times need none)
+        """Mark in the stream that a picture's upload follows."""
+
+    def picture_uploaded(self) -> None:  # noqa: B027
+        """Mark in the stream that the kernels which bring a picture to the inputs follow."""
 
     @abstractmethod
     def synchronize(self) -> GpuTimes:

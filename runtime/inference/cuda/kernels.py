@@ -11,6 +11,10 @@ from segrt.runtime.inference.cuda.cuda_errors import CudaError
 from segrt.runtime.inference.cuda.interface import Cuda, DeviceInfo, Function, Module
 
 PTX = Path(__file__).with_name("ptx")
+NO_KERNELS = (
+    "this build of segrt has no CUDA kernels: install its wheel, "
+    "or `pip install nvidia-cuda-nvrtc-cu12` and build it again without build isolation"
+)
 _LEAST_SM = (7, 5)
 _ENTRY = re.compile(rb"\.entry\s+(\w+)")
 _NEWER = "this build's kernels are of a newer CUDA than the driver: update the driver, or install segrt's wheel"
@@ -97,10 +101,7 @@ def kernels_on(cuda: Cuda) -> Kernels:
 def why_no_kernels(device: DeviceInfo) -> str | None:
     """Return why segrt's kernels cannot run on `device`, with the remedy, or None if nothing speaks against it."""
     if not built_files():
-        return (
-            "this build of segrt has no CUDA kernels: install its wheel, "
-            "or `pip install nvidia-cuda-nvrtc-cu12` and build it again without build isolation"
-        )
+        return NO_KERNELS
     major, minor = device.sm.split(".")
     if (int(major), int(minor)) < _LEAST_SM:
         return f"segrt's CUDA kernels need compute capability 7.5, but {device.name} has {device.sm}"

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from segrt.runtime.inference.cuda.device_array import GpuQueue, GpuTimes
+from segrt.runtime.inference.cuda.interface import Event
 
 
 class MemberQueues(GpuQueue):
@@ -18,6 +19,16 @@ class MemberQueues(GpuQueue):
         self._members = tuple(members.values())
         self.cuda, self.stream = self._members[0].cuda, self._members[0].stream
         self.inputs = {f"{name}.{key}": array for name, queue in members.items() for key, array in queue.inputs.items()}
+
+    @property
+    def epoch(self) -> Event | None:
+        """The members' epoch, which is one."""
+        return self._members[0].epoch
+
+    @epoch.setter
+    def epoch(self, value: Event | None) -> None:
+        for queue in self._members:
+            queue.epoch = value
 
     @property
     def uploads(self) -> bool:
@@ -48,4 +59,7 @@ def _joined(times: Sequence[GpuTimes]) -> GpuTimes:
         max(one.inference_ms for one in times),
         sum(one.download_ms for one in times),
         sum(one.decode_ms for one in times),
+        sum(one.preprocess_ms for one in times),
+        min(one.begin_ms for one in times),
+        max(one.end_ms for one in times),
     )

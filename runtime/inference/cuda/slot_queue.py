@@ -55,7 +55,8 @@ class SlotQueue(GpuQueue):
         self._what, self._downloads = what, downloads
         self._mapped = cuda.device.integrated and cuda.device.can_map_host_memory
         self._owned: list[Any] = []
-        self._started, self._waiting, self._times = False, False, _NO_TIMES
+        self._started, self._waiting, self._prepared, self._times = False, False, False, _NO_TIMES
+        self._pictures = 0
         self.inputs: dict[str, DeviceArray] = {}
         self.device_heads: dict[str, DeviceArray] = {}
         self.host_inputs: dict[str, Array] = {}
@@ -63,6 +64,7 @@ class SlotQueue(GpuQueue):
         try:
             self.stream = self.own(cuda.stream())
             self._marks = [self.own(cuda.event()) for _ in range(4)]
+            self._picture_marks = [self.own(cuda.event()) for _ in range(2)]
             for spec in inputs:
                 self.inputs[spec.name], view = self._buffer(spec, on_host=True)
                 if view is not None:
@@ -84,10 +86,21 @@ class SlotQueue(GpuQueue):
         self._owned.append(thing)
         return thing
 
+    def picture_begins(self) -> None:
+        """See `GpuQueue`; of a batch, that of the first picture counts."""
+        if not self._pictures:
+            self._picture_marks[0].record(self.stream)
+        self._pictures += 1
+
+    def picture_uploaded(self) -> None:
+        """See `GpuQueue`; of a batch, that of the last picture counts."""
+        self._picture_marks[1].record(self.stream)
+
     def start(self, compute: Callable[[], None]) -> None:
         """Put the upload, what `compute` puts into `stream`, and the heads' download there; return at once."""
         begin, uploaded, computed, end = self._marks
         self._started, self._waiting = False, True
+        self._prepared, self._pictures = self._pictures > 0, 0
         begin.record(self.stream)
         if self.uploads and not self._mapped:
             for name, view in self.host_inputs.items():
@@ -118,8 +131,13 @@ class SlotQueue(GpuQueue):
             upload, inference, after = (
                 later.ms_since(earlier) for earlier, later in ((begin, uploaded), (uploaded, computed), (computed, end))
             )
+            preprocess, first = 0.0, begin
+            if self._prepared:
+                first, prepared = self._picture_marks
+                upload, preprocess = upload + prepared.ms_since(first), begin.ms_since(prepared)
+            span = (first.ms_since(self.epoch), end.ms_since(self.epoch)) if self.epoch is not None else (0.0, 0.0)
         download, decode = (after, 0.0) if self._downloads else (0.0, after)
-        self._times = GpuTimes(upload, inference, download, decode)
+        self._times = GpuTimes(upload, inference, download, decode, preprocess, *span)
         return self._times
 
     def times(self) -> GpuTimes:

@@ -59,7 +59,9 @@ class PictureFiller:
             source_size = (image.shape[0], image.shape[1])
             if staging.kernel is None or staging.kernel.geometry.source_size != source_size:
                 staging.prepare(picture_kernel(self._image, place(source_size, self._image.size, self._image.resize)))
+            self._queue.picture_begins()
             staging.upload(image, self._queue.stream)
+            self._queue.picture_uploaded()
             self._launch(staging, index)
         self._queue.uploads = False
         return staging.geometry

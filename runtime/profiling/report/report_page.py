@@ -12,7 +12,8 @@ from segrt.runtime.errors import SegrtError
 from segrt.runtime.evaluate.by_technique import MAIN_METRIC, TECHNIQUES
 from segrt.runtime.files.atomic import make_folder, write_atomic
 from segrt.runtime.profiling.budget import Budget, lost_accuracy, pareto_front
-from segrt.runtime.profiling.records import Machine, Profile, Run
+from segrt.runtime.profiling.gpu_trace import gpu_cells
+from segrt.runtime.profiling.records import GPU_STAGES, Machine, Profile, Run
 from segrt.runtime.profiling.report.candidate_names import run_names
 
 
@@ -28,7 +29,7 @@ def write_report(profile: Profile, path: Path, budget: Budget | None = None) -> 
     runs = profile.runs
     names = run_names(runs)
     figures = {"stages": charts.stage_bars(runs, names)}
-    sections = [_stages_section()]
+    sections = [_stages_section(), _gpu_section(runs, names)]
     shown = [run for number, run in enumerate(runs) if run.technique not in {r.technique for r in runs[:number]}]
     traced = [run for run in shown if run.spans]
     for number, run in enumerate(traced):
@@ -148,6 +149,21 @@ def _stages_section() -> str:
     )
 
 
+def _gpu_section(runs: Sequence[Run], names: Sequence[str]) -> str:
+    measured = [(run.gpu, name) for run, name in zip(runs, names, strict=True) if run.gpu is not None]
+    if not measured:
+        return ""
+    columns = ["", *GPU_STAGES, "busy", "idle", "longest idle", "without a graph because"]
+    rows = [[name, *gpu_cells(gpu), gpu.why_no_graph or "–"] for gpu, name in measured]
+    head = "".join(f"<th>{column}</th>" for column in columns)
+    body = "".join(f"<tr>{''.join(f'<td>{_text(cell)}</td>' for cell in row)}</tr>" for row in rows)
+    return (
+        "<section><h2>On the GPU</h2><p>Median milliseconds of a frame by the GPU’s own clock; “decode” has the "
+        "result’s download in it. Busy and idle are those of the overlapping stream.</p>"
+        f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div></section>'
+    )
+
+
 def _waterfall_section(traced: Sequence[Run]) -> str:
     figures = "".join(
         f'<h3>{_text(run.bundle)}</h3><figure id="waterfall-{number}"></figure>' for number, run in enumerate(traced)
@@ -227,6 +243,8 @@ def _facts(machine: Machine) -> list[tuple[str, str]]:
         facts.append(("clock governor", machine.governor))
     if machine.clock_mhz:
         facts.append(("clock", f"{machine.clock_mhz[0]:.0f} MHz before, {machine.clock_mhz[1]:.0f} MHz after"))
+    if machine.gpu_clock_mhz:
+        facts.append(("GPU clock", f"{machine.gpu_clock_mhz[0]:.0f} to {machine.gpu_clock_mhz[1]:.0f} MHz"))
     if machine.temperature_c:
         facts.append(
             ("temperature", f"{machine.temperature_c[0]:.0f} °C before, {machine.temperature_c[1]:.0f} °C after")

@@ -16,12 +16,15 @@ import pytest
 
 from segrt.runtime.cli import main
 from segrt.runtime.cli.doctor import report
+from segrt.runtime.decode.decoders import RULES
+from segrt.runtime.doctor.decoding import rule_places
 from segrt.runtime.doctor.facts import gather
 from segrt.runtime.doctor.feature import Feature
 from segrt.runtime.doctor.features import CHECKS, features_of
 from segrt.runtime.doctor.machine import RecordedMachine
 from segrt.runtime.doctor.probes import PROBES
 from segrt.runtime.inference.backends import BACKENDS
+from segrt.runtime.inference.cuda.kernels import NO_KERNELS, built_files
 from segrt.runtime.inference.cuda.presence import gpu_files
 from segrt.runtime.registry import Registry
 from segrt.runtime.stream.needs import Needs
@@ -158,6 +161,75 @@ def test_a_provider_that_is_offered_but_falls_back_is_not_called_usable() -> Non
     assert feature.state == "off"
     assert "cuDNN" in feature.detail
     assert "onnxruntime-gpu[cuda,cudnn]" in commands(feature)[0]
+
+
+ON_CUDA = {
+    "onnxruntime": {"version": "1.24", "offered": [], "usable": ["CUDAExecutionProvider", "CPUExecutionProvider"]},
+    "cuda": {"packages": ["cuda-python"], "through": "cuda-python", "name": "RTX", "sm": "8.9", "integrated": False,
+             "driver_cuda": "12.4", "free_mb": 8000, "total_mb": 8100},
+}  # fmt: skip
+OLD_DRIVER = "cuModuleLoadData of argmax.ptx failed: unsupported toolchain; update the driver"
+
+
+@pytest.mark.parametrize(
+    ("rules", "probes", "state_and_detail", "places"),
+    [
+        (
+            {"argmax": None, "binary": None},
+            ON_CUDA,
+            ("works", "2 of 2 rules on RTX"),
+            [("argmax", "GPU", "its kernels load"), ("binary", "GPU", "its kernels load")],
+        ),
+        (
+            {"argmax": None, "binary": "has no decoder on the GPU"},
+            ON_CUDA,
+            ("works", "1 of 2 rules on RTX; the CPU decodes binary"),
+            [("argmax", "GPU", "its kernels load"), ("binary", "CPU", "has no decoder on the GPU")],
+        ),
+        ({"argmax": OLD_DRIVER}, ON_CUDA, ("off", OLD_DRIVER), [("argmax", "CPU", OLD_DRIVER)]),
+        (
+            {"argmax": None},
+            ON_CUDA | {"onnxruntime": {"version": "1", "usable": ["CPUExecutionProvider"]}},
+            ("off", "the kernels load, but no backend executes networks on the GPU"),
+            [("argmax", "CPU", "no backend executes networks on the GPU")],
+        ),
+    ],
+)
+def test_each_rule_is_said_where_it_will_run_and_why(
+    rules: dict[str, Any], probes: dict[str, Any], state_and_detail: Any, places: Any
+) -> None:
+    recorded = state("ubuntu-rtx", **probes, kernels={"built": ["argmax"], "rules": rules})
+    feature = features(recorded)["decoding on the GPU"]
+    assert (feature.state, feature.detail) == state_and_detail
+    assert [tuple(place) for place in rule_places(gather(RecordedMachine(recorded)))] == places
+
+
+def test_a_build_without_kernels_is_told_how_to_get_them(capsys: pytest.CaptureFixture[str]) -> None:
+    rules = dict.fromkeys(("argmax", "binary"), NO_KERNELS)
+    recorded = state("ubuntu-rtx", **ON_CUDA, kernels={"built": [], "rules": rules})
+    feature = features(recorded)["decoding on the GPU"]
+    assert (feature.state, feature.detail) == ("off", NO_KERNELS)
+    assert commands(feature) == ["/home/me/.venv/bin/python -m pip install --force-reinstall --no-deps segrt"]
+    facts = gather(RecordedMachine(recorded))
+    report(facts, features_of(facts))
+    assert f"Decode rules: all on the CPU, {NO_KERNELS}." in capsys.readouterr().out
+
+
+def test_a_driver_without_a_package_for_it_is_told_which_to_install() -> None:
+    error = "neither cuda-python nor pycuda is installed, so the GPU cannot be used; pip install 'segrt[gpu]'"
+    cuda = {"packages": [], "cuda_error": error}
+    recorded = state("ubuntu-rtx", cuda=cuda, kernels={"built": ["argmax"], "rules": {"argmax": error}})
+    feature = features(recorded)["decoding on the GPU"]
+    assert (feature.state, feature.detail) == ("off", error)
+    assert "cuda-python" in commands(feature)[0]
+
+
+def test_every_rule_is_asked_for_on_this_machine() -> None:
+    answer = PROBES["kernels"]()
+    assert set(answer["rules"]) == set(RULES)
+    assert tuple(answer["built"]) == built_files()
+    if not gpu_files():
+        assert all(answer["rules"].values()), "without a GPU there is a reason for each"
 
 
 def test_what_sinks_declare_to_need_is_a_feature_each_once() -> None:
