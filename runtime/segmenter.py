@@ -46,12 +46,17 @@ class Segmenter:
     """
 
     def __init__(
-        self, bundle: Bundle, variant: Variant, backend: Backend, context: Context, placement: Placement
+        self,
+        bundle: Bundle,
+        variant: Variant,
+        backend: Backend,
+        context: Context,
+        placement: Placement | None = None,
     ) -> None:
         self.bundle = bundle
         self.variant = variant
         self.backend = backend
-        self.placement = placement
+        self.placement = placement or Placement(backend.head_device, "the heads lie there")
         self._context = context
         self._decoder = find_decoder(context.decode, backend.head_device)
         self._member_inputs = {

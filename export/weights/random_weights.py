@@ -26,12 +26,13 @@ _PHOTO_SIZE = (256, 320)
 _FEW = 32
 _LEAST_SHARE = 0.01
 _RESIDUAL_GAIN = 0.15
-# The last norm of a residual block, by the block's class in torchvision (BasicBlock, Bottleneck) and transformers.
+# The last norm of a residual block, by the block's class in torchvision (BasicBlock, Bottleneck), in Panoptic-DeepLab
+# as it is written here, and in transformers.
 _LAST_NORMS = {
-    "BasicBlock": "bn2",
-    "Bottleneck": "bn3",
-    "ResNetBasicLayer": "layer.1.normalization",
-    "ResNetBottleNeckLayer": "layer.2.normalization",
+    "BasicBlock": ("bn2",),
+    "Bottleneck": ("bn3", "conv3.norm"),
+    "ResNetBasicLayer": ("layer.1.normalization",),
+    "ResNetBottleNeckLayer": ("layer.2.normalization",),
 }
 
 
@@ -119,7 +120,7 @@ def calibrate(network: nn.Module, run: Callable[[], object], spreads: Mapping[nn
 
 
 def calm(network: nn.Module) -> None:
-    """Let the residual blocks inside `network` (torchvision's, transformers') change little, and its filters be smooth.
+    """Let the residual blocks of `_LAST_NORMS` inside `network` change little, and its filters be smooth.
 
     A deep network of random weights is chaotic: half a grey level of rounding in its input becomes a quarter of its
     features. Trained ones are not. Rounding is noise from pixel to pixel, which smooth filters average away, while
@@ -127,9 +128,10 @@ def calm(network: nn.Module) -> None:
     """
     with torch.no_grad():
         for module in network.modules():
-            last = _LAST_NORMS.get(type(module).__name__)
-            if last is not None:
-                norm: Any = module.get_submodule(last)
+            children = dict(module.named_modules())
+            last = [children[name] for name in _LAST_NORMS.get(type(module).__name__, ()) if name in children]
+            if last:
+                norm: Any = last[0]
                 norm.weight.fill_(_RESIDUAL_GAIN)
             elif isinstance(module, nn.Conv2d) and min(module.kernel_size) >= 3:
                 smooth = nn.functional.avg_pool2d(module.weight, 3, stride=1, padding=1)

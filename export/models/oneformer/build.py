@@ -11,11 +11,14 @@ import torch
 from torch import nn
 
 from segrt.export.family import Exportable, HeadParityLimit, ParityLimits, Request
+from segrt.export.models.oneformer.paper_instances import paper_instances
 from segrt.export.models.shared import framework_results, transformers_queries
 from segrt.export.models.shared.query_calibration import calibrate_queries
 from segrt.export.models.shared.query_core import HEADS, QueryCore
 from segrt.export.models.shared.query_selection import checked_top_queries
 from segrt.export.weights import checkpoint_labels, network_weights
+from segrt.runtime.decode.query_instances import QueryInstances
+from segrt.runtime.decode.rule import DecodeRule
 from segrt.runtime.preprocess.geometry import Geometry
 from segrt.runtime.results import Result
 from segrt.runtime.results.technique import Technique
@@ -51,9 +54,7 @@ def build(request: Request) -> Exportable:
             )
         calibrate_queries(core, model.model.pixel_level_module.decoder.mask_projection, request, labels)
 
-    is_instance = request.model.technique == "instance"
-    processed_size = transformers_queries.MASK_SIZE if is_instance else None
-    decode = transformers_queries.decode_rule(request, "maskformer", processed_size=processed_size)
+    decode = _decode_rule(request)
     resize = request.kept_shape(
         antialias=True,
         pad=transformers_queries.IMAGENET_GREY,
@@ -61,16 +62,15 @@ def build(request: Request) -> Exportable:
         rounding="longer_floor",
     )
     processor: Any = transformers.OneFormerImageProcessor()
-    # transformers' own instances of OneFormer are merged from logits as though they were probabilities. The paper's
-    # rule is that of Mask2Former.
-    decoder = transformers.Mask2FormerImageProcessor() if is_instance else processor
 
     def framework_result(pixels: torch.Tensor, valid_mask: torch.Tensor | None, geometry: Geometry) -> Result:  # noqa: ARG001
         with torch.no_grad():
             outputs = model(pixel_values=pixels, task_inputs=task[None])
-        shown = framework_results.shown_part(outputs.masks_queries_logits, geometry, as_logits=is_instance)
+        if isinstance(decode, QueryInstances):
+            return paper_instances(outputs, geometry, decode, labels)
+        shown = framework_results.shown_part(outputs.masks_queries_logits, geometry)
         outputs = framework_results.outputs_of(outputs.class_queries_logits, shown)
-        return transformers_queries.result_of(decoder, outputs, geometry, decode, labels)
+        return transformers_queries.result_of(processor, outputs, geometry, decode, labels)
 
     return Exportable(
         core=core,
@@ -86,11 +86,15 @@ def build(request: Request) -> Exportable:
         dynamic_batch=False,
         limits=ParityLimits(
             head=HeadParityLimit(5e-3, 1e-3),
-            # Of a small network's forty objects one lies at the threshold: on one side alone it is 2.4 % of them.
-            agreement=0.97 if is_instance else transformers_queries.AGREEMENT[request.model.technique],
-            at=processed_size,
+            agreement=transformers_queries.AGREEMENT[request.model.technique],
         ),
     )
+
+
+def _decode_rule(request: Request) -> DecodeRule:
+    if request.model.technique == "instance":
+        return transformers_queries.decode_rule(request, "maskformer", processed_size="network", score_at="picture")
+    return transformers_queries.decode_rule(request, "maskformer")
 
 
 def task_tokens(technique: Technique, length: int) -> torch.Tensor:

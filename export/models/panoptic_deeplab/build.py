@@ -15,7 +15,7 @@ from segrt.export.family import Exportable, HeadParityLimit, ParityLimits, Reque
 from segrt.export.models.panoptic_deeplab.framework_result import panoptic_result
 from segrt.export.models.panoptic_deeplab.network import OUTPUT_STRIDE, Config, Conv, InstanceHead, PanopticDeepLab
 from segrt.export.weights import checkpoint_labels, network_weights
-from segrt.export.weights.random_weights import Spread, calibrate, calibration_pixels, seeded
+from segrt.export.weights.random_weights import Spread, calibrate, calibration_pixels, calm, seeded
 from segrt.runtime.decode.group_centers import GroupCenters
 from segrt.runtime.files.images import Picture
 from segrt.runtime.preprocess.geometry import Geometry
@@ -96,6 +96,7 @@ def _calibrate(network: PanopticDeepLab, request: Request) -> None:
     }
     shown = tuple(max(side // 2 // OUTPUT_STRIDE * OUTPUT_STRIDE, 2 * OUTPUT_STRIDE) for side in request.size)
     pixels = calibration_pixels((shown[0], shown[1]), MEAN, STD, count=2, seed=request.weights.seed)
+    calm(network.backbone)
     calibrate(network, lambda: network(pixels), spreads)
     _keep_centres_inside(instances)
 

@@ -30,23 +30,19 @@ def outputs_of(class_logits: torch.Tensor, mask_logits: torch.Tensor) -> Any:
     )
 
 
-def shown_part(mask_logits: torch.Tensor, geometry: Geometry, *, as_logits: bool = False) -> torch.Tensor:
+def shown_part(mask_logits: torch.Tensor, geometry: Geometry) -> torch.Tensor:
     """Return the part of `mask_logits` (N, Q, h, w) that shows the picture, fit for MaskFormer's post-processing.
 
     The whole grid is returned as it is. Of a part, the probabilities are interpolated at the picture's pixels, as
-    post-processing would do with a grid of that part alone, and returned as logits (N, Q, H, W); `as_logits`
-    interpolates the logits themselves, as Mask2Former's does.
+    post-processing would do with a grid of that part alone, and returned as logits (N, Q, H, W).
     """
     height, width = geometry.network_size
     if geometry.window == (0.0, 0.0, float(height), float(width)):
         return mask_logits
     size = (mask_logits.shape[2], mask_logits.shape[3])
     top, left, bottom, right = geometry.window_on(size)
-    columns = _interpolate(
-        mask_logits if as_logits else mask_logits.sigmoid(), -1, left, right, geometry.source_size[1]
-    )
-    shown = _interpolate(columns, -2, top, bottom, geometry.source_size[0])
-    return shown if as_logits else torch.logit(shown)
+    columns = _interpolate(mask_logits.sigmoid(), -1, left, right, geometry.source_size[1])
+    return torch.logit(_interpolate(columns, -2, top, bottom, geometry.source_size[0]))
 
 
 def panoptic_result(processed: Processed, labels: Sequence[Label]) -> PanopticResult:
