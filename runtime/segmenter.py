@@ -15,18 +15,19 @@ from segrt.runtime.bundle.locating import read_bundle
 from segrt.runtime.bundle.manifest import Manifest, Variant
 from segrt.runtime.bundle.members import member_manifest
 from segrt.runtime.bundle.network_files import member_files, network_file, tensor_specs
+from segrt.runtime.bundle.thresholds import with_thresholds
 from segrt.runtime.decode.decoders import find_decoder
 from segrt.runtime.decode.decoding_place import Placement, after_opening, before_opening
 from segrt.runtime.decode.rule import Context, DecodeRule, MemberRule
-from segrt.runtime.errors import BundleError
 from segrt.runtime.files.images import Picture
 from segrt.runtime.inference.backend import Backend, Stopwatch
 from segrt.runtime.inference.backends import check_choice, open_backend, open_members
 from segrt.runtime.inference.engine_policy import EnginePolicy
 from segrt.runtime.inference.execution import WantedPlace
 from segrt.runtime.inference.network_file import Opening
-from segrt.runtime.inference.tensors import Head, Slot, WantedDevice
+from segrt.runtime.inference.tensors import Device, Head, Slot, WantedDevice
 from segrt.runtime.preprocess.channels import read_input
+from segrt.runtime.preprocess.cuda.slot_pictures import SlotPictures, why_not_pictures
 from segrt.runtime.preprocess.geometry import Geometry
 from segrt.runtime.preprocess.member_inputs import fill_members
 from segrt.runtime.preprocess.picture import fill_inputs
@@ -42,7 +43,7 @@ class Segmenter:
     """Calls a network on pictures; made by `open_bundle`, to be closed or used in a `with` statement.
 
     `preprocess` and `postprocess` are the two steps around the backend, for pipelines that overlap them. `placement`
-    says where heads are decoded, and why there.
+    says where heads are decoded, and why there; `preprocess_device` is where pictures are brought to the inputs.
     """
 
     def __init__(
@@ -62,6 +63,10 @@ class Segmenter:
         self._member_inputs = {
             member.name: member_manifest(bundle.manifest, member).inputs for member in bundle.manifest.members
         }
+        self._inputs = self._member_inputs or {"": bundle.manifest.inputs}
+        self._on_gpu: dict[int, SlotPictures] = {}
+        reasons = [why_not_pictures(specs) for specs in self._inputs.values()]
+        self.preprocess_device: Device = "cpu" if placement is None or all(reasons) else placement.device
 
     @property
     def manifest(self) -> Manifest:
@@ -133,7 +138,19 @@ class Segmenter:
             self.backend.release(slot)
 
     def preprocess(self, image: Picture, slot: Slot, index: int = 0) -> Geometry:
-        """Write `image`, uint8 BGR (H, W, 3), into place `index` of the slot's batch; return where it lies there."""
+        """Write `image`, uint8 BGR (H, W, 3), into place `index` of the slot's batch; return where it lies there.
+
+        Where heads are decoded on the GPU it goes straight there, as far as the kernels do what the inputs want; the
+        slot's views on the host then hold nothing of it.
+        """
+        if self.preprocess_device == "cpu" or slot.gpu is None:
+            return self.preprocess_on_cpu(image, slot, index)
+        if slot.index not in self._on_gpu:
+            self._on_gpu[slot.index] = SlotPictures(self._inputs, slot, threads=self._context.threads)
+        return self._on_gpu[slot.index].fill(image, index)
+
+    def preprocess_on_cpu(self, image: Picture, slot: Slot, index: int = 0) -> Geometry:
+        """Do as `preprocess` into the slot's views on the host, wherever heads are decoded."""
         if self._member_inputs:
             return fill_members(image, self._member_inputs, slot.inputs, index, threads=self._context.threads)
         return fill_inputs(image, self.manifest.inputs, slot.inputs, index, threads=self._context.threads)
@@ -221,7 +238,7 @@ def open_segmenter(
     decode_on: WantedPlace = "auto",
 ) -> Segmenter:
     """Open `bundle`, whose manifest has been read; see `open_bundle`."""
-    decode = _with_thresholds(bundle, thresholds or {})
+    decode = with_thresholds(bundle, thresholds or {})
     variant = bundle.variant(precision)
     heads = tensor_specs(bundle.manifest, variant, batch)[1]
     roles = {spec.role: head for spec, head in zip(bundle.manifest.heads, heads, strict=True)}
@@ -273,16 +290,3 @@ def with_timings(result: Result, timings: Timings) -> Result:
     """Give `result` its timings, which are known only after it was made, without validating its arrays again."""
     object.__setattr__(result, "timings", timings)
     return result
-
-
-def _with_thresholds(bundle: Bundle, thresholds: Mapping[str, float | None]) -> DecodeRule:
-    decode = bundle.manifest.decode
-    given = {name: value for name, value in thresholds.items() if value is not None}
-    for name, value in given.items():
-        if name not in decode.options:
-            raise BundleError(
-                f"{bundle.folder}: the rule {decode.rule_name} has no {name}, but got {value}; leave it out"
-            )
-        if not 0.0 <= value <= 1.0:
-            raise BundleError(f"{name} must be 0 to 1, but got {value}")
-    return decode.replaced(**given) if given else decode

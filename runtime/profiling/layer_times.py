@@ -17,7 +17,7 @@ def measure_layers(segmenter: "Segmenter", image: Picture, runs: int = 10) -> li
     """
     slot = segmenter.backend.acquire()
     try:
-        segmenter.preprocess(image, slot)
+        segmenter.preprocess_on_cpu(image, slot)
         inputs = {name: view.copy() for name, view in slot.inputs.items()}
     finally:
         segmenter.backend.release(slot)

@@ -20,6 +20,7 @@ from segrt.runtime.inference.cuda.cuda_errors import CudaError
 from segrt.runtime.inference.cuda.kernels import built_files
 from segrt.runtime.results import SemanticResult
 
+FILES = ("antialias", "argmax", "preprocess")
 UNSUPPORTED = CudaError(
     "cuModuleLoadData",
     "CUDA_ERROR_UNSUPPORTED_PTX_VERSION",
@@ -30,8 +31,9 @@ UNSUPPORTED = CudaError(
 @pytest.fixture(autouse=True)
 def kernels_in_the_build(monkeypatch: pytest.MonkeyPatch) -> None:
     """The emulator needs no PTX."""
-    monkeypatch.setattr(decoding_place, "built_files", lambda: ("argmax",))
-    monkeypatch.setattr("segrt.runtime.inference.cuda.kernels.built_files", lambda: ("argmax",))
+    monkeypatch.setattr(decoding_place, "built_files", lambda: FILES)
+    monkeypatch.setattr("segrt.runtime.preprocess.cuda.slot_pictures.built_files", lambda: FILES)
+    monkeypatch.setattr("segrt.runtime.inference.cuda.kernels.built_files", lambda: FILES)
 
 
 def image(seed: int, size: tuple[int, int] = (90, 140)) -> np.ndarray:

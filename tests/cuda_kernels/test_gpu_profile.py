@@ -17,8 +17,13 @@ def test_the_gpus_stages_and_gaps_are_in_the_text_the_json_and_the_page(
 ) -> None:
     pytest.importorskip("plotly")
     gpu.clock = time.perf_counter
-    monkeypatch.setattr(decoding_place, "built_files", lambda: ("argmax",))
-    monkeypatch.setattr("segrt.runtime.inference.cuda.kernels.built_files", lambda: ("argmax",))
+    monkeypatch.setattr(decoding_place, "built_files", lambda: ("antialias", "argmax", "preprocess"))
+    monkeypatch.setattr(
+        "segrt.runtime.preprocess.cuda.slot_pictures.built_files", lambda: ("antialias", "argmax", "preprocess")
+    )
+    monkeypatch.setattr(
+        "segrt.runtime.inference.cuda.kernels.built_files", lambda: ("antialias", "argmax", "preprocess")
+    )
     written, page = tmp_path / "profile.json", tmp_path / "profile.html"
     arguments = ["profile", "street-semantic", "--source", "street://?seed=1&size=96x64", "--frames", "12",
                  "--warmup", "2", "--no-cold", "--threads", "1", "--json", str(written),

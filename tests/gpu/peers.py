@@ -67,7 +67,7 @@ def _time(bundle: Bundle, network: Any, precision: str, frames: int) -> dict[str
         for number in range(frames + trials.WARMUP):
             slot = segmenter.backend.acquire()
             clock = trials.Clock()
-            geometry = segmenter.preprocess(pictures[number % trials.PICTURES], slot)
+            geometry = segmenter.preprocess_on_cpu(pictures[number % trials.PICTURES], slot)
             clock.lap("preprocess")
             inputs = [torch.from_numpy(view).cuda() for view in slot.inputs.values()]
             torch.cuda.synchronize()

@@ -54,7 +54,7 @@ def compare_heads(segmenter: Segmenter, bundle: Bundle, variant: Variant) -> str
     worst, where = 0.0, ""
     for number in range(PICTURES):
         slot = segmenter.backend.acquire()
-        segmenter.preprocess(source_picture(number), slot)
+        segmenter.preprocess_on_cpu(source_picture(number), slot)
         inputs = {name: view.copy() for name, view in slot.inputs.items()}
         segmenter.backend.release(slot)
         heads = segmenter.backend.run(inputs)
