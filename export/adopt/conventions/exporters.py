@@ -7,7 +7,8 @@ from segrt.export.graph.editing import Graph
 from segrt.runtime.registry import Registry
 
 _ROOM = "segrt.export.adopt.conventions"
-# What a file says of itself comes first, files beside it next, names of outputs last.
+# What a file says of itself comes first, files beside it next, then names of outputs, what the graph begins with, and
+# who wrote it.
 EXPORTERS: Registry[Callable[[Graph], Convention | None]] = Registry(
     "exporter",
     {
@@ -18,6 +19,8 @@ EXPORTERS: Registry[Callable[[Graph], Convention | None]] = Registry(
         "timm": f"{_ROOM}.timm_config:timm_config",
         "mmdeploy's outputs": f"{_ROOM}.mmdeploy_json:mmdeploy_outputs",
         "rf-detr's outputs": f"{_ROOM}.rfdetr_outputs:rfdetr_outputs",
+        "arithmetic on the input": f"{_ROOM}.arithmetic_on_input:arithmetic_on_input",
+        "tf2onnx": f"{_ROOM}.tf2onnx_producer:tf2onnx_producer",
     },
 )
 

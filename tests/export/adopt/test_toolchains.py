@@ -5,8 +5,11 @@ A toolchain that is not installed is left out, with its name.
 """
 
 import os
+import subprocess
+import sys
 import warnings
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -286,3 +289,47 @@ def test_paddle_s_network_written_by_paddle2onnx(tmp_path: Path) -> None:
     theirs = model(paddle.to_tensor(fed)).numpy()[0]
     assert isinstance(result, SemanticResult)
     assert (result.class_map == theirs).mean() >= 0.999
+
+
+# In a process of its own: TensorFlow and torch in one end in a segmentation fault.
+KERAS = """
+import sys
+import keras, numpy, tensorflow, tf2onnx
+folder, classes, activation, is_inside = sys.argv[1], int(sys.argv[2]), sys.argv[3], sys.argv[4] == "inside"
+keras.utils.set_random_seed(0)
+image = keras.Input((96, 128, 3), batch_size=1, name="image")
+pixels = keras.layers.Rescaling(1 / 127.5, offset=-1)(image) if is_inside else image
+fine = keras.layers.Conv2D(8, 3, padding="same", activation="relu")(pixels)
+coarse = keras.layers.Conv2D(16, 3, strides=2, padding="same", activation="relu")(fine)
+wide = keras.layers.Conv2DTranspose(8, 3, strides=2, padding="same", activation="relu")(coarse)
+together = keras.layers.Concatenate()([fine, wide])
+model = keras.Model(image, keras.layers.Conv2D(classes, 1, activation=activation)(together))
+spec = (tensorflow.TensorSpec((1, 96, 128, 3), tensorflow.float32, name="image"),)
+tf2onnx.convert.from_function(tensorflow.function(lambda x: model(x)), input_signature=spec, opset=13,
+                              output_path=folder + "/keras.onnx")
+rgb = numpy.load(folder + "/picture.npy")[..., ::-1].astype("float32")
+numpy.save(folder + "/heads.npy", model.predict((rgb if is_inside else rgb / 127.5 - 1)[None], verbose=0)[0])
+"""
+
+
+@pytest.mark.parametrize("way", ["inside", "outside"])
+@pytest.mark.parametrize(("classes", "activation"), [(1, "sigmoid"), (5, "softmax"), (5, "linear")])
+def test_keras_networks_written_by_tf2onnx(tmp_path: Path, classes: int, activation: str, way: str) -> None:
+    if find_spec("tensorflow") is None or find_spec("tf2onnx") is None:
+        pytest.skip("tensorflow and tf2onnx are not installed")
+    (picture,) = pictures((96, 128))
+    np.save(tmp_path / "picture.npy", picture)
+    command = [sys.executable, "-c", KERAS, str(tmp_path), str(classes), activation, way]
+    subprocess.run(command, check=True, timeout=110, capture_output=True)
+    _, said = adopted(tmp_path / "keras.onnx", technique="semantic", labels=labels_of(tmp_path, classes))
+    with open_bundle(tmp_path / "adopted", threads=1) as segmenter:
+        result = segmenter(picture)
+    assert isinstance(result, SemanticResult)
+    heads = np.load(tmp_path / "heads.npy")
+    wanted = heads[..., 0] > 0.5 if classes == 1 else heads.argmax(-1)
+    names = [label.name for label in result.labels]
+    got = result.class_map == names.index("class 0") if classes == 1 else result.class_map
+    assert len(np.unique(wanted)) > 1
+    assert (got == wanted).mean() >= 0.999
+    source = "normalisation read" if way == "inside" else "normalisation guessed: tf2onnx's"
+    assert any(source in line for line in said)
