@@ -29,7 +29,15 @@ RULES: Registry[type[DecodeRule]] = Registry(
     },
 )
 # Rule → its program on the GPU, a class of `segrt.runtime.decode.cuda.program`, which stands above this module.
-PROGRAMS: Registry[Any] = Registry("program", {"argmax": f"{_ROOM}.cuda.argmax:ArgmaxProgram"})
+PROGRAMS: Registry[Any] = Registry(
+    "program",
+    {
+        "argmax": f"{_ROOM}.cuda.argmax:ArgmaxProgram",
+        "query_instances": f"{_ROOM}.cuda.query_instances:QueryInstancesProgram",
+        "merge_queries": f"{_ROOM}.cuda.merge_queries:MergeQueriesProgram",
+        "group_centers": f"{_ROOM}.cuda.group_centers:GroupCentersProgram",
+    },
+)
 # "RULE on DEVICE" → function. Those on the GPU are programs, all run in the same way.
 DECODERS: Registry[Decoder] = Registry(
     "decoder",
