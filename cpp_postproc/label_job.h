@@ -4,18 +4,11 @@
 #include <cstdint>
 
 #include "bilinear.h"
+#include "ranking.h"
 #include "segment.h"
 #include "views.h"
 
 namespace segrt {
-
-// How the value of a channel at a pixel follows from its interpolated grid.
-enum class Ranking {
-    plain,           // the interpolated value
-    weighted,        // score * interpolated probability; `original` counts values >= 0.5
-    weighted_logit,  // score * sigmoid(interpolated logit); `original` counts probabilities >= 0.5, and a winner
-                     // whose probability is below 0.5 leaves the pixel void
-};
 
 // What labelling found out about one channel.
 struct Tally {

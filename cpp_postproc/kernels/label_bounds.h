@@ -5,21 +5,10 @@
 #include "float_math.h"
 #include "kernels.h"
 #include "kernels/rows_fast.h"
+#include "ranking.h"
 
 namespace segrt {
 namespace {
-
-// Interpolation rounds: bounds are widened by this share of the larger corner.
-constexpr float kBoundSlack = 2e-6F;
-// Logits this far from 0 have a probability that is safely on their side of 0.5.
-constexpr float kLogitSlack = 1e-3F;
-
-struct Bounds {
-    float low, high;
-};
-
-// Whether a channel claims the pixels of a block by itself.
-enum class Claim { none, all, some };
 
 template <Ranking ranking>
 class BandBounds {
@@ -48,8 +37,8 @@ public:
             float* high = band_.high + at;
             const float weight = weight_of(k);
             for (Index b = 0; b < blocks_; ++b) {
-                const Bounds value = widen(smaller(low0[b], low1[b]), larger(high0[b], high1[b]));
-                const Bounds rank = ranked(value, weight);
+                const Bounds value = interpolated_bounds(smaller(low0[b], low1[b]), larger(high0[b], high1[b]));
+                const Bounds rank = rank_bounds<ranking>(value, weight);
                 // Claims of weighted_logit are decided on the logits themselves.
                 low[b] = ranking == Ranking::weighted_logit ? value.low : rank.low;
                 high[b] = ranking == Ranking::weighted_logit ? value.high : rank.high;
@@ -77,35 +66,14 @@ public:
     }
 
     [[nodiscard]] Claim claim(Index k, Index b) const {
-        const float low = band_.low[k * stride_ + b], high = band_.high[k * stride_ + b];
-        const float all = ranking == Ranking::weighted_logit ? kLogitSlack : 0.5F;
-        const float none = ranking == Ranking::weighted_logit ? -kLogitSlack : 0.5F;
-        return low >= all ? Claim::all : high < none ? Claim::none : Claim::some;
+        return claim_of<ranking>({band_.low[k * stride_ + b], band_.high[k * stride_ + b]});
     }
 
 private:
     [[nodiscard]] float weight_of(Index k) const { return ranking != Ranking::plain ? job_.weights[k] : 1.0F; }
 
-    // The bounds of the interpolated values of a channel between two source rows.
-    static Bounds widen(float low, float high) {
-        const float magnitude = larger(__builtin_fabsf(low), __builtin_fabsf(high));
-        return {fused(-kBoundSlack, magnitude, low), fused(kBoundSlack, magnitude, high)};
-    }
-
-    // The bounds of what channels are ranked by.
-    static Bounds ranked(Bounds value, float weight) {
-        if constexpr (ranking == Ranking::weighted) {
-            return {value.low * weight, value.high * weight};
-        } else if constexpr (ranking == Ranking::weighted_logit) {
-            return {sigmoid_float(value.low) * weight * (1 - kBoundSlack),
-                    sigmoid_float(value.high) * weight * (1 + kBoundSlack)};
-        } else {
-            return value;
-        }
-    }
-
     static float upper_rank(float high, float weight) {
-        return ranking == Ranking::weighted_logit ? sigmoid_float(high) * weight * (1 + kBoundSlack) : high;
+        return ranking == Ranking::weighted_logit ? rank_bounds<ranking>({high, high}, weight).high : high;
     }
 
     const LabelJob& job_;
