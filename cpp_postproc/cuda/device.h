@@ -19,12 +19,14 @@ using ptrdiff_t = long long;
 }  // namespace std
 
 #define SEGRT_KERNEL(name)
+#define SEGRT_UNROLL _Pragma("unroll")
 
 #else
 
 #include "emulator/language.h"
 
 #define SEGRT_KERNEL(name) SEGRT_EMULATED_KERNEL(name)
+#define SEGRT_UNROLL
 
 #endif
 

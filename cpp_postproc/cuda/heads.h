@@ -38,6 +38,15 @@ SEGRT_SHARED float limited(float value) {
     return value < -kLargest ? -kLargest : (value > kLargest ? kLargest : value);
 }
 
+// A value that nobody writes while the kernel runs.
+SEGRT_SHARED float load(const float* value) {
+    return __ldg(value);
+}
+
+SEGRT_SHARED Half load(const Half* value) {
+    return {__ldg(&value->bits)};
+}
+
 template <class T>
 SEGRT_SHARED float read(const T& value) {
     return limited(widened(value));

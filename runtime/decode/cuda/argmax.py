@@ -3,14 +3,15 @@
 import numpy as np
 
 from segrt.runtime.decode.argmax import Argmax
+from segrt.runtime.decode.cuda.downloads import Download
+from segrt.runtime.decode.cuda.label_kernels import BLOCK, label_grid
+from segrt.runtime.decode.cuda.nonfinite import NonfiniteCount, number_of
 from segrt.runtime.decode.cuda.program import Heads, Program
+from segrt.runtime.decode.cuda.taps import bilinear_taps, rows_used, upload_target
 from segrt.runtime.decode.cuda.workspace import Workspace
 from segrt.runtime.decode.rule import Context
-from segrt.runtime.inference.cuda.launching import axis_map, tiles
 from segrt.runtime.preprocess.geometry import Geometry
 from segrt.runtime.results import SemanticResult
-
-_TILE = (32, 32)  # pixels of a block of 32 x 8 threads
 
 
 class ArgmaxProgram(Program):
@@ -23,24 +24,27 @@ class ArgmaxProgram(Program):
         aligned = isinstance(context.decode, Argmax) and context.decode.align_corners
         top, left, bottom, right = geometry.window_on((height, width), align_corners=aligned)
         target_height, target_width = geometry.source_size
-        self._rows = axis_map(height, (top, bottom), target_height)
-        self._columns = axis_map(width, (left, right), target_width)
-        self._grid = tiles(target_width, target_height, *_TILE)
+        rows = bilinear_taps(height, (top, bottom), target_height)
+        columns = bilinear_taps(width, (left, right), target_width)
+        self._target = upload_target(workspace, rows, columns)
+        self._grid = label_grid(geometry.source_size)
         label = np.dtype(np.uint8 if channels <= 256 else np.uint16)
-        number = "half" if logits.dtype == np.float16 else "float"
-        self._kernel = f"argmax_{number}_{8 * label.itemsize}"
-        self._classes = workspace.device(label, target_height, target_width)
-        self._on_host = workspace.pinned(label, target_height, target_width)
+        self._kernel = f"argmax_{number_of(logits)}_{8 * label.itemsize}"
+        self._out = Download(workspace, {"classes": (label, geometry.source_size), "bad": (np.int32, (1,))})
+        self._count = NonfiniteCount.of(workspace, logits, rows_used(rows, height), self._out.device["bad"])
 
     def enqueue(self) -> None:
         """See `Program`."""
-        channels = self._logits.shape[0]
+        self.workspace.clear(self._out.device["bad"])
+        self._count.enqueue()
+        channels, height, width = self._logits.shape
         self.workspace.launch(
-            "argmax", self._kernel, self._grid, (32, 8, 1),
-            self._logits, channels, self._rows, self._columns, self._classes,
+            "argmax", self._kernel, self._grid, BLOCK,
+            self._logits, channels, height, width, self._target, self._out.device["classes"],
         )  # fmt: skip
-        self.workspace.download(self._on_host, self._classes)
+        self._out.enqueue()
 
     def result(self) -> SemanticResult:
         """See `Program`."""
-        return SemanticResult(self._on_host.copy(), self.context.labels)
+        out = self._out.host
+        return SemanticResult(out["classes"].copy(), self.context.labels, nonfinite_heads=int(out["bad"][0] != 0))

@@ -1,0 +1,391 @@
+// Which channel ranks first at every target pixel: label_fast.h on the GPU.
+//
+// A block decides 32 x 32 pixels. They lie between few cells of a coarse grid, which are read once into shared memory,
+// for as many channels at a time as fit there. A warp decides 32 x 8 pixels of them: each lane bounds the ranks of one
+// channel by the cells under the warp's pixels, and a channel whose upper bound is below another's lower bound is left
+// out. Of the others each thread evaluates its column of 8 pixels, interpolating across once for all rows that share
+// their two source rows. Arithmetic bounds this, not memory: 2 to 5 channels are left of 150 in an ordinary picture.
+#pragma once
+
+#include "grids.h"
+#include "ranking.h"
+
+namespace segrt {
+namespace {
+
+constexpr int kLanes = 32, kWarps = 4;  // a block's threads
+constexpr int kRowsEach = 8;            // of a thread's column
+// For __launch_bounds__: 7 blocks a multiprocessor leave a thread 72 registers, which it needs, and hide what it waits
+// for.
+constexpr int kLabelThreads = kLanes * kWarps, kLabelBlocks = 7;
+constexpr int kTileFloats = 4096;   // cells of channels that are held at once
+constexpr int kTileChannels = 256;  // the most channels that are held at once
+constexpr int kBoundedCells = 64;   // with more cells under a warp's pixels, bounds cost more than they save
+constexpr std::uint32_t kAllLanes = ~0U;
+constexpr std::int32_t kNowhere = 0x7FFFFFFF;
+
+// What labelling finds out about one channel: `Tally` of the core; ends are inclusive.
+struct RegionTally {
+    std::int32_t labelled, original, area, left, top, right, bottom;
+};
+
+// Cells [top, top + height) x [left, left + width).
+struct CellRectangle {
+    std::int32_t top, left, height, width;
+
+    [[nodiscard]] SEGRT_SHARED std::int32_t cells() const { return height * width; }
+};
+
+// The cells between which the target pixels [y, y_end) x [x, x_end) lie.
+SEGRT_SHARED CellRectangle cells_under(const TargetTaps& target, std::int32_t y, std::int32_t y_end, std::int32_t x,
+                                       std::int32_t x_end) {
+    const std::int32_t top = target.rows[y].low, left = target.columns[x].low;
+    return {top, left, target.rows[y_end - 1].high - top + 1, target.columns[x_end - 1].high - left + 1};
+}
+
+// The cells of some channels: in shared memory, [channel][row][column], or, where `values` is null, in the grid itself.
+// In shared memory channels lie an odd number of floats apart, so that lanes that read a cell of different channels
+// meet different banks.
+template <class Grid>
+struct Cells {
+    const Grid& grid;
+    Channels channels;
+    CellRectangle held;
+    const float* values;
+    std::int32_t first;  // channel of the grid
+
+    [[nodiscard]] SEGRT_SHARED std::int32_t stride() const { return held.cells() | 1; }
+    [[nodiscard]] SEGRT_SHARED float cell(std::int32_t k, std::int32_t y, std::int32_t x) const {
+        if (values == nullptr) {
+            return grid.cell(channels.image(first + k), y, x);
+        }
+        return values[k * stride() + (y - held.top) * held.width + (x - held.left)];
+    }
+};
+
+// A thread's pixels: column x, rows [y, y + kRowsEach). Beyond the target they are copies of its last, and not written.
+template <Ranking ranking>
+struct ColumnContest {
+    Tap column;
+    const Tap* rows[2];            // the first pixel's, the target's last
+    float lower_share[kRowsEach];  // high_weight of each row; the other weight is 1 less it
+    float best[kRowsEach];
+    std::int32_t winner[kRowsEach];
+    std::uint32_t inside = 0, claimed = 0;  // bit r: pixel r is one; its winner claims it
+    std::uint32_t new_cells = 0;            // bit r: row r lies between other source rows than the one before
+
+    SEGRT_SHARED ColumnContest(const TargetTaps& target, std::int32_t x, std::int32_t y) {
+        column = target.columns[x < target.width ? x : target.width - 1];
+        rows[0] = target.rows + y;
+        rows[1] = target.rows + target.height - 1;
+        std::int32_t low = -1;
+        SEGRT_UNROLL
+        for (int r = 0; r < kRowsEach; ++r) {
+            const Tap row = tap(r);
+            lower_share[r] = row.high_weight;
+            inside |= x < target.width && y + r < target.height ? 1U << r : 0U;
+            new_cells |= row.low != low ? 1U << r : 0U;
+            low = row.low;
+            best[r] = -2 * kLargest;
+            winner[r] = 0;
+        }
+    }
+
+    // Lets channel k of `cells` compete; returns in which rows it claims the pixel by itself.
+    template <class Grid>
+    SEGRT_SHARED std::uint32_t enter(const Cells<Grid>& cells, std::int32_t k, float weight, bool may_win) {
+        float upper = 0, lower = 0;
+        std::uint32_t claims = 0;
+        SEGRT_UNROLL
+        for (int r = 0; r < kRowsEach; ++r) {
+            if ((new_cells >> r & 1U) != 0) {
+                const Tap row = tap(r);
+                upper = lerp(cells.cell(k, row.low, column.low), column.low_weight, cells.cell(k, row.low, column.high),
+                             column.high_weight);
+                lower = lerp(cells.cell(k, row.high, column.low), column.low_weight,
+                             cells.cell(k, row.high, column.high), column.high_weight);
+            }
+            float value = lerp(upper, 1.0F - lower_share[r], lower, lower_share[r]);
+            if constexpr (ranking == Ranking::weighted_logit) {
+                value = sigmoid_float(value);
+            }
+            const float rank = ranking == Ranking::plain ? value : value * weight;
+            bool claim = true;
+            if constexpr (ranking != Ranking::plain) {
+                claim = (ranking == Ranking::weighted ? rank : value) >= 0.5F;
+                claims |= claim ? 1U << r : 0U;
+            }
+            if (may_win && rank > best[r]) {
+                best[r] = rank;
+                winner[r] = cells.first + k;
+                claimed = claim ? claimed | 1U << r : claimed & ~(1U << r);
+            }
+        }
+        return claims & inside;
+    }
+
+    [[nodiscard]] SEGRT_SHARED Tap tap(int r) const { return rows[0] + r < rows[1] ? rows[0][r] : *rows[1]; }
+};
+
+// How many bits the lanes of a warp have together.
+SEGRT_SHARED std::int32_t count_bits(std::uint32_t bits) {
+    std::int32_t count = __popc(bits);
+    for (int step = kLanes / 2; step > 0; step /= 2) {
+        count += __shfl_xor_sync(kAllLanes, count, step);
+    }
+    return count;
+}
+
+// What labelling is asked for. `weights` lie `weight_step` floats apart.
+template <class Grid>
+struct RegionJob {
+    Grid grid;
+    Channels channels;
+    std::int32_t count;
+    const float* weights;
+    std::int32_t weight_step;
+    TargetTaps target;
+    RegionTally* tallies;  // null: none are wanted
+
+    [[nodiscard]] SEGRT_SHARED float weight(std::int32_t k) const {
+        return weights == nullptr ? 1.0F : __ldg(weights + static_cast<std::int64_t>(k) * weight_step);
+    }
+};
+
+template <class Grid, Ranking ranking>
+class RegionLabeller {
+public:
+    SEGRT_SHARED RegionLabeller(const RegionJob<Grid>& job, std::int32_t block_x, std::int32_t block_y)
+        : job_(job),
+          lane_(static_cast<std::int32_t>(threadIdx.x)),
+          warp_(static_cast<std::int32_t>(threadIdx.y)),
+          block_left_(block_x * kLanes),
+          block_top_(block_y * (kWarps * kRowsEach)),
+          top_(block_top_ + warp_ * kRowsEach),
+          contest_(job.target, block_left_ + lane_, top_) {}
+
+    // Labels the block's pixels; a pixel without a claim (weighted_logit) gets the label `count`.
+    template <class Label>
+    SEGRT_SHARED void run(Label* labels) {
+        const TargetTaps& target = job_.target;
+        const std::int32_t bottom = min(block_top_ + kWarps * kRowsEach, target.height);
+        const std::int32_t right = min(block_left_ + kLanes, target.width);
+        const CellRectangle cells = cells_under(target, block_top_, bottom, block_left_, right);
+        const CellRectangle own =
+            is_empty() ? cells : cells_under(target, top_, min(top_ + kRowsEach, bottom), block_left_, right);
+        compete(cells, own);
+        write(labels);
+        if (job_.tallies != nullptr) {
+            tally();
+        }
+    }
+
+private:
+    [[nodiscard]] SEGRT_SHARED bool is_empty() const { return top_ >= job_.target.height; }
+
+    // `held` are the cells under the block's pixels, `own` those under the warp's.
+    SEGRT_SHARED void compete(const CellRectangle& held, const CellRectangle& own) {
+        __shared__ float values[kTileFloats];
+        // A grid much finer than the target has nothing to be shared, and is read where it is.
+        const bool fits = static_cast<std::int64_t>(held.height) * held.width < kTileFloats;
+        Cells<Grid> cells{job_.grid, job_.channels, held, fits ? values : nullptr, 0};
+        const std::int32_t at_once = fits ? min(kTileFloats / cells.stride(), kTileChannels) : kTileChannels;
+        const bool bounded = fits && job_.count > 1 && own.cells() <= kBoundedCells;
+        float best_low = -2 * kLargest;
+        for (; cells.first < job_.count; cells.first += at_once) {
+            const std::int32_t count = min(at_once, job_.count - cells.first);
+            if (fits) {
+                __syncthreads();  // until the channels before are done with
+                fill(cells, values, count);
+                __syncthreads();
+            }
+            if (!is_empty()) {
+                compete_among(cells, own, count, bounded, best_low);
+            }
+        }
+    }
+
+    // The block's threads read `count` channels; neighbours read neighbouring cells.
+    SEGRT_SHARED void fill(const Cells<Grid>& cells, float* values, std::int32_t count) const {
+        constexpr std::int32_t kThreads = kLanes * kWarps;
+        const CellRectangle& held = cells.held;
+        const std::int32_t each = held.cells(), thread = warp_ * kLanes + lane_;
+        const std::int32_t channels_at_once = max(kThreads / each, 1), start = thread / each;
+        if (start >= channels_at_once) {
+            return;
+        }
+        for (std::int32_t cell = thread - start * each; cell < each; cell += kThreads) {
+            const std::int32_t y = held.top + cell / held.width, x = held.left + cell % held.width;
+            for (std::int32_t k = start; k < count; k += channels_at_once) {
+                values[k * cells.stride() + cell] = job_.grid.cell(job_.channels.image(cells.first + k), y, x);
+            }
+        }
+    }
+
+    // Lets those of `count` channels compete that may win, and counts claims of those that may claim some pixels.
+    // `best_low` is the highest lower bound of the channels before.
+    SEGRT_SHARED void compete_among(const Cells<Grid>& cells, const CellRectangle& own, std::int32_t count,
+                                    bool bounded, float& best_low) {
+        __shared__ float highest[kWarps][kTileChannels];
+        __shared__ std::uint32_t claimants[kWarps][kTileChannels / kLanes];
+        if (bounded) {
+            bound(cells, own, count, highest[warp_], claimants[warp_], best_low);
+        }
+        for (std::int32_t base = 0; base < count; base += kLanes) {
+            const bool rival = base + lane_ < count && (!bounded || highest[warp_][base + lane_] >= best_low);
+            const std::uint32_t rivals = __ballot_sync(kAllLanes, rival);
+            const std::uint32_t some = bounded ? claimants[warp_][base / kLanes] : rivals;
+            for (std::uint32_t left = rivals | some; left != 0; left &= left - 1) {
+                const std::int32_t bit = __ffs(left) - 1, k = base + bit, channel = cells.first + k;
+                const bool may_win = (rivals >> bit & 1U) != 0;
+                const std::uint32_t claims = contest_.enter(cells, k, job_.weight(channel), may_win);
+                if ((some >> bit & 1U) != 0) {
+                    count_claims(channel, claims);
+                }
+            }
+        }
+        __syncwarp();  // the next channels' bounds are written where these are read
+    }
+
+    // Writes the upper bound of each channel's ranks, and as bits which of them may claim some of the warp's pixels.
+    SEGRT_SHARED void bound(const Cells<Grid>& cells, const CellRectangle& own, std::int32_t count, float* highest,
+                            std::uint32_t* claimants, float& best_low) const {
+        for (std::int32_t base = 0; base < count; base += kLanes) {
+            const std::int32_t k = base + lane_;
+            bool claims_some = false;
+            if (k < count) {
+                const Bounds value = bounds_of(cells, own, k);
+                const Bounds rank = rank_bounds<ranking>(value, job_.weight(cells.first + k));
+                highest[k] = rank.high;
+                best_low = rank.low > best_low ? rank.low : best_low;
+                claims_some = bound_claim(cells.first + k, ranking == Ranking::weighted_logit ? value : rank);
+            }
+            const std::uint32_t some = __ballot_sync(kAllLanes, claims_some);
+            if (lane_ == 0) {
+                claimants[base / kLanes] = some;
+            }
+        }
+        for (int step = kLanes / 2; step > 0; step /= 2) {
+            const float other = __shfl_xor_sync(kAllLanes, best_low, step);
+            best_low = other > best_low ? other : best_low;
+        }
+        __syncwarp();
+    }
+
+    SEGRT_SHARED static Bounds bounds_of(const Cells<Grid>& cells, const CellRectangle& own, std::int32_t k) {
+        float low = cells.cell(k, own.top, own.left), high = low;
+        for (std::int32_t y = own.top; y < own.top + own.height; ++y) {
+            for (std::int32_t x = own.left; x < own.left + own.width; ++x) {
+                const float value = cells.cell(k, y, x);
+                low = value < low ? value : low;
+                high = value > high ? value : high;
+            }
+        }
+        return interpolated_bounds(low, high);
+    }
+
+    // One lane, one channel: whether its claims have to be looked at pixel by pixel. All or none are counted at once.
+    SEGRT_SHARED bool bound_claim(std::int32_t channel, Bounds bounds) const {
+        if (ranking == Ranking::plain || job_.tallies == nullptr) {
+            return false;
+        }
+        const Claim claim = claim_of<ranking>(bounds);
+        if (claim == Claim::all) {
+            atomicAdd(&job_.tallies[channel].original, pixels());
+        }
+        return claim == Claim::some;
+    }
+
+    // Of the warp's pixels, those of the target.
+    [[nodiscard]] SEGRT_SHARED std::int32_t pixels() const {
+        return min(kRowsEach, job_.target.height - top_) * min(kLanes, job_.target.width - block_left_);
+    }
+
+    SEGRT_SHARED void count_claims(std::int32_t channel, std::uint32_t claims) const {
+        if (ranking == Ranking::plain || job_.tallies == nullptr) {
+            return;
+        }
+        const std::int32_t count = count_bits(claims);
+        if (lane_ == 0 && count > 0) {
+            atomicAdd(&job_.tallies[channel].original, count);
+        }
+    }
+
+    template <class Label>
+    SEGRT_SHARED void write(Label* labels) const {
+        SEGRT_UNROLL
+        for (int r = 0; r < kRowsEach; ++r) {
+            if ((contest_.inside >> r & 1U) != 0) {
+                const bool visible = ranking != Ranking::weighted_logit || (contest_.claimed >> r & 1U) != 0;
+                labels[static_cast<std::int64_t>(top_ + r) * job_.target.width + block_left_ + lane_] =
+                    static_cast<Label>(visible ? contest_.winner[r] : job_.count);
+            }
+        }
+    }
+
+    // Counts and boxes the warp's pixels, one winner after the other: seldom more than three.
+    SEGRT_SHARED void tally() const {
+        std::uint32_t todo = contest_.inside;
+        for (std::uint32_t lanes = __ballot_sync(kAllLanes, todo != 0); lanes != 0;
+             lanes = __ballot_sync(kAllLanes, todo != 0)) {
+            std::int32_t mine = 0;
+            SEGRT_UNROLL
+            for (int r = kRowsEach - 1; r >= 0; --r) {
+                mine = (todo >> r & 1U) != 0 ? contest_.winner[r] : mine;
+            }
+            const std::int32_t k = __shfl_sync(kAllLanes, mine, __ffs(lanes) - 1);
+            RegionTally found{0, 0, 0, kNowhere, kNowhere, -1, -1};
+            std::uint32_t columns = 0;
+            SEGRT_UNROLL
+            for (int r = 0; r < kRowsEach; ++r) {
+                const bool is_k = (todo >> r & 1U) != 0 && contest_.winner[r] == k;
+                const std::uint32_t labelled = __ballot_sync(kAllLanes, is_k);
+                std::uint32_t visible = labelled;
+                if constexpr (ranking == Ranking::weighted_logit) {
+                    visible = __ballot_sync(kAllLanes, is_k && (contest_.claimed >> r & 1U) != 0);
+                }
+                todo = is_k ? todo & ~(1U << r) : todo;
+                found.labelled += __popc(labelled);
+                found.area += __popc(visible);
+                columns |= visible;
+                if (visible != 0) {
+                    found.top = min(found.top, top_ + r);
+                    found.bottom = top_ + r;
+                }
+            }
+            if (columns != 0) {
+                found.left = block_left_ + __ffs(columns) - 1;
+                found.right = block_left_ + 31 - __clz(columns);
+            }
+            if (lane_ == 0) {
+                add(found, job_.tallies[k]);
+            }
+        }
+    }
+
+    SEGRT_SHARED static void add(const RegionTally& found, RegionTally& total) {
+        atomicAdd(&total.labelled, found.labelled);
+        if (found.area == 0) {
+            return;
+        }
+        atomicAdd(&total.area, found.area);
+        atomicMin(&total.left, found.left);
+        atomicMin(&total.top, found.top);
+        atomicMax(&total.right, found.right);
+        atomicMax(&total.bottom, found.bottom);
+    }
+
+    const RegionJob<Grid>& job_;
+    const std::int32_t lane_, warp_, block_left_, block_top_, top_;
+    ColumnContest<ranking> contest_;
+};
+
+// Grid (ceil(width / 32), ceil(height / 32)), block (32, 4).
+template <Ranking ranking, class Grid, class Label>
+SEGRT_SHARED void label_regions(const RegionJob<Grid>& job, Label* labels) {
+    RegionLabeller<Grid, ranking>(job, static_cast<std::int32_t>(blockIdx.x), static_cast<std::int32_t>(blockIdx.y))
+        .run(labels);
+}
+
+}  // namespace
+}  // namespace segrt
