@@ -3,6 +3,7 @@
 
 #include "bind_arrays.h"
 #include "group_centers.h"
+#include "labelled_queries.h"
 #include "merge_instances.h"
 #include "merge_queries.h"
 
@@ -62,6 +63,86 @@ py::tuple merge_queries_(const py::array& class_logits, const py::array& mask_lo
     return py::make_tuple(segment_list(segments), nonfinite);
 }
 
+// What merges find out about kept queries, row by row: query and class; labelled, original and visible pixels, and
+// where the visible ones lie (left, top, right, bottom, inclusive).
+using CountTable = py::array_t<std::int32_t, py::array::c_style>;
+
+void copy_kept(const CountTable& kept, const FloatArray& scores, const CountTable& tallies,
+               std::vector<ScoredQuery>& queries, std::vector<Tally>& found) {
+    if (kept.ndim() != 2 || kept.shape(1) != 2) {
+        refuse("kept", "int32 with shape (N, 2)", kept);
+    }
+    const Index count = kept.shape(0);
+    if (scores.ndim() != 1 || scores.shape(0) != count) {
+        refuse("scores", "float32 with shape (N,)", scores);
+    }
+    if (tallies.ndim() != 2 || tallies.shape(0) != count || tallies.shape(1) != 7) {
+        refuse("tallies", "int32 with shape (N, 7)", tallies);
+    }
+    for (Index k = 0; k < count; ++k) {
+        queries.push_back({kept.at(k, 0), kept.at(k, 1), scores.at(k)});
+        const auto at = [&](Index i) { return tallies.at(k, i); };
+        found.push_back({at(0), at(1), {at(2), at(3), at(4), at(5), at(6)}});
+    }
+}
+
+// Calls function(map) with `labels` as a map of the type that it has, uint8 or uint16; without the GIL.
+template <class F>
+void with_labels(py::array& labels, Map<std::int32_t> ids, std::size_t queries, F&& function) {
+    const auto call = [&](auto map) {
+        using Label = std::remove_pointer_t<decltype(map.data)>;
+        if (map.height != ids.height || map.width != ids.width) {
+            throw std::invalid_argument("labels and out must have the same shape");
+        }
+        if (queries > std::size_t{1} << (8 * sizeof(Label))) {
+            throw std::invalid_argument("labels' type is too small for " + std::to_string(queries) + " queries");
+        }
+        const py::gil_scoped_release release;
+        function(map);
+    };
+    if (py::isinstance<ByteArray>(labels)) {
+        call(writable_map<std::uint8_t>(labels, "labels"));
+    } else {
+        call(writable_map<std::uint16_t>(labels, "labels"));
+    }
+}
+
+py::list merge_labelled_(py::array labels, const CountTable& kept, const FloatArray& scores, const CountTable& tallies,
+                         py::array out, const std::string& rule, double overlap_threshold,
+                         const ClassIds& stuff_classes, int threads) {
+    MergeOptions options;
+    options.rule = merge_rule(rule);
+    options.overlap_threshold = overlap_threshold;
+    options.stuff_classes = stuff_classes;
+    options.threads = checked_threads(threads);
+    std::vector<ScoredQuery> queries;
+    std::vector<Tally> found;
+    copy_kept(kept, scores, tallies, queries, found);
+    const auto ids = writable_map<std::int32_t>(out, "out");
+    std::vector<Segment> segments;
+    with_labels(labels, ids, queries.size(),
+                [&](auto map) { merge_labelled(map, queries, found, options, ids, segments); });
+    return segment_list(segments);
+}
+
+py::tuple merge_detr_labelled_(py::array labels, const CountTable& kept, const FloatArray& scores,
+                               const CountTable& tallies, py::array out, const ClassIds& stuff_classes, bool first_time,
+                               int threads) {
+    MergeOptions options;
+    options.rule = MergeRule::detr;
+    options.stuff_classes = stuff_classes;
+    options.threads = checked_threads(threads);
+    std::vector<ScoredQuery> queries;
+    std::vector<Tally> found;
+    copy_kept(kept, scores, tallies, queries, found);
+    const auto ids = writable_map<std::int32_t>(out, "out");
+    std::vector<Segment> segments;
+    std::vector<std::int64_t> left;
+    with_labels(labels, ids, queries.size(),
+                [&](auto map) { left = merge_detr_labelled(map, queries, found, options, first_time, ids, segments); });
+    return py::make_tuple(left, segment_list(segments));
+}
+
 py::list merge_semantic_instances_(const py::array& semantic, const py::array& masks, const std::vector<float>& scores,
                                    const ClassIds& class_ids, py::array out, float score_threshold,
                                    double overlap_threshold, std::int64_t stuff_area_limit, int threads) {
@@ -103,6 +184,10 @@ void bind_panoptic(py::module_& module) {
     module.def("merge_queries", &merge_queries_, "class_logits"_a, "mask_logits"_a, "out"_a, "rule"_a,
                "score_threshold"_a, "overlap_threshold"_a, "stuff_classes"_a, "processed_size"_a, "window"_a,
                "compat"_a, "threads"_a);
+    module.def("merge_labelled", &merge_labelled_, "labels"_a, "kept"_a, "scores"_a, "tallies"_a, "out"_a, "rule"_a,
+               "overlap_threshold"_a, "stuff_classes"_a, "threads"_a);
+    module.def("merge_detr_labelled", &merge_detr_labelled_, "labels"_a, "kept"_a, "scores"_a, "tallies"_a, "out"_a,
+               "stuff_classes"_a, "first_time"_a, "threads"_a);
     module.def("merge_semantic_instances", &merge_semantic_instances_, "semantic"_a, "masks"_a, "scores"_a,
                "class_ids"_a, "out"_a, "score_threshold"_a, "overlap_threshold"_a, "stuff_area_limit"_a, "threads"_a);
     module.def("group_centers", &group_centers_, "semantic"_a, "center_heatmap"_a, "offsets"_a, "out"_a,

@@ -3,13 +3,12 @@
 #include <algorithm>
 
 #include "bilinear.h"
+#include "detr_groups.h"
 #include "labelling.h"
 #include "query_segments.h"
 
 namespace segrt {
 namespace {
-
-constexpr std::int64_t kSmallestArea = 5;
 
 // The grid on which pixels are labelled, and which of its pixels the target shows.
 struct LabelGrid {
@@ -26,20 +25,6 @@ struct LabelGrid {
         columns = nearest_axis(frame, size.width, shown.columns, target.width);
     }
 };
-
-// For each kept query, the index of the one whose segment it belongs to: itself, or the first of its stuff class.
-void find_groups(std::span<const ScoredQuery> kept, const QuerySegments& segments, bool fuse_stuff,
-                 std::span<std::size_t> group) {
-    for (std::size_t k = 0; k < kept.size(); ++k) {
-        group[k] = k;
-        for (std::size_t j = 0; fuse_stuff && j < k && segments.is_stuff(kept[k].class_id); ++j) {
-            if (kept[j].class_id == kept[k].class_id) {
-                group[k] = j;
-                break;
-            }
-        }
-    }
-}
 
 // Writes each pixel's group, and where the groups lie.
 template <class Label>
@@ -76,10 +61,9 @@ std::int64_t merge(ScratchFrame& frame, const QueryMasks& masks, std::span<Score
                                               grid.window, options.threads, labels, {});
         nonfinite += first_time ? bad : 0;
         place_groups(labels, grid, group, ids, regions);
-        // Drop what is too small; groups stand and fall together, except with the original's mistake.
         std::size_t left = 0;
         for (std::size_t k = 0; k < kept.size(); ++k) {
-            if (regions[options.compat ? k : group[k]].area >= kSmallestArea) {
+            if (is_large_enough(k, group, regions, options.compat)) {
                 kept[left] = kept[k];
                 masks.images[left] = masks.images[k];
                 ++left;
@@ -95,13 +79,7 @@ std::int64_t merge(ScratchFrame& frame, const QueryMasks& masks, std::span<Score
         }
     }
     const auto id_of_group = frame.filled<std::int32_t>(static_cast<Index>(kept.size()), 0);
-    for (std::size_t k = 0; k < kept.size(); ++k) {
-        if (group[k] == k) {
-            id_of_group[k] = found.append(kept[k], regions[k]);
-        } else {
-            found.take_better_score(id_of_group[group[k]], kept[k]);
-        }
-    }
+    append_groups(kept, group, regions, found, id_of_group);
     for (Index y = 0; y < ids.height; ++y) {
         std::int32_t* row = ids.row(y);
         std::transform(row, row + ids.width, row,

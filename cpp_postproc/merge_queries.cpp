@@ -5,54 +5,14 @@
 #include <string>
 
 #include "class_scores.h"
-#include "kernels.h"
+#include "labelled_queries.h"
 #include "labelling.h"
 #include "merge_detr.h"
 #include "query_masks.h"
-#include "query_segments.h"
 #include "scratch.h"
-#include "thread_pool.h"
 
 namespace segrt {
 namespace {
-
-// Enough of the query's own mask must be left. The ratio is a float32 compared as double, as torch's item() gives.
-bool survives(const Tally& tally, double overlap_threshold) {
-    if (tally.labelled == 0 || tally.original == 0 || tally.visible.area == 0) {
-        return false;
-    }
-    const float ratio = static_cast<float>(tally.labelled) / static_cast<float>(tally.original);
-    return static_cast<double>(ratio) > overlap_threshold;
-}
-
-// The id of each label; the label after the last is void.
-std::span<std::int32_t> choose_segments(ScratchFrame& frame, std::span<const ScoredQuery> kept,
-                                        std::span<const Tally> tallies, const MergeOptions& options,
-                                        std::vector<Segment>& segments) {
-    QuerySegments found(options.stuff_classes, segments);
-    const bool compat = options.compat && options.rule != MergeRule::eomt;
-    const auto ids = frame.filled<std::int32_t>(static_cast<Index>(kept.size()) + 1, 0);
-    for (std::size_t k = 0; k < kept.size(); ++k) {
-        if (survives(tallies[k], options.overlap_threshold)) {
-            ids[k] = compat ? found.add_compat(kept[k], tallies[k].visible) : found.add(kept[k], tallies[k].visible);
-        }
-    }
-    return ids;
-}
-
-template <class Label>
-void paint(Map<Label> labels, std::span<const std::int32_t> id_of_label, int threads, Map<std::int32_t> ids) {
-    const Kernels& loops = kernels();
-    parallel_for(threads, ids.height, rows_per_chunk(ids.height, threads), [&](Index begin, Index end, int) {
-        for (Index y = begin; y < end; ++y) {
-            if constexpr (sizeof(Label) == 1) {
-                loops.paint8(labels.row(y), id_of_label.data(), ids.row(y), ids.width);
-            } else {
-                loops.paint16(labels.row(y), id_of_label.data(), ids.row(y), ids.width);
-            }
-        }
-    });
-}
 
 // Every rule but DETR's own: a pixel goes to the query of the highest score times mask probability, and a query stands
 // where enough of its mask does. Returns how many values that were read are not finite.
@@ -74,7 +34,7 @@ std::int64_t merge_ranked(ScratchFrame& frame, const QueryMasks& masks, std::spa
                                                  .rows = {},
                                                  .columns = {}},
                                                 masks.window, options.threads, labels, tallies);
-    paint(labels, choose_segments(frame, kept, tallies, options, segments), options.threads, ids);
+    merge_labelled(labels, kept, tallies, options, ids, segments);
     return nonfinite;
 }
 

@@ -27,6 +27,27 @@ def merge_queries(
     compat: bool,
     threads: int,
 ) -> tuple[list[_Segment], int]: ...
+def merge_labelled(
+    labels: _Array,
+    kept: NDArray[np.int32],
+    scores: NDArray[np.float32],
+    tallies: NDArray[np.int32],
+    out: NDArray[np.int32],
+    rule: str,
+    overlap_threshold: float,
+    stuff_classes: list[int],
+    threads: int,
+) -> list[_Segment]: ...
+def merge_detr_labelled(
+    labels: _Array,
+    kept: NDArray[np.int32],
+    scores: NDArray[np.float32],
+    tallies: NDArray[np.int32],
+    out: NDArray[np.int32],
+    stuff_classes: list[int],
+    first_time: bool,
+    threads: int,
+) -> tuple[list[int], list[_Segment]]: ...
 def argmax_map(logits: _Array, out: _Array, window: _Window, processed_size: _Size | None, threads: int) -> int: ...
 def binary_map(
     scores: _Array,

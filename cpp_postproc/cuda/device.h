@@ -20,6 +20,7 @@ using ptrdiff_t = long long;
 
 #define SEGRT_KERNEL(name)
 #define SEGRT_UNROLL _Pragma("unroll")
+#define SEGRT_NO_UNROLL _Pragma("unroll 1")
 
 #else
 
@@ -27,6 +28,7 @@ using ptrdiff_t = long long;
 
 #define SEGRT_KERNEL(name) SEGRT_EMULATED_KERNEL(name)
 #define SEGRT_UNROLL
+#define SEGRT_NO_UNROLL
 
 #endif
 

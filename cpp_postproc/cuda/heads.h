@@ -16,6 +16,11 @@ SEGRT_SHARED float widened(float value) {
 }
 
 SEGRT_SHARED float widened(Half half) {
+#ifdef __CUDACC_RTC__
+    float exact;
+    asm("cvt.f32.f16 %0, %1;" : "=f"(exact) : "h"(half.bits));
+    return exact;
+#else
     const std::uint32_t sign = (half.bits & 0x8000U) << 16U;
     const std::uint32_t exponent = (half.bits >> 10U) & 0x1FU;
     const std::uint32_t fraction = half.bits & 0x3FFU;
@@ -25,6 +30,7 @@ SEGRT_SHARED float widened(Half half) {
     }
     return __uint_as_float(exponent == 31 ? sign | 0x7F800000U | fraction << 13U
                                           : sign | (exponent + 112) << 23U | fraction << 13U);
+#endif
 }
 
 SEGRT_SHARED bool is_finite(float value) {

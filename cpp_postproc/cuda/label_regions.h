@@ -43,25 +43,30 @@ SEGRT_SHARED CellRectangle cells_under(const TargetTaps& target, std::int32_t y,
     return {top, left, target.rows[y_end - 1].high - top + 1, target.columns[x_end - 1].high - left + 1};
 }
 
-// The cells of some channels: in shared memory, [channel][row][column], or, where `values` is null, in the grid itself.
-// In shared memory channels lie an odd number of floats apart, so that lanes that read a cell of different channels
-// meet different banks.
-template <class Grid>
+// Cells of channels from `first` on in shared memory, [channel][row][column]; channels lie an odd number of floats
+// apart, so that lanes that read a cell of different channels meet different banks.
 struct Cells {
-    const Grid& grid;
-    Channels channels;
     CellRectangle held;
     const float* values;
-    std::int32_t first;  // channel of the grid
+    std::int32_t first;
 
     [[nodiscard]] SEGRT_SHARED std::int32_t stride() const { return held.cells() | 1; }
     [[nodiscard]] SEGRT_SHARED float cell(std::int32_t k, std::int32_t y, std::int32_t x) const {
-        if (values == nullptr) {
-            return grid.cell(channels.image(first + k), y, x);
-        }
         return values[k * stride() + (y - held.top) * held.width + (x - held.left)];
     }
 };
+
+// Two source rows interpolated across to a thread's column.
+struct AcrossRows {
+    float upper, lower;
+};
+
+// `cell(y, x)` of one channel, interpolated across.
+template <class F>
+SEGRT_SHARED AcrossRows across(const Tap& row, const Tap& column, const F& cell) {
+    return {lerp(cell(row.low, column.low), column.low_weight, cell(row.low, column.high), column.high_weight),
+            lerp(cell(row.high, column.low), column.low_weight, cell(row.high, column.high), column.high_weight)};
+}
 
 // A thread's pixels: column x, rows [y, y + kRowsEach). Beyond the target they are copies of its last, and not written.
 template <Ranking ranking>
@@ -91,21 +96,18 @@ struct ColumnContest {
         }
     }
 
-    // Lets channel k of `cells` compete; returns in which rows it claims the pixel by itself.
-    template <class Grid>
-    SEGRT_SHARED std::uint32_t enter(const Cells<Grid>& cells, std::int32_t k, float weight, bool may_win) {
-        float upper = 0, lower = 0;
+    // Lets a channel compete; returns in which rows it claims the pixel by itself. rows_of(r): the source rows, across,
+    // between which row r lies.
+    template <class F>
+    SEGRT_SHARED std::uint32_t enter(std::int32_t channel, float weight, bool may_win, const F& rows_of) {
+        AcrossRows source{0, 0};
         std::uint32_t claims = 0;
         SEGRT_UNROLL
         for (int r = 0; r < kRowsEach; ++r) {
             if ((new_cells >> r & 1U) != 0) {
-                const Tap row = tap(r);
-                upper = lerp(cells.cell(k, row.low, column.low), column.low_weight, cells.cell(k, row.low, column.high),
-                             column.high_weight);
-                lower = lerp(cells.cell(k, row.high, column.low), column.low_weight,
-                             cells.cell(k, row.high, column.high), column.high_weight);
+                source = rows_of(r);
             }
-            float value = lerp(upper, 1.0F - lower_share[r], lower, lower_share[r]);
+            float value = lerp(source.upper, 1.0F - lower_share[r], source.lower, lower_share[r]);
             if constexpr (ranking == Ranking::weighted_logit) {
                 value = sigmoid_float(value);
             }
@@ -117,7 +119,7 @@ struct ColumnContest {
             }
             if (may_win && rank > best[r]) {
                 best[r] = rank;
-                winner[r] = cells.first + k;
+                winner[r] = channel;
                 claimed = claim ? claimed | 1U << r : claimed & ~(1U << r);
             }
         }
@@ -135,6 +137,20 @@ SEGRT_SHARED std::int32_t count_bits(std::uint32_t bits) {
     }
     return count;
 }
+
+// (height, width) to be written: uint8, or uint16 where `is_wide`.
+struct LabelMap {
+    void* data;
+    std::int32_t is_wide;
+
+    SEGRT_SHARED void write(std::int64_t at, std::int32_t label) const {
+        if (is_wide != 0) {
+            static_cast<std::uint16_t*>(data)[at] = static_cast<std::uint16_t>(label);
+        } else {
+            static_cast<std::uint8_t*>(data)[at] = static_cast<std::uint8_t>(label);
+        }
+    }
+};
 
 // What labelling is asked for. `weights` lie `weight_step` floats apart.
 template <class Grid>
@@ -165,8 +181,7 @@ public:
           contest_(job.target, block_left_ + lane_, top_) {}
 
     // Labels the block's pixels; a pixel without a claim (weighted_logit) gets the label `count`.
-    template <class Label>
-    SEGRT_SHARED void run(Label* labels) {
+    SEGRT_SHARED void run(const LabelMap& labels) {
         const TargetTaps& target = job_.target;
         const std::int32_t bottom = min(block_top_ + kWarps * kRowsEach, target.height);
         const std::int32_t right = min(block_left_ + kLanes, target.width);
@@ -186,27 +201,49 @@ private:
     // `held` are the cells under the block's pixels, `own` those under the warp's.
     SEGRT_SHARED void compete(const CellRectangle& held, const CellRectangle& own) {
         __shared__ float values[kTileFloats];
-        // A grid much finer than the target has nothing to be shared, and is read where it is.
-        const bool fits = static_cast<std::int64_t>(held.height) * held.width < kTileFloats;
-        Cells<Grid> cells{job_.grid, job_.channels, held, fits ? values : nullptr, 0};
-        const std::int32_t at_once = fits ? min(kTileFloats / cells.stride(), kTileChannels) : kTileChannels;
-        const bool bounded = fits && job_.count > 1 && own.cells() <= kBoundedCells;
+        if (static_cast<std::int64_t>(held.height) * held.width >= kTileFloats) {
+            compete_untiled(values);
+            return;
+        }
+        Cells cells{held, values, 0};
+        const std::int32_t at_once = min(kTileFloats / cells.stride(), kTileChannels);
+        const bool bounded = job_.count > 1 && own.cells() <= kBoundedCells;
         float best_low = -2 * kLargest;
         for (; cells.first < job_.count; cells.first += at_once) {
             const std::int32_t count = min(at_once, job_.count - cells.first);
-            if (fits) {
-                __syncthreads();  // until the channels before are done with
-                fill(cells, values, count);
-                __syncthreads();
-            }
+            __syncthreads();  // until the channels before are done with
+            fill(cells, values, count);
+            __syncthreads();
             if (!is_empty()) {
                 compete_among(cells, own, count, bounded, best_low);
             }
         }
     }
 
+    // A grid much finer than the target has nothing to be shared: each thread brings its own rows to shared memory.
+    SEGRT_SHARED void compete_untiled(float* values) {
+        constexpr std::int32_t kThreads = kLanes * kWarps;
+        static_assert(2 * kRowsEach * kThreads <= kTileFloats);
+        float* own = values + warp_ * kLanes + lane_;
+        for (std::int32_t k = 0; k < job_.count && !is_empty(); ++k) {
+            const std::int32_t image = job_.channels.image(k);
+            SEGRT_NO_UNROLL
+            for (int r = 0; r < kRowsEach; ++r) {
+                const AcrossRows rows = across(contest_.tap(r), contest_.column, [&](std::int32_t y, std::int32_t x) {
+                    return job_.grid.cell(image, y, x);
+                });
+                own[2 * r * kThreads] = rows.upper;
+                own[(2 * r + 1) * kThreads] = rows.lower;
+            }
+            const std::uint32_t claims = contest_.enter(k, job_.weight(k), true, [&](int r) {
+                return AcrossRows{own[2 * r * kThreads], own[(2 * r + 1) * kThreads]};
+            });
+            count_claims(k, claims);
+        }
+    }
+
     // The block's threads read `count` channels; neighbours read neighbouring cells.
-    SEGRT_SHARED void fill(const Cells<Grid>& cells, float* values, std::int32_t count) const {
+    SEGRT_SHARED void fill(const Cells& cells, float* values, std::int32_t count) const {
         constexpr std::int32_t kThreads = kLanes * kWarps;
         const CellRectangle& held = cells.held;
         const std::int32_t each = held.cells(), thread = warp_ * kLanes + lane_;
@@ -216,6 +253,7 @@ private:
         }
         for (std::int32_t cell = thread - start * each; cell < each; cell += kThreads) {
             const std::int32_t y = held.top + cell / held.width, x = held.left + cell % held.width;
+            SEGRT_NO_UNROLL
             for (std::int32_t k = start; k < count; k += channels_at_once) {
                 values[k * cells.stride() + cell] = job_.grid.cell(job_.channels.image(cells.first + k), y, x);
             }
@@ -224,8 +262,8 @@ private:
 
     // Lets those of `count` channels compete that may win, and counts claims of those that may claim some pixels.
     // `best_low` is the highest lower bound of the channels before.
-    SEGRT_SHARED void compete_among(const Cells<Grid>& cells, const CellRectangle& own, std::int32_t count,
-                                    bool bounded, float& best_low) {
+    SEGRT_SHARED void compete_among(const Cells& cells, const CellRectangle& own, std::int32_t count, bool bounded,
+                                    float& best_low) {
         __shared__ float highest[kWarps][kTileChannels];
         __shared__ std::uint32_t claimants[kWarps][kTileChannels / kLanes];
         if (bounded) {
@@ -238,7 +276,10 @@ private:
             for (std::uint32_t left = rivals | some; left != 0; left &= left - 1) {
                 const std::int32_t bit = __ffs(left) - 1, k = base + bit, channel = cells.first + k;
                 const bool may_win = (rivals >> bit & 1U) != 0;
-                const std::uint32_t claims = contest_.enter(cells, k, job_.weight(channel), may_win);
+                const std::uint32_t claims = contest_.enter(channel, job_.weight(channel), may_win, [&](int r) {
+                    return across(contest_.tap(r), contest_.column,
+                                  [&](std::int32_t y, std::int32_t x) { return cells.cell(k, y, x); });
+                });
                 if ((some >> bit & 1U) != 0) {
                     count_claims(channel, claims);
                 }
@@ -248,7 +289,7 @@ private:
     }
 
     // Writes the upper bound of each channel's ranks, and as bits which of them may claim some of the warp's pixels.
-    SEGRT_SHARED void bound(const Cells<Grid>& cells, const CellRectangle& own, std::int32_t count, float* highest,
+    SEGRT_SHARED void bound(const Cells& cells, const CellRectangle& own, std::int32_t count, float* highest,
                             std::uint32_t* claimants, float& best_low) const {
         for (std::int32_t base = 0; base < count; base += kLanes) {
             const std::int32_t k = base + lane_;
@@ -272,7 +313,7 @@ private:
         __syncwarp();
     }
 
-    SEGRT_SHARED static Bounds bounds_of(const Cells<Grid>& cells, const CellRectangle& own, std::int32_t k) {
+    SEGRT_SHARED static Bounds bounds_of(const Cells& cells, const CellRectangle& own, std::int32_t k) {
         float low = cells.cell(k, own.top, own.left), high = low;
         for (std::int32_t y = own.top; y < own.top + own.height; ++y) {
             for (std::int32_t x = own.left; x < own.left + own.width; ++x) {
@@ -311,14 +352,13 @@ private:
         }
     }
 
-    template <class Label>
-    SEGRT_SHARED void write(Label* labels) const {
+    SEGRT_SHARED void write(const LabelMap& labels) const {
         SEGRT_UNROLL
         for (int r = 0; r < kRowsEach; ++r) {
             if ((contest_.inside >> r & 1U) != 0) {
                 const bool visible = ranking != Ranking::weighted_logit || (contest_.claimed >> r & 1U) != 0;
-                labels[static_cast<std::int64_t>(top_ + r) * job_.target.width + block_left_ + lane_] =
-                    static_cast<Label>(visible ? contest_.winner[r] : job_.count);
+                labels.write(static_cast<std::int64_t>(top_ + r) * job_.target.width + block_left_ + lane_,
+                             visible ? contest_.winner[r] : job_.count);
             }
         }
     }
@@ -381,8 +421,8 @@ private:
 };
 
 // Grid (ceil(width / 32), ceil(height / 32)), block (32, 4).
-template <Ranking ranking, class Grid, class Label>
-SEGRT_SHARED void label_regions(const RegionJob<Grid>& job, Label* labels) {
+template <Ranking ranking, class Grid>
+SEGRT_SHARED void label_regions(const RegionJob<Grid>& job, const LabelMap& labels) {
     RegionLabeller<Grid, ranking>(job, static_cast<std::int32_t>(blockIdx.x), static_cast<std::int32_t>(blockIdx.y))
         .run(labels);
 }

@@ -17,6 +17,7 @@ Wrong arguments raise `ArgumentError`, which is a `SegrtError` and a `ValueError
 from segrt.runtime.postproc.arguments import ArgumentError
 from segrt.runtime.postproc.box_masks import paste_masks, paste_masks_rle, prototype_masks_rle, whole_masks_rle
 from segrt.runtime.postproc.class_maps import argmax_map, binary_map, query_semantic
+from segrt.runtime.postproc.labelled import KEPT, merge_detr_labelled, merge_labelled
 from segrt.runtime.postproc.objects import decode_yolo, matrix_nms, query_instances_rle
 from segrt.runtime.postproc.overlaps import count_ids, count_overlaps, ids_of_colors
 from segrt.runtime.postproc.resizing import resize_antialias, resize_normalize
@@ -25,6 +26,7 @@ from segrt.runtime.postproc.segments import group_centers, merge_queries, merge_
 from segrt.runtime.postproc.types import MergedSegment, QueryInstances, Report, Rle, YoloDetections
 
 __all__ = [
+    "KEPT",
     "ArgumentError",
     "MergedSegment",
     "QueryInstances",
@@ -42,6 +44,8 @@ __all__ = [
     "ids_of_colors",
     "matrix_nms",
     "measure_rle",
+    "merge_detr_labelled",
+    "merge_labelled",
     "merge_queries",
     "merge_semantic_instances",
     "paste_masks",

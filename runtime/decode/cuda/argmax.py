@@ -4,7 +4,7 @@ import numpy as np
 
 from segrt.runtime.decode.argmax import Argmax
 from segrt.runtime.decode.cuda.downloads import Download
-from segrt.runtime.decode.cuda.label_kernels import BLOCK, label_grid
+from segrt.runtime.decode.cuda.label_kernels import BLOCK, label_grid, label_map
 from segrt.runtime.decode.cuda.nonfinite import NonfiniteCount, number_of
 from segrt.runtime.decode.cuda.program import Heads, Program
 from segrt.runtime.decode.cuda.taps import bilinear_taps, rows_used, upload_target
@@ -29,7 +29,7 @@ class ArgmaxProgram(Program):
         self._target = upload_target(workspace, rows, columns)
         self._grid = label_grid(geometry.source_size)
         label = np.dtype(np.uint8 if channels <= 256 else np.uint16)
-        self._kernel = f"argmax_{number_of(logits)}_{8 * label.itemsize}"
+        self._kernel = f"argmax_{number_of(logits)}"
         self._out = Download(workspace, {"classes": (label, geometry.source_size), "bad": (np.int32, (1,))})
         self._count = NonfiniteCount.of(workspace, logits, rows_used(rows, height), self._out.device["bad"])
 
@@ -40,7 +40,7 @@ class ArgmaxProgram(Program):
         channels, height, width = self._logits.shape
         self.workspace.launch(
             "argmax", self._kernel, self._grid, BLOCK,
-            self._logits, channels, height, width, self._target, self._out.device["classes"],
+            self._logits, channels, height, width, self._target, label_map(self._out.device["classes"]),
         )  # fmt: skip
         self._out.enqueue()
 

@@ -39,6 +39,8 @@ class Download:
         """Put the copy of all arrays to the host into the stream."""
         self._workspace.download(self._here, self._there)
 
-    def upload(self) -> None:
-        """Put the copy of all arrays from the host's side back to the GPU into the stream."""
-        self._workspace.queue.cuda.upload(self._there.address, self._here, self._workspace.queue.stream)
+    def upload(self, *names: str) -> None:
+        """Put the copy of these arrays from the host's side back to the GPU into the stream."""
+        queue = self._workspace.queue
+        for name in names:
+            queue.cuda.upload(self.device[name].address, self.host[name], queue.stream)

@@ -31,6 +31,11 @@ class TargetTaps(ctypes.Structure):
         ("width", ctypes.c_int32),
     )
 
+    @property
+    def tables(self) -> tuple[ctypes.c_void_p, ctypes.c_void_p]:
+        """The tables of rows and columns as parameters of their own."""
+        return ctypes.c_void_p(self.rows), ctypes.c_void_p(self.columns)
+
 
 class Channels(ctypes.Structure):
     """`Channels` of cpp_postproc/cuda/grids.h; the default takes every image of a head in order."""

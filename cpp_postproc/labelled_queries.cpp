@@ -1,0 +1,99 @@
+#include "labelled_queries.h"
+
+#include <cstddef>
+
+#include "detr_groups.h"
+#include "kernels.h"
+#include "query_segments.h"
+#include "scratch.h"
+#include "thread_pool.h"
+
+namespace segrt {
+namespace {
+
+// Enough of the query's own mask must be left. The ratio is a float32 compared as double, as torch's item() gives.
+bool survives(const Tally& tally, double overlap_threshold) {
+    if (tally.labelled == 0 || tally.original == 0 || tally.visible.area == 0) {
+        return false;
+    }
+    const float ratio = static_cast<float>(tally.labelled) / static_cast<float>(tally.original);
+    return static_cast<double>(ratio) > overlap_threshold;
+}
+
+// An id for everything that a label can be; 0 until it is written.
+template <class Label>
+std::span<std::int32_t> id_table(ScratchFrame& frame) {
+    return frame.filled<std::int32_t>(Index{1} << (8 * sizeof(Label)), 0);
+}
+
+template <class Label>
+void paint(Map<Label> labels, std::span<const std::int32_t> id_of_label, int threads, Map<std::int32_t> ids) {
+    const Kernels& loops = kernels();
+    parallel_for(threads, ids.height, rows_per_chunk(ids.height, threads), [&](Index begin, Index end, int) {
+        for (Index y = begin; y < end; ++y) {
+            if constexpr (sizeof(Label) == 1) {
+                loops.paint8(labels.row(y), id_of_label.data(), ids.row(y), ids.width);
+            } else {
+                loops.paint16(labels.row(y), id_of_label.data(), ids.row(y), ids.width);
+            }
+        }
+    });
+}
+
+}  // namespace
+
+template <class Label>
+void merge_labelled(Map<Label> labels, std::span<const ScoredQuery> kept, std::span<const Tally> tallies,
+                    const MergeOptions& options, Map<std::int32_t> ids, std::vector<Segment>& segments) {
+    ScratchFrame frame;
+    QuerySegments found(options.stuff_classes, segments);
+    const bool compat = options.compat && options.rule != MergeRule::eomt;
+    const auto id_of_label = id_table<Label>(frame);
+    for (std::size_t k = 0; k < kept.size(); ++k) {
+        if (survives(tallies[k], options.overlap_threshold)) {
+            id_of_label[k] =
+                compat ? found.add_compat(kept[k], tallies[k].visible) : found.add(kept[k], tallies[k].visible);
+        }
+    }
+    paint(labels, id_of_label, options.threads, ids);
+}
+
+template <class Label>
+std::vector<std::int64_t> merge_detr_labelled(Map<Label> labels, std::span<const ScoredQuery> kept,
+                                              std::span<const Tally> tallies, const MergeOptions& options,
+                                              bool first_time, Map<std::int32_t> ids, std::vector<Segment>& segments) {
+    ScratchFrame frame;
+    QuerySegments found(options.stuff_classes, segments);
+    const auto count = static_cast<Index>(kept.size());
+    const auto group = frame.take<std::size_t>(count);
+    find_groups(kept, found, first_time || !options.compat, group);
+    const auto regions = frame.filled<Region>(count, Region{});
+    for (std::size_t k = 0; k < kept.size(); ++k) {
+        regions[group[k]].add(tallies[k].visible);
+    }
+    std::vector<std::int64_t> left;
+    for (std::size_t k = 0; k < kept.size(); ++k) {
+        if (is_large_enough(k, group, regions, options.compat)) {
+            left.push_back(static_cast<std::int64_t>(k));
+        }
+    }
+    if (left.size() == kept.size()) {
+        const auto id_of_label = id_table<Label>(frame);
+        append_groups(kept, group, regions, found, id_of_label);
+        paint(labels, id_of_label, options.threads, ids);
+    }
+    return left;
+}
+
+template void merge_labelled(Map<std::uint8_t>, std::span<const ScoredQuery>, std::span<const Tally>,
+                             const MergeOptions&, Map<std::int32_t>, std::vector<Segment>&);
+template void merge_labelled(Map<std::uint16_t>, std::span<const ScoredQuery>, std::span<const Tally>,
+                             const MergeOptions&, Map<std::int32_t>, std::vector<Segment>&);
+template std::vector<std::int64_t> merge_detr_labelled(Map<std::uint8_t>, std::span<const ScoredQuery>,
+                                                       std::span<const Tally>, const MergeOptions&, bool,
+                                                       Map<std::int32_t>, std::vector<Segment>&);
+template std::vector<std::int64_t> merge_detr_labelled(Map<std::uint16_t>, std::span<const ScoredQuery>,
+                                                       std::span<const Tally>, const MergeOptions&, bool,
+                                                       Map<std::int32_t>, std::vector<Segment>&);
+
+}  // namespace segrt
