@@ -65,8 +65,13 @@ def _to_class_ids(grid: Array, labels: int, void: int | None) -> Array:
         classes[is_void] = np.iinfo(dtype).max
         wrong &= ~is_void
     if wrong.any():
-        raise BundleError(
-            f"the network's class map holds class id {int(grid[wrong][0])}, but the bundle has {labels} labels; "
-            "adopt it again with its own labels, or with --void-value if this id means no class"
-        )
+        raise refusal(int(grid[wrong][0]), labels)
     return classes
+
+
+def refusal(class_id: int, labels: int) -> BundleError:
+    """Return the error for an id in the network's class map that is neither a label's position nor void."""
+    return BundleError(
+        f"the network's class map holds class id {class_id}, but the bundle has {labels} labels; "
+        "adopt it again with its own labels, or with --void-value if this id means no class"
+    )

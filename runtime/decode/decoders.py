@@ -33,7 +33,11 @@ PROGRAMS: Registry[Any] = Registry(
     "program",
     {
         "argmax": f"{_ROOM}.cuda.argmax:ArgmaxProgram",
+        "class_map": f"{_ROOM}.cuda.class_map:ClassMapProgram",
+        "query_semantic": f"{_ROOM}.cuda.query_semantic:QuerySemanticProgram",
+        "binary": f"{_ROOM}.cuda.binary:BinaryProgram",
         "query_instances": f"{_ROOM}.cuda.query_instances:QueryInstancesProgram",
+        "paste_masks": f"{_ROOM}.cuda.paste_masks:PasteMasksProgram",
         "merge_queries": f"{_ROOM}.cuda.merge_queries:MergeQueriesProgram",
         "group_centers": f"{_ROOM}.cuda.group_centers:GroupCentersProgram",
     },

@@ -62,7 +62,8 @@ def nearest_pixels(source_length: int, extent: Extent, length: int) -> npt.NDArr
     """Return the source pixel (length,) that contains each target pixel's centre: `nearest_axis` of the core."""
     begin, end = extent
     position = begin + (end - begin) / length * (np.arange(length) + 0.5)
-    return np.clip(np.floor(position), 0, source_length - 1).astype(np.int32)
+    pixels: npt.NDArray[np.int32] = np.clip(np.floor(position), 0, source_length - 1).astype(np.int32)
+    return pixels
 
 
 @dataclass(frozen=True)
