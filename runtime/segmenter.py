@@ -160,8 +160,12 @@ class Segmenter:
 
         Nothing of the result refers to the heads, so their slot can be released afterwards.
         """
-        arrays = {spec.role: heads[spec.name].array[index] for spec in self.manifest.heads}
-        return self._decoder(arrays, geometry, self._context)
+        given = {spec.role: heads[spec.name] for spec in self.manifest.heads}
+        device = next(
+            iter(given.values())
+        ).device  # another's than the backend's own where somebody else made the heads
+        decoder = self._decoder if device == self.backend.head_device else find_decoder(self.decode, device)
+        return decoder({role: head.array[index] for role, head in given.items()}, geometry, self._context)
 
     def decoded(self, heads: Mapping[str, npt.NDArray[Any]], geometry: Geometry, **thresholds: float) -> Result:
         """Decode what `heads` returned, with other thresholds than those in force."""

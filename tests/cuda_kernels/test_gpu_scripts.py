@@ -1,7 +1,9 @@
 """The parts of tests/gpu/run.sh, run on the emulated GPU, so that they do not fail on their first real one."""
 
+import argparse
 import json
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +13,17 @@ from emulated_cuda import EmulatedCuda, emulated_kernels
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "gpu"))
 
+import cuda_interface
 import equality
+import exports
+import measure
+import transformers_way
+import trials
 from scenes import NAMES, scene_of
 
+from segrt.runtime.authoring.verification import Check
 from segrt.runtime.decode.decoders import PROGRAMS
+from segrt.runtime.errors import SegrtError
 
 SIZE = (27, 40)
 
@@ -78,3 +87,107 @@ def test_a_scene_of_every_rule_has_something_to_decode() -> None:
             found[rule] = len(np.unique(result.class_map)) - 1
     assert set(found) == set(RULES)
     assert min(found.values()) > 0, json.dumps(found)
+
+
+def small_picture(number: int) -> np.ndarray:
+    return np.random.default_rng(number).integers(0, 256, (96, 160, 3), np.uint8)
+
+
+@pytest.fixture
+def small(gpu: EmulatedCuda, monkeypatch: pytest.MonkeyPatch) -> EmulatedCuda:
+    """Let the script see the emulated GPU, and small pictures and scenes."""
+    for module in ("decode.decoding_place", "inference.cuda.kernels", "preprocess.cuda.slot_pictures"):
+        monkeypatch.setattr(f"segrt.runtime.{module}.built_files", lambda: ("antialias", "preprocess", *PROGRAMS))
+    gpu.kernels = emulated_kernels(gpu)
+    monkeypatch.setattr(measure, "open_cuda", lambda: gpu)
+    monkeypatch.setattr(measure, "doctor", dict)
+    monkeypatch.setattr(measure, "EMBEDDED", ("street-semantic",))
+    monkeypatch.setattr(measure, "find_flavor", lambda: fail("none"))
+    monkeypatch.setattr(trials, "source_picture", small_picture)
+    monkeypatch.setattr(trials, "PICTURES", 1)
+    monkeypatch.setattr(trials, "WARMUP", 1)
+    monkeypatch.setattr(cuda_interface, "REPEAT", 2)
+    monkeypatch.setattr(cuda_interface, "SIZES", (1 << 10, 1 << 12, 1 << 14))
+    real = equality.compare_all
+    monkeypatch.setattr(equality, "NAMES", {"argmax, 21 classes": "argmax"})
+    monkeypatch.setattr(equality, "compare_all", lambda cuda, failures: real(cuda, failures, [SIZE], repeat=1))
+    return gpu
+
+
+def fail(text: str) -> Any:
+    raise SegrtError(text)
+
+
+def options(tmp_path: Path, **changed: Any) -> argparse.Namespace:
+    given = {"out": tmp_path, "bundles": None, "frames": 3, "seconds": 280.0, "quick": True}
+    return argparse.Namespace(**given | changed)
+
+
+def test_the_whole_script_runs_checks_first_and_reports(
+    small: EmulatedCuda, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    small.clock = time.perf_counter
+    code = measure.measure(options(tmp_path))
+    found = json.loads((tmp_path / "results.json").read_bytes())
+    assert found["failures"] == [], "nothing is wrong"
+    assert code == 0
+    checks = {row["precision"]: row for row in found["checks"]}
+    assert checks["fp32"]["golden frames"] == checks["fp32"]["two pictures"] == "ok"
+    assert checks["fp32"]["GPU and CPU decode"] == "equal"
+    assert float(checks["fp32"]["largest head error"].split()[0]) < 1e-5
+    assert [row["equal"] for row in found["rules"]] == ["yes", "yes"]
+    assert "tf32" in checks
+    row = found["times"][0]
+    assert {"upload", "preprocess", "network", "decode", "end to end", "p99 end to end"} <= set(row)
+    page = capsys.readouterr().out
+    assert page == (tmp_path / "RESULTS.md").read_text() + "\n"
+    assert f"| street-semantic | fp32 | segrt, onnxruntime | {row['upload']} |" in page
+    assert small.alive == 0
+
+
+def test_what_does_not_fit_the_time_is_left_out_and_named(small: EmulatedCuda, tmp_path: Path) -> None:
+    assert small.alive == 0
+    assert measure.measure(options(tmp_path, seconds=0.0)) == 0
+    found = json.loads((tmp_path / "results.json").read_bytes())
+    assert found["times"] == []
+    assert "street-semantic fp32: no time was left" in found["left out"]
+    assert found["checks"], "checks are made all the same"
+
+
+def test_kernels_that_do_not_load_and_a_wrong_network_are_failures(
+    small: EmulatedCuda, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert small.alive == 0
+    monkeypatch.setattr(measure, "why_no_kernels", lambda _: "this build has none")
+    monkeypatch.setattr(trials, "verify", lambda _: [Check("f", "logits", "3", "2", False)])
+    assert measure.measure(options(tmp_path)) == 1
+    failures = json.loads((tmp_path / "results.json").read_bytes())["failures"]
+    assert failures[0] == "kernels: this build has none"
+    assert "street-semantic fp32 onnxruntime: f logits 3" in failures
+    assert "- kernels: this build has none" in (tmp_path / "RESULTS.md").read_text()
+
+
+def test_an_export_that_fails_or_takes_too_long_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(exports, "MODELS", ("no-such-model",))
+    left_out: list[str] = []
+    running = exports.start(tmp_path)
+    assert exports.finish(tmp_path, running, time.monotonic() + 100, left_out) == []
+    (told,) = left_out
+    assert told.startswith("no-such-model: its export failed (segrt: error: ")
+    left_out.clear()
+    running = exports.start(tmp_path)
+    assert exports.finish(tmp_path, running, time.monotonic(), left_out) == []
+    assert left_out == ["no-such-model: its export did not end in time"]
+
+
+def test_transformers_usual_way_is_timed(monkeypatch: pytest.MonkeyPatch) -> None:
+    transformers = pytest.importorskip("transformers")
+    monkeypatch.setattr(trials, "source_picture", small_picture)
+    monkeypatch.setattr(trials, "PICTURES", 1)
+    config = transformers.SegformerConfig(depths=[1, 1, 1, 1], hidden_sizes=[8, 8, 16, 16], num_labels=5)
+    model = transformers.SegformerForSemanticSegmentation(config)
+    processor = transformers.SegformerImageProcessor(size={"height": 64, "width": 64})
+    row = transformers_way.timed(model, processor, "semantic", 2, half=False, device="cpu")
+    assert set(row) == {"preprocess", "network", "decode", "end to end", "p99 end to end"}
+    assert min(row.values()) > 0  # type: ignore[type-var]
+    assert row["end to end"] == pytest.approx(sum(list(row.values())[:3]), rel=0.5)  # type: ignore[arg-type]

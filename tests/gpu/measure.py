@@ -1,16 +1,22 @@
-"""Builds, verifies, compares and times on a GPU; see `run.sh`. Each part writes what it found, or why it could not."""
+"""Checks, then times, on a GPU; see `run.sh`. Each part writes what it found, or why it could not."""
 
 import argparse
 import json
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 import cuda_interface
+import equality
+import exports
 import peers
+import transformers_way
 import trials
 from report import write_report
 
@@ -18,12 +24,33 @@ from segrt.runtime.bundle.bundle import Bundle
 from segrt.runtime.bundle.locating import read_bundle
 from segrt.runtime.errors import SegrtError
 from segrt.runtime.inference.cuda.choice import installed_packages, open_cuda
+from segrt.runtime.inference.cuda.interface import Cuda
+from segrt.runtime.inference.cuda.kernels import why_no_kernels
 from segrt.runtime.inference.cuda.presence import why_no_gpu
 from segrt.runtime.inference.tensorrt.flavor import find_flavor
 
-MODELS = ("deeplabv3_resnet50", "maskrcnn_resnet50_fpn_v2", "detr-resnet101-panoptic")
 EMBEDDED = ("street-semantic", "street-instance", "street-panoptic")
 PRECISIONS = ("fp32", "tf32", "fp16", "int8")
+COMPILED = "segformer-b0-ade"  # torch.compile takes long, so that it is timed for one network
+# How long a row of the table may take at most, as far as is known before: what does not fit is left out.
+_ROW_SECONDS, _PEER_SECONDS, _COMPILE_SECONDS = 12, 20, 45
+_EXPORT_SHARE = 0.5  # of all the time, for what still exports when the checks are done
+
+
+class Clock:
+    """The seconds that are left of a run."""
+
+    def __init__(self, seconds: float) -> None:
+        self.begin, self.seconds = time.monotonic(), seconds
+
+    @property
+    def gone(self) -> float:
+        """Seconds since the beginning."""
+        return round(time.monotonic() - self.begin, 1)
+
+    def has(self, seconds: float) -> bool:
+        """Whether so much is left."""
+        return self.gone + seconds <= self.seconds
 
 
 def main() -> int:
@@ -31,72 +58,134 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, default=Path("gpu-results"))
     parser.add_argument("--bundles", type=Path, help="folder of bundles to take instead of exporting them")
-    parser.add_argument("--calibration", type=Path, help="pictures for int8")
     parser.add_argument("--frames", type=int, default=100)
-    parser.add_argument("--quick", action="store_true", help="the embedded bundles, fp32 alone")
+    parser.add_argument("--seconds", type=float, default=280, help="what does not fit is left out and named")
+    parser.add_argument("--quick", action="store_true", help="the embedded bundles, and nothing beside them")
     options = parser.parse_args()
-
     reason = why_no_gpu()
     if reason is None and not installed_packages():
         reason = "neither cuda-python nor pycuda is installed (pip install 'segrt[gpu]')"
     if reason is not None:
         print(f"skipped: {reason}")
         return 0
+    return measure(options)
+
+
+def measure(options: argparse.Namespace) -> int:
+    """Check, time and report."""
+    clock = Clock(options.seconds)
     options.out.mkdir(parents=True, exist_ok=True)
-    found: dict[str, object] = {"doctor": doctor()}
     failures: list[str] = []
+    left_out: list[str] = []
+    found: dict[str, Any] = {"failures": failures, "left out": left_out, "times": []}
+    own = not options.quick and options.bundles is None
+    running = exports.start(options.out / "bundles") if own else []
+    found |= correctness(failures)
+    found["checking_s"] = clock.gone
+    write(found, options.out, clock)
+    embedded = [read_bundle(name) for name in EMBEDDED]
+    if own:
+        deadline = clock.begin + max(clock.gone, _EXPORT_SHARE * clock.seconds)
+        others = exports.finish(options.out / "bundles", running, deadline, left_out)
+    else:
+        folders = sorted(options.bundles.glob("*/manifest.json")) if options.bundles else []
+        others = [read_bundle(path.parent) for path in folders]
+    for what, seconds, rows in jobs(embedded, others, options, failures):
+        if not clock.has(seconds):
+            left_out.append(f"{what}: no time was left")
+            continue
+        found["times"] += rows()
+        write(found, options.out, clock)
+    write(found, options.out, clock)
+    print((options.out / "RESULTS.md").read_text())
+    return 1 if failures else 0
+
+
+def correctness(failures: list[str]) -> dict[str, Any]:
+    """Return what is right: doctor, CUDA's own interface, kernels against the core, the embedded bundles."""
+    found: dict[str, Any] = {"doctor": doctor(), "rules": []}
     cuda = open_cuda()
     with cuda.current():
         found["device"] = asdict(cuda.device)
+        found["rules"] = kernels(cuda, failures)
         found["cuda"] = cuda_interface.check_and_time(cuda, failures)
     cuda.close()
     try:
-        flavor = find_flavor()
-        found["tensorrt"] = str(flavor)
+        found["tensorrt"] = str(find_flavor())
     except SegrtError as error:
         found["tensorrt"] = f"unverified: {error}"
-    bundles = prepare(options, failures)
-    rows: list[dict[str, object]] = []
-    for bundle in bundles:
-        for precision in (name for name in PRECISIONS if name in bundle.precisions):
-            for backend in ("tensorrt", "onnxruntime"):
-                rows += trials.run(bundle, bundle.variant(precision), backend, options.frames, failures)
-        rows += peers.run(bundle, options.frames, failures)
-    found["rows"], found["failures"] = rows, failures
-    (options.out / "results.json").write_text(json.dumps(found, indent=1))
-    write_report(found, options.out / "RESULTS.md")
-    print((options.out / "RESULTS.md").read_text())
-    return 1 if failures else 0
+    rows = [
+        trials.check(bundle, precision, backend, failures)
+        for bundle in map(read_bundle, EMBEDDED)
+        for precision in precisions_of(bundle)
+        for backend in backends(found)
+    ]
+    return found | {"checks": [row for row in rows if row is not None]}
+
+
+def kernels(cuda: Cuda, failures: list[str]) -> list[dict[str, object]]:
+    """Compare every rule's kernels with the core."""
+    why = why_no_kernels(cuda.device)
+    if why is not None:
+        failures.append(f"kernels: {why}")
+        return []
+    return equality.compare_all(cuda, failures)
+
+
+def backends(found: dict[str, Any]) -> tuple[str, ...]:
+    """Return the backends to run in."""
+    return ("onnxruntime",) if found["tensorrt"].startswith("unverified") else ("onnxruntime", "tensorrt")
+
+
+def precisions_of(bundle: Bundle) -> list[str]:
+    """Return the bundle's precisions, those that one can execute it at included."""
+    return [name for name in PRECISIONS if name in bundle.precisions]
+
+
+def jobs(
+    embedded: list[Bundle], others: list[Bundle], options: argparse.Namespace, failures: list[str]
+) -> list[tuple[str, float, Callable[[], list[dict[str, object]]]]]:
+    """Return (what, the seconds that it may take, what makes its rows), the most telling first."""
+    made: list[tuple[str, float, Callable[[], list[dict[str, object]]]]] = []
+    for bundle in (*embedded, *others):
+        for precision in precisions_of(bundle):
+
+            def ours(bundle: Bundle = bundle, precision: str = precision) -> list[dict[str, object]]:
+                return [trials.time_one(bundle, precision, "onnxruntime", options.frames)]
+
+            made.append((f"{bundle.manifest.name} {precision}", _ROW_SECONDS, ours))
+    for bundle in others:
+
+        def usual(bundle: Bundle = bundle) -> list[dict[str, object]]:
+            return transformers_way.run(bundle, min(20, options.frames))
+
+        def eager(bundle: Bundle = bundle) -> list[dict[str, object]]:
+            return peers.run(bundle, min(30, options.frames), failures, compiled=False)
+
+        made.append((f"{bundle.manifest.name} in transformers", _PEER_SECONDS, usual))
+        made.append((f"{bundle.manifest.name} in torch", _PEER_SECONDS, eager))
+    for bundle in (bundle for bundle in others if bundle.manifest.name == COMPILED):
+
+        def compiled(bundle: Bundle = bundle) -> list[dict[str, object]]:
+            return peers.run(bundle, min(30, options.frames), failures, compiled=True)
+
+        made.append((f"{bundle.manifest.name} in torch.compile", _COMPILE_SECONDS, compiled))
+    return made
+
+
+def write(found: dict[str, Any], out: Path, clock: Clock) -> None:
+    """Write what is known by now, so that nothing is lost when the run is ended."""
+    found["all_s"] = clock.gone
+    (out / "results.json").write_text(json.dumps(found, indent=1))
+    write_report(found, out / "RESULTS.md")
 
 
 def doctor() -> object:
     """Return what `segrt doctor` says of this machine."""
     command = [sys.executable, "-c", "from segrt.runtime.cli import main; main()", "doctor", "--json"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
-    return json.loads(done.stdout)["features"] if done.stdout else done.stderr
-
-
-def prepare(options: argparse.Namespace, failures: list[str]) -> list[Bundle]:
-    """Return the bundles to measure: the embedded ones, those of a folder, or freshly exported ones."""
-    if options.quick:
-        return [read_bundle(name) for name in EMBEDDED]
-    if options.bundles:
-        return [read_bundle(path.parent) for path in sorted(options.bundles.glob("*/manifest.json"))]
-    bundles = []
-    for name in MODELS:
-        folder = options.out / "bundles" / name
-        if not folder.exists():
-            command = [sys.executable, "-c", "from segrt.runtime.cli import main; main()", "export", name,
-                       "--weights", "random", "--out", str(folder)]  # fmt: skip
-            precisions = "fp32,fp16,int8" if options.calibration else "fp32,fp16"
-            command += ["--precision", precisions]
-            command += ["--calibration", str(options.calibration)] if options.calibration else []
-            done = subprocess.run(command, capture_output=True, text=True, check=False)
-            if done.returncode != 0:
-                failures.append(f"export of {name}: {done.stderr.strip().splitlines()[-1:]}")
-                continue
-        bundles.append(read_bundle(folder))
-    return bundles
+    document = json.loads(done.stdout) if done.stdout else {}
+    return {name: document.get(name) for name in ("features", "decoding")} if document else done.stderr
 
 
 if __name__ == "__main__":

@@ -12,8 +12,8 @@ from segrt.runtime.inference.tensors import Head
 from segrt.runtime.segmenter import open_segmenter
 
 
-def run(bundle: Bundle, frames: int, failures: list[str]) -> list[dict[str, object]]:
-    """Return a row each for eager torch and torch.compile at fp32 and fp16; none without torch or its CUDA."""
+def run(bundle: Bundle, frames: int, failures: list[str], *, compiled: bool) -> list[dict[str, object]]:
+    """Return a row each for eager torch, and with `compiled` torch.compile, at fp32 and fp16; none without torch."""
     if importlib.util.find_spec("torch") is None:
         return []
     import torch
@@ -26,7 +26,8 @@ def run(bundle: Bundle, frames: int, failures: list[str]) -> list[dict[str, obje
         return [{"bundle": bundle.manifest.name, "runs in": "torch", "note": str(error)}]
     rows = []
     for precision in ("fp32", "fp16"):
-        for name, made in (("torch eager", network), ("torch.compile", torch.compile(network))):
+        ways = [("torch eager", network), *([("torch.compile", torch.compile(network))] if compiled else [])]
+        for name, made in ways:
             row: dict[str, object] = {
                 "bundle": bundle.manifest.name,
                 "technique": bundle.manifest.technique,
@@ -63,7 +64,7 @@ def _time(bundle: Bundle, network: Any, precision: str, frames: int) -> dict[str
     names = [head.name for head in bundle.manifest.heads]
     times: dict[str, list[float]] = {}
     half = precision == "fp16"
-    with open_segmenter(bundle, backend="onnxruntime") as segmenter, torch.inference_mode():
+    with open_segmenter(bundle, backend="onnxruntime", device="cpu") as segmenter, torch.inference_mode():
         for number in range(frames + trials.WARMUP):
             slot = segmenter.backend.acquire()
             clock = trials.Clock()
@@ -75,11 +76,11 @@ def _time(bundle: Bundle, network: Any, precision: str, frames: int) -> dict[str
             with torch.autocast("cuda", torch.float16, enabled=half):
                 outputs = network(*inputs)
             torch.cuda.synchronize()
-            clock.lap("inference")
+            clock.lap("network")
             heads = {name: Head(name, output.cpu().numpy()) for name, output in zip(names, outputs, strict=True)}
             clock.lap("download")
             segmenter.postprocess(heads, geometry)
-            clock.lap("postprocess")
+            clock.lap("decode")
             segmenter.backend.release(slot)
             if number >= trials.WARMUP:
                 for stage, ms in (clock.laps | {"end to end": sum(clock.laps.values())}).items():

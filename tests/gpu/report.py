@@ -1,25 +1,58 @@
 """Writes what was found as a page."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-COLUMNS = ("bundle", "precision", "runs in", "golden frames", "two pictures", "largest head error", "preprocess",
-           "upload", "inference", "download", "postprocess", "end to end", "p99 end to end", "note")  # fmt: skip
+CHECKS = ("bundle", "precision", "runs in", "golden frames", "two pictures", "largest head error",
+          "GPU and CPU decode", "note")  # fmt: skip
+TIMES = ("bundle", "precision", "runs in", "upload", "preprocess", "network", "decode", "download", "end to end",
+         "p99 end to end", "note")  # fmt: skip
+ABOUT_TIMES = (
+    "Medians on 1080p pictures, one frame at a time. Stages of segrt are by the GPU's own clock (CUDA events; `decode` "
+    "has the result's download in it), `end to end` is wall time from the BGR picture on the host to the result there. For "
+    "the others all stages are wall time between synchronisations."
+)
+ABOUT_RULES = (
+    "Milliseconds: `GPU` by its own clock, with the download; `result on the host` and `CPU` (default threads) are "
+    "wall time."
+)
+RULES = ("rule", "picture", "equal", "GPU", "result on the host", "CPU")
 
 
 def write_report(found: dict[str, Any], path: Path) -> None:
-    """Write the device, CUDA's own figures, the table of milliseconds, and what is wrong."""
+    """Write the device, what is wrong, the tables, CUDA's own figures."""
     device = found["device"]
     lines = [
         f"# On {device['name']} (SM {device['sm']})",
         "",
         f"Driver for CUDA {device['cuda_driver']}, {device['memory_mb']} MB; TensorRT: {found['tensorrt']}.",
-        "Medians in milliseconds on 1080p pictures, one frame at a time; `end to end` is from picture to result.",
+        f"Checks took {found['checking_s']} s, all {found['all_s']} s.",
         "",
-        "| " + " | ".join(COLUMNS) + " |",
-        "|" + "---|" * len(COLUMNS),
-        *("| " + " | ".join(str(row.get(column, "")) for column in COLUMNS) + " |" for row in found["rows"]),
+        "## Wrong",
+        "",
+        *([f"- {line}" for line in found["failures"]] or ["nothing"]),
+        "",
+        "## Left out",
+        "",
+        *([f"- {line}" for line in found["left out"]] or ["nothing"]),
+        "",
+        "## Networks: what was checked",
+        "",
+        *_table(CHECKS, found["checks"]),
+        "",
+        "## Milliseconds",
+        "",
+        ABOUT_TIMES,
+        "",
+        *_table(TIMES, found["times"]),
+        "",
+        "## Kernels against the C++ core",
+        "",
+        ABOUT_RULES,
+        "",
+        *_table(RULES, found["rules"]),
         "",
         "## CUDA through segrt's interface",
         "",
@@ -27,9 +60,13 @@ def write_report(found: dict[str, Any], path: Path) -> None:
         json.dumps(found["cuda"], indent=1),
         "```",
         "",
-        "## Wrong",
-        "",
-        *(found["failures"] or ["nothing"]),
-        "",
     ]
     path.write_text("\n".join(lines))
+
+
+def _table(columns: Sequence[str], rows: Sequence[dict[str, Any]]) -> list[str]:
+    return [
+        "| " + " | ".join(columns) + " |",
+        "|" + "---|" * len(columns),
+        *("| " + " | ".join(str(row.get(column, "")) for column in columns) + " |" for row in rows),
+    ]

@@ -1,12 +1,14 @@
 #!/usr/bin/env bash
-# One run on a machine with an NVIDIA GPU: builds engines, verifies golden frames, compares all heads with ONNX Runtime,
-# times eager torch, torch.compile, ONNX Runtime CUDA and TensorRT on 1080p pictures, and writes a table.
+# One run of at most five minutes on a machine with an NVIDIA GPU. First what must be right, in under a minute: doctor,
+# every rule's kernels against the C++ core bit for bit (640x480 to 4K), CUDA's interface, golden frames and two pictures
+# of the embedded bundles. Then a table on 1080p pictures: segrt's stages by CUDA events and wall time (p50, p99), beside
+# torch eager, torch.compile and transformers' usual way, for bundles that are exported meanwhile.
 #
-#   tests/gpu/run.sh [--out DIR] [--bundles DIR] [--frames N] [--quick]
+#   tests/gpu/run.sh [--out DIR] [--bundles DIR] [--frames N] [--seconds N] [--quick]
 #
-# Without a GPU it says so and ends with 0. Without TensorRT it checks and times CUDA itself and ONNX Runtime, and says
-# what stays unverified. --bundles takes bundles that are there (DIR/NAME) and needs no torch; --quick takes the
-# embedded ones. PYTHON names the interpreter (default: .venv/bin/python, else python3).
+# Without a GPU it says so and ends with 0. What does not fit into the time is left out and named; what was found by
+# then is always written. --bundles takes bundles that are there (DIR/NAME) instead of exporting; --quick takes the
+# embedded ones alone and needs no torch. PYTHON names the interpreter (default: .venv/bin/python, else python3).
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 python=${PYTHON:-}

@@ -2,13 +2,15 @@
 
 import numpy as np
 import numpy.typing as npt
+from equality import difference
 
 from segrt.runtime.authoring.two_pictures import check_two_pictures
 from segrt.runtime.authoring.verification import verify
 from segrt.runtime.bundle.bundle import Bundle
 from segrt.runtime.bundle.manifest import Variant
-from segrt.runtime.errors import SegrtError
+from segrt.runtime.errors import DeviceLostError, SegrtError
 from segrt.runtime.inference.onnxruntime import run_file
+from segrt.runtime.profiling.gpu_trace import stages_of
 from segrt.runtime.segmenter import Segmenter, open_segmenter
 from segrt.runtime.streetworld.moments import scattered
 
@@ -21,32 +23,54 @@ def source_picture(number: int) -> npt.NDArray[np.uint8]:
     return next(iter(scattered(number, 1, (1080, 1920)))).image
 
 
-def run(bundle: Bundle, variant: Variant, backend: str, frames: int, failures: list[str]) -> list[dict[str, object]]:
-    """Return the row of the table; what is wrong goes into `failures`."""
-    name = f"{bundle.manifest.name} {variant.precision} {backend}"
-    row: dict[str, object] = {
-        "bundle": bundle.manifest.name,
-        "technique": bundle.manifest.technique,
-        "precision": variant.precision,
-        "runs in": backend,
-    }
+def check(bundle: Bundle, precision: str, backend: str, failures: list[str]) -> dict[str, object] | None:
+    """Return what is right: golden frames, two pictures, heads; None where the backend is not to be had here."""
+    name = f"{bundle.manifest.name} {precision} {backend}"
+    row: dict[str, object] = {"bundle": bundle.manifest.name, "precision": precision, "runs in": backend}
     try:
-        with open_segmenter(bundle, backend=backend, precision=variant.precision) as segmenter:
-            row["device"] = segmenter.backend.device
+        with open_segmenter(bundle, backend=backend, precision=precision) as segmenter:
             if backend == "onnxruntime" and segmenter.backend.device != "cuda":
-                return [row | {"note": "ONNX Runtime has no CUDA here, left out"}]
-            wrong = [check for check in verify(segmenter) if not check.passed]
+                failures.append(f"{name}: ONNX Runtime does not use the GPU ({segmenter.backend.remark})")
+                return None
+            wrong = [each for each in verify(segmenter) if not each.passed]
             row["golden frames"] = "ok" if not wrong else f"{len(wrong)} differ"
-            stale = [check for check in check_two_pictures(segmenter) if not check.passed]
+            stale = [each for each in check_two_pictures(segmenter) if not each.passed]
             row["two pictures"] = "ok" if not stale else "stale"
-            failures += [f"{name}: {check.frame} {check.what} {check.value}" for check in wrong + stale]
-            row["largest head error"] = compare_heads(segmenter, bundle, variant)
-            row |= time_stages(segmenter, frames)
-            row["note"] = "; ".join(filter(None, (segmenter.backend.why_no_graph, segmenter.backend.remark)))
+            failures += [f"{name}: {each.frame} {each.what} {each.value}" for each in wrong + stale]
+            row["largest head error"] = compare_heads(segmenter, bundle, bundle.variant(precision))
+            row["decoded on"] = segmenter.placement.device
+            if segmenter.placement.device == "cuda":
+                row["GPU and CPU decode"] = same = _decoded_alike(segmenter)
+                failures += [f"{name}: decoding on the GPU and on the CPU: {same}"] if same != "equal" else []
     except SegrtError as error:
+        if backend == "tensorrt" and not isinstance(error, DeviceLostError):
+            return row | {"note": f"unverified: {error}"}
         failures.append(f"{name}: {error}")
-        return [row | {"note": str(error)}]
-    return [row]
+        row["note"] = str(error)
+    return row
+
+
+def _decoded_alike(segmenter: Segmenter) -> str:
+    """Compare the results of the same network's heads, decoded on the GPU and on the CPU."""
+    for number in range(PICTURES):
+        result, heads, geometry = segmenter.detailed(source_picture(number))
+        told = difference(result, segmenter.decoded(heads, geometry))
+        if told:
+            return told
+    return "equal"
+
+
+def time_one(bundle: Bundle, precision: str, backend: str, frames: int) -> dict[str, object]:
+    """Return a row of the table."""
+    row: dict[str, object] = {"bundle": bundle.manifest.name, "precision": precision, "runs in": f"segrt, {backend}"}
+    try:
+        with open_segmenter(bundle, backend=backend, precision=precision) as segmenter:
+            row |= time_stages(segmenter, frames)
+            places = f"decoded on {segmenter.placement.device}, {segmenter.placement.reason}"
+            row["note"] = "; ".join(filter(None, (segmenter.backend.why_no_graph, segmenter.backend.remark, places)))
+    except SegrtError as error:
+        row["note"] = str(error)
+    return row
 
 
 def compare_heads(segmenter: Segmenter, bundle: Bundle, variant: Variant) -> str:
@@ -69,24 +93,24 @@ def compare_heads(segmenter: Segmenter, bundle: Bundle, variant: Variant) -> str
 
 
 def time_stages(segmenter: Segmenter, frames: int) -> dict[str, object]:
-    """Return median milliseconds of each stage on 1080p pictures, and of the whole way of a frame."""
+    """Return median milliseconds on 1080p pictures: the GPU's stages by its own clock, wall time from end to end."""
     pictures = [source_picture(number) for number in range(PICTURES)]
     times: dict[str, list[float]] = {}
     for number in range(frames + WARMUP):
-        picture = pictures[number % PICTURES]
         slot = segmenter.backend.acquire()
         clock = Clock()
-        geometry = segmenter.preprocess(picture, slot)
-        clock.lap("preprocess")
-        segmenter.backend.submit(slot)
-        heads = segmenter.backend.wait(slot)
-        clock.lap("network")
+        geometry = segmenter.preprocess(pictures[number % PICTURES], slot)
+        clock.lap("host: preprocess")
+        heads = segmenter.backend.execute(slot)
+        clock.lap("host: network")
         segmenter.postprocess(heads, geometry)
-        clock.lap("postprocess")
-        laps = clock.laps | {"upload": slot.upload_ms, "inference": slot.inference_ms, "download": slot.download_ms}
+        clock.lap("host: decode")
+        laps = clock.laps | {"end to end": sum(clock.laps.values())}
+        slot.settle()
+        laps |= stages_of(slot.gpu.times()) if slot.gpu is not None else {"network": slot.inference_ms}
         segmenter.backend.release(slot)
         if number >= WARMUP:
-            for stage, ms in (laps | {"end to end": sum(clock.laps.values())}).items():
+            for stage, ms in laps.items():
                 times.setdefault(stage, []).append(ms)
     return {stage: round(float(np.median(values)), 3) for stage, values in times.items()} | {
         "p99 end to end": round(float(np.percentile(times["end to end"], 99)), 3)

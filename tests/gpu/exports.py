@@ -1,0 +1,64 @@
+"""Bundles for the table, exported beside the checks: several processes, none of which touches the GPU."""
+
+import os
+import subprocess
+import sys
+import time
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryFile
+from typing import IO
+
+from segrt.runtime.bundle.bundle import Bundle
+from segrt.runtime.bundle.locating import read_bundle
+
+# One of each kind. Small inputs and no search for layers that must stay in fp32: each takes a minute or two.
+MODELS = ("segformer-b0-ade", "rfdetr-seg-small", "detr-resnet101-panoptic", "mask2former-swin-tiny-coco-panoptic")
+_THREADS = 4
+
+
+@dataclass
+class Export:
+    """One export under way."""
+
+    name: str
+    folder: Path
+    process: subprocess.Popen[bytes]
+    said: IO[bytes]
+
+
+def start(folder: Path) -> list[Export]:
+    """Start exporting all models into `folder`, those that are not there yet."""
+    environment = os.environ | {"CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": str(_THREADS)}
+    running = []
+    for name in MODELS:
+        target = folder / name
+        if (target / "manifest.json").exists():
+            continue
+        command = [sys.executable, "-c", "from segrt.runtime.cli import main; main()", "export", name,
+                   "--weights", "random", "--precision", "fp32,fp16", "--search-steps", "0",
+                   "--threads", str(_THREADS), "--overwrite", "--out", str(target)]  # fmt: skip
+        said = TemporaryFile()  # noqa: SIM115 (it lives as long as the process)
+        process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=said)
+        running.append(Export(name, target, process, said))
+    return running
+
+
+def finish(folder: Path, running: list[Export], deadline: float, left_out: list[str]) -> list[Bundle]:
+    """Return the bundles that are there by `deadline` (time.monotonic); end and name the others."""
+    with ExitStack() as stack:
+        for export in running:
+            stack.callback(export.said.close)
+            try:
+                code = export.process.wait(max(0.0, deadline - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                export.process.kill()
+                export.process.wait()
+                left_out.append(f"{export.name}: its export did not end in time")
+                continue
+            if code != 0:
+                export.said.seek(0)
+                last = (export.said.read().decode(errors="replace").strip().splitlines() or ["no message"])[-1]
+                left_out.append(f"{export.name}: its export failed ({last})")
+    return [read_bundle(folder / name) for name in MODELS if (folder / name / "manifest.json").exists()]
