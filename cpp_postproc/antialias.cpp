@@ -17,14 +17,6 @@ namespace {
 constexpr Index kGroup = 16;
 constexpr Index kColumn = 3 * kGroup;
 
-// The source positions [first, first + count) of each target position and their weights, `kWeightBits` of fraction.
-struct Taps {
-    std::span<std::int32_t> first, count, weights;  // weights: [target][most]
-    Index most = 0;
-
-    [[nodiscard]] const std::int32_t* weights_of(Index target) const { return weights.data() + target * most; }
-};
-
 double weight_of(Filter filter, double distance) {
     const double x = std::abs(distance);
     if (filter == Filter::bilinear) {
@@ -37,38 +29,14 @@ double weight_of(Filter filter, double distance) {
     return x < 2.0 ? (((x - 5) * x + 8) * x - 4) * kA : 0.0;
 }
 
-// `precompute_coeffs` and `normalize_coeffs_8bpc` of Resample.c: the filter widens with the shrinking factor.
-Taps make_taps(ScratchFrame& frame, Filter filter, Index source, Index target) {
-    const double scale = static_cast<double>(source) / static_cast<double>(target);
-    const double stretch = std::max(scale, 1.0), per_stretch = 1.0 / stretch;
-    const double support = (filter == Filter::bicubic ? 2.0 : 1.0) * stretch;
-    Taps taps;
-    taps.most = static_cast<Index>(std::ceil(support)) * 2 + 1;
-    taps.first = frame.take<std::int32_t>(target);
-    taps.count = frame.take<std::int32_t>(target);
-    taps.weights = frame.take<std::int32_t>(target * taps.most);
-    const auto exact = frame.take<double>(taps.most);
-    for (Index i = 0; i < target; ++i) {
-        const double center = (static_cast<double>(i) + 0.5) * scale;
-        const Index begin = std::max<Index>(static_cast<Index>(std::trunc(center - support + 0.5)), 0);
-        const Index end = std::min(static_cast<Index>(std::trunc(center + support + 0.5)), source);
-        double total = 0;
-        for (Index x = begin; x < end; ++x) {
-            const double weight = weight_of(filter, (static_cast<double>(x) - center + 0.5) * per_stretch);
-            exact[static_cast<std::size_t>(x - begin)] = weight;
-            total += weight;
-        }
-        std::int32_t* fixed = taps.weights.data() + i * taps.most;
-        for (Index k = 0; k < end - begin; ++k) {
-            double weight = exact[static_cast<std::size_t>(k)];
-            weight = total != 0.0 ? weight / total : weight;
-            fixed[k] = static_cast<std::int32_t>((weight < 0 ? -0.5 : 0.5) + weight * (1 << kWeightBits));
-        }
-        taps.first[static_cast<std::size_t>(i)] = static_cast<std::int32_t>(begin);
-        taps.count[static_cast<std::size_t>(i)] = static_cast<std::int32_t>(end - begin);
+struct Taps : FilterTaps {
+    Taps(ScratchFrame& frame, Filter filter, Index source, Index target)
+        : FilterTaps{frame.take<std::int32_t>(target), frame.take<std::int32_t>(target),
+                     frame.take<std::int32_t>(target * most_taps(filter, source, target)),
+                     most_taps(filter, source, target)} {
+        make_taps(filter, source, *this);
     }
-    return taps;
-}
+};
 
 constexpr Index kTile = 8;
 
@@ -125,7 +93,48 @@ void filter_across(const Picture& picture, Index top, Index rows, const Taps& ta
     transpose(filtered, kGroup, 3 * width, rows, out, 3 * width);
 }
 
+// By how much the filter widens, and how far it reaches then.
+struct Reach {
+    double scale, stretch, support;
+
+    Reach(Filter filter, Index source, Index target)
+        : scale(static_cast<double>(source) / static_cast<double>(target)),
+          stretch(std::max(scale, 1.0)),
+          support((filter == Filter::bicubic ? 2.0 : 1.0) * stretch) {}
+};
+
 }  // namespace
+
+Index most_taps(Filter filter, Index source, Index target) {
+    return static_cast<Index>(std::ceil(Reach(filter, source, target).support)) * 2 + 1;
+}
+
+void make_taps(Filter filter, Index source, const FilterTaps& taps) {
+    const auto target = static_cast<Index>(taps.first.size());
+    const Reach reach(filter, source, target);
+    const double per_stretch = 1.0 / reach.stretch;
+    ScratchFrame frame;
+    const auto exact = frame.take<double>(taps.most);
+    for (Index i = 0; i < target; ++i) {
+        const double center = (static_cast<double>(i) + 0.5) * reach.scale;
+        const Index begin = std::max<Index>(static_cast<Index>(std::trunc(center - reach.support + 0.5)), 0);
+        const Index end = std::min(static_cast<Index>(std::trunc(center + reach.support + 0.5)), source);
+        double total = 0;
+        for (Index x = begin; x < end; ++x) {
+            const double weight = weight_of(filter, (static_cast<double>(x) - center + 0.5) * per_stretch);
+            exact[static_cast<std::size_t>(x - begin)] = weight;
+            total += weight;
+        }
+        std::int32_t* fixed = taps.weights.data() + i * taps.most;
+        for (Index k = 0; k < end - begin; ++k) {
+            double weight = exact[static_cast<std::size_t>(k)];
+            weight = total != 0.0 ? weight / total : weight;
+            fixed[k] = static_cast<std::int32_t>((weight < 0 ? -0.5 : 0.5) + weight * (1 << kWeightBits));
+        }
+        taps.first[static_cast<std::size_t>(i)] = static_cast<std::int32_t>(begin);
+        taps.count[static_cast<std::size_t>(i)] = static_cast<std::int32_t>(end - begin);
+    }
+}
 
 void resize_antialias(const Picture& picture, Filter filter, Index height, Index width, int threads,
                       std::uint8_t* out) {
@@ -135,7 +144,7 @@ void resize_antialias(const Picture& picture, Filter filter, Index height, Index
     ScratchFrame frame;
     Picture across = picture;  // at target width
     if (width != picture.width) {
-        const Taps taps = make_taps(frame, filter, picture.width, width);
+        const Taps taps(frame, filter, picture.width, width);
         const bool is_last = height == picture.height;
         std::uint8_t* target = is_last ? out : frame.take<std::uint8_t>(picture.height * width * 3).data();
         const Index groups = (picture.height + kGroup - 1) / kGroup;
@@ -160,7 +169,7 @@ void resize_antialias(const Picture& picture, Filter filter, Index height, Index
         }
         return;
     }
-    const Taps taps = make_taps(frame, filter, picture.height, height);
+    const Taps taps(frame, filter, picture.height, height);
     parallel_for(threads, height, rows_per_chunk(height, threads), [&](Index begin, Index end, int) {
         for (Index y = begin; y < end; ++y) {
             const auto at = static_cast<std::size_t>(y);

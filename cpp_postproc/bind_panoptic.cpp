@@ -5,6 +5,7 @@
 #include "group_centers.h"
 #include "merge_instances.h"
 #include "merge_queries.h"
+#include "resize_by_way.h"
 
 namespace segrt {
 namespace {
@@ -78,6 +79,22 @@ py::list merge_semantic_instances_(const py::array& semantic, const py::array& m
     return segment_list(segments);
 }
 
+void resize_by_way_(const py::array& stack, FloatArray out, const SizeTuple& way,
+                    std::tuple<Index, Index, Index, Index> cut, int threads) {
+    const FloatStack source = float_stack(stack, "stack", "(K, h, w)");
+    if (out.ndim() != 3 || out.shape(0) != source.count || !out.writeable() ||
+        (out.flags() & py::array::c_style) == 0) {
+        refuse("out", "writable contiguous float32 with shape (K, H, W)", out);
+    }
+    const Size target = checked_size({out.shape(1), out.shape(2)}), between = checked_size(way);
+    const auto [top, left, bottom, right] = cut;
+    const Cut part{top, left, bottom, right};
+    const int count = checked_threads(threads);
+    float* pixels = out.mutable_data();
+    const py::gil_scoped_release release;
+    resize_by_way(source, between, part, target, count, pixels);
+}
+
 py::tuple group_centers_(const py::array& semantic, const py::array& center_heatmap, const py::array& offsets,
                          py::array out, const ClassIds& thing_classes, float threshold, Index nms_kernel, Index top_k,
                          std::int64_t stuff_area_limit, int threads) {
@@ -105,6 +122,7 @@ void bind_panoptic(py::module_& module) {
                "compat"_a, "threads"_a);
     module.def("merge_semantic_instances", &merge_semantic_instances_, "semantic"_a, "masks"_a, "scores"_a,
                "class_ids"_a, "out"_a, "score_threshold"_a, "overlap_threshold"_a, "stuff_area_limit"_a, "threads"_a);
+    module.def("resize_by_way", &resize_by_way_, "stack"_a, py::arg("out").noconvert(), "way"_a, "cut"_a, "threads"_a);
     module.def("group_centers", &group_centers_, "semantic"_a, "center_heatmap"_a, "offsets"_a, "out"_a,
                "thing_classes"_a, "threshold"_a, "nms_kernel"_a, "top_k"_a, "stuff_area_limit"_a, "threads"_a);
 }

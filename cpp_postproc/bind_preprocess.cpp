@@ -1,5 +1,7 @@
 // Bindings of preprocessing.
+#include <algorithm>
 #include <array>
+#include <span>
 
 #include "antialias.h"
 #include "bind_arrays.h"
@@ -28,6 +30,20 @@ void resize_antialias_(const py::array& image, ByteArray out, bool cubic, int th
     const Index height = out.shape(0), width = out.shape(1);
     const py::gil_scoped_release release;
     resize_antialias(picture, cubic ? Filter::bicubic : Filter::bilinear, height, width, count, target);
+}
+
+// The taps of antialiased resizing along one axis: first (target), count (target), weights (target, most).
+py::tuple antialias_taps_(Index source, Index target, bool cubic) {
+    checked_size({source, target});
+    const Filter filter = cubic ? Filter::bicubic : Filter::bilinear;
+    const Index most = most_taps(filter, source, target);
+    py::array_t<std::int32_t> first(target), count(target), weights({target, most});
+    std::fill_n(weights.mutable_data(), weights.size(), 0);
+    const auto span_of = [](py::array_t<std::int32_t>& array) {
+        return std::span(array.mutable_data(), static_cast<std::size_t>(array.size()));
+    };
+    make_taps(filter, source, {span_of(first), span_of(count), span_of(weights), most});
+    return py::make_tuple(first, count, weights);
 }
 
 void resize_normalize_(const py::array& image, py::array out, Index channel_axis, std::array<float, 3> factor,
@@ -62,6 +78,7 @@ void resize_normalize_(const py::array& image, py::array out, Index channel_axis
 void bind_preprocess(py::module_& module) {
     using namespace pybind11::literals;
     module.def("resize_antialias", &resize_antialias_, "image"_a, py::arg("out").noconvert(), "cubic"_a, "threads"_a);
+    module.def("antialias_taps", &antialias_taps_, "source"_a, "target"_a, "cubic"_a);
     module.def("resize_normalize", &resize_normalize_, "image"_a, "out"_a, "channel_axis"_a, "factor"_a, "offset"_a,
                "swap_rb"_a, "threads"_a);
 }

@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, ClassVar, cast
 
-import cv2
 import msgspec
 import numpy as np
 import numpy.typing as npt
@@ -17,8 +16,6 @@ from segrt.runtime.decode.rule import Context, DecodeRule, Share
 from segrt.runtime.preprocess.geometry import Geometry
 from segrt.runtime.results import PanopticResult
 from segrt.runtime.results.technique import Technique
-
-Floats = npt.NDArray[np.float32]
 
 
 class GroupCenters(
@@ -69,12 +66,12 @@ def group_centers(heads: Mapping[str, npt.NDArray[Any]], geometry: Geometry, con
     )
     top, left, bottom, right = geometry.window_on((cells.shape[1], cells.shape[2]))
     height, width = geometry.source_size
-    offsets = to_source(cells, geometry)
+    offsets = to_source(cells, geometry, context.threads)
     offsets[0] *= height / (bottom - top)
     offsets[1] *= width / (right - left)
     segment_ids, grouped = postproc.group_centers(
         classes,
-        to_source(heads["center_heatmap"], geometry),
+        to_source(heads["center_heatmap"], geometry, context.threads),
         offsets,
         thing_classes=tuple(index for index, label in enumerate(context.labels) if label.isthing),
         threshold=rule.score_threshold,
@@ -89,23 +86,13 @@ def group_centers(heads: Mapping[str, npt.NDArray[Any]], geometry: Geometry, con
     return PanopticResult(segment_ids, described(segments, context.labels), context.labels, nonfinite_heads=bad)
 
 
-def to_source(stack: npt.NDArray[Any], geometry: Geometry) -> Floats:
+def to_source(stack: npt.NDArray[Any], geometry: Geometry, threads: int = 0) -> npt.NDArray[np.float32]:
     """Return `stack` (K, h, w), a head of few channels, as float32 (K, H, W) at source size.
 
     In two steps, as detectron2 has it: bilinear to the network's size, the padding cut away, bilinear to the source's
-    (`sem_seg_postprocess`). OpenCV's linear resizing of floats is torch's with `align_corners=False`.
+    (`sem_seg_postprocess`).
     """
-    network, source = geometry.network_size, geometry.source_size
     top, left, bottom, right = (round(edge) for edge in geometry.window)
-    out = np.empty((len(stack), *source), np.float32)
-    for channel, target in zip(stack.astype(np.float32, copy=False), out, strict=True):
-        wide = _resized(channel, network)[top:bottom, left:right]
-        target[...] = _resized(wide, source)
-    return out
-
-
-def _resized(grid: Floats, size: tuple[int, int]) -> Floats:
-    if grid.shape == size:
-        return grid
-    resized: Floats = cv2.resize(grid, (size[1], size[0]), interpolation=cv2.INTER_LINEAR)  # type: ignore[assignment]
-    return resized
+    return postproc.resize_by_way(
+        stack, geometry.network_size, (top, left, bottom, right), geometry.source_size, threads=threads
+    )

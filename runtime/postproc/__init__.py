@@ -19,7 +19,7 @@ from segrt.runtime.postproc.box_masks import paste_masks, paste_masks_rle, proto
 from segrt.runtime.postproc.class_maps import argmax_map, binary_map, query_semantic
 from segrt.runtime.postproc.objects import decode_yolo, matrix_nms, query_instances_rle
 from segrt.runtime.postproc.overlaps import count_ids, count_overlaps, ids_of_colors
-from segrt.runtime.postproc.resizing import resize_antialias, resize_normalize
+from segrt.runtime.postproc.resizing import antialias_taps, resize_antialias, resize_by_way, resize_normalize
 from segrt.runtime.postproc.run_lengths import decode_rle, encode_rle, measure_rle
 from segrt.runtime.postproc.segments import group_centers, merge_queries, merge_semantic_instances
 from segrt.runtime.postproc.types import MergedSegment, QueryInstances, Report, Rle, YoloDetections
@@ -31,6 +31,7 @@ __all__ = [
     "Report",
     "Rle",
     "YoloDetections",
+    "antialias_taps",
     "argmax_map",
     "binary_map",
     "count_ids",
@@ -50,6 +51,7 @@ __all__ = [
     "query_instances_rle",
     "query_semantic",
     "resize_antialias",
+    "resize_by_way",
     "resize_normalize",
     "whole_masks_rle",
 ]

@@ -1,4 +1,4 @@
-"""Pictures on their way into a network: antialiased resizing, and the fused float preprocessing."""
+"""Resizing alone: pictures on their way into a network, and grids on their way back to the picture."""
 
 from collections.abc import Sequence
 from typing import Literal
@@ -6,8 +6,17 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from segrt.runtime.postproc.arguments import ArgumentError, Size, check_choice, checked_size, checked_threads, describe
+from segrt.runtime.postproc.arguments import (
+    ArgumentError,
+    Size,
+    check_choice,
+    check_floats,
+    checked_size,
+    checked_threads,
+    describe,
+)
 from segrt.runtime.postproc.core import core
+from segrt.runtime.postproc.types import Floats
 
 
 def resize_normalize(
@@ -93,6 +102,43 @@ def resize_antialias(
     elif not isinstance(out, np.ndarray) or out.dtype != np.uint8 or out.shape != shape or not out.flags.c_contiguous:
         raise ArgumentError(f"out must be contiguous uint8 with shape {shape}, got {describe(out)}")
     core.resize_antialias(image, out, bool(cubic), checked_threads(threads))
+    return out
+
+
+def antialias_taps(
+    source: int, target: int, *, cubic: bool = False
+) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.int32]]:
+    """Return what `resize_antialias` adds up along one axis of `source` pixels that becomes `target`.
+
+    Target pixel i is the sum of weights[i, k] times source pixel first[i] + k over k < count[i], with 22 bits of
+    fraction: first (target,), count (target,), weights (target, the most).
+    """
+    source, target = checked_size("source and target", (source, target))
+    return core.antialias_taps(source, target, bool(cubic))
+
+
+def resize_by_way(
+    stack: Floats, way: Size, cut: tuple[int, int, int, int], size: Size, *, threads: int = 0
+) -> NDArray[np.float32]:
+    """Bring grids of numbers to a picture's size by way of the network's: detectron2's `sem_seg_postprocess`.
+
+    Args:
+        stack: shape (K, h, w).
+        way: (h, w) of the network's input, to which it is enlarged first.
+        cut: (top, left, bottom, right) in whole pixels of `way`: the part that shows the picture.
+        size: (H, W) of the result.
+        threads: the most threads to use.
+
+    Returns:
+        float32 (K, H, W); values that are not finite count as the lowest and the largest numbers.
+    """
+    check_floats("stack", stack, "(K, h, w)", 3)
+    way, size = checked_size("way", way), checked_size("size", size)
+    top, left, bottom, right = cut
+    if not (0 <= top < bottom <= way[0] and 0 <= left < right <= way[1]):
+        raise ArgumentError(f"cut must be (top, left, bottom, right) inside {way}, got {cut}")
+    out = np.empty((len(stack), *size), np.float32)
+    core.resize_by_way(stack, out, way, (top, left, bottom, right), checked_threads(threads))
     return out
 
 

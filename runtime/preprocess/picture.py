@@ -101,7 +101,7 @@ def _fill_image(image: Picture, spec: InputSpec, geometry: Geometry, view: npt.N
         _fill_padding(rows, spec.resize.pad, window)
         resized = resize_picture(image, inner, spec.resize, threads=threads)
         target = rows[window]
-        if spec.color == "rgb" and target.flags.c_contiguous:
+        if spec.color == "rgb" and spec.layout == "NHWC" and target.flags.c_contiguous:
             cv2.cvtColor(resized, cv2.COLOR_BGR2RGB, dst=target)
         else:
             target[...] = resized[..., ::-1] if spec.color == "rgb" else resized

@@ -110,3 +110,55 @@ def test_antialiased_resizing_reads_crops_and_writes_into_out() -> None:
         postproc.resize_antialias(crop, (13, 20), out=out)
     with pytest.raises(postproc.ArgumentError, match="image must be uint8"):
         postproc.resize_antialias(crop.astype(np.float32), (13, 20))  # type: ignore[arg-type]
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    source=st.integers(1, 300),
+    target=st.integers(1, 80),
+    cubic=st.booleans(),
+    seed=st.integers(0, 10**6),
+)
+def test_antialias_taps_are_what_resizing_adds_up(source: int, target: int, cubic: bool, seed: int) -> None:
+    row = np.random.default_rng(seed).integers(0, 256, (1, source, 3), dtype=np.uint8)
+    first, count, weights = postproc.antialias_taps(source, target, cubic=cubic)
+    assert weights.shape == (target, weights.shape[1])
+    sums = [
+        weights[i, : count[i]].astype(np.int64) @ row[0, first[i] : first[i] + count[i]].astype(np.int64)
+        for i in range(target)
+    ]
+    filtered = np.clip((np.array(sums) + (1 << 21)) >> 22, 0, 255)
+    np.testing.assert_array_equal(postproc.resize_antialias(row, (1, target), cubic=cubic)[0], filtered)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    shape=st.tuples(st.integers(1, 3), st.integers(1, 20), st.integers(1, 20)),
+    way=st.tuples(st.integers(1, 60), st.integers(1, 60)),
+    size=st.tuples(st.integers(1, 90), st.integers(1, 90)),
+    dtype=st.sampled_from([np.float32, np.float16]),
+    threads=st.integers(1, 3),
+    data=st.data(),
+)
+def test_resizing_by_way_of_the_networks_size_is_two_resizes(
+    shape: Any, way: Any, size: Any, dtype: Any, threads: int, data: st.DataObject
+) -> None:
+    top, left = (data.draw(st.integers(0, side - 1)) for side in way)
+    bottom, right = data.draw(st.integers(top + 1, way[0])), data.draw(st.integers(left + 1, way[1]))
+    stack = np.random.default_rng(0).normal(size=shape).astype(dtype)
+    between = reference.resize(stack.astype(np.float32), way)[:, top:bottom, left:right]
+    got = postproc.resize_by_way(stack, way, (top, left, bottom, right), size, threads=threads)
+    assert got.dtype == np.float32
+    np.testing.assert_allclose(got, reference.resize(between, size), atol=2e-5)
+
+
+def test_resizing_by_way_limits_what_is_not_finite() -> None:
+    stack = np.array([[[np.nan, np.inf], [-np.inf, 1.0]]], np.float32)
+    got = postproc.resize_by_way(stack, (2, 2), (0, 0, 2, 2), (2, 2))
+    np.testing.assert_array_equal(got, np.array([[[-1e38, 1e38], [-1e38, 1.0]]], np.float32))
+
+
+@pytest.mark.parametrize("cut", [(0, 0, 0, 4), (-1, 0, 4, 4), (0, 0, 5, 4), (0, 3, 4, 3)])
+def test_resizing_by_way_refuses_a_cut_outside(cut: Any) -> None:
+    with pytest.raises(postproc.ArgumentError, match=r"cut must be \(top, left, bottom, right\) inside \(4, 4\)"):
+        postproc.resize_by_way(np.zeros((1, 2, 2), np.float32), (4, 4), cut, (8, 8))

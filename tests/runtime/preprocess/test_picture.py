@@ -116,3 +116,10 @@ def test_linear_resizing_of_bytes_gives_the_same_bytes_on_every_machine() -> Non
     # What x86-64 and aarch64 give; cv2.INTER_LINEAR gives different bytes on the two.
     digest = hashlib.sha256(resized.tobytes()).hexdigest()
     assert digest == "25fae26115b0104860ba29ca034ff7d3a4fca286a2b004be914ff9c2837fad5b"
+
+
+def test_an_input_of_one_pixel_takes_its_colour_in_every_layout() -> None:
+    image = np.array([[[1, 2, 3]]], np.uint8)
+    for layout, shape in (("NHWC", (1, 1, 1, 3)), ("NCHW", (1, 3, 1, 1))):
+        arrays, _ = network_inputs([InputSpec("x", "uint8", shape, layout=layout)], image)  # type: ignore[arg-type]
+        assert arrays["x"].ravel().tolist() == [3, 2, 1]

@@ -1,0 +1,211 @@
+"""Pictures into the inputs of one slot on the GPU: `fill_inputs` with one upload and one kernel."""
+
+import ctypes
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from segrt.runtime.files.images import Picture
+from segrt.runtime.inference.cuda.device_array import DeviceArray
+from segrt.runtime.inference.cuda.interface import Cuda, DeviceBuffer, HostBuffer, Stream
+from segrt.runtime.inference.cuda.kernels import Kernels
+from segrt.runtime.inference.cuda.launching import tiles
+from segrt.runtime.preprocess.channels import image_input
+from segrt.runtime.preprocess.cuda.picture_kernels import (
+    BLOCK,
+    PictureKernel,
+    Pixels,
+    picture_input,
+    picture_kernel,
+    placement,
+    why_not_on_gpu,
+)
+from segrt.runtime.preprocess.geometry import Geometry
+from segrt.runtime.preprocess.input_spec import InputSpec
+from segrt.runtime.preprocess.picture import check_picture, place
+
+_ALIGNED = 256  # bytes, for the tables behind a picture
+_STRIP = 1 << 20  # bytes that are copied into page-locked memory while those before are uploaded
+
+
+def why_not(specs: Sequence[InputSpec]) -> str | None:
+    """Return why pictures for these inputs are prepared on the CPU, or None where the GPU can do it."""
+    return why_not_on_gpu(image_input(specs))
+
+
+class PictureFiller:
+    """Writes uint8 BGR pictures into places of the batch on the GPU, bit for bit as `fill_inputs` does on the CPU.
+
+    Made for inputs of which `why_not` says nothing; `inputs` are a slot's by the specs' names, all of one queue. A
+    place's memory is used again when it is filled again: until then the work on the frame before must be done.
+    """
+
+    def __init__(self, specs: Sequence[InputSpec], inputs: Mapping[str, DeviceArray], kernels: Kernels) -> None:
+        self._specs, self._inputs, self._kernels = tuple(specs), inputs, kernels
+        self._image = image_input(specs)
+        self._queue = inputs[self._image.name].queue
+        self._staging: dict[int, _Staging] = {}
+
+    def fill(self, image: Picture, index: int = 0) -> Geometry:
+        """Put upload and kernels for place `index` of the batch into the queue's stream; return without waiting.
+
+        `image` is uint8 BGR (H, W, 3) and may be changed as soon as this returns. The slot's host views are left out
+        of this frame's upload. Raises ImageError as `fill_inputs` does, CudaError where the GPU's memory is full.
+        """
+        image = check_picture(image)
+        with self._queue.cuda.current():
+            staging = self._staging_of(index)
+            source_size = (image.shape[0], image.shape[1])
+            if staging.kernel is None or staging.kernel.geometry.source_size != source_size:
+                staging.prepare(picture_kernel(self._image, place(source_size, self._image.size, self._image.resize)))
+            staging.upload(image, self._queue.stream)
+            self._launch(staging, index)
+        self._queue.uploads = False
+        return staging.geometry
+
+    def picture(self, size: tuple[int, int], index: int = 0) -> Picture:
+        """Return page-locked memory (H, W, 3) for a picture: `fill` uploads it from there without copying it.
+
+        It holds until another size is asked for or filled at this place; what was filled there before must be done.
+        """
+        with self._queue.cuda.current():
+            staging = self._staging_of(index)
+            if staging.kernel is None or staging.kernel.geometry.source_size != size:
+                staging.prepare(picture_kernel(self._image, place(size, self._image.size, self._image.resize)))
+        return staging.picture
+
+    def close(self) -> None:
+        """Free all memory; nothing may be running on it."""
+        with self._queue.cuda.current():
+            while self._staging:
+                self._staging.popitem()[1].free()
+
+    def _staging_of(self, index: int) -> "_Staging":
+        if index not in self._staging:
+            self._staging[index] = _Staging(self._queue.cuda)
+        return self._staging[index]
+
+    def _launch(self, staging: "_Staging", index: int) -> None:
+        kernel, geometry = staging.loaded, staging.geometry
+        target = self._inputs[self._image.name][index].address
+        pixels = Pixels(staging.address, *geometry.source_size)
+        self._put(
+            kernel.file, kernel.name, kernel.grid,
+            picture_input(self._image, geometry, target), pixels, *kernel.axes(staging.table_addresses),
+        )  # fmt: skip
+        for spec in self._specs:
+            if spec.role == "valid_mask":
+                mask = self._inputs[spec.name][index]
+                one = int(np.ones(1, mask.dtype).view(f"u{mask.dtype.itemsize}")[0])
+                self._put(
+                    "preprocess", f"valid_mask_{mask.dtype.itemsize}", tiles(mask.shape[1], mask.shape[0], 32, 8),
+                    ctypes.c_void_p(mask.address), placement(geometry), _UNSIGNED[mask.dtype.itemsize](one),
+                )  # fmt: skip
+
+    def _put(self, file: str, name: str, grid: tuple[int, int, int], *parameters: Any) -> None:
+        function = self._kernels.function(file, name)
+        self._queue.cuda.launch(function, grid, BLOCK, parameters, self._queue.stream)
+
+
+_UNSIGNED = {1: ctypes.c_uint8, 2: ctypes.c_uint16, 4: ctypes.c_uint32, 8: ctypes.c_uint64}
+
+
+class _Staging:
+    """Page-locked memory for a picture and its kernel's tables, and the same on the GPU; it grows.
+
+    On GPUs that share the host's memory the kernels read the page-locked memory itself.
+    """
+
+    def __init__(self, cuda: Cuda) -> None:
+        self.kernel: PictureKernel | None = None
+        self.table_addresses: tuple[int, ...] = ()
+        self._cuda = cuda
+        self._mapped = cuda.device.integrated and cuda.device.can_map_host_memory
+        self._host: HostBuffer | None = None
+        self._device: DeviceBuffer | None = None
+        self._nbytes, self._picture_bytes = 0, 0
+        self._new_tables = False
+
+    @property
+    def loaded(self) -> PictureKernel:
+        """The kernel that was prepared."""
+        assert self.kernel is not None
+        return self.kernel
+
+    @property
+    def geometry(self) -> Geometry:
+        """Where pictures of the size that was prepared lie in the input."""
+        return self.loaded.geometry
+
+    @property
+    def address(self) -> int:
+        """The picture on the GPU."""
+        memory = self._host if self._mapped else self._device
+        assert memory is not None
+        return memory.address
+
+    @property
+    def picture(self) -> Picture:
+        """The picture's page-locked memory."""
+        assert self._host is not None
+        return self._host.array[: self._picture_bytes].reshape(*self.geometry.source_size, 3)
+
+    def prepare(self, kernel: PictureKernel) -> None:
+        """Make room for pictures of the kernel's size and its tables."""
+        height, width = kernel.geometry.source_size
+        picture_bytes = height * width * 3
+        starts, end = [], picture_bytes
+        for table in kernel.tables:
+            starts.append(-(-end // _ALIGNED) * _ALIGNED)
+            end = starts[-1] + table.nbytes
+        self.kernel = None
+        self._reserve(end)
+        self._nbytes, self._picture_bytes = end, picture_bytes
+        self._new_tables = bool(kernel.tables)
+        assert self._host is not None
+        for start, table in zip(starts, kernel.tables, strict=True):
+            self._host.array[start : start + table.nbytes] = table.ravel().view(np.uint8)
+        self.kernel = kernel
+        self.table_addresses = tuple(self.address + start for start in starts)
+
+    def upload(self, image: Picture, stream: Stream) -> None:
+        """Copy `image` here, unless it is here already, and put its upload into the stream."""
+        assert self._host is not None
+        here = self.picture
+        is_here = image.ctypes.data == here.ctypes.data and image.strides == here.strides
+        rows = max(1, _STRIP // (3 * here.shape[1]))
+        for first in range(0, len(here), len(here) if is_here else rows):
+            part = here[first:] if is_here else here[first : first + rows]
+            if not is_here:
+                part[...] = image[first : first + rows]
+            self._send(first * 3 * here.shape[1], part.nbytes, stream)
+        if self._new_tables:
+            self._send(self._picture_bytes, self._nbytes - self._picture_bytes, stream)
+            self._new_tables = False
+
+    def free(self) -> None:
+        """Give the memory back."""
+        for memory in (self._host, self._device):
+            if memory is not None:
+                memory.free()
+        self._host, self._device, self.kernel = None, None, None
+
+    def _reserve(self, nbytes: int) -> None:
+        if self._host is not None and self._host.array.nbytes >= nbytes:
+            return
+        self.free()
+        if self._mapped:
+            self._host = self._cuda.alloc_mapped(nbytes)
+            return
+        self._device = self._cuda.alloc(nbytes)
+        try:
+            self._host = self._cuda.alloc_pinned(nbytes)
+        except BaseException:
+            self.free()
+            raise
+
+    def _send(self, start: int, nbytes: int, stream: Stream) -> None:
+        if not self._mapped:
+            assert self._host is not None
+            self._cuda.upload(self.address + start, self._host.array[start : start + nbytes], stream)
