@@ -1,0 +1,340 @@
+// group_centers.cpp on the GPU, after its centres are found: the class and the nearest centre of every pixel, counted
+// as it goes; then which of them are segments; then their ids.
+#include "by_way.h"
+
+namespace segrt {
+namespace {
+
+constexpr int kColumns = 32, kRows = 8;  // of threads in a block that looks at pixels
+constexpr int kRowsEach = 4;             // of a thread's column
+constexpr int kThreads = 256;            // of a block in which pixels are not told by row and column
+constexpr std::uint32_t kAllLanes = ~0U;
+
+// Where pixels of one label lie, so that 0 is less than all: columns and rows from the far edges, right and bottom
+// exclusive.
+struct Edges {
+    std::int32_t from_right, from_bottom, right, bottom;
+};
+
+// A pixel's label: its group, 1 + the centre, from 1 to most_centers; most_centers + 1 + class for those of no centre.
+struct Grouping {
+    const void* logits;   // (channels, h, w)
+    const void* offsets;  // (2, h, w), y then x
+    ByWay logits_way, offsets_way;
+    float offset_scales[2];  // of y and x, in source pixels a cell's unit
+    std::int32_t channels, height, width, most_centers, offsets_are_half, unused;
+    const std::uint8_t* is_thing;      // of each class
+    const std::int32_t* center_count;  // one number
+    const float* centers;              // y, x, heat, most_centers of each
+    void* labels;                      // (height, width)
+    std::int32_t* pixels;              // [group][class], from group 0: no centre
+    Edges* edges;                      // of each label
+
+    // From a pixel to its centre on one axis, in source pixels.
+    [[nodiscard]] SEGRT_SHARED float offset(const PixelTaps& taps, int axis) const {
+        const std::int64_t first = axis * offsets_way.cells();
+        const float cells = offsets_are_half != 0 ? taps.value(static_cast<const Half*>(offsets) + first)
+                                                  : taps.value(static_cast<const float*>(offsets) + first);
+        return limited(limited(cells) * offset_scales[axis]);
+    }
+
+    [[nodiscard]] SEGRT_SHARED std::int32_t label(std::int32_t group, std::int32_t c) const {
+        return group != 0 ? group : most_centers + 1 + c;
+    }
+};
+
+struct Segment {
+    std::int32_t class_id, area, left, top, right, bottom;
+    std::int32_t query;
+    float score;
+};
+
+template <class T>
+SEGRT_SHARED std::int32_t class_of(const Grouping& job, const T* logits, std::int32_t y, std::int32_t x) {
+    const PixelTaps taps(job.logits_way, y, x);
+    const std::int64_t cells = job.logits_way.cells();
+    float best = taps.value(logits);
+    std::int32_t winner = 0;
+    for (std::int32_t c = 1; c < job.channels; ++c) {
+        const float value = taps.value(logits + c * cells);
+        if (value > best) {
+            best = value;
+            winner = c;
+        }
+    }
+    return winner;
+}
+
+// Raises *at to `value`. Most values are below already, which a glance tells that may be out of date.
+SEGRT_SHARED void raise(std::int32_t* at, std::int32_t value) {
+    if (*static_cast<volatile std::int32_t*>(at) < value) {
+        atomicMax(at, value);
+    }
+}
+
+// Adds `count` pixels of one group and class, which lie in [left, right) x [top, bottom).
+SEGRT_SHARED void count_pixels(const Grouping& job, std::int32_t key, std::int32_t count, std::int32_t left,
+                               std::int32_t right, std::int32_t top, std::int32_t bottom) {
+    atomicAdd(job.pixels + key, count);
+    Edges& edges = job.edges[job.label(key / job.channels, key % job.channels)];
+    raise(&edges.from_right, job.width - left);
+    raise(&edges.from_bottom, job.height - top);
+    raise(&edges.right, right);
+    raise(&edges.bottom, bottom);
+}
+
+// Counts a warp's pixels: columns from x0 on, rows from y0 on. A key is group * channels + class, -1 outside.
+SEGRT_SHARED void count_warp(const Grouping& job, const std::int32_t* keys, std::int32_t y0, std::int32_t x0) {
+    const auto lane = static_cast<int>(threadIdx.x);
+    const std::int32_t first = __shfl_sync(kAllLanes, keys[0], 0);
+    bool same = first >= 0;
+    for (int r = 0; r < kRowsEach; ++r) {
+        same = same && keys[r] == first;
+    }
+    if (__all_sync(kAllLanes, same)) {
+        if (lane == 0) {
+            count_pixels(job, first, kColumns * kRowsEach, x0, x0 + kColumns, y0, y0 + kRowsEach);
+        }
+        return;
+    }
+    for (int r = 0; r < kRowsEach; ++r) {
+        std::uint32_t left = __ballot_sync(kAllLanes, keys[r] >= 0);
+        while (left != 0) {
+            const int leader = __ffs(left) - 1;
+            const std::int32_t key = __shfl_sync(kAllLanes, keys[r], leader);
+            const std::uint32_t equal = __ballot_sync(kAllLanes, keys[r] == key);
+            if (lane == leader) {
+                count_pixels(job, key, __popc(equal), x0 + leader, x0 + 32 - __clz(equal), y0 + r, y0 + r + 1);
+            }
+            left &= ~equal;
+        }
+    }
+}
+
+// What a thread's pixels point to, and the nearest centre until now.
+struct Nearest {
+    float at_y[kRowsEach], at_x[kRowsEach], best[kRowsEach];
+    std::int32_t group[kRowsEach];
+
+    SEGRT_SHARED void meet(float y, float x, std::int32_t number) {
+        for (int r = 0; r < kRowsEach; ++r) {
+            const float dy = y - at_y[r], dx = x - at_x[r];
+            const float distance = dy * dy + dx * dx;
+            const bool nearer = distance < best[r];
+            best[r] = nearer ? distance : best[r];
+            group[r] = nearer ? number : group[r];
+        }
+    }
+};
+
+// Each thread takes pixels of one column that follow each other: a centre is read once for all of them. The channels of
+// the logits bound this, or where all is things the centres.
+template <class T, class Label>
+SEGRT_SHARED void group_pixels(const Grouping& job) {
+    const auto x = static_cast<std::int32_t>(blockIdx.x * kColumns + threadIdx.x);
+    const auto y0 = static_cast<std::int32_t>((blockIdx.y * kRows + threadIdx.y) * kRowsEach);
+    const T* logits = static_cast<const T*>(job.logits);
+    const std::int32_t centers = *job.center_count;
+    Nearest nearest{};
+    std::int32_t classes[kRowsEach];
+    std::uint32_t things = 0;
+    for (int r = 0; r < kRowsEach; ++r) {
+        const std::int32_t y = y0 + r;
+        classes[r] = -1;
+        if (x >= job.width || y >= job.height) {
+            continue;
+        }
+        classes[r] = class_of(job, logits, y, x);
+        if (job.is_thing[classes[r]] == 0 || centers == 0) {
+            continue;
+        }
+        things |= 1U << r;
+        const PixelTaps taps(job.offsets_way, y, x);
+        nearest.at_y[r] = static_cast<float>(y) + job.offset(taps, 0);
+        nearest.at_x[r] = static_cast<float>(x) + job.offset(taps, 1);
+        nearest.best[r] = __uint_as_float(0x7F800000U);
+        nearest.group[r] = 1;
+    }
+    for (std::int32_t i = 0; things != 0 && i < centers; ++i) {
+        nearest.meet(__ldg(job.centers + i), __ldg(job.centers + job.most_centers + i), i + 1);
+    }
+    std::int32_t keys[kRowsEach];
+    Label* labels = static_cast<Label*>(job.labels);
+    for (int r = 0; r < kRowsEach; ++r) {
+        const std::int32_t group = (things >> r & 1U) != 0 ? nearest.group[r] : 0;
+        keys[r] = classes[r] < 0 ? -1 : group * job.channels + classes[r];
+        if (classes[r] >= 0) {
+            labels[static_cast<std::int64_t>(y0 + r) * job.width + x] =
+                static_cast<Label>(job.label(group, classes[r]));
+        }
+    }
+    count_warp(job, keys, y0, x - static_cast<std::int32_t>(threadIdx.x));
+}
+
+// Group `group`, as a segment of the class that most of its pixels have, the smallest of equal ones.
+SEGRT_SHARED Segment segment_of_group(const Grouping& job, std::int32_t group) {
+    Segment segment{};
+    std::int32_t most = 0;
+    for (std::int32_t c = 0; c < job.channels; ++c) {
+        const std::int32_t count = job.pixels[group * job.channels + c];
+        segment.area += count;
+        if (count > most) {
+            most = count;
+            segment.class_id = c;
+        }
+    }
+    segment.query = group - 1;
+    segment.score = job.centers[2 * job.most_centers + group - 1];
+    return segment;
+}
+
+SEGRT_SHARED Segment segment_of_class(const Grouping& job, std::int32_t c, std::int32_t area_limit) {
+    Segment segment{};
+    segment.class_id = c;
+    segment.area = job.pixels[c];
+    segment.query = -1;
+    segment.score = 1.0F;
+    if (job.is_thing[c] != 0 || segment.area < area_limit) {
+        segment.area = 0;
+    }
+    return segment;
+}
+
+// One block: groups in order, then classes in order, become segments where they have pixels.
+SEGRT_SHARED void choose_segments(const Grouping& job, std::int32_t area_limit, std::int32_t* id_of_label,
+                                  Segment* segments, std::int32_t* segment_count) {
+    __shared__ std::int32_t chosen[kThreads / 32];  // in each warp
+    const auto thread = static_cast<std::int32_t>(threadIdx.x);
+    const std::int32_t warp = thread / 32, lane = thread % 32;
+    const std::int32_t centers = *job.center_count, count = centers + job.channels;
+    std::int32_t before = 0;
+    for (std::int32_t begin = 0; begin < count; begin += kThreads) {
+        const std::int32_t i = begin + thread;
+        Segment segment{};
+        std::int32_t label = 0;
+        if (i < count) {
+            segment = i < centers ? segment_of_group(job, i + 1) : segment_of_class(job, i - centers, area_limit);
+            label = i < centers ? i + 1 : job.label(0, i - centers);
+        }
+        const std::uint32_t of_warp = __ballot_sync(kAllLanes, segment.area > 0);
+        if (lane == 0) {
+            chosen[warp] = __popc(of_warp);
+        }
+        __syncthreads();
+        std::int32_t at = before + __popc(of_warp & ((1U << lane) - 1U));
+        for (std::int32_t w = 0; w < kThreads / 32; ++w) {
+            at += w < warp ? chosen[w] : 0;
+            before += chosen[w];
+        }
+        __syncthreads();
+        if (i < count) {
+            id_of_label[label] = segment.area > 0 ? at + 1 : 0;
+        }
+        if (segment.area > 0) {
+            const Edges& edges = job.edges[label];
+            segment.left = job.width - edges.from_right;
+            segment.top = job.height - edges.from_bottom;
+            segment.right = edges.right;
+            segment.bottom = edges.bottom;
+            segments[at] = segment;
+        }
+    }
+    if (thread == 0) {
+        *segment_count = before;
+    }
+}
+
+constexpr int kPixelsEach = 8;
+
+template <class Label, class Id>
+SEGRT_SHARED void paint_ids(const Label* labels, const std::int32_t* id_of_label, std::int32_t count, Id* ids) {
+    const auto first = static_cast<std::int32_t>(blockIdx.x * (kThreads * kPixelsEach) + threadIdx.x);
+    for (int k = 0; k < kPixelsEach; ++k) {
+        const std::int32_t i = first + k * kThreads;
+        if (i < count) {
+            ids[i] = static_cast<Id>(__ldg(id_of_label + labels[i]));
+        }
+    }
+}
+
+// Sets *found where a row that `used` names holds NaN or infinity.
+template <class T>
+SEGRT_SHARED void flag_nonfinite(const T* head, std::int32_t channels, std::int32_t height, std::int32_t width,
+                                 const std::uint8_t* used, std::int32_t* found) {
+    const std::int64_t rows = static_cast<std::int64_t>(channels) * height;
+    bool bad = false;
+    for (std::int64_t row = blockIdx.x * kRows + threadIdx.y; row < rows; row += gridDim.x * kRows) {
+        if (used[row % height] != 0) {
+            for (auto x = static_cast<std::int32_t>(threadIdx.x); x < width; x += kColumns) {
+                bad = bad || !is_finite(widened(head[row * width + x]));
+            }
+        }
+    }
+    if (bad) {
+        *found = 1;  // whoever comes last writes the same
+    }
+}
+
+}  // namespace
+}  // namespace segrt
+
+// Grid (ceil(width / 32), ceil(height / 32)), block (32, 8).
+extern "C" __global__ void group_pixels_float_16(segrt::Grouping job) {
+    segrt::group_pixels<float, std::uint16_t>(job);
+}
+SEGRT_KERNEL(group_pixels_float_16)
+
+extern "C" __global__ void group_pixels_half_16(segrt::Grouping job) {
+    segrt::group_pixels<segrt::Half, std::uint16_t>(job);
+}
+SEGRT_KERNEL(group_pixels_half_16)
+
+extern "C" __global__ void group_pixels_float_32(segrt::Grouping job) {
+    segrt::group_pixels<float, std::uint32_t>(job);
+}
+SEGRT_KERNEL(group_pixels_float_32)
+
+extern "C" __global__ void group_pixels_half_32(segrt::Grouping job) {
+    segrt::group_pixels<segrt::Half, std::uint32_t>(job);
+}
+SEGRT_KERNEL(group_pixels_half_32)
+
+// One block of 256 threads. id_of_label: for each label; segments: as many as there can be.
+extern "C" __global__ void choose_grouped_segments(segrt::Grouping job, std::int32_t area_limit,
+                                                   std::int32_t* id_of_label, segrt::Segment* segments,
+                                                   std::int32_t* segment_count) {
+    segrt::choose_segments(job, area_limit, id_of_label, segments, segment_count);
+}
+SEGRT_KERNEL(choose_grouped_segments)
+
+// Grid (ceil(count / 2048)), block (256). Of labels, of ids.
+extern "C" __global__ void paint_groups_16_8(const std::uint16_t* labels, const std::int32_t* id_of_label,
+                                             std::int32_t count, std::uint8_t* ids) {
+    segrt::paint_ids(labels, id_of_label, count, ids);
+}
+SEGRT_KERNEL(paint_groups_16_8)
+
+extern "C" __global__ void paint_groups_16_16(const std::uint16_t* labels, const std::int32_t* id_of_label,
+                                              std::int32_t count, std::uint16_t* ids) {
+    segrt::paint_ids(labels, id_of_label, count, ids);
+}
+SEGRT_KERNEL(paint_groups_16_16)
+
+extern "C" __global__ void paint_groups_32_32(const std::uint32_t* labels, const std::int32_t* id_of_label,
+                                              std::int32_t count, std::uint32_t* ids) {
+    segrt::paint_ids(labels, id_of_label, count, ids);
+}
+SEGRT_KERNEL(paint_groups_32_32)
+
+// head: (channels, height, width); used: of each row. Any grid (x), block (32, 8).
+extern "C" __global__ void flag_nonfinite_float(const float* head, std::int32_t channels, std::int32_t height,
+                                                std::int32_t width, const std::uint8_t* used, std::int32_t* found) {
+    segrt::flag_nonfinite(head, channels, height, width, used, found);
+}
+SEGRT_KERNEL(flag_nonfinite_float)
+
+extern "C" __global__ void flag_nonfinite_half(const segrt::Half* head, std::int32_t channels, std::int32_t height,
+                                               std::int32_t width, const std::uint8_t* used, std::int32_t* found) {
+    segrt::flag_nonfinite(head, channels, height, width, used, found);
+}
+SEGRT_KERNEL(flag_nonfinite_half)

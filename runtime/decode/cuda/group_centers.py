@@ -1,0 +1,215 @@
+"""Rule `group_centers` on the GPU."""
+
+import ctypes
+from typing import cast
+
+import numpy as np
+
+from segrt.runtime import postproc
+from segrt.runtime.decode.cuda.by_way import ByWay, by_network, by_processed, rows_read
+from segrt.runtime.decode.cuda.program import Heads, Program
+from segrt.runtime.decode.cuda.workspace import Workspace
+from segrt.runtime.decode.group_centers import GroupCenters
+from segrt.runtime.decode.merged_segments import described
+from segrt.runtime.decode.processed_size import size_of
+from segrt.runtime.decode.rule import Context
+from segrt.runtime.errors import BackendError
+from segrt.runtime.inference.cuda.device_array import DeviceArray
+from segrt.runtime.inference.cuda.launching import tiles
+from segrt.runtime.preprocess.geometry import Geometry
+from segrt.runtime.results import PanopticResult
+
+_BLOCK = (32, 8, 1)
+_THREADS = (256, 1, 1)
+_PAINTED = 2048  # pixels of a block
+_MOST_BLOCKS = 1024
+_MOST_COUNTS = 1 << 28  # of pixels by centre and class
+_SEGMENT = np.dtype(
+    [(name, "<i4") for name in ("class_id", "area", "left", "top", "right", "bottom", "query")] + [("score", "<f4")]
+)
+_EDGES = 4  # int32 of each label
+
+
+class Grouping(ctypes.Structure):
+    """`Grouping` of cpp_postproc/cuda/group_centers.cu."""
+
+    _fields_ = (
+        ("logits", ctypes.c_void_p),
+        ("offsets", ctypes.c_void_p),
+        ("logits_way", ByWay),
+        ("offsets_way", ByWay),
+        ("offset_scales", ctypes.c_float * 2),
+        ("channels", ctypes.c_int32),
+        ("height", ctypes.c_int32),
+        ("width", ctypes.c_int32),
+        ("most_centers", ctypes.c_int32),
+        ("offsets_are_half", ctypes.c_int32),
+        ("unused", ctypes.c_int32),
+        ("is_thing", ctypes.c_void_p),
+        ("center_count", ctypes.c_void_p),
+        ("centers", ctypes.c_void_p),
+        ("labels", ctypes.c_void_p),
+        ("pixels", ctypes.c_void_p),
+        ("edges", ctypes.c_void_p),
+    )
+
+
+class GroupCentersProgram(Program):
+    """See `segrt.runtime.decode.group_centers`."""
+
+    def __init__(self, heads: Heads, geometry: Geometry, context: Context, workspace: Workspace) -> None:
+        super().__init__(heads, geometry, context, workspace)
+        self._rule = rule = cast("GroupCenters", context.decode)
+        self._logits, self._heat = heads["semantic_logits"], heads["center_heatmap"]
+        self._offsets = heads["offsets"]
+        self._size = (height, width) = geometry.source_size
+        self._heat_way = by_network(self._heat.shape[1:], geometry)
+        # Of top_k peaks or more, only those above the top_k-th value count.
+        self._most_centers = max(1, min(rule.top_k - 1, height * width))
+        self._most_segments = self._most_centers + self._logits.shape[0]
+        groups, labels = self._most_centers + 1, self._most_segments + 1
+        if groups * self._logits.shape[0] > _MOST_COUNTS:
+            raise BackendError(f"decode.top_k is {rule.top_k}, which the GPU has no room for; decode on the CPU")
+        # All that begins a frame as 0: flags of heads, peaks, pixels of (group, class), edges of labels.
+        zeroed = workspace.device(np.int32, 4 + groups * self._logits.shape[0] + _EDGES * labels)
+        self._zeroed, self._bad, self._peak_count = zeroed, _part(zeroed, 0, 3), _part(zeroed, 3, 1)
+        self._heat_map = workspace.device(np.float32, height, width)
+        self._peaks, self._kept = (
+            workspace.device(np.int32, height, width),
+            workspace.device(np.int32, self._most_centers),
+        )
+        self._centers = workspace.device(np.float32, 3, self._most_centers)
+        self._center_count = workspace.device(np.int32, 1)
+        self._label = np.dtype(np.uint16 if labels <= 1 << 16 else np.uint32)
+        self._labels = workspace.device(self._label, height, width)
+        self._id_of_label = workspace.device(np.int32, labels)
+        self._id = np.dtype(np.uint8 if self._most_segments < 256 else self._label)
+        self._ids, self._ids_on_host = (
+            workspace.device(self._id, height, width),
+            workspace.pinned(self._id, height, width),
+        )
+        # What is downloaded beside the ids: how many segments, which heads are bad, the segments.
+        self._found = workspace.device(np.int32, 4 + self._most_segments * _SEGMENT.itemsize // 4)
+        self._found_on_host = workspace.pinned(np.int32, *self._found.shape)
+        self._bad_on_host = workspace.pinned(np.int32, 3)
+        self._job = self._grouping(groups)
+        self._used_rows = self._upload_used_rows()
+        edge = rule.nms_kernel
+        self._radius = min((edge - 1) // 2, max(height, width))
+        self._area_limit = min(max(rule.stuff_area_limit, 1), 2**31 - 1)
+
+    def enqueue(self) -> None:
+        """See `Program`."""
+        self.workspace.clear(self._zeroed)
+        self._find_centers()
+        number, (height, width) = _number(self._logits), self._size
+        self.workspace.launch(
+            "group_centers", f"group_pixels_{number}_{8 * self._label.itemsize}", tiles(width, height, 32, 32), _BLOCK,
+            self._job,
+        )  # fmt: skip
+        self.workspace.launch(
+            "group_centers", "choose_grouped_segments", (1, 1, 1), _THREADS,
+            self._job, self._area_limit, self._id_of_label, _part(self._found, 4, self._found.shape[0] - 4),
+            _part(self._found, 0, 1),
+        )  # fmt: skip
+        self.workspace.launch(
+            "group_centers", f"paint_groups_{8 * self._label.itemsize}_{8 * self._id.itemsize}",
+            tiles(height * width, 1, _PAINTED, 1), _THREADS,
+            self._labels, self._id_of_label, height * width, self._ids,
+        )  # fmt: skip
+        self._flag_nonfinite()
+        self.workspace.download(self._found_on_host, self._found)
+        self.workspace.download(self._bad_on_host, self._bad)
+        self.workspace.download(self._ids_on_host, self._ids)
+
+    def result(self) -> PanopticResult:
+        """See `Program`."""
+        count = int(self._found_on_host[0])
+        table = self._found_on_host[4:].view(_SEGMENT)[:count]
+        merged = [
+            postproc.MergedSegment(
+                number, int(row["class_id"]), min(float(row["score"]), 1.0), int(row["area"]),
+                (int(row["left"]), int(row["top"]), int(row["right"] - row["left"]), int(row["bottom"] - row["top"])),
+                int(row["query"]),
+            )
+            for number, row in enumerate(table, 1)
+        ]  # fmt: skip
+        labels = self.context.labels
+        bad = int(np.count_nonzero(self._bad_on_host))
+        return PanopticResult(
+            self._ids_on_host.astype(np.int32), described(merged, labels), labels, nonfinite_heads=bad
+        )
+
+    def _grouping(self, groups: int) -> Grouping:
+        height, width = self._size
+        top, left, bottom, right = self.geometry.window_on(self._offsets.shape[1:])
+        logits_window = self.geometry.window_on(self._logits.shape[1:])
+        channels = self._logits.shape[0]
+        things = np.array([label.isthing for label in self.context.labels], np.uint8)
+        is_thing = np.zeros(channels, np.uint8)
+        is_thing[: len(things)] = things[:channels]
+        pixels = _part(self._zeroed, 4, groups * channels)
+        edges = _part(self._zeroed, 4 + groups * channels, self._zeroed.shape[0] - 4 - groups * channels)
+        processed = size_of(self._rule.processed_size, self.geometry)
+        return Grouping(
+            self._logits.address,
+            self._offsets.address,
+            by_processed(self._logits.shape[1:], logits_window, processed, self._size),
+            by_network(self._offsets.shape[1:], self.geometry),
+            (ctypes.c_float * 2)(height / (bottom - top), width / (right - left)),
+            channels,
+            height,
+            width,
+            self._most_centers,
+            self._offsets.dtype == np.float16,
+            0,
+            self.workspace.upload(is_thing).address,
+            self._center_count.address,
+            self._centers.address,
+            self._labels.address,
+            pixels.address,
+            edges.address,
+        )
+
+    def _find_centers(self) -> None:
+        (height, width), rule = self._size, self._rule
+        grid = tiles(width, height, 32, 8)
+        self.workspace.launch(
+            "centers", f"heat_of_pixels_{_number(self._heat)}", grid, _BLOCK,
+            self._heat, self._heat_way, height, width, self._heat_map,
+        )  # fmt: skip
+        self.workspace.launch(
+            "centers", "find_peaks", grid, _BLOCK,
+            self._heat_map, height, width, max(rule.score_threshold, 0.0), self._radius, self._peaks, self._peak_count,
+        )  # fmt: skip
+        self.workspace.launch(
+            "centers", "choose_centers", (1, 1, 1), _THREADS,
+            self._heat_map, width, self._peaks, self._peak_count, min(rule.top_k, 2**31 - 1), self._most_centers,
+            self._kept, self._centers, self._center_count,
+        )  # fmt: skip
+
+    def _upload_used_rows(self) -> list[tuple[DeviceArray, DeviceArray]]:
+        """Return each head with the rows of it that count when they hold NaN or infinity."""
+        used = rows_read(self._job.logits_way, self._size[0])
+        pairs = [(self._logits, self.workspace.upload(used))]
+        for head in (self._heat, self._offsets):
+            pairs.append((head, self.workspace.upload(np.ones(head.shape[1], np.uint8))))
+        return pairs
+
+    def _flag_nonfinite(self) -> None:
+        for place, (head, used) in enumerate(self._used_rows):
+            channels, height, width = head.shape
+            blocks = min(-(-channels * height // _BLOCK[1]), _MOST_BLOCKS)
+            self.workspace.launch(
+                "group_centers", f"flag_nonfinite_{_number(head)}", (blocks, 1, 1), _BLOCK,
+                head, channels, height, width, used, _part(self._bad, place, 1),
+            )  # fmt: skip
+
+
+def _number(head: DeviceArray) -> str:
+    return "half" if head.dtype == np.float16 else "float"
+
+
+def _part(array: DeviceArray, begin: int, count: int) -> DeviceArray:
+    """Return `count` elements of a flat array from `begin` on."""
+    return DeviceArray(array.address + begin * array.dtype.itemsize, array.dtype, (count,), array.queue)
