@@ -19,12 +19,16 @@ using ptrdiff_t = long long;
 }  // namespace std
 
 #define SEGRT_KERNEL(name)
+#define SEGRT_UNROLL _Pragma("unroll")
+#define SEGRT_NO_UNROLL _Pragma("unroll 1")
 
 #else
 
 #include "emulator/language.h"
 
 #define SEGRT_KERNEL(name) SEGRT_EMULATED_KERNEL(name)
+#define SEGRT_UNROLL
+#define SEGRT_NO_UNROLL
 
 #endif
 

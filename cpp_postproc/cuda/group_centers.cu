@@ -18,11 +18,11 @@ struct Edges {
 
 // A pixel's label: its group, 1 + the centre, from 1 to most_centers; most_centers + 1 + class for those of no centre.
 struct Grouping {
-    const void* logits;   // (channels, h, w)
-    const void* offsets;  // (2, h, w), y then x
-    ByWay logits_way, offsets_way;
+    const std::uint16_t* classes;  // (height, width)
+    const void* offsets;           // (2, h, w), y then x
+    ByWay offsets_way;
     float offset_scales[2];  // of y and x, in source pixels a cell's unit
-    std::int32_t channels, height, width, most_centers, offsets_are_half, unused;
+    std::int32_t channels, height, width, most_centers;
     const std::uint8_t* is_thing;      // of each class
     const std::int32_t* center_count;  // one number
     const float* centers;              // y, x, heat, most_centers of each
@@ -31,11 +31,14 @@ struct Grouping {
     Edges* edges;                      // of each label
 
     // From a pixel to its centre on one axis, in source pixels.
+    template <class T>
     [[nodiscard]] SEGRT_SHARED float offset(const PixelTaps& taps, int axis) const {
-        const std::int64_t first = axis * offsets_way.cells();
-        const float cells = offsets_are_half != 0 ? taps.value(static_cast<const Half*>(offsets) + first)
-                                                  : taps.value(static_cast<const float*>(offsets) + first);
-        return limited(limited(cells) * offset_scales[axis]);
+        const T* plane = static_cast<const T*>(offsets) + axis * offsets_way.cells();
+        return limited(limited(taps.value(plane)) * offset_scales[axis]);
+    }
+
+    [[nodiscard]] SEGRT_SHARED std::int32_t class_at(std::int32_t y, std::int32_t x) const {
+        return __ldg(classes + static_cast<std::int64_t>(y) * width + x);
     }
 
     [[nodiscard]] SEGRT_SHARED std::int32_t label(std::int32_t group, std::int32_t c) const {
@@ -49,20 +52,28 @@ struct Segment {
     float score;
 };
 
+// The class of the highest logit. Nearly all of the cells that a warp reads lie in few lines of the cache; arithmetic
+// bounds this.
 template <class T>
-SEGRT_SHARED std::int32_t class_of(const Grouping& job, const T* logits, std::int32_t y, std::int32_t x) {
-    const PixelTaps taps(job.logits_way, y, x);
-    const std::int64_t cells = job.logits_way.cells();
-    float best = taps.value(logits);
+SEGRT_SHARED void classes_of_pixels(const T* logits, std::int32_t channels, const ByWay& way, std::int32_t height,
+                                    std::int32_t width, std::uint16_t* classes) {
+    const auto x = static_cast<std::int32_t>(blockIdx.x * kColumns + threadIdx.x);
+    const auto y = static_cast<std::int32_t>(blockIdx.y * kRows + threadIdx.y);
+    if (x >= width || y >= height) {
+        return;
+    }
+    const PixelTaps taps(way, y, x);
+    const std::int64_t cells = way.cells();
+    float best = -2 * kLargest;
     std::int32_t winner = 0;
-    for (std::int32_t c = 1; c < job.channels; ++c) {
-        const float value = taps.value(logits + c * cells);
+    for (std::int32_t c = 0; c < channels; ++c, logits += cells) {
+        const float value = taps.value(logits);
         if (value > best) {
             best = value;
             winner = c;
         }
     }
-    return winner;
+    classes[static_cast<std::int64_t>(y) * width + x] = static_cast<std::uint16_t>(winner);
 }
 
 // Raises *at to `value`. Most values are below already, which a glance tells that may be out of date.
@@ -88,6 +99,7 @@ SEGRT_SHARED void count_warp(const Grouping& job, const std::int32_t* keys, std:
     const auto lane = static_cast<int>(threadIdx.x);
     const std::int32_t first = __shfl_sync(kAllLanes, keys[0], 0);
     bool same = first >= 0;
+    SEGRT_UNROLL
     for (int r = 0; r < kRowsEach; ++r) {
         same = same && keys[r] == first;
     }
@@ -97,6 +109,7 @@ SEGRT_SHARED void count_warp(const Grouping& job, const std::int32_t* keys, std:
         }
         return;
     }
+    SEGRT_UNROLL
     for (int r = 0; r < kRowsEach; ++r) {
         std::uint32_t left = __ballot_sync(kAllLanes, keys[r] >= 0);
         while (left != 0) {
@@ -117,6 +130,7 @@ struct Nearest {
     std::int32_t group[kRowsEach];
 
     SEGRT_SHARED void meet(float y, float x, std::int32_t number) {
+        SEGRT_UNROLL
         for (int r = 0; r < kRowsEach; ++r) {
             const float dy = y - at_y[r], dx = x - at_x[r];
             const float distance = dy * dy + dx * dx;
@@ -127,31 +141,35 @@ struct Nearest {
     }
 };
 
-// Each thread takes pixels of one column that follow each other: a centre is read once for all of them. The channels of
-// the logits bound this, or where all is things the centres.
+// Each thread takes pixels of one column that follow each other: a centre is read once for all of them. Where much is
+// things, the centres bound this.
 template <class T, class Label>
 SEGRT_SHARED void group_pixels(const Grouping& job) {
+    __shared__ float points[kRowsEach][2][kRows][kColumns];  // each thread's own, which spares code, not registers
     const auto x = static_cast<std::int32_t>(blockIdx.x * kColumns + threadIdx.x);
     const auto y0 = static_cast<std::int32_t>((blockIdx.y * kRows + threadIdx.y) * kRowsEach);
-    const T* logits = static_cast<const T*>(job.logits);
     const std::int32_t centers = *job.center_count;
-    Nearest nearest{};
-    std::int32_t classes[kRowsEach];
-    std::uint32_t things = 0;
+    std::uint32_t inside = 0, things = 0;
+    SEGRT_NO_UNROLL
     for (int r = 0; r < kRowsEach; ++r) {
         const std::int32_t y = y0 + r;
-        classes[r] = -1;
         if (x >= job.width || y >= job.height) {
             continue;
         }
-        classes[r] = class_of(job, logits, y, x);
-        if (job.is_thing[classes[r]] == 0 || centers == 0) {
-            continue;
+        inside |= 1U << r;
+        if (job.is_thing[job.class_at(y, x)] != 0 && centers != 0) {
+            things |= 1U << r;
+            const PixelTaps taps(job.offsets_way, y, x);
+            points[r][0][threadIdx.y][threadIdx.x] = static_cast<float>(y) + job.offset<T>(taps, 0);
+            points[r][1][threadIdx.y][threadIdx.x] = static_cast<float>(x) + job.offset<T>(taps, 1);
         }
-        things |= 1U << r;
-        const PixelTaps taps(job.offsets_way, y, x);
-        nearest.at_y[r] = static_cast<float>(y) + job.offset(taps, 0);
-        nearest.at_x[r] = static_cast<float>(x) + job.offset(taps, 1);
+    }
+    Nearest nearest;
+    SEGRT_UNROLL
+    for (int r = 0; r < kRowsEach; ++r) {
+        const bool thing = (things >> r & 1U) != 0;
+        nearest.at_y[r] = thing ? points[r][0][threadIdx.y][threadIdx.x] : 0.0F;
+        nearest.at_x[r] = thing ? points[r][1][threadIdx.y][threadIdx.x] : 0.0F;
         nearest.best[r] = __uint_as_float(0x7F800000U);
         nearest.group[r] = 1;
     }
@@ -160,12 +178,13 @@ SEGRT_SHARED void group_pixels(const Grouping& job) {
     }
     std::int32_t keys[kRowsEach];
     Label* labels = static_cast<Label*>(job.labels);
+    SEGRT_UNROLL
     for (int r = 0; r < kRowsEach; ++r) {
-        const std::int32_t group = (things >> r & 1U) != 0 ? nearest.group[r] : 0;
-        keys[r] = classes[r] < 0 ? -1 : group * job.channels + classes[r];
-        if (classes[r] >= 0) {
-            labels[static_cast<std::int64_t>(y0 + r) * job.width + x] =
-                static_cast<Label>(job.label(group, classes[r]));
+        keys[r] = -1;
+        if ((inside >> r & 1U) != 0) {
+            const std::int32_t c = job.class_at(y0 + r, x), group = (things >> r & 1U) != 0 ? nearest.group[r] : 0;
+            keys[r] = group * job.channels + c;
+            labels[static_cast<std::int64_t>(y0 + r) * job.width + x] = static_cast<Label>(job.label(group, c));
         }
     }
     count_warp(job, keys, y0, x - static_cast<std::int32_t>(threadIdx.x));
@@ -278,7 +297,20 @@ SEGRT_SHARED void flag_nonfinite(const T* head, std::int32_t channels, std::int3
 }  // namespace
 }  // namespace segrt
 
-// Grid (ceil(width / 32), ceil(height / 32)), block (32, 8).
+// classes: (height, width). Grid (ceil(width / 32), ceil(height / 8)), block (32, 8).
+extern "C" __global__ void classes_of_pixels_float(const float* logits, std::int32_t channels, segrt::ByWay way,
+                                                   std::int32_t height, std::int32_t width, std::uint16_t* classes) {
+    segrt::classes_of_pixels(logits, channels, way, height, width, classes);
+}
+SEGRT_KERNEL(classes_of_pixels_float)
+
+extern "C" __global__ void classes_of_pixels_half(const segrt::Half* logits, std::int32_t channels, segrt::ByWay way,
+                                                  std::int32_t height, std::int32_t width, std::uint16_t* classes) {
+    segrt::classes_of_pixels(logits, channels, way, height, width, classes);
+}
+SEGRT_KERNEL(classes_of_pixels_half)
+
+// Of offsets, of labels. Grid (ceil(width / 32), ceil(height / 32)), block (32, 8).
 extern "C" __global__ void group_pixels_float_16(segrt::Grouping job) {
     segrt::group_pixels<float, std::uint16_t>(job);
 }

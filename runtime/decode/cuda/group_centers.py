@@ -34,17 +34,14 @@ class Grouping(ctypes.Structure):
     """`Grouping` of cpp_postproc/cuda/group_centers.cu."""
 
     _fields_ = (
-        ("logits", ctypes.c_void_p),
+        ("classes", ctypes.c_void_p),
         ("offsets", ctypes.c_void_p),
-        ("logits_way", ByWay),
         ("offsets_way", ByWay),
         ("offset_scales", ctypes.c_float * 2),
         ("channels", ctypes.c_int32),
         ("height", ctypes.c_int32),
         ("width", ctypes.c_int32),
         ("most_centers", ctypes.c_int32),
-        ("offsets_are_half", ctypes.c_int32),
-        ("unused", ctypes.c_int32),
         ("is_thing", ctypes.c_void_p),
         ("center_count", ctypes.c_void_p),
         ("centers", ctypes.c_void_p),
@@ -63,6 +60,9 @@ class GroupCentersProgram(Program):
         self._logits, self._heat = heads["semantic_logits"], heads["center_heatmap"]
         self._offsets = heads["offsets"]
         self._size = (height, width) = geometry.source_size
+        grid = self._logits.shape[1:]
+        processed = size_of(rule.processed_size, geometry)
+        self._logits_way = by_processed(grid, geometry.window_on(grid), processed, self._size)
         self._heat_way = by_network(self._heat.shape[1:], geometry)
         # Of top_k peaks or more, only those above the top_k-th value count.
         self._most_centers = max(1, min(rule.top_k - 1, height * width))
@@ -81,6 +81,7 @@ class GroupCentersProgram(Program):
         self._centers = workspace.device(np.float32, 3, self._most_centers)
         self._center_count = workspace.device(np.int32, 1)
         self._label = np.dtype(np.uint16 if labels <= 1 << 16 else np.uint32)
+        self._classes = workspace.device(np.uint16, height, width)
         self._labels = workspace.device(self._label, height, width)
         self._id_of_label = workspace.device(np.int32, labels)
         self._id = np.dtype(np.uint8 if self._most_segments < 256 else self._label)
@@ -102,10 +103,14 @@ class GroupCentersProgram(Program):
         """See `Program`."""
         self.workspace.clear(self._zeroed)
         self._find_centers()
-        number, (height, width) = _number(self._logits), self._size
+        height, width = self._size
         self.workspace.launch(
-            "group_centers", f"group_pixels_{number}_{8 * self._label.itemsize}", tiles(width, height, 32, 32), _BLOCK,
-            self._job,
+            "group_centers", f"classes_of_pixels_{_number(self._logits)}", tiles(width, height, 32, 8), _BLOCK,
+            self._logits, self._logits.shape[0], self._logits_way, height, width, self._classes,
+        )  # fmt: skip
+        self.workspace.launch(
+            "group_centers", f"group_pixels_{_number(self._offsets)}_{8 * self._label.itemsize}",
+            tiles(width, height, 32, 32), _BLOCK, self._job,
         )  # fmt: skip
         self.workspace.launch(
             "group_centers", "choose_grouped_segments", (1, 1, 1), _THREADS,
@@ -143,26 +148,21 @@ class GroupCentersProgram(Program):
     def _grouping(self, groups: int) -> Grouping:
         height, width = self._size
         top, left, bottom, right = self.geometry.window_on(self._offsets.shape[1:])
-        logits_window = self.geometry.window_on(self._logits.shape[1:])
         channels = self._logits.shape[0]
         things = np.array([label.isthing for label in self.context.labels], np.uint8)
         is_thing = np.zeros(channels, np.uint8)
         is_thing[: len(things)] = things[:channels]
         pixels = _part(self._zeroed, 4, groups * channels)
         edges = _part(self._zeroed, 4 + groups * channels, self._zeroed.shape[0] - 4 - groups * channels)
-        processed = size_of(self._rule.processed_size, self.geometry)
         return Grouping(
-            self._logits.address,
+            self._classes.address,
             self._offsets.address,
-            by_processed(self._logits.shape[1:], logits_window, processed, self._size),
             by_network(self._offsets.shape[1:], self.geometry),
             (ctypes.c_float * 2)(height / (bottom - top), width / (right - left)),
             channels,
             height,
             width,
             self._most_centers,
-            self._offsets.dtype == np.float16,
-            0,
             self.workspace.upload(is_thing).address,
             self._center_count.address,
             self._centers.address,
@@ -190,11 +190,9 @@ class GroupCentersProgram(Program):
 
     def _upload_used_rows(self) -> list[tuple[DeviceArray, DeviceArray]]:
         """Return each head with the rows of it that count when they hold NaN or infinity."""
-        used = rows_read(self._job.logits_way, self._size[0])
-        pairs = [(self._logits, self.workspace.upload(used))]
-        for head in (self._heat, self._offsets):
-            pairs.append((head, self.workspace.upload(np.ones(head.shape[1], np.uint8))))
-        return pairs
+        used = rows_read(self._logits_way, self._size[0])
+        whole = [(head, np.ones(head.shape[1], np.uint8)) for head in (self._heat, self._offsets)]
+        return [(head, self.workspace.upload(rows)) for head, rows in [(self._logits, used), *whole]]
 
     def _flag_nonfinite(self) -> None:
         for place, (head, used) in enumerate(self._used_rows):
