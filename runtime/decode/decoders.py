@@ -28,6 +28,8 @@ RULES: Registry[type[DecodeRule]] = Registry(
         "merge_members": f"{_ROOM}.merge_members:MergeMembers",
     },
 )
+# Rule → its program on the GPU, a class of `segrt.runtime.decode.cuda.program`, which stands above this module.
+PROGRAMS: Registry[Any] = Registry("program", {"argmax": f"{_ROOM}.cuda.argmax:ArgmaxProgram"})
 # "RULE on DEVICE" → function, so that a GPU can have its own beside the CPU's.
 DECODERS: Registry[Decoder] = Registry("decoder", {f"{name} on cpu": f"{_ROOM}.{name}:{name}" for name in RULES})
 
