@@ -40,6 +40,7 @@ PROGRAMS: Registry[Any] = Registry(
         "paste_masks": f"{_ROOM}.cuda.paste_masks:PasteMasksProgram",
         "merge_queries": f"{_ROOM}.cuda.merge_queries:MergeQueriesProgram",
         "group_centers": f"{_ROOM}.cuda.group_centers:GroupCentersProgram",
+        "merge_members": f"{_ROOM}.cuda.merge_members:MergeMembersProgram",
     },
 )
 # "RULE on DEVICE" → function. Those on the GPU are programs, all run in the same way.

@@ -1,7 +1,7 @@
 """Rule `merge_members`: panoptic from a semantic and an instance network together, by Panoptic FPN's heuristic."""
 
 from collections.abc import Mapping
-from typing import Annotated, Any, ClassVar, cast
+from typing import Annotated, ClassVar, TypeVar, cast
 
 import msgspec
 import numpy as np
@@ -13,8 +13,10 @@ from segrt.runtime.decode.rule import Context, DecodeRule, MemberRule, Share
 from segrt.runtime.inference.tensors import Array, prefixed
 from segrt.runtime.preprocess.geometry import Geometry
 from segrt.runtime.preprocess.member_inputs import MemberGeometry
-from segrt.runtime.results import InstanceResult, PanopticResult, Segment, SemanticResult
+from segrt.runtime.results import InstanceResult, PanopticResult, Result, Segment, SemanticResult
 from segrt.runtime.results.technique import Technique
+
+Head = TypeVar("Head")
 
 
 class MergeMembers(
@@ -36,16 +38,23 @@ class MergeMembers(
 
 def merge_members(heads: Mapping[str, Array], geometry: Geometry, context: Context) -> PanopticResult:
     """Decode each member's heads (roles "MEMBER.ROLE") by its own rule, then merge class map and objects."""
-    rule = cast("MergeMembers", context.decode)
     places = cast("MemberGeometry", geometry).members
-    first, second = context.members
-    semantic = _decoded(first, heads, places[first.name], context)
-    objects = _decoded(second, heads, places[second.name], context, rule.score_threshold)
+    semantic, objects = (
+        find_decoder(own.decode, "cpu")(member_heads(member, heads), places[member.name], own)
+        for member, own in zip(context.members, member_contexts(context), strict=True)
+    )
+    return merged(semantic, objects, context)
+
+
+def merged(semantic: Result, objects: Result, context: Context) -> PanopticResult:
+    """Return class map and objects, the results of the two members, as one panoptic map."""
     assert isinstance(semantic, SemanticResult)
     assert isinstance(objects, InstanceResult)
+    rule = cast("MergeMembers", context.decode)
+    first, second = context.members
     classes = np.array(second.classes, np.int64)[objects.class_ids]
     known = np.flatnonzero(classes >= 0)
-    ids, merged = postproc.merge_semantic_instances(
+    ids, found = postproc.merge_semantic_instances(
         _stuff(semantic, first),
         objects.masks[known],
         objects.scores[known],
@@ -64,22 +73,25 @@ def merge_members(heads: Mapping[str, Array], geometry: Geometry, context: Conte
             area=segment.area,
             bbox=segment.bbox,
         )
-        for segment in merged
+        for segment in found
     ]
     bad = semantic.nonfinite_heads + objects.nonfinite_heads
     return PanopticResult(ids, segments, context.labels, nonfinite_heads=bad)
 
 
-def _decoded(
-    member: MemberRule, heads: Mapping[str, Array], geometry: Geometry, context: Context, threshold: float | None = None
-) -> Any:
-    """Return the result of one member; `threshold` replaces that of its rule, for there is one for the whole bundle."""
+def member_contexts(context: Context) -> tuple[Context, Context]:
+    """Return what each member's decoder needs: the objects' threshold is the bundle's, for there is one for both."""
+    first, second = context.members
+    objects = second.decode
+    if "score_threshold" in objects.options:
+        objects = objects.replaced(score_threshold=cast("MergeMembers", context.decode).score_threshold)
+    return Context(first.decode, first.labels, context.threads), Context(objects, second.labels, context.threads)
+
+
+def member_heads(member: MemberRule, heads: Mapping[str, Head]) -> dict[str, Head]:
+    """Return a member's heads by its own roles."""
     start = prefixed(member.name, "")
-    member_heads = {role.removeprefix(start): array for role, array in heads.items() if role.startswith(start)}
-    decode = member.decode
-    if threshold is not None and "score_threshold" in decode.options:
-        decode = decode.replaced(score_threshold=threshold)
-    return find_decoder(decode, "cpu")(member_heads, geometry, Context(decode, member.labels, context.threads))
+    return {role.removeprefix(start): head for role, head in heads.items() if role.startswith(start)}
 
 
 def _stuff(semantic: SemanticResult, member: MemberRule) -> npt.NDArray[np.int64] | npt.NDArray[np.uint8]:

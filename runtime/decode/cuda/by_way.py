@@ -45,7 +45,8 @@ def by_network(grid: Size, geometry: Geometry) -> ByWay:
 
 def by_processed(grid: Size, window: Window, processed: Size | None, target: Size) -> ByWay:
     """Return the way of `argmax_map` with this processed size: see argmax.cpp and `processed_part` of the core."""
-    if processed is None or (window == (0, 0, *grid) and processed == target):
+    whole = (0.0, 0.0, float(grid[0]), float(grid[1]))
+    if processed is None or (window == whole and processed == target):
         return at_once(grid, window, target)
     rows = _cut(grid[0], (window[0], window[2]), processed[0])
     columns = _cut(grid[1], (window[1], window[3]), processed[1])
@@ -100,4 +101,5 @@ def _lows(axis: AxisMap, pixels: npt.NDArray[np.int64]) -> npt.NDArray[np.int32]
     """Return the upper one of the two source positions of each pixel, as `AxisMap::at` does."""
     centres = (axis.first + pixels).astype(np.float32) + np.float32(0.5)
     positions = np.float32(axis.begin) + (np.float32(axis.scale) * centres - np.float32(0.5))
-    return np.minimum(np.maximum(positions, np.float32(0)), np.float32(axis.source_length - 1)).astype(np.int32)
+    low: npt.NDArray[np.int32] = np.clip(positions, np.float32(0), np.float32(axis.source_length - 1)).astype(np.int32)
+    return low

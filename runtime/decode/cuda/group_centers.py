@@ -6,14 +6,13 @@ from typing import cast
 import numpy as np
 
 from segrt.runtime import postproc
-from segrt.runtime.decode.cuda.by_way import ByWay, by_network, by_processed, rows_read
-from segrt.runtime.decode.cuda.program import Heads, Program
+from segrt.runtime.decode.cuda.by_way import ByWay, Size, by_network, by_processed, rows_read
+from segrt.runtime.decode.cuda.program import Heads, Program, UnfitHeadsError
 from segrt.runtime.decode.cuda.workspace import Workspace
 from segrt.runtime.decode.group_centers import GroupCenters
 from segrt.runtime.decode.merged_segments import described
 from segrt.runtime.decode.processed_size import size_of
 from segrt.runtime.decode.rule import Context
-from segrt.runtime.errors import BackendError
 from segrt.runtime.inference.cuda.device_array import DeviceArray
 from segrt.runtime.inference.cuda.launching import tiles
 from segrt.runtime.preprocess.geometry import Geometry
@@ -60,16 +59,16 @@ class GroupCentersProgram(Program):
         self._logits, self._heat = heads["semantic_logits"], heads["center_heatmap"]
         self._offsets = heads["offsets"]
         self._size = (height, width) = geometry.source_size
-        grid = self._logits.shape[1:]
+        grid = _grid(self._logits)
         processed = size_of(rule.processed_size, geometry)
         self._logits_way = by_processed(grid, geometry.window_on(grid), processed, self._size)
-        self._heat_way = by_network(self._heat.shape[1:], geometry)
+        self._heat_way = by_network(_grid(self._heat), geometry)
         # Of top_k peaks or more, only those above the top_k-th value count.
         self._most_centers = max(1, min(rule.top_k - 1, height * width))
         self._most_segments = self._most_centers + self._logits.shape[0]
         groups, labels = self._most_centers + 1, self._most_segments + 1
         if groups * self._logits.shape[0] > _MOST_COUNTS:
-            raise BackendError(f"decode.top_k is {rule.top_k}, which the GPU has no room for; decode on the CPU")
+            raise UnfitHeadsError(f"decode.top_k is {rule.top_k}, for which the GPU has no room")
         # All that begins a frame as 0: flags of heads, peaks, pixels of (group, class), edges of labels.
         zeroed = workspace.device(np.int32, 4 + groups * self._logits.shape[0] + _EDGES * labels)
         self._zeroed, self._bad, self._peak_count = zeroed, _part(zeroed, 0, 3), _part(zeroed, 3, 1)
@@ -147,7 +146,7 @@ class GroupCentersProgram(Program):
 
     def _grouping(self, groups: int) -> Grouping:
         height, width = self._size
-        top, left, bottom, right = self.geometry.window_on(self._offsets.shape[1:])
+        top, left, bottom, right = self.geometry.window_on(_grid(self._offsets))
         channels = self._logits.shape[0]
         things = np.array([label.isthing for label in self.context.labels], np.uint8)
         is_thing = np.zeros(channels, np.uint8)
@@ -157,7 +156,7 @@ class GroupCentersProgram(Program):
         return Grouping(
             self._classes.address,
             self._offsets.address,
-            by_network(self._offsets.shape[1:], self.geometry),
+            by_network(_grid(self._offsets), self.geometry),
             (ctypes.c_float * 2)(height / (bottom - top), width / (right - left)),
             channels,
             height,
@@ -202,6 +201,10 @@ class GroupCentersProgram(Program):
                 "group_centers", f"flag_nonfinite_{_number(head)}", (blocks, 1, 1), _BLOCK,
                 head, channels, height, width, used, _part(self._bad, place, 1),
             )  # fmt: skip
+
+
+def _grid(head: DeviceArray) -> Size:
+    return head.shape[1], head.shape[2]
 
 
 def _number(head: DeviceArray) -> str:

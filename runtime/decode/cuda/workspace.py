@@ -1,5 +1,7 @@
 """Memory and launches of one decode rule on one slot of the GPU."""
 
+from __future__ import annotations
+
 import ctypes
 import math
 from typing import Any
@@ -24,6 +26,13 @@ class Workspace:
         self.queue = queue
         self._kernels = kernels
         self._owned: list[DeviceBuffer | HostBuffer] = []
+        self._others: list[Workspace] = []
+
+    def beside(self, queue: GpuQueue) -> Workspace:
+        """Return a workspace for work in another queue of the same device, closed with this one."""
+        other = Workspace(queue, self._kernels)
+        self._others.append(other)
+        return other
 
     def device(self, dtype: npt.DTypeLike, *shape: int) -> DeviceArray:
         """Return memory of the GPU with arbitrary content."""
@@ -70,6 +79,8 @@ class Workspace:
 
     def close(self) -> None:
         """Free everything; nothing may be running on it."""
+        while self._others:
+            self._others.pop().close()
         while self._owned:
             self._owned.pop().free()
 
