@@ -7,7 +7,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import numpy.typing as npt
 
 from segrt.runtime.bundle.bundle import Bundle
@@ -96,7 +95,9 @@ class Segmenter:
         with self._executed(image) as done:
             watch = Stopwatch()
             result = self.postprocess(done.heads, done.geometry)
-            timings = Timings(done.preprocess_ms, done.inference_ms, watch.ms())
+            wall_ms = watch.ms()
+            done.slot.settle()
+            timings = Timings(done.preprocess_ms, done.slot.inference_ms, done.slot.decoding_ms(wall_ms))
             return with_timings(result, timings), _copies(done.heads) if copy_heads else {}, done.geometry
 
     @contextmanager
@@ -108,7 +109,7 @@ class Segmenter:
             geometry = self.preprocess(image, slot)
             preprocess_ms = watch.ms()
             heads = self.backend.execute(slot)
-            yield _Executed(heads, geometry, preprocess_ms, slot.inference_ms)
+            yield _Executed(heads, geometry, preprocess_ms, slot)
         finally:
             self.backend.release(slot)
 
@@ -213,16 +214,16 @@ def _batch_for(bundle: Bundle, sources: int) -> int:
 
 @dataclass(frozen=True)
 class _Executed:
-    """The heads of one picture, valid while its slot is held, and how long they took."""
+    """The heads of one picture, valid while its slot is held, and how long its way there took."""
 
     heads: Mapping[str, Head]
     geometry: Geometry
     preprocess_ms: float
-    inference_ms: float
+    slot: Slot
 
 
 def _copies(heads: Mapping[str, Head]) -> dict[str, npt.NDArray[Any]]:
-    return {name: np.array(head.array, copy=True) for name, head in heads.items()}
+    return {name: head.on_host() for name, head in heads.items()}
 
 
 def with_timings(result: Result, timings: Timings) -> Result:

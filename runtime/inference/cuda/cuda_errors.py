@@ -5,6 +5,9 @@ it does (CUDA Runtime API, "cudaError_t": "This leaves the process in an inconsi
 process helps, so these end the program with an exit code of their own, for a supervisor to start it again.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from segrt.runtime.errors import BackendError, DeviceLostError
 
 _STICKY_NAMES = frozenset(
@@ -85,3 +88,15 @@ def lost(what: str, reason: str) -> DeviceLostError | None:
             "end other programs on the GPU, or take a smaller network"
         )
     return None
+
+
+@contextmanager
+def explained(what: str) -> Iterator[None]:
+    """Turn an error in the block that the process cannot survive into the one that ends it; `what` is the backend."""
+    try:
+        yield
+    except BackendError as error:
+        fatal = None if isinstance(error, DeviceLostError) else lost(what, str(error))
+        if fatal is not None:
+            raise fatal from error
+        raise
