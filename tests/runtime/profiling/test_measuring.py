@@ -1,6 +1,6 @@
 """The profiler against a clock that we hold, and stages of known length."""
 
-# ruff: noqa: D101, D102 (what the fakes' methods do is in the interfaces)
+# ruff: noqa: D102 (what the fakes' methods do is in the interfaces)
 
 import time
 from itertools import count
