@@ -81,7 +81,7 @@ def is_memory_text(text: str) -> bool:
 def lost(what: str, reason: str) -> DeviceLostError | None:
     """Return the error that ends the process when `reason` says that `what` ("tensorrt") cannot go on, else None."""
     if is_sticky_text(reason):
-        return DeviceLostError(f"{what}: the GPU is lost for this process ({reason}); start it again")
+        return _lost(what, reason)
     if is_memory_text(reason):
         return DeviceLostError(
             f"{what}: the GPU ran out of memory while running ({reason}); "
@@ -96,7 +96,14 @@ def explained(what: str) -> Iterator[None]:
     try:
         yield
     except BackendError as error:
-        fatal = None if isinstance(error, DeviceLostError) else lost(what, str(error))
+        if isinstance(error, DeviceLostError):
+            raise
+        is_sticky = isinstance(error, CudaError) and error.is_sticky
+        fatal = _lost(what, str(error)) if is_sticky else lost(what, str(error))
         if fatal is not None:
             raise fatal from error
         raise
+
+
+def _lost(what: str, reason: str) -> DeviceLostError:
+    return DeviceLostError(f"{what}: the GPU is lost for this process ({reason}); start it again")

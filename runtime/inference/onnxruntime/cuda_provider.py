@@ -73,6 +73,10 @@ class NoCudaError(Exception):
     """ONNX Runtime does not use the GPU here; the text says why, "" where it gives no reason."""
 
 
+class NoStreamError(Exception):
+    """This release cannot work in a stream of ours, so that it would not wait for what is copied there."""
+
+
 def is_offered() -> bool:
     """Whether this ONNX Runtime was built with CUDA; its libraries may still be missing."""
     import onnxruntime
@@ -86,7 +90,8 @@ def open_cuda_session(
     """Return a session of `source` on CUDA, with a graph where ONNX Runtime agrees to one.
 
     Options that this release does not know are left out. `why_no_graph` is the reason where none is wanted. Raises
-    NoCudaError where the provider does not load; ONNX Runtime's error where the GPU is lost or full.
+    NoCudaError where the provider does not load, NoStreamError where it takes no stream of ours; ONNX Runtime's error
+    where the GPU is lost or full.
     """
     load_libraries()
     unknown: list[str] = []
@@ -97,6 +102,8 @@ def open_cuda_session(
         except Exception as error:  # ONNX Runtime's errors share no base class of their own
             reason = one_line(error)
             option = _UNKNOWN.search(reason)
+            if option is not None and option[1] == "user_compute_stream":
+                raise NoStreamError("this onnxruntime has no option user_compute_stream") from error
             if option is not None and option[1] in told:
                 unknown.append(option[1])
             elif is_sticky_text(reason) or is_memory_text(reason):

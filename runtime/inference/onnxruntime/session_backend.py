@@ -16,7 +16,13 @@ from segrt.runtime.inference.cuda.presence import gpu_files
 from segrt.runtime.inference.layers.onnxruntime_trace import read_trace
 from segrt.runtime.inference.layers.raw_layer import RawLayer
 from segrt.runtime.inference.network_file import NetworkFile, Opening, check_network
-from segrt.runtime.inference.onnxruntime.cuda_provider import CudaOptions, NoCudaError, is_offered, open_cuda_session
+from segrt.runtime.inference.onnxruntime.cuda_provider import (
+    CudaOptions,
+    NoCudaError,
+    NoStreamError,
+    is_offered,
+    open_cuda_session,
+)
 from segrt.runtime.inference.onnxruntime.cuda_slots import CudaSlot, CudaSlots
 from segrt.runtime.inference.onnxruntime.host_slots import HostSlots
 from segrt.runtime.inference.onnxruntime.network_session import (
@@ -139,11 +145,7 @@ class OnnxRuntimeBackend(Backend):
             if refused is not None:
                 raise BackendError(f"{self._source.path}: {refused}")
             self._cuda = cuda
-            held = (
-                self._in_own_memory(cuda, inputs, heads, slots, heads_on)
-                if cuda is not None
-                else self._in_ordinary_memory(inputs, heads, slots, why_not)
-            )
+            held = self._slots_on_cuda(inputs, heads, slots, heads_on, why_not)
         except NoCudaError as error:
             self.remark = f"ONNX Runtime does not use the GPU here ({error}), `segrt doctor` says why"
             self.remark = self.remark.replace(" ()", "")
@@ -152,6 +154,16 @@ class OnnxRuntimeBackend(Backend):
             raise self._why_not_opened(error, slots) from error
         self.device = "cuda"
         return held
+
+    def _slots_on_cuda(
+        self, inputs: Sequence[TensorSpec], heads: Sequence[TensorSpec], slots: int, heads_on: Device, why_not: str
+    ) -> HostSlots | CudaSlots:
+        if self._cuda is not None:
+            try:
+                return self._in_own_memory(self._cuda, inputs, heads, slots, heads_on)
+            except NoStreamError as error:
+                why_not, self.head_device = str(error), "cpu"
+        return self._in_ordinary_memory(inputs, heads, slots, why_not)
 
     def _in_ordinary_memory(
         self, inputs: Sequence[TensorSpec], heads: Sequence[TensorSpec], slots: int, why: str
