@@ -22,7 +22,7 @@ from segrt.runtime.inference.backend import Backend, Stopwatch
 from segrt.runtime.inference.backends import check_choice, open_backend, open_members
 from segrt.runtime.inference.engine_policy import EnginePolicy
 from segrt.runtime.inference.network_file import Opening
-from segrt.runtime.inference.tensors import Head, Slot
+from segrt.runtime.inference.tensors import Head, Slot, WantedDevice
 from segrt.runtime.preprocess.channels import read_input
 from segrt.runtime.preprocess.geometry import Geometry
 from segrt.runtime.preprocess.member_inputs import fill_members
@@ -63,6 +63,11 @@ class Segmenter:
     def labels(self) -> tuple[Label, ...]:
         """The classes; a label's position is its class id."""
         return self.bundle.manifest.labels
+
+    @property
+    def threads(self) -> int:
+        """The number of CPU threads that it was opened with; 0 stands for the default."""
+        return self._context.threads
 
     @property
     def decode(self) -> DecodeRule:
@@ -163,13 +168,15 @@ def open_bundle(
     batch: int | None = 1,
     sources: int = 1,
     engines: EnginePolicy | None = None,
+    device: WantedDevice = "auto",
 ) -> Segmenter:
     """Open a bundle's folder, or an embedded bundle by name ("street-panoptic"), on a backend.
 
     `precision` picks a variant (the first one by default), `threads` the number of CPU threads (0: the default),
     the thresholds (0 to 1) replace those of the bundle's decode rule. `batch` is how many frames a slot holds; None
     means one of each of `sources` where the network takes so many, else 1. `engines` says where TensorRT's engines lie
-    and whether they may be built. Raises BundleError or BackendError.
+    and whether they may be built. With `device` "cpu" no GPU is used, as for whatever others are compared with. Raises
+    BundleError or BackendError.
     """
     bundle = read_bundle(path_or_name)
     return open_segmenter(
@@ -180,6 +187,7 @@ def open_bundle(
         thresholds={"score_threshold": score_threshold, "overlap_threshold": overlap_threshold},
         batch=_batch_for(bundle, sources) if batch is None else batch,
         engines=engines,
+        device=device,
     )
 
 
@@ -192,11 +200,12 @@ def open_segmenter(
     thresholds: Mapping[str, float | None] | None = None,
     batch: int = 1,
     engines: EnginePolicy | None = None,
+    device: WantedDevice = "auto",
 ) -> Segmenter:
     """Open `bundle`, whose manifest has been read; see `open_bundle`."""
     decode = _with_thresholds(bundle, thresholds or {})
     variant = bundle.variant(precision)
-    opening = Opening(threads, engines=engines or EnginePolicy())
+    opening = Opening(threads, engines=engines or EnginePolicy(), device=device)
     check_choice(backend, opening)
     if bundle.manifest.members:
         opened = open_members(member_files(bundle, variant, batch), backend=backend, opening=opening)

@@ -75,7 +75,9 @@ def verify_or_refuse(folder: Path, out: Path, precisions: Iterable[str], *, thre
     """
     bundle = read_bundle(folder)
     for precision in precisions:
-        with open_segmenter(bundle, backend="onnxruntime", precision=precision, threads=threads) as segmenter:
+        with open_segmenter(
+            bundle, backend="onnxruntime", precision=precision, threads=threads, device="cpu"
+        ) as segmenter:
             refuse_failed(verify(segmenter), out, precision)
 
 

@@ -3,13 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
 
 from segrt.runtime.errors import BundleError
 from segrt.runtime.files.file_check import check_file, plain_file
 from segrt.runtime.inference.engine_policy import EnginePolicy
 from segrt.runtime.inference.onnx_scan import refuse_external_data
-from segrt.runtime.inference.tensors import Device, TensorSpec
+from segrt.runtime.inference.tensors import Device, TensorSpec, WantedDevice
 
 
 @dataclass(frozen=True)
@@ -58,7 +57,7 @@ class Opening:
     slots: int = 2
     engines: EnginePolicy = field(default_factory=EnginePolicy)
     heads_on: Device = "cpu"
-    device: Literal["auto", "cpu"] = "auto"
+    device: WantedDevice = "auto"
 
 
 def check_network(

@@ -12,6 +12,7 @@ from segrt.runtime.inference.cuda.device_array import DeviceArray, GpuQueue
 
 Array = npt.NDArray[Any]
 Device = Literal["cpu", "cuda"]
+WantedDevice = Literal["auto", "cpu"]
 State = Literal["free", "acquired", "submitted", "done"]
 DType = Literal["uint8", "int8", "int32", "int64", "float16", "float32", "bool"]
 Name = Annotated[str, msgspec.Meta(min_length=1)]

@@ -4,8 +4,15 @@ It is no property of a file: the fp32 file is executed so. segrt never does that
 of their range, a thousand times what float32 gives; "tf32" is a precision of its own.
 """
 
-TF32 = "tf32"
+from collections.abc import Sequence
+
+FP32, TF32 = "fp32", "tf32"
 _FIRST = (8, 0)
+
+
+def executable(stored: Sequence[str]) -> tuple[str, ...]:
+    """Return the precisions at which variants that are `stored` can be executed: tf32, too, where there is fp32."""
+    return (*stored, TF32) if FP32 in stored and TF32 not in stored else tuple(stored)
 
 
 def why_no_tf32(sm: str | None) -> str | None:

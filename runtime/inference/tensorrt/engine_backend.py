@@ -98,6 +98,8 @@ class TensorRtBackend(Backend):
     @classmethod
     def why_not(cls, network: NetworkFile, opening: Opening) -> str | None:
         """Return why TensorRT cannot execute `network` here, with the remedy, or None if it probably can."""
+        if opening.device == "cpu":
+            return "the CPU is asked for"
         reason = why_no_gpu()
         if reason is not None:
             return f"{reason}; `segrt doctor` says more"
