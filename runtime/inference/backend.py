@@ -101,7 +101,7 @@ class Backend(ABC):
         """Give the slot back; its heads are invalid from here on. A submitted slot must be waited for first."""
         if slot.gpu is not None:
             with suppress(BackendError):  # a lost GPU says so again to whoever uses it next
-                slot.gpu.synchronize()  # it may still read what the next holder of the slot writes
+                slot.gpu.times()  # before that it may still read what the next holder of the slot writes
             slot.gpu.uploads = True
         with self._changed:
             if slot.state not in ("acquired", "done") and not self._closed:
