@@ -120,6 +120,7 @@ def test_pictures_are_held_back_for_the_comparison_where_there_are_no_others(mak
 
 def test_bad_input_is_named_in_one_line(make, make_chain, tmp_path):
     for precision, options, message in (
+        ("tf32", {}, r"--precision tf32: is no variant to make but a way to execute fp32; leave it out"),
         ("fp8", {}, r"--precision fp8: there is no such variant; choose from fp16, int8, int8-cpu"),
         ("int8", {"calibration": ()}, r"int8 needs pictures to calibrate with; add --calibration DIR"),
     ):
