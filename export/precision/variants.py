@@ -53,7 +53,8 @@ def make_variants(
     calibration, pictures = _divided(chosen, network.inputs)
     run = session_runner(net.model, network, chosen.threads)
     reference = Float32Reference(network, pictures, run)
-    golden = Float32Reference(network, chosen.golden, run) if chosen.golden else None
+    # Where there are no others the golden pictures are those that are compared on: once is enough.
+    golden = Float32Reference(network, chosen.golden, run) if chosen.golden and pictures is not chosen.golden else None
     keep = kept_nodes(net, chosen.keep, must_fit=chosen.keep_must_fit) | box_arithmetic(net, network)
     maker = VariantMaker(
         net=net,
