@@ -79,11 +79,17 @@ def sources() -> list[Path]:
 
 
 def compile_all(out: Path) -> tuple[int, int]:
-    """Write a PTX file for each file of kernels into `out`; return NVRTC's version."""
+    """Write a PTX file for each file of kernels into `out`, all or none; return NVRTC's version.
+
+    What an earlier build left there is deleted: kernels and the Python code that launches them belong together.
+    """
+    for old in out.glob("*.ptx"):
+        old.unlink()
     nvrtc = find_nvrtc()
+    compiled = {f"{source.stem}.ptx": nvrtc.ptx(source) for source in sources()}
     out.mkdir(parents=True, exist_ok=True)
-    for source in sources():
-        (out / f"{source.stem}.ptx").write_bytes(nvrtc.ptx(source))
+    for name, ptx in compiled.items():
+        (out / name).write_bytes(ptx)
     return nvrtc.version
 
 

@@ -1,6 +1,10 @@
 """The built wheel works by itself: installed in an environment of its own, without torch, it passes a file of tests."""
 
+import ctypes
+import importlib.util
 import os
+import re
+import runpy
 import subprocess
 import sys
 import venv
@@ -8,6 +12,8 @@ import zipfile
 from pathlib import Path
 
 import pytest
+import setuptools
+from setuptools.command import build_ext
 
 ROOT = Path(__file__).parents[2]
 
@@ -36,6 +42,55 @@ def test_wheel_gets_a_manylinux_tag(wheel: Path, tmp_path: Path) -> None:
     assert tag.startswith("manylinux_2_")
     assert int(tag.split("_")[2]) <= 36, f"{tag} is too new for Debian 12 and JetPack 6"
     assert not [name for name in zipfile.ZipFile(repaired).namelist() if ".libs/" in name]
+
+
+COMPILER = runpy.run_path(str(ROOT / "cpp_postproc" / "cuda" / "compile_ptx.py"))
+# PTX ISA 8.5 is CUDA 12.6's, which JetPack 6's driver reads.
+NEWEST_PTX = (8, 5)
+
+
+def test_wheel_has_every_kernel_as_ptx_that_old_drivers_read(wheel: Path) -> None:
+    try:
+        nvrtc = COMPILER["find_nvrtc"]()
+    except COMPILER["CompileError"] as error:
+        pytest.skip(str(error))
+    if nvrtc.version > (12, 6):
+        pytest.skip(f"NVRTC {nvrtc.version} is newer than what wheels are built with: pip install '.[dev]'")
+    with zipfile.ZipFile(wheel) as files:
+        found = {Path(name).stem: files.read(name).decode() for name in files.namelist() if name.endswith(".ptx")}
+    assert set(found) == {source.stem for source in COMPILER["sources"]()}
+    for name, text in found.items():
+        assert re.search(r"^\.target sm_75$", text, re.MULTILINE), name
+        version = re.search(r"^\.version (\d+)\.(\d+)$", text, re.MULTILINE)
+        assert version, name
+        assert (int(version[1]), int(version[2])) <= NEWEST_PTX, f"{name}: PTX {version[1]}.{version[2]}"
+
+
+def fail(name: str) -> None:
+    raise OSError(f"{name}: cannot open shared object file")
+
+
+def test_a_build_without_nvrtc_works_and_says_what_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    given: dict[str, dict[str, type]] = {}
+    monkeypatch.setattr(setuptools, "setup", lambda **options: given.update(options))
+    monkeypatch.chdir(ROOT)
+    runpy.run_path("setup.py")
+    command = given["cmdclass"]["build_ext"](setuptools.Distribution())
+    command.inplace, command.build_lib = False, str(tmp_path)
+    warned: list[str] = []
+    monkeypatch.setattr(build_ext.build_ext, "run", lambda _: None)
+    monkeypatch.setattr(command, "warn", warned.append)
+    folder = tmp_path / "segrt" / "runtime" / "inference" / "cuda" / "ptx"
+    folder.mkdir(parents=True)
+    (folder / "argmax.ptx").write_text("of an earlier build")
+    real = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name, *more: None if "nvidia" in name else real(name, *more)
+    )
+    monkeypatch.setattr(ctypes, "CDLL", lambda name: fail(name))  # nor the one of a CUDA toolkit
+    command.run()
+    assert warned == ["without CUDA kernels: NVRTC is not installed: pip install nvidia-cuda-nvrtc-cu12"]
+    assert list(folder.glob("*.ptx")) == [], "kernels of an earlier build do not fit this one's code"
 
 
 @pytest.mark.slow
