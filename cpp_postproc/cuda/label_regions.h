@@ -227,7 +227,7 @@ private:
         float* own = values + warp_ * kLanes + lane_;
         for (std::int32_t k = 0; k < job_.count && !is_empty(); ++k) {
             const std::int32_t image = job_.channels.image(k);
-            SEGRT_UNROLL_BY(1)
+            SEGRT_NO_UNROLL
             for (int r = 0; r < kRowsEach; ++r) {
                 const AcrossRows rows = across(contest_.tap(r), contest_.column, [&](std::int32_t y, std::int32_t x) {
                     return job_.grid.cell(image, y, x);
