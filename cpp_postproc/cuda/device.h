@@ -19,8 +19,10 @@ using ptrdiff_t = long long;
 }  // namespace std
 
 #define SEGRT_KERNEL(name)
+#define SEGRT_PRAGMA(text) _Pragma(#text)
 #define SEGRT_UNROLL _Pragma("unroll")
 #define SEGRT_NO_UNROLL _Pragma("unroll 1")
+#define SEGRT_UNROLL_BY(count) SEGRT_PRAGMA(unroll(count))
 
 #else
 
@@ -29,6 +31,7 @@ using ptrdiff_t = long long;
 #define SEGRT_KERNEL(name) SEGRT_EMULATED_KERNEL(name)
 #define SEGRT_UNROLL
 #define SEGRT_NO_UNROLL
+#define SEGRT_UNROLL_BY(count)
 
 #endif
 

@@ -20,6 +20,8 @@ struct Channels {
 // data: (images, height, width), contiguous; with `probabilities` a cell is its sigmoid.
 template <class T, bool probabilities>
 struct HeadGrid {
+    static constexpr int kLoadsAtOnce = 4;  // worth waiting for together
+
     const T* data;
     std::int32_t height, width;
 
@@ -33,6 +35,8 @@ struct HeadGrid {
 // resize" of the peers.
 template <class T, bool probabilities>
 struct EnlargedGrid {
+    static constexpr int kLoadsAtOnce = 1;  // a cell loads four values already
+
     HeadGrid<T, false> head;
     const Tap* rows;
     const Tap* columns;

@@ -253,7 +253,7 @@ private:
         }
         for (std::int32_t cell = thread - start * each; cell < each; cell += kThreads) {
             const std::int32_t y = held.top + cell / held.width, x = held.left + cell % held.width;
-            SEGRT_NO_UNROLL
+            SEGRT_UNROLL_BY(Grid::kLoadsAtOnce)
             for (std::int32_t k = start; k < count; k += channels_at_once) {
                 values[k * cells.stride() + cell] = job_.grid.cell(job_.channels.image(cells.first + k), y, x);
             }
@@ -285,7 +285,6 @@ private:
                 }
             }
         }
-        __syncwarp();  // the next channels' bounds are written where these are read
     }
 
     // Writes the upper bound of each channel's ranks, and as bits which of them may claim some of the warp's pixels.
@@ -314,12 +313,13 @@ private:
     }
 
     SEGRT_SHARED static Bounds bounds_of(const Cells& cells, const CellRectangle& own, std::int32_t k) {
-        float low = cells.cell(k, own.top, own.left), high = low;
-        for (std::int32_t y = own.top; y < own.top + own.height; ++y) {
-            for (std::int32_t x = own.left; x < own.left + own.width; ++x) {
-                const float value = cells.cell(k, y, x);
-                low = value < low ? value : low;
-                high = value > high ? value : high;
+        const float* row = cells.values + k * cells.stride() + (own.top - cells.held.top) * cells.held.width +
+                           (own.left - cells.held.left);
+        float low = row[0], high = row[0];
+        for (std::int32_t y = 0; y < own.height; ++y, row += cells.held.width) {
+            for (std::int32_t x = 0; x < own.width; ++x) {
+                low = row[x] < low ? row[x] : low;
+                high = row[x] > high ? row[x] : high;
             }
         }
         return interpolated_bounds(low, high);
