@@ -10,6 +10,7 @@ from emulated_cuda import EmulatedCuda
 
 from segrt.export.bundling import VariantFile, write_bundle
 from segrt.runtime import open_bundle
+from segrt.runtime.authoring.pairing import PairOptions, pair_bundles
 from segrt.runtime.bundle.locating import read_bundle
 from segrt.runtime.decode.decoders import PROGRAMS, RULES
 from segrt.runtime.decode.head_spec import HeadSpec
@@ -152,13 +153,30 @@ def test_each_place_of_a_batch_gets_its_own_picture_and_result(gpu: EmulatedCuda
 
 @pytest.mark.parametrize("rule", list(RULES))
 def test_every_rule_gives_on_the_gpu_what_it_gives_on_the_cpu(rule: str, gpu: EmulatedCuda, tiny: Any) -> None:
-    if rule not in PROGRAMS or rule == "merge_members":
-        pytest.skip(f"rule {rule} has no program, or no bundle of one network")
+    if rule not in PROGRAMS or rule not in tiny.kinds:
+        pytest.skip(f"rule {rule} has no program, or no tiny bundle; scenes of all rules are in test_gpu_scripts")
     bundle = tiny.bundle(rule)
     pictures = [tiny.thirds(32, 48), tiny.thirds(60, 90), tiny.thirds(32, 48)[:, ::-1].copy()]
     with open_bundle(bundle, threads=1, decode_on="cpu") as segmenter:
         wanted = [segmenter(picture) for picture in pictures]
     with open_bundle(bundle, threads=1, decode_on="cuda") as segmenter:
+        found = [segmenter(picture) for picture in pictures]
+    for one, other in zip(found, wanted, strict=True):
+        assert_same(one, other)
+    assert gpu.alive == 0
+
+
+def test_two_networks_decode_each_in_its_own_queue_and_are_merged(gpu: EmulatedCuda, tiny: Any, tmp_path: Path) -> None:
+    if "merge_members" not in PROGRAMS:
+        pytest.skip("the rule has no program")
+    folder = tmp_path / "pair"
+    semantic, instance = (read_bundle(tiny.bundle(kind)) for kind in ("argmax", "query_instances"))
+    pair_bundles(semantic, instance, folder, PairOptions(threads=1))
+    pictures = [tiny.thirds(32, 48), tiny.thirds(60, 90), tiny.thirds(32, 48)[:, ::-1].copy(), tiny.thirds(32, 48)]
+    with open_bundle(folder, threads=1, decode_on="cpu") as segmenter:
+        wanted = [segmenter(picture) for picture in pictures]
+    with open_bundle(folder, threads=1, decode_on="cuda") as segmenter:
+        assert segmenter.preprocess_device == "cuda"
         found = [segmenter(picture) for picture in pictures]
     for one, other in zip(found, wanted, strict=True):
         assert_same(one, other)

@@ -134,11 +134,16 @@ def test_other_thresholds_are_another_program(queue: SlotQueue) -> None:
             np.testing.assert_array_equal(got.class_map, want.class_map)
 
 
-def test_without_graphs_each_frame_is_launched_call_by_call(cuda: EmulatedCuda, queue: SlotQueue) -> None:
+def test_without_graphs_each_frame_is_launched_call_by_call_and_the_reason_is_said_once(
+    cuda: EmulatedCuda, queue: SlotQueue, caplog: pytest.LogCaptureFixture
+) -> None:
     cuda.has_graphs = False
-    for seed in range(3):
-        decode(queue, seed)
+    with caplog.at_level(logging.INFO, "segrt.decode"):
+        for seed in range(3):
+            decode(queue, seed, (33, 47 + seed))
     assert "graph" not in cuda.log
+    (message,) = caplog.messages
+    assert message.endswith("(fake has no CUDA graphs)")
 
 
 def test_a_graph_that_cannot_be_recorded_is_given_up_and_the_reason_is_said_once(

@@ -1,7 +1,7 @@
 """Heads of realistic sizes for every decode rule, the same on every machine: objects here and there, noise on them."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -192,12 +192,12 @@ def of_members(size: tuple[int, int], dtype: str, part: float) -> Scene:
     heads |= {f"things.{role}": head for role, head in pasted(random, part).items()}
     place = placed(size)
     geometry = MemberGeometry(place.source_size, place.network_size, place.window, {"stuff": place, "things": place})
-    both = labels(101)
+    both = tuple(Label(f"class {i}", i, i > 20, (i, 7, 9)) for i in range(101))
     members = (
         MemberRule("stuff", Argmax(), both[:21], tuple(range(21))),
         MemberRule("things", PasteMasks(), both[21:], tuple(range(21, 101))),
     )
-    context = Context(MergeMembers(), tuple(replace(one, isthing=i > 20) for i, one in enumerate(both)), 0, members)
+    context = Context(MergeMembers(), both, 0, members)
     return Scene(f"merge_members {dtype}", _as(dtype, heads), geometry, context)
 
 

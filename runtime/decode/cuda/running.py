@@ -25,6 +25,7 @@ log = logging.getLogger("segrt.decode")
 
 # So many geometries are kept ready for each place of a batch: the sources of a stream, or the pictures of one camera.
 _MOST_GEOMETRIES = 4
+_CALL_BY_CALL = "decoding on the GPU is launched call by call, for it cannot be recorded as a graph ({})"
 
 
 def decode_on_gpu(heads: Heads, geometry: Geometry, context: Context) -> Result:
@@ -95,7 +96,10 @@ class _Ready:
         self._queue = queue
         self._graph: Graph | None = None
         self._is_first = True
-        self._records = queue.cuda.has_graphs and all(array.queue is queue for array in heads.values())
+        why_no_graph = _why_no_graph(queue, heads)
+        self._records = why_no_graph is None
+        if why_no_graph is not None:
+            _say_once(_CALL_BY_CALL.format(why_no_graph), logging.INFO)
         self._workspace = Workspace(queue, kernels_on(queue.cuda))
         try:
             self.program = _program_for(heads, context)(heads, geometry, context, self._workspace)
@@ -129,7 +133,7 @@ class _Ready:
             if error.is_sticky:
                 raise
             self._records = False
-            _say_once(f"decoding on the GPU is launched call by call, for it cannot be recorded as a graph ({error})")
+            _say_once(_CALL_BY_CALL.format(error), logging.WARNING)
 
 
 def _program_for(heads: Heads, context: Context) -> type[Program]:
@@ -144,7 +148,7 @@ def _program_for(heads: Heads, context: Context) -> type[Program]:
 
 
 def _decoded_on_cpu(why: str, heads: Heads, geometry: Geometry, context: Context) -> Result:
-    _say_once(f"heads are downloaded and decoded on the CPU: {why}")
+    _say_once(f"heads are downloaded and decoded on the CPU: {why}", logging.WARNING)
     arrays = {role: array.download() for role, array in heads.items()}
     return find_decoder(context.decode, "cpu")(arrays, geometry, context)
 
@@ -158,10 +162,18 @@ def _runner_of(queue: GpuQueue) -> Runner:
     return runner
 
 
-def _say_once(text: str) -> None:
+def _why_no_graph(queue: GpuQueue, heads: Heads) -> str | None:
+    if not queue.cuda.has_graphs:
+        return f"{queue.cuda.name} has no CUDA graphs"
+    if any(array.queue is not queue for array in heads.values()):
+        return "two networks' heads lie in two streams"
+    return None
+
+
+def _say_once(text: str, level: int) -> None:
     if text not in _SAID:
         _SAID.add(text)
-        log.warning("%s", text)
+        log.log(level, "%s", text)
 
 
 _LOCK = Lock()
