@@ -62,7 +62,7 @@ def test_auto_decodes_where_the_heads_lie_and_gives_the_same(gpu: EmulatedCuda) 
         results = [segmenter(image(seed)) for seed in (1, 2, 3)]
         heads, _ = segmenter.heads(image(1))
         assert isinstance(heads["semantic_logits"], np.ndarray)
-    assert gpu.launched.count("argmax_float_8") == 3
+    assert sum(name.startswith("argmax_float") for name in gpu.launched) == 3
     assert gpu.alive == 0
     for seed, result in zip((1, 2, 3), results, strict=True):
         np.testing.assert_array_equal(result.class_map, class_map("cpu", seed))
@@ -191,7 +191,7 @@ def test_stream_metrics_and_profiles_say_what_decodes_and_why(
     assert code == 0, said
     told = json.loads(metrics.read_bytes())
     assert (told["decode_device"], told["decode_reason"]) == ("cuda", "the heads lie there")
-    assert gpu.launched.count("argmax_float_8") == 3
+    assert sum(name.startswith("argmax_float") for name in gpu.launched) == 3
     code, said = segrt(
         monkeypatch, capsys, "profile", "street-semantic", "--source", source, "--frames", "10", "--warmup", "1",
         "--no-cold", "--decode", "cpu", "--json", str(profile),

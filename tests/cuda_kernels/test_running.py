@@ -83,7 +83,7 @@ def test_the_first_frame_is_launched_call_by_call_and_the_others_as_one_graph(
         decode(queue, seed)
     assert cuda.log.count("graph") == 3
     assert cuda.log.count("network") == 4
-    assert cuda.launched.count("argmax_float_8") == 4
+    assert sum(name.startswith("argmax_float") for name in cuda.launched) == 4
     by_frame = " ".join(what for what in cuda.log if what not in ("graph", "upload")).split("network ")[1:]
     assert [part.strip() for part in by_frame] == [by_frame[0].strip()] * 4, "the graph does what the calls did"
 

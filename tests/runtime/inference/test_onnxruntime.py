@@ -176,8 +176,11 @@ def test_registering_a_name_twice_raises() -> None:
         decoders.RULES.add("argmax", "somewhere:else")
 
 
-def test_a_rule_without_a_decoder_on_that_device_is_named(tiny: SimpleNamespace) -> None:
+def test_a_rule_without_a_decoder_on_that_device_is_named(
+    tiny: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
     decode = read_bundle(tiny.bundle("merge_queries")).manifest.decode
+    monkeypatch.delitem(decoders.DECODERS._entries, "merge_queries on cuda")
     assert decoders.find_decoder(decode, "cpu")
     with pytest.raises(BackendError, match="no decoder for rule 'merge_queries' with heads on cuda"):
         decoders.find_decoder(decode, "cuda")
