@@ -28,7 +28,7 @@ BUNDLES = ("street-semantic", "street-instance", "street-panoptic")
 
 def against_bare_session(bundle: str, image: np.ndarray, frames: int) -> float:
     """Return the profiled inference over that of a bare session with the same options, measured in turn."""
-    with open_bundle(bundle, threads=1) as segmenter:
+    with open_bundle(bundle, threads=1, device="cpu") as segmenter:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1
         path = segmenter.bundle.network(segmenter.variant)
@@ -49,7 +49,7 @@ def against_bare_session(bundle: str, image: np.ndarray, frames: int) -> float:
 def overlapping_pairs(image: np.ndarray, pairs: int, frames: int) -> int:
     """Return of how many pairs of runs of the same candidate the intervals of the median total overlap."""
     overlapping = 0
-    with open_bundle("street-panoptic", threads=1) as segmenter:
+    with open_bundle("street-panoptic", threads=1, device="cpu") as segmenter:
         for _ in range(pairs):
             totals = [
                 measure([(segmenter, None)], (Decoded(image, None) for _ in count()), frames)[0].stages["total"]
@@ -62,7 +62,7 @@ def overlapping_pairs(image: np.ndarray, pairs: int, frames: int) -> int:
 
 def overhead(image: np.ndarray, frames: int) -> float:
     """Return the profiled frame's CPU time over that of the plain call, in turn, minus one."""
-    with open_bundle("street-panoptic", threads=1) as segmenter:
+    with open_bundle("street-panoptic", threads=1, device="cpu") as segmenter:
         plain, profiled = [], []
         for number in range(frames + 10):
             for which in (0, 1) if number % 2 else (1, 0):
@@ -84,7 +84,7 @@ def main() -> None:
         listed = ", ".join(f"{trial:.3f}" for trial in trials)
         print(f"{bundle}: inference / bare session {median(trials):.3f} (trials {listed})", flush=True)
     for bundle in BUNDLES:
-        with open_bundle(bundle, threads=1) as segmenter:
+        with open_bundle(bundle, threads=1, device="cpu") as segmenter:
             own = measure([(segmenter, None)], (Decoded(image, None) for _ in count()), chosen.frames)[0].figures()
         parts = sum(figures.mean_ms for name, figures in own.items() if name != "total")
         print(f"{bundle}: sum of stages / total {parts / own['total'].mean_ms:.4f}", flush=True)

@@ -91,7 +91,7 @@ def stream_fps(segmenter: Any, pictures: list[np.ndarray], frames: int) -> tuple
 
 def bare_fps(bundle: str, pictures: list[np.ndarray], frames: int) -> float:
     """Return the frames a second of a bare session on one thread, inputs made beforehand."""
-    with open_bundle(bundle, threads=1) as segmenter:
+    with open_bundle(bundle, threads=1, device="cpu") as segmenter:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1
         path = segmenter.bundle.network(segmenter.variant)
@@ -117,7 +117,7 @@ def main() -> None:
     print(f"the framework's CPU time for a frame: {cpu:.3f} ms", flush=True)
     shares = []
     for _ in range(5):
-        with open_bundle("street-panoptic", threads=1) as segmenter:
+        with open_bundle("street-panoptic", threads=1, device="cpu") as segmenter:
             streamed, _ = stream_fps(segmenter, pictures, frames)
         bare = bare_fps("street-panoptic", pictures, frames)
         shares.append(streamed / bare)

@@ -172,7 +172,7 @@ def _heads_of(manifest: Manifest, variant: VariantFile, picture: GoldenPicture, 
 
     inputs, heads = tensor_specs(manifest, manifest.variants[0])
     arrays, _ = network_inputs(manifest.inputs, picture.image)
-    with OnnxRuntimeBackend(variant.onnx, inputs, heads, threads=threads, slots=1) as backend:
+    with OnnxRuntimeBackend(variant.onnx, inputs, heads, threads=threads, slots=1, only_cpu=True) as backend:
         return backend.run(arrays)
 
 

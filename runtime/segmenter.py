@@ -7,7 +7,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import numpy.typing as npt
 
 from segrt.runtime.bundle.bundle import Bundle
@@ -23,7 +22,7 @@ from segrt.runtime.inference.backend import Backend, Stopwatch
 from segrt.runtime.inference.backends import check_choice, open_backend, open_members
 from segrt.runtime.inference.engine_policy import EnginePolicy
 from segrt.runtime.inference.network_file import Opening
-from segrt.runtime.inference.tensors import Head, Slot
+from segrt.runtime.inference.tensors import Head, Slot, WantedDevice
 from segrt.runtime.preprocess.channels import read_input
 from segrt.runtime.preprocess.geometry import Geometry
 from segrt.runtime.preprocess.member_inputs import fill_members
@@ -66,6 +65,11 @@ class Segmenter:
         return self.bundle.manifest.labels
 
     @property
+    def threads(self) -> int:
+        """The number of CPU threads that it was opened with; 0 stands for the default."""
+        return self._context.threads
+
+    @property
     def decode(self) -> DecodeRule:
         """The decode rule with the thresholds in force."""
         return self._context.decode
@@ -96,7 +100,9 @@ class Segmenter:
         with self._executed(image) as done:
             watch = Stopwatch()
             result = self.postprocess(done.heads, done.geometry)
-            timings = Timings(done.preprocess_ms, done.inference_ms, watch.ms())
+            wall_ms = watch.ms()
+            done.slot.settle()
+            timings = Timings(done.preprocess_ms, done.slot.inference_ms, done.slot.decoding_ms(wall_ms))
             return with_timings(result, timings), _copies(done.heads) if copy_heads else {}, done.geometry
 
     @contextmanager
@@ -108,7 +114,7 @@ class Segmenter:
             geometry = self.preprocess(image, slot)
             preprocess_ms = watch.ms()
             heads = self.backend.execute(slot)
-            yield _Executed(heads, geometry, preprocess_ms, slot.inference_ms)
+            yield _Executed(heads, geometry, preprocess_ms, slot)
         finally:
             self.backend.release(slot)
 
@@ -162,13 +168,15 @@ def open_bundle(
     batch: int | None = 1,
     sources: int = 1,
     engines: EnginePolicy | None = None,
+    device: WantedDevice = "auto",
 ) -> Segmenter:
     """Open a bundle's folder, or an embedded bundle by name ("street-panoptic"), on a backend.
 
     `precision` picks a variant (the first one by default), `threads` the number of CPU threads (0: the default),
     the thresholds (0 to 1) replace those of the bundle's decode rule. `batch` is how many frames a slot holds; None
     means one of each of `sources` where the network takes so many, else 1. `engines` says where TensorRT's engines lie
-    and whether they may be built. Raises BundleError or BackendError.
+    and whether they may be built. With `device` "cpu" no GPU is used, as for whatever others are compared with. Raises
+    BundleError or BackendError.
     """
     bundle = read_bundle(path_or_name)
     return open_segmenter(
@@ -179,6 +187,7 @@ def open_bundle(
         thresholds={"score_threshold": score_threshold, "overlap_threshold": overlap_threshold},
         batch=_batch_for(bundle, sources) if batch is None else batch,
         engines=engines,
+        device=device,
     )
 
 
@@ -191,11 +200,12 @@ def open_segmenter(
     thresholds: Mapping[str, float | None] | None = None,
     batch: int = 1,
     engines: EnginePolicy | None = None,
+    device: WantedDevice = "auto",
 ) -> Segmenter:
     """Open `bundle`, whose manifest has been read; see `open_bundle`."""
     decode = _with_thresholds(bundle, thresholds or {})
     variant = bundle.variant(precision)
-    opening = Opening(threads, engines=engines or EnginePolicy())
+    opening = Opening(threads, engines=engines or EnginePolicy(), device=device)
     check_choice(backend, opening)
     if bundle.manifest.members:
         opened = open_members(member_files(bundle, variant, batch), backend=backend, opening=opening)
@@ -213,16 +223,16 @@ def _batch_for(bundle: Bundle, sources: int) -> int:
 
 @dataclass(frozen=True)
 class _Executed:
-    """The heads of one picture, valid while its slot is held, and how long they took."""
+    """The heads of one picture, valid while its slot is held, and how long its way there took."""
 
     heads: Mapping[str, Head]
     geometry: Geometry
     preprocess_ms: float
-    inference_ms: float
+    slot: Slot
 
 
 def _copies(heads: Mapping[str, Head]) -> dict[str, npt.NDArray[Any]]:
-    return {name: np.array(head.array, copy=True) for name, head in heads.items()}
+    return {name: head.on_host() for name, head in heads.items()}
 
 
 def with_timings(result: Result, timings: Timings) -> Result:

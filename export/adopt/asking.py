@@ -114,7 +114,7 @@ def _tried(
     with tempfile.TemporaryDirectory(prefix="segrt-try-") as folder:
         out = Path(folder) / "candidate"
         adopt_network(path, out, replace(options, **candidate.options))
-        with open_bundle(out, backend="onnxruntime") as segmenter:
+        with open_bundle(out, backend="onnxruntime", device="cpu") as segmenter:
             if not segmenter.manifest.image_input.takes_pictures:
                 pictures = trial_pictures(options.golden, segmenter.manifest.inputs)[: len(pictures)]
             results = [segmenter(picture) for picture in pictures]

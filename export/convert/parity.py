@@ -131,7 +131,7 @@ def compare(traced: Traced, exportable: Exportable, pictures: Sequence[Picture],
     decoder = find_decoder(exportable.decode, "cpu")
     inputs = [TensorSpec(spec.name, spec.dtype, (1, *spec.shape[1:])) for spec in traced.inputs]
     heads = [TensorSpec(spec.name, spec.dtype, (1, *spec.shape[1:])) for spec in traced.heads]
-    with OnnxRuntimeBackend(traced.path, inputs, heads, threads=threads, slots=1) as backend:
+    with OnnxRuntimeBackend(traced.path, inputs, heads, threads=threads, slots=1, only_cpu=True) as backend:
         for picture in pictures:
             reference = refer(traced, exportable, brought_to(limits.at, picture))
             heads_of_file = backend.run(reference.inputs)

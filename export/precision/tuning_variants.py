@@ -49,14 +49,14 @@ def add_variants_within_budget(
     """
     pictures = check_request(bundle, precisions, calibration)
     source = float32_variant(bundle)
-    wanted = figure_of(bundle, dataset, thresholds, replace(execution, precision=source.precision))
+    on_cpu = Execution("onnxruntime", threads=execution.threads, device="cpu")
+    wanted = figure_of(bundle, dataset, thresholds, replace(on_cpu, precision=source.precision))
     say(f"fp32: {wanted:.4f} on {dataset.path}")
 
     def accept(precision: str, model: "onnx.ModelProto") -> bool:
         with tempfile.TemporaryDirectory(prefix="segrt-tune-") as place:
-            on_cpu = Execution("onnxruntime", precision, execution.threads)
             trial = _trial(bundle, precision, model, Path(place))
-            figure = figure_of(trial, dataset, thresholds, on_cpu)
+            figure = figure_of(trial, dataset, thresholds, replace(on_cpu, precision=precision))
         say(f"{precision}: {figure:.4f}, {100 * (wanted - figure):+.2f} points below fp32")
         return 100 * (wanted - figure) <= points + 1e-9
 

@@ -40,7 +40,8 @@ class VariantMaker:
     """What the variants of one network have in common.
 
     net, layers, network: the float32 network as a graph, its layers, and what the manifest says of it.
-    reference: float32 on the pictures that variants are compared on. golden: on the bundle's golden pictures, if any.
+    reference: float32 on the pictures that variants are compared on. golden: on the bundle's golden pictures, if there
+    are any and they are others.
     keep: the nodes that stay in float32 in every variant. calibration: pictures for int8.
     """
 
@@ -139,11 +140,14 @@ class _Conversion:
         self._limit = maker.options.limits.get(precision, LIMITS[precision])
         self._class_limit = min(CLASS_LIMITS[precision], maker.options.limits.get(precision, 1.0))
         self._passed: dict[frozenset[int], bool] = {}
+        self._compared: dict[frozenset[int], Comparison] = {}
 
     def compare(self, kept: Collection[int]) -> Comparison:
-        """Return how the variant with the layers `kept` in float32 compares with float32."""
-        reference = self._maker.reference
-        return reference.compare(self._converter.run(reference.feeds, kept))
+        """Return how the variant with the layers `kept` in float32 compares with float32; run once for each choice."""
+        choice, reference = frozenset(kept), self._maker.reference
+        if choice not in self._compared:
+            self._compared[choice] = reference.compare(self._converter.run(reference.feeds, choice))
+        return self._compared[choice]
 
     def passes(self, kept: Collection[int]) -> bool:
         """Whether the variant with `kept` in float32 is good enough; measured once for each choice."""

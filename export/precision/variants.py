@@ -19,6 +19,7 @@ from segrt.export.precision.variant_maker import VariantMaker
 from segrt.export.precision.variant_options import Say, VariantOptions
 from segrt.runtime.errors import CheckFailed, SegrtError
 from segrt.runtime.files.images import Picture
+from segrt.runtime.inference.tf32 import TF32
 from segrt.runtime.preprocess.channels import read_input
 from segrt.runtime.preprocess.input_spec import InputSpec
 
@@ -52,7 +53,8 @@ def make_variants(
     calibration, pictures = _divided(chosen, network.inputs)
     run = session_runner(net.model, network, chosen.threads)
     reference = Float32Reference(network, pictures, run)
-    golden = Float32Reference(network, chosen.golden, run) if chosen.golden else None
+    # Where there are no others the golden pictures are those that are compared on: once is enough.
+    golden = Float32Reference(network, chosen.golden, run) if chosen.golden and pictures is not chosen.golden else None
     keep = kept_nodes(net, chosen.keep, must_fit=chosen.keep_must_fit) | box_arithmetic(net, network)
     maker = VariantMaker(
         net=net,
@@ -92,6 +94,11 @@ def without(out: Path, failures: Mapping[str, SegrtError]) -> CheckFailed:
 def check_precisions(precisions: Sequence[str]) -> None:
     """Raise SegrtError for a precision that there is no converter for."""
     for name in precisions:
+        if name == TF32:
+            raise SegrtError(
+                "--precision tf32: is no variant to make but a way to execute fp32; leave it out, every bundle with "
+                "fp32 takes it (`segrt verify --precision tf32` judges it where it runs)"
+            )
         if name not in PRECISIONS:
             raise SegrtError(f"--precision {name}: there is no such variant; choose from {', '.join(PRECISIONS)}")
 

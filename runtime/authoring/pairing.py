@@ -228,7 +228,9 @@ def _golden(
     heads: list[dict[str, Array]] = [{} for _ in pictures]
     precisions = _precisions(*bundles.values())[0]
     for (name, bundle), precision in zip(bundles.items(), precisions, strict=True):
-        with open_segmenter(bundle, backend="onnxruntime", precision=precision, threads=threads) as segmenter:
+        with open_segmenter(
+            bundle, backend="onnxruntime", precision=precision, threads=threads, device="cpu"
+        ) as segmenter:
             if bundle.manifest.golden:
                 refuse_failed(verify(segmenter), bundle.folder, precision)
             for frame_heads, (_, picture) in zip(heads, pictures, strict=True):

@@ -33,7 +33,7 @@ def rewrite(
         for file in (file for variant in manifest.variants for file in variant.files):
             writer.add(file.path, bundle.checked(file, full=True).read_bytes())
         golden = []
-        with open_segmenter(bundle, backend="onnxruntime", threads=threads) as segmenter:
+        with open_segmenter(bundle, backend="onnxruntime", threads=threads, device="cpu") as segmenter:
             for frame in manifest.golden:
                 image, outputs = read_golden(bundle, frame)
                 data = bundle.checked(frame.outputs).read_bytes()

@@ -18,7 +18,7 @@ from segrt.runtime.decode.merge_queries import MergeQueries
 from segrt.runtime.decode.query_instances import QueryInstances
 from segrt.runtime.decode.rule import DecodeRule
 from segrt.runtime.errors import BundleError, CheckFailed
-from segrt.runtime.inference.tensors import Array, Head
+from segrt.runtime.inference.tensors import Array
 from segrt.runtime.segmenter import Segmenter, open_segmenter
 
 _SURELY_LIVE = 0.3
@@ -46,8 +46,7 @@ def verify(segmenter: Segmenter) -> list[Check]:
     checks = []
     for golden in bundle.manifest.golden:
         image, expected = read_golden(bundle, golden)
-        heads, geometry = segmenter.heads(image)
-        result = segmenter.postprocess({name: Head(name, array) for name, array in heads.items()}, geometry)
+        result, heads, _ = segmenter.detailed(image)
         compared = [spec for spec in bundle.manifest.heads if spec.name in variant.tolerance.heads]
         for spec in compared:
             if spec.role not in expected.heads:
@@ -76,7 +75,9 @@ def verify_or_refuse(folder: Path, out: Path, precisions: Iterable[str], *, thre
     """
     bundle = read_bundle(folder)
     for precision in precisions:
-        with open_segmenter(bundle, backend="onnxruntime", precision=precision, threads=threads) as segmenter:
+        with open_segmenter(
+            bundle, backend="onnxruntime", precision=precision, threads=threads, device="cpu"
+        ) as segmenter:
             refuse_failed(verify(segmenter), out, precision)
 
 

@@ -5,9 +5,11 @@ from pathlib import Path
 
 from segrt.runtime.bundle.manifest import File, Manifest, Member, Variant
 from segrt.runtime.bundle.members import member_manifest
+from segrt.runtime.bundle.tf32_variant import tf32_of
 from segrt.runtime.errors import BundleError
 from segrt.runtime.files.file_check import check_file, plain_file
 from segrt.runtime.inference.onnx_scan import refuse_external_data
+from segrt.runtime.inference.tf32 import FP32, TF32, executable
 
 MANIFEST = "manifest.json"
 
@@ -44,13 +46,23 @@ class Bundle:
         """The bundles of one network each that this one consists of: its members, else itself alone."""
         return tuple(self.member(member) for member in self.manifest.members) or (self,)
 
+    @property
+    def precisions(self) -> tuple[str, ...]:
+        """Every precision that `variant` takes: those of the manifest, and tf32 where there is fp32."""
+        return executable([variant.precision for variant in self.manifest.variants])
+
     def variant(self, precision: str | None = None) -> Variant:
-        """Return the variant at `precision`, or the first one; raise BundleError when there is none such."""
+        """Return the variant at `precision`, or the first one; raise BundleError when there is none such.
+
+        Every bundle with an fp32 variant has a tf32 one, too, which is the same file.
+        """
         variants = self.manifest.variants
         if precision is None:
             return variants[0]
         for variant in variants:
             if variant.precision == precision:
                 return variant
+        if precision == TF32 and TF32 in self.precisions:
+            return tf32_of(self.variant(FP32))
         names = ", ".join(variant.precision for variant in variants)
         raise BundleError(f"{self.folder}: has no variant of precision {precision!r}; it has {names}")

@@ -109,7 +109,9 @@ def execution_options(command: _Command) -> _Command:
     """Add --backend, --precision, --threads and those about engines; the command gets an `execution`."""
     return execution_group(
         BACKEND,
-        click.option("--precision", metavar="NAME", help="Variant to use, fp32 for instance; the first by default."),
+        click.option(
+            "--precision", metavar="NAME", help="Variant to use, fp32 for instance, or tf32; the first by default."
+        ),
     )(command)
 
 

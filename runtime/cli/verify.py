@@ -18,9 +18,11 @@ if TYPE_CHECKING:
 def verify(bundle: str, execution: "Execution") -> None:
     """Check BUNDLE (a folder or a pack) on this device: every file's hash, then the golden frames of every variant.
 
-    Prints what was compared and exits with 1 when a golden frame differs from what the source framework gave.
-    --precision chooses one variant.
+    Then two different pictures, one after the other and both at once: each must get its own heads. Prints what was
+    compared and exits with 1 when a golden frame differs from what the source framework gave, or a picture gets what
+    is another's. --precision chooses one variant, or tf32.
     """
+    from segrt.runtime.authoring.two_pictures import check_two_pictures
     from segrt.runtime.authoring.verification import verify as check
     from segrt.runtime.bundle.locating import read_bundle
     from segrt.runtime.bundle.pack.reader import Pack, is_pack
@@ -44,14 +46,14 @@ def verify(bundle: str, execution: "Execution") -> None:
             engines=execution.engines,
         ) as segmenter:
             where = f"{segmenter.backend.name} ({segmenter.backend.device})"
-            for line in check(segmenter):
+            for line in [*check(segmenter), *check_two_pictures(segmenter)]:
                 failed += not line.passed
                 state = "ok" if line.passed else "DIFFERS"
                 rows.append([variant.precision, line.frame, line.what, line.value, line.limit, state])
     print_table(
         f"{opened.manifest.name} on {where}: {len(opened.manifest.files)} files with the right hash",
-        ["variant", "golden frame", "compared", "found", "allowed", ""],
+        ["variant", "picture", "compared", "found", "allowed", ""],
         rows,
     )
     if failed:
-        raise CheckFailed(f"{opened.folder}: {failed} of {len(rows)} golden checks differ on this device")
+        raise CheckFailed(f"{opened.folder}: {failed} of {len(rows)} checks differ on this device")

@@ -14,6 +14,7 @@ from segrt.runtime.deploy.release_trust import content_of, indexed_wheels, read_
 from segrt.runtime.deploy.stream_arguments import StreamNeeds, refuse_secrets
 from segrt.runtime.deploy.unit import UnitOptions, unit_text
 from segrt.runtime.errors import SegrtError
+from segrt.runtime.inference.tf32 import executable
 
 NeedsOf = Callable[[Sequence[str]], StreamNeeds]
 
@@ -111,7 +112,7 @@ def make_plan(options: Options, run: str, *, dry_run: bool, needs_of: NeedsOf = 
         raise SegrtError(f"--wheels: {options.wheels} does not exist; give the folder that `make wheels` writes")
     key = Path(options.verify_key) if options.verify_key else None
     pack = _checked_pack(Path(options.pack), key)
-    variants = pack.content.variants
+    variants = executable(pack.content.variants)
     if options.precision and options.precision not in variants:
         raise SegrtError(
             f"{pack.path}: has no variant of precision {options.precision!r}; it has {', '.join(variants)}"

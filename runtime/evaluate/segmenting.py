@@ -133,6 +133,7 @@ class _Opened(AbstractContextManager[Predictor]):
             precision=given.execution.precision,
             threads=given.execution.threads,
             engines=given.execution.engines,
+            device=given.execution.device,
             thresholds=thresholds,
         )
         return SegmenterPredictor(self._segmenter, given.name)

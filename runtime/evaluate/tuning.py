@@ -139,6 +139,7 @@ def _opened(bundle: Bundle, execution: Execution, thresholds: dict[str, float] |
         threads=execution.threads,
         thresholds=thresholds,
         engines=execution.engines,
+        device=execution.device,
     )
 
 

@@ -8,6 +8,7 @@ the calls and every check; a backend implements `_make_inputs`, `_start`, `_fini
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from threading import Condition
 from types import TracebackType
 from typing import TYPE_CHECKING, TypeVar
@@ -28,12 +29,14 @@ class Backend(ABC):
 
     `device` is what executes, `head_device` where the heads lie. `reason` says, in one line, why this backend was
     taken; `open_backend` of the table writes it. `remark` is what would make it faster, "" for nothing.
+    `why_no_graph` says why a GPU's work is not launched as a recorded graph, "" where it is or there is no GPU.
     """
 
     name: str
     device: str
     reason: str = ""
     remark: str = ""
+    why_no_graph: str = ""
     head_device: Device = "cpu"
 
     def __init__(self, inputs: Sequence[TensorSpec], heads: Sequence[TensorSpec], *, slots: int = 2) -> None:
@@ -96,6 +99,10 @@ class Backend(ABC):
 
     def release(self, slot: Slot) -> None:
         """Give the slot back; its heads are invalid from here on. A submitted slot must be waited for first."""
+        if slot.gpu is not None:
+            with suppress(BackendError):  # a lost GPU says so again to whoever uses it next
+                slot.gpu.times()  # before that it may still read what the next holder of the slot writes
+            slot.gpu.uploads = True
         with self._changed:
             if slot.state not in ("acquired", "done") and not self._closed:
                 raise BackendError(f"{self.name}: release of slot {slot.index}, which is {slot.state}")
@@ -115,7 +122,7 @@ class Backend(ABC):
             for name, view in slot.inputs.items():
                 np.copyto(view, inputs[name], casting="no")
             heads = self.execute(slot)
-            return {name: _on_host(head) for name, head in heads.items()}
+            return {name: head.on_host() for name, head in heads.items()}
         finally:
             self.release(slot)
 
@@ -154,7 +161,10 @@ class Backend(ABC):
 
     @abstractmethod
     def _finish(self, slot: Slot) -> Mapping[str, Head]:
-        """Block until the execution has ended, set `slot.inference_ms`, return the heads or raise BackendError."""
+        """Block until the execution has ended, set `slot.inference_ms`, return the heads or raise BackendError.
+
+        Where the heads stay on the GPU it returns as soon as the work is in the slot's queue; see `Slot.settle`.
+        """
 
     def _run(self, slot: Slot) -> Mapping[str, Head]:
         """Start and finish; backends that need no other thread for it may do it in the caller's."""
@@ -172,7 +182,7 @@ class Backend(ABC):
                 raise BackendError(f"{self.name}: head {spec} is missing from the network's outputs")
             if head.device != self.head_device:
                 raise BackendError(f"{self.name}: head {spec} must lie on {self.head_device}, but is on {head.device}")
-            if head.device == "cpu" and not spec.fits(head.array.dtype, head.array.shape):
+            if not spec.fits(head.array.dtype, head.array.shape):
                 raise BackendError(
                     f"{self.name}: head must be {spec}, "
                     f"but the network gave {head.array.dtype} {list(head.array.shape)}"
@@ -213,9 +223,3 @@ class Stopwatch:
     def ms(self) -> float:
         """Return the milliseconds that have passed."""
         return (time.perf_counter() - self._start) * 1e3
-
-
-def _on_host(head: Head) -> Array:
-    if head.device != "cpu":
-        raise BackendError(f"head {head.name!r} lies on {head.device}; copy it to the host first")
-    return np.array(head.array, copy=True)

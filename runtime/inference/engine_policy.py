@@ -27,6 +27,7 @@ class BuildOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     dla_core: the deep-learning accelerator that takes the layers that it can, the GPU the others; None for the GPU.
     detailed: keep what the engine inspector needs to tell each layer's precision.
     batch: the number of frames in a batch.
+    tf32: products of float32 may be computed in TF32; it follows from the variant.
     """
 
     workspace_mb: Annotated[int, msgspec.Meta(ge=0)] = 0
@@ -37,6 +38,7 @@ class BuildOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     dla_core: Annotated[int, msgspec.Meta(ge=0)] | None = None
     detailed: bool = True
     batch: Annotated[int, msgspec.Meta(ge=1)] = 1
+    tf32: bool = False
 
 
 Progress = Callable[[str, int, int], None]

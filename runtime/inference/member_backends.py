@@ -10,6 +10,8 @@ from threading import Lock
 
 from segrt.runtime.errors import BackendError
 from segrt.runtime.inference.backend import Backend
+from segrt.runtime.inference.cuda.device_array import GpuQueue
+from segrt.runtime.inference.cuda.member_queues import MemberQueues
 from segrt.runtime.inference.tensors import Array, Head, Slot, TensorSpec, prefixed
 
 
@@ -37,6 +39,8 @@ class MembersBackend(Backend):
             ]
             self._renewing = Lock()
             super().__init__(self._specs("input_specs"), self._specs("head_specs"), slots=first.slots)
+            for slot, inner in zip(self._slots, self._inner, strict=True):
+                slot.gpu = _joined(inner)
         except BaseException:
             self._shut()
             raise
@@ -102,3 +106,9 @@ class MembersBackend(Backend):
     def _shut(self) -> None:
         for member in self._members.values():
             member.close()
+
+
+def _joined(slots: Mapping[str, Slot]) -> GpuQueue | None:
+    """Return the members' queues as one, None where a member has none."""
+    queues = {name: slot.gpu for name, slot in slots.items() if slot.gpu is not None}
+    return MemberQueues(queues) if len(queues) == len(slots) else None

@@ -8,7 +8,7 @@ from segrt.runtime.errors import BundleError
 from segrt.runtime.files.file_check import check_file, plain_file
 from segrt.runtime.inference.engine_policy import EnginePolicy
 from segrt.runtime.inference.onnx_scan import refuse_external_data
-from segrt.runtime.inference.tensors import TensorSpec
+from segrt.runtime.inference.tensors import Device, TensorSpec, WantedDevice
 
 
 @dataclass(frozen=True)
@@ -46,11 +46,18 @@ class NetworkFile:
 
 @dataclass(frozen=True)
 class Opening:
-    """How a backend is opened: CPU threads (0: the default), batches in flight, and what is done about engines."""
+    """How a backend is opened.
+
+    threads: of the CPU (0: the default); slots: batches in flight; engines: what is done about TensorRT's. heads_on:
+    with "cuda" a backend that can leaves the heads on the GPU (its `head_device` says whether it does). device: "cpu"
+    keeps ONNX Runtime from the GPU, as whatever others are compared with must be; "auto" takes what is there.
+    """
 
     threads: int = 0
     slots: int = 2
     engines: EnginePolicy = field(default_factory=EnginePolicy)
+    heads_on: Device = "cpu"
+    device: WantedDevice = "auto"
 
 
 def check_network(

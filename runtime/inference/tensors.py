@@ -8,8 +8,11 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from segrt.runtime.inference.cuda.device_array import DeviceArray, GpuQueue
+
 Array = npt.NDArray[Any]
 Device = Literal["cpu", "cuda"]
+WantedDevice = Literal["auto", "cpu"]
 State = Literal["free", "acquired", "submitted", "done"]
 DType = Literal["uint8", "int8", "int32", "int64", "float16", "float32", "bool"]
 Name = Annotated[str, msgspec.Meta(min_length=1)]
@@ -55,11 +58,23 @@ class TensorSpec:
 
 @dataclass(frozen=True)
 class Head:
-    """One raw output, valid until its slot is released: a numpy array, or on `cuda` an object that speaks DLPack."""
+    """One raw output, valid until its slot is released: a numpy array, or on "cuda" a `DeviceArray`."""
 
     name: str
     array: Any
     device: Device = "cpu"
+
+    def on_host(self) -> Array:
+        """Return a copy on the host, wherever it lies; on the GPU it waits for the work of its slot."""
+        if isinstance(self.array, DeviceArray):
+            return self.array.download()
+        return np.array(self.array, copy=True)
+
+
+def heads_by_name(on_host: Mapping[str, Array], on_gpu: Mapping[str, DeviceArray], device: Device) -> dict[str, Head]:
+    """Return the heads on `device`, of those that are on the host and of those on the GPU."""
+    arrays: Mapping[str, Any] = on_host if device == "cpu" else on_gpu
+    return {name: Head(name, array, device) for name, array in arrays.items()}
 
 
 @dataclass(eq=False)
@@ -68,8 +83,10 @@ class Slot:
 
     `inputs` are writable views, name → array with the batch first. `sources` belongs to the caller: what lies in each
     place of the batch; it is emptied on release. `inference_ms` is the time of execution alone,
-    without waiting in a queue, after `wait`; `upload_ms` and `download_ms` are those of the copies to and from a GPU,
-    0 where nothing is copied.
+    without waiting in a queue; `upload_ms` and `download_ms` are those of the copies to and from a GPU, 0 where
+    nothing is copied; `decode_ms` is that of the kernels behind the network, with their download. They are known after
+    `wait`, or after `settle` where the heads stay on the GPU. `gpu` is the queue of the slot's work there, None without
+    one.
     """
 
     index: int
@@ -78,4 +95,22 @@ class Slot:
     inference_ms: float = 0.0
     upload_ms: float = 0.0
     download_ms: float = 0.0
+    decode_ms: float = 0.0
     state: State = "free"
+    gpu: GpuQueue | None = None
+
+    def settle(self) -> None:
+        """Wait for the work in the slot's queue on the GPU and take its times; nothing to do where there is none."""
+        if self.gpu is not None:
+            times = self.gpu.synchronize()
+            self.upload_ms, self.inference_ms = times.upload_ms, times.inference_ms
+            self.download_ms, self.decode_ms = times.download_ms, times.decode_ms
+
+    def decoding_ms(self, wall_ms: float) -> float:
+        """Return the part of `wall_ms`, spent from `wait`'s return to a result, that is not the network's.
+
+        Heads that stay on the GPU are handed over before the network has run, so that the decoder waits for it.
+        """
+        if self.gpu is None or self.decode_ms == 0.0:
+            return wall_ms
+        return max(self.decode_ms, wall_ms - self.upload_ms - self.inference_ms)

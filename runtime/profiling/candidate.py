@@ -54,7 +54,7 @@ def matrix(
     """
     candidates = []
     for bundle in dict.fromkeys(bundles):
-        variants = [variant.precision for variant in read_bundle(bundle).manifest.variants]
+        variants = read_bundle(bundle).precisions
         chosen = [name for name in precisions if name in variants] if precisions else variants[:1]
         if not chosen:
             raise SegrtError(

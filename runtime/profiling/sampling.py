@@ -33,15 +33,16 @@ def sample(
         inferred = clock()
         result = segmenter.postprocess(heads, geometry)
         end = postprocessed = clock()
+        slot.settle()
         if draw is not None:
             draw(image, result)
             end = clock()
         stages = {"preprocess": (preprocessed - begin) * 1e3, "inference": slot.inference_ms}
         if slot.upload_ms or slot.download_ms:
             stages |= {"upload": slot.upload_ms, "download": slot.download_ms}
+        stages["postprocess"] = slot.decoding_ms((postprocessed - inferred) * 1e3)
     finally:
         backend.release(slot)
-    stages["postprocess"] = (postprocessed - inferred) * 1e3
     if draw is not None:
         stages["draw"] = (end - postprocessed) * 1e3
     return stages | {"total": (end - begin) * 1e3}

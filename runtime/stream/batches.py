@@ -40,6 +40,14 @@ class Batch:
     waited: bool = False
     heads: Mapping[str, Head] | None = None
     inference_ms: float = 0.0
+    settled: bool = False
+
+    def settle(self) -> None:
+        """Take the network's time, once it is known: after `wait`, or after the first decoding on the GPU."""
+        if not self.settled and self.slot is not None:
+            self.slot.settle()
+            self.settled, self.inference_ms = True, self.slot.inference_ms
+            self.forecast.finished(self.inference_ms)
 
 
 @dataclass(eq=False)

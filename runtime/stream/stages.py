@@ -122,8 +122,8 @@ def infer(backend: FrameBackend, submitted: Channel[Batch], inferred: Channel[Ba
         try:
             batch.waited = True
             batch.heads = backend.wait(batch.slot)
-            batch.inference_ms = batch.slot.inference_ms
-            batch.forecast.finished(batch.inference_ms)
+            if all(head.device == "cpu" for head in batch.heads.values()):
+                batch.settle()
         except BaseException:
             release([batch], backend)
             raise
@@ -154,9 +154,14 @@ def postprocess(
 
 def _decoded(segmenter: FrameSegmenter, batch: Batch, batched: BatchedFrame, index: int, recorder: Recorder) -> Job:
     assert batch.heads is not None
+    assert batch.slot is not None
     watch = Stopwatch()
     result = segmenter.postprocess(batch.heads, batched.geometry, index)
-    timings = Timings(batched.preprocess_ms, batch.inference_ms, watch.ms())
+    wall_ms = watch.ms()
+    waited_for_network = not batch.settled
+    batch.settle()
+    decoding_ms = batch.slot.decoding_ms(wall_ms) if waited_for_network else wall_ms
+    timings = Timings(batched.preprocess_ms, batch.inference_ms, decoding_ms)
     # Nobody else has seen this frozen result yet.
     object.__setattr__(result, "timings", timings)
     _note(recorder, batched.frame, timings, result.nonfinite_heads)

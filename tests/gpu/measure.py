@@ -23,7 +23,7 @@ from segrt.runtime.inference.tensorrt.flavor import find_flavor
 
 MODELS = ("deeplabv3_resnet50", "maskrcnn_resnet50_fpn_v2", "detr-resnet101-panoptic")
 EMBEDDED = ("street-semantic", "street-instance", "street-panoptic")
-PRECISIONS = ("fp32", "fp16", "int8")
+PRECISIONS = ("fp32", "tf32", "fp16", "int8")
 
 
 def main() -> int:
@@ -58,11 +58,9 @@ def main() -> int:
     bundles = prepare(options, failures)
     rows: list[dict[str, object]] = []
     for bundle in bundles:
-        for variant in bundle.manifest.variants:
-            if variant.precision not in PRECISIONS:
-                continue
+        for precision in (name for name in PRECISIONS if name in bundle.precisions):
             for backend in ("tensorrt", "onnxruntime"):
-                rows += trials.run(bundle, variant, backend, options.frames, failures)
+                rows += trials.run(bundle, bundle.variant(precision), backend, options.frames, failures)
         rows += peers.run(bundle, options.frames, failures)
     found["rows"], found["failures"] = rows, failures
     (options.out / "results.json").write_text(json.dumps(found, indent=1))

@@ -3,6 +3,7 @@
 import numpy as np
 import numpy.typing as npt
 
+from segrt.runtime.authoring.two_pictures import check_two_pictures
 from segrt.runtime.authoring.verification import verify
 from segrt.runtime.bundle.bundle import Bundle
 from segrt.runtime.bundle.manifest import Variant
@@ -36,10 +37,12 @@ def run(bundle: Bundle, variant: Variant, backend: str, frames: int, failures: l
                 return [row | {"note": "ONNX Runtime has no CUDA here, left out"}]
             wrong = [check for check in verify(segmenter) if not check.passed]
             row["golden frames"] = "ok" if not wrong else f"{len(wrong)} differ"
-            failures += [f"{name}: {check.frame} {check.what} {check.value}" for check in wrong]
+            stale = [check for check in check_two_pictures(segmenter) if not check.passed]
+            row["two pictures"] = "ok" if not stale else "stale"
+            failures += [f"{name}: {check.frame} {check.what} {check.value}" for check in wrong + stale]
             row["largest head error"] = compare_heads(segmenter, bundle, variant)
             row |= time_stages(segmenter, frames)
-            row["note"] = getattr(segmenter.backend, "why_no_graph", "")
+            row["note"] = "; ".join(filter(None, (segmenter.backend.why_no_graph, segmenter.backend.remark)))
     except SegrtError as error:
         failures.append(f"{name}: {error}")
         return [row | {"note": str(error)}]

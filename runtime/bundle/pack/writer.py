@@ -19,6 +19,7 @@ from segrt.runtime.bundle.pack.zip_layout import Entry, LayoutError, lay_out
 from segrt.runtime.errors import BundleError, SegrtError
 from segrt.runtime.files.json_files import decode_json
 from segrt.runtime.files.reading import open_regular, read_bytes
+from segrt.runtime.inference.tf32 import FP32, TF32
 
 _CHUNK = 1 << 20
 
@@ -94,8 +95,11 @@ def write_pack(
 def _manifest(bundle: Bundle, precisions: Sequence[str]) -> bytes:
     """Return the manifest with the chosen variants; unchanged bytes when all are chosen."""
     data = read_bytes(bundle.folder / MANIFEST)
+    stored = {variant.precision for variant in bundle.manifest.variants}
     chosen = {bundle.variant(precision).precision for precision in precisions}
-    if not chosen or chosen == {variant.precision for variant in bundle.manifest.variants}:
+    if chosen - stored == {TF32}:  # which is a way to execute fp32, not a file
+        chosen = chosen & stored | {FP32}
+    if not chosen or chosen == stored:
         return data
     content: dict[str, Any] = decode_json(data)  # as JSON, so that fields of a newer minor version are kept
     content["variants"] = [variant for variant in content["variants"] if variant["precision"] in chosen]

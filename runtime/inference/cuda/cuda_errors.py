@@ -5,6 +5,9 @@ it does (CUDA Runtime API, "cudaError_t": "This leaves the process in an inconsi
 process helps, so these end the program with an exit code of their own, for a supervisor to start it again.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from segrt.runtime.errors import BackendError, DeviceLostError
 
 _STICKY_NAMES = frozenset(
@@ -78,10 +81,29 @@ def is_memory_text(text: str) -> bool:
 def lost(what: str, reason: str) -> DeviceLostError | None:
     """Return the error that ends the process when `reason` says that `what` ("tensorrt") cannot go on, else None."""
     if is_sticky_text(reason):
-        return DeviceLostError(f"{what}: the GPU is lost for this process ({reason}); start it again")
+        return _lost(what, reason)
     if is_memory_text(reason):
         return DeviceLostError(
             f"{what}: the GPU ran out of memory while running ({reason}); "
             "end other programs on the GPU, or take a smaller network"
         )
     return None
+
+
+@contextmanager
+def explained(what: str) -> Iterator[None]:
+    """Turn an error in the block that the process cannot survive into the one that ends it; `what` is the backend."""
+    try:
+        yield
+    except BackendError as error:
+        if isinstance(error, DeviceLostError):
+            raise
+        is_sticky = isinstance(error, CudaError) and error.is_sticky
+        fatal = _lost(what, str(error)) if is_sticky else lost(what, str(error))
+        if fatal is not None:
+            raise fatal from error
+        raise
+
+
+def _lost(what: str, reason: str) -> DeviceLostError:
+    return DeviceLostError(f"{what}: the GPU is lost for this process ({reason}); start it again")

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from segrt.runtime.inference.cuda.cuda_errors import explained
 from segrt.runtime.inference.cuda.interface import Cuda, Stream
 
 
@@ -91,9 +92,9 @@ class DeviceArray:
         return DeviceArray(self.address + index * step, self.dtype, self.shape[1:], self.queue)
 
     def download(self) -> npt.NDArray[Any]:
-        """Wait for the queue's work; return a copy on the host."""
+        """Wait for the queue's work; return a copy on the host. Raises as `GpuQueue.synchronize` does."""
         array = np.empty(self.shape, self.dtype)
-        with self.queue.cuda.current():
+        with self.queue.cuda.current(), explained("cuda"):
             self.queue.cuda.download(array, self.address, self.queue.stream)
             self.queue.stream.synchronize()
         return array

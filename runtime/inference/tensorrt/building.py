@@ -127,6 +127,8 @@ def _configure(parsed: Parsed, options: BuildOptions, workspace_mb: int, timing_
         config.set_memory_pool_limit(api.MemoryPoolType.WORKSPACE, workspace_mb << 20)
     if options.optimization_level is not None:
         config.builder_optimization_level = options.optimization_level
+    # TensorRT sets this flag by itself.
+    (config.set_flag if options.tf32 else config.clear_flag)(api.BuilderFlag.TF32)
     if options.detailed:
         config.profiling_verbosity = api.ProfilingVerbosity.DETAILED
     if options.version_compatible:

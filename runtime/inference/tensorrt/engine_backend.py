@@ -1,8 +1,8 @@
 """TensorRT behind the slots: each slot has a GPU slot of its own, so copies, computation and merging overlap."""
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,7 @@ from segrt.runtime.errors import BackendError, SegrtError
 from segrt.runtime.files.atomic import write_atomic
 from segrt.runtime.inference.backend import Backend
 from segrt.runtime.inference.cuda.choice import installed_packages, open_cuda
-from segrt.runtime.inference.cuda.cuda_errors import CudaError, lost
+from segrt.runtime.inference.cuda.cuda_errors import CudaError, explained, lost
 from segrt.runtime.inference.cuda.interface import Cuda
 from segrt.runtime.inference.cuda.presence import why_no_gpu
 from segrt.runtime.inference.layers.raw_layer import RawLayer
@@ -24,7 +24,7 @@ from segrt.runtime.inference.tensorrt.layer_trace import combine
 from segrt.runtime.inference.tensorrt.loading import LoadedEngine
 from segrt.runtime.inference.tensorrt.rtx import RtxRuntime
 from segrt.runtime.inference.tensorrt.target import look, refuse_gpu
-from segrt.runtime.inference.tensors import Array, Head, Slot, TensorSpec
+from segrt.runtime.inference.tensors import Array, Device, Head, Slot, TensorSpec, heads_by_name
 
 log = logging.getLogger("segrt.tensorrt")
 
@@ -64,9 +64,12 @@ class TensorRtBackend(Backend):
         heads: Sequence[TensorSpec],
         *,
         slots: int = 2,
+        heads_on: Device = "cpu",
     ) -> None:
+        self.head_device = heads_on
         self._cuda, self._flavor, self._path = cuda, flavor, engine.path
         self.device = cuda.device.name
+        self._what = f"{flavor} on {self.device}"
         self._gpu_slots: list[GpuSlot] = []
         self._rtx: RtxRuntime | None = None
         self._loaded = LoadedEngine(engine, flavor)
@@ -75,10 +78,12 @@ class TensorRtBackend(Backend):
             check_network(str(engine.path), "head", heads, self._loaded.outputs, complete=False)
             self._make_gpu_slots(inputs, heads, slots)
             super().__init__(inputs, heads, slots=slots)
+            for slot, gpu_slot in zip(self._slots, self._gpu_slots, strict=True):
+                slot.gpu = gpu_slot.queue
         except CudaError as error:
             self._let_go()
             if error.is_sticky:
-                raise lost(f"{flavor} on {self.device}", str(error)) or error from error
+                raise lost(self._what, str(error)) or error from error
             if error.is_out_of_memory:
                 raise BackendError(
                     f"{engine.path}: the GPU has too little memory for {slots} executions at a time ({error}); "
@@ -93,6 +98,8 @@ class TensorRtBackend(Backend):
     @classmethod
     def why_not(cls, network: NetworkFile, opening: Opening) -> str | None:
         """Return why TensorRT cannot execute `network` here, with the remedy, or None if it probably can."""
+        if opening.device == "cpu":
+            return "the CPU is asked for"
         reason = why_no_gpu()
         if reason is not None:
             return f"{reason}; `segrt doctor` says more"
@@ -118,7 +125,15 @@ class TensorRtBackend(Backend):
                 refuse_gpu(flavor, here)
                 cache = EngineCache(network, flavor, here, opening.engines)
                 engine = cache.get()
-                backend = cls(engine, flavor, cuda, network.inputs, network.heads, slots=opening.slots)
+                backend = cls(
+                    engine,
+                    flavor,
+                    cuda,
+                    network.inputs,
+                    network.heads,
+                    slots=opening.slots,
+                    heads_on=opening.heads_on,
+                )
                 _refine(cache, engine, backend)
                 return backend
         except BaseException:
@@ -133,11 +148,11 @@ class TensorRtBackend(Backend):
     def layer_times(self, inputs: Mapping[str, Array], runs: int) -> list[RawLayer]:
         """Run `inputs` `runs` times with TensorRT's profiler, layer by layer; see `Backend`."""
         self._check_inputs(inputs)
-        with self._cuda.current(), self._explained():
+        with self._cuda.current(), explained(self._what):
             context = self._context(graphs=False)
             gpu_slot = self._gpu_slot(context, self.input_specs, self.head_specs)
             try:
-                for name, view in gpu_slot.inputs.items():
+                for name, view in gpu_slot.queue.host_inputs.items():
                     np.copyto(view, inputs[name], casting="no")
                 times = profiled(self._flavor, context, gpu_slot, runs)
             finally:
@@ -156,7 +171,7 @@ class TensorRtBackend(Backend):
             gpu_slot = self._gpu_slot(self._context(), inputs, heads)
             self._gpu_slots.append(gpu_slot)
             gpu_slot.start()  # the first run allocates, and in TensorRT-RTX compiles
-            gpu_slot.finish()
+            gpu_slot.queue.synchronize()
             if self._rtx is None:  # TensorRT-RTX records graphs itself
                 gpu_slot.record_graph()
         if self._gpu_slots and self._gpu_slots[0].why_no_graph:
@@ -177,22 +192,20 @@ class TensorRtBackend(Backend):
     def _gpu_slot(self, context: Any, inputs: Sequence[TensorSpec], heads: Sequence[TensorSpec]) -> GpuSlot:
         names = {spec.name for spec in heads}
         others = [spec for spec in self._loaded.outputs if spec.name not in names]
-        mapped = self._cuda.device.integrated and self._cuda.device.can_map_host_memory
-        return GpuSlot(self._flavor, context, self._cuda, inputs, heads, others, mapped=mapped)
+        return GpuSlot(self._flavor, context, self._cuda, inputs, heads, others, heads_on=self.head_device)
 
     def _make_inputs(self, index: int) -> Mapping[str, Array]:
-        return self._gpu_slots[index].inputs
+        return self._gpu_slots[index].queue.host_inputs
 
     def _start(self, slot: Slot) -> None:
-        with self._cuda.current(), self._explained():
+        with self._cuda.current(), explained(self._what):
             self._gpu_slots[slot.index].start()
 
     def _finish(self, slot: Slot) -> Mapping[str, Head]:
-        gpu_slot = self._gpu_slots[slot.index]
-        with self._cuda.current(), self._explained():
-            times = gpu_slot.finish()
-        slot.upload_ms, slot.inference_ms, slot.download_ms = times.upload_ms, times.inference_ms, times.download_ms
-        return {name: Head(name, array) for name, array in gpu_slot.heads.items()}
+        if self.head_device == "cpu":
+            slot.settle()
+        queue = self._gpu_slots[slot.index].queue
+        return heads_by_name(queue.host_heads, queue.device_heads, self.head_device)
 
     def _shut(self) -> None:
         with suppress(CudaError):  # a lost device frees nothing any more, and the process ends for it
@@ -215,14 +228,3 @@ class TensorRtBackend(Backend):
             write_atomic(runtime_cache_path(self._path), self._rtx.serialized())
         except SegrtError as error:
             log.info("%s", error)
-
-    @contextmanager
-    def _explained(self) -> Iterator[None]:
-        """Turn an error that the process cannot survive into the one that ends it."""
-        try:
-            yield
-        except BackendError as error:
-            fatal = lost(f"{self._flavor} on {self.device}", str(error))
-            if fatal is not None:
-                raise fatal from error
-            raise

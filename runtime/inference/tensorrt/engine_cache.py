@@ -23,7 +23,8 @@ from segrt.runtime.inference.tensorrt.flavor import Flavor
 from segrt.runtime.inference.tensorrt.layer_precisions import network_precisions
 from segrt.runtime.inference.tensorrt.lock import locked
 from segrt.runtime.inference.tensorrt.parsing import parse
-from segrt.runtime.inference.tensorrt.target import Here, targets_of
+from segrt.runtime.inference.tensorrt.target import Here, refuse_tf32, targets_of
+from segrt.runtime.inference.tf32 import TF32
 
 log = logging.getLogger("segrt.tensorrt")
 
@@ -46,7 +47,9 @@ class EngineCache:
         self.folder = policy.engine_dir or default_folder(network.folder)
         batched = f".batch{network.batch}" if network.batch > 1 else ""
         self.path = self.folder / f"{network.name}.{network.precision}{batched}.{flavor.name}.engine"
-        self.options: BuildOptions = msgspec.structs.replace(policy.options, batch=network.batch)
+        self.options: BuildOptions = msgspec.structs.replace(
+            policy.options, batch=network.batch, tf32=network.precision == TF32
+        )
         self.wanted = Wanted(
             network.sha256,
             self.options,
@@ -84,6 +87,8 @@ class EngineCache:
 
         Raises BackendError when it may not or cannot be built. Interrupted, it leaves what was there before.
         """
+        if self.options.tf32:
+            refuse_tf32(self.wanted.targets or (self.here.sm,))
         engine_or_reason = "it is to be built anew" if rebuild else self.find()
         if isinstance(engine_or_reason, Engine):
             return engine_or_reason

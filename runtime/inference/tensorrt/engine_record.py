@@ -21,7 +21,7 @@ from segrt.runtime.files.reading import read_bytes
 from segrt.runtime.inference.engine_policy import BuildOptions
 from segrt.runtime.inference.tensorrt.flavor import FlavorName
 
-FORMAT = 1
+FORMAT = 2  # engines of format 1 were built with TF32, whatever their precision
 _KEY_BYTES = 32
 
 

@@ -27,6 +27,6 @@ def profiled(flavor: Flavor, context: Any, gpu_slot: GpuSlot, runs: int) -> list
     for run in range(runs + 1):
         counting = run > 0
         gpu_slot.start()
-        gpu_slot.finish()
+        gpu_slot.queue.synchronize()
     del profiler
     return [(name, total / runs) for name, total in times.items()]

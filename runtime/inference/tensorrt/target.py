@@ -8,6 +8,7 @@ from segrt.runtime.inference.cuda.interface import Cuda
 from segrt.runtime.inference.engine_policy import BuildOptions
 from segrt.runtime.inference.tensorrt.flavor import Flavor
 from segrt.runtime.inference.tensorrt.rtx import target_names
+from segrt.runtime.inference.tf32 import why_no_tf32
 
 _OLDEST_DEFAULT = (8, 0)
 
@@ -75,6 +76,14 @@ def refuse_gpu(flavor: Flavor, here: Here) -> None:
         raise BackendError(
             f"{flavor} does not run on {here.gpu} (SM {here.sm}), only on SM {', '.join(known)}; install tensorrt"
         )
+
+
+def refuse_tf32(sms: tuple[str, ...]) -> None:
+    """Raise BackendError where one of these compute capabilities has no TF32."""
+    for sm in sms:
+        reason = why_no_tf32(sm or None)
+        if reason is not None:
+            raise BackendError(reason)
 
 
 def sm_numbers(sm: str) -> tuple[int, int]:

@@ -13,6 +13,7 @@ from segrt.export.bundling import GoldenPicture, Network, VariantFile, write_bun
 from segrt.export.precision import variant_maker
 from segrt.export.precision.calibration import calibration_files
 from segrt.export.precision.speed import Speed
+from segrt.export.precision.switchable_network import SwitchableNetwork
 from segrt.export.precision.variant_options import VariantOptions
 from segrt.export.precision.variants import make_variants
 from segrt.runtime import cli, open_bundle
@@ -55,6 +56,19 @@ def test_a_healthy_network_is_wholly_at_its_precision(make, make_chain):
     assert made[0].comparison.agreement > 0.99
     assert said == ["making fp16", "making int8", "making int8-cpu"]
     assert "fp16: 100.0% of the multiply-adds, 100.0% of the weights; 9" in made[0].lines()[0]
+
+
+def test_a_variant_that_passes_at_once_is_run_once_on_each_picture(make, make_chain, pictures, monkeypatch):
+    runs = []
+    run = SwitchableNetwork.run
+
+    def counted(self, feed, low):
+        runs.append(len(low))
+        return run(self, feed, low)
+
+    monkeypatch.setattr(SwitchableNetwork, "run", counted)
+    made, _ = make(make_chain(), "fp16", calibration=(), pictures=(), golden=pictures)
+    assert made[0].comparison.images == len(runs) == len(pictures)
 
 
 def test_the_layer_that_overflows_in_fp16_is_found_and_kept(make, make_chain):
@@ -120,6 +134,7 @@ def test_pictures_are_held_back_for_the_comparison_where_there_are_no_others(mak
 
 def test_bad_input_is_named_in_one_line(make, make_chain, tmp_path):
     for precision, options, message in (
+        ("tf32", {}, r"--precision tf32: is no variant to make but a way to execute fp32; leave it out"),
         ("fp8", {}, r"--precision fp8: there is no such variant; choose from fp16, int8, int8-cpu"),
         ("int8", {"calibration": ()}, r"int8 needs pictures to calibrate with; add --calibration DIR"),
     ):

@@ -1,6 +1,7 @@
 """A bundle's self-check: passes on the network it was made of, fails on every other, forgives dead queries."""
 
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ from onnx import numpy_helper
 
 from segrt.export.bundling import GoldenPicture, default_tolerance
 from segrt.runtime import open_bundle
+from segrt.runtime import segmenter as segmenter_module
 from segrt.runtime.authoring.agreement import agreement
 from segrt.runtime.authoring.verification import live_queries, verify
 from segrt.runtime.bundle.golden import read_golden
@@ -102,21 +104,21 @@ def test_a_bundle_without_golden_frames_says_so(tiny: SimpleNamespace) -> None:
         verify(segmenter)
 
 
-def test_nan_heads_fail(tiny: SimpleNamespace) -> None:
+def test_nan_heads_fail(tiny: SimpleNamespace, monkeypatch: pytest.MonkeyPatch) -> None:
     golden = query_heads((0, 1, 2, 3), -20.0)
     golden["masks"][0, 0, 0, 0] = np.nan
     with pytest.raises(BundleError, match="golden frame 'g' must be finite, but head 'masks' holds NaN"):
         tiny.bundle("merge_queries", golden=[GoldenPicture("g", tiny.thirds(32, 48), golden)])
     segmenter = open_bundle(tiny.bundle("merge_queries"), threads=1)
     with segmenter:
-        heads = segmenter.heads
+        heads_of = segmenter_module._copies
 
-        def broken(image: np.ndarray) -> tuple[dict[str, np.ndarray], object]:
-            arrays, geometry = heads(image)
+        def broken(heads: Any) -> dict[str, np.ndarray]:
+            arrays = heads_of(heads)
             arrays["masks"][:, 1, 2, 3] = np.nan
-            return arrays, geometry
+            return arrays
 
-        segmenter.heads = broken  # type: ignore[method-assign,assignment]
+        monkeypatch.setattr(segmenter_module, "_copies", broken)
         assert [check.passed for check in verify(segmenter) if check.what.startswith("masks")] == [False]
 
 

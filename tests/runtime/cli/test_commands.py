@@ -223,7 +223,7 @@ def test_verify_prints_a_table_and_exits_with_1_when_golden_frames_differ(tiny: 
     (folder / "manifest.json").write_text(json.dumps(content))
     result = segrt("verify", folder)
     assert "DIFFERS" in result[1]
-    fails(result, 1, "golden checks differ on this device")
+    fails(result, 1, "checks differ on this device")
 
 
 def test_verify_checks_every_hash_even_when_the_cache_knows_the_file(tiny: SimpleNamespace, segrt: Segrt) -> None:

@@ -10,10 +10,10 @@ import pytest
 
 from segrt.runtime.errors import BackendError, BundleError
 from segrt.runtime.files.protobuf import fields
-from segrt.runtime.inference import onnx_scan, onnxruntime
+from segrt.runtime.inference import onnx_scan
 from segrt.runtime.inference.layers.module_names import read_nodes
 from segrt.runtime.inference.onnx_scan import refuse_external_data
-from segrt.runtime.inference.onnxruntime import OnnxRuntimeBackend, run_file
+from segrt.runtime.inference.onnxruntime import OnnxRuntimeBackend, network_session, run_file
 from segrt.runtime.inference.tensors import TensorSpec
 
 onnx = pytest.importorskip("onnx")
@@ -95,7 +95,7 @@ def test_onnx_runtime_follows_nothing_even_if_the_scan_missed_it(
     path = folder / "network.onnx"
     path.write_bytes(network(location.format(folder=tmp_path)))
     monkeypatch.chdir(folder)
-    monkeypatch.setattr(onnxruntime, "scan", lambda *_: onnx_scan.OnnxTraits(has_loops=False))
+    monkeypatch.setattr(network_session, "scan", lambda *_: onnx_scan.OnnxTraits(has_loops=False))
     with pytest.raises(BackendError, match="ONNX Runtime cannot load the network"):
         run_file(path, {"x": np.zeros(4, np.float32)})
 
@@ -112,24 +112,27 @@ def test_a_file_that_is_not_onnx_but_orts_own_format_is_not_loaded(
     runtime.InferenceSession(path.read_bytes(), providers=["CPUExecutionProvider"])  # by itself it takes it
     with pytest.raises(BundleError, match="is no ONNX file"):
         run_file(path, {})
-    monkeypatch.setattr(onnxruntime, "scan", lambda *_: onnx_scan.OnnxTraits(has_loops=False))
+    monkeypatch.setattr(network_session, "scan", lambda *_: onnx_scan.OnnxTraits(has_loops=False))
     with pytest.raises(BackendError, match="cannot load the network"):
         run_file(path, {})
 
 
 def test_a_session_keeps_no_second_copy_of_the_network(tiny: SimpleNamespace) -> None:
-    session, has_loops = onnxruntime._open_session(tiny.save(tiny.semantic_model()), 1)
-    assert session._model_bytes is None
-    assert not has_loops
+    source = network_session.NetworkSource.read(tiny.save(tiny.semantic_model()))
+    assert not source.has_loops
+    assert network_session.open_cpu_session(source, 1)._model_bytes is None
+    specs = [TensorSpec("image", "uint8", (1, 32, 48, 3))], [TensorSpec("logits", "float32", (1, 3, 8, 12))]
+    with OnnxRuntimeBackend(source.path, *specs, threads=1) as backend:
+        assert backend._source.content is None
 
 
 def test_a_large_network_is_given_by_its_path(tiny: SimpleNamespace, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tiny.save(tiny.semantic_model())
-    monkeypatch.setattr(onnxruntime, "_MOST_BYTES", 16)
-    assert onnxruntime._scanned(path)[0] == str(path)
+    monkeypatch.setattr(network_session, "_MOST_BYTES", 16)
+    assert network_session._scanned(path)[0] == str(path)
     path.write_bytes(network("elsewhere"))
     with pytest.raises(BundleError, match="keeps tensors in another file"):
-        onnxruntime._scanned(path)
+        network_session._scanned(path)
 
 
 @pytest.mark.parametrize(
@@ -225,7 +228,7 @@ def endless_loop() -> "onnx.ModelProto":
 
 
 def test_a_network_whose_loop_does_not_end_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(onnxruntime, "_LONGEST_LOOP", 0.3)
+    monkeypatch.setattr(network_session, "_LONGEST_LOOP", 0.3)
     path = tmp_path / "endless.onnx"
     path.write_bytes(endless_loop().SerializeToString())
     inputs = {"x": np.ones(4, np.float32)}

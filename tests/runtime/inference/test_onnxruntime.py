@@ -17,9 +17,9 @@ from segrt.runtime.bundle.locating import read_bundle
 from segrt.runtime.bundle.network_files import network_file
 from segrt.runtime.decode import decoders
 from segrt.runtime.errors import BackendError
-from segrt.runtime.inference import backends, onnxruntime
-from segrt.runtime.inference.onnxruntime import OnnxRuntimeBackend
-from segrt.runtime.inference.tensors import Slot, TensorSpec
+from segrt.runtime.inference import backends
+from segrt.runtime.inference.onnxruntime import OnnxRuntimeBackend, session_backend
+from segrt.runtime.inference.tensors import TensorSpec
 
 IMAGE = TensorSpec("image", "uint8", (1, 32, 48, 3))
 LOGITS = TensorSpec("logits", "float32", (1, 3, 8, 12))
@@ -52,16 +52,17 @@ def test_callers_at_once_are_served_one_at_a_time_and_each_in_its_thread(
 ) -> None:
     inside, overlaps, threads = Lock(), [], set()
     with OnnxRuntimeBackend(tiny.save(tiny.semantic_model()), [IMAGE], [LOGITS], threads=1, slots=3) as backend:
-        execute = backend._execute_alone
+        held: Any = backend._held
+        execute = held._execute_alone
 
-        def watched(slot: Slot) -> Any:
+        def watched(index: int) -> Any:
             threads.add(current_thread().name)
             overlaps.append(not inside.acquire(blocking=False))
             time.sleep(0.01)
             inside.release()
-            return execute(slot)
+            return execute(index)
 
-        monkeypatch.setattr(backend, "_execute_alone", watched)
+        monkeypatch.setattr(held, "_execute_alone", watched)
 
         def call(value: int) -> Any:
             image = np.full((1, 32, 48, 3), value, np.uint8)
@@ -156,7 +157,7 @@ def test_float16_heads_are_read_as_such(tiny: SimpleNamespace) -> None:
 def test_both_onnxruntime_packages_at_once_are_refused_with_the_remedy(
     tiny: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(onnxruntime, "distribution", lambda name: importlib.metadata.distribution("numpy") and name)
+    monkeypatch.setattr(session_backend, "distribution", lambda name: importlib.metadata.distribution("numpy") and name)
     bundle = read_bundle(tiny.bundle("argmax", check=False, golden=[]))
     with pytest.raises(BackendError, match="both installed and overwrite each other; `pip uninstall -y onnxruntime"):
         backends.open_backend(network_file(bundle, bundle.variant()))

@@ -1,6 +1,6 @@
 """The profiler against a clock that we hold, and stages of known length."""
 
-# ruff: noqa: D101, D102 (what the fakes' methods do is in the interfaces)
+# ruff: noqa: D102 (what the fakes' methods do is in the interfaces)
 
 import time
 from itertools import count
@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from segrt.runtime import open_bundle
+from segrt.runtime.inference.tensors import Slot
 from segrt.runtime.profiling.interleaved import MOST_WARMUP, is_warm, measure
 from segrt.runtime.profiling.sample_pictures import Decoded, Pictures, resized
 from segrt.runtime.profiling.sampling import sample
@@ -27,10 +28,6 @@ class FakeClock:
         self.now += ms / 1e3
 
 
-class FakeSlot:
-    inference_ms = upload_ms = download_ms = 0.0
-
-
 class FakeSegmenter:
     """Stages that take given milliseconds of the fake clock; `inference` may be a function of the frame's number."""
 
@@ -41,7 +38,7 @@ class FakeSegmenter:
         self._frames = count()
 
     def acquire(self):
-        return FakeSlot()
+        return Slot(0, {})
 
     def preprocess(self, image, slot):  # noqa: ARG002
         if self._log is not None:

@@ -231,3 +231,48 @@ def test_memory_that_is_never_enough_ends_with_the_reason(cache, monkeypatch: py
     with pytest.raises(BackendError, match=r"too little memory for the build.*OutOfMemory"):
         cache().get()
     assert not cache().path.exists()
+
+
+def test_tf32_is_off_but_for_engines_of_that_precision_which_are_others(
+    cache, bundle: Bundle, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    flags = []
+    configure = building._configure
+
+    def watched(parsed, *rest):
+        config = configure(parsed, *rest)
+        flags.append(config.get_flag(parsed.flavor.api.BuilderFlag.TF32))
+        return config
+
+    monkeypatch.setattr(building, "_configure", watched)
+    plain = cache().get()
+    network = network_file(bundle, bundle.variant("tf32"))
+    assert network.sha256 == bundle.variant("fp32").file.sha256
+    fast = EngineCache(network, RTX, Here(), EnginePolicy(tmp_path / "engines")).get()
+    assert flags == [False, True]
+    assert (plain.record.options.tf32, fast.record.options.tf32, fast.record.precision) == (False, True, "tf32")
+    assert plain.path != fast.path
+    plain.path.write_bytes(fast.path.read_bytes())
+    record_path(plain.path).write_bytes(record_path(fast.path).read_bytes())
+    assert cache().get().reason == "was built with tf32 True, not False"
+
+
+def test_an_engine_from_before_tf32_was_a_precision_is_built_anew(cache) -> None:
+    path = cache().get().path
+    document = json.loads(record_path(path).read_bytes())
+    assert document["format"] == 2
+    document["format"] = 1
+    del document["options"]["tf32"]
+    record_path(path).write_text(json.dumps(document))
+    assert cache().get().reason == "has a JSON of format 1 beside it, this segrt reads 2"
+
+
+@pytest.mark.parametrize(
+    ("here", "options"), [(Here("NVIDIA T4", "7.5"), BuildOptions()), (Here(), BuildOptions(targets=("7.5",)))]
+)
+def test_tf32_is_not_built_for_gpus_without_it(
+    bundle: Bundle, tmp_path: Path, here: Here, options: BuildOptions
+) -> None:
+    network = network_file(bundle, bundle.variant("tf32"))
+    with pytest.raises(BackendError, match=r"compute capability 8\.0 or newer, and this one has 7\.5; take fp32"):
+        EngineCache(network, RTX, here, EnginePolicy(tmp_path, options=options)).get()
