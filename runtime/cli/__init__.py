@@ -9,8 +9,8 @@ from typing import Any, NoReturn
 
 import click
 
-from segrt.runtime.cli.interruptions import ended_at_once
 from segrt.runtime.console.exits import run_command
+from segrt.runtime.console.interruptions import ended_at_once
 from segrt.runtime.errors import SegrtError
 
 # name: (module:function, one line for `segrt --help`)

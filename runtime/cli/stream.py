@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
-from segrt.runtime.cli.interruptions import Interruptions, exit_code_of
 from segrt.runtime.cli.options import Thresholds, execution_options, threshold_options
 from segrt.runtime.console.exits import leave_at_once
+from segrt.runtime.console.interruptions import Interruptions, exit_code_of
 from segrt.runtime.console.printable import PrintableFormatter
 from segrt.runtime.console.progress import Bars
 from segrt.runtime.console.quantities import DURATION, SIZE, FiniteRange

@@ -212,6 +212,12 @@ def test_wrong_use_ends_before_any_device_is_asked(fleet, deploy, make_pack, arg
     assert "publickey" not in (fleet.folder / "sshd.log").read_text()
 
 
+def test_a_pack_with_fp32_can_be_deployed_at_tf32(fleet, deploy, make_pack) -> None:
+    fleet.add("cam1")
+    done = deploy(make_pack("cam-1"), "cam1", *STREAM, "--precision", "tf32", "--dry-run")
+    assert done.code == 0, done
+
+
 def test_a_configuration_of_ssh_that_is_missing_is_named(deploy, make_pack) -> None:
     done = deploy(make_pack("cam-1"), "cam1", "--ssh-config", "no-config", plain=True)
     assert done.code == 2

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from segrt.runtime.cli.interruptions import Interruptions, Terminated, exit_code_of
+from segrt.runtime.console.interruptions import Interruptions, Terminated, exit_code_of
 
 pytestmark = pytest.mark.timeout(120)
 SOAK = Path(__file__).parents[2] / "soak" / "signals.py"
