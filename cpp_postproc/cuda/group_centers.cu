@@ -1,4 +1,4 @@
-// group_centers.cpp on the GPU, after its centres are found: the class and the nearest centre of every pixel, counted
+// group_centers.cpp on the GPU, after classes and centres are found: the nearest centre of every pixel, counted
 // as it goes; then which of them are segments; then their ids.
 #include "by_way.h"
 
@@ -51,30 +51,6 @@ struct Segment {
     std::int32_t query;
     float score;
 };
-
-// The class of the highest logit. Nearly all of the cells that a warp reads lie in few lines of the cache; arithmetic
-// bounds this.
-template <class T>
-SEGRT_SHARED void classes_of_pixels(const T* logits, std::int32_t channels, const ByWay& way, std::int32_t height,
-                                    std::int32_t width, std::uint16_t* classes) {
-    const auto x = static_cast<std::int32_t>(blockIdx.x * kColumns + threadIdx.x);
-    const auto y = static_cast<std::int32_t>(blockIdx.y * kRows + threadIdx.y);
-    if (x >= width || y >= height) {
-        return;
-    }
-    const PixelTaps taps(way, y, x);
-    const std::int64_t cells = way.cells();
-    float best = -2 * kLargest;
-    std::int32_t winner = 0;
-    for (std::int32_t c = 0; c < channels; ++c, logits += cells) {
-        const float value = taps.value(logits);
-        if (value > best) {
-            best = value;
-            winner = c;
-        }
-    }
-    classes[static_cast<std::int64_t>(y) * width + x] = static_cast<std::uint16_t>(winner);
-}
 
 // Raises *at to `value`. Most values are below already, which a glance tells that may be out of date.
 SEGRT_SHARED void raise(std::int32_t* at, std::int32_t value) {
@@ -276,39 +252,8 @@ SEGRT_SHARED void paint_ids(const Label* labels, const std::int32_t* id_of_label
     }
 }
 
-// Sets *found where a row that `used` names holds NaN or infinity.
-template <class T>
-SEGRT_SHARED void flag_nonfinite(const T* head, std::int32_t channels, std::int32_t height, std::int32_t width,
-                                 const std::uint8_t* used, std::int32_t* found) {
-    const std::int64_t rows = static_cast<std::int64_t>(channels) * height;
-    bool bad = false;
-    for (std::int64_t row = blockIdx.x * kRows + threadIdx.y; row < rows; row += gridDim.x * kRows) {
-        if (used[row % height] != 0) {
-            for (auto x = static_cast<std::int32_t>(threadIdx.x); x < width; x += kColumns) {
-                bad = bad || !is_finite(widened(head[row * width + x]));
-            }
-        }
-    }
-    if (bad) {
-        *found = 1;  // whoever comes last writes the same
-    }
-}
-
 }  // namespace
 }  // namespace segrt
-
-// classes: (height, width). Grid (ceil(width / 32), ceil(height / 8)), block (32, 8).
-extern "C" __global__ void classes_of_pixels_float(const float* logits, std::int32_t channels, segrt::ByWay way,
-                                                   std::int32_t height, std::int32_t width, std::uint16_t* classes) {
-    segrt::classes_of_pixels(logits, channels, way, height, width, classes);
-}
-SEGRT_KERNEL(classes_of_pixels_float)
-
-extern "C" __global__ void classes_of_pixels_half(const segrt::Half* logits, std::int32_t channels, segrt::ByWay way,
-                                                  std::int32_t height, std::int32_t width, std::uint16_t* classes) {
-    segrt::classes_of_pixels(logits, channels, way, height, width, classes);
-}
-SEGRT_KERNEL(classes_of_pixels_half)
 
 // Of offsets, of labels. Grid (ceil(width / 32), ceil(height / 32)), block (32, 8).
 extern "C" __global__ void group_pixels_float_16(segrt::Grouping job) {
@@ -357,16 +302,3 @@ extern "C" __global__ void paint_groups_32_32(const std::uint32_t* labels, const
     segrt::paint_ids(labels, id_of_label, count, ids);
 }
 SEGRT_KERNEL(paint_groups_32_32)
-
-// head: (channels, height, width); used: of each row. Any grid (x), block (32, 8).
-extern "C" __global__ void flag_nonfinite_float(const float* head, std::int32_t channels, std::int32_t height,
-                                                std::int32_t width, const std::uint8_t* used, std::int32_t* found) {
-    segrt::flag_nonfinite(head, channels, height, width, used, found);
-}
-SEGRT_KERNEL(flag_nonfinite_float)
-
-extern "C" __global__ void flag_nonfinite_half(const segrt::Half* head, std::int32_t channels, std::int32_t height,
-                                               std::int32_t width, const std::uint8_t* used, std::int32_t* found) {
-    segrt::flag_nonfinite(head, channels, height, width, used, found);
-}
-SEGRT_KERNEL(flag_nonfinite_half)

@@ -104,7 +104,7 @@ class GroupCentersProgram(Program):
         self._find_centers()
         height, width = self._size
         self.workspace.launch(
-            "group_centers", f"classes_of_pixels_{_number(self._logits)}", tiles(width, height, 32, 8), _BLOCK,
+            "classes_by_way", f"classes_of_pixels_{_number(self._logits)}", tiles(width, height, 32, 8), _BLOCK,
             self._logits, self._logits.shape[0], self._logits_way, height, width, self._classes,
         )  # fmt: skip
         self.workspace.launch(
@@ -198,7 +198,7 @@ class GroupCentersProgram(Program):
             channels, height, width = head.shape
             blocks = min(-(-channels * height // _BLOCK[1]), _MOST_BLOCKS)
             self.workspace.launch(
-                "group_centers", f"flag_nonfinite_{_number(head)}", (blocks, 1, 1), _BLOCK,
+                "finite_heads", f"flag_nonfinite_{_number(head)}", (blocks, 1, 1), _BLOCK,
                 head, channels, height, width, used, _part(self._bad, place, 1),
             )  # fmt: skip
 
