@@ -1,4 +1,4 @@
-// group_centers.cpp on the GPU, after its centres are found: the class and the nearest centre of every pixel, counted
+// group_centers.cpp on the GPU, after classes and centres are found: the nearest centre of every pixel, counted
 // as it goes; then which of them are segments; then their ids.
 #include "by_way.h"
 
@@ -26,7 +26,7 @@ struct Grouping {
     const std::uint8_t* is_thing;      // of each class
     const std::int32_t* center_count;  // one number
     const float* centers;              // y, x, heat, most_centers of each
-    void* labels;                      // (height, width)
+    std::uint16_t* labels;             // (height, width)
     std::int32_t* pixels;              // [group][class], from group 0: no centre
     Edges* edges;                      // of each label
 
@@ -51,30 +51,6 @@ struct Segment {
     std::int32_t query;
     float score;
 };
-
-// The class of the highest logit. Nearly all of the cells that a warp reads lie in few lines of the cache; arithmetic
-// bounds this.
-template <class T>
-SEGRT_SHARED void classes_of_pixels(const T* logits, std::int32_t channels, const ByWay& way, std::int32_t height,
-                                    std::int32_t width, std::uint16_t* classes) {
-    const auto x = static_cast<std::int32_t>(blockIdx.x * kColumns + threadIdx.x);
-    const auto y = static_cast<std::int32_t>(blockIdx.y * kRows + threadIdx.y);
-    if (x >= width || y >= height) {
-        return;
-    }
-    const PixelTaps taps(way, y, x);
-    const std::int64_t cells = way.cells();
-    float best = -2 * kLargest;
-    std::int32_t winner = 0;
-    for (std::int32_t c = 0; c < channels; ++c, logits += cells) {
-        const float value = taps.value(logits);
-        if (value > best) {
-            best = value;
-            winner = c;
-        }
-    }
-    classes[static_cast<std::int64_t>(y) * width + x] = static_cast<std::uint16_t>(winner);
-}
 
 // Raises *at to `value`. Most values are below already, which a glance tells that may be out of date.
 SEGRT_SHARED void raise(std::int32_t* at, std::int32_t value) {
@@ -143,7 +119,7 @@ struct Nearest {
 
 // Each thread takes pixels of one column that follow each other: a centre is read once for all of them. Where much is
 // things, the centres bound this.
-template <class T, class Label>
+template <class T>
 SEGRT_SHARED void group_pixels(const Grouping& job) {
     __shared__ float points[kRowsEach][2][kRows][kColumns];  // each thread's own, which spares code, not registers
     const auto x = static_cast<std::int32_t>(blockIdx.x * kColumns + threadIdx.x);
@@ -160,8 +136,11 @@ SEGRT_SHARED void group_pixels(const Grouping& job) {
         if (job.is_thing[job.class_at(y, x)] != 0 && centers != 0) {
             things |= 1U << r;
             const PixelTaps taps(job.offsets_way, y, x);
-            points[r][0][threadIdx.y][threadIdx.x] = static_cast<float>(y) + job.offset<T>(taps, 0);
-            points[r][1][threadIdx.y][threadIdx.x] = static_cast<float>(x) + job.offset<T>(taps, 1);
+            SEGRT_NO_UNROLL
+            for (int axis = 0; axis < 2; ++axis) {
+                points[r][axis][threadIdx.y][threadIdx.x] =
+                    static_cast<float>(axis == 0 ? y : x) + job.offset<T>(taps, axis);
+            }
         }
     }
     Nearest nearest;
@@ -177,14 +156,14 @@ SEGRT_SHARED void group_pixels(const Grouping& job) {
         nearest.meet(__ldg(job.centers + i), __ldg(job.centers + job.most_centers + i), i + 1);
     }
     std::int32_t keys[kRowsEach];
-    Label* labels = static_cast<Label*>(job.labels);
     SEGRT_UNROLL
     for (int r = 0; r < kRowsEach; ++r) {
         keys[r] = -1;
         if ((inside >> r & 1U) != 0) {
             const std::int32_t c = job.class_at(y0 + r, x), group = (things >> r & 1U) != 0 ? nearest.group[r] : 0;
             keys[r] = group * job.channels + c;
-            labels[static_cast<std::int64_t>(y0 + r) * job.width + x] = static_cast<Label>(job.label(group, c));
+            job.labels[static_cast<std::int64_t>(y0 + r) * job.width + x] =
+                static_cast<std::uint16_t>(job.label(group, c));
         }
     }
     count_warp(job, keys, y0, x - static_cast<std::int32_t>(threadIdx.x));
@@ -265,8 +244,8 @@ SEGRT_SHARED void choose_segments(const Grouping& job, std::int32_t area_limit, 
 
 constexpr int kPixelsEach = 8;
 
-template <class Label, class Id>
-SEGRT_SHARED void paint_ids(const Label* labels, const std::int32_t* id_of_label, std::int32_t count, Id* ids) {
+template <class Id>
+SEGRT_SHARED void paint_ids(const std::uint16_t* labels, const std::int32_t* id_of_label, std::int32_t count, Id* ids) {
     const auto first = static_cast<std::int32_t>(blockIdx.x * (kThreads * kPixelsEach) + threadIdx.x);
     for (int k = 0; k < kPixelsEach; ++k) {
         const std::int32_t i = first + k * kThreads;
@@ -276,60 +255,19 @@ SEGRT_SHARED void paint_ids(const Label* labels, const std::int32_t* id_of_label
     }
 }
 
-// Sets *found where a row that `used` names holds NaN or infinity.
-template <class T>
-SEGRT_SHARED void flag_nonfinite(const T* head, std::int32_t channels, std::int32_t height, std::int32_t width,
-                                 const std::uint8_t* used, std::int32_t* found) {
-    const std::int64_t rows = static_cast<std::int64_t>(channels) * height;
-    bool bad = false;
-    for (std::int64_t row = blockIdx.x * kRows + threadIdx.y; row < rows; row += gridDim.x * kRows) {
-        if (used[row % height] != 0) {
-            for (auto x = static_cast<std::int32_t>(threadIdx.x); x < width; x += kColumns) {
-                bad = bad || !is_finite(widened(head[row * width + x]));
-            }
-        }
-    }
-    if (bad) {
-        *found = 1;  // whoever comes last writes the same
-    }
-}
-
 }  // namespace
 }  // namespace segrt
 
-// classes: (height, width). Grid (ceil(width / 32), ceil(height / 8)), block (32, 8).
-extern "C" __global__ void classes_of_pixels_float(const float* logits, std::int32_t channels, segrt::ByWay way,
-                                                   std::int32_t height, std::int32_t width, std::uint16_t* classes) {
-    segrt::classes_of_pixels(logits, channels, way, height, width, classes);
+// Of the offsets' type. Grid (ceil(width / 32), ceil(height / 32)), block (32, 8).
+extern "C" __global__ void group_pixels_float(segrt::Grouping job) {
+    segrt::group_pixels<float>(job);
 }
-SEGRT_KERNEL(classes_of_pixels_float)
+SEGRT_KERNEL(group_pixels_float)
 
-extern "C" __global__ void classes_of_pixels_half(const segrt::Half* logits, std::int32_t channels, segrt::ByWay way,
-                                                  std::int32_t height, std::int32_t width, std::uint16_t* classes) {
-    segrt::classes_of_pixels(logits, channels, way, height, width, classes);
+extern "C" __global__ void group_pixels_half(segrt::Grouping job) {
+    segrt::group_pixels<segrt::Half>(job);
 }
-SEGRT_KERNEL(classes_of_pixels_half)
-
-// Of offsets, of labels. Grid (ceil(width / 32), ceil(height / 32)), block (32, 8).
-extern "C" __global__ void group_pixels_float_16(segrt::Grouping job) {
-    segrt::group_pixels<float, std::uint16_t>(job);
-}
-SEGRT_KERNEL(group_pixels_float_16)
-
-extern "C" __global__ void group_pixels_half_16(segrt::Grouping job) {
-    segrt::group_pixels<segrt::Half, std::uint16_t>(job);
-}
-SEGRT_KERNEL(group_pixels_half_16)
-
-extern "C" __global__ void group_pixels_float_32(segrt::Grouping job) {
-    segrt::group_pixels<float, std::uint32_t>(job);
-}
-SEGRT_KERNEL(group_pixels_float_32)
-
-extern "C" __global__ void group_pixels_half_32(segrt::Grouping job) {
-    segrt::group_pixels<segrt::Half, std::uint32_t>(job);
-}
-SEGRT_KERNEL(group_pixels_half_32)
+SEGRT_KERNEL(group_pixels_half)
 
 // One block of 256 threads. id_of_label: for each label; segments: as many as there can be.
 extern "C" __global__ void choose_grouped_segments(segrt::Grouping job, std::int32_t area_limit,
@@ -339,34 +277,15 @@ extern "C" __global__ void choose_grouped_segments(segrt::Grouping job, std::int
 }
 SEGRT_KERNEL(choose_grouped_segments)
 
-// Grid (ceil(count / 2048)), block (256). Of labels, of ids.
-extern "C" __global__ void paint_groups_16_8(const std::uint16_t* labels, const std::int32_t* id_of_label,
-                                             std::int32_t count, std::uint8_t* ids) {
+// Of the ids' bits. Grid (ceil(count / 2048)), block (256).
+extern "C" __global__ void paint_groups_8(const std::uint16_t* labels, const std::int32_t* id_of_label,
+                                          std::int32_t count, std::uint8_t* ids) {
     segrt::paint_ids(labels, id_of_label, count, ids);
 }
-SEGRT_KERNEL(paint_groups_16_8)
+SEGRT_KERNEL(paint_groups_8)
 
-extern "C" __global__ void paint_groups_16_16(const std::uint16_t* labels, const std::int32_t* id_of_label,
-                                              std::int32_t count, std::uint16_t* ids) {
+extern "C" __global__ void paint_groups_16(const std::uint16_t* labels, const std::int32_t* id_of_label,
+                                           std::int32_t count, std::uint16_t* ids) {
     segrt::paint_ids(labels, id_of_label, count, ids);
 }
-SEGRT_KERNEL(paint_groups_16_16)
-
-extern "C" __global__ void paint_groups_32_32(const std::uint32_t* labels, const std::int32_t* id_of_label,
-                                              std::int32_t count, std::uint32_t* ids) {
-    segrt::paint_ids(labels, id_of_label, count, ids);
-}
-SEGRT_KERNEL(paint_groups_32_32)
-
-// head: (channels, height, width); used: of each row. Any grid (x), block (32, 8).
-extern "C" __global__ void flag_nonfinite_float(const float* head, std::int32_t channels, std::int32_t height,
-                                                std::int32_t width, const std::uint8_t* used, std::int32_t* found) {
-    segrt::flag_nonfinite(head, channels, height, width, used, found);
-}
-SEGRT_KERNEL(flag_nonfinite_float)
-
-extern "C" __global__ void flag_nonfinite_half(const segrt::Half* head, std::int32_t channels, std::int32_t height,
-                                               std::int32_t width, const std::uint8_t* used, std::int32_t* found) {
-    segrt::flag_nonfinite(head, channels, height, width, used, found);
-}
-SEGRT_KERNEL(flag_nonfinite_half)
+SEGRT_KERNEL(paint_groups_16)

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from programs import decode_on_cpu, decode_on_gpu, labels
 
 from segrt.runtime.decode.cuda.group_centers import GroupCentersProgram
+from segrt.runtime.decode.cuda.program import UnfitHeadsError
 from segrt.runtime.decode.group_centers import GroupCenters
 from segrt.runtime.decode.rule import Context
 from segrt.runtime.preprocess.geometry import Geometry
@@ -97,10 +98,13 @@ def test_a_flat_heat_is_peaks_everywhere():
     assert not any(segment.isthing for segment in none.segments)
 
 
-def test_more_labels_than_two_bytes_hold():
-    heads = scene(np.random.default_rng(3), (9, 9))
-    heads["center_heatmap"][...] = np.random.default_rng(0).random((1, 9, 9))
-    compare(heads, Geometry((270, 260), (32, 48), WINDOWS[1]), GroupCenters(top_k=70_000, nms_kernel=3))
+def test_more_labels_than_two_bytes_hold_are_left_to_the_cpu():
+    heads, geometry = scene(np.random.default_rng(3), (9, 9)), Geometry((270, 260), (32, 48), WINDOWS[1])
+    most = 65_536 - len(LABELS) - 1  # and a label that stands for no group
+    compare(heads, Geometry((24, 24), (32, 48), WINDOWS[1]), GroupCenters(top_k=1_000_000))  # fewer pixels than that
+    compare(heads, geometry, GroupCenters(top_k=most + 1))
+    with pytest.raises(UnfitHeadsError, match=r"decode\.top_k is 65532, and the kernels tell 65536 segments apart"):
+        compare(heads, geometry, GroupCenters(top_k=most + 2))
 
 
 @pytest.mark.parametrize("top_k", [2, 7, 8, 9, 40])

@@ -135,7 +135,7 @@ def test_equals_the_cpu_bit_for_bit(specs, size, seed, order, part):  # noqa: AR
     for _ in range(2):
         slot.fill(pictures(random, size))
         slot.compare()
-    slot.filler.close()
+    slot.filler.free()
     assert slot.cuda.alive == len(specs) + 1  # inputs and stream
 
 
@@ -201,7 +201,7 @@ def test_places_of_a_batch_and_pictures_of_changing_sizes():
             slot.fill(image, index)
             image[...] = 0  # it is ours again
         slot.compare()
-    slot.filler.close()
+    slot.filler.free()
     assert slot.cuda.alive == 3
 
 
@@ -249,6 +249,21 @@ def test_a_full_gpu_leaves_nothing_behind():
         slot.filler.fill(pictures(np.random.default_rng(0), (50, 50)))
     slot.cuda.left = left
     slot.fill(pictures(np.random.default_rng(0), (50, 50)))
+    slot.compare()
+
+
+def test_a_kernel_that_does_not_load_leaves_no_older_one_behind():
+    slot = Slot((exported(shape=(1, 3, 24, 32)),))
+    slot.fill(pictures(np.random.default_rng(0), (10, 10)))
+    slot.compare()
+    linear = slot.filler._kernels._functions.pop(("preprocess", "picture_linear_float"))
+    slot.cuda.library, library = None, slot.cuda.library
+    for _ in range(2):
+        with pytest.raises(CudaError, match="not found"):
+            slot.filler.fill(pictures(np.random.default_rng(0), (11, 10)))
+    slot.cuda.library = library
+    slot.filler._kernels._functions["preprocess", "picture_linear_float"] = linear
+    slot.fill(pictures(np.random.default_rng(0), (11, 10)))
     slot.compare()
 
 

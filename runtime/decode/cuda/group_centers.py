@@ -22,7 +22,7 @@ _BLOCK = (32, 8, 1)
 _THREADS = (256, 1, 1)
 _PAINTED = 2048  # pixels of a block
 _MOST_BLOCKS = 1024
-_MOST_COUNTS = 1 << 28  # of pixels by centre and class
+_MOST_LABELS = 1 << 16  # of pixels: groups and classes
 _SEGMENT = np.dtype(
     [(name, "<i4") for name in ("class_id", "area", "left", "top", "right", "bottom", "query")] + [("score", "<f4")]
 )
@@ -67,8 +67,8 @@ class GroupCentersProgram(Program):
         self._most_centers = max(1, min(rule.top_k - 1, height * width))
         self._most_segments = self._most_centers + self._logits.shape[0]
         groups, labels = self._most_centers + 1, self._most_segments + 1
-        if groups * self._logits.shape[0] > _MOST_COUNTS:
-            raise UnfitHeadsError(f"decode.top_k is {rule.top_k}, for which the GPU has no room")
+        if labels > _MOST_LABELS:
+            raise UnfitHeadsError(f"decode.top_k is {rule.top_k}, and the kernels tell {_MOST_LABELS} segments apart")
         # All that begins a frame as 0: flags of heads, peaks, pixels of (group, class), edges of labels.
         zeroed = workspace.device(np.int32, 4 + groups * self._logits.shape[0] + _EDGES * labels)
         self._zeroed, self._bad, self._peak_count = zeroed, _part(zeroed, 0, 3), _part(zeroed, 3, 1)
@@ -79,11 +79,10 @@ class GroupCentersProgram(Program):
         )
         self._centers = workspace.device(np.float32, 3, self._most_centers)
         self._center_count = workspace.device(np.int32, 1)
-        self._label = np.dtype(np.uint16 if labels <= 1 << 16 else np.uint32)
         self._classes = workspace.device(np.uint16, height, width)
-        self._labels = workspace.device(self._label, height, width)
+        self._labels = workspace.device(np.uint16, height, width)
         self._id_of_label = workspace.device(np.int32, labels)
-        self._id = np.dtype(np.uint8 if self._most_segments < 256 else self._label)
+        self._id = np.dtype(np.uint8 if self._most_segments < 256 else np.uint16)
         self._ids, self._ids_on_host = (
             workspace.device(self._id, height, width),
             workspace.pinned(self._id, height, width),
@@ -104,11 +103,11 @@ class GroupCentersProgram(Program):
         self._find_centers()
         height, width = self._size
         self.workspace.launch(
-            "group_centers", f"classes_of_pixels_{_number(self._logits)}", tiles(width, height, 32, 8), _BLOCK,
+            "classes_by_way", f"classes_of_pixels_{_number(self._logits)}", tiles(width, height, 32, 8), _BLOCK,
             self._logits, self._logits.shape[0], self._logits_way, height, width, self._classes,
         )  # fmt: skip
         self.workspace.launch(
-            "group_centers", f"group_pixels_{_number(self._offsets)}_{8 * self._label.itemsize}",
+            "group_centers", f"group_pixels_{_number(self._offsets)}",
             tiles(width, height, 32, 32), _BLOCK, self._job,
         )  # fmt: skip
         self.workspace.launch(
@@ -117,7 +116,7 @@ class GroupCentersProgram(Program):
             _part(self._found, 0, 1),
         )  # fmt: skip
         self.workspace.launch(
-            "group_centers", f"paint_groups_{8 * self._label.itemsize}_{8 * self._id.itemsize}",
+            "group_centers", f"paint_groups_{8 * self._id.itemsize}",
             tiles(height * width, 1, _PAINTED, 1), _THREADS,
             self._labels, self._id_of_label, height * width, self._ids,
         )  # fmt: skip
@@ -198,7 +197,7 @@ class GroupCentersProgram(Program):
             channels, height, width = head.shape
             blocks = min(-(-channels * height // _BLOCK[1]), _MOST_BLOCKS)
             self.workspace.launch(
-                "group_centers", f"flag_nonfinite_{_number(head)}", (blocks, 1, 1), _BLOCK,
+                "finite_heads", f"flag_nonfinite_{_number(head)}", (blocks, 1, 1), _BLOCK,
                 head, channels, height, width, used, _part(self._bad, place, 1),
             )  # fmt: skip
 

@@ -2,13 +2,14 @@
 
 import ctypes
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from segrt.runtime.files.images import Picture
 from segrt.runtime.inference.cuda.device_array import DeviceArray
-from segrt.runtime.inference.cuda.interface import Cuda, DeviceBuffer, HostBuffer, Stream
+from segrt.runtime.inference.cuda.interface import Cuda, DeviceBuffer, Function, HostBuffer, Shape, Stream
 from segrt.runtime.inference.cuda.kernels import Kernels
 from segrt.runtime.inference.cuda.launching import tiles
 from segrt.runtime.preprocess.channels import image_input
@@ -50,19 +51,18 @@ class PictureFiller:
     def fill(self, image: Picture, index: int = 0) -> Geometry:
         """Put upload and kernels for place `index` of the batch into the queue's stream; return without waiting.
 
-        `image` is uint8 BGR (H, W, 3) and may be changed as soon as this returns. The slot's host views are left out
-        of this frame's upload. Raises ImageError as `fill_inputs` does, CudaError where the GPU's memory is full.
+        `image` is uint8 BGR (H, W, 3) and may be changed as soon as this returns, unless it is `picture`'s. The slot's
+        host views are left out of this frame's upload. Raises ImageError as `fill_inputs` does, CudaError where the
+        GPU's memory is full.
         """
         image = check_picture(image)
         with self._queue.cuda.current():
-            staging = self._staging_of(index)
-            source_size = (image.shape[0], image.shape[1])
-            if staging.kernel is None or staging.kernel.geometry.source_size != source_size:
-                staging.prepare(picture_kernel(self._image, place(source_size, self._image.size, self._image.resize)))
+            staging = self._prepared(index, (image.shape[0], image.shape[1]))
             self._queue.picture_begins()
             staging.upload(image, self._queue.stream)
             self._queue.picture_uploaded()
-            self._launch(staging, index)
+            for launch in staging.launches:
+                self._queue.cuda.launch(launch.function, launch.grid, BLOCK, launch.parameters, self._queue.stream)
         self._queue.uploads = False
         return staging.geometry
 
@@ -72,42 +72,47 @@ class PictureFiller:
         It holds until another size is asked for or filled at this place; what was filled there before must be done.
         """
         with self._queue.cuda.current():
-            staging = self._staging_of(index)
-            if staging.kernel is None or staging.kernel.geometry.source_size != size:
-                staging.prepare(picture_kernel(self._image, place(size, self._image.size, self._image.resize)))
-        return staging.picture
+            return self._prepared(index, size).picture
 
-    def close(self) -> None:
+    def free(self) -> None:
         """Free all memory; nothing may be running on it."""
         with self._queue.cuda.current():
             while self._staging:
                 self._staging.popitem()[1].free()
 
-    def _staging_of(self, index: int) -> "_Staging":
-        if index not in self._staging:
-            self._staging[index] = _Staging(self._queue.cuda)
-        return self._staging[index]
+    def _prepared(self, index: int, size: tuple[int, int]) -> "_Staging":
+        """Return the memory of a place, ready for pictures of `size`."""
+        staging = self._staging.setdefault(index, _Staging(self._queue.cuda))
+        if not staging.launches or staging.geometry.source_size != size:
+            staging.launches = []
+            kernel = picture_kernel(self._image, place(size, self._image.size, self._image.resize))
+            staging.prepare(kernel)
+            staging.launches = [
+                self._picture_launch(kernel, staging, index),
+                *(self._mask_launch(spec, kernel.geometry, index) for spec in self._specs if spec.role == "valid_mask"),
+            ]
+        return staging
 
-    def _launch(self, staging: "_Staging", index: int) -> None:
-        kernel, geometry = staging.loaded, staging.geometry
-        target = self._inputs[self._image.name][index].address
-        pixels = Pixels(staging.address, *geometry.source_size)
-        self._put(
-            kernel.file, kernel.name, kernel.grid,
-            picture_input(self._image, geometry, target), pixels, *kernel.axes(staging.table_addresses),
-        )  # fmt: skip
-        for spec in self._specs:
-            if spec.role == "valid_mask":
-                mask = self._inputs[spec.name][index]
-                one = int(np.ones(1, mask.dtype).view(f"u{mask.dtype.itemsize}")[0])
-                self._put(
-                    "preprocess", f"valid_mask_{mask.dtype.itemsize}", tiles(mask.shape[1], mask.shape[0], 32, 8),
-                    ctypes.c_void_p(mask.address), placement(geometry), _UNSIGNED[mask.dtype.itemsize](one),
-                )  # fmt: skip
+    def _picture_launch(self, kernel: PictureKernel, staging: "_Staging", index: int) -> "_Launch":
+        target = picture_input(self._image, kernel.geometry, self._inputs[self._image.name][index].address)
+        pixels = Pixels(staging.address, *kernel.geometry.source_size)
+        function = self._kernels.function(kernel.file, kernel.name)
+        return _Launch(function, kernel.grid, (target, pixels, *kernel.axes(staging.table_addresses)))
 
-    def _put(self, file: str, name: str, grid: tuple[int, int, int], *parameters: Any) -> None:
-        function = self._kernels.function(file, name)
-        self._queue.cuda.launch(function, grid, BLOCK, parameters, self._queue.stream)
+    def _mask_launch(self, spec: InputSpec, geometry: Geometry, index: int) -> "_Launch":
+        mask = self._inputs[spec.name][index]
+        itemsize = mask.dtype.itemsize
+        one = _UNSIGNED[itemsize](int(np.ones(1, mask.dtype).view(f"u{itemsize}")[0]))
+        function = self._kernels.function("preprocess", f"valid_mask_{itemsize}")
+        grid = tiles(mask.shape[1], mask.shape[0], 32, 8)
+        return _Launch(function, grid, (ctypes.c_void_p(mask.address), placement(geometry), one))
+
+
+@dataclass(frozen=True)
+class _Launch:
+    function: Function
+    grid: Shape
+    parameters: tuple[Any, ...]
 
 
 _UNSIGNED = {1: ctypes.c_uint8, 2: ctypes.c_uint16, 4: ctypes.c_uint32, 8: ctypes.c_uint64}
@@ -122,6 +127,7 @@ class _Staging:
     def __init__(self, cuda: Cuda) -> None:
         self.kernel: PictureKernel | None = None
         self.table_addresses: tuple[int, ...] = ()
+        self.launches: list[_Launch] = []
         self._cuda = cuda
         self._mapped = cuda.device.integrated and cuda.device.can_map_host_memory
         self._host: HostBuffer | None = None
@@ -130,15 +136,10 @@ class _Staging:
         self._new_tables = False
 
     @property
-    def loaded(self) -> PictureKernel:
-        """The kernel that was prepared."""
-        assert self.kernel is not None
-        return self.kernel
-
-    @property
     def geometry(self) -> Geometry:
         """Where pictures of the size that was prepared lie in the input."""
-        return self.loaded.geometry
+        assert self.kernel is not None
+        return self.kernel.geometry
 
     @property
     def address(self) -> int:

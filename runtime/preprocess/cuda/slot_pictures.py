@@ -59,7 +59,7 @@ class SlotPictures:
     def free(self) -> None:
         """Free all memory; called with the queue's other memory."""
         while self._fillers:
-            self._fillers.popitem()[1].close()
+            self._fillers.popitem()[1].free()
 
     def _filled(self, member: str, image: Picture, index: int) -> Geometry:
         if member in self._fillers:
