@@ -44,6 +44,7 @@ class MergeQueriesProgram(Program):
         super().__init__(heads, geometry, context, workspace)
         self._rule = cast("MergeQueries", context.decode)
         self._logits, self._masks = heads["class_logits"], heads["mask_logits"]
+        self._stuff = tuple(index for index, label in enumerate(context.labels) if not label.isthing)
         queries, height, _ = self._masks.shape
         # A label more than queries: void.
         label = np.dtype(np.uint8 if queries <= 255 else np.uint16)
@@ -115,11 +116,10 @@ class MergeQueriesProgram(Program):
         """See `Program`."""
         count, bad_classes, bad_masks = (int(number) for number in self._out.host["counts"])
         labels = self.context.labels
-        stuff = tuple(index for index, label in enumerate(labels) if not label.isthing)
         if count == 0:
             merge: Merge = np.zeros(self.geometry.source_size, np.int32), []
         elif self._rule.merge_rule == "detr":
-            merge = self._merge_detr(count, stuff)
+            merge = self._merge_detr(count)
         else:
             here = self._out.host
             merge = postproc.merge_labelled(
@@ -128,14 +128,14 @@ class MergeQueriesProgram(Program):
                 here["tallies"][:count],
                 rule=self._rule.merge_rule,
                 overlap_threshold=self._rule.overlap_threshold,
-                stuff_classes=stuff,
+                stuff_classes=self._stuff,
                 threads=self.context.threads,
             )
         ids, segments = merge
         bad = (bad_classes > 0) + (bad_masks > 0)
         return PanopticResult(ids, described(segments, labels), labels, nonfinite_heads=bad)
 
-    def _merge_detr(self, count: int, stuff: tuple[int, ...]) -> Merge:
+    def _merge_detr(self, count: int) -> Merge:
         # Nearly every frame is done after its first round; each round has fewer queries than the one before.
         here, first_time = self._out.host, True
         while True:
@@ -143,7 +143,7 @@ class MergeQueriesProgram(Program):
                 here["labels"],
                 here["kept"][:count],
                 here["tallies"][:count],
-                stuff_classes=stuff,
+                stuff_classes=self._stuff,
                 first_time=first_time,
                 threads=self.context.threads,
             )
