@@ -38,6 +38,7 @@ PROGRAMS: Registry[Any] = Registry(
         "binary": f"{_ROOM}.cuda.binary:BinaryProgram",
         "query_instances": f"{_ROOM}.cuda.query_instances:QueryInstancesProgram",
         "paste_masks": f"{_ROOM}.cuda.paste_masks:PasteMasksProgram",
+        "prototype_masks": f"{_ROOM}.cuda.prototype_masks:PrototypeMasksProgram",
         "merge_queries": f"{_ROOM}.cuda.merge_queries:MergeQueriesProgram",
         "group_centers": f"{_ROOM}.cuda.group_centers:GroupCentersProgram",
         "merge_members": f"{_ROOM}.cuda.merge_members:MergeMembersProgram",
