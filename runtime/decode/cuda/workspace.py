@@ -73,7 +73,7 @@ class Workspace:
         function = self._kernels.function(file, kernel)
         self.queue.cuda.launch(function, grid, block, [_as_parameter(each) for each in arguments], self.queue.stream)
 
-    def another(self) -> "Workspace":
+    def another(self) -> Workspace:
         """Return one of its own for the same queue, for a frame that needs more memory than others."""
         return Workspace(self.queue, self._kernels)
 
