@@ -1,7 +1,7 @@
 """The panoptic result: one class and one instance id for every pixel, no overlaps."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -39,12 +39,47 @@ class PanopticResult:
     timings: Timings | None = None
     nonfinite_heads: int = 0  # network outputs with NaN or infinity among the values that were read
 
+    @classmethod
+    def of_narrow_ids(
+        cls,
+        ids: npt.NDArray[np.uint8] | npt.NDArray[np.uint16],
+        segments: list[Segment],
+        labels: tuple[Label, ...],
+        *,
+        nonfinite_heads: int = 0,
+    ) -> "PanopticResult":
+        """Return a result whose ids come as a smaller type; `segment_ids` is made of them when it is first asked for.
+
+        Widening and checking four bytes a pixel would take longer than a GPU's merge and its download.
+        """
+        if not isinstance(ids, np.ndarray) or ids.ndim != 2 or ids.dtype not in (np.uint8, np.uint16) or not ids.size:
+            raise ValueError(f"ids must be uint8 or uint16 with shape (H, W), but got {describe(ids)}")
+        result = object.__new__(cls)
+        values = {"segments": segments, "labels": labels, "timings": None, "nonfinite_heads": nonfinite_heads}
+        for name, value in {**values, "_narrow_ids": ids}.items():
+            object.__setattr__(result, name, value)
+        result._check(ids)
+        return result
+
+    if not TYPE_CHECKING:  # for whom every attribute would be there
+
+        def __getattr__(self, name: str) -> Any:
+            """Widen the ids of a result that has none of their full type yet."""
+            narrow = self.__dict__.get("_narrow_ids")
+            if name != "segment_ids" or narrow is None:
+                raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+            object.__setattr__(self, "segment_ids", narrow.astype(np.int32))
+            return self.__dict__["segment_ids"]
+
     def __post_init__(self) -> None:
         """Raise ValueError with what was expected and what was met."""
-        object.__setattr__(self, "labels", check_labels(self.labels))
         array = self.segment_ids
         if not isinstance(array, np.ndarray) or array.ndim != 2 or array.dtype != np.int32 or array.size == 0:
             raise ValueError(f"segment_ids must be int32 with shape (H, W), but got {describe(array)}")
+        self._check(array)
+
+    def _check(self, array: npt.NDArray[Any]) -> None:
+        object.__setattr__(self, "labels", check_labels(self.labels))
         ids = [segment.id for segment in self.segments]
         if len(set(ids)) != len(ids) or min(ids, default=1) < 1:
             raise ValueError(f"segments must have distinct ids of at least 1, but got {sorted(ids)}")
@@ -63,7 +98,7 @@ class PanopticResult:
     @property
     def size(self) -> tuple[int, int]:
         """The picture's (height, width)."""
-        height, width = self.segment_ids.shape
+        height, width = self.__dict__.get("_narrow_ids", self.__dict__.get("segment_ids")).shape
         return int(height), int(width)
 
     def to_semantic(self) -> SemanticResult:

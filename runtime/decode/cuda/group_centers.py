@@ -139,9 +139,8 @@ class GroupCentersProgram(Program):
         ]  # fmt: skip
         labels = self.context.labels
         bad = int(np.count_nonzero(self._bad_on_host))
-        return PanopticResult(
-            self._ids_on_host.astype(np.int32), described(merged, labels), labels, nonfinite_heads=bad
-        )
+        ids = self._ids_on_host.copy()
+        return PanopticResult.of_narrow_ids(ids, described(merged, labels), labels, nonfinite_heads=bad)
 
     def _grouping(self, groups: int) -> Grouping:
         height, width = self._size

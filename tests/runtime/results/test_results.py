@@ -1,5 +1,8 @@
 """The result types refuse what they cannot be, and convert into each other without loss."""
 
+import dataclasses
+import pickle
+
 import msgspec
 import numpy as np
 import pytest
@@ -145,6 +148,34 @@ def test_an_instance_result_may_be_empty():
 def test_a_panoptic_result_refuses_fields_that_do_not_fit(ids, segments, message):
     with pytest.raises(ValueError, match=message):
         PanopticResult(ids, segments, LABELS)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_narrow_ids_are_int32_for_whoever_asks_and_are_widened_once(dtype):
+    ids = np.array([[0, 1, 1], [2, 2, 0]], dtype)
+    segments = [Segment(1, 0, True, 0.9, 2, (1, 0, 2, 1)), Segment(2, 1, False, 0.8, 2, (0, 1, 2, 1))]
+    labels = (Label("car", 1, True, (1, 2, 3)), Label("road", 2, False, (4, 5, 6)))
+    narrow = PanopticResult.of_narrow_ids(ids, segments, labels, nonfinite_heads=1)
+    wide = PanopticResult(ids.astype(np.int32), segments, labels, nonfinite_heads=1)
+    assert narrow.size == (2, 3)
+    assert "segment_ids" not in vars(narrow), "nobody has asked yet"
+    again = pickle.loads(pickle.dumps(narrow))
+    for result in (narrow, again, dataclasses.replace(narrow)):
+        assert result.segment_ids.dtype == np.int32
+        assert result.segment_ids is result.segment_ids
+        np.testing.assert_array_equal(result.segment_ids, wide.segment_ids)
+        assert (result.segments, result.labels, result.nonfinite_heads) == (segments, labels, 1)
+        np.testing.assert_array_equal(result.to_semantic().class_map, wide.to_semantic().class_map)
+        assert repr(result) == repr(wide)
+    assert not hasattr(narrow, "nothing")
+
+
+def test_narrow_ids_are_checked_as_wide_ones_are():
+    labels = (Label("car", 1, True, (1, 2, 3)),)
+    with pytest.raises(ValueError, match=r"ids must be uint8 or uint16 with shape .H, W., but got"):
+        PanopticResult.of_narrow_ids(np.zeros((2, 2), np.int64), [], labels)
+    with pytest.raises(ValueError, match="segment_ids holds 0 to 3, but segments has ids up to 0"):
+        PanopticResult.of_narrow_ids(np.array([[0, 3]], np.uint8), [], labels)
 
 
 def test_panoptic_to_semantic_keeps_classes_and_void():
