@@ -1,21 +1,26 @@
 #include "class_scores.h"
 
 #include <algorithm>
-#include <cmath>
 
 #include "kernels.h"
+#include "softmax.h"
 
 namespace segrt {
 
 void softmax(std::span<float> logits) {
     const float largest = *std::max_element(logits.begin(), logits.end());
-    float sum = 0;
-    for (float& value : logits) {
-        value = std::exp(value - largest);
-        sum += value;
+    float sums[kSumLanes] = {};
+    for (std::size_t i = 0; i < logits.size(); ++i) {
+        logits[i] = exp_below(logits[i], largest);
+        sums[i % kSumLanes] += logits[i];
+    }
+    for (int step = kSumLanes / 2; step > 0; step /= 2) {
+        for (int i = 0; i < step; ++i) {
+            sums[i] += sums[i + step];
+        }
     }
     for (float& value : logits) {
-        value /= sum;
+        value /= sums[0];
     }
 }
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <stdexcept>
 
+#include "rle_number.h"
 #include "thread_pool.h"
 
 namespace segrt {
@@ -12,17 +13,10 @@ std::string pack_counts(std::span<const std::uint32_t> counts) {
     bytes.reserve(counts.size() * 2);
     for (std::size_t i = 0; i < counts.size(); ++i) {
         std::int64_t rest = counts[i];
-        if (i > 2) {
+        if (i >= kToldWhole) {
             rest -= counts[i - 2];
         }
-        bool more = true;
-        while (more) {
-            auto group = static_cast<unsigned>(rest & 0x1F);
-            rest >>= 5;
-            more = (group & 0x10U) != 0 ? rest != -1 : rest != 0;
-            group |= more ? 0x20U : 0U;
-            bytes.push_back(static_cast<char>(group + 48));
-        }
+        spell_number(rest, [&](char character) { bytes.push_back(character); });
     }
     return bytes;
 }

@@ -64,6 +64,10 @@ class Workspace:
         function = self._kernels.function(file, kernel)
         self.queue.cuda.launch(function, grid, block, [_as_parameter(each) for each in arguments], self.queue.stream)
 
+    def another(self) -> "Workspace":
+        """Return one of its own for the same queue, for a frame that needs more memory than others."""
+        return Workspace(self.queue, self._kernels)
+
     def close(self) -> None:
         """Free everything; nothing may be running on it."""
         while self._owned:

@@ -29,3 +29,13 @@ def axis_map(source_length: int, extent: tuple[float, float], length: int) -> Ax
 def tiles(width: int, height: int, tile_width: int, tile_height: int) -> Shape:
     """Return the grid of blocks that covers width x height pixels."""
     return -(-width // tile_width), -(-height // tile_height), 1
+
+
+def block_of(work: int) -> Shape:
+    """Return a block of one dimension for so much work: whole warps, at most 1024 threads."""
+    return min(-(-max(work, 1) // 32) * 32, 1024), 1, 1
+
+
+def blocks(work: int, threads: int) -> int:
+    """Return how many blocks of so many threads there must be, at least one."""
+    return max(-(-work // threads), 1)
