@@ -7,6 +7,7 @@
 #include "grid_mask.h"
 #include "instances.h"
 #include "kernels.h"
+#include "paste_span.h"
 #include "rle.h"
 #include "scratch.h"
 #include "thread_pool.h"
@@ -24,27 +25,12 @@ Span empty_span() {
     return {};
 }
 
-// Edges beyond this are as good as infinite: float32 no longer tells pixels apart, nor would integers hold them.
-constexpr float kFarthest = 1e15F;
-
-// torchvision: the mask is padded by one cell on each side, the box enlarged alike and cut to whole pixels, both ends
-// included (expand_boxes, paste_mask_in_image).
 Span torchvision_span(ScratchFrame& frame, Index cells, float low, float high, Index length) {
-    const float scale = static_cast<float>(static_cast<double>(cells + 2) / static_cast<double>(cells));
-    const float half = (high - low) * 0.5F * scale;
-    const float centre = (high + low) * 0.5F;
-    const float begin = centre - half, end = centre + half;
-    if (!(std::fabs(begin) < kFarthest && std::fabs(end) < kFarthest)) {
+    const PasteSpan span = torchvision_paste(cells, low, high, length);
+    if (span.count == 0) {
         return empty_span();
     }
-    const auto first_pixel = static_cast<std::int64_t>(begin), last_pixel = static_cast<std::int64_t>(end);
-    const std::int64_t size = std::max<std::int64_t>(last_pixel - first_pixel + 1, 1);
-    const std::int64_t from = std::max<std::int64_t>(first_pixel, 0);
-    const std::int64_t to = std::min<std::int64_t>(last_pixel + 1, length);
-    if (from >= to) {
-        return empty_span();
-    }
-    return {from, bilinear_axis_part(frame, cells + 2, size, from - first_pixel, to - from, kBlock)};
+    return {span.first, bilinear_axis_part(frame, cells + 2, span.size, span.skipped, span.count, kBlock)};
 }
 
 // detectron2: pixel centres mapped into the box, cells outside the mask are 0; only pixels up to one beyond the box.

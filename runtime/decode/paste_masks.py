@@ -45,12 +45,7 @@ def paste_masks(heads: Mapping[str, Array], geometry: Geometry, context: Context
     kept = np.flatnonzero((scores >= rule.score_threshold) & np.isfinite(scores) & np.isfinite(boxes).all(axis=1))
     kept = kept[np.argsort(-scores[kept], kind="stable")]
     class_ids = heads["class_ids"][kept].astype(np.int64) - rule.first_class
-    if class_ids.size and (class_ids.min() < 0 or class_ids.max() >= len(context.labels)):
-        raise BundleError(
-            f"the network gives class ids {int(class_ids.min())} to {int(class_ids.max())} after subtracting "
-            f"first_class {rule.first_class}, but the bundle has {len(context.labels)} labels; "
-            f"{_remedy(class_ids, len(context.labels))}"
-        )
+    check_class_ids(class_ids, rule, len(context.labels))
     boxes = geometry.clipped(geometry.boxes_to_source(boxes[kept]))
     masks = np.ascontiguousarray(heads["masks"][kept], np.float32)
     masks = masks[:, 0] if masks.ndim == 4 else masks
@@ -69,6 +64,15 @@ def paste_masks(heads: Mapping[str, Array], geometry: Geometry, context: Context
     return InstanceResult(
         boxes, scores[kept], class_ids, rles, geometry.source_size, context.labels, nonfinite_heads=bad
     )
+
+
+def check_class_ids(class_ids: npt.NDArray[np.int64], rule: PasteMasks, labels: int) -> None:
+    """Raise BundleError unless all `class_ids`, positions in the labels, have one of so many labels."""
+    if class_ids.size and (class_ids.min() < 0 or class_ids.max() >= labels):
+        raise BundleError(
+            f"the network gives class ids {int(class_ids.min())} to {int(class_ids.max())} after subtracting "
+            f"first_class {rule.first_class}, but the bundle has {labels} labels; {_remedy(class_ids, labels)}"
+        )
 
 
 def _remedy(class_ids: npt.NDArray[np.int64], labels: int) -> str:

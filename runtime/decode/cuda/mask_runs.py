@@ -7,10 +7,12 @@ import numpy.typing as npt
 
 from segrt.runtime.decode.cuda.workspace import Workspace
 from segrt.runtime.inference.cuda.device_array import DeviceArray
-from segrt.runtime.inference.cuda.launching import block_of
+from segrt.runtime.inference.cuda.launching import block_of, blocks
+from segrt.runtime.inference.cuda.interface import Shape
 from segrt.runtime.postproc import Rle
 
 _WORD = 32  # rows in a word of bits
+_CUT_COLUMNS = 256  # of a block of `cut_mask`
 _CHANGES_A_COLUMN = 16  # that there is room for, on average
 _BYTES_A_CHANGE = 2
 _BYTES_AT_ONCE = 4096  # of each code, which come down with a frame; what is longer takes a second wait
@@ -48,7 +50,7 @@ class MaskRuns:
     def __init__(self, workspace: Workspace, most: int, size: tuple[int, int], count: DeviceArray) -> None:
         height, width = self._size = size
         self._workspace, self._most, self._count = workspace, most, count
-        words = workspace.device(np.uint32, most, self.word_rows, width)
+        words = workspace.device(np.uint32, most, self.grid[1], width)
         reach = workspace.device(np.int32, most, 4)
         self.bits = MaskBits(words.address, reach.address, height, width)
         self.reach = reach
@@ -63,9 +65,14 @@ class MaskRuns:
         self._codes_here = workspace.pinned(np.uint8, min(most * _BYTES_AT_ONCE, _BYTES_A_CHANGE * room))
 
     @property
-    def word_rows(self) -> int:
-        """The rows of words."""
-        return -(-self._size[0] // _WORD)
+    def grid(self) -> Shape:
+        """The grid of the kernels that cut masks (`cut_mask` of cpp_postproc/cuda/mask_cut.h)."""
+        return blocks(self._size[1], _CUT_COLUMNS), -(-self._size[0] // _WORD), self._most
+
+    @property
+    def block(self) -> Shape:
+        """Their block."""
+        return 32, _CUT_COLUMNS // 32, 1
 
     def enqueue(self) -> None:
         """Put into the stream that the bits become codes, and that the host gets them."""

@@ -5,6 +5,7 @@ from typing import cast
 import numpy as np
 import numpy.typing as npt
 
+from segrt.runtime.decode.cuda.detections import indices_of, scores_of
 from segrt.runtime.decode.cuda.mask_runs import MaskRuns
 from segrt.runtime.decode.cuda.program import Heads, Program
 from segrt.runtime.decode.cuda.query_view import CellWindow, cells_within, view_of
@@ -19,7 +20,6 @@ from segrt.runtime.results import InstanceResult
 
 _PAIRS, _QUERIES, _BAD_SCORES, _BAD_MASKS, _TAKEN = range(5)  # `PairState`, and behind it a mark for each query
 _SCORES_A_BLOCK = 8
-_COLUMNS_A_BLOCK = 256
 _MEANS_A_BLOCK = 16
 _UNITS = 2.0**25  # `kUnits` of query_masks.cu
 
@@ -75,7 +75,7 @@ class QueryInstancesProgram(Program):
         )  # fmt: skip
         launch(
             "query_masks", f"cut_masks_{number}",
-            (blocks(width, _COLUMNS_A_BLOCK), self._runs.word_rows, most), (32, _COLUMNS_A_BLOCK // 32, 1),
+            self._runs.grid, self._runs.block,
             self._masks, self._queries, count, view, bits,
         )  # fmt: skip
         if self._weighs and self._rule.score_at == "processed":
@@ -100,7 +100,7 @@ class QueryInstancesProgram(Program):
         state, keys, queries, means = (host for host, _ in self._here)
         pairs, used = int(state[_PAIRS]), int(state[_QUERIES])
         slot_of = dict(zip(queries[:used].tolist(), range(used), strict=True))
-        index = 0xFFFFFFFF - (keys[:pairs] & 0xFFFFFFFF).astype(np.int64)
+        index = indices_of(keys[:pairs])
         slots = np.array([slot_of[query] for query in (index // self._class_count).tolist()], np.intp)
         boxes = self._runs.boxes(used)[slots]
         scores = (keys[:pairs] >> np.uint64(32)).astype(np.uint32).view(np.float32) * self._qualities(means[:used])[
