@@ -4,6 +4,7 @@
 #pragma once
 
 #ifdef __CUDACC_RTC__
+#include "cuda/integers.h"
 #define SEGRT_SHARED __device__ __forceinline__
 #else
 #include <cmath>

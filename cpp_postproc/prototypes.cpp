@@ -5,6 +5,7 @@
 #include <string>
 
 #include "axis_part.h"
+#include "box_edges.h"
 #include "grid_mask.h"
 #include "instances.h"
 #include "kernels.h"
@@ -17,18 +18,16 @@ namespace {
 
 // The whole numbers in [low, high) from 0 to `length`.
 Stretch whole_numbers(float low, float high, Index length) {
-    const auto limit = [length](float edge) {
-        return static_cast<Index>(std::clamp(std::ceil(edge), 0.0F, static_cast<float>(length)));
-    };
-    const Index begin = limit(low);
-    return {begin, std::max(limit(high), begin)};
+    const auto limit = static_cast<std::int32_t>(length);
+    const std::int32_t begin = whole_from(low, limit);
+    return {begin, std::max(whole_from(high, limit), begin)};
 }
 
 // Grid cells whose index lies in [low, high), of a box edge pair given in picture pixels.
 Stretch cells_between(float low, float high, Index length, const Extent& shown, Index picture_length) {
     const float first = static_cast<float>(shown.begin);
     const float ratio = static_cast<float>(shown.end - shown.begin) / static_cast<float>(picture_length);
-    return whole_numbers(first + low * ratio, first + high * ratio, length);
+    return whole_numbers(grid_edge(low, first, ratio), grid_edge(high, first, ratio), length);
 }
 
 // One axis from the grid to the picture, over the size in between where there is one.

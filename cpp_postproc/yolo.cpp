@@ -3,23 +3,13 @@
 #include <stdexcept>
 #include <string>
 
+#include "box_edges.h"
 #include "detections.h"
 #include "kernels.h"
 #include "scratch.h"
 
 namespace segrt {
 namespace {
-
-float intersection_over_union(const Detection& a, const Detection& b) {
-    const float width = std::min(a.right, b.right) - std::max(a.left, b.left);
-    const float height = std::min(a.bottom, b.bottom) - std::max(a.top, b.top);
-    if (width <= 0 || height <= 0) {
-        return 0;
-    }
-    const float both = width * height;
-    const float area_a = (a.right - a.left) * (a.bottom - a.top), area_b = (b.right - b.left) * (b.bottom - b.top);
-    return both / (area_a + area_b - both);
-}
 
 // Best class of every anchor, class after class, as the predictions lie in memory.
 struct BestClasses {

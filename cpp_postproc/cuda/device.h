@@ -4,19 +4,7 @@
 
 #ifdef __CUDACC_RTC__
 
-// NVRTC brings no standard headers.
-namespace std {
-using int8_t = signed char;
-using uint8_t = unsigned char;
-using int16_t = short;
-using uint16_t = unsigned short;
-using int32_t = int;
-using uint32_t = unsigned int;
-using int64_t = long long;
-using uint64_t = unsigned long long;
-using size_t = decltype(sizeof(0));
-using ptrdiff_t = long long;
-}  // namespace std
+#include "integers.h"
 
 #define SEGRT_KERNEL(name)
 

@@ -46,8 +46,11 @@ struct OneStep {
     }
 };
 
+// Which way the first of two steps interpolates first: it rounds differently.
+enum class First { across, down };
+
 // The same over a size in between: `first_rows` and `first_columns` lead from the grid to what is shown of that.
-template <class Grid>
+template <First first, class Grid>
 struct TwoSteps {
     Grid grid;
     AxisMap rows, columns, first_rows, first_columns;
@@ -63,13 +66,17 @@ struct TwoSteps {
         return {at.low, at.high, at.low_weight, at.high_weight, first_columns.at(at.low), first_columns.at(at.high)};
     }
 
-    // The value between the grid's rows: across first, as torch does.
+    // The value between the grid's cells.
     [[nodiscard]] SEGRT_SHARED float between(const Tap& row, const Tap& column) const {
-        const float upper =
-            lerp(grid.at(row.low, column.low), column.low_weight, grid.at(row.low, column.high), column.high_weight);
-        const float lower =
-            lerp(grid.at(row.high, column.low), column.low_weight, grid.at(row.high, column.high), column.high_weight);
-        return lerp(upper, row.low_weight, lower, row.high_weight);
+        const float upper_left = grid.at(row.low, column.low), upper_right = grid.at(row.low, column.high);
+        const float lower_left = grid.at(row.high, column.low), lower_right = grid.at(row.high, column.high);
+        if constexpr (first == First::across) {
+            return lerp(lerp(upper_left, column.low_weight, upper_right, column.high_weight), row.low_weight,
+                        lerp(lower_left, column.low_weight, lower_right, column.high_weight), row.high_weight);
+        } else {
+            return lerp(lerp(upper_left, row.low_weight, lower_left, row.high_weight), column.low_weight,
+                        lerp(upper_right, row.low_weight, lower_right, row.high_weight), column.high_weight);
+        }
     }
 
     [[nodiscard]] SEGRT_SHARED float value(std::int32_t row, const Column& at) const {

@@ -18,42 +18,6 @@ struct Mean {
 
 constexpr float kUnits = 33554432.0F;  // 2^25
 
-// The target entries that look at the sources [first, last]; `low` and `high` of an axis never decrease.
-SEGRT_SHARED std::int32_t first_that_reaches(const AxisMap& axis, std::int32_t source) {
-    std::int32_t begin = 0, end = axis.length;
-    while (begin < end) {
-        const std::int32_t middle = (begin + end) / 2;
-        if (axis.at(middle).high < source) {
-            begin = middle + 1;
-        } else {
-            end = middle;
-        }
-    }
-    return begin;
-}
-
-SEGRT_SHARED std::int32_t first_beyond(const AxisMap& axis, std::int32_t source) {
-    std::int32_t begin = 0, end = axis.length;
-    while (begin < end) {
-        const std::int32_t middle = (begin + end) / 2;
-        if (axis.at(middle).low <= source) {
-            begin = middle + 1;
-        } else {
-            end = middle;
-        }
-    }
-    return begin;
-}
-
-// The part of the targets that looks at a part of the sources.
-SEGRT_SHARED PixelRect targets_of(const AxisMap& rows, const AxisMap& columns, PixelRect sources) {
-    if (sources.empty()) {
-        return {0, 0, 0, 0};
-    }
-    return {first_that_reaches(columns, sources.left), first_that_reaches(rows, sources.top),
-            first_beyond(columns, sources.right - 1), first_beyond(rows, sources.bottom - 1)};
-}
-
 // Finds the part of the grid above 0 and what looks at it, and the grid's mean within `window`. Grid (masks), block
 // (1024).
 template <class T>
@@ -64,7 +28,7 @@ SEGRT_SHARED void survey(const T* logits, const std::int32_t* queries, const std
     if (mask >= *count) {
         return;
     }
-    const AxisMap &rows = view.grid_rows(), &columns = view.grid_columns();
+    const AxisMap rows = view.grid_rows(), columns = view.grid_columns();
     const std::int32_t width = columns.source_length, cells = rows.source_length * width;
     const T* grid = logits + static_cast<std::int64_t>(queries[mask]) * cells;
     constexpr std::int32_t far = 0x7FFFFFFF;
@@ -140,7 +104,7 @@ SEGRT_SHARED void cut(const T* logits, const std::int32_t* queries, const std::i
     }
     const HeadGrid<T> grid = grid_of(logits, queries[mask], view);
     if (view.stepwise != 0) {
-        cut_mask(two_steps(grid, view), 0, 0, 0.0F, bits, mask);
+        cut_mask(two_steps<First::across>(grid, view), 0, 0, 0.0F, bits, mask);
     } else {
         cut_mask(one_step(grid, view), 0, 0, 0.0F, bits, mask);
     }
@@ -220,7 +184,7 @@ SEGRT_SHARED void picture_mean(const T* logits, const std::int32_t* queries, con
     }
     const HeadGrid<T> grid = grid_of(logits, queries[mask], view);
     if (view.stepwise != 0) {
-        add_column(two_steps(grid, view), x, top, bottom, means[mask]);
+        add_column(two_steps<First::across>(grid, view), x, top, bottom, means[mask]);
     } else {
         add_column(one_step(grid, view), x, top, bottom, means[mask]);
     }

@@ -94,7 +94,7 @@ def prototype_masks(heads: Mapping[str, Array], geometry: Geometry, context: Con
         boxes,
         geometry.source_size,
         window=geometry.window_on(grid),
-        processed_size=None if rule.compat else _enlarged_first(geometry, grid),
+        processed_size=None if rule.compat else enlarged_first(geometry, grid),
         compat=rule.compat,
         threads=context.threads,
         report=in_masks,
@@ -112,7 +112,7 @@ def prototype_masks(heads: Mapping[str, Array], geometry: Geometry, context: Con
     )
 
 
-def _enlarged_first(geometry: Geometry, grid: tuple[int, int]) -> tuple[int, int] | None:
+def enlarged_first(geometry: Geometry, grid: tuple[int, int]) -> tuple[int, int] | None:
     """Return the size to which the grid (h, w) is brought before the picture's part is cut out; None for no padding.
 
     ultralytics 8.4, process_mask_native: one, two or four times the grid, the smallest on which padding has whole
@@ -146,10 +146,15 @@ def _detections(table: Array, rule: PrototypeMasks, classes: int) -> postproc.Yo
     kept = np.flatnonzero((scores > rule.score_threshold) & np.isfinite(table).all(axis=0))
     kept = kept[np.argsort(-scores[kept], kind="stable")][: rule.max_detections]
     class_ids = table[5, kept].astype(np.int64)
-    if class_ids.size and not 0 <= int(class_ids.min()) <= int(class_ids.max()) < classes:
-        raise BundleError(
-            f"the network gives class ids {int(class_ids.min())} to {int(class_ids.max())}, but there are {classes} "
-            "labels; adopt it with its own --labels"
-        )
+    check_class_ids(class_ids, classes)
     chosen = table[:, kept].T.astype(np.float32)
     return postproc.YoloDetections(chosen[:, :4].copy(), scores[kept], class_ids, chosen[:, 6:].copy())
+
+
+def check_class_ids(class_ids: npt.NDArray[np.int64], labels: int) -> None:
+    """Raise BundleError unless all `class_ids` have one of so many labels."""
+    if class_ids.size and not 0 <= int(class_ids.min()) <= int(class_ids.max()) < labels:
+        raise BundleError(
+            f"the network gives class ids {int(class_ids.min())} to {int(class_ids.max())}, but there are {labels} "
+            "labels; adopt it with its own --labels"
+        )

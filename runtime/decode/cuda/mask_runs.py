@@ -7,8 +7,8 @@ import numpy.typing as npt
 
 from segrt.runtime.decode.cuda.workspace import Workspace
 from segrt.runtime.inference.cuda.device_array import DeviceArray
-from segrt.runtime.inference.cuda.launching import block_of, blocks
 from segrt.runtime.inference.cuda.interface import Shape
+from segrt.runtime.inference.cuda.launching import block_of, blocks
 from segrt.runtime.postproc import Rle
 
 _WORD = 32  # rows in a word of bits

@@ -103,9 +103,7 @@ class QueryInstancesProgram(Program):
         index = indices_of(keys[:pairs])
         slots = np.array([slot_of[query] for query in (index // self._class_count).tolist()], np.intp)
         boxes = self._runs.boxes(used)[slots]
-        scores = (keys[:pairs] >> np.uint64(32)).astype(np.uint32).view(np.float32) * self._qualities(means[:used])[
-            slots
-        ]
+        scores = scores_of(keys[:pairs]) * self._qualities(means[:used])[slots]
         kept = np.flatnonzero((boxes[:, 2] > 0) & (scores > np.float32(self._rule.score_threshold)))
         kept = kept[np.argsort(-scores[kept], kind="stable")]
         codes = self._runs.codes(used)
