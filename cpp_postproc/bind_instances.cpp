@@ -122,6 +122,21 @@ py::tuple whole_masks_rle_(const py::array& masks, SizeTuple size, float thresho
     return py::make_tuple(bytes_list(codes), nonfinite);
 }
 
+py::tuple stepwise_masks_rle_(const py::array& masks, SizeTuple size, float threshold, SizeTuple processed,
+                              const WindowTuple& window, int threads) {
+    const FloatStack stack = float_stack(masks, "masks", "(N, h, w)");
+    const Size target = checked_size(size), between = checked_size(processed);
+    const StepwiseMasks steps{threshold, between, checked_window(window).value_or(whole_window(between))};
+    const int count = checked_threads(threads);
+    Codes codes;
+    std::int64_t nonfinite = 0;
+    {
+        const py::gil_scoped_release release;
+        nonfinite = stepwise_masks_rle(stack, steps, target, count, codes);
+    }
+    return py::make_tuple(bytes_list(codes), nonfinite);
+}
+
 py::tuple prototype_masks_rle_(const py::array& prototypes, const py::array& coefficients, const py::array& boxes,
                                SizeTuple size, const WindowTuple& window, const std::optional<SizeTuple>& processed,
                                bool compat, int threads) {
@@ -155,6 +170,8 @@ void bind_instances(py::module_& module) {
     module.def("paste_masks_rle", &paste_masks_rle_, "masks"_a, "boxes"_a, "size"_a, "threshold"_a, "rule"_a,
                "threads"_a);
     module.def("whole_masks_rle", &whole_masks_rle_, "masks"_a, "size"_a, "threshold"_a, "window"_a, "threads"_a);
+    module.def("stepwise_masks_rle", &stepwise_masks_rle_, "masks"_a, "size"_a, "threshold"_a, "processed"_a,
+               "window"_a, "threads"_a);
     module.def("prototype_masks_rle", &prototype_masks_rle_, "prototypes"_a, "coefficients"_a, "boxes"_a, "size"_a,
                "window"_a, "processed"_a, "compat"_a, "threads"_a);
 }

@@ -70,6 +70,16 @@ std::int64_t paste_masks_rle(const FloatStack& masks, const FloatTable& boxes, P
 std::int64_t whole_masks_rle(const FloatStack& masks, float threshold, Size size, int threads,
                              std::vector<std::string>& codes, const std::optional<Window>& window = {});
 
+struct StepwiseMasks {
+    float threshold = 0;
+    Size processed;  // what each grid is enlarged to first, as a whole
+    Window window;   // the part of that, in its pixels, that the target shows
+};
+
+// As whole_masks_rle, in two steps (SOLO). What lies outside the pixels that the window touches is not blended in.
+std::int64_t stepwise_masks_rle(const FloatStack& masks, const StepwiseMasks& steps, Size size, int threads,
+                                std::vector<std::string>& codes);
+
 struct PrototypeMaskOptions {
     std::optional<Window> window;   // the part of the grid that shows the target
     std::optional<Size> processed;  // what masks are enlarged to first, as a whole; the window's part is then cut out

@@ -5,6 +5,7 @@
 
 #include "detections.h"
 #include "kernels.h"
+#include "mask_decay.h"
 #include "scratch.h"
 #include "thread_pool.h"
 
@@ -60,7 +61,7 @@ float overlap(const PackedMasks& masks, Index words, std::size_t a, std::size_t 
     const std::uint64_t* bits_b = masks.bits.data() + static_cast<Index>(b) * words + skipped;
     const std::int64_t both = kernels().count_common(bits_a, bits_b, (bottom - top) * masks.words_per_row);
     const std::int64_t either = masks.area[a] + masks.area[b] - both;
-    return either == 0 ? 0.0F : static_cast<float>(both) / static_cast<float>(either);
+    return share_in_both(both, either);
 }
 
 }  // namespace
@@ -104,9 +105,7 @@ void matrix_nms(const MaskStack& masks, std::span<const float> scores, std::span
         float factor = 1.0F;
         for (std::size_t i = 0; i < j; ++i) {
             const float value = overlaps[j * count + i];
-            const float decay = kernel == DecayKernel::gaussian
-                                    ? std::exp(-sigma * (value * value - worst[i] * worst[i]))
-                                    : (1.0F - value) / (1.0F - worst[i]);
+            const float decay = mask_decay(kernel == DecayKernel::gaussian, sigma, value, worst[i]);
             factor = std::min(factor, decay);
         }
         decayed[order[j]] = scores[order[j]] * factor;

@@ -78,6 +78,9 @@ def paste_masks(
 def paste_masks_rle(
     masks: _Array, boxes: _Array, size: _Size, threshold: float, rule: str, threads: int
 ) -> tuple[list[bytes], int]: ...
+def stepwise_masks_rle(
+    masks: _Array, size: _Size, threshold: float, processed: _Size, window: _Window, threads: int
+) -> tuple[list[bytes], int]: ...
 def whole_masks_rle(
     masks: _Array, size: _Size, threshold: float, window: _Window, threads: int
 ) -> tuple[list[bytes], int]: ...

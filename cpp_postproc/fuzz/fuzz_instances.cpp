@@ -39,6 +39,11 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         all.insert(all.end(), codes.begin(), codes.end());
         whole_masks_rle(stack, threshold, target, threads, codes, prototypes.window);
         all.insert(all.end(), codes.begin(), codes.end());
+        const Size between = prototypes.processed.value_or(Size{height, width});
+        const Window part = {{top * static_cast<double>(between.height), static_cast<double>(between.height)},
+                             {left * static_cast<double>(between.width), static_cast<double>(between.width)}};
+        stepwise_masks_rle(stack, {threshold, between, part}, target, threads, codes);
+        all.insert(all.end(), codes.begin(), codes.end());
         QueryInstanceOptions options;
         options.activation = bytes.between(0, 1) == 0 ? Activation::softmax : Activation::sigmoid;
         options.threads = threads;

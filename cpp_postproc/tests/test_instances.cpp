@@ -58,6 +58,11 @@ TEST(Instances, CodesOfQueriesBoxesAndPrototypesAreTheSameEverywhere) {
             }
             whole_masks_rle(masks.stack(), 0.5F, size, threads, codes, Window{{h * 0.1, h}, {0, w * 0.9}});
             all.insert(all.end(), codes.begin(), codes.end());
+            const StepwiseMasks steps{0.5F,
+                                      {masks.height * 3, masks.width * 2},
+                                      {{h * 0.3, h * 3}, {0, static_cast<double>(masks.width) * 1.7}}};
+            stepwise_masks_rle(masks.stack(), steps, size, threads, codes);
+            all.insert(all.end(), codes.begin(), codes.end());
             QueryInstanceOptions options;
             options.threads = threads;
             const QueryInstances found = query_instances(classes.table(), masks.stack(), size, options);

@@ -39,6 +39,7 @@ PROGRAMS: Registry[Any] = Registry(
         "query_instances": f"{_ROOM}.cuda.query_instances:QueryInstancesProgram",
         "paste_masks": f"{_ROOM}.cuda.paste_masks:PasteMasksProgram",
         "prototype_masks": f"{_ROOM}.cuda.prototype_masks:PrototypeMasksProgram",
+        "matrix_nms": f"{_ROOM}.cuda.matrix_nms:MatrixNmsProgram",
         "merge_queries": f"{_ROOM}.cuda.merge_queries:MergeQueriesProgram",
         "group_centers": f"{_ROOM}.cuda.group_centers:GroupCentersProgram",
         "merge_members": f"{_ROOM}.cuda.merge_members:MergeMembersProgram",

@@ -4,8 +4,7 @@ The order of operations is that of mmdetection's `SOLOV2Head._predict_by_feat_si
 """
 
 from collections.abc import Mapping
-from functools import lru_cache
-from typing import Annotated, ClassVar, Literal, cast
+from typing import Annotated, Any, ClassVar, Literal, cast
 
 import msgspec
 import numpy as np
@@ -22,7 +21,6 @@ from segrt.runtime.results.technique import Technique
 
 Floats = npt.NDArray[np.float32]
 Size = tuple[int, int]
-Span = tuple[int, int]
 
 
 class MatrixNms(
@@ -57,15 +55,16 @@ def matrix_nms(heads: Mapping[str, Array], geometry: Geometry, context: Context)
     Raises BundleError for masks that do not cover the picture, and for class ids without a label.
     """
     rule = cast("MatrixNms", context.decode)
-    _check(heads, geometry, rule, len(context.labels))
+    height, width = heads["mask_probabilities"].shape[1:]
+    check_grid((height, width), geometry, rule.stride)
+    check_class_ids(heads["class_ids"], len(context.labels))
     scores = np.asarray(heads["scores"], np.float32)
     chosen = np.flatnonzero(scores > rule.candidate_threshold)
     probabilities = np.asarray(heads["mask_probabilities"][chosen], np.float32)
     inside = probabilities > rule.mask_threshold
     areas = np.count_nonzero(inside, axis=(1, 2)).astype(np.float32)
     large = np.flatnonzero(areas > np.asarray(heads["least_areas"], np.float32)[chosen])
-    maskness = np.array([probabilities[row][inside[row]].mean(dtype=np.float64) for row in large], np.float32)
-    rescored = scores[chosen[large]] * maskness.reshape(-1)
+    rescored = scores[chosen[large]] * _mean_inside(probabilities[large], inside[large])
     order = np.argsort(-rescored, kind="stable")[: rule.nms_pre]
     rows, rescored = large[order], rescored[order]
     class_ids = np.asarray(heads["class_ids"])[chosen[rows]].astype(np.int64)
@@ -74,7 +73,14 @@ def matrix_nms(heads: Mapping[str, Array], geometry: Geometry, context: Context)
     )
     ranked = np.argsort(-decayed, kind="stable")
     ranked = ranked[decayed[ranked] >= max(rule.filter_threshold, rule.score_threshold)][: rule.max_instances]
-    rles = [enlarge(probabilities[rows[index]], geometry, rule.stride, rule.mask_threshold) for index in ranked]
+    rles = postproc.stepwise_masks_rle(
+        probabilities[rows[ranked]],
+        geometry.source_size,
+        processed_size=(height * rule.stride, width * rule.stride),
+        window=whole_window(geometry),
+        threshold=rule.mask_threshold,
+        threads=context.threads,
+    )
     areas_out, extents = rle.measure(rles)
     seen = areas_out > 0
     return InstanceResult(
@@ -88,14 +94,8 @@ def matrix_nms(heads: Mapping[str, Array], geometry: Geometry, context: Context)
     )
 
 
-def _check(heads: Mapping[str, Array], geometry: Geometry, rule: MatrixNms, labels: int) -> None:
-    grid = heads["mask_probabilities"].shape[1:]
-    if grid[0] * rule.stride < geometry.window[2] or grid[1] * rule.stride < geometry.window[3]:
-        raise BundleError(
-            f"the network's masks of {grid[0]}x{grid[1]} cells of {rule.stride} pixels do not cover its input of "
-            f"{geometry.network_size[0]}x{geometry.network_size[1]}; export it again, or give its own stride"
-        )
-    class_ids = heads["class_ids"]
+def check_class_ids(class_ids: npt.NDArray[Any], labels: int) -> None:
+    """Raise BundleError unless all `class_ids` have one of so many labels."""
     if class_ids.size and not 0 <= class_ids.min() <= class_ids.max() < labels:
         raise BundleError(
             f"the network gives class ids {int(class_ids.min())} to {int(class_ids.max())}, but the bundle has "
@@ -103,60 +103,31 @@ def _check(heads: Mapping[str, Array], geometry: Geometry, rule: MatrixNms, labe
         )
 
 
-def enlarge(probabilities: Floats, geometry: Geometry, stride: int, threshold: float) -> rle.Rle:
-    """Return the mask at source size where `probabilities` (h, w), interpolated twice, are above `threshold`.
+def check_grid(grid: Size, geometry: Geometry, stride: int) -> None:
+    """Raise BundleError unless a grid of masks (h, w) covers the picture in the network's input."""
+    if grid[0] * stride < geometry.window[2] or grid[1] * stride < geometry.window[3]:
+        raise BundleError(
+            f"the network's masks of {grid[0]}x{grid[1]} cells of {stride} pixels do not cover its input of "
+            f"{geometry.network_size[0]}x{geometry.network_size[1]}; export it again, or give its own stride"
+        )
 
-    First to the network's size, `stride` pixels to a cell, then from the picture's part of that to the source. Both
-    steps together are one matrix for the rows and one for the columns, of which the mask needs a part.
+
+def whole_window(geometry: Geometry) -> tuple[int, int, int, int]:
+    """Return the window (top, left, bottom, right) in whole pixels of the network's input."""
+    top, left, bottom, right = (int(edge) for edge in geometry.window)
+    return top, left, bottom, right
+
+
+def _mean_inside(probabilities: Floats, inside: npt.NDArray[np.bool_]) -> Floats:
+    """Return the means (N,) of the probabilities (N, h, w) that are `inside`, at least one each.
+
+    Cell i is added to sum i mod 32; then sum i + step is added to sum i, for steps of 16, 8, 4, 2 and 1.
     """
-    height, width = geometry.source_size
-    mask = np.zeros((height, width), np.bool_)
-    above = probabilities > threshold
-    rows, columns = _span(above.any(axis=1)), _span(above.any(axis=0))
-    if rows is not None and columns is not None:
-        top, left, bottom, right = (int(edge) for edge in geometry.window)
-        down = two_steps(probabilities.shape[0], stride, (top, bottom), height)
-        across = two_steps(probabilities.shape[1], stride, (left, right), width)
-        # Outside of these rows and columns all cells around a pixel are at or below the threshold.
-        target_rows, target_columns = _reached(down, rows), _reached(across, columns)
-        source_rows, source_columns = _used(down[target_rows]), _used(across[target_columns])
-        part = probabilities[source_rows, source_columns]
-        values = down[target_rows, source_rows] @ part @ across[target_columns, source_columns].T
-        mask[target_rows, target_columns] = values > threshold
-    return rle.encode(mask)
-
-
-@lru_cache(maxsize=16)
-def two_steps(cells: int, stride: int, window: Span, length: int) -> Floats:
-    """Return the weights (length, cells) of enlarging by `stride`, cutting out `window`, resizing to `length`."""
-    whole = bilinear(cells, cells * stride)
-    weights: Floats = bilinear(window[1] - window[0], length) @ whole[window[0] : window[1]]
-    weights.flags.writeable = False
-    return weights
-
-
-def bilinear(source: int, target: int) -> Floats:
-    """Return the weights (target, source) of torch's `interpolate(mode="bilinear", align_corners=False)`."""
-    position = np.maximum((np.arange(target) + 0.5) * (source / target) - 0.5, 0.0)
-    low = np.minimum(position.astype(np.intp), source - 1)
-    high = np.minimum(low + 1, source - 1)
-    weights = np.zeros((target, source), np.float32)
-    rows = np.arange(target)
-    np.add.at(weights, (rows, low), 1 - (position - low))
-    np.add.at(weights, (rows, high), position - low)
-    return weights
-
-
-def _span(some: npt.ArrayLike) -> slice | None:
-    places = np.flatnonzero(some)
-    return slice(int(places[0]), int(places[-1]) + 1) if places.size else None
-
-
-def _reached(weights: Floats, cells: slice) -> slice:
-    """Return the target pixels that read any of `cells`."""
-    return _span(weights[:, cells].any(axis=1)) or slice(0, 0)
-
-
-def _used(weights: Floats) -> slice:
-    """Return the cells that these target pixels read."""
-    return _span(weights.any(axis=0)) or slice(0, 0)
+    means = np.zeros(len(probabilities), np.float32)
+    for row, (values, within) in enumerate(zip(probabilities, inside, strict=True)):
+        added = np.where(within, values, 0).reshape(-1).astype(np.float64)
+        sums = np.pad(added, (0, -added.size % 32)).reshape(-1, 32).sum(axis=0)
+        for step in (16, 8, 4, 2, 1):
+            sums[:step] += sums[step : 2 * step]
+        means[row] = sums[0] / np.count_nonzero(within)
+    return means

@@ -15,7 +15,13 @@ Wrong arguments raise `ArgumentError`, which is a `SegrtError` and a `ValueError
 """
 
 from segrt.runtime.postproc.arguments import ArgumentError
-from segrt.runtime.postproc.box_masks import paste_masks, paste_masks_rle, prototype_masks_rle, whole_masks_rle
+from segrt.runtime.postproc.box_masks import (
+    paste_masks,
+    paste_masks_rle,
+    prototype_masks_rle,
+    stepwise_masks_rle,
+    whole_masks_rle,
+)
 from segrt.runtime.postproc.class_maps import argmax_map, binary_map, query_semantic
 from segrt.runtime.postproc.labelled import KEPT, merge_detr_labelled, merge_labelled
 from segrt.runtime.postproc.objects import decode_yolo, matrix_nms, query_instances_rle
@@ -57,5 +63,6 @@ __all__ = [
     "resize_antialias",
     "resize_by_way",
     "resize_normalize",
+    "stepwise_masks_rle",
     "whole_masks_rle",
 ]

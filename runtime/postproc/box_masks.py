@@ -117,6 +117,34 @@ def whole_masks_rle(
     return [Rle(size=[height, width], counts=code) for code in codes]
 
 
+def stepwise_masks_rle(
+    masks: Floats,
+    size: Size,
+    *,
+    processed_size: Size,
+    window: Window,
+    threshold: float = 0.5,
+    threads: int = 0,
+) -> list[Rle]:
+    """As `whole_masks_rle`, in two steps: to a size in between, then the window's part of that to the picture's size.
+
+    Args:
+        masks: shape (N, h, w), each a grid over the network's whole input.
+        size: (H, W) of the picture.
+        processed_size: (h, w) to which each grid is enlarged first.
+        window: the part of that size, in its pixels, that shows the picture. What lies outside takes no part.
+        threshold: pixels whose interpolated value is above it belong to a mask.
+        threads: the most threads to use.
+    """
+    height, width = checked_size("size", size)
+    check_floats("masks", masks, "(N, h, w)", 3)
+    processed = checked_size("processed_size", processed_size)
+    codes, _ = core.stepwise_masks_rle(
+        masks, (height, width), float(threshold), processed, checked_window(window, processed), checked_threads(threads)
+    )
+    return [Rle(size=[height, width], counts=code) for code in codes]
+
+
 def prototype_masks_rle(
     prototypes: Floats,
     coefficients: Floats,

@@ -62,6 +62,10 @@ REFUSED: dict[str, tuple[str, Callable[[], Any]]] = {
     ),
     "whole masks": ("masks", lambda: postproc.whole_masks_rle(MASKS[0], (4, 4))),
     "whole masks in a window": ("window", lambda: postproc.whole_masks_rle(MASKS, (4, 4), window=(0, 0, 99, 4))),
+    "masks in two steps": (
+        "window",
+        lambda: postproc.stepwise_masks_rle(MASKS, (4, 4), processed_size=(8, 8), window=(0, 0, 9, 8)),
+    ),
     "predictions": ("predictions", lambda: postproc.decode_yolo(BOXES[:4])),
     "max_detections": ("max_detections", lambda: postproc.decode_yolo(MASKS[0], max_detections=-1)),
     "masks dtype": ("masks", lambda: postproc.matrix_nms(MASKS, ONES, [1] * 6)),

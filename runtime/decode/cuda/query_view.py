@@ -44,8 +44,18 @@ def view_of(grid: Size, processed: Size | None, geometry: Geometry) -> tuple[Vie
         rows = axis_map(grid[0], (window[0], window[2]), height)
         columns = axis_map(grid[1], (window[1], window[3]), width)
         return View(rows, columns, AxisMap(), AxisMap(), 0), window
-    first_rows, rows, down = _two_steps(grid[0], processed[0], (window[0], window[2]), height)
-    first_columns, columns, across = _two_steps(grid[1], processed[1], (window[1], window[3]), width)
+    down, across = processed[0] / grid[0], processed[1] / grid[1]
+    scaled = (window[0] * down, window[1] * across, window[2] * down, window[3] * across)
+    return stepwise_view(grid, processed, scaled, geometry.source_size)
+
+
+def stepwise_view(grid: Size, processed: Size, window: Window, size: Size) -> tuple[View, Window]:
+    """Return the view of a grid (h, w) over a size in between, of which `window` is shown, and the window on its part.
+
+    As `stepwise_masks_rle` of the core: what the window does not touch is cut away between the steps.
+    """
+    first_rows, rows, down = _two_steps(grid[0], processed[0], (window[0], window[2]), size[0])
+    first_columns, columns, across = _two_steps(grid[1], processed[1], (window[1], window[3]), size[1])
     return View(rows, columns, first_rows, first_columns, 1), (down[0], across[0], down[1], across[1])
 
 
@@ -63,8 +73,7 @@ def cells_within(window: Window, shape: Size) -> CellWindow:
 def _two_steps(
     cells: int, processed: int, shown: tuple[float, float], length: int
 ) -> tuple[AxisMap, AxisMap, tuple[float, float]]:
-    scale = processed / cells
-    begin, end = shown[0] * scale, shown[1] * scale
+    begin, end = shown
     cut = min(max(int(begin), 0), processed - 1)
     cut_end = min(max(int(end + 0.999), cut + 1), processed)
     first = axis_map(cells, (0.0, float(cells)), processed)

@@ -8,7 +8,7 @@ import pytest
 import reference
 
 from segrt.runtime.decode.decoders import find_decoder
-from segrt.runtime.decode.matrix_nms import MatrixNms, bilinear, matrix_nms
+from segrt.runtime.decode.matrix_nms import MatrixNms, matrix_nms
 from segrt.runtime.decode.rule import Context
 from segrt.runtime.errors import BundleError
 from segrt.runtime.preprocess.geometry import Geometry
@@ -104,13 +104,6 @@ def test_a_mask_of_a_single_row_of_cells_reaches_the_pictures_edge() -> None:
     found = matrix_nms(heads, Geometry((48, 64), (96, 128), (0, 0, 96, 128)), Context(MatrixNms(), LABELS))
     # The last cells are centred on row 94, those before on row 90: the probability is one half on row 92.
     np.testing.assert_array_equal(found.boxes, [[0, 46, 64, 48]])
-
-
-@pytest.mark.parametrize(("source", "target"), [(7, 28), (50, 33), (1, 5), (5, 1), (6, 6)])
-def test_weights_are_bilinear(source: int, target: int) -> None:
-    values = np.random.default_rng(source).normal(size=(source, 1)).astype(np.float32)
-    wanted = cv2.resize(values, (1, target), interpolation=cv2.INTER_LINEAR)
-    np.testing.assert_allclose(bilinear(source, target) @ values, wanted.reshape(target, 1), atol=3e-5)
 
 
 def test_the_table_knows_the_rule() -> None:
