@@ -14,6 +14,7 @@ from segrt.runtime.bundle.locating import embedded_names, read_bundle
 from segrt.runtime.errors import ImageError
 from segrt.runtime.inference.cuda.cuda_errors import CudaError
 from segrt.runtime.inference.cuda.device_array import DeviceArray
+from segrt.runtime.inference.cuda.slot_queue import SlotQueue
 from segrt.runtime.preprocess.cuda.picture_filler import PictureFiller, why_not
 from segrt.runtime.preprocess.input_spec import InputSpec, Resize, input_problems
 from segrt.runtime.preprocess.picture import fill_inputs
@@ -238,6 +239,30 @@ def test_an_upload_for_each_part_of_a_large_picture_and_tables_once():
         uploads.append([what for what, _ in slot.queue.stream.queue].count("upload"))
         slot.compare()
     assert uploads == [4, 3]
+
+
+def test_a_slots_own_inputs_are_not_uploaded_over_what_was_filled():
+    @dataclass
+    class Tensor:
+        name: str
+        dtype: str
+        lengths: tuple[int, ...]
+
+    spec, cuda = exported(shape=(1, 3, 24, 32)), EmulatedCuda()
+    queue = SlotQueue("a network", cuda, [Tensor(spec.name, spec.dtype, (1, 3, 24, 32))], [])
+    filler = queue.own(PictureFiller((spec,), queue.inputs, emulated_kernels(cuda)))
+    for uploads in (False, True):
+        image = pictures(np.random.default_rng(6), (50, 60))
+        filler.fill(image)
+        queue.uploads = uploads or queue.uploads
+        queue.start(lambda: None)
+        queue.synchronize()
+        want = np.zeros((1, 3, 24, 32), np.float32)
+        if not uploads:  # else the host's zeros come last
+            fill_inputs(image, (spec,), {spec.name: want})
+        np.testing.assert_array_equal(queue.inputs[spec.name].download(), want)
+    queue.close()
+    assert cuda.alive == 0
 
 
 def test_a_full_gpu_leaves_nothing_behind():
