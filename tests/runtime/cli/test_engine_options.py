@@ -73,7 +73,7 @@ def test_the_engine_options_reach_the_backend(
     engines = ["--engine-dir", str(tmp_path / "engines"), "--no-build", "--trust-engine"]
     done = CliRunner().invoke(cli, [*filled, *engines])
     assert done.exit_code == 0, (done.output, done.exception)
-    # `tune` verifies its copy on ONNX Runtime for the CPU, which has no engines; `verify` compares two pictures with it.
+    # `tune` and `verify` compare with ONNX Runtime on the CPU, which has no engines.
     given = [policy for policy in policies if policy != EnginePolicy()]
     assert given
     assert set(given) == {EnginePolicy(tmp_path / "engines", build=False, trust=True)}
