@@ -84,7 +84,7 @@ def test_without_a_gpu_auto_decodes_on_the_cpu_and_cuda_is_refused() -> None:
             pytest.skip("there is a GPU here")
         why = segmenter.placement.reason
         assert why.startswith("because the heads lie on the CPU")
-    with pytest.raises(BackendError, match="--decode cuda: the heads lie on the CPU") as caught:
+    with pytest.raises(BackendError, match="--decode cuda: the heads lie on the CPU; take --decode auto") as caught:
         open_bundle("street-semantic", threads=1, backend="onnxruntime", decode_on="cuda")
     assert (caught.value.exit_code, str(caught.value).count("\n")) == (2, 0)
 
