@@ -53,4 +53,5 @@ def scores_of(keys: npt.NDArray[np.uint64]) -> npt.NDArray[np.float32]:
 
 def indices_of(keys: npt.NDArray[np.uint64]) -> npt.NDArray[np.int64]:
     """Return the indices that keys hold."""
-    return 0xFFFFFFFF - (keys & np.uint64(0xFFFFFFFF)).astype(np.int64)
+    indices: npt.NDArray[np.int64] = 0xFFFFFFFF - (keys & np.uint64(0xFFFFFFFF)).astype(np.int64)
+    return indices
