@@ -98,7 +98,8 @@ class PanopticResult:
     @property
     def size(self) -> tuple[int, int]:
         """The picture's (height, width)."""
-        height, width = self.__dict__.get("_narrow_ids", self.__dict__.get("segment_ids")).shape
+        narrow = self.__dict__.get("_narrow_ids")
+        height, width = (self.segment_ids if narrow is None else narrow).shape
         return int(height), int(width)
 
     def to_semantic(self) -> SemanticResult:
