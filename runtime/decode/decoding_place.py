@@ -70,7 +70,8 @@ def after_opening(wanted: WantedPlace, decode: DecodeRule, backend: Backend) -> 
     if why is None:
         return Placement("cuda", f"{'as asked' if wanted == 'cuda' else 'the heads lie there'}")
     if wanted == "cuda":
-        remedy = "; take --decode auto, or see what `segrt doctor` says of a GPU" if backend.head_device == "cpu" else ""
+        is_there = backend.head_device == "cuda"
+        remedy = "" if is_there else "; take --decode auto, or see what `segrt doctor` says of a GPU"
         raise BackendError(f"--decode cuda: {why}{remedy}")
     return Placement("cpu", f"because {why}")
 

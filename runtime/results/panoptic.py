@@ -98,8 +98,9 @@ class PanopticResult:
     @property
     def size(self) -> tuple[int, int]:
         """The picture's (height, width)."""
-        narrow = self.__dict__.get("_narrow_ids")
-        height, width = (self.segment_ids if narrow is None else narrow).shape
+        narrow: npt.NDArray[Any] | None = self.__dict__.get("_narrow_ids")
+        ids: npt.NDArray[Any] = self.segment_ids if narrow is None else narrow
+        height, width = ids.shape
         return int(height), int(width)
 
     def to_semantic(self) -> SemanticResult:
