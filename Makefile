@@ -95,13 +95,15 @@ families: $(VENV)/.dev
 sanitize fuzz test-aarch64:
 	$(MAKE) -j2 -C cpp_postproc $@
 
-# The CUDA kernels' logic, on the CPU.
+# The CUDA kernels' logic, on the CPU: a test for each rule, and one for pictures.
+EMULATED := $(addsuffix .py,$(addprefix tests/cuda_kernels/test_,argmax binary class_map group_centers matrix_nms \
+	merge_queries paste_masks preprocess prototype_masks query_instances query_semantic))
 sanitize: sanitize-cuda
 
 sanitize-cuda: $(VENV)/.dev
 	LD_PRELOAD=$$($(CXX) -print-file-name=libasan.so) ASAN_OPTIONS=detect_leaks=0 \
 		SEGRT_EMULATED_FLAGS="-fsanitize=address,undefined -fno-sanitize-recover=all" \
-		$(BIN)/python -m pytest -q -p no:cacheprovider tests/cuda_kernels --deselect tests/cuda_kernels/test_compile.py
+		$(BIN)/python -m pytest -q -p no:cacheprovider --numprocesses 2 --dist loadfile $(EMULATED)
 
 fuzz: fuzz-readers
 

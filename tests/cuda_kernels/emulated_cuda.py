@@ -11,6 +11,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -25,23 +26,33 @@ from simulated_gpu import FakeCuda  # noqa: E402
 
 CORE = ROOT / "cpp_postproc"
 OUT = ROOT / "build" / "cuda"
-FLAGS = ("-std=c++20", "-O1", "-g", "-Wall", "-Wextra", "-ffp-contract=off", "-fno-math-errno", "-fPIC", "-shared")
+FLAGS = ("-std=c++20", "-O1", "-g", "-Wall", "-Wextra", "-ffp-contract=off", "-fno-math-errno", "-fPIC")
 
 
 def emulated_library() -> ctypes.CDLL:
     """Return the kernels compiled as C++; each is `emulated_NAME(unsigned shape[6], void** arguments)`."""
     extra = os.environ.get("SEGRT_EMULATED_FLAGS", "").split()
+    folder = OUT / "-".join(["emulated", *extra]).replace("=", "_")
+    folder.mkdir(parents=True, exist_ok=True)
     sources = [*sorted((CORE / "cuda").glob("*.cu")), *sorted((CORE / "cuda" / "emulator").glob("*.cpp"))]
-    headers = [*(CORE / "cuda").rglob("*.h"), *CORE.glob("*.h")]
-    library = OUT / f"libemulated{'-'.join(['', *extra])}.so".replace("=", "_")
-    OUT.mkdir(parents=True, exist_ok=True)
-    with (OUT / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        newest = max(path.stat().st_mtime for path in [*sources, *headers])
-        if not library.exists() or library.stat().st_mtime < newest:
-            language = [part for path in sources for part in ("-x", "c++", str(path))]
-            command = ["g++", *FLAGS, *extra, f"-I{CORE}", f"-I{CORE / 'cuda'}", *language, "-o", str(library)]
+    headers = max(path.stat().st_mtime for path in [*(CORE / "cuda").rglob("*.h"), *CORE.glob("*.h")])
+    library = folder / "libemulated.so"
+
+    def compiled(source: Path) -> Path:
+        made = folder / f"{source.stem}.o"
+        if not made.exists() or made.stat().st_mtime < max(headers, source.stat().st_mtime):
+            unfinished = made.with_suffix(".unfinished")
+            includes = (f"-I{CORE}", f"-I{CORE / 'cuda'}")
+            command = ["g++", *FLAGS, *extra, *includes, "-x", "c++", "-c", str(source), "-o", str(unfinished)]
             subprocess.run(command, check=True)
+            unfinished.replace(made)
+        return made
+
+    with (OUT / "lock").open("w") as lock, ThreadPoolExecutor(2) as pool:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        parts = list(pool.map(compiled, sources))
+        if not library.exists() or library.stat().st_mtime < max(path.stat().st_mtime for path in parts):
+            subprocess.run(["g++", "-shared", *extra, *map(str, parts), "-o", str(library)], check=True)
     return ctypes.CDLL(str(library))
 
 
