@@ -12,7 +12,7 @@ SIMULATIONS = HERE.parent / "runtime" / "inference"
 sys.path[:0] = [str(HERE), str(SIMULATIONS / "tensorrt"), str(SIMULATIONS / "onnxruntime_cuda")]
 
 # Sanitizers look at each access, whatever the values: few examples show what they can show.
-EXAMPLES = 6 if "-fsanitize" in os.environ.get("SEGRT_EMULATED_FLAGS", "") else 40
+EXAMPLES = 4 if "-fsanitize" in os.environ.get("SEGRT_EMULATED_FLAGS", "") else 40
 settings.register_profile("emulated", deadline=None, max_examples=EXAMPLES)
 settings.load_profile("emulated")
 

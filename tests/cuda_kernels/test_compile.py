@@ -12,7 +12,7 @@ assert spec.loader is not None
 compile_ptx = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(compile_ptx)
 
-GPUS = ("sm_75", "sm_80", "sm_87", "sm_89", "sm_90", "sm_100", "sm_103", "sm_120", "sm_121")
+GPUS = ("sm_75", "sm_80", "sm_87", "sm_89", "sm_90", "sm_100", "sm_120")
 
 
 @pytest.fixture(scope="module")
