@@ -19,7 +19,7 @@ import exports
 import measure
 import transformers_way
 import trials
-from scenes import NAMES, scene_of
+from gpu_scenes import NAMES, scene_of
 
 from segrt.runtime.authoring.verification import Check
 from segrt.runtime.decode.decoders import PROGRAMS

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from scenes import NAMES, SIZES, Scene, scene_of
+from gpu_scenes import NAMES, SIZES, Scene, scene_of
 
 from segrt.runtime.decode.decoders import PROGRAMS, find_decoder
 from segrt.runtime.errors import SegrtError
