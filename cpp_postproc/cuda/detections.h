@@ -48,6 +48,17 @@ struct Floats {
     }
 };
 
+// A mask whose rows are `width` values long, from value `first` on.
+struct PlainGrid {
+    Floats values;
+    std::int64_t first;
+    std::int32_t width;
+
+    [[nodiscard]] SEGRT_SHARED float at(std::int32_t row, std::int32_t column) const {
+        return limited(values.at(first + static_cast<std::int64_t>(row) * width + column));
+    }
+};
+
 struct Box {
     float left, top, right, bottom;
 };

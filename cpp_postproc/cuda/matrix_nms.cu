@@ -32,16 +32,6 @@ struct Probabilities {
     [[nodiscard]] SEGRT_SHARED std::int32_t words() const { return (width + 31) / 32; }
 };
 
-struct ProbabilityGrid {
-    Floats values;
-    std::int64_t first;
-    std::int32_t width;
-
-    [[nodiscard]] SEGRT_SHARED float at(std::int32_t row, std::int32_t column) const {
-        return limited(values.at(first + static_cast<std::int64_t>(row) * width + column));
-    }
-};
-
 // What is known of each cell's mask.
 struct CellTables {
     std::int32_t* area;
@@ -120,16 +110,11 @@ extern "C" __global__ void rank_cells(const segrt::Key* keys, std::int32_t most,
                                       segrt::MatrixState* state) {
     using namespace segrt;
     const std::int32_t count = state->large;
-    const auto i = static_cast<std::int32_t>(blockIdx.x * kRankThreads + threadIdx.x);
-    if (static_cast<std::int32_t>(blockIdx.x * kRankThreads) >= count) {
-        return;
-    }
-    const Key own = i < count ? keys[i] : 0;
-    const std::int32_t rank = rank_of(keys, count, own);
-    if (i < count && rank < most) {
+    const auto [own, rank] = own_rank(keys, count);
+    if (rank >= 0 && rank < most) {
         ranked[rank] = own;
     }
-    if (i == 0) {
+    if (rank == 0) {
         state->ranked = min(count, most);
     }
 }
@@ -235,20 +220,15 @@ extern "C" __global__ void show_cells(const segrt::Key* lowered, const segrt::Ke
                                       segrt::PixelRect* reach, segrt::MatrixState* state) {
     using namespace segrt;
     const std::int32_t count = state->lowered;
-    const auto i = static_cast<std::int32_t>(blockIdx.x * kRankThreads + threadIdx.x);
-    if (static_cast<std::int32_t>(blockIdx.x * kRankThreads) >= count) {
-        return;
-    }
-    const Key own = i < count ? lowered[i] : 0;
-    const std::int32_t rank = rank_of(lowered, count, own);
-    if (i < count && rank < most) {
+    const auto [own, rank] = own_rank(lowered, count);
+    if (rank >= 0 && rank < most) {
         const std::int32_t cell = index_of(ranked[index_of(own)]);
         shown[rank] = own;
         cells[rank] = cell;
         const PixelRect between = targets_of(view.first_rows, view.first_columns, tables.live[cell]);
         reach[rank] = targets_of(view.rows, view.columns, between);
     }
-    if (i == 0) {
+    if (rank == 0) {
         state->shown = min(count, most);
     }
 }
@@ -262,7 +242,7 @@ extern "C" __global__ void cut_cells(segrt::Probabilities probabilities, segrt::
     if (mask >= *count) {
         return;
     }
-    const ProbabilityGrid grid{probabilities.values, probabilities.first(cells[mask]), probabilities.width};
+    const PlainGrid grid{probabilities.values, probabilities.first(cells[mask]), probabilities.width};
     cut_mask(two_steps<First::across>(grid, view), 0, 0, probabilities.threshold, bits, mask);
 }
 SEGRT_KERNEL(cut_cells)

@@ -19,16 +19,6 @@ struct BorderedGrid {
     }
 };
 
-struct PlainGrid {
-    Floats masks;
-    std::int64_t first;
-    std::int32_t width;
-
-    [[nodiscard]] SEGRT_SHARED float at(std::int32_t row, std::int32_t column) const {
-        return limited(masks.at(first + static_cast<std::int64_t>(row) * width + column));
-    }
-};
-
 // One detection, in the order of the result.
 struct Pasted {
     Box box;
@@ -80,13 +70,8 @@ extern "C" __global__ void place_detections(segrt::Floats boxes, segrt::Integers
                                             segrt::Key* sorted, segrt::Pasted* pasted, segrt::PixelRect* reach) {
     using namespace segrt;
     const std::int32_t count = state->kept;
-    const auto i = static_cast<std::int32_t>(blockIdx.x * kRankThreads + threadIdx.x);
-    if (static_cast<std::int32_t>(blockIdx.x * kRankThreads) >= count) {
-        return;
-    }
-    const Key own = i < count ? keys[i] : 0;
-    const std::int32_t rank = rank_of(keys, count, own);
-    if (i >= count) {
+    const auto [own, rank] = own_rank(keys, count);
+    if (rank < 0) {
         return;
     }
     const std::int32_t index = index_of(own);

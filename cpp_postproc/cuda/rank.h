@@ -24,9 +24,21 @@ SEGRT_SHARED float score_of(Key key) {
 
 constexpr std::int32_t kRankThreads = 256;
 
-// How many of `count` keys are greater than `own`. All of the block's kRankThreads threads call it together.
-SEGRT_SHARED std::int32_t rank_of(const Key* keys, std::int32_t count, Key own) {
+// A thread's key and how many keys are greater; a thread beyond the last key has rank -1.
+struct Ranked {
+    Key key;
+    std::int32_t rank;
+};
+
+// Ranks key number blockIdx.x * kRankThreads + threadIdx.x of `count`. All threads of the block call it together.
+SEGRT_SHARED Ranked own_rank(const Key* keys, std::int32_t count) {
     __shared__ Key tile[kRankThreads];
+    const auto first = static_cast<std::int32_t>(blockIdx.x * kRankThreads);
+    if (first >= count) {
+        return {0, -1};
+    }
+    const std::int32_t at = first + static_cast<std::int32_t>(threadIdx.x);
+    const Key own = at < count ? keys[at] : 0;
     std::int32_t rank = 0;
     for (std::int32_t begin = 0; begin < count; begin += kRankThreads) {
         const std::int32_t here = min(count - begin, kRankThreads);
@@ -39,7 +51,7 @@ SEGRT_SHARED std::int32_t rank_of(const Key* keys, std::int32_t count, Key own) 
             rank += tile[i] > own ? 1 : 0;
         }
     }
-    return rank;
+    return {own, at < count ? rank : -1};
 }
 
 }  // namespace

@@ -77,13 +77,8 @@ extern "C" __global__ void sort_anchors(segrt::Predictions table, const segrt::K
                                         segrt::Key* sorted, segrt::Found* found, segrt::DetectionState* state) {
     using namespace segrt;
     const std::int32_t count = state->candidates;
-    const auto i = static_cast<std::int32_t>(blockIdx.x * kRankThreads + threadIdx.x);
-    if (static_cast<std::int32_t>(blockIdx.x * kRankThreads) >= count) {
-        return;
-    }
-    const Key own = i < count ? keys[i] : 0;
-    const std::int32_t rank = rank_of(keys, count, own);
-    if (i >= count) {
+    const auto [own, rank] = own_rank(keys, count);
+    if (rank < 0) {
         return;
     }
     sorted[rank] = own;
