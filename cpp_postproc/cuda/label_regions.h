@@ -7,14 +7,13 @@
 // their two source rows. Arithmetic bounds this, not memory: 2 to 5 channels are left of 150 in an ordinary picture.
 #pragma once
 
-#include "grids.h"
-#include "ranking.h"
+#include "column_contest.h"
+#include "region_cells.h"
 
 namespace segrt {
 namespace {
 
 constexpr int kLanes = 32, kWarps = 4;  // a block's threads
-constexpr int kRowsEach = 8;            // of a thread's column
 // For __launch_bounds__: 7 blocks a multiprocessor leave a thread 72 registers, which it needs, and hide what it waits
 // for.
 constexpr int kLabelThreads = kLanes * kWarps, kLabelBlocks = 7;
@@ -27,106 +26,6 @@ constexpr std::int32_t kNowhere = 0x7FFFFFFF;
 // What labelling finds out about one channel: `Tally` of the core; ends are inclusive.
 struct RegionTally {
     std::int32_t labelled, original, area, left, top, right, bottom;
-};
-
-// Cells [top, top + height) x [left, left + width).
-struct CellRectangle {
-    std::int32_t top, left, height, width;
-
-    [[nodiscard]] SEGRT_SHARED std::int32_t cells() const { return height * width; }
-};
-
-// The cells between which the target pixels [y, y_end) x [x, x_end) lie.
-SEGRT_SHARED CellRectangle cells_under(const TargetTaps& target, std::int32_t y, std::int32_t y_end, std::int32_t x,
-                                       std::int32_t x_end) {
-    const std::int32_t top = target.rows[y].low, left = target.columns[x].low;
-    return {top, left, target.rows[y_end - 1].high - top + 1, target.columns[x_end - 1].high - left + 1};
-}
-
-// Cells of channels from `first` on in shared memory, [channel][row][column]; channels lie an odd number of floats
-// apart, so that lanes that read a cell of different channels meet different banks.
-struct Cells {
-    CellRectangle held;
-    const float* values;
-    std::int32_t first;
-
-    [[nodiscard]] SEGRT_SHARED std::int32_t stride() const { return held.cells() | 1; }
-    [[nodiscard]] SEGRT_SHARED float cell(std::int32_t k, std::int32_t y, std::int32_t x) const {
-        return values[k * stride() + (y - held.top) * held.width + (x - held.left)];
-    }
-};
-
-// Two source rows interpolated across to a thread's column.
-struct AcrossRows {
-    float upper, lower;
-};
-
-// `cell(y, x)` of one channel, interpolated across.
-template <class F>
-SEGRT_SHARED AcrossRows across(const Tap& row, const Tap& column, const F& cell) {
-    return {lerp(cell(row.low, column.low), column.low_weight, cell(row.low, column.high), column.high_weight),
-            lerp(cell(row.high, column.low), column.low_weight, cell(row.high, column.high), column.high_weight)};
-}
-
-// A thread's pixels: column x, rows [y, y + kRowsEach). Beyond the target they are copies of its last, and not written.
-template <Ranking ranking>
-struct ColumnContest {
-    Tap column;
-    const Tap* rows[2];            // the first pixel's, the target's last
-    float lower_share[kRowsEach];  // high_weight of each row; the other weight is 1 less it
-    float best[kRowsEach];
-    std::int32_t winner[kRowsEach];
-    std::uint32_t inside = 0, claimed = 0;  // bit r: pixel r is one; its winner claims it
-    std::uint32_t new_cells = 0;            // bit r: row r lies between other source rows than the one before
-
-    SEGRT_SHARED ColumnContest(const TargetTaps& target, std::int32_t x, std::int32_t y) {
-        column = target.columns[x < target.width ? x : target.width - 1];
-        rows[0] = target.rows + y;
-        rows[1] = target.rows + target.height - 1;
-        std::int32_t low = -1;
-        SEGRT_UNROLL
-        for (int r = 0; r < kRowsEach; ++r) {
-            const Tap row = tap(r);
-            lower_share[r] = row.high_weight;
-            inside |= x < target.width && y + r < target.height ? 1U << r : 0U;
-            new_cells |= row.low != low ? 1U << r : 0U;
-            low = row.low;
-            best[r] = -2 * kLargest;
-            winner[r] = 0;
-        }
-    }
-
-    // Lets a channel compete; returns in which rows it claims the pixel by itself. rows_of(r): the source rows, across,
-    // between which row r lies.
-    template <class F>
-    SEGRT_SHARED std::uint32_t enter(std::int32_t channel, float weight, bool may_win, const F& rows_of) {
-        AcrossRows source{0, 0};
-        std::uint32_t claims = 0;
-        SEGRT_UNROLL
-        for (int r = 0; r < kRowsEach; ++r) {
-            if ((new_cells >> r & 1U) != 0) {
-                source = rows_of(r);
-            }
-            float value = lerp(source.upper, 1.0F - lower_share[r], source.lower, lower_share[r]);
-            if constexpr (ranking == Ranking::weighted_logit) {
-                value = sigmoid_float(value);
-            }
-            const float rank = ranking == Ranking::plain ? value : value * weight;
-            bool claim = true;
-            if constexpr (ranking != Ranking::plain) {
-                claim = (ranking == Ranking::weighted ? rank : value) >= 0.5F;
-                claims |= claim ? 1U << r : 0U;
-            }
-            if (may_win && rank > best[r]) {
-                best[r] = rank;
-                winner[r] = channel;
-                claimed = claim ? claimed | 1U << r : claimed & ~(1U << r);
-            }
-        }
-        return claims & inside;
-    }
-
-    [[nodiscard]] SEGRT_SHARED Tap tap(int r) const { return rows[0] + r < rows[1] ? rows[0][r] : *rows[1]; }
 };
 
 // How many bits the lanes of a warp have together.
