@@ -4,6 +4,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -238,8 +239,21 @@ def tiny(tmp_path: Path) -> SimpleNamespace:
             tmp_path / (out or f"bundle-{kind}"), described, [VariantFile("fp32", file)], golden, threads=1, **options
         )
 
+    def batched_semantic() -> Path:
+        """A bundle of any batch, without golden frames."""
+        model = semantic_model()
+        for value in (*model.graph.input, *model.graph.output):
+            value.type.tensor_type.shape.dim[0].dim_param = "N"
+        described = replace(
+            network("argmax"),
+            inputs=(InputSpec("image", "uint8", ("N", HEIGHT, WIDTH, 3)),),
+            heads=(HeadSpec("logits", "semantic_logits", "float32", ("N", 3, 8, 12)),),
+        )
+        return bundle("argmax", out="batched", network=described, model=model, golden=[])
+
     return SimpleNamespace(
         bundle=bundle,
+        batched_semantic=batched_semantic,
         save=save,
         network=network,
         thirds=thirds,

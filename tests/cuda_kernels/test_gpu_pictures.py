@@ -8,16 +8,13 @@ import numpy as np
 import pytest
 from emulated_cuda import EmulatedCuda
 
-from segrt.export.bundling import VariantFile, write_bundle
 from segrt.runtime import open_bundle
 from segrt.runtime.authoring.pairing import PairOptions, pair_bundles
 from segrt.runtime.bundle.locating import read_bundle
 from segrt.runtime.decode.decoders import PROGRAMS, RULES
-from segrt.runtime.decode.head_spec import HeadSpec
 from segrt.runtime.errors import DeviceLostError, ImageError
 from segrt.runtime.inference.cuda.cuda_errors import CudaError
 from segrt.runtime.preprocess.cuda import slot_pictures
-from segrt.runtime.preprocess.input_spec import InputSpec
 from segrt.runtime.profiling import layer_times
 
 FILES = ("antialias", "preprocess", *PROGRAMS)
@@ -125,16 +122,8 @@ def test_on_a_gpu_that_shares_memory_nothing_is_copied(gpu: EmulatedCuda) -> Non
         assert "upload" not in gpu.log
 
 
-def test_each_place_of_a_batch_gets_its_own_picture_and_result(gpu: EmulatedCuda, tiny: Any, tmp_path: Path) -> None:
-    model = tiny.semantic_model()
-    for value in (*model.graph.input, *model.graph.output):
-        value.type.tensor_type.shape.dim[0].dim_param = "N"
-    described = replace(
-        tiny.network("argmax"),
-        inputs=(InputSpec("image", "uint8", ("N", *tiny.size, 3)),),
-        heads=(HeadSpec("logits", "semantic_logits", "float32", ("N", 3, 8, 12)),),
-    )
-    folder = write_bundle(tmp_path / "b", described, [VariantFile("fp32", tiny.save(model))], [], threads=1)
+def test_each_place_of_a_batch_gets_its_own_picture_and_result(gpu: EmulatedCuda, tiny: Any) -> None:
+    folder = tiny.batched_semantic()
     pictures = [tiny.thirds(32, 48), tiny.thirds(60, 30)[:, ::-1].copy()]
     with open_bundle(folder, threads=1, batch=2) as segmenter:
         assert segmenter.placement.device == segmenter.preprocess_device == "cuda"
@@ -151,10 +140,20 @@ def test_each_place_of_a_batch_gets_its_own_picture_and_result(gpu: EmulatedCuda
     assert gpu.alive == 0
 
 
-@pytest.mark.parametrize("rule", list(RULES))
-def test_every_rule_gives_on_the_gpu_what_it_gives_on_the_cpu(rule: str, gpu: EmulatedCuda, tiny: Any) -> None:
-    if rule not in PROGRAMS or rule not in tiny.kinds:
-        pytest.skip(f"rule {rule} has no program, or no tiny bundle; scenes of all rules are in test_gpu_scripts")
+def test_every_rule_has_a_program() -> None:
+    assert set(PROGRAMS) == set(RULES)
+
+
+# Scenes of the others are in test_gpu_scripts.
+@pytest.mark.parametrize(
+    "rule",
+    [
+        rule
+        for rule in RULES
+        if rule not in ("prototype_masks", "matrix_nms", "group_centers", "merge_members")  # no tiny networks
+    ],
+)
+def test_rules_give_on_the_gpu_what_it_gives_on_the_cpu(rule: str, gpu: EmulatedCuda, tiny: Any) -> None:
     bundle = tiny.bundle(rule)
     pictures = [tiny.thirds(32, 48), tiny.thirds(60, 90), tiny.thirds(32, 48)[:, ::-1].copy()]
     with open_bundle(bundle, threads=1, decode_on="cpu") as segmenter:
@@ -167,8 +166,6 @@ def test_every_rule_gives_on_the_gpu_what_it_gives_on_the_cpu(rule: str, gpu: Em
 
 
 def test_two_networks_decode_each_in_its_own_queue_and_are_merged(gpu: EmulatedCuda, tiny: Any, tmp_path: Path) -> None:
-    if "merge_members" not in PROGRAMS:
-        pytest.skip("the rule has no program")
     folder = tmp_path / "pair"
     semantic, instance = (read_bundle(tiny.bundle(kind)) for kind in ("argmax", "query_instances"))
     pair_bundles(semantic, instance, folder, PairOptions(threads=1))

@@ -1,6 +1,5 @@
 """A bundle opened on ONNX Runtime gives the right result for each decode rule, at source size."""
 
-from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -11,9 +10,8 @@ from onnx import TensorProto, helper
 from segrt.export.bundling import GoldenPicture, VariantFile, write_bundle
 from segrt.runtime import open_bundle
 from segrt.runtime.authoring.verification import verify
-from segrt.runtime.decode.head_spec import HeadSpec
 from segrt.runtime.errors import BackendError, BundleError, ImageError
-from segrt.runtime.preprocess.input_spec import InputSpec, Resize
+from segrt.runtime.preprocess.input_spec import Resize
 from segrt.runtime.results import InstanceResult, PanopticResult, SemanticResult
 
 # Black padding: the heads of a network mix what lies within a cell, and black does not change which channel is highest.
@@ -201,16 +199,8 @@ def test_a_variant_with_float16_heads_gives_the_same_result(tiny: SimpleNamespac
     np.testing.assert_array_equal(first.segment_ids, second.segment_ids)
 
 
-def test_a_batch_holds_pictures_of_different_sizes(tiny: SimpleNamespace, tmp_path: Path) -> None:
-    model = tiny.semantic_model()
-    for value in (*model.graph.input, *model.graph.output):
-        value.type.tensor_type.shape.dim[0].dim_param = "N"
-    described = replace(
-        tiny.network("argmax"),
-        inputs=(InputSpec("image", "uint8", ("N", *tiny.size, 3)),),
-        heads=(HeadSpec("logits", "semantic_logits", "float32", ("N", 3, 8, 12)),),
-    )
-    folder = write_bundle(tmp_path / "b", described, [VariantFile("fp32", tiny.save(model))], [], threads=1)
+def test_a_batch_holds_pictures_of_different_sizes(tiny: SimpleNamespace) -> None:
+    folder = tiny.batched_semantic()
     pictures = [tiny.thirds(32, 48), tiny.thirds(60, 30)[:, ::-1].copy()]
     with open_bundle(folder, threads=1, batch=None, sources=2) as segmenter:
         slot = segmenter.backend.acquire()
