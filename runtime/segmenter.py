@@ -161,9 +161,8 @@ class Segmenter:
         Nothing of the result refers to the heads, so their slot can be released afterwards.
         """
         given = {spec.role: heads[spec.name] for spec in self.manifest.heads}
-        device = next(
-            iter(given.values())
-        ).device  # another's than the backend's own where somebody else made the heads
+        # Another's than the backend's own where somebody else made the heads.
+        device = next(iter(given.values())).device
         decoder = self._decoder if device == self.backend.head_device else find_decoder(self.decode, device)
         return decoder({role: head.array[index] for role, head in given.items()}, geometry, self._context)
 

@@ -1,5 +1,5 @@
-// A head brought to the source by way of another size: resize_by_way.cpp, and argmax.cpp with a processed size, on the
-// GPU. What lies between is computed where it is needed, and nowhere stored.
+// A head brought to the source by way of the network's size: resize_by_way.cpp on the GPU. What lies between is
+// computed where it is needed, and nowhere stored.
 #pragma once
 
 #include "axis.h"

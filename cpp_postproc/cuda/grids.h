@@ -32,7 +32,7 @@ struct HeadGrid {
 };
 
 // The grid that has a row for each of `rows` and a column for each of `columns`, interpolated from the head: the "first
-// resize" of the peers.
+// resize" of the peers. The core reads it again, which limits what rounding has brought beyond kLargest.
 template <class T, bool probabilities>
 struct EnlargedGrid {
     static constexpr int kLoadsAtOnce = 1;  // a cell loads four values already
@@ -47,7 +47,7 @@ struct EnlargedGrid {
                                  head.cell(image, row.low, column.high), column.high_weight);
         const float lower = lerp(head.cell(image, row.high, column.low), column.low_weight,
                                  head.cell(image, row.high, column.high), column.high_weight);
-        const float value = lerp(upper, row.low_weight, lower, row.high_weight);
+        const float value = limited(lerp(upper, row.low_weight, lower, row.high_weight));
         return probabilities ? sigmoid_float(value) : value;
     }
 };

@@ -22,7 +22,7 @@ def arithmetic_on_input(graph: Graph) -> Convention | None:
     """Return what a network is fed that begins by normalising it, None for one that does not."""
     images = [spec for spec in graph.inputs if len(spec.shape) in (3, 4)]
     steps = _steps(graph, images[0].name) if len(images) == 1 else None
-    if steps is None:
+    if steps is None or (np.all(steps.factor == 1) and not steps.offset.any()):
         return None
     for white, scale in ((255.0, 1.0), (1.0, 1 / 255)):
         darkest, lightest = steps.offset, steps.factor * white + steps.offset

@@ -6,7 +6,9 @@ from typing import cast
 import numpy as np
 
 from segrt.runtime import postproc
-from segrt.runtime.decode.cuda.by_way import ByWay, Size, by_network, by_processed, rows_read
+from segrt.runtime.decode.cuda.by_way import ByWay, Size, by_network
+from segrt.runtime.decode.cuda.nonfinite import NonfiniteCount, number_of
+from segrt.runtime.decode.cuda.pixel_classes import PixelClasses
 from segrt.runtime.decode.cuda.program import Heads, Program, UnfitHeadsError
 from segrt.runtime.decode.cuda.workspace import Workspace
 from segrt.runtime.decode.group_centers import GroupCenters
@@ -21,7 +23,6 @@ from segrt.runtime.results import PanopticResult
 _BLOCK = (32, 8, 1)
 _THREADS = (256, 1, 1)
 _PAINTED = 2048  # pixels of a block
-_MOST_BLOCKS = 1024
 _MOST_LABELS = 1 << 16  # of pixels: groups and classes
 _SEGMENT = np.dtype(
     [(name, "<i4") for name in ("class_id", "area", "left", "top", "right", "bottom", "query")] + [("score", "<f4")]
@@ -60,8 +61,7 @@ class GroupCentersProgram(Program):
         self._offsets = heads["offsets"]
         self._size = (height, width) = geometry.source_size
         grid = _grid(self._logits)
-        processed = size_of(rule.processed_size, geometry)
-        self._logits_way = by_processed(grid, geometry.window_on(grid), processed, self._size)
+        processed, window = size_of(rule.processed_size, geometry), geometry.window_on(grid)
         self._heat_way = by_network(_grid(self._heat), geometry)
         # Of top_k peaks or more, only those above the top_k-th value count.
         self._most_centers = max(1, min(rule.top_k - 1, height * width))
@@ -69,7 +69,7 @@ class GroupCentersProgram(Program):
         groups, labels = self._most_centers + 1, self._most_segments + 1
         if labels > _MOST_LABELS:
             raise UnfitHeadsError(f"decode.top_k is {rule.top_k}, and the kernels tell {_MOST_LABELS} segments apart")
-        # All that begins a frame as 0: flags of heads, peaks, pixels of (group, class), edges of labels.
+        # All that begins a frame as 0: counts of heads' bad values, peaks, pixels of (group, class), edges of labels.
         zeroed = workspace.device(np.int32, 4 + groups * self._logits.shape[0] + _EDGES * labels)
         self._zeroed, self._bad, self._peak_count = zeroed, _part(zeroed, 0, 3), _part(zeroed, 3, 1)
         self._heat_map = workspace.device(np.float32, height, width)
@@ -80,6 +80,7 @@ class GroupCentersProgram(Program):
         self._centers = workspace.device(np.float32, 3, self._most_centers)
         self._center_count = workspace.device(np.int32, 1)
         self._classes = workspace.device(np.uint16, height, width)
+        self._pixel_classes = PixelClasses(workspace, self._logits, window, processed, self._classes)
         self._labels = workspace.device(np.uint16, height, width)
         self._id_of_label = workspace.device(np.int32, labels)
         self._id = np.dtype(np.uint8 if self._most_segments < 256 else np.uint16)
@@ -92,7 +93,14 @@ class GroupCentersProgram(Program):
         self._found_on_host = workspace.pinned(np.int32, *self._found.shape)
         self._bad_on_host = workspace.pinned(np.int32, 3)
         self._job = self._grouping(groups)
-        self._used_rows = self._upload_used_rows()
+        used = [
+            self._pixel_classes.used_rows,
+            *(np.ones(head.shape[1], np.uint8) for head in (self._heat, self._offsets)),
+        ]
+        self._counts = [
+            NonfiniteCount.of(workspace, head, rows, _part(self._bad, place, 1))
+            for place, (head, rows) in enumerate(zip((self._logits, self._heat, self._offsets), used, strict=True))
+        ]
         edge = rule.nms_kernel
         self._radius = min((edge - 1) // 2, max(height, width))
         self._area_limit = min(max(rule.stuff_area_limit, 1), 2**31 - 1)
@@ -102,12 +110,9 @@ class GroupCentersProgram(Program):
         self.workspace.clear(self._zeroed)
         self._find_centers()
         height, width = self._size
+        self._pixel_classes.enqueue()
         self.workspace.launch(
-            "classes_by_way", f"classes_of_pixels_{_number(self._logits)}", tiles(width, height, 32, 8), _BLOCK,
-            self._logits, self._logits.shape[0], self._logits_way, height, width, self._classes,
-        )  # fmt: skip
-        self.workspace.launch(
-            "group_centers", f"group_pixels_{_number(self._offsets)}",
+            "group_centers", f"group_pixels_{number_of(self._offsets)}",
             tiles(width, height, 32, 32), _BLOCK, self._job,
         )  # fmt: skip
         self.workspace.launch(
@@ -120,7 +125,8 @@ class GroupCentersProgram(Program):
             tiles(height * width, 1, _PAINTED, 1), _THREADS,
             self._labels, self._id_of_label, height * width, self._ids,
         )  # fmt: skip
-        self._flag_nonfinite()
+        for count in self._counts:
+            count.enqueue()
         self.workspace.download(self._found_on_host, self._found)
         self.workspace.download(self._bad_on_host, self._bad)
         self.workspace.download(self._ids_on_host, self._ids)
@@ -172,7 +178,7 @@ class GroupCentersProgram(Program):
         (height, width), rule = self._size, self._rule
         grid = tiles(width, height, 32, 8)
         self.workspace.launch(
-            "centers", f"heat_of_pixels_{_number(self._heat)}", grid, _BLOCK,
+            "centers", f"heat_of_pixels_{number_of(self._heat)}", grid, _BLOCK,
             self._heat, self._heat_way, height, width, self._heat_map,
         )  # fmt: skip
         self.workspace.launch(
@@ -185,28 +191,9 @@ class GroupCentersProgram(Program):
             self._kept, self._centers, self._center_count,
         )  # fmt: skip
 
-    def _upload_used_rows(self) -> list[tuple[DeviceArray, DeviceArray]]:
-        """Return each head with the rows of it that count when they hold NaN or infinity."""
-        used = rows_read(self._logits_way, self._size[0])
-        whole = [(head, np.ones(head.shape[1], np.uint8)) for head in (self._heat, self._offsets)]
-        return [(head, self.workspace.upload(rows)) for head, rows in [(self._logits, used), *whole]]
-
-    def _flag_nonfinite(self) -> None:
-        for place, (head, used) in enumerate(self._used_rows):
-            channels, height, width = head.shape
-            blocks = min(-(-channels * height // _BLOCK[1]), _MOST_BLOCKS)
-            self.workspace.launch(
-                "finite_heads", f"flag_nonfinite_{_number(head)}", (blocks, 1, 1), _BLOCK,
-                head, channels, height, width, used, _part(self._bad, place, 1),
-            )  # fmt: skip
-
 
 def _grid(head: DeviceArray) -> Size:
     return head.shape[1], head.shape[2]
-
-
-def _number(head: DeviceArray) -> str:
-    return "half" if head.dtype == np.float16 else "float"
 
 
 def _part(array: DeviceArray, begin: int, count: int) -> DeviceArray:

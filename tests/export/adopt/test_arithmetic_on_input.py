@@ -44,6 +44,7 @@ def network(folder: Path, steps: list[tuple[str, list[float], bool]], *, used_tw
         ([("Sub", [1.0], True)], UNITS),  # 1 - x: a negative
         ([("Sub", [123.7, 116.8, 103.9], False)], None),  # a mean alone says nothing of 0 to 1
         ([("Mul", [1.5], False), ("Mul", [30.0], False)], None),
+        ([("Mul", [1.0], False), ("Add", [0.0], False)], None),  # nothing is done
         ([], None),
     ],
 )
