@@ -17,6 +17,7 @@ import cuda_interface
 import equality
 import exports
 import measure
+import prepared_pictures
 import transformers_way
 import trials
 from gpu_scenes import NAMES, scene_of
@@ -42,6 +43,23 @@ def test_every_rule_is_compared_with_the_core_and_is_equal(name: str, cuda: Emul
     row = equality.compare(cuda, scene_of(name, SIZE, "float16", 0.2), 1)
     assert row["equal"] == "yes"
     assert {"CPU", "GPU", "result on the host"} <= set(row)
+    assert cuda.alive == 0
+
+
+def test_pictures_are_compared_with_the_cpu(cuda: EmulatedCuda, monkeypatch: pytest.MonkeyPatch) -> None:
+    known = prepared_pictures.inputs()
+    monkeypatch.setattr(prepared_pictures, "SIZES", [(31, 47)])
+    monkeypatch.setattr(
+        prepared_pictures, "inputs", lambda: {name: known[name] for name in ("street-panoptic", "nearest bytes 512x1024")}
+    )
+    failures: list[str] = []
+    rows = prepared_pictures.compare_all(cuda, failures, repeat=1)
+    assert failures == []
+    assert [row["equal"] for row in rows] == ["yes", "yes"]
+    monkeypatch.setattr(prepared_pictures, "fill_inputs", lambda *_: None)
+    prepared_pictures.compare_all(cuda, failures, repeat=1)
+    assert len(failures) == 2
+    assert "values of" in failures[0]
     assert cuda.alive == 0
 
 

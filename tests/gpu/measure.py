@@ -16,6 +16,7 @@ import cuda_interface
 import equality
 import exports
 import peers
+import prepared_pictures
 import transformers_way
 import trials
 from report import write_report
@@ -108,6 +109,9 @@ def correctness(failures: list[str]) -> dict[str, Any]:
     with cuda.current():
         found["device"] = asdict(cuda.device)
         found["rules"] = kernels(cuda, failures)
+    if found["rules"]:
+        found["rules"] += prepared_pictures.compare_all(cuda, failures)
+    with cuda.current():
         found["cuda"] = cuda_interface.check_and_time(cuda, failures)
     cuda.close()
     try:
