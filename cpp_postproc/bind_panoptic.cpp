@@ -1,5 +1,6 @@
 // Bindings of panoptic segmentation.
 #include <stdexcept>
+#include <variant>
 
 #include "bind_arrays.h"
 #include "group_centers.h"
@@ -87,73 +88,48 @@ void copy_kept(const CountTable& kept, const FloatArray& scores, const CountTabl
     }
 }
 
-// Calls function(map) with `labels` as a map of the type that it has, uint8 or uint16; without the GIL.
-template <class F>
-void with_labels(py::array& labels, Map<std::int32_t> ids, std::size_t queries, F&& function) {
-    const auto call = [&](auto map) {
-        using Label = std::remove_pointer_t<decltype(map.data)>;
-        if (map.height != ids.height || map.width != ids.width) {
-            throw std::invalid_argument("labels and out must have the same shape");
-        }
-        if (queries > std::size_t{1} << (8 * sizeof(Label))) {
-            throw std::invalid_argument("labels' type is too small for " + std::to_string(queries) + " queries");
-        }
-        const py::gil_scoped_release release;
-        function(map);
-    };
-    if (py::isinstance<ByteArray>(labels)) {
-        call(writable_map<std::uint8_t>(labels, "labels"));
-    } else {
-        call(writable_map<std::uint16_t>(labels, "labels"));
-    }
-}
-
-py::list merge_labelled_(py::array labels, const CountTable& kept, const FloatArray& scores, const CountTable& tallies,
-                         py::array out, const std::string& rule, double overlap_threshold,
-                         const ClassIds& stuff_classes, int threads) {
+py::list choose_segments_(const CountTable& kept, const FloatArray& scores, const CountTable& tallies,
+                          const std::string& rule, double overlap_threshold, const ClassIds& stuff_classes) {
     MergeOptions options;
     options.rule = merge_rule(rule);
     options.overlap_threshold = overlap_threshold;
     options.stuff_classes = stuff_classes;
-    options.threads = checked_threads(threads);
     std::vector<ScoredQuery> queries;
     std::vector<Tally> found;
     copy_kept(kept, scores, tallies, queries, found);
-    const auto ids = writable_map<std::int32_t>(out, "out");
     std::vector<Segment> segments;
-    with_labels(labels, ids, queries.size(),
-                [&](auto map) { merge_labelled(map, queries, found, options, ids, segments); });
+    choose_segments(queries, found, options, segments);
     return segment_list(segments);
 }
 
-py::tuple merge_detr_labelled_(py::array labels, const CountTable& kept, const FloatArray& scores,
-                               const CountTable& tallies, py::array out, const ClassIds& stuff_classes, bool first_time,
-                               int threads) {
+py::tuple choose_detr_segments_(const CountTable& kept, const FloatArray& scores, const CountTable& tallies,
+                                const ClassIds& stuff_classes, bool first_time) {
     MergeOptions options;
     options.rule = MergeRule::detr;
     options.stuff_classes = stuff_classes;
-    options.threads = checked_threads(threads);
     std::vector<ScoredQuery> queries;
     std::vector<Tally> found;
     copy_kept(kept, scores, tallies, queries, found);
-    const auto ids = writable_map<std::int32_t>(out, "out");
     std::vector<Segment> segments;
-    std::vector<std::int64_t> left;
-    with_labels(labels, ids, queries.size(),
-                [&](auto map) { left = merge_detr_labelled(map, queries, found, options, first_time, ids, segments); });
+    const auto left = choose_detr_segments(queries, found, options, first_time, segments);
     return py::make_tuple(left, segment_list(segments));
 }
 
-py::list merge_semantic_instances_(const py::array& semantic, const py::array& masks, const std::vector<float>& scores,
-                                   const ClassIds& class_ids, py::array out, float score_threshold,
-                                   double overlap_threshold, std::int64_t stuff_area_limit, int threads) {
+// `masks` are a stack of pictures, or a list of run-length codes.
+py::list merge_semantic_instances_(const py::array& semantic, const std::variant<Codes, py::array>& masks,
+                                   const std::vector<float>& scores, const ClassIds& class_ids, py::array out,
+                                   float score_threshold, double overlap_threshold, std::int64_t stuff_area_limit,
+                                   int threads) {
     const ClassMap classes = class_map(semantic, "semantic");
-    const MaskStack stack = mask_stack(masks, "masks");
     const InstanceMergeOptions options{score_threshold, overlap_threshold, stuff_area_limit, checked_threads(threads)};
     const auto ids = writable_map<std::int32_t>(out, "out");
     checked_size({ids.height, ids.width});
     std::vector<Segment> segments;
-    {
+    if (const auto* codes = std::get_if<Codes>(&masks)) {
+        const py::gil_scoped_release release;
+        merge_semantic_instances(classes, *codes, scores, class_ids, options, ids, segments);
+    } else {
+        const MaskStack stack = mask_stack(std::get<py::array>(masks), "masks");
         const py::gil_scoped_release release;
         merge_semantic_instances(classes, stack, scores, class_ids, options, ids, segments);
     }
@@ -201,10 +177,10 @@ void bind_panoptic(py::module_& module) {
     module.def("merge_queries", &merge_queries_, "class_logits"_a, "mask_logits"_a, "out"_a, "rule"_a,
                "score_threshold"_a, "overlap_threshold"_a, "stuff_classes"_a, "processed_size"_a, "window"_a,
                "compat"_a, "threads"_a);
-    module.def("merge_labelled", &merge_labelled_, "labels"_a, "kept"_a, "scores"_a, "tallies"_a, "out"_a, "rule"_a,
-               "overlap_threshold"_a, "stuff_classes"_a, "threads"_a);
-    module.def("merge_detr_labelled", &merge_detr_labelled_, "labels"_a, "kept"_a, "scores"_a, "tallies"_a, "out"_a,
-               "stuff_classes"_a, "first_time"_a, "threads"_a);
+    module.def("choose_segments", &choose_segments_, "kept"_a, "scores"_a, "tallies"_a, "rule"_a, "overlap_threshold"_a,
+               "stuff_classes"_a);
+    module.def("choose_detr_segments", &choose_detr_segments_, "kept"_a, "scores"_a, "tallies"_a, "stuff_classes"_a,
+               "first_time"_a);
     module.def("merge_semantic_instances", &merge_semantic_instances_, "semantic"_a, "masks"_a, "scores"_a,
                "class_ids"_a, "out"_a, "score_threshold"_a, "overlap_threshold"_a, "stuff_area_limit"_a, "threads"_a);
     module.def("resize_by_way", &resize_by_way_, "stack"_a, py::arg("out").noconvert(), "way"_a, "cut"_a, "threads"_a);

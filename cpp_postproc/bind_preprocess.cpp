@@ -1,6 +1,7 @@
 // Bindings of preprocessing.
 #include <algorithm>
 #include <array>
+#include <optional>
 #include <span>
 
 #include "antialias.h"
@@ -30,6 +31,24 @@ void resize_antialias_(const py::array& image, ByteArray out, bool cubic, int th
     const Index height = out.shape(0), width = out.shape(1);
     const py::gil_scoped_release release;
     resize_antialias(picture, cubic ? Filter::bicubic : Filter::bilinear, height, width, count, target);
+}
+
+void copy_picture_(const py::array& image, ByteArray out, const std::optional<py::array_t<std::int32_t>>& rows,
+                   int threads) {
+    const Picture picture = checked_picture(image);
+    const Index height = rows ? rows->size() : image.shape(0);
+    if (out.ndim() != 3 || !out.writeable() || (out.flags() & py::array::c_style) == 0 || out.shape(0) != height ||
+        out.shape(1) != image.shape(1) || out.shape(2) != 3) {
+        refuse("out", "writable contiguous uint8 of the shape of the image, or of its rows", out);
+    }
+    std::optional<std::span<const std::int32_t>> wanted;
+    if (rows) {
+        wanted.emplace(rows->data(), static_cast<std::size_t>(rows->size()));
+    }
+    const int count = checked_threads(threads);
+    std::uint8_t* target = out.mutable_data();
+    const py::gil_scoped_release release;
+    copy_picture(picture, wanted, count, target);
 }
 
 // The taps of antialiased resizing along one axis: first (target), count (target), weights (target, most).
@@ -78,6 +97,7 @@ void resize_normalize_(const py::array& image, py::array out, Index channel_axis
 void bind_preprocess(py::module_& module) {
     using namespace pybind11::literals;
     module.def("resize_antialias", &resize_antialias_, "image"_a, py::arg("out").noconvert(), "cubic"_a, "threads"_a);
+    module.def("copy_picture", &copy_picture_, "image"_a, py::arg("out").noconvert(), "rows"_a, "threads"_a);
     module.def("antialias_taps", &antialias_taps_, "source"_a, "target"_a, "cubic"_a);
     module.def("resize_normalize", &resize_normalize_, "image"_a, "out"_a, "channel_axis"_a, "factor"_a, "offset"_a,
                "swap_rb"_a, "threads"_a);

@@ -6,19 +6,11 @@
 #include "kernels.h"
 #include "query_segments.h"
 #include "scratch.h"
+#include "survival.h"
 #include "thread_pool.h"
 
 namespace segrt {
 namespace {
-
-// Enough of the query's own mask must be left. The ratio is a float32 compared as double, as torch's item() gives.
-bool survives(const Tally& tally, double overlap_threshold) {
-    if (tally.labelled == 0 || tally.original == 0 || tally.visible.area == 0) {
-        return false;
-    }
-    const float ratio = static_cast<float>(tally.labelled) / static_cast<float>(tally.original);
-    return static_cast<double>(ratio) > overlap_threshold;
-}
 
 // An id for everything that a label can be; 0 until it is written.
 template <class Label>
@@ -40,28 +32,39 @@ void paint(Map<Label> labels, std::span<const std::int32_t> id_of_label, int thr
     });
 }
 
+// Appends the segments of a ranked merge and writes the id of each label.
+void choose_ids(std::span<const ScoredQuery> kept, std::span<const Tally> tallies, const MergeOptions& options,
+                std::vector<Segment>& segments, std::span<std::int32_t> id_of_label) {
+    QuerySegments found(options.stuff_classes, segments);
+    const bool compat = options.compat && options.rule != MergeRule::eomt;
+    for (std::size_t k = 0; k < kept.size(); ++k) {
+        const Tally& tally = tallies[k];
+        if (is_enough_left(tally.labelled, tally.original, tally.visible.area, options.overlap_threshold)) {
+            id_of_label[k] = compat ? found.add_compat(kept[k], tally.visible) : found.add(kept[k], tally.visible);
+        }
+    }
+}
+
 }  // namespace
 
 template <class Label>
 void merge_labelled(Map<Label> labels, std::span<const ScoredQuery> kept, std::span<const Tally> tallies,
                     const MergeOptions& options, Map<std::int32_t> ids, std::vector<Segment>& segments) {
     ScratchFrame frame;
-    QuerySegments found(options.stuff_classes, segments);
-    const bool compat = options.compat && options.rule != MergeRule::eomt;
     const auto id_of_label = id_table<Label>(frame);
-    for (std::size_t k = 0; k < kept.size(); ++k) {
-        if (survives(tallies[k], options.overlap_threshold)) {
-            id_of_label[k] =
-                compat ? found.add_compat(kept[k], tallies[k].visible) : found.add(kept[k], tallies[k].visible);
-        }
-    }
+    choose_ids(kept, tallies, options, segments, id_of_label);
     paint(labels, id_of_label, options.threads, ids);
 }
 
-template <class Label>
-std::vector<std::int64_t> merge_detr_labelled(Map<Label> labels, std::span<const ScoredQuery> kept,
-                                              std::span<const Tally> tallies, const MergeOptions& options,
-                                              bool first_time, Map<std::int32_t> ids, std::vector<Segment>& segments) {
+void choose_segments(std::span<const ScoredQuery> kept, std::span<const Tally> tallies, const MergeOptions& options,
+                     std::vector<Segment>& segments) {
+    ScratchFrame frame;
+    choose_ids(kept, tallies, options, segments, frame.take<std::int32_t>(static_cast<Index>(kept.size())));
+}
+
+std::vector<std::int64_t> choose_detr_segments(std::span<const ScoredQuery> kept, std::span<const Tally> tallies,
+                                               const MergeOptions& options, bool first_time,
+                                               std::vector<Segment>& segments) {
     ScratchFrame frame;
     QuerySegments found(options.stuff_classes, segments);
     const auto count = static_cast<Index>(kept.size());
@@ -78,9 +81,7 @@ std::vector<std::int64_t> merge_detr_labelled(Map<Label> labels, std::span<const
         }
     }
     if (left.size() == kept.size()) {
-        const auto id_of_label = id_table<Label>(frame);
-        append_groups(kept, group, regions, found, id_of_label);
-        paint(labels, id_of_label, options.threads, ids);
+        append_groups(kept, group, regions, found, frame.take<std::int32_t>(count));
     }
     return left;
 }
@@ -89,11 +90,5 @@ template void merge_labelled(Map<std::uint8_t>, std::span<const ScoredQuery>, st
                              const MergeOptions&, Map<std::int32_t>, std::vector<Segment>&);
 template void merge_labelled(Map<std::uint16_t>, std::span<const ScoredQuery>, std::span<const Tally>,
                              const MergeOptions&, Map<std::int32_t>, std::vector<Segment>&);
-template std::vector<std::int64_t> merge_detr_labelled(Map<std::uint8_t>, std::span<const ScoredQuery>,
-                                                       std::span<const Tally>, const MergeOptions&, bool,
-                                                       Map<std::int32_t>, std::vector<Segment>&);
-template std::vector<std::int64_t> merge_detr_labelled(Map<std::uint16_t>, std::span<const ScoredQuery>,
-                                                       std::span<const Tally>, const MergeOptions&, bool,
-                                                       Map<std::int32_t>, std::vector<Segment>&);
 
 }  // namespace segrt

@@ -1,5 +1,4 @@
-// From pixels that are labelled with kept queries to segments and their ids: the end of every merge of queries. Labels
-// may come from elsewhere, a GPU for instance.
+// From pixels that are labelled with kept queries to segments and their ids: the end of every merge of queries.
 #pragma once
 
 #include <cstdint>
@@ -20,11 +19,14 @@ template <class Label>
 void merge_labelled(Map<Label> labels, std::span<const ScoredQuery> kept, std::span<const Tally> tallies,
                     const MergeOptions& options, Map<std::int32_t> ids, std::vector<Segment>& segments);
 
+// The same without a map, whose ids someone else paints: query k's is the number of its segment.
+void choose_segments(std::span<const ScoredQuery> kept, std::span<const Tally> tallies, const MergeOptions& options,
+                     std::vector<Segment>& segments);
+
 // DETR's own rule, one round: returns the positions of the queries that are large enough. When all of them are, it
-// writes `ids` and appends `segments`; else pixels have to be labelled again among those.
-template <class Label>
-std::vector<std::int64_t> merge_detr_labelled(Map<Label> labels, std::span<const ScoredQuery> kept,
-                                              std::span<const Tally> tallies, const MergeOptions& options,
-                                              bool first_time, Map<std::int32_t> ids, std::vector<Segment>& segments);
+// appends `segments`; else pixels have to be labelled again among those.
+std::vector<std::int64_t> choose_detr_segments(std::span<const ScoredQuery> kept, std::span<const Tally> tallies,
+                                               const MergeOptions& options, bool first_time,
+                                               std::vector<Segment>& segments);
 
 }  // namespace segrt

@@ -5,8 +5,10 @@
 #include <numeric>
 #include <stdexcept>
 #include <string>
+#include <string_view>
 
 #include "kernels.h"
+#include "rle.h"
 #include "scratch.h"
 #include "stuff.h"
 #include "thread_pool.h"
@@ -37,11 +39,17 @@ constexpr Index kBatch = 16;
 // Rows of one mask that are packed as one piece of work.
 constexpr Index kPackRows = 128;
 
+// Where masks come from: pictures of bytes, or else run-length codes.
+struct MaskSource {
+    const MaskStack* pictures = nullptr;
+    std::span<const std::string> codes;
+};
+
 // Masks are read once, into bits; overlaps and free pixels are found by words of 64 pixels. Only what touches every
 // pixel runs on threads; the order in which instances claim pixels is kept by one.
 class InstanceMerge {
 public:
-    InstanceMerge(const MaskStack& masks, Map<std::int32_t> ids, std::span<std::uint64_t> taken, Index largest_batch,
+    InstanceMerge(const MaskSource& masks, Map<std::int32_t> ids, std::span<std::uint64_t> taken, Index largest_batch,
                   int threads)
         : masks_(masks),
           ids_(ids),
@@ -54,9 +62,17 @@ public:
           areas_(frame_.take<std::int64_t>(largest_batch * blocks_)),
           rows_(frame_.take<std::uint8_t>(threads * ids.width)) {}
 
-    // Reads the masks at these positions of the stack.
+    // Reads the masks at these positions.
     void pack(std::span<const std::size_t> images) {
         const auto count = static_cast<Index>(images.size());
+        if (masks_.pictures == nullptr) {
+            parallel_for(threads_, count, 1, [&](Index begin, Index end, int) {
+                for (Index k = begin; k < end; ++k) {
+                    pack_code(masks_.codes[images[static_cast<std::size_t>(k)]], k);
+                }
+            });
+            return;
+        }
         parallel_for(
             threads_, count * blocks_, threads_ == 1 ? count * blocks_ : 1, [&](Index begin, Index end, int slot) {
                 for (Index piece = begin; piece < end; ++piece) {
@@ -129,12 +145,33 @@ private:
         const Kernels& kernel = kernels();
         std::int64_t area = 0;
         for (Index y = block * kPackRows; y < std::min((block + 1) * kPackRows, ids_.height); ++y) {
-            const std::uint8_t* mask = masks_.contiguous_row(image, y, rows_.data() + slot * ids_.width);
+            const std::uint8_t* mask = masks_.pictures->contiguous_row(image, y, rows_.data() + slot * ids_.width);
             const std::int64_t in_row = kernel.pack_row(mask, ids_.width, bits_of(k, y));
             stretch_of(k, y) = in_row == 0 ? Stretch{} : find_stretch(bits_of(k, y), words_);
             area += in_row;
         }
         areas_[static_cast<std::size_t>(k * blocks_ + block)] = area;
+    }
+
+    void pack_code(std::string_view code, Index k) {
+        thread_local std::vector<std::uint32_t> counts;
+        unpack_counts(code, ids_.height, ids_.width, counts);
+        std::fill_n(bits_of(k, 0), ids_.height * words_, std::uint64_t{0});
+        for_each_stretch(counts, ids_.height, [&](Index x, Index top, Index bottom) {
+            std::uint64_t* word = bits_of(k, top) + x / 64;
+            const std::uint64_t bit = std::uint64_t{1} << static_cast<unsigned>(x % 64);
+            for (Index y = top; y < bottom; ++y, word += words_) {
+                *word |= bit;
+            }
+        });
+        for (Index y = 0; y < ids_.height; ++y) {
+            const std::uint64_t* row = bits_of(k, y);
+            const bool is_empty = std::all_of(row, row + words_, [](std::uint64_t word) { return word == 0; });
+            stretch_of(k, y) = is_empty ? Stretch{} : find_stretch(row, words_);
+        }
+        const auto areas = areas_.subspan(static_cast<std::size_t>(k * blocks_), static_cast<std::size_t>(blocks_));
+        std::fill(areas.begin(), areas.end(), 0);
+        areas[0] = area_of_counts(counts);
     }
 
     [[nodiscard]] std::uint64_t* bits_of(Index k, Index y) const {
@@ -146,7 +183,7 @@ private:
     }
 
     ScratchFrame frame_;
-    const MaskStack& masks_;
+    MaskSource masks_;
     Map<std::int32_t> ids_;
     Index words_, blocks_;
     int threads_;
@@ -156,23 +193,24 @@ private:
     std::span<std::uint8_t> rows_;
 };
 
-}  // namespace
-
-void merge_semantic_instances(const ClassMap& semantic, const MaskStack& masks, std::span<const float> scores,
-                              std::span<const std::int64_t> class_ids, const InstanceMergeOptions& options,
-                              Map<std::int32_t> ids, std::vector<Segment>& segments) {
+void check_counts(const ClassMap& semantic, std::size_t masks, std::span<const float> scores,
+                  std::span<const std::int64_t> class_ids, Map<std::int32_t> ids) {
     if (semantic.height != ids.height || semantic.width != ids.width) {
         throw std::invalid_argument("semantic and out must have the same shape");
     }
-    const auto count = static_cast<std::size_t>(masks.count);
-    if (scores.size() != count || class_ids.size() != count ||
-        (count > 0 && (masks.height != ids.height || masks.width != ids.width))) {
-        throw std::invalid_argument("masks must have shape (N, H, W) as semantic, scores and class_ids (N,)");
+    if (scores.size() != masks || class_ids.size() != masks) {
+        throw std::invalid_argument("scores and class_ids must have one number for each mask");
     }
+}
+
+void merge_masks(const ClassMap& semantic, const MaskSource& masks, std::span<const float> scores,
+                 std::span<const std::int64_t> class_ids, const InstanceMergeOptions& options, Map<std::int32_t> ids,
+                 std::vector<Segment>& segments) {
+    const std::size_t count = scores.size();
     segments.clear();
     ScratchFrame frame;
     const auto taken = frame.filled<std::uint64_t>(ids.height * ((ids.width + 63) / 64), 0);
-    const auto order = frame.take<std::size_t>(masks.count);
+    const auto order = frame.take<std::size_t>(static_cast<Index>(count));
     std::size_t candidates = 0;
     for (std::size_t i = 0; i < count; ++i) {
         if (scores[i] >= options.score_threshold) {
@@ -204,6 +242,26 @@ void merge_semantic_instances(const ClassMap& semantic, const MaskStack& masks, 
         merge.paint(ids_of_batch.first(batch.size()));
     }
     add_free_stuff(semantic, taken, options.stuff_area_limit, options.threads, ids, segments);
+}
+
+}  // namespace
+
+void merge_semantic_instances(const ClassMap& semantic, const MaskStack& masks, std::span<const float> scores,
+                              std::span<const std::int64_t> class_ids, const InstanceMergeOptions& options,
+                              Map<std::int32_t> ids, std::vector<Segment>& segments) {
+    check_counts(semantic, static_cast<std::size_t>(masks.count), scores, class_ids, ids);
+    if (masks.count > 0 && (masks.height != ids.height || masks.width != ids.width)) {
+        throw std::invalid_argument("masks must have shape (N, H, W) as semantic");
+    }
+    merge_masks(semantic, {&masks, {}}, scores, class_ids, options, ids, segments);
+}
+
+void merge_semantic_instances(const ClassMap& semantic, std::span<const std::string> codes,
+                              std::span<const float> scores, std::span<const std::int64_t> class_ids,
+                              const InstanceMergeOptions& options, Map<std::int32_t> ids,
+                              std::vector<Segment>& segments) {
+    check_counts(semantic, codes.size(), scores, class_ids, ids);
+    merge_masks(semantic, {nullptr, codes}, scores, class_ids, options, ids, segments);
 }
 
 }  // namespace segrt

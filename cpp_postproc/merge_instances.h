@@ -2,6 +2,7 @@
 #pragma once
 
 #include <span>
+#include <string>
 #include <vector>
 
 #include "segment.h"
@@ -22,5 +23,12 @@ struct InstanceMergeOptions {
 void merge_semantic_instances(const ClassMap& semantic, const MaskStack& masks, std::span<const float> scores,
                               std::span<const std::int64_t> class_ids, const InstanceMergeOptions& options,
                               Map<std::int32_t> ids, std::vector<Segment>& segments);
+
+// The same of masks as COCO's run-length codes, which are never made into pictures. Throws std::invalid_argument for
+// one that does not describe ids' size.
+void merge_semantic_instances(const ClassMap& semantic, std::span<const std::string> codes,
+                              std::span<const float> scores, std::span<const std::int64_t> class_ids,
+                              const InstanceMergeOptions& options, Map<std::int32_t> ids,
+                              std::vector<Segment>& segments);
 
 }  // namespace segrt

@@ -4,15 +4,10 @@
 #include <array>
 #include <cstdint>
 
+#include "host_picture.h"
 #include "views.h"
 
 namespace segrt {
-
-// uint8, shape (height, width, 3); the three bytes of a pixel and the pixels of a row are contiguous.
-struct Picture {
-    const std::uint8_t* data = nullptr;
-    Index height = 0, width = 0, row_stride = 0;  // in bytes
-};
 
 // Where channel c of pixel (y, x) goes: data[c * channel_stride + y * row_stride + x * pixel_stride].
 struct FloatTarget {

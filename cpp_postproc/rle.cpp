@@ -97,16 +97,11 @@ void encode_mask(const MaskStack& masks, Index image, std::vector<std::uint32_t>
 
 void decode_mask(std::span<const std::uint32_t> counts, Map<std::uint8_t> mask) {
     fill_map(mask, std::uint8_t{0});
-    std::int64_t position = 0;
-    for (std::size_t i = 0; i < counts.size(); ++i) {
-        const std::int64_t end = position + counts[i];
-        if (i % 2 == 1) {
-            for (; position < end; ++position) {
-                mask.row(position % mask.height)[position / mask.height] = 1;
-            }
+    for_each_stretch(counts, mask.height, [&](Index x, Index top, Index bottom) {
+        for (Index y = top; y < bottom; ++y) {
+            mask.row(y)[x] = 1;
         }
-        position = end;
-    }
+    });
 }
 
 void encode_masks(const MaskStack& masks, int threads, std::vector<std::string>& codes) {

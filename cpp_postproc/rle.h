@@ -1,6 +1,7 @@
 // COCO run-length encoding: counts of 0s and 1s in turn, down the columns, and their packing into bytes.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <span>
 #include <string>
@@ -36,6 +37,30 @@ private:
     std::int64_t last_ = 0;
     bool value_ = false;
 };
+
+// Calls function(x, top, bottom) for each stretch of ones in a column, from left to right and downwards.
+template <class F>
+void for_each_stretch(std::span<const std::uint32_t> counts, Index height, F&& function) {
+    Index x = 0, y = 0;
+    for (std::size_t i = 0; i < counts.size(); ++i) {
+        for (Index left = counts[i]; left > 0;) {
+            const Index taken = std::min(left, height - y);
+            if (i % 2 == 1) {
+                function(x, y, y + taken);
+            } else if (left >= height && y == 0) {  // whole columns at once
+                x += left / height;
+                left %= height;
+                continue;
+            }
+            left -= taken;
+            y += taken;
+            if (y == height) {
+                y = 0;
+                ++x;
+            }
+        }
+    }
+}
 
 struct PixelBox {
     Index left = 0, top = 0, right = 0, bottom = 0;  // right and bottom are exclusive; all 0 when empty

@@ -27,26 +27,20 @@ def merge_queries(
     compat: bool,
     threads: int,
 ) -> tuple[list[_Segment], int]: ...
-def merge_labelled(
-    labels: _Array,
+def choose_segments(
     kept: NDArray[np.int32],
     scores: NDArray[np.float32],
     tallies: NDArray[np.int32],
-    out: NDArray[np.int32],
     rule: str,
     overlap_threshold: float,
     stuff_classes: list[int],
-    threads: int,
 ) -> list[_Segment]: ...
-def merge_detr_labelled(
-    labels: _Array,
+def choose_detr_segments(
     kept: NDArray[np.int32],
     scores: NDArray[np.float32],
     tallies: NDArray[np.int32],
-    out: NDArray[np.int32],
     stuff_classes: list[int],
     first_time: bool,
-    threads: int,
 ) -> tuple[list[int], list[_Segment]]: ...
 def argmax_map(logits: _Array, out: _Array, window: _Window, processed_size: _Size | None, threads: int) -> int: ...
 def binary_map(
@@ -91,6 +85,9 @@ def count_ids(map: _Array, ids: list[int]) -> NDArray[np.int64]: ...  # noqa: A0
 def ids_of_colors(image: NDArray[np.uint8], out: NDArray[np.int32]) -> None: ...
 def measure_codes(codes: list[bytes], size: _Size) -> tuple[NDArray[np.int64], NDArray[np.int64]]: ...
 def resize_antialias(image: NDArray[np.uint8], out: NDArray[np.uint8], cubic: bool, threads: int) -> None: ...
+def copy_picture(
+    image: NDArray[np.uint8], out: NDArray[np.uint8], rows: NDArray[np.int32] | None, threads: int
+) -> None: ...
 def antialias_taps(
     source: int, target: int, cubic: bool
 ) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.int32]]: ...
@@ -108,7 +105,7 @@ def resize_normalize(
 ) -> None: ...
 def merge_semantic_instances(
     semantic: _Array,
-    masks: _Array,
+    masks: _Array | list[bytes],
     scores: list[float],
     class_ids: list[int],
     out: NDArray[np.int32],

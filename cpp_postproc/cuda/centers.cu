@@ -1,4 +1,5 @@
 // centers.cpp on the GPU: the heat at every pixel, which pixels are centres, and in the end those that count, in order.
+#include "block.h"
 #include "by_way.h"
 
 namespace segrt {
@@ -7,7 +8,6 @@ namespace {
 constexpr int kColumns = 32, kRows = 8;  // of threads in a block that looks at pixels
 constexpr int kThreads = 256;            // of the block that chooses
 constexpr int kBins = 256;
-constexpr std::uint32_t kAllLanes = ~0U;
 
 template <class T>
 SEGRT_SHARED void heat_of_pixels(const T* head, const ByWay& way, std::int32_t height, std::int32_t width,
@@ -57,13 +57,11 @@ SEGRT_SHARED std::uint32_t find_ranked(const float* heat, const std::int32_t* pe
             }
         }
         __syncthreads();
-        if (thread == 0) {
-            std::int32_t left = rank, bin = kBins - 1;
-            for (; bins[bin] < left; --bin) {
-                left -= bins[bin];
-            }
+        const std::int32_t bin = kBins - 1 - thread, own = bins[bin];  // from the largest heat down
+        const std::int32_t before = block_place(own).before;
+        if (before < rank && rank <= before + own) {
             chosen = prefix << 8U | static_cast<std::uint32_t>(bin);
-            still = left;
+            still = rank - before;
         }
         __syncthreads();
         prefix = chosen;

@@ -117,8 +117,75 @@ struct Nearest {
     }
 };
 
-// Each thread takes pixels of one column that follow each other: a centre is read once for all of them. Where much is
-// things, the centres bound this.
+// The rectangle in which the points of a warp's pixels lie; empty where none is a thing.
+struct PointBox {
+    float top, left, bottom, right;
+
+    SEGRT_SHARED PointBox(const Nearest& nearest, std::uint32_t things) {
+        const float infinity = __uint_as_float(0x7F800000U);
+        top = left = infinity;
+        bottom = right = -infinity;
+        SEGRT_UNROLL
+        for (int r = 0; r < kRowsEach; ++r) {
+            if ((things >> r & 1U) != 0) {
+                top = lesser(top, nearest.at_y[r]);
+                left = lesser(left, nearest.at_x[r]);
+                bottom = greater(bottom, nearest.at_y[r]);
+                right = greater(right, nearest.at_x[r]);
+            }
+        }
+        for (int step = kColumns / 2; step > 0; step /= 2) {
+            top = lesser(top, __shfl_xor_sync(kAllLanes, top, step));
+            left = lesser(left, __shfl_xor_sync(kAllLanes, left, step));
+            bottom = greater(bottom, __shfl_xor_sync(kAllLanes, bottom, step));
+            right = greater(right, __shfl_xor_sync(kAllLanes, right, step));
+        }
+    }
+
+    // What `Nearest` computes as the distance of any point in here from a centre is not less, or not more: rounding
+    // keeps the order of differences, of squares and of sums.
+    [[nodiscard]] SEGRT_SHARED float least_distance(float y, float x) const {
+        const float dy = greater(greater(y - bottom, top - y), 0.0F), dx = greater(greater(x - right, left - x), 0.0F);
+        return dy * dy + dx * dx;
+    }
+    [[nodiscard]] SEGRT_SHARED float most_distance(float y, float x) const {
+        const float dy = greater(y - top, bottom - y), dx = greater(x - left, right - x);
+        return dy * dy + dx * dx;
+    }
+
+    SEGRT_SHARED static float lesser(float a, float b) { return b < a ? b : a; }
+    SEGRT_SHARED static float greater(float a, float b) { return b > a ? b : a; }
+};
+
+// Finds the nearest centre of each of a warp's points. A centre that is farther from all of them than another is from
+// any is left out: of hundreds of centres in a picture, points in one place are near to a few.
+SEGRT_SHARED void find_nearest(const Grouping& job, std::int32_t centers, std::uint32_t things, Nearest& nearest) {
+    const auto lane = static_cast<std::int32_t>(threadIdx.x);
+    const PointBox box(nearest, things);
+    float limit = __uint_as_float(0x7F800000U);
+    for (std::int32_t i = lane; i < centers; i += kColumns) {
+        limit = PointBox::lesser(
+            limit, box.most_distance(__ldg(job.centers + i), __ldg(job.centers + job.most_centers + i)));
+    }
+    for (int step = kColumns / 2; step > 0; step /= 2) {
+        limit = PointBox::lesser(limit, __shfl_xor_sync(kAllLanes, limit, step));
+    }
+    for (std::int32_t base = 0; base < centers; base += kColumns) {
+        float y = 0, x = 0;
+        bool is_near = false;
+        if (base + lane < centers) {
+            y = __ldg(job.centers + base + lane);
+            x = __ldg(job.centers + job.most_centers + base + lane);
+            is_near = box.least_distance(y, x) <= limit;
+        }
+        for (std::uint32_t left = __ballot_sync(kAllLanes, is_near); left != 0; left &= left - 1) {
+            const int k = __ffs(left) - 1;
+            nearest.meet(__shfl_sync(kAllLanes, y, k), __shfl_sync(kAllLanes, x, k), base + k + 1);
+        }
+    }
+}
+
+// Each thread takes pixels of one column that follow each other: a centre is read once for all of them.
 template <class T>
 SEGRT_SHARED void group_pixels(const Grouping& job) {
     __shared__ float points[kRowsEach][2][kRows][kColumns];  // each thread's own, which spares code, not registers
@@ -152,8 +219,8 @@ SEGRT_SHARED void group_pixels(const Grouping& job) {
         nearest.best[r] = __uint_as_float(0x7F800000U);
         nearest.group[r] = 1;
     }
-    for (std::int32_t i = 0; things != 0 && i < centers; ++i) {
-        nearest.meet(__ldg(job.centers + i), __ldg(job.centers + job.most_centers + i), i + 1);
+    if (__any_sync(kAllLanes, things != 0)) {
+        find_nearest(job, centers, things, nearest);
     }
     std::int32_t keys[kRowsEach];
     SEGRT_UNROLL

@@ -1,5 +1,5 @@
-// confident_queries of class_scores.cpp on the GPU. A hundred queries of a hundred classes are little work: one block
-// does it in a few microseconds, and needs no other to order what it keeps.
+// confident_queries of class_scores.cpp on the GPU: a warp scores a query, and the block that is done last, whichever it
+// is, puts those that are kept into their order.
 #include "class_softmax.h"
 #include "kept_queries.h"
 #include "label_regions.h"
@@ -7,7 +7,7 @@
 namespace segrt {
 namespace {
 
-constexpr std::int32_t kScoringWarps = 32;
+constexpr std::int32_t kScoringWarps = 8;
 
 // One warp, one query: its most probable class (the first of equals), a score of 0 where it is not kept. Returns how
 // many of this lane's logits are not finite.
@@ -39,34 +39,22 @@ SEGRT_SHARED std::int32_t score_query(const T* logits, std::int32_t columns, flo
     return row.nonfinite;
 }
 
-// Block (32, kScoringWarps), alone. logits: (queries, columns), the last column being "no object"; scored, kept and
-// tallies: (queries,). Writes the kept queries in their order and empties all tallies.
-template <class T>
-SEGRT_SHARED void keep_queries(const T* logits, std::int32_t queries, std::int32_t columns, float threshold,
-                               KeptQuery* scored, KeptQuery* kept, KeptCounts* counts, RegionTally* tallies) {
-    __shared__ std::int32_t nonfinite;
-    const auto lane = static_cast<std::int32_t>(threadIdx.x), warp = static_cast<std::int32_t>(threadIdx.y);
-    if (warp == 0 && lane == 0) {
-        nonfinite = 0;
-    }
-    __syncthreads();
-    std::int32_t bad = 0;
-    for (std::int32_t q = warp; q < queries; q += kScoringWarps) {
-        bad += score_query(logits, columns, threshold, q, scored[q]);
-    }
-    if (bad > 0) {
-        atomicAdd(&nonfinite, bad);
-    }
-    for (std::int32_t q = warp * kLanes + lane; q < queries; q += kScoringWarps * kLanes) {
-        tallies[q] = {0, 0, 0, kNowhere, kNowhere, -1, -1};
-    }
-    __syncthreads();
-    if (warp != 0) {
-        return;
-    }
+// How many blocks are done, and how many class logits were not finite; both 0 between frames.
+struct KeepProgress {
+    std::int32_t blocks, nonfinite;
+};
+
+// One warp: writes the kept queries in their order.
+SEGRT_SHARED void order_kept(const KeptQuery* scored, std::int32_t queries, KeptQuery* kept, KeptCounts* counts,
+                             KeepProgress* progress) {
+    const auto lane = static_cast<std::int32_t>(threadIdx.x);
     std::int32_t count = 0;
     for (std::int32_t base = 0; base < queries; base += kLanes) {
-        const KeptQuery query = base + lane < queries ? scored[base + lane] : KeptQuery{0, 0, 0};
+        KeptQuery query{0, 0, 0};
+        if (base + lane < queries) {
+            const volatile KeptQuery& there = scored[base + lane];  // which other blocks wrote
+            query = {there.query, there.class_id, there.score};
+        }
         const std::uint32_t keeps = __ballot_sync(kAllLanes, query.score > 0);
         if (query.score > 0) {
             kept[count + __popc(keeps & ((1U << lane) - 1))] = query;
@@ -74,7 +62,38 @@ SEGRT_SHARED void keep_queries(const T* logits, std::int32_t queries, std::int32
         count += __popc(keeps);
     }
     if (lane == 0) {
-        *counts = {count, nonfinite, 0};
+        *counts = {count, atomicAdd(&progress->nonfinite, 0), 0};
+        *progress = {0, 0};
+    }
+}
+
+// Grid (ceil(queries / kScoringWarps)), block (32, kScoringWarps). logits: (queries, columns), the last column being
+// "no object"; scored, kept and tallies: (queries,). Empties all tallies, too.
+template <class T>
+SEGRT_SHARED void keep_queries(const T* logits, std::int32_t queries, std::int32_t columns, float threshold,
+                               KeptQuery* scored, KeptQuery* kept, KeptCounts* counts, RegionTally* tallies,
+                               KeepProgress* progress) {
+    __shared__ bool is_last;
+    const auto lane = static_cast<std::int32_t>(threadIdx.x), warp = static_cast<std::int32_t>(threadIdx.y);
+    const auto query = static_cast<std::int32_t>(blockIdx.x) * kScoringWarps + warp;
+    if (query < queries) {
+        const std::int32_t bad = score_query(logits, columns, threshold, query, scored[query]);
+        if (bad > 0) {
+            atomicAdd(&progress->nonfinite, bad);
+        }
+        if (lane == 0) {
+            tallies[query] = {0, 0, 0, kNowhere, kNowhere, -1, -1};
+        }
+    }
+    __threadfence();
+    __syncthreads();
+    if (warp == 0 && lane == 0) {
+        is_last = atomicAdd(&progress->blocks, 1) == static_cast<std::int32_t>(gridDim.x) - 1;
+    }
+    __syncthreads();
+    if (is_last && warp == 0) {
+        __threadfence();
+        order_kept(scored, queries, kept, counts, progress);
     }
 }
 
@@ -82,10 +101,11 @@ SEGRT_SHARED void keep_queries(const T* logits, std::int32_t queries, std::int32
 }  // namespace segrt
 
 #define SEGRT_KEEP(name, T)                                                                                          \
-    extern "C" __global__ void __launch_bounds__(1024)                                                               \
+    extern "C" __global__ void __launch_bounds__(256)                                                                \
         name(const T* logits, std::int32_t queries, std::int32_t columns, float threshold, segrt::KeptQuery* scored, \
-             segrt::KeptQuery* kept, segrt::KeptCounts* counts, segrt::RegionTally* tallies) {                       \
-        segrt::keep_queries(logits, queries, columns, threshold, scored, kept, counts, tallies);                     \
+             segrt::KeptQuery* kept, segrt::KeptCounts* counts, segrt::RegionTally* tallies,                         \
+             segrt::KeepProgress* progress) {                                                                        \
+        segrt::keep_queries(logits, queries, columns, threshold, scored, kept, counts, tallies, progress);           \
     }                                                                                                                \
     SEGRT_KERNEL(name)
 

@@ -34,4 +34,6 @@ def argmax(heads: Mapping[str, Array], geometry: Geometry, context: Context) -> 
     window = geometry.window_on(logits.shape[1:], align_corners=aligned)
     report = postproc.Report()
     classes = postproc.argmax_map(logits, geometry.source_size, window=window, threads=context.threads, report=report)
-    return SemanticResult(classes, context.labels, nonfinite_heads=int(report.nonfinite > 0))
+    return SemanticResult.decided(
+        classes, context.labels, classes=logits.shape[0], nonfinite_heads=int(report.nonfinite > 0)
+    )

@@ -68,7 +68,7 @@ def binary(heads: Mapping[str, Array], geometry: Geometry, context: Context) -> 
     scores = scores[0] if scores.ndim == 3 else scores
     values = (1, 0) if len(context.labels) > 1 else (0, void_value(np.uint8, 1))
     if rule.scores == "mask":
-        return SemanticResult(_nearest_mask(scores, geometry, values), context.labels)
+        return SemanticResult.decided(_nearest_mask(scores, geometry, values), context.labels, classes=1)
     report = postproc.Report()
     classes = postproc.binary_map(
         scores[None] if scores.dtype.kind == "f" else scores[None].astype(np.float32),
@@ -80,7 +80,7 @@ def binary(heads: Mapping[str, Array], geometry: Geometry, context: Context) -> 
         threads=context.threads,
         report=report,
     )
-    return SemanticResult(classes, context.labels, nonfinite_heads=int(report.nonfinite > 0))
+    return SemanticResult.decided(classes, context.labels, classes=1, nonfinite_heads=int(report.nonfinite > 0))
 
 
 def cut_of(rule: Binary) -> float:

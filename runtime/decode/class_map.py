@@ -40,7 +40,7 @@ def class_map(heads: Mapping[str, Array], geometry: Geometry, context: Context) 
     rows, columns = nearest(geometry, (grid.shape[0], grid.shape[1]))
     ids = _to_class_ids(grid[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1], len(context.labels), void)
     classes = ids.take(rows - rows[0], axis=0).take(columns - columns[0], axis=1)
-    return SemanticResult(classes, context.labels)
+    return SemanticResult.decided(classes, context.labels, classes=0)
 
 
 def nearest(geometry: Geometry, size: tuple[int, int]) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:

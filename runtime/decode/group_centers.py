@@ -83,7 +83,7 @@ def group_centers(heads: Mapping[str, npt.NDArray[Any]], geometry: Geometry, con
     # A heat is trained towards 1 and may be beyond it.
     segments = [segment._replace(score=min(segment.score, 1.0)) for segment in grouped]
     bad = (report.nonfinite > 0) + bad_heads(heads["center_heatmap"], cells)
-    return PanopticResult(segment_ids, described(segments, context.labels), context.labels, nonfinite_heads=bad)
+    return PanopticResult.decided(segment_ids, described(segments, context.labels), context.labels, nonfinite_heads=bad)
 
 
 def to_source(stack: npt.NDArray[Any], geometry: Geometry, threads: int = 0) -> npt.NDArray[np.float32]:

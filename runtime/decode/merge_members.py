@@ -56,7 +56,7 @@ def merged(semantic: Result, objects: Result, context: Context) -> PanopticResul
     known = np.flatnonzero(classes >= 0)
     ids, found = postproc.merge_semantic_instances(
         _stuff(semantic, first),
-        objects.masks[known],
+        [objects.rles[index] for index in known],
         objects.scores[known],
         classes[known],
         score_threshold=rule.score_threshold,
@@ -76,7 +76,7 @@ def merged(semantic: Result, objects: Result, context: Context) -> PanopticResul
         for segment in found
     ]
     bad = semantic.nonfinite_heads + objects.nonfinite_heads
-    return PanopticResult(ids, segments, context.labels, nonfinite_heads=bad)
+    return PanopticResult.decided(ids, segments, context.labels, nonfinite_heads=bad)
 
 
 def member_contexts(context: Context) -> tuple[Context, Context]:

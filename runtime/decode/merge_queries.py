@@ -51,4 +51,4 @@ def merge_queries(heads: Mapping[str, npt.NDArray[Any]], geometry: Geometry, con
         report=report,
     )
     bad = bad_among_two(report, heads["class_logits"])
-    return PanopticResult(segment_ids, described(merged, context.labels), context.labels, nonfinite_heads=bad)
+    return PanopticResult.decided(segment_ids, described(merged, context.labels), context.labels, nonfinite_heads=bad)

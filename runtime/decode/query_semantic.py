@@ -50,4 +50,6 @@ def query_semantic(heads: Mapping[str, Array], geometry: Geometry, context: Cont
         threads=context.threads,
         report=report,
     )
-    return SemanticResult(classes, context.labels, nonfinite_heads=bad_among_two(report, heads["class_logits"]))
+    bad = bad_among_two(report, heads["class_logits"])
+    told_apart = heads["class_logits"].shape[-1] - 1
+    return SemanticResult.decided(classes, context.labels, classes=told_apart, nonfinite_heads=bad)

@@ -84,9 +84,9 @@ class Slot:
     `inputs` are writable views, name → array with the batch first. `sources` belongs to the caller: what lies in each
     place of the batch; it is emptied on release. `inference_ms` is the time of execution alone,
     without waiting in a queue; `upload_ms` and `download_ms` are those of the copies to and from a GPU, 0 where
-    nothing is copied; `decode_ms` is that of the kernels behind the network, with their download, `preprocess_ms`
-    that of those before it. They are known after `wait`, or after `settle` where the heads stay on the GPU. `gpu` is
-    the queue of the slot's work there, None without one.
+    nothing is copied; `decode_ms` is that of the kernels behind the network, `preprocess_ms` that of those before it.
+    They are known after `wait`, or after `settle` where the heads stay on the GPU. `gpu` is the queue of the slot's
+    work there, None without one.
     """
 
     index: int
@@ -103,7 +103,8 @@ class Slot:
     def settle(self) -> None:
         """Wait for the work in the slot's queue on the GPU and take its times; nothing to do where there is none."""
         if self.gpu is not None:
-            times = self.gpu.synchronize()
+            self.gpu.synchronize()
+            times = self.gpu.times()
             self.upload_ms, self.inference_ms = times.upload_ms, times.inference_ms
             self.download_ms, self.decode_ms = times.download_ms, times.decode_ms
             self.preprocess_ms = times.preprocess_ms
@@ -115,4 +116,4 @@ class Slot:
         """
         if self.gpu is None or self.decode_ms == 0.0:
             return wall_ms
-        return max(self.decode_ms, wall_ms - self.upload_ms - self.preprocess_ms - self.inference_ms)
+        return max(self.decode_ms + self.download_ms, wall_ms - self.upload_ms - self.preprocess_ms - self.inference_ms)

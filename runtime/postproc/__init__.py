@@ -23,10 +23,16 @@ from segrt.runtime.postproc.box_masks import (
     whole_masks_rle,
 )
 from segrt.runtime.postproc.class_maps import argmax_map, binary_map, query_semantic
-from segrt.runtime.postproc.labelled import KEPT, merge_detr_labelled, merge_labelled
+from segrt.runtime.postproc.labelled import KEPT, choose_detr_segments, choose_segments
 from segrt.runtime.postproc.objects import decode_yolo, matrix_nms, query_instances_rle
 from segrt.runtime.postproc.overlaps import count_ids, count_overlaps, ids_of_colors
-from segrt.runtime.postproc.resizing import antialias_taps, resize_antialias, resize_by_way, resize_normalize
+from segrt.runtime.postproc.resizing import (
+    antialias_taps,
+    copy_picture,
+    resize_antialias,
+    resize_by_way,
+    resize_normalize,
+)
 from segrt.runtime.postproc.run_lengths import decode_rle, encode_rle, measure_rle
 from segrt.runtime.postproc.segments import group_centers, merge_queries, merge_semantic_instances
 from segrt.runtime.postproc.types import MergedSegment, QueryInstances, Report, Rle, YoloDetections
@@ -42,6 +48,9 @@ __all__ = [
     "antialias_taps",
     "argmax_map",
     "binary_map",
+    "choose_detr_segments",
+    "choose_segments",
+    "copy_picture",
     "count_ids",
     "count_overlaps",
     "decode_rle",
@@ -51,8 +60,6 @@ __all__ = [
     "ids_of_colors",
     "matrix_nms",
     "measure_rle",
-    "merge_detr_labelled",
-    "merge_labelled",
     "merge_queries",
     "merge_semantic_instances",
     "paste_masks",

@@ -15,6 +15,7 @@ from segrt.runtime.postproc.arguments import (
     checked_threads,
     describe,
 )
+from segrt.runtime.postproc.calls import call_checked
 from segrt.runtime.postproc.core import core
 from segrt.runtime.postproc.types import Floats
 
@@ -103,6 +104,17 @@ def resize_antialias(
         raise ArgumentError(f"out must be contiguous uint8 with shape {shape}, got {describe(out)}")
     core.resize_antialias(image, out, bool(cubic), checked_threads(threads))
     return out
+
+
+def copy_picture(
+    image: NDArray[np.uint8], out: NDArray[np.uint8], *, rows: NDArray[np.int32] | None = None, threads: int = 0
+) -> None:
+    """Copy `image`, uint8 (H, W, 3) with contiguous rows, into the contiguous `out` of its shape.
+
+    `rows` int32 (n,) are the rows that are copied, one after the other, into `out` (n, W, 3). `threads` is the most to
+    use, 0 for all processors: one alone does not keep memory busy.
+    """
+    call_checked(core.copy_picture, image, out, rows, checked_threads(threads))
 
 
 def antialias_taps(

@@ -29,7 +29,7 @@ def encode_rle(masks: NDArray[Any], *, threads: int = 0) -> list[Rle]:
 
 def decode_rle(rles: Sequence[Rle], *, threads: int = 0) -> NDArray[np.bool_]:
     """Masks, bool (N, H, W), of run-length codes that share one size. No codes give shape (0, 0, 0)."""
-    size, codes = _codes_of(rles)
+    size, codes = codes_of(rles)
     out = np.empty((len(codes), *size), np.bool_)
     call_checked(core.decode_masks, codes, out, checked_threads(threads))
     return out
@@ -37,14 +37,15 @@ def decode_rle(rles: Sequence[Rle], *, threads: int = 0) -> NDArray[np.bool_]:
 
 def measure_rle(rles: Sequence[Rle]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Areas (N,) and extents (N, 4) as x0, y0, x1, y1 (edges; 0 when empty) of codes that share one size."""
-    size, codes = _codes_of(rles)
+    size, codes = codes_of(rles)
     if not codes:
         return np.zeros(0, np.int64), np.zeros((0, 4), np.int64)
     areas, boxes = call_checked(core.measure_codes, codes, size)
     return areas, boxes
 
 
-def _codes_of(rles: Sequence[Rle]) -> tuple[Size, list[bytes]]:
+def codes_of(rles: Sequence[Rle]) -> tuple[Size, list[bytes]]:
+    """Return the size that the codes share, and their bytes."""
     if not rles:
         return (0, 0), []
     size = checked_size("size of the codes", rles[0]["size"])

@@ -24,7 +24,8 @@ from segrt.runtime.postproc.arguments import (
 )
 from segrt.runtime.postproc.calls import call_checked, count_nonfinite
 from segrt.runtime.postproc.core import core
-from segrt.runtime.postproc.types import Floats, MergedSegment, MergeRule, Report
+from segrt.runtime.postproc.run_lengths import codes_of
+from segrt.runtime.postproc.types import Floats, MergedSegment, MergeRule, Report, Rle
 
 
 def merge_queries(
@@ -104,7 +105,7 @@ def merge_queries(
 
 def merge_semantic_instances(
     semantic: NDArray[Any],
-    masks: NDArray[Any],
+    masks: NDArray[Any] | Sequence[Rle],
     scores: Sequence[float] | NDArray[Any],
     class_ids: Sequence[int] | NDArray[Any],
     *,
@@ -121,7 +122,7 @@ def merge_semantic_instances(
 
     Args:
         semantic: class ids 0 to 65535, shape (H, W), uint8, uint16, int32 or int64; 0 stands for all things.
-        masks: bool or uint8, shape (N, H, W).
+        masks: bool or uint8, shape (N, H, W); or N run-length codes, which are never made into pictures.
         scores: shape (N,); instances below `score_threshold` (or NaN) are left out.
         class_ids: shape (N,).
         score_threshold: the lowest score, inclusive.
@@ -135,15 +136,22 @@ def merge_semantic_instances(
         -1 for stuff, which has score 1.
     """
     check_classes("semantic", semantic)
-    check_masks("masks", masks)
     size = checked_size("semantic's (H, W)", semantic.shape)
-    if len(masks) > 0 and masks.shape[1:] != size:
-        raise ArgumentError(f"masks must have shape (N, {size[0]}, {size[1]}) as semantic, got {masks.shape}")
+    given: NDArray[Any] | list[bytes]
+    if isinstance(masks, np.ndarray):
+        given = masks
+        check_masks("masks", masks)
+        if len(masks) > 0 and masks.shape[1:] != size:
+            raise ArgumentError(f"masks must have shape (N, {size[0]}, {size[1]}) as semantic, got {masks.shape}")
+    else:
+        size_of_codes, given = codes_of(masks)
+        if given and size_of_codes != size:
+            raise ArgumentError(f"masks must have size {list(size)} as semantic, got {list(size_of_codes)}")
     ids = checked_out(out, size, np.dtype(np.int32))
     segments = call_checked(
         core.merge_semantic_instances,
         semantic,
-        masks,
+        given,
         checked_vector("scores", scores, len(masks), "f"),
         checked_vector("class_ids", class_ids, len(masks), "i"),
         ids,

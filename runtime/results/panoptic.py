@@ -40,25 +40,27 @@ class PanopticResult:
     nonfinite_heads: int = 0  # network outputs with NaN or infinity among the values that were read
 
     @classmethod
-    def of_narrow_ids(
+    def decided(
         cls,
-        ids: npt.NDArray[np.uint8] | npt.NDArray[np.uint16],
+        ids: npt.NDArray[np.int32] | npt.NDArray[np.uint8] | npt.NDArray[np.uint16],
         segments: list[Segment],
         labels: tuple[Label, ...],
         *,
         nonfinite_heads: int = 0,
     ) -> "PanopticResult":
-        """Return a result whose ids come as a smaller type; `segment_ids` is made of them when it is first asked for.
+        """Return the result of a decoder that has painted no other ids than its segments': no pixel is looked at.
 
-        Widening and checking four bytes a pixel would take longer than a GPU's merge and its download.
+        `ids` (H, W) may be of a smaller type; `segment_ids` is made of them when it is first asked for. Checking and
+        widening four bytes a pixel would take longer than a GPU's merge and its download.
         """
-        if not isinstance(ids, np.ndarray) or ids.ndim != 2 or ids.dtype not in (np.uint8, np.uint16) or not ids.size:
-            raise ValueError(f"ids must be uint8 or uint16 with shape (H, W), but got {describe(ids)}")
         result = object.__new__(cls)
-        values = {"segments": segments, "labels": labels, "timings": None, "nonfinite_heads": nonfinite_heads}
-        for name, value in {**values, "_narrow_ids": ids}.items():
-            object.__setattr__(result, name, value)
-        result._check(ids)
+        name = "segment_ids" if ids.dtype == np.int32 else "_narrow_ids"
+        for key, value in (
+            (name, ids), ("segments", segments), ("labels", labels), ("timings", None),
+            ("nonfinite_heads", nonfinite_heads),
+        ):  # fmt: skip
+            object.__setattr__(result, key, value)
+        result._check_segments()
         return result
 
     if not TYPE_CHECKING:  # for whom every attribute would be there
@@ -76,10 +78,15 @@ class PanopticResult:
         array = self.segment_ids
         if not isinstance(array, np.ndarray) or array.ndim != 2 or array.dtype != np.int32 or array.size == 0:
             raise ValueError(f"segment_ids must be int32 with shape (H, W), but got {describe(array)}")
-        self._check(array)
-
-    def _check(self, array: npt.NDArray[Any]) -> None:
         object.__setattr__(self, "labels", check_labels(self.labels))
+        self._check_segments()
+        # A full look-up of every pixel would cost more than the merge; the extremes catch maps that are not ids at all.
+        lowest, highest = int(array.min()), int(array.max())
+        most = max((segment.id for segment in self.segments), default=0)
+        if lowest < 0 or highest > most:
+            raise ValueError(f"segment_ids holds {lowest} to {highest}, but segments has ids up to {most}")
+
+    def _check_segments(self) -> None:
         ids = [segment.id for segment in self.segments]
         if len(set(ids)) != len(ids) or min(ids, default=1) < 1:
             raise ValueError(f"segments must have distinct ids of at least 1, but got {sorted(ids)}")
@@ -88,12 +95,6 @@ class PanopticResult:
                 raise ValueError(
                     f"segment {segment.id} has class_id {segment.class_id}, but there are {len(self.labels)} labels"
                 )
-        # A full look-up of every pixel would cost more than the merge; the extremes catch maps that are not ids at all.
-        lowest, highest = int(array.min()), int(array.max())
-        if lowest < 0 or highest > max(ids, default=0):
-            raise ValueError(
-                f"segment_ids holds {lowest} to {highest}, but segments has ids up to {max(ids, default=0)}"
-            )
 
     @property
     def size(self) -> tuple[int, int]:

@@ -35,6 +35,23 @@ class SemanticResult:
     timings: Timings | None = None
     nonfinite_heads: int = 0  # network outputs with NaN or infinity among the values that were read
 
+    @classmethod
+    def decided(
+        cls, class_map: npt.NDArray[Any], labels: tuple[Label, ...], *, classes: int, nonfinite_heads: int = 0
+    ) -> "SemanticResult":
+        """Return the result of a decoder that tells `classes` apart.
+
+        No pixel is looked at where each of them has a label: that would take as long as deciding them.
+        """
+        if classes > len(labels):
+            return cls(class_map, labels, nonfinite_heads=nonfinite_heads)
+        result = object.__new__(cls)
+        for name, value in (
+            ("class_map", class_map), ("labels", labels), ("timings", None), ("nonfinite_heads", nonfinite_heads),
+        ):  # fmt: skip
+            object.__setattr__(result, name, value)
+        return result
+
     def __post_init__(self) -> None:
         """Raise ValueError with what was expected and what was met."""
         object.__setattr__(self, "labels", check_labels(self.labels))

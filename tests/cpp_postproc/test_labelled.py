@@ -1,4 +1,4 @@
-"""Merges of pixels that were labelled elsewhere: the end of `merge_queries`, on its own."""
+"""Segments from what was counted elsewhere: the end of `merge_queries`, on its own."""
 
 import numpy as np
 import pytest
@@ -23,50 +23,40 @@ def tallies(labels, count, claims=1.0):
     return np.array(rows, np.int32)
 
 
-@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
-def test_stuff_of_one_class_is_fused_and_other_labels_are_void(dtype):
-    labels = LABELS.astype(dtype)
-    ids, segments = postproc.merge_labelled(
-        labels, kept(4, 7, 4), tallies(LABELS, 3), rule="maskformer", stuff_classes=[4]
-    )
-    np.testing.assert_array_equal(ids, np.array([0, 1, 2])[np.choose(LABELS, [1, 2, 1, 0])])
+def test_stuff_of_one_class_is_fused():
+    segments = postproc.choose_segments(kept(4, 7, 4), tallies(LABELS, 3), rule="maskformer", stuff_classes=[4])
     assert [(s.id, s.class_id, s.area, s.bbox) for s in segments] == [(1, 4, 8, (0, 0, 3, 3)), (2, 7, 4, (3, 0, 2, 2))]
 
 
-def test_a_query_that_wins_too_little_of_its_mask_becomes_void():
+def test_a_query_that_wins_too_little_of_its_mask_is_no_segment():
     found = tallies(LABELS, 4)
     found[1, 1] = 6
-    ids, segments = postproc.merge_labelled(LABELS, kept(1, 2, 3, 4), found, rule="eomt", overlap_threshold=0.7)
-    np.testing.assert_array_equal(ids, np.array([1, 0, 2, 3])[LABELS])
-    assert [s.query for s in segments] == [10, 12, 13]
+    segments = postproc.choose_segments(kept(1, 2, 3, 4), found, rule="eomt", overlap_threshold=0.7)
+    assert [(s.id, s.query) for s in segments] == [(1, 10), (2, 12), (3, 13)]
 
 
 def test_detr_asks_for_another_round_until_no_segment_is_small():
-    left, merged = postproc.merge_detr_labelled(LABELS, kept(1, 2, 3, 3), tallies(LABELS, 4), stuff_classes=[3])
-    assert (left, merged) == ([0, 2, 3], None)
+    left, segments = postproc.choose_detr_segments(kept(1, 2, 3, 3), tallies(LABELS, 4), stuff_classes=[3])
+    assert (left, segments) == ([0, 2, 3], None)
     again = np.choose(LABELS, [0, 0, 1, 2]).astype(np.uint8)
-    left, merged = postproc.merge_detr_labelled(
-        again, kept(1, 3, 3), tallies(again, 3), stuff_classes=[3], first_time=False
+    left, segments = postproc.choose_detr_segments(
+        kept(1, 3, 3), tallies(again, 3), stuff_classes=[3], first_time=False
     )
     assert left == [0, 1, 2]
-    assert merged is not None
-    np.testing.assert_array_equal(merged[0], np.array([1, 2, 2])[again])
-    assert [(s.class_id, s.area) for s in merged[1]] == [(1, 10), (3, 5)]
+    assert segments is not None
+    assert [(s.class_id, s.area) for s in segments] == [(1, 10), (3, 5)]
 
 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"labels": LABELS.astype(np.int32)}, "labels must be uint8 or uint16"),
         ({"kept": np.zeros(4, np.int32)}, "kept must be"),
         ({"tallies": np.zeros((3, 7), np.int32)}, "tallies must be int32 with shape"),
         ({"tallies": np.zeros((4, 6), np.int32)}, "tallies must be int32 with shape"),
-        ({"kept": kept(*[1] * 257), "tallies": np.zeros((257, 7), np.int32)}, "labels' type is too small for 257"),
         ({"rule": "detr"}, "rule must be"),
     ],
 )
 def test_what_does_not_fit_is_refused(change, message):
-    fitting = {"labels": LABELS, "kept": kept(1, 2, 3, 4), "tallies": tallies(LABELS, 4), "rule": "maskformer"}
-    arguments = fitting | change
+    arguments = {"kept": kept(1, 2, 3, 4), "tallies": tallies(LABELS, 4), "rule": "maskformer"} | change
     with pytest.raises(postproc.ArgumentError, match=message):
-        postproc.merge_labelled(arguments["labels"], arguments["kept"], arguments["tallies"], rule=arguments["rule"])
+        postproc.choose_segments(arguments["kept"], arguments["tallies"], rule=arguments["rule"])

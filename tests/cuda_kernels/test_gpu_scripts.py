@@ -121,6 +121,7 @@ def small(gpu: EmulatedCuda, monkeypatch: pytest.MonkeyPatch) -> EmulatedCuda:
     monkeypatch.setattr(measure, "doctor", dict)
     monkeypatch.setattr(measure, "EMBEDDED", ("street-semantic",))
     monkeypatch.setattr(measure, "find_flavor", lambda: fail("none"))
+    monkeypatch.setattr(prepared_pictures, "inputs", dict)
     monkeypatch.setattr(trials, "source_picture", small_picture)
     monkeypatch.setattr(trials, "PICTURES", 1)
     monkeypatch.setattr(trials, "WARMUP", 1)
@@ -200,6 +201,7 @@ def test_an_export_that_fails_or_takes_too_long_is_named(tmp_path: Path, monkeyp
 
 def test_transformers_usual_way_is_timed(monkeypatch: pytest.MonkeyPatch) -> None:
     transformers = pytest.importorskip("transformers")
+    monkeypatch.setattr(prepared_pictures, "inputs", dict)
     monkeypatch.setattr(trials, "source_picture", small_picture)
     monkeypatch.setattr(trials, "PICTURES", 1)
     config = transformers.SegformerConfig(depths=[1, 1, 1, 1], hidden_sizes=[8, 8, 16, 16], num_labels=5)

@@ -48,6 +48,7 @@ def run(heads, geometry, context, order=0):
     program = MergeMembersProgram(there, geometry, context, workspace)
     for _ in range(2):
         program.enqueue()
+        program.download()
         queued = {name: [what for what, _ in queue.stream.queue] for name, queue in queues.items()}
         for queue in queues.values():
             queue.synchronize()

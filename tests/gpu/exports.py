@@ -14,7 +14,13 @@ from segrt.runtime.bundle.bundle import Bundle
 from segrt.runtime.bundle.locating import read_bundle
 
 # One of each kind. Small inputs and no search for layers that must stay in fp32: each takes a minute or two.
-MODELS = ("segformer-b0-ade", "rfdetr-seg-small", "detr-resnet101-panoptic", "mask2former-swin-tiny-coco-panoptic")
+MODELS = (
+    "segformer-b0-ade",
+    "detr-resnet101-panoptic",
+    "mask2former-swin-tiny-coco-panoptic",
+    "rfdetr-seg-small",
+    "maskrcnn_resnet50_fpn_v2",
+)
 _THREADS = 4
 
 

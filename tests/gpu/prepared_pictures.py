@@ -78,9 +78,9 @@ def compare(cuda: Cuda, specs: tuple[InputSpec, ...], size: tuple[int, int], rep
             filler.fill(pictures[number % 2])
             with cuda.current():
                 queue.start(lambda: None)
-            times = queue.synchronize()
+            queue.synchronize()
             wall.append((time.perf_counter() - begin) * 1e3)
-            device.append(times.preprocess_ms)
+            device.append(queue.times().preprocess_ms)
             if number < 2:
                 begin = time.perf_counter()
                 fill_inputs(pictures[number % 2], specs, want)

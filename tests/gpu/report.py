@@ -10,12 +10,12 @@ CHECKS = ("bundle", "precision", "runs in", "golden frames", "two pictures", "la
 TIMES = ("bundle", "precision", "runs in", "upload", "preprocess", "network", "decode", "download", "end to end",
          "p99 end to end", "note")  # fmt: skip
 ABOUT_TIMES = (
-    "Medians on 1080p pictures, one frame at a time. Stages of segrt are by the GPU's own clock (CUDA events; `decode` "
-    "has the result's download in it), `end to end` is wall time from the BGR picture on the host to the result there. "
+    "Medians on 1080p pictures, one frame at a time. Stages of segrt are by the GPU's own clock (CUDA events; `upload` "
+    "has the host's copy into page-locked memory in it), `end to end` is wall time from the BGR picture on the host to the result there. "
     "For the others all stages are wall time between synchronisations."
 )
 ABOUT_RULES = (
-    "Milliseconds: `GPU` by its own clock, with the download; `result on the host` and `CPU` (default threads) are "
+    "Milliseconds: `GPU` by its own clock, kernels alone; `result on the host` and `CPU` (default threads) are "
     "wall time."
 )
 RULES = ("rule", "picture", "equal", "GPU", "result on the host", "CPU")

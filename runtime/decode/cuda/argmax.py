@@ -32,9 +32,17 @@ class ArgmaxProgram(Program):
         self.workspace.clear(self._out.device["bad"])
         self._count.enqueue()
         self._pixel_classes.enqueue()
+
+    def download(self) -> None:
+        """See `Program`."""
         self._out.enqueue()
 
     def result(self) -> SemanticResult:
         """See `Program`."""
-        out = self._out.host
-        return SemanticResult(out["classes"].copy(), self.context.labels, nonfinite_heads=int(out["bad"][0] != 0))
+        bad = int(self._out.host["bad"][0] != 0)
+        return SemanticResult.decided(
+            self._out.kept("classes"),
+            self.context.labels,
+            classes=self.heads["semantic_logits"].shape[0],
+            nonfinite_heads=bad,
+        )

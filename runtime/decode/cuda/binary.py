@@ -80,12 +80,15 @@ class BinaryProgram(Program):
             )  # fmt: skip
         if self._count is not None:
             self._count.enqueue()
+
+    def download(self) -> None:
+        """See `Program`."""
         self._out.enqueue()
 
     def result(self) -> SemanticResult:
         """See `Program`."""
-        out = self._out.host
-        return SemanticResult(out["classes"].copy(), self.context.labels, nonfinite_heads=int(out["bad"][0] != 0))
+        bad = int(self._out.host["bad"][0] != 0)
+        return SemanticResult.decided(self._out.kept("classes"), self.context.labels, classes=1, nonfinite_heads=bad)
 
 
 def _with_channel(scores: DeviceArray) -> DeviceArray:

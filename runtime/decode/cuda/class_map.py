@@ -67,6 +67,9 @@ class ClassMapProgram(Program):
             tiles(target_width, height, *_BLOCK[:2]), _BLOCK,
             self._grid, width, self._rows, self._columns, height, target_width, self._ids, there["classes"],
         )  # fmt: skip
+
+    def download(self) -> None:
+        """See `Program`."""
         self._out.enqueue()
 
     def result(self) -> SemanticResult:
@@ -74,7 +77,7 @@ class ClassMapProgram(Program):
         first_wrong = int(self._out.host["first_wrong"][0])
         if first_wrong != 0:
             raise refusal(self._id_at(_BEHIND_ALL - first_wrong), len(self.context.labels))
-        return SemanticResult(self._out.host["classes"].copy(), self.context.labels)
+        return SemanticResult.decided(self._out.kept("classes"), self.context.labels, classes=0)
 
     def _id_at(self, place: int) -> int:
         grid = self._grid

@@ -7,6 +7,7 @@ import numpy as np
 
 from segrt.runtime import postproc
 from segrt.runtime.decode.cuda.by_way import ByWay, Size, by_network
+from segrt.runtime.decode.cuda.downloads import Download
 from segrt.runtime.decode.cuda.nonfinite import NonfiniteCount, number_of
 from segrt.runtime.decode.cuda.pixel_classes import PixelClasses
 from segrt.runtime.decode.cuda.program import Heads, Program, UnfitHeadsError
@@ -84,10 +85,7 @@ class GroupCentersProgram(Program):
         self._labels = workspace.device(np.uint16, height, width)
         self._id_of_label = workspace.device(np.int32, labels)
         self._id = np.dtype(np.uint8 if self._most_segments < 256 else np.uint16)
-        self._ids, self._ids_on_host = (
-            workspace.device(self._id, height, width),
-            workspace.pinned(self._id, height, width),
-        )
+        self._ids = Download(workspace, {"ids": (self._id, (height, width))})
         # What is downloaded beside the ids: how many segments, which heads are bad, the segments.
         self._found = workspace.device(np.int32, 4 + self._most_segments * _SEGMENT.itemsize // 4)
         self._found_on_host = workspace.pinned(np.int32, *self._found.shape)
@@ -123,13 +121,16 @@ class GroupCentersProgram(Program):
         self.workspace.launch(
             "group_centers", f"paint_groups_{8 * self._id.itemsize}",
             tiles(height * width, 1, _PAINTED, 1), _THREADS,
-            self._labels, self._id_of_label, height * width, self._ids,
+            self._labels, self._id_of_label, height * width, self._ids.device["ids"],
         )  # fmt: skip
         for count in self._counts:
             count.enqueue()
+
+    def download(self) -> None:
+        """See `Program`."""
         self.workspace.download(self._found_on_host, self._found)
         self.workspace.download(self._bad_on_host, self._bad)
-        self.workspace.download(self._ids_on_host, self._ids)
+        self._ids.enqueue()
 
     def result(self) -> PanopticResult:
         """See `Program`."""
@@ -145,8 +146,7 @@ class GroupCentersProgram(Program):
         ]  # fmt: skip
         labels = self.context.labels
         bad = int(np.count_nonzero(self._bad_on_host))
-        ids = self._ids_on_host.copy()
-        return PanopticResult.of_narrow_ids(ids, described(merged, labels), labels, nonfinite_heads=bad)
+        return PanopticResult.decided(self._ids.kept("ids"), described(merged, labels), labels, nonfinite_heads=bad)
 
     def _grouping(self, groups: int) -> Grouping:
         height, width = self._size

@@ -43,8 +43,8 @@ class _MaskTables(ctypes.Structure):
 class MaskRuns:
     """Up to `most` masks of a picture of `size` (H, W), as many as `count`, int32 (), says on the GPU.
 
-    Other kernels write `bits`; then `enqueue` makes codes of them. After the frame's work is done, `boxes` and `codes`
-    give what was found of the first masks.
+    Other kernels write `bits`; then `enqueue` makes codes of them, and `download` brings them. After the frame's work is
+    done, `boxes` and `codes` give what was found of the first masks.
     """
 
     def __init__(self, workspace: Workspace, most: int, size: tuple[int, int], count: DeviceArray) -> None:
@@ -75,10 +75,13 @@ class MaskRuns:
         return 32, _CUT_COLUMNS // 32, 1
 
     def enqueue(self) -> None:
-        """Put into the stream that the bits become codes, and that the host gets them."""
+        """Put into the stream that the bits become codes."""
         launch, most = self._workspace.launch, (self._most, 1, 1)
         launch("mask_runs", "count_changes", most, block_of(self._size[1] + 1), self.bits, self._tables, self._count)
         self._write(self._workspace, self._places, self._codes)
+
+    def download(self) -> None:
+        """Put into the stream that the host gets the codes, or their beginning."""
         self._workspace.download(self._found_here, self._found)
         self._workspace.download(self._codes_here, self._codes)
 

@@ -81,6 +81,10 @@ class MatrixNmsProgram(Program):
             self._masks, self._view, self._cells, self._state[_SHOWN], self._runs.bits,
         )  # fmt: skip
         self._runs.enqueue()
+
+    def download(self) -> None:
+        """See `Program`."""
+        self._runs.download()
         for host, array in self._here:
             self.workspace.download(host, array)
 

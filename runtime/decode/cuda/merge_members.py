@@ -35,6 +35,11 @@ class MergeMembersProgram(Program):
         for part in self._parts:
             part.enqueue()
 
+    def download(self) -> None:
+        """See `Program`."""
+        for part in self._parts:
+            part.download()
+
     def result(self) -> PanopticResult:
         """See `Program`."""
         semantic, objects = (part.result() for part in self._parts)
@@ -46,7 +51,11 @@ class _Part(ABC):
 
     @abstractmethod
     def enqueue(self) -> None:
-        """Put the member's work into its queue."""
+        """Put the member's kernels into its queue."""
+
+    @abstractmethod
+    def download(self) -> None:
+        """Put the copy of what they made to the host there."""
 
     @abstractmethod
     def result(self) -> Result:
@@ -59,6 +68,9 @@ class _OnGpu(_Part):
 
     def enqueue(self) -> None:
         self._program.enqueue()
+
+    def download(self) -> None:
+        self._program.download()
 
     def result(self) -> Result:
         return self._program.result()
@@ -74,6 +86,9 @@ class _OnCpu(_Part):
         }
 
     def enqueue(self) -> None:
+        """Do nothing: there are no kernels."""
+
+    def download(self) -> None:
         for role, head in self._heads.items():
             self._workspace.download(self._here[role], head)
 

@@ -1,10 +1,10 @@
 """Rule `merge_queries` on the GPU.
 
-Pixels are labelled and counted on the GPU. Labels come down in their smallest type, with a row for each kept query;
-the core chooses the segments from those rows and paints their ids on the host: the map of ids is four times as large as
-the labels, and would take as much longer to come down than it takes to paint.
+Pixels are labelled, counted and painted with their segments' ids on the GPU. Ids come down in their smallest type, with
+a row for each kept query, from which the core makes the segments' descriptions.
 """
 
+import ctypes
 from typing import cast
 
 import numpy as np
@@ -28,13 +28,16 @@ from segrt.runtime.decode.merge_queries import MergeQueries
 from segrt.runtime.decode.merged_segments import described
 from segrt.runtime.decode.rule import Context
 from segrt.runtime.inference.cuda.device_array import DeviceArray
+from segrt.runtime.inference.cuda.launching import tiles
 from segrt.runtime.preprocess.geometry import Geometry
 from segrt.runtime.results import PanopticResult
 
 _MASK2FORMER_SIZE = (384, 384)
+_PAINT_BLOCK = (256, 1, 1)
+_PAINTED_WORDS = 1024  # of a block of `paint_bytes` and `paint_shorts`
+_QUERIES_A_BLOCK = 8  # `kScoringWarps` of the kernel
 _FARTHEST = np.iinfo(np.int32).max
 _NO_PIXELS = np.array([0, 0, 0, _FARTHEST, _FARTHEST, -1, -1], np.int32)
-Merge = tuple[np.ndarray[tuple[int, int], np.dtype[np.int32]], list[postproc.MergedSegment]]
 
 
 class MergeQueriesProgram(Program):
@@ -55,10 +58,15 @@ class MergeQueriesProgram(Program):
                 "counts": (np.int32, (3,)),  # `KeptCounts` of cpp_postproc/cuda/kept_queries.h
                 "kept": (postproc.KEPT, (queries,)),
                 "tallies": (np.int32, (queries, 7)),
-                "labels": (label, geometry.source_size),
+                "ids": (label, geometry.source_size),
             },
         )
         self._scored = workspace.device(postproc.KEPT, queries)
+        self._stands, self._first, self._id_of_label = (workspace.device(np.int32, queries) for _ in range(3))
+        stuff = np.zeros(self._logits.shape[1], np.uint8)
+        stuff[[index for index in self._stuff if index < len(stuff)]] = 1
+        self._is_stuff = workspace.upload(stuff)
+        self._progress = workspace.upload(np.zeros(2, np.int32))  # which the kernel leaves as it found it
         rows = self._upload_tables()
         counts, item = self._out.device["counts"], np.dtype(np.int32).itemsize
         self._count = NonfiniteCount(
@@ -95,9 +103,9 @@ class MergeQueriesProgram(Program):
         queries, columns = self._logits.shape
         there = self._out.device
         self.workspace.launch(
-            "keep_queries", f"keep_queries_{number_of(self._logits)}", (1, 1, 1), (32, 32, 1),
-            self._logits, queries, columns, float(self._rule.score_threshold),
-            self._scored, there["kept"], there["counts"], there["tallies"],
+            "keep_queries", f"keep_queries_{number_of(self._logits)}", tiles(queries, 1, _QUERIES_A_BLOCK, 1),
+            (32, _QUERIES_A_BLOCK, 1), self._logits, queries, columns, float(self._rule.score_threshold),
+            self._scored, there["kept"], there["counts"], there["tallies"], self._progress,
         )  # fmt: skip
         self._count.enqueue()
         self._label()
@@ -108,49 +116,60 @@ class MergeQueriesProgram(Program):
         self.workspace.launch(
             f"merge_{self._rule.merge_rule}", self._kernel, label_grid(self.geometry.source_size), BLOCK,
             self._masks, height, width, self._enlarged.tables[0], self._enlarged.tables[1],
-            there["kept"], there["counts"], self._target, there["tallies"], label_map(there["labels"]),
+            there["kept"], there["counts"], self._target, there["tallies"], label_map(there["ids"]),
         )  # fmt: skip
+        self._paint()
+
+    def _paint(self) -> None:
+        """Let labels become ids, in their place."""
+        there, ids = self._out.device, self._out.device["ids"]
+        self.workspace.launch(
+            "paint_segments", "choose_ids", (1, 1, 1), _PAINT_BLOCK,
+            there["kept"], there["counts"], there["tallies"], self._is_stuff, int(self._rule.merge_rule == "detr"),
+            ctypes.c_double(self._rule.overlap_threshold), self._stands, self._first, self._id_of_label,
+        )  # fmt: skip
+        words = -(-ids.nbytes // 4)  # those of the labels; `Download` leaves room behind them
+        self.workspace.launch(
+            "paint_segments", "paint_bytes" if ids.dtype.itemsize == 1 else "paint_shorts",
+            tiles(words, 1, _PAINTED_WORDS, 1), _PAINT_BLOCK, ids, words, self._id_of_label, there["counts"],
+        )  # fmt: skip
+
+    def download(self) -> None:
+        """See `Program`."""
         self._out.enqueue()
 
     def result(self) -> PanopticResult:
         """See `Program`."""
         count, bad_classes, bad_masks = (int(number) for number in self._out.host["counts"])
+        segments = self._segments(count) if count > 0 else []
         labels = self.context.labels
-        if count == 0:
-            merge: Merge = np.zeros(self.geometry.source_size, np.int32), []
-        elif self._rule.merge_rule == "detr":
-            merge = self._merge_detr(count)
-        else:
-            here = self._out.host
-            merge = postproc.merge_labelled(
-                here["labels"],
-                here["kept"][:count],
-                here["tallies"][:count],
-                rule=self._rule.merge_rule,
-                overlap_threshold=self._rule.overlap_threshold,
-                stuff_classes=self._stuff,
-                threads=self.context.threads,
-            )
-        ids, segments = merge
         bad = (bad_classes > 0) + (bad_masks > 0)
-        return PanopticResult(ids, described(segments, labels), labels, nonfinite_heads=bad)
+        return PanopticResult.decided(
+            self._out.kept("ids"), described(segments, labels), labels, nonfinite_heads=bad
+        )
 
-    def _merge_detr(self, count: int) -> Merge:
-        # Nearly every frame is done after its first round; each round has fewer queries than the one before.
+    def _segments(self, count: int) -> list[postproc.MergedSegment]:
+        if self._rule.merge_rule == "detr":
+            return self._detr_segments(count)
+        here = self._out.host
+        return postproc.choose_segments(
+            here["kept"][:count],
+            here["tallies"][:count],
+            rule=self._rule.merge_rule,
+            overlap_threshold=self._rule.overlap_threshold,
+            stuff_classes=self._stuff,
+        )
+
+    def _detr_segments(self, count: int) -> list[postproc.MergedSegment]:
+        # Nearly every frame is done after its first round; each round has fewer queries than the one before, and the
+        # last of none leaves a map of zeros.
         here, first_time = self._out.host, True
         while True:
-            left, merged = postproc.merge_detr_labelled(
-                here["labels"],
-                here["kept"][:count],
-                here["tallies"][:count],
-                stuff_classes=self._stuff,
-                first_time=first_time,
-                threads=self.context.threads,
+            left, segments = postproc.choose_detr_segments(
+                here["kept"][:count], here["tallies"][:count], stuff_classes=self._stuff, first_time=first_time
             )
-            if merged is not None:
-                return merged
-            if not left:
-                return np.zeros(self.geometry.source_size, np.int32), []
+            if segments is not None:
+                return segments
             count, first_time = len(left), False
             self._label_again(left)
 
@@ -162,6 +181,7 @@ class MergeQueriesProgram(Program):
         with queue.cuda.current():
             self._out.upload("counts", "kept", "tallies")
             self._label()
+            self._out.enqueue_again()
             queue.stream.synchronize()
 
 

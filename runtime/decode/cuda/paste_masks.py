@@ -76,6 +76,10 @@ class PasteMasksProgram(Program):
                 self._masks, rows, columns, threshold, self._pasted, count, bits,
             )  # fmt: skip
         self._runs.enqueue()
+
+    def download(self) -> None:
+        """See `Program`."""
+        self._runs.download()
         for host, array in self._here:
             self.workspace.download(host, array)
 

@@ -44,10 +44,14 @@ class Program(ABC):
 
     @abstractmethod
     def enqueue(self) -> None:
-        """Put kernels and the download of what `result` reads into the stream.
+        """Put the kernels into the stream.
 
         The same launches each time, and nothing waits, so that they can be recorded as a graph.
         """
+
+    @abstractmethod
+    def download(self) -> None:
+        """Put the copy of what `result` reads to the host into the stream, behind the kernels."""
 
     @abstractmethod
     def result(self) -> Result:

@@ -103,6 +103,10 @@ class PrototypeMasksProgram(Program):
             self._sums, self._view, self._cells, self._state[KEPT], self._runs.bits,
         )  # fmt: skip
         self._runs.enqueue()
+
+    def download(self) -> None:
+        """See `Program`."""
+        self._runs.download()
         self.workspace.download(self._state_here, self._state)
         self.workspace.download(self._found_here, self._found)
 

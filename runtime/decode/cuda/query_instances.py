@@ -92,6 +92,10 @@ class QueryInstancesProgram(Program):
                 self._masks, self._queries, count, view, bits, self._means,
             )  # fmt: skip
         self._runs.enqueue()
+
+    def download(self) -> None:
+        """See `Program`."""
+        self._runs.download()
         for host, array in self._here:
             self.workspace.download(host, array)
 

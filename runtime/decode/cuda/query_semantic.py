@@ -108,7 +108,6 @@ class QuerySemanticProgram(Program):
         self._count.enqueue()
         for band in self._bands:
             self._enqueue_band(band)
-        self._out.enqueue()
 
     def _enqueue_band(self, band: _Band) -> None:
         queries, height, width = self._masks.shape
@@ -123,11 +122,16 @@ class QuerySemanticProgram(Program):
             self._scores, self._labels, cells.row_count, cells.width, target, band.classes,
         )  # fmt: skip
 
+    def download(self) -> None:
+        """See `Program`."""
+        self._out.enqueue()
+
     def result(self) -> SemanticResult:
         """See `Program`."""
-        out = self._out.host
-        bad = int(np.count_nonzero(out["bad"]))
-        return SemanticResult(out["classes"].copy(), self.context.labels, nonfinite_heads=bad)
+        bad = int(np.count_nonzero(self._out.host["bad"]))
+        return SemanticResult.decided(
+            self._out.kept("classes"), self.context.labels, classes=self._labels, nonfinite_heads=bad
+        )
 
 
 def _bands(rows: Taps, most: int) -> list[tuple[int, int]]:

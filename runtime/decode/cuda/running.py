@@ -54,7 +54,11 @@ class Runner:
             except UnfitHeadsError as error:
                 return _decoded_on_cpu(str(error), heads, geometry, context)
             ready.put()
-        for queue in dict.fromkeys(array.queue for array in heads.values()):
+            queues = dict.fromkeys(array.queue for array in heads.values())
+            for queue in queues:
+                queue.decoded()
+            ready.program.download()
+        for queue in queues:
             queue.synchronize()
         with self._queue.cuda.current(), explained(self._what):
             return ready.program.result()

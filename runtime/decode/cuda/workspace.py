@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import ctypes
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from segrt.runtime.decode.cuda.lent_memory import LentMemory
 from segrt.runtime.inference.cuda.device_array import DeviceArray, GpuQueue
 from segrt.runtime.inference.cuda.interface import DeviceBuffer, HostBuffer, Shape
 from segrt.runtime.inference.cuda.kernels import Kernels
@@ -26,6 +28,7 @@ class Workspace:
         self.queue = queue
         self._kernels = kernels
         self._owned: list[DeviceBuffer | HostBuffer] = []
+        self._endings: list[Callable[[], None]] = []
         self._others: list[Workspace] = []
 
     def beside(self, queue: GpuQueue) -> Workspace:
@@ -48,6 +51,16 @@ class Workspace:
         self._owned.append(buffer)
         array: npt.NDArray[Any] = buffer.array[:nbytes].view(dtype).reshape(shape)
         return array
+
+    def lent(self, nbytes: int) -> LentMemory:
+        """Return page-locked memory for what goes out with results."""
+        memory = LentMemory(self.queue.cuda, nbytes)
+        self.at_close(memory.close)
+        return memory
+
+    def at_close(self, call: Callable[[], None]) -> None:
+        """Let `close` call this, before what was asked for until now."""
+        self._endings.append(call)
 
     def upload(self, array: npt.NDArray[Any]) -> DeviceArray:
         """Return a copy of `array` on the GPU, made at once: for tables that do not change from frame to frame."""
@@ -81,6 +94,8 @@ class Workspace:
         """Free everything; nothing may be running on it."""
         while self._others:
             self._others.pop().close()
+        while self._endings:
+            self._endings.pop()()
         while self._owned:
             self._owned.pop().free()
 

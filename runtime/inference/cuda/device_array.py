@@ -22,7 +22,8 @@ from segrt.runtime.inference.cuda.interface import Cuda, Event, Stream
 class GpuTimes:
     """Milliseconds of one execution on the GPU, by its own clock; a copy that is not made takes 0.
 
-    decode_ms: from the network's end to that of the work which was put behind it, where the heads stay on the GPU.
+    decode_ms: from the network's end to that of the kernels which were put behind it, where the heads stay on the GPU;
+    download_ms: that of the heads, or of what those kernels made of them.
     preprocess_ms: that of the kernels that bring pictures to the network's inputs. begin_ms, end_ms: all of the frame's
     work, counted from the queue's `epoch`; 0 without one.
     """
@@ -56,9 +57,12 @@ class GpuQueue(ABC):
     def picture_uploaded(self) -> None:  # noqa: B027
         """Mark in the stream that the kernels which bring a picture to the inputs follow."""
 
+    def decoded(self) -> None:  # noqa: B027
+        """Mark in the stream that what was made of the heads there follows on its way to the host."""
+
     @abstractmethod
-    def synchronize(self) -> GpuTimes:
-        """Wait until all that was put into `stream` is done; return the times up to here.
+    def synchronize(self) -> None:
+        """Wait until all that was put into `stream` is done.
 
         Raises DeviceLostError when the GPU is lost, BackendError for another failure.
         """
@@ -69,7 +73,7 @@ class GpuQueue(ABC):
 
     @abstractmethod
     def times(self) -> GpuTimes:
-        """Return the times that the last `synchronize` gave; wait as it does where the work is newer."""
+        """Return the times of the frame until the last `synchronize`; wait as it does where the work is newer."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -40,16 +40,17 @@ class MemberQueues(GpuQueue):
         for queue in self._members:
             queue.uploads = value
 
-    def synchronize(self) -> GpuTimes:
-        """Wait for all members; copies and decoding add up, the networks ran at once."""
-        return _joined([queue.synchronize() for queue in self._members])
+    def synchronize(self) -> None:
+        """Wait for all members."""
+        for queue in self._members:
+            queue.synchronize()
 
     def own(self, thing: Any) -> Any:
         """Let the first member's queue free `thing`."""
         return self._members[0].own(thing)
 
     def times(self) -> GpuTimes:
-        """See `GpuQueue`."""
+        """Return the members' times together: copies and decoding add up, the networks ran at once."""
         return _joined([queue.times() for queue in self._members])
 
 

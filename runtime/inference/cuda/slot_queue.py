@@ -6,17 +6,17 @@ the host's memory (Jetson) the network reads and writes the host's buffers and n
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from segrt.runtime.inference.cuda.cuda_errors import CudaError, explained
 from segrt.runtime.inference.cuda.device_array import DeviceArray, GpuQueue, GpuTimes
-from segrt.runtime.inference.cuda.interface import Cuda
+from segrt.runtime.inference.cuda.interface import Cuda, Event
 
 Array = npt.NDArray[Any]
-_NO_TIMES = GpuTimes(0.0, 0.0, 0.0)
+_NO_TIMES = GpuTimes(0.0, 0.0)
 
 
 class FixedTensor(Protocol):
@@ -33,6 +33,16 @@ class FixedTensor(Protocol):
     @property
     def lengths(self) -> tuple[int, ...]:
         """Its shape."""
+
+
+class _Marks(NamedTuple):
+    """The marks of a frame, in order."""
+
+    begin: Event
+    uploaded: Event
+    computed: Event
+    decoded: Event
+    end: Event
 
 
 class SlotQueue(GpuQueue):
@@ -55,7 +65,8 @@ class SlotQueue(GpuQueue):
         self._what, self._downloads = what, downloads
         self._mapped = cuda.device.integrated and cuda.device.can_map_host_memory
         self._owned: list[Any] = []
-        self._started, self._waiting, self._prepared, self._times = False, False, False, _NO_TIMES
+        self._started, self._waiting, self._prepared, self._decoded = False, False, False, False
+        self._times: GpuTimes | None = _NO_TIMES
         self._pictures = 0
         self.inputs: dict[str, DeviceArray] = {}
         self.device_heads: dict[str, DeviceArray] = {}
@@ -63,7 +74,7 @@ class SlotQueue(GpuQueue):
         self.host_heads: dict[str, Array] = {}
         try:
             self.stream = self.own(cuda.stream())
-            self._marks = [self.own(cuda.event()) for _ in range(4)]
+            self._marks = _Marks(*(self.own(cuda.event()) for _ in range(5)))
             self._picture_marks = [self.own(cuda.event()) for _ in range(2)]
             for spec in inputs:
                 self.inputs[spec.name], view = self._buffer(spec, on_host=True)
@@ -98,51 +109,49 @@ class SlotQueue(GpuQueue):
 
     def start(self, compute: Callable[[], None]) -> None:
         """Put the upload, what `compute` puts into `stream`, and the heads' download there; return at once."""
-        begin, uploaded, computed, end = self._marks
-        self._started, self._waiting = False, True
+        marks = self._marks
+        self._started, self._waiting, self._decoded, self._times = False, True, False, _NO_TIMES
         self._prepared, self._pictures = self._pictures > 0, 0
-        begin.record(self.stream)
+        marks.begin.record(self.stream)
         if self.uploads and not self._mapped:
             for name, view in self.host_inputs.items():
                 self.cuda.upload(self.inputs[name].address, view, self.stream)
-        uploaded.record(self.stream)
+        marks.uploaded.record(self.stream)
         compute()
-        computed.record(self.stream)
+        marks.computed.record(self.stream)
         if self._downloads:
             if not self._mapped:
                 for name, view in self.host_heads.items():
                     self.cuda.download(view, self.device_heads[name].address, self.stream)
-            end.record(self.stream)
+            marks.end.record(self.stream)
         self._started = True
 
-    def synchronize(self) -> GpuTimes:
+    def decoded(self) -> None:
         """See `GpuQueue`."""
-        if self._downloads and not self._waiting:
-            return self._times
-        self._waiting = False
-        begin, uploaded, computed, end = self._marks
+        self._marks.decoded.record(self.stream)
+        self._decoded = self._waiting = True
+
+    def synchronize(self) -> None:
+        """See `GpuQueue`."""
         with self.cuda.current(), explained(self._what):
-            if not self._started:  # what `start` managed to put there before it failed
+            if not self._waiting or not self._started:  # or what `start` managed to put there before it failed
                 self.stream.synchronize()
-                return _NO_TIMES
+                self._waiting = False
+                return
+            self._waiting = False
             if not self._downloads:
-                end.record(self.stream)
-            end.synchronize()
-            upload, inference, after = (
-                later.ms_since(earlier) for earlier, later in ((begin, uploaded), (uploaded, computed), (computed, end))
-            )
-            preprocess, first = 0.0, begin
-            if self._prepared:
-                first, prepared = self._picture_marks
-                upload, preprocess = upload + prepared.ms_since(first), begin.ms_since(prepared)
-            span = (first.ms_since(self.epoch), end.ms_since(self.epoch)) if self.epoch is not None else (0.0, 0.0)
-        download, decode = (after, 0.0) if self._downloads else (0.0, after)
-        self._times = GpuTimes(upload, inference, download, decode, preprocess, *span)
-        return self._times
+                self._marks.end.record(self.stream)
+            self._marks.end.synchronize()
+            self._times = None
 
     def times(self) -> GpuTimes:
         """See `GpuQueue`."""
-        return self.synchronize() if self._waiting else self._times
+        if self._waiting:
+            self.synchronize()
+        if self._times is None:
+            with self.cuda.current(), explained(self._what):
+                self._times = self._taken()
+        return self._times
 
     def close(self) -> None:
         """Wait for the stream and free everything; what a lost device does not take back is left to the process."""
@@ -157,6 +166,25 @@ class SlotQueue(GpuQueue):
                 thing.free()
             except CudaError:
                 continue
+
+    def _taken(self) -> GpuTimes:
+        """Return the times between the marks of a frame that is done."""
+        marks = self._marks
+        upload, inference = marks.uploaded.ms_since(marks.begin), marks.computed.ms_since(marks.uploaded)
+        decode, download = 0.0, 0.0
+        if self._decoded:
+            decode, download = marks.decoded.ms_since(marks.computed), marks.end.ms_since(marks.decoded)
+        elif self._downloads:
+            download = marks.end.ms_since(marks.computed)
+        else:
+            decode = marks.end.ms_since(marks.computed)
+        preprocess, first = 0.0, marks.begin
+        if self._prepared:
+            first, prepared = self._picture_marks
+            upload, preprocess = upload + prepared.ms_since(first), marks.begin.ms_since(prepared)
+        epoch = self.epoch
+        span = (first.ms_since(epoch), marks.end.ms_since(epoch)) if epoch is not None else (0.0, 0.0)
+        return GpuTimes(upload, inference, download, decode, preprocess, *span)
 
     def _buffer(self, spec: FixedTensor, *, on_host: bool) -> tuple[DeviceArray, Array | None]:
         """Return memory for `spec` on the GPU, and the host's view or copy of it where it has one."""

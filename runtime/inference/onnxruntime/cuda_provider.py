@@ -21,6 +21,7 @@ log = logging.getLogger("segrt.onnxruntime")
 
 CUDA = "CUDAExecutionProvider"
 _CPU = "CPUExecutionProvider"
+_FATAL = 4  # ONNX Runtime's level of messages
 _UNKNOWN = re.compile(r"unknown provider option:?\s*[\"']?(\w+)", re.IGNORECASE)
 _NO_TF32_OPTION = "this onnxruntime has no option use_tf32, so that fp32 is computed in TF32 on GPUs since Ampere"
 # What is lost with an option that a release does not know; the others cost nothing but time.
@@ -94,6 +95,7 @@ def open_cuda_session(
     where the GPU is lost or full.
     """
     load_libraries()
+    quieten()
     unknown: list[str] = []
     while True:
         told = {name: value for name, value in wanted.as_provider_options().items() if name not in unknown}
@@ -128,6 +130,14 @@ def _remarks(unknown: list[str], wanted: CudaOptions) -> tuple[str, ...]:
         elif not wanted.tf32:
             remarks.append(_LOST_WITH[name])
     return tuple(remarks)
+
+
+@cache
+def quieten() -> None:
+    """Let ONNX Runtime write nothing itself: what fails is raised, and the rest is how it looks for what it can use."""
+    import onnxruntime
+
+    onnxruntime.set_default_logger_severity(_FATAL)
 
 
 @cache

@@ -12,7 +12,9 @@ from segrt.runtime.inference.cuda.device_array import DeviceArray
 from segrt.runtime.inference.cuda.interface import Cuda, DeviceBuffer, Function, HostBuffer, Shape, Stream
 from segrt.runtime.inference.cuda.kernels import Kernels
 from segrt.runtime.inference.cuda.launching import tiles
+from segrt.runtime.postproc import copy_picture
 from segrt.runtime.preprocess.channels import image_input
+from segrt.runtime.preprocess.cuda.axis_tables import Table
 from segrt.runtime.preprocess.cuda.picture_kernels import (
     BLOCK,
     PictureKernel,
@@ -27,7 +29,7 @@ from segrt.runtime.preprocess.input_spec import InputSpec
 from segrt.runtime.preprocess.picture import check_picture, place
 
 _ALIGNED = 256  # bytes, for the tables behind a picture
-_STRIP = 1 << 20  # bytes that are copied into page-locked memory while those before are uploaded
+_STRIP = 2 << 20  # bytes that are copied into page-locked memory while those before are uploaded
 
 
 def why_not(specs: Sequence[InputSpec]) -> str | None:
@@ -40,10 +42,13 @@ class PictureFiller:
 
     Made for inputs of which `why_not` says nothing; `inputs` are a slot's by the specs' names, all of one queue. A
     place's memory is used again when it is filled again: until then the work on the frame before must be done.
+    `threads` copy into page-locked memory, 0 for all processors.
     """
 
-    def __init__(self, specs: Sequence[InputSpec], inputs: Mapping[str, DeviceArray], kernels: Kernels) -> None:
-        self._specs, self._inputs, self._kernels = tuple(specs), inputs, kernels
+    def __init__(
+        self, specs: Sequence[InputSpec], inputs: Mapping[str, DeviceArray], kernels: Kernels, *, threads: int = 0
+    ) -> None:
+        self._specs, self._inputs, self._kernels, self._threads = tuple(specs), inputs, kernels, threads
         self._image = image_input(specs)
         self._queue = inputs[self._image.name].queue
         self._staging: dict[int, _Staging] = {}
@@ -51,28 +56,20 @@ class PictureFiller:
     def fill(self, image: Picture, index: int = 0) -> Geometry:
         """Put upload and kernels for place `index` of the batch into the queue's stream; return without waiting.
 
-        `image` is uint8 BGR (H, W, 3) and may be changed as soon as this returns, unless it is `picture`'s. The slot's
-        host views are left out of this frame's upload. Raises ImageError as `fill_inputs` does, CudaError where the
+        `image` is uint8 BGR (H, W, 3) and may be changed as soon as this returns. The slot's host views are left out of
+        this frame's upload. Raises ImageError as `fill_inputs` does, CudaError where the
         GPU's memory is full.
         """
         image = check_picture(image)
         with self._queue.cuda.current():
             staging = self._prepared(index, (image.shape[0], image.shape[1]))
             self._queue.picture_begins()
-            staging.upload(image, self._queue.stream)
+            staging.upload(image, self._queue.stream, self._threads)
             self._queue.picture_uploaded()
             for launch in staging.launches:
                 self._queue.cuda.launch(launch.function, launch.grid, BLOCK, launch.parameters, self._queue.stream)
         self._queue.uploads = False
         return staging.geometry
-
-    def picture(self, size: tuple[int, int], index: int = 0) -> Picture:
-        """Return page-locked memory (H, W, 3) for a picture: `fill` uploads it from there without copying it.
-
-        It holds until another size is asked for or filled at this place; what was filled there before must be done.
-        """
-        with self._queue.cuda.current():
-            return self._prepared(index, size).picture
 
     def free(self) -> None:
         """Free all memory; nothing may be running on it."""
@@ -95,7 +92,7 @@ class PictureFiller:
 
     def _picture_launch(self, kernel: PictureKernel, staging: "_Staging", index: int) -> "_Launch":
         target = picture_input(self._image, kernel.geometry, self._inputs[self._image.name][index].address)
-        pixels = Pixels(staging.address, *kernel.geometry.source_size)
+        pixels = Pixels(staging.address, *kernel.stored_size)
         function = self._kernels.function(kernel.file, kernel.name)
         return _Launch(function, kernel.grid, (target, pixels, *kernel.axes(staging.table_addresses)))
 
@@ -116,6 +113,16 @@ class _Launch:
 
 
 _UNSIGNED = {1: ctypes.c_uint8, 2: ctypes.c_uint16, 4: ctypes.c_uint32, 8: ctypes.c_uint64}
+
+
+def _copy(image: Picture, rows: slice | Table, target: Picture, threads: int) -> None:
+    """Copy these rows of `image` into `target`."""
+    if image.strides[1:] != target.strides[1:]:
+        target[...] = image[rows]
+    elif isinstance(rows, slice):
+        copy_picture(image[rows], target, threads=threads)
+    else:
+        copy_picture(image, target, rows=rows, threads=threads)
 
 
 class _Staging:
@@ -148,15 +155,9 @@ class _Staging:
         assert memory is not None
         return memory.address
 
-    @property
-    def picture(self) -> Picture:
-        """The picture's page-locked memory."""
-        assert self._host is not None
-        return self._host.array[: self._picture_bytes].reshape(*self.geometry.source_size, 3)
-
     def prepare(self, kernel: PictureKernel) -> None:
         """Make room for pictures of the kernel's size and its tables."""
-        height, width = kernel.geometry.source_size
+        height, width = kernel.stored_size
         picture_bytes = height * width * 3
         starts, end = [], picture_bytes
         for table in kernel.tables:
@@ -172,17 +173,18 @@ class _Staging:
         self.kernel = kernel
         self.table_addresses = tuple(self.address + start for start in starts)
 
-    def upload(self, image: Picture, stream: Stream) -> None:
-        """Copy `image` here, unless it is here already, and put its upload into the stream."""
+    def upload(self, image: Picture, stream: Stream, threads: int) -> None:
+        """Copy what the kernel reads of `image` here, and put its upload into the stream."""
         assert self._host is not None
-        here = self.picture
-        is_here = image.ctypes.data == here.ctypes.data and image.strides == here.strides
-        rows = max(1, _STRIP // (3 * here.shape[1]))
-        for first in range(0, len(here), len(here) if is_here else rows):
-            part = here[first:] if is_here else here[first : first + rows]
-            if not is_here:
-                part[...] = image[first : first + rows]
-            self._send(first * 3 * here.shape[1], part.nbytes, stream)
+        assert self.kernel is not None
+        (height, width), used = self.kernel.stored_size, self.kernel.used_rows
+        here = self._host.array[: self._picture_bytes].reshape(height, width, 3)
+        at_once = max(1, _STRIP // (3 * width))
+        for first in range(0, height, at_once):
+            strip = slice(first, first + at_once)
+            part = here[strip]
+            _copy(image, strip if used is None else used[strip], part, threads)
+            self._send(first * 3 * width, part.nbytes, stream)
         if self._new_tables:
             self._send(self._picture_bytes, self._nbytes - self._picture_bytes, stream)
             self._new_tables = False

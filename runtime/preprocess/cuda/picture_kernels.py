@@ -14,6 +14,7 @@ from segrt.runtime.preprocess.geometry import Geometry
 from segrt.runtime.preprocess.input_spec import InputSpec
 
 BLOCK: Shape = (32, 8, 1)
+_MOST_USED = 0.8  # of a picture's rows, that a list of them is worth
 _NUMBERS = {"float32": "float", "float16": "half", "uint8": "byte"}
 
 
@@ -61,13 +62,23 @@ class Filter(ctypes.Structure):
 
 @dataclass(frozen=True)
 class PictureKernel:
-    """One launch for pictures of one size: `tables` are uploaded behind the picture, rows' before columns'."""
+    """One launch for pictures of one size: `tables` are uploaded behind the picture, rows' before columns'.
+
+    `used_rows` int32 (n,) are those of the picture that it reads, counted from 0 in `tables`; None for all.
+    """
 
     file: str
     name: str
     grid: Shape
     tables: tuple[Table, ...]
     geometry: Geometry
+    used_rows: Table | None = None
+
+    @property
+    def stored_size(self) -> tuple[int, int]:
+        """Rows and columns of what is uploaded."""
+        height, width = self.geometry.source_size
+        return (height if self.used_rows is None else len(self.used_rows)), width
 
     def axes(self, tables: Sequence[int]) -> list[Any]:
         """Return the kernel's last two parameters, rows and columns, where the tables lie at these addresses."""
@@ -104,8 +115,9 @@ def picture_kernel(spec: InputSpec, geometry: Geometry) -> PictureKernel:
     rows, columns = spec.size
     grid = tiles(columns, rows, 32, 8)
     if (height, width) == (source_height, source_width) or resize.interpolation == "nearest":
-        tables = nearest_pixels(source_height, height), nearest_pixels(source_width, width)
-        return PictureKernel("preprocess", f"picture_nearest_{number}", grid, tables, geometry)
+        used, table = stored_rows(nearest_pixels(source_height, height), 1)
+        tables = table, nearest_pixels(source_width, width)
+        return PictureKernel("preprocess", f"picture_nearest_{number}", grid, tables, geometry, used)
     if resize.antialias:
         cubic = resize.interpolation == "cubic"
         filters = tuple(
@@ -114,9 +126,25 @@ def picture_kernel(spec: InputSpec, geometry: Geometry) -> PictureKernel:
         )
         return PictureKernel("antialias", f"picture_filter_{number}", tiles(columns, rows, 32, 16), filters, geometry)
     if number == "byte":
-        tables = fixed_taps(source_height, height), fixed_taps(source_width, width)
-        return PictureKernel("preprocess", "picture_fixed_byte", grid, tables, geometry)
+        used, table = stored_rows(fixed_taps(source_height, height), 2)
+        tables = table, fixed_taps(source_width, width)
+        return PictureKernel("preprocess", "picture_fixed_byte", grid, tables, geometry, used)
     return PictureKernel("preprocess", f"picture_linear_{number}", grid, (), geometry)
+
+
+def stored_rows(table: Table, pixels: int) -> tuple[Table | None, Table]:
+    """Return the source rows that a table of rows names in its first `pixels` columns, and the table by their numbers.
+
+    A picture that becomes much smaller is read in few of its rows: the others need not be uploaded. None, and the table
+    as it is, where that spares little.
+    """
+    numbers = table if pixels == 1 else table[:, :pixels]
+    used, places = np.unique(numbers, return_inverse=True)
+    if len(used) > _MOST_USED * (used[-1] + 1):
+        return None, table
+    renumbered = table.copy()
+    (renumbered if pixels == 1 else renumbered[:, :pixels])[...] = places.reshape(numbers.shape)
+    return used.astype(np.int32), renumbered
 
 
 def picture_input(spec: InputSpec, geometry: Geometry, address: int) -> PictureInput:

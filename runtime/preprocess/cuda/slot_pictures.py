@@ -41,7 +41,7 @@ class SlotPictures:
         for member, specs in members.items():
             if why_not_pictures(specs) is None:
                 inputs = {spec.name: self._queue.inputs[_name(member, spec)] for spec in specs}
-                self._fillers[member] = PictureFiller(specs, inputs, kernels_on(self._queue.cuda))
+                self._fillers[member] = PictureFiller(specs, inputs, kernels_on(self._queue.cuda), threads=threads)
         self._queue.own(self)
 
     def fill(self, image: Picture, index: int = 0) -> Geometry:

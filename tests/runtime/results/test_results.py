@@ -155,7 +155,7 @@ def test_narrow_ids_are_int32_for_whoever_asks_and_are_widened_once(dtype):
     ids = np.array([[0, 1, 1], [2, 2, 0]], dtype)
     segments = [Segment(1, 0, True, 0.9, 2, (1, 0, 2, 1)), Segment(2, 1, False, 0.8, 2, (0, 1, 2, 1))]
     labels = (Label("car", 1, True, (1, 2, 3)), Label("road", 2, False, (4, 5, 6)))
-    narrow = PanopticResult.of_narrow_ids(ids, segments, labels, nonfinite_heads=1)
+    narrow = PanopticResult.decided(ids, segments, labels, nonfinite_heads=1)
     wide = PanopticResult(ids.astype(np.int32), segments, labels, nonfinite_heads=1)
     assert narrow.size == (2, 3)
     assert "segment_ids" not in vars(narrow), "nobody has asked yet"
@@ -170,12 +170,17 @@ def test_narrow_ids_are_int32_for_whoever_asks_and_are_widened_once(dtype):
     assert not hasattr(narrow, "nothing")
 
 
-def test_narrow_ids_are_checked_as_wide_ones_are():
+def test_segments_of_a_decoder_are_checked_though_its_pixels_are_not():
     labels = (Label("car", 1, True, (1, 2, 3)),)
-    with pytest.raises(ValueError, match=r"ids must be uint8 or uint16 with shape .H, W., but got"):
-        PanopticResult.of_narrow_ids(np.zeros((2, 2), np.int64), [], labels)
-    with pytest.raises(ValueError, match="segment_ids holds 0 to 3, but segments has ids up to 0"):
-        PanopticResult.of_narrow_ids(np.array([[0, 3]], np.uint8), [], labels)
+    with pytest.raises(ValueError, match="class_id 3, but there are 1"):
+        PanopticResult.decided(np.zeros((2, 2), np.uint8), [Segment(1, 3, False, 1.0, 4, (0, 0, 2, 2))], labels)
+
+
+def test_classes_of_a_decoder_are_looked_at_where_some_have_no_label():
+    labels = (Label("car", 1, True, (1, 2, 3)),)
+    assert SemanticResult.decided(np.zeros((2, 2), np.uint8), labels, classes=2).size == (2, 2)
+    with pytest.raises(ValueError, match="class_map holds class id 1, but there are 1 labels"):
+        SemanticResult.decided(np.ones((2, 2), np.uint8), labels, classes=2)
 
 
 def test_panoptic_to_semantic_keeps_classes_and_void():
