@@ -164,8 +164,8 @@ SEGRT_SHARED void find_nearest(const Grouping& job, std::int32_t centers, std::u
     const PointBox box(nearest, things);
     float limit = __uint_as_float(0x7F800000U);
     for (std::int32_t i = lane; i < centers; i += kColumns) {
-        limit = PointBox::lesser(
-            limit, box.most_distance(__ldg(job.centers + i), __ldg(job.centers + job.most_centers + i)));
+        limit = PointBox::lesser(limit,
+                                 box.most_distance(__ldg(job.centers + i), __ldg(job.centers + job.most_centers + i)));
     }
     for (int step = kColumns / 2; step > 0; step /= 2) {
         limit = PointBox::lesser(limit, __shfl_xor_sync(kAllLanes, limit, step));

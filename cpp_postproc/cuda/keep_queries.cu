@@ -1,5 +1,5 @@
-// confident_queries of class_scores.cpp on the GPU: a warp scores a query, and the block that is done last, whichever it
-// is, puts those that are kept into their order.
+// confident_queries of class_scores.cpp on the GPU: a warp scores a query, and the block that is done last, whichever
+// it is, puts those that are kept into their order.
 #include "class_softmax.h"
 #include "kept_queries.h"
 #include "label_regions.h"

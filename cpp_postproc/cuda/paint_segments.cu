@@ -8,7 +8,7 @@ namespace segrt {
 namespace {
 
 constexpr std::int32_t kPaintThreads = 256;
-constexpr std::int32_t kWordsEach = 4;    // of a thread, of four labels in a byte each or two in two bytes each
+constexpr std::int32_t kWordsEach = 4;  // of a thread, of four labels in a byte each or two in two bytes each
 constexpr std::int32_t kByteLabels = 256;
 
 // What is kept in memory of each query: the first query of its segment, itself or the first of its stuff class, or

@@ -38,9 +38,7 @@ def choose_segments(
     """
     check_choice("rule", rule, ("maskformer", "mask2former", "eomt"))
     stuff = class_list("stuff_classes", stuff_classes)
-    segments = call_checked(
-        core.choose_segments, *_columns(kept), tallies, rule, float(overlap_threshold), stuff
-    )
+    segments = call_checked(core.choose_segments, *_columns(kept), tallies, rule, float(overlap_threshold), stuff)
     return [MergedSegment(*segment) for segment in segments]
 
 

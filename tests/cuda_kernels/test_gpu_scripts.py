@@ -50,7 +50,9 @@ def test_pictures_are_compared_with_the_cpu(cuda: EmulatedCuda, monkeypatch: pyt
     known = prepared_pictures.inputs()
     monkeypatch.setattr(prepared_pictures, "SIZES", [(31, 47)])
     monkeypatch.setattr(
-        prepared_pictures, "inputs", lambda: {name: known[name] for name in ("street-panoptic", "nearest bytes 512x1024")}
+        prepared_pictures,
+        "inputs",
+        lambda: {name: known[name] for name in ("street-panoptic", "nearest bytes 512x1024")},
     )
     failures: list[str] = []
     rows = prepared_pictures.compare_all(cuda, failures, repeat=1)

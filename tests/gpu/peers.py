@@ -13,7 +13,7 @@ from segrt.runtime.segmenter import open_segmenter
 
 
 def run(bundle: Bundle, frames: int, failures: list[str], *, compiled: bool) -> list[dict[str, object]]:
-    """Return a row each for eager torch, and with `compiled` torch.compile, at fp32 and fp16; none without torch."""
+    """Return a row each at fp32 and fp16, for eager torch or torch.compile; none without torch."""
     if importlib.util.find_spec("torch") is None:
         return []
     import torch
@@ -26,8 +26,7 @@ def run(bundle: Bundle, frames: int, failures: list[str], *, compiled: bool) -> 
         return [{"bundle": bundle.manifest.name, "runs in": "torch", "note": str(error)}]
     rows = []
     for precision in ("fp32", "fp16"):
-        ways = [("torch eager", network), *([("torch.compile", torch.compile(network))] if compiled else [])]
-        for name, made in ways:
+        for name, made in [("torch.compile", torch.compile(network)) if compiled else ("torch eager", network)]:
             row: dict[str, object] = {
                 "bundle": bundle.manifest.name,
                 "technique": bundle.manifest.technique,

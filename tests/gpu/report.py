@@ -11,8 +11,8 @@ TIMES = ("bundle", "precision", "runs in", "upload", "preprocess", "network", "d
          "p99 end to end", "note")  # fmt: skip
 ABOUT_TIMES = (
     "Medians on 1080p pictures, one frame at a time. Stages of segrt are by the GPU's own clock (CUDA events; `upload` "
-    "has the host's copy into page-locked memory in it), `end to end` is wall time from the BGR picture on the host to the result there. "
-    "For the others all stages are wall time between synchronisations."
+    "has the host's copy into page-locked memory in it), `end to end` is wall time from the BGR picture on the host to "
+    "the result there. For the others all stages are wall time between synchronisations."
 )
 ABOUT_RULES = (
     "Milliseconds: `GPU` by its own clock, kernels alone; `result on the host` and `CPU` (default threads) are "
@@ -38,6 +38,7 @@ def write_report(found: dict[str, Any], path: Path) -> None:
         "",
         *([f"- {line}" for line in found["left out"]] or ["nothing"]),
         "",
+        *exported(found.get("exports", {})),
         "## Networks: what was checked",
         "",
         *_table(CHECKS, found["checks"]),
@@ -62,6 +63,14 @@ def write_report(found: dict[str, Any], path: Path) -> None:
         "",
     ]
     path.write_text("\n".join(lines))
+
+
+def exported(seconds: dict[str, float | None]) -> list[str]:
+    """Return what exporting took, all at once."""
+    told = [f"{name} {took} s" for name, took in seconds.items() if took is not None]
+    return (
+        ["Exports, several at once, with those precisions that they have: " + ", ".join(told) + ".", ""] if told else []
+    )
 
 
 def _table(columns: Sequence[str], rows: Sequence[dict[str, Any]]) -> list[str]:

@@ -138,12 +138,10 @@ class GroupCentersProgram(Program):
         table = self._found_on_host[4:].view(_SEGMENT)[:count]
         merged = [
             postproc.MergedSegment(
-                number, int(row["class_id"]), min(float(row["score"]), 1.0), int(row["area"]),
-                (int(row["left"]), int(row["top"]), int(row["right"] - row["left"]), int(row["bottom"] - row["top"])),
-                int(row["query"]),
+                number, class_id, min(score, 1.0), area, (left, top, right - left, bottom - top), query
             )
-            for number, row in enumerate(table, 1)
-        ]  # fmt: skip
+            for number, (class_id, area, left, top, right, bottom, query, score) in enumerate(table.tolist(), 1)
+        ]
         labels = self.context.labels
         bad = int(np.count_nonzero(self._bad_on_host))
         return PanopticResult.decided(self._ids.kept("ids"), described(merged, labels), labels, nonfinite_heads=bad)

@@ -43,8 +43,8 @@ class _MaskTables(ctypes.Structure):
 class MaskRuns:
     """Up to `most` masks of a picture of `size` (H, W), as many as `count`, int32 (), says on the GPU.
 
-    Other kernels write `bits`; then `enqueue` makes codes of them, and `download` brings them. After the frame's work is
-    done, `boxes` and `codes` give what was found of the first masks.
+    Other kernels write `bits`; then `enqueue` makes codes of them, and `download` brings them. After the frame's work
+    is done, `boxes` and `codes` give what was found of the first masks.
     """
 
     def __init__(self, workspace: Workspace, most: int, size: tuple[int, int], count: DeviceArray) -> None:

@@ -144,9 +144,7 @@ class MergeQueriesProgram(Program):
         segments = self._segments(count) if count > 0 else []
         labels = self.context.labels
         bad = (bad_classes > 0) + (bad_masks > 0)
-        return PanopticResult.decided(
-            self._out.kept("ids"), described(segments, labels), labels, nonfinite_heads=bad
-        )
+        return PanopticResult.decided(self._out.kept("ids"), described(segments, labels), labels, nonfinite_heads=bad)
 
     def _segments(self, count: int) -> list[postproc.MergedSegment]:
         if self._rule.merge_rule == "detr":

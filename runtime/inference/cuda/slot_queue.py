@@ -138,11 +138,10 @@ class SlotQueue(GpuQueue):
                 self.stream.synchronize()
                 self._waiting = False
                 return
-            self._waiting = False
             if not self._downloads:
                 self._marks.end.record(self.stream)
             self._marks.end.synchronize()
-            self._times = None
+            self._waiting, self._times = False, None
 
     def times(self) -> GpuTimes:
         """See `GpuQueue`."""
