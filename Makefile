@@ -46,9 +46,10 @@ $(VENV)/.runtime: $(BIN)/python $(SOURCES)
 	$(BIN)/python -m pip install --quiet --quiet --editable .
 	@touch $@
 
-$(VENV)/.dev: $(VENV)/.runtime
+# It holds all of the runtime's: what is compiled is compiled once.
+$(VENV)/.dev: $(BIN)/python $(SOURCES)
 	$(BIN)/python -m pip install --quiet --quiet --editable '.[dev,export,web,mqtt]'
-	@touch $@
+	@touch $(VENV)/.runtime $@
 
 setup: $(VENV)/.runtime
 
@@ -56,14 +57,15 @@ demo: $(VENV)/.runtime
 	$(BIN)/segrt demo --out demo
 
 test: $(VENV)/.dev
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports --no-cache
-	rm -rf build/typecheck
-	$(BIN)/python -m pip install --quiet --quiet --no-deps --no-build-isolation --target build/typecheck .
+	mkdir -p build/typecheck/segrt
+	ln -sfn $(abspath runtime) build/typecheck/segrt/runtime
+	ln -sfn $(abspath export) build/typecheck/segrt/export
 	cd build/typecheck && PATH=$(abspath $(BIN)):$$PATH MYPYPATH=. $(abspath $(BIN))/mypy \
 		--config-file $(abspath pyproject.toml) --python-executable $(abspath $(BIN)/python) -p segrt.runtime -p segrt.export
 	$(BIN)/clang-format --dry-run --Werror $(CPP) $(CPP_CHECKS)
