@@ -133,6 +133,22 @@ def archive(arrays: dict[str, bytes], method: int = zipfile.ZIP_DEFLATED) -> byt
     return file.getvalue()
 
 
+def test_a_small_file_takes_memory_by_its_size_and_one_that_says_it_is_empty_is_read_whole(tmp_path: Path) -> None:
+    path = tmp_path / "small"
+    path.write_bytes(b"12345")
+    tracemalloc.start()
+    try:
+        assert read_bytes(path, 1 << 30) == b"12345"
+        assert tracemalloc.get_traced_memory()[1] < 1 << 20
+    finally:
+        tracemalloc.stop()
+    status = Path("/proc/self/status")
+    if status.is_file():  # 0 bytes, says the system
+        assert read_bytes(status).startswith(b"Name:")
+        with pytest.raises(OSError, match="has more than 5 bytes"):
+            read_bytes(status, 5)
+
+
 def array(header: str, content: bytes = b"") -> bytes:
     text = header.encode() + b"\n"
     return b"\x93NUMPY\x01\x00" + len(text).to_bytes(2, "little") + text + content
