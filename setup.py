@@ -4,8 +4,10 @@ Everything static stands in pyproject.toml. Here is only what it cannot say: tha
 `runtime/` is `segrt.runtime` (a namespace without a root `__init__.py`), and how C++ and CUDA are compiled.
 """
 
+import os
 import platform
 import runpy
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +25,16 @@ FLAGS_OF_FILE = {path.with_suffix(".cpp"): path.read_text().split() for path in 
 
 
 class BuildWithKernels(build_ext):
-    """Adds the flags of single files, which setuptools has no place for, and the CUDA kernels."""
+    """Adds the flags of single files, which setuptools has no place for, and the CUDA kernels.
+
+    `SEGRT_OBJECTS` names a folder where object files stay: the next build compiles what has changed since.
+    """
+
+    def finalize_options(self) -> None:
+        """Choose the folder of object files; Python's version is part of it, for they hold its headers."""
+        super().finalize_options()
+        if kept := os.environ.get("SEGRT_OBJECTS"):
+            self.build_temp = str(Path(kept) / str(sys.implementation.cache_tag))
 
     def run(self) -> None:
         """Compile C++, then the CUDA kernels; without NVRTC segrt is built without them, which `segrt doctor` tells."""

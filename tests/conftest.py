@@ -1,5 +1,7 @@
 """Fixtures for all rooms: a cache of their own, tiny networks made with onnx.helper, bundles of them."""
 
+import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -44,6 +46,12 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files with slow tests come first, so that none is begun when another worker has nothing left to do."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
+
+
 @pytest.fixture(autouse=True)
 def own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Keep segrt's cache out of the user's home."""
@@ -63,7 +71,10 @@ def fixtures() -> Path:
 
 @pytest.fixture(scope="session")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Build the wheel from a copy of what git knows, so that no stale build folder is shipped."""
+    """Build the wheel from a copy of what git knows, so that no stale build folder is shipped.
+
+    Where `SEGRT_OBJECTS` keeps object files in this tree, those as new as their sources are linked, not made again.
+    """
     root, folder = Path(__file__).resolve().parents[1], tmp_path_factory.mktemp("source")
     names = subprocess.run(
         ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
@@ -72,7 +83,10 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in filter(None, names):
         if (root / name).is_file():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            (folder / name).write_bytes((root / name).read_bytes())
+            shutil.copy2(root / name, folder / name)
+    kept = os.environ.get("SEGRT_OBJECTS", "")
+    if kept and not Path(kept).is_absolute() and (root / kept).is_dir():
+        shutil.copytree(root / kept, folder / kept)
     out = tmp_path_factory.mktemp("wheel")
     subprocess.run(
         [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(out)],

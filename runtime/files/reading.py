@@ -54,8 +54,10 @@ def read_bytes(path: Path, most: int = MOST_TEXT) -> bytes:
         size = os.fstat(file.fileno()).st_size
         if size > most:
             raise OSError(errno.EFBIG, f"has {size} bytes, at most {most} are read")
-        data = file.read(most + 1)
-    if len(data) > most:  # it grows
+        data = file.read(size + 1)  # of which as many are allocated, whatever the file has
+        if len(data) > size:  # it grows, or is one of the system's, which say that they are empty
+            data += file.read(most + 1 - len(data))
+    if len(data) > most:
         raise OSError(errno.EFBIG, f"has more than {most} bytes")
     return data
 

@@ -26,7 +26,7 @@ from simulated_gpu import FakeCuda  # noqa: E402
 
 CORE = ROOT / "cpp_postproc"
 OUT = ROOT / "build" / "cuda"
-FLAGS = ("-std=c++20", "-O1", "-g", "-Wall", "-Wextra", "-ffp-contract=off", "-fno-math-errno", "-fPIC")
+FLAGS = ("-std=c++20", "-O1", "-g1", "-Wall", "-Wextra", "-ffp-contract=off", "-fno-math-errno", "-fPIC")
 
 
 def emulated_library() -> ctypes.CDLL:

@@ -220,12 +220,22 @@ def agreement(folder: Path, framework: Callable[[Any], Any]) -> float:
 
 
 @pytest.mark.parametrize("activation", [None, "sigmoid"])
-@pytest.mark.parametrize("name", ["Unet", "FPN", "Linknet"])
-def test_networks_of_smp_cut_as_its_examples_do(name: str, activation: str | None, one: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("name", "shallow"),
+    [
+        ("Unet", {"encoder_depth": 3, "decoder_channels": (64, 32, 16)}),
+        ("FPN", {"encoder_depth": 4}),
+        ("Linknet", {"encoder_depth": 3}),
+    ],
+    ids=["Unet", "FPN", "Linknet"],
+)
+def test_networks_of_smp_cut_as_its_examples_do(
+    name: str, shallow: dict[str, Any], activation: str | None, one: str, tmp_path: Path
+) -> None:
     smp: Any = pytest.importorskip("segmentation_models_pytorch")
     torch = pytest.importorskip("torch")
     torch.manual_seed(3)
-    network = getattr(smp, name)("resnet18", encoder_weights=None, classes=1, activation=activation)
+    network = getattr(smp, name)("resnet18", encoder_weights=None, classes=1, activation=activation, **shallow)
     with torch.no_grad():  # so that the object has a share of the picture
         network.eval()
         head = network.segmentation_head
