@@ -70,8 +70,8 @@ class GpuRun(msgspec.Struct, frozen=True):
 
     `stages` are `upload`, `preprocess`, `network`, `decode` and `download` (of the result, or of heads that the CPU
     decodes), as far as the GPU does them. While streaming it was busy for `busy_share` (0 to 1) of the time, and idle
-    for `idle_ms` of a frame at a median, `longest_idle_ms` at most. `why_no_graph` says why the network is launched call
-    by call, "" where it is not.
+    for `idle_ms` of a frame at a median, `longest_idle_ms` at most. `why_no_graph` says why the network is launched
+    call by call, "" where it is not.
     """
 
     stages: dict[str, StageFigures]

@@ -137,6 +137,7 @@ def test_each_place_of_a_batch_gets_its_own_picture_and_result(gpu: EmulatedCuda
     with open_bundle(folder, threads=1, decode_on="cpu") as on_cpu:
         for result, picture in zip(both, pictures, strict=True):
             np.testing.assert_array_equal(result.class_map, on_cpu(picture).class_map)  # type: ignore[union-attr]
+    del both, result
     assert gpu.alive == 0
 
 
@@ -162,6 +163,7 @@ def test_rules_give_on_the_gpu_what_it_gives_on_the_cpu(rule: str, gpu: Emulated
         found = [segmenter(picture) for picture in pictures]
     for one, other in zip(found, wanted, strict=True):
         assert_same(one, other)
+    del found, one  # and the memory that they lie in
     assert gpu.alive == 0
 
 

@@ -37,7 +37,8 @@ def test_the_gpus_stages_and_gaps_are_in_the_text_the_json_and_the_page(
     (run,) = profile["runs"]
     assert (run["device"], run["decode_device"], run["decode_reason"]) == ("cuda", "cuda", "the heads lie there")
     told = run["gpu"]
-    assert {"network", "decode"} <= set(told["stages"]) <= {"upload", "preprocess", "network", "decode"}
+    assert {"network", "decode", "download"} <= set(told["stages"])
+    assert set(told["stages"]) <= {"upload", "preprocess", "network", "decode", "download"}
     for stage in told["stages"].values():
         assert 0 < stage["p50_ms"] <= stage["p99_ms"] < 1e4
     assert 0 < told["busy_share"] <= 1

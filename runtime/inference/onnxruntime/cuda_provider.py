@@ -132,7 +132,6 @@ def _remarks(unknown: list[str], wanted: CudaOptions) -> tuple[str, ...]:
     return tuple(remarks)
 
 
-@cache
 def quieten() -> None:
     """Let ONNX Runtime write nothing itself: what fails is raised, and the rest is how it looks for what it can use."""
     import onnxruntime

@@ -42,9 +42,13 @@ class Simulation:
         self.fail: dict[str, str] = {}
         self.sessions: list[Session] = []
         self.preloads = 0
+        self.severity = 2
 
     def get_available_providers(self) -> list[str]:
         return [CUDA, "CPUExecutionProvider"]
+
+    def set_default_logger_severity(self, level: int) -> None:
+        self.severity = level
 
     def preload_dlls(self) -> None:
         self.preloads += 1
