@@ -60,15 +60,18 @@ export class Board {
     this.pen = pen;
     this.size = size;
     this.taken = [];
-    pen.font = `600 ${size}px system-ui, "Segoe UI", Roboto, "DejaVu Sans", sans-serif`;
+    pen.font = `500 ${size}px system-ui, "Segoe UI", Roboto, "DejaVu Sans", sans-serif`;
     pen.textBaseline = "middle";
   }
 
   // `region`: { name, score, area, color, box: [x, y, width, height], place }, all but area in fractions of the picture.
   label({ name, score, area, color, box, place }) {
     const { width, height } = this.pen.canvas;
-    const text = score === null ? name : `${name} ${score.toFixed(2)}`;
-    const wide = Math.ceil(this.pen.measureText(text).width + this.size * 0.8), tall = Math.ceil(this.size * 1.45);
+    const text = { name, score: score === null ? "" : score.toFixed(2) };
+    text.at = this.size * 1.15;
+    text.after = text.at + this.pen.measureText(name + " ").width;
+    const long = score === null ? this.pen.measureText(name).width : text.after - text.at + this.pen.measureText(text.score).width;
+    const wide = Math.ceil(text.at + long + this.size * 0.6), tall = Math.ceil(this.size * 1.5);
     const inside = place && [place.x * width, place.y * height];
     if (score === null) {
       if (inside && area >= SMALLEST_REGION * width * height && place.room * height >= tall * 0.5) {
@@ -101,13 +104,20 @@ export class Board {
     }
   }
 
-  draw(text, [red, green, blue], left, top, wide, tall) {
-    const pen = this.pen;
-    pen.fillStyle = `rgb(${red} ${green} ${blue} / 90%)`;
+  // As in overlays: a dark pill with a dot of the class's colour, the name, and the score behind it.
+  draw(text, color, left, top, wide, tall) {
+    const pen = this.pen, middle = top + tall / 2;
+    pen.fillStyle = "rgb(20 23 28 / 82%)";
     pen.beginPath();
-    pen.roundRect(left, top, wide, tall, tall * 0.3);
+    pen.roundRect(left, top, wide, tall, tall / 2);
     pen.fill();
-    pen.fillStyle = red * 0.3 + green * 0.59 + blue * 0.11 > 140 ? "#000" : "#fff";
-    pen.fillText(text, left + this.size * 0.4, top + tall / 2);
+    pen.fillStyle = `rgb(${color.join(" ")})`;
+    pen.beginPath();
+    pen.arc(left + this.size * 0.75, middle, this.size * 0.22, 0, 2 * Math.PI);
+    pen.fill();
+    pen.fillStyle = "#fff";
+    pen.fillText(text.name, left + text.at, middle);
+    pen.fillStyle = "#c4ccd5";
+    pen.fillText(text.score, left + text.after, middle);
   }
 }
