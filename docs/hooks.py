@@ -93,12 +93,16 @@ def _rows(command: click.Command, context: click.Context) -> Iterator[str]:
         record = parameter.get_help_record(context)
         if record is not None:
             option, text = record
-            yield f"| `{option.replace('|', '&#124;')}` | {_plain(text)} |".replace("`&#124;", "`")
+            yield f"| `{option}` | {_plain(text)} |"
 
 
 def _plain(text: str) -> str:
-    """Return text that Markdown shows as it is."""
-    return re.sub(r"([\\`*_<>\[\]|{}#])", r"\\\1", text)
+    """Return text that Markdown shows as it is; what stands in backticks is code."""
+    parts = text.split("`")
+    for index in range(0, len(parts), 2):
+        escaped = re.sub(r"([\\*_\[\]{}#])", r"\\\1", parts[index])
+        parts[index] = escaped.replace("&", "&amp;").replace("<", "&lt;").replace("|", "&#124;")
+    return "`".join(parts)
 
 
 def api_page() -> str:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -66,6 +67,7 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in ("photo.jpg", "street.png"):
         cv2.imwrite(str(folder / name), picture)
     shutil.copytree(read_bundle("street-panoptic").folder, folder / "my.bundle")
+    shutil.copytree(folder / "my.bundle", folder / "my-bundle")
     return folder
 
 
@@ -147,6 +149,24 @@ def test_python_blocks_run(page: str, desk: Path, monkeypatch: pytest.MonkeyPatc
         if block.page == page and block.language == "python":
             code = block.code.replace("rtsp://192.0.2.10/stream1", "clip.mp4")
             exec(compile(code, str(block), "exec"), known)
+
+
+@needs_bundles
+@pytest.mark.timeout(120)
+def test_habits_that_need_no_device_work(desk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(desk)
+    here = {
+        " ".join(words)
+        for page, words in code_blocks.inline_commands()
+        if page == "docs/coming-from.md"
+        and len(words) > 2
+        and words[1] in ("eval", "inspect", "run", "stream", "verify")
+        and not re.search(r"tensorrt|rtsp:|csi:|v4l2:|http:|mqtt:", " ".join(words))
+    }
+    assert len(here) > 8
+    for command in sorted(here):
+        done = CliRunner().invoke(cli, command.split()[1:])
+        assert done.exit_code == 0, f"{command}: {done.output} {done.exception}"
 
 
 def test_other_blocks_are_well_formed() -> None:
