@@ -223,7 +223,7 @@ def test_captions_stand_as_in_overlays_and_never_on_each_other(cameras, browser)
             const board = new Board(new OffscreenCanvas(width, height).getContext("2d"), 12);
             for (let one = 0; one < 40; one++) {
                 const box = [(one % 8) / 9, Math.floor(one / 8) / 6, 0.12, 0.2];
-                board.label({ name: "person", score: 0.9, area: 1000, color: [9, 9, 9], box, place: null });
+                board.label({ name: "person", score: 0.9, area: 3000, color: [9, 9, 9], box, place: null });
             }
             board.label({ name: "sky", score: null, area: 9000, color: [9, 9, 9], box: [], place: places.get(1) });
             return { taken: board.taken, sky: places.get(1) };
