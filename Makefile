@@ -19,13 +19,14 @@ TIDY_FLAGS := $(if $(filter x86_64,$(shell uname -m)),$(filter -m%,$(shell cat c
 FUZZ_FILES ?= 3000
 SOURCES := setup.py pyproject.toml $(CPP) $(wildcard $(addprefix cpp_postproc/cuda/,*.cu *.h *.py))
 
-.PHONY: help setup demo test lint format bench accuracy soak families sanitize sanitize-cuda fuzz fuzz-readers test-aarch64 packages wheel wheels clean
+.PHONY: help setup demo test lint docs format bench accuracy soak families sanitize sanitize-cuda fuzz fuzz-readers test-aarch64 packages wheel wheels clean
 
 help:
 	@echo "make demo      set up, then run the three embedded models on a street: demo/comparison.png, demo/stream.mp4"
 	@echo "make test      set up, then run the tests"
 	@echo "make setup     the runtime alone, without torch, in $(VENV)"
 	@echo "make lint      ruff, mypy --strict, import-linter, clang-format, clang-tidy"
+	@echo "make docs      the documentation as a site: build/site/index.html"
 	@echo "make format    rewrite the code as the linters want it"
 	@echo "make bench     measure against the peers"
 	@echo "make accuracy  mIoU, mask AP and PQ of the embedded models on 200 held-out streets"
@@ -72,6 +73,9 @@ lint: $(VENV)/.dev
 	$(BIN)/clang-format --dry-run --Werror $(CPP) $(CPP_CHECKS)
 	printf '%s\n' $(filter %.cpp,$(CPP)) | xargs -P 2 -n 1 sh -c 'found=$$($(BIN)/clang-tidy --quiet "$$0" -- \
 		-std=c++20 -Icpp_postproc $(TIDY_FLAGS) $$($(BIN)/python -m pybind11 --includes | sed "s/-I/-isystem /g") 2>&1) || { echo "$$found"; exit 1; }'
+
+docs: $(VENV)/.dev
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet --clean
 
 format: $(VENV)/.dev
 	$(BIN)/ruff check --fix .

@@ -16,7 +16,12 @@ from segrt.runtime.results.remap import remap
 # Regions are labelled from a reduced map, whose long side is this.
 _REGION_MAP_SIDE = 256
 _LABELLED_OBJECTS = 60
-UNPAINTED = ("background",)  # classes of a semantic map that mean "nothing of interest": the picture stays as it is
+UNPAINTED = ("background", "other")  # classes of a map that mean "nothing of interest": the picture stays as it is
+
+
+def is_painted(label: Label) -> bool:
+    """Say whether pixels of the class get a colour."""
+    return label.isthing or label.name.lower() not in UNPAINTED
 
 
 def overlay(
@@ -32,7 +37,8 @@ def overlay(
 
     Args:
         image_bgr: the picture, uint8 (H, W, 3) BGR, of the result's size.
-        result: semantic: one tint per class but "background"; instance: a shade and outline per object; panoptic: both.
+        result: semantic: one tint per class but "background" and "other"; instance: a shade and outline per object;
+            panoptic: both.
         alpha: opacity of the fill, 0 to 1.
         scores: write each object's score behind its name.
         captions: write labels at all.
@@ -75,7 +81,7 @@ _Painted = tuple[Image, list[Subject], Image | None, dict[int, Label]]
 
 def _semantic(image: Image, result: SemanticResult, alpha: float, pen: Pen) -> _Painted:
     index, names = _class_index(result.class_map, range(len(result.labels)), result.labels)
-    names = {value: label for value, label in names.items() if label.name not in UNPAINTED}
+    names = {value: label for value, label in names.items() if is_painted(label)}
     colors = {value: label.color for value, label in names.items()}
     return paint_regions(image, index, colors, alpha, pen, lines=True), [], index, names
 

@@ -26,12 +26,13 @@ class Recorder(Listener):
         self._execution: dict[str, str] = {}
 
     def executed_by(self, segmenter: FrameSegmenter) -> None:
-        """Note what executes the network, and what decodes its heads where the segmenter tells by its `placement`."""
+        """Note what executes the network; its name and what decodes its heads where the segmenter tells of them."""
         self._execution = {
             "backend": segmenter.backend.name,
             "device": segmenter.backend.device,
             "precision": segmenter.variant.precision,
             "backend_reason": segmenter.backend.reason,
+            "model": str(getattr(getattr(segmenter, "manifest", None), "name", "")),
         }
         placement: Placement | None = getattr(segmenter, "placement", None)
         if placement is not None:
@@ -104,9 +105,9 @@ class Recorder(Listener):
                 counts[position] += count
 
     def states(self) -> dict[str, str]:
-        """Return the state of each source: connecting, live, frozen, black, lost; "live" for files."""
+        """Return the state of each source: connecting, live, frozen, black, lost, ended; "live" for files."""
         with self._lock:
-            return {source_id: tally.state for source_id, tally in self._tallies.items()}
+            return {name: "ended" if tally.ended else tally.state for name, tally in self._tallies.items()}
 
     def newest(self, source_id: str) -> dict[str, float]:
         """Return the time of each stage for its last frame, in milliseconds."""

@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from datetime import datetime, timezone
 from importlib.resources import files
 from typing import Any
 
@@ -14,23 +15,27 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from segrt.runtime.draw.overlays import is_painted
 from segrt.runtime.outputs.result_lines import line_of
-from segrt.runtime.results import Result
-from segrt.runtime.stream.frame import Frame
+from segrt.runtime.results import Label
 from segrt.runtime.stream.recorder import Recorder
 from segrt.runtime.stream.web.access import ADMITTED, Receive, Scope, Send
 from segrt.runtime.stream.web.frame_message import picture
-from segrt.runtime.stream.web.hub import Client, Hub
+from segrt.runtime.stream.web.hub import Client, Hub, Newest
 from segrt.runtime.stream.web.prometheus import exposition
 
 SEND_SECONDS = 5.0  # a browser that takes nothing for so long is asleep
 _HEALTHY_SECONDS = 10.0
 _HEALTHY_STATES = ("live", "frozen", "black")
+_LONGEST_NAME = 64
 _STREAM = "application/octet-stream"
 _FILES = {
     "/": ("page.html", "text/html; charset=utf-8"),
     "/page.css": ("page.css", "text/css; charset=utf-8"),
-    "/page.js": ("page.js", "text/javascript; charset=utf-8"),
+    **{
+        f"/{name}": (name, "text/javascript; charset=utf-8")
+        for name in ("page.js", "page_captions.js", "page_classes.js", "page_messages.js", "page_paint.js")
+    },
 }
 
 
@@ -73,7 +78,7 @@ class _Answers:
         document: dict[str, Any] = {
             "technique": hub.technique,
             "clients": hub.clients(),
-            "labels": [{"name": label.name, "color": label.color, "isthing": label.isthing} for label in hub.labels],
+            "labels": [_described(label) for label in hub.labels],
             "states": run.states() if run else {},
             "newest": {name: run.newest(name) for name in hub.source_ids} if run else {},
             "metrics": await _apart(run.metrics) if run else None,
@@ -83,16 +88,16 @@ class _Answers:
     async def result(self, request: Request) -> Response:
         if (latest := self._latest(request)) is None:
             return _json({"error": "there is no result yet"}, 503)
-        return _json(await _apart(line_of, *latest))
+        return _json(await _apart(_answer, latest))
 
     async def frame(self, request: Request) -> Response:
         if (latest := self._latest(request)) is None:
             return _json({"error": "there is no picture yet"}, 503)
-        return Response(await _apart(picture, latest[0]), media_type="image/jpeg")
+        return Response(await _apart(picture, latest.frame), media_type="image/jpeg")
 
     async def metrics(self, _: Request) -> Response:
         run = self._recorder()
-        body = await _apart(exposition, run) if run else b""
+        body = await _apart(exposition, run, self._hub.latest) if run else b""
         return Response(body, headers={"content-type": "text/plain; version=0.0.4; charset=utf-8"})
 
     async def health(self, request: Request) -> Response:
@@ -112,8 +117,8 @@ class _Answers:
         words = [] if state is None or state in _HEALTHY_STATES else [state]
         if latest is None:
             words.append("no frame yet")
-        elif now - latest[0].capture_time >= _HEALTHY_SECONDS:
-            words.append(f"no frame for {now - latest[0].capture_time:.0f} s")
+        elif now - latest.frame.capture_time >= _HEALTHY_SECONDS:
+            words.append(f"no frame for {now - latest.frame.capture_time:.0f} s")
         return ", ".join(words) or None
 
     async def stream(self, request: Request) -> Any:
@@ -121,18 +126,35 @@ class _Answers:
             return _json({"error": "there is no such source"}, 404)
         if request.method == "HEAD":
             return Response(media_type=_STREAM)
-        client = self._hub.add(source_id)
-        if client is None:
-            return _json({"error": "too many are watching"}, 503)
+        client = self._hub.add(source_id, request.query_params.get("browser", "")[:_LONGEST_NAME])
+        if isinstance(client, str):
+            return _json({"error": client}, 503)
         return _Messages(self._hub, client)
 
     def _source_of(self, request: Request) -> str | None:
         name = request.query_params.get("source") or next(iter(self._hub.source_ids), None)
         return name if name in self._hub.source_ids else None
 
-    def _latest(self, request: Request) -> tuple[Frame, Result] | None:
+    def _latest(self, request: Request) -> Newest | None:
         source_id = self._source_of(request)
         return None if source_id is None else self._hub.latest(source_id)
+
+
+def _described(label: Label) -> dict[str, Any]:
+    return {"name": label.name, "color": label.color, "isthing": label.isthing, "painted": is_painted(label)}
+
+
+def _answer(latest: Newest) -> dict[str, Any]:
+    """Return the result as a line, with the time of its capture and how long it took."""
+    moment = datetime.fromtimestamp(latest.time, timezone.utc).isoformat(timespec="milliseconds")
+    timings = latest.result.timings
+    took = {} if timings is None else {"latency_ms": {
+        "preprocess": round(timings.preprocess_ms, 2),
+        "inference": round(timings.inference_ms, 2),
+        "postprocess": round(timings.postprocess_ms, 2),
+        "total": round(timings.total_ms, 2),
+    }}  # fmt: skip
+    return {"time": moment, "age_ms": latest.age_ms, **took, **line_of(latest.frame, latest.result)}
 
 
 async def _apart(work: Callable[..., Any], *arguments: Any) -> Any:

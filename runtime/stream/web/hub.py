@@ -2,19 +2,34 @@
 
 import asyncio
 import threading
+import time
+from collections import Counter
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 from segrt.runtime.results import Label, Result
 from segrt.runtime.stream.frame import Frame
 
 MOST_CLIENTS = 32
+MOST_PAGES = 5
+"""Pages of one browser that may watch: it makes six connections to a place at most, and needs one to ask with."""
+
+
+class Newest(NamedTuple):
+    """The latest result of a source: `time`, in seconds since 1970, is that of the capture, `age_ms` the result's."""
+
+    frame: Frame
+    result: Result
+    time: float
+    age_ms: float
 
 
 class Client:
     """One browser: it has the newest message it has not been sent, and no other."""
 
-    def __init__(self, source_id: str) -> None:
+    def __init__(self, source_id: str, browser: str = "") -> None:
         self.source_id = source_id
+        self.browser = browser
         self.dropped = 0
         self._message: bytes | None = None
         self._changed = asyncio.Event()
@@ -47,7 +62,7 @@ class Hub:
         self._encode = encode
         self._most = most_clients
         self._lock = threading.Lock()
-        self._latest: dict[str, tuple[Frame, Result]] = {}
+        self._latest: dict[str, Newest] = {}
         self._clients: set[Client] = set()
         self._loop: asyncio.AbstractEventLoop | None = None
         self.source_ids: list[str] = []
@@ -60,8 +75,10 @@ class Hub:
 
     def publish(self, frame: Frame, result: Result) -> None:
         """Take a result; encode it if anybody watches its source."""
+        age = time.monotonic() - frame.capture_time
+        newest = Newest(frame, result, time.time() - age, round(age * 1e3, 1))
         with self._lock:
-            self._latest[frame.source_id] = (frame, result)
+            self._latest[frame.source_id] = newest
             watched = any(client.source_id == frame.source_id for client in self._clients)
             loop = self._loop
         self.labels = result.labels
@@ -70,18 +87,27 @@ class Hub:
             message = self._encode(frame, result)
             loop.call_soon_threadsafe(self._hand_out, frame.source_id, message)
 
-    def latest(self, source_id: str) -> tuple[Frame, Result] | None:
+    def latest(self, source_id: str) -> Newest | None:
         """Return the latest frame and result of a source."""
         with self._lock:
             return self._latest.get(source_id)
 
-    def add(self, source_id: str) -> Client | None:
-        """Add a client, in the server's loop; None when there are too many."""
+    def add(self, source_id: str, browser: str = "") -> Client | str:
+        """Add a client, in the server's loop; return why it has to wait when there are too many.
+
+        `browser` is the same for all pages of one browser, "" where that is not known.
+        """
         with self._lock:
             if len(self._clients) >= self._most:
-                return None
+                return f"{self._most} pages are watching, which is the most; this one goes on when one leaves"
+            pages = Counter(client.browser for client in self._clients)
+            if browser and pages[browser] >= MOST_PAGES:
+                return (
+                    f"{MOST_PAGES} pages of this browser are watching, and it makes no more connections; "
+                    "this one goes on when one is closed"
+                )
             self._loop = asyncio.get_running_loop()
-            client = Client(source_id)
+            client = Client(source_id, browser)
             self._clients.add(client)
             return client
 

@@ -1,6 +1,7 @@
 """The run's metrics for Prometheus: the numbers of the metrics file, under the source's name."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from importlib.metadata import version
 from typing import Any
 
 from prometheus_client import CollectorRegistry, generate_latest
@@ -8,6 +9,8 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 
 from segrt.runtime.stream.recorder import Recorder
 from segrt.runtime.stream.stream_metrics import StreamMetrics
+from segrt.runtime.stream.web.class_amounts import amounts_of
+from segrt.runtime.stream.web.hub import Newest
 
 _COUNTERS = {
     "frames_in": "Frames that entered the pipeline or were dropped before it.",
@@ -21,21 +24,23 @@ _COUNTERS = {
 }
 
 
-def exposition(recorder: Recorder) -> bytes:
-    """Return the metrics in Prometheus' text format."""
+def exposition(recorder: Recorder, latest: Callable[[str], Newest | None]) -> bytes:
+    """Return the metrics in Prometheus' text format; `latest` gives the newest result of a source."""
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(_Collector(recorder))
+    registry.register(_Collector(recorder, latest))
     return bytes(generate_latest(registry))
 
 
 class _Collector:
-    def __init__(self, recorder: Recorder) -> None:
+    def __init__(self, recorder: Recorder, latest: Callable[[str], Newest | None]) -> None:
         self._recorder = recorder
+        self._latest = latest
 
     def collect(self) -> Iterator[Any]:
         metrics = self._recorder.metrics()
         states = self._recorder.states()
         sources = metrics.sources or dict.fromkeys(states, metrics)
+        yield _info(metrics)
         for name, text in _COUNTERS.items():
             counter = CounterMetricFamily(f"segrt_{name}", text, labels=["source"])
             for source_id, measured in sources.items():
@@ -50,11 +55,34 @@ class _Collector:
         yield live
         yield _ages(sources)
         yield _stages(sources)
+        yield from _classes({name: newest for name in sources if (newest := self._latest(name)) is not None})
         for kind in ("written", "dropped", "failures"):
             family = CounterMetricFamily(f"segrt_sink_{kind}", f"Results {kind}, by sink.", labels=["sink"])
             for name, counts in metrics.sinks.items():
                 family.add_metric([name], getattr(counts, kind))
             yield family
+
+
+def _info(metrics: StreamMetrics) -> Any:
+    names = ("model", "backend", "device", "precision", "decode_device")
+    family = GaugeMetricFamily("segrt_info", "1, with what runs as labels.", labels=[*names, "version"])
+    family.add_metric([*(getattr(metrics, name) for name in names), version("segrt")], 1)
+    return family
+
+
+def _classes(newest: dict[str, Newest]) -> Iterator[Any]:
+    counts = GaugeMetricFamily(
+        "segrt_class_count", "Things of a class in the newest result.", labels=["source", "class"]
+    )
+    text = "Share of the picture that a class covers in the newest result, 0 to 1."
+    shares = GaugeMetricFamily("segrt_class_share", text, labels=["source", "class"])
+    for source_id, latest in newest.items():
+        for name, amount in amounts_of(latest.result).items():
+            shares.add_metric([source_id, name], amount.share)
+            if amount.things is not None:
+                counts.add_metric([source_id, name], amount.things)
+    yield counts
+    yield shares
 
 
 def _ages(sources: dict[str, StreamMetrics]) -> Any:

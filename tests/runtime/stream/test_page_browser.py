@@ -1,15 +1,16 @@
-"""The live page in a real Chromium: it loads, moves, toggles classes, takes snapshots, and fits a phone."""
+"""The live page in a real Chromium: it moves, toggles classes, keeps them, says why it waits, and fits a phone."""
 
 import io
 import shutil
 import threading
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from segrt.runtime.results import Label, PanopticResult, Segment
+from segrt.runtime.results import Label, PanopticResult, Segment, SemanticResult
 from segrt.runtime.stream.frame import Frame
 from segrt.runtime.stream.recorder import Recorder
 
@@ -33,39 +34,67 @@ def result_at(index):
     return PanopticResult(ids, [road, car], LABELS)
 
 
-@pytest.fixture
-def page_sink():
-    pytest.importorskip("uvicorn", reason="needs the extra segrt[web]")
-    import time
+MANY = (
+    Label("background", 0, False, (0, 0, 0)),
+    *(Label(f"class {number}", number, False, (number, 255 - number, 90)) for number in range(1, 150)),
+)
 
-    from segrt.runtime.stream.sinks.live_page import PageSink
-    from segrt.runtime.stream.sources.source import SourceInfo
 
-    sink = PageSink("http://127.0.0.1:0")
-    source_id = f"cam {EVIL}"
-    recorder = Recorder([source_id])
-    sink.watch(recorder, "http")
-    sink.open([SourceInfo(source_id, live=True)])
-    stop = threading.Event()
+def semantic_at(index):
+    class_map = np.zeros(SIZE, np.uint8)
+    class_map[90:] = 140
+    class_map[20:60, 20 + index % 60 : 200 + index % 60] = 7
+    return SemanticResult(class_map, MANY)
 
-    def feed():
-        index = 0
-        while not stop.wait(0.1):
+
+class Camera:
+    """A live page that is fed ten times a second; `end` stops it as the end of a run does."""
+
+    def __init__(self, make_result, source_id):
+        from segrt.runtime.stream.sinks.live_page import PageSink
+        from segrt.runtime.stream.sources.source import SourceInfo
+
+        self.sink = PageSink("http://127.0.0.1:0")
+        self.address = self.sink.address
+        self._make_result, self._source_id = make_result, source_id
+        self._recorder = Recorder([source_id])
+        self.sink.watch(self._recorder, "http")
+        self.sink.open([SourceInfo(source_id, live=True)])
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._feed, daemon=True)
+        self._thread.start()
+
+    def _feed(self):
+        source_id, index = self._source_id, 0
+        while not self._stop.wait(0.1):
             image = np.full((*SIZE, 3), 60 + index % 40, np.uint8)
             frame = Frame(image, index, index / 10, time.monotonic(), source_id)
-            recorder.entered(source_id)
-            recorder.took(source_id, "inference", 5.0)
-            recorder.finished(source_id, 12.0, 0)
-            recorder.sink("http", written=1)
-            sink.write(frame, result_at(index), None)
+            self._recorder.entered(source_id)
+            self._recorder.took(source_id, "inference", 5.0)
+            self._recorder.finished(source_id, 12.0, 0)
+            self._recorder.sink("http", written=1)
+            self.sink.write(frame, self._make_result(index), None)
             index += 1
 
-    thread = threading.Thread(target=feed, daemon=True)
-    thread.start()
-    yield sink
-    stop.set()
-    thread.join()
-    sink.close()
+    def end(self):  # noqa: D102
+        if not self._stop.is_set():
+            self._stop.set()
+            self._thread.join()
+            self.sink.close()
+
+
+@pytest.fixture
+def cameras():
+    pytest.importorskip("uvicorn", reason="needs the extra segrt[web]")
+    opened = []
+
+    def make(make_result=result_at, source_id=f"cam {EVIL}"):
+        opened.append(Camera(make_result, source_id))
+        return opened[-1]
+
+    yield make
+    for camera in opened:
+        camera.end()
 
 
 @pytest.fixture
@@ -91,14 +120,15 @@ def colour_at(picture, x, y):
     return picture[round(y * height), round(x * width)]
 
 
-def test_the_page_shows_moves_toggles_and_fits(page_sink, browser):
+def test_the_page_shows_moves_toggles_and_fits(cameras, browser):
+    camera = cameras()
     troubles = []
     page = browser.new_page(viewport={"width": 1280, "height": 800})
     page.on("pageerror", lambda error: troubles.append(str(error)))
     page.on("console", lambda message: troubles.append(message.text) if message.type == "error" else None)
-    page.goto(page_sink.address)
-    page.wait_for_selector("#legend button", timeout=30_000)
-    page.wait_for_function("document.getElementById('state').textContent === 'live'", timeout=30_000)
+    page.goto(camera.address)
+    page.wait_for_selector("#present button", timeout=30_000)
+    page.wait_for_selector("#state.live", timeout=30_000)
     page.wait_for_timeout(1500)
     first = shown(page)
     road = colour_at(first, 0.05, 0.9)
@@ -109,12 +139,17 @@ def test_the_page_shows_moves_toggles_and_fits(page_sink, browser):
     legend = page.locator("#legend button")
     assert legend.count() == 2
     assert EVIL in legend.nth(1).text_content()
+    assert legend.nth(1).locator("b").text_content() == "1", "one car"
+    assert legend.nth(0).locator("b").text_content() == "42 %"
+    assert page.locator("#camera").text_content() == f"cam {EVIL}"
     assert page.title() == "segrt live", "names are text, not HTML"
     legend.nth(0).click()
     assert legend.nth(0).get_attribute("aria-pressed") == "false"
     page.wait_for_timeout(500)
     road = colour_at(shown(page), 0.05, 0.9)
     assert abs(road[0] - road[2]) < 20, "the road is not painted any more"
+    page.reload()
+    page.wait_for_selector("#present button[aria-pressed=false]", timeout=30_000)
     legend.nth(0).click()
 
     with page.expect_download() as download:
@@ -131,10 +166,91 @@ def test_the_page_shows_moves_toggles_and_fits(page_sink, browser):
     assert troubles == []
 
 
-def test_no_other_origin_may_read_it(page_sink, browser):
+def test_no_other_origin_may_read_it(cameras, browser):
+    camera = cameras()
     page = browser.new_page()
     page.goto("data:text/html,<title>evil</title>")
     read = "fetch(address).then((answer) => answer.text()).catch(() => 'refused')"
     for path in ("result.json", "frame.jpg", "state.json"):
-        assert page.evaluate(f"(address) => {read}", page_sink.address + path) == "refused"
+        assert page.evaluate(f"(address) => {read}", camera.address + path) == "refused"
     assert Path(CHROMIUM).exists()
+
+
+def test_many_classes_stay_legible_and_the_end_is_shown(cameras, browser):
+    camera = cameras(semantic_at, "cam")
+    page = browser.new_page(viewport={"width": 390, "height": 844})
+    page.goto(camera.address)
+    page.wait_for_selector("#present button", timeout=30_000)
+    page.wait_for_timeout(1200)
+    assert [chip.strip() for chip in page.locator("#present button span").all_text_contents()] == [
+        "background",
+        "class 7",
+        "class 140",
+    ]
+    assert page.locator("#present button").nth(0).get_attribute("aria-pressed") == "false", "the picture stays as it is"
+    assert page.locator("#rest").text_content() == "147 more classes"
+    page.locator("#rest").click()
+    page.locator("#find").fill("99")
+    assert page.locator("#absent button:visible").all_text_contents() == ["class 99"]
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    top = colour_at(shown(page), 0.5, 0.45)
+    assert np.ptp(top) < 12, "background is not painted"
+    label = page.locator("#picture").get_attribute("aria-label")
+    assert label == "Live picture: class 7 13 %, class 140 50 %"
+    line = page.locator("#stages canvas").first
+    box = line.bounding_box()
+    painted = line.evaluate(
+        "(canvas) => { const pixels = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data;"
+        " const columns = new Set(); for (let at = 3; at < pixels.length; at += 4) if (pixels[at])"
+        " columns.add(((at - 3) / 4) % canvas.width); return columns.size / canvas.width; }"
+    )
+    assert painted == 1, f"the line fills its box of {box}"
+    camera.end()
+    page.wait_for_selector("#view.over #notice:visible", timeout=15_000)
+    assert page.locator("#notice").text_content() == "The stream has ended."
+    assert page.locator("#state").text_content() == "ended"
+
+
+def test_captions_stand_as_in_overlays_and_never_on_each_other(cameras, browser):
+    page = browser.new_page()
+    page.goto(cameras().address)
+    boxes = page.evaluate(
+        """async () => {
+            const { Board, widest } = await import("./page_captions.js");
+            const width = 320, height = 180, numbers = new Uint8ClampedArray(width * height * 4);
+            for (let at = 0; at < width * height; at++) { numbers[at * 4] = Math.floor(at / width) < 90 ? 1 : 2; }
+            const places = widest(numbers, width, height);
+            const board = new Board(new OffscreenCanvas(width, height).getContext("2d"), 12);
+            for (let one = 0; one < 40; one++) {
+                const box = [(one % 8) / 9, Math.floor(one / 8) / 6, 0.12, 0.2];
+                board.label({ name: "person", score: 0.9, area: 3000, color: [9, 9, 9], box, place: null });
+            }
+            board.label({ name: "sky", score: null, area: 9000, color: [9, 9, 9], box: [], place: places.get(1) });
+            return { taken: board.taken, sky: places.get(1) };
+        }"""
+    )
+    taken = boxes["taken"]
+    assert len(taken) > 8
+    for index, one in enumerate(taken):
+        for other in taken[:index]:
+            assert one[0] >= other[2] or other[0] >= one[2] or one[1] >= other[3] or other[1] >= one[3]
+    assert abs(boxes["sky"]["x"] - 0.5) < 0.05, "in the middle of a band"
+    assert abs(boxes["sky"]["y"] - 0.25) < 0.05
+
+
+def test_a_sixth_page_of_one_browser_says_why_it_waits(cameras, browser):
+    camera = cameras()
+    context = browser.new_context()
+    pages = []
+    for _ in range(5):
+        pages.append(context.new_page())
+        pages[-1].goto(camera.address)
+        pages[-1].wait_for_selector("#state.live", timeout=30_000)
+    sixth = context.new_page()
+    sixth.goto(camera.address)
+    sixth.wait_for_selector("#notice:visible", timeout=30_000)
+    assert sixth.locator("#notice").text_content().startswith("5 pages of this browser are watching")
+    assert sixth.locator("#notice").get_attribute("role") == "status"
+    pages[0].close()
+    sixth.wait_for_selector("#state.live", timeout=30_000)
+    assert sixth.locator("#notice").is_hidden()

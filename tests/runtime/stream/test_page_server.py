@@ -7,12 +7,13 @@ import socket
 import subprocess
 import sys
 import time
+from datetime import datetime
 
 import numpy as np
 import pytest
 
 from segrt.runtime.errors import VideoError
-from segrt.runtime.results import InstanceResult, Label, PanopticResult, Segment, SemanticResult, rle
+from segrt.runtime.results import InstanceResult, Label, PanopticResult, Segment, SemanticResult, Timings, rle
 from segrt.runtime.stream.frame import Frame
 from segrt.runtime.stream.recorder import Recorder
 from segrt.runtime.stream.sources.source import SourceInfo
@@ -20,6 +21,7 @@ from segrt.runtime.stream.sources.source import SourceInfo
 pytest.importorskip("uvicorn", reason="needs the extra segrt[web]")
 pytest.importorskip("prometheus_client", reason="needs the extra segrt[web]")
 from segrt.runtime.stream.sinks.live_page import PageSink
+from segrt.runtime.stream.web.class_amounts import amounts_of
 from segrt.runtime.stream.web.frame_message import message, region_map
 from segrt.runtime.stream.web.hub import MOST_CLIENTS
 
@@ -34,7 +36,7 @@ def frame_at(index, source_id="cam"):
 
 
 def semantic():
-    return SemanticResult(np.zeros(SIZE, np.uint8), LABELS)
+    return SemanticResult(np.zeros(SIZE, np.uint8), LABELS, timings=Timings(1.0, 2.5, 0.5))
 
 
 class Served:
@@ -43,6 +45,7 @@ class Served:
     def __init__(self, uri="http://127.0.0.1:0", sources=("cam",)):
         self.sink = PageSink(uri)
         self.recorder = Recorder(list(sources))
+        self.recorder._execution = {"model": "cars", "backend": "onnxruntime", "precision": "int8"}
         self.sink.watch(self.recorder, "http")
         self.sink.open([SourceInfo(name, live=True) for name in sources])
         match = re.match(r"http://([^/]+):(\d+)/(?:\?token=(.+))?$", self.sink.address)
@@ -78,6 +81,9 @@ def test_latest_result_picture_and_health(served):
     status, body, _ = served.get("/result.json")
     said = json.loads(body)
     assert (status, said["index"], said["areas"]) == (200, 7, {"road": 90 * 160})
+    assert abs(datetime.fromisoformat(said["time"]).timestamp() - time.time()) < 30
+    assert 0 <= said["age_ms"] < 30_000
+    assert said["latency_ms"] == {"preprocess": 1.0, "inference": 2.5, "postprocess": 0.5, "total": 4.0}
     assert served.get("/frame.jpg")[1][:2] == b"\xff\xd8"
     assert served.get("/healthz")[:2] == (200, b"ok\n")
     served.recorder.entered_state("cam", "lost")
@@ -102,6 +108,49 @@ def test_metrics_are_those_of_the_metrics_file(served):
     stage = 'segrt_stage_ms{quantile="0.5",source="cam",stage="inference"}'
     assert values[stage] == metrics.stages["inference"].p50_ms == 4.5
     assert values['segrt_sink_dropped_total{sink="http"}'] == 3
+    assert values['segrt_class_share{class="road",source="cam"}'] == 1
+    assert values['segrt_class_share{class="car",source="cam"}'] == 0
+    assert not any(name.startswith("segrt_class_count{") for name in values), "a semantic map counts nothing"
+    (info,) = (name for name in values if name.startswith("segrt_info{"))
+    assert 'model="cars"' in info
+    assert 'precision="int8"' in info
+
+
+def test_classes_are_counted_by_technique():
+    ids = np.zeros(SIZE, np.int32)
+    ids[45:], ids[:10, :16], ids[20:30, :16] = 3, 5, 6
+    segments = [
+        Segment(3, 0, False, 1.0, 45 * 160, (0, 45, 160, 45)),
+        Segment(5, 1, True, 0.9, 160, (0, 0, 16, 10)),
+        Segment(6, 1, True, 0.8, 160, (0, 20, 16, 10)),
+    ]
+    panoptic = amounts_of(PanopticResult(ids, segments, LABELS))
+    assert panoptic == {"road": (None, 0.5), "car": (2, 320 / (90 * 160))}
+    masks = [rle.encode(ids == 5), rle.encode(ids == 6)]
+    boxes = np.array([[0, 0, 16, 10], [0, 20, 16, 30]], np.float32)
+    scores, classes = np.array([0.9, 0.8], np.float32), np.array([1, 1])
+    instance = amounts_of(InstanceResult(boxes, scores, classes, masks, SIZE, LABELS))
+    assert instance["car"] == (2, 320 / (90 * 160))
+
+
+def test_pages_of_one_browser_leave_it_a_connection(served):
+    def ask(browser):
+        return served.get(f"/stream?browser={browser}", method="GET")
+
+    viewers = [open_stream(served, "?browser=one") for _ in range(5)]
+    wait_for(lambda: served.sink._hub.clients() == 5)
+    status, body, _ = ask("one")
+    assert (status, b"5 pages of this browser are watching" in body) == (503, True)
+    viewers.append(open_stream(served, "?browser=other"))
+    viewers.append(open_stream(served))
+    for viewer in viewers:
+        viewer.close()
+
+
+def test_a_source_that_has_ended_is_said(served):
+    served.show(1)
+    served.recorder.ended("cam")
+    assert json.loads(served.get("/state.json")[1])["states"] == {"cam": "ended"}
 
 
 @pytest.mark.parametrize(
@@ -179,9 +228,9 @@ def test_a_taken_port_is_said(served):
         PageSink(f"http://127.0.0.1:{served.port}")
 
 
-def open_stream(served):
+def open_stream(served, query=""):
     connection = socket.create_connection(("127.0.0.1", served.port))
-    connection.sendall(b"GET /stream HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+    connection.sendall(b"GET /stream" + query.encode() + b" HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
     assert connection.recv(12) == b"HTTP/1.1 200"
     return connection
 
