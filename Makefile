@@ -59,7 +59,7 @@ demo: $(VENV)/.runtime
 
 # Three workers keep two processors busy: tests of devices and of live video wait more than they compute.
 test: $(VENV)/.dev
-	$(BIN)/python -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
