@@ -9,13 +9,13 @@ import numpy.typing as npt
 
 from segrt.runtime.errors import SegrtError
 from segrt.runtime.results import rle
+from segrt.runtime.results.class_choice import Classes, check_score, chosen_classes
 from segrt.runtime.results.coco_entries import ImageId
 from segrt.runtime.results.detections import detections
 from segrt.runtime.results.found import counted_names, found_text
 from segrt.runtime.results.instance import InstanceResult
 from segrt.runtime.results.labels.label import Label, check_labels
 from segrt.runtime.results.remap import remap
-from segrt.runtime.results.selection import Classes, check_score, chosen_classes
 from segrt.runtime.results.semantic import SemanticResult, class_map_dtype, describe
 from segrt.runtime.results.timings import Timings
 from segrt.runtime.results.viewing import Viewable

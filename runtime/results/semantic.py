@@ -9,11 +9,11 @@ import numpy.typing as npt
 
 from segrt.runtime.errors import SegrtError
 from segrt.runtime.results import rle
+from segrt.runtime.results.class_choice import Classes, chosen_classes
 from segrt.runtime.results.coco_entries import ImageId, stuff_entries
 from segrt.runtime.results.detections import detections
 from segrt.runtime.results.found import found_text
 from segrt.runtime.results.labels.label import Label, check_labels
-from segrt.runtime.results.selection import Classes, chosen_classes
 from segrt.runtime.results.timings import Timings
 from segrt.runtime.results.viewing import Viewable
 
@@ -152,7 +152,7 @@ class SemanticResult(Viewable):
     def to_supervision(self) -> Any:
         """Return `supervision.Detections` with a mask for each class that occurs; they have no confidence."""
         regions = self.regions()
-        masks = np.stack([self.class_map == region.class_id for region in regions]) if regions else np.zeros((0, 1, 1))
+        masks = np.array([self.class_map == region.class_id for region in regions], np.bool_)
         boxes = rle.measure([rle.encode(mask) for mask in masks])[1] if regions else np.zeros((0, 4))
         names = [region.name for region in regions]
         return detections(boxes, masks, np.array([region.class_id for region in regions]), names, None)

@@ -4,7 +4,7 @@ import base64
 import html
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -12,11 +12,12 @@ import numpy.typing as npt
 from segrt.runtime.errors import SegrtError
 from segrt.runtime.files.images import Picture, encode_image, quiet_cv2, write_image
 from segrt.runtime.registry import Registry
-from segrt.runtime.results.display import show_picture
+from segrt.runtime.results.on_screen import show_picture
 
 DRAWERS: Registry[Callable[..., Picture]] = Registry("drawer")
 """What draws: `overlay`, called as `draw.overlay` is. Rooms above that draw enter themselves here."""
 
+_Result = TypeVar("_Result")
 _NOTEBOOK_SIDE = 960
 _NOTEBOOK_ROWS = 50
 
@@ -59,7 +60,7 @@ class Viewable:
         if image is None:
             raise SegrtError("plot: this result does not know its picture; give it, plot(image), uint8 BGR (H, W, 3)")
         if "overlay" not in DRAWERS:
-            raise SegrtError("plot: what draws is not loaded; `import segrt.runtime.segmenter` first")
+            raise SegrtError("plot: what draws is not loaded; `from segrt.runtime import open_bundle` loads it")
         draw = DRAWERS.load("overlay")
         return draw(image, self, alpha=alpha, scores=scores, captions=captions, text_scale=text_scale)
 
@@ -94,6 +95,12 @@ class Viewable:
             data = base64.b64encode(encode_image(_reduced(self.plot()), ".jpg")).decode("ascii")
             parts.append(f'<img alt="{html.escape(self.found(), quote=True)}" src="data:image/jpeg;base64,{data}">')
         return "".join(parts) + _table(self.to_rows())
+
+
+def with_picture(result: _Result, image: npt.NDArray[Any]) -> _Result:
+    """Tell `result`, which nobody else has seen yet, the picture that it was made of."""
+    object.__setattr__(result, "image", image)
+    return result
 
 
 def _reduced(picture: Picture) -> Picture:
