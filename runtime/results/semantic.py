@@ -132,7 +132,7 @@ class SemanticResult(Viewable):
         kept = self.mask(classes)
         dtype = class_map_dtype(len(self.labels))  # a uint8 map of 256 classes has no value left for void
         void = void_value(dtype, len(self.labels))
-        return replace(self, class_map=np.where(kept, self.class_map, void).astype(dtype))
+        return replace(self, class_map=np.where(kept, self.class_map.astype(dtype), dtype.type(void)))
 
     def found(self) -> str:
         """Return the classes that occur in one line, the largest first."""

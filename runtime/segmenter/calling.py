@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, NoReturn, overload
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, overload
 
 import numpy.typing as npt
 
@@ -29,6 +29,8 @@ from segrt.runtime.segmenter.given_pictures import AnyPicture, given_picture
 
 if TYPE_CHECKING:
     from segrt.runtime.stream.frame import Frame
+
+_Self = TypeVar("_Self", bound="Segmenter")
 
 
 class Segmenter:
@@ -236,7 +238,7 @@ class Segmenter:
         """Refuse copying and pickling: two would close one backend, and another process has none of it."""
         raise TypeError("a segmenter cannot be copied or pickled; open the bundle again where another is needed")
 
-    def __enter__(self) -> "Segmenter":
+    def __enter__(self: _Self) -> _Self:
         return self
 
     def __exit__(

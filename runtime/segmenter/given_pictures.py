@@ -74,7 +74,8 @@ def _torch_remedy(tensor: Any) -> str:
     if len(shape) == 4:
         return f"give [tensor for tensor in batch], each converted, for its shape is {shape}"
     steps = ""
-    if len(shape) == _COLORS and shape[0] in (1, _COLORS, _COLORS + 1):
+    channels = (1, _COLORS, _COLORS + 1)
+    if len(shape) == _COLORS and shape[0] in channels and shape[2] not in channels:
         steps = ".permute(1, 2, 0)"
     if "float" in str(tensor.dtype):
         steps += ".mul(255).round()"
