@@ -17,6 +17,7 @@ from segrt.runtime.errors import SegrtError
 COMMANDS = {
     "demo": ("segrt.runtime.cli.demo:demo", "Run everything on the embedded models; no network needed."),
     "models": ("segrt.export.cli.models:models", "List what can be exported, by technique."),
+    "get": ("segrt.export.cli.get:get", "Fetch published models, to be opened by their names."),
     "export": ("segrt.export.cli.export:export", "Turn a model of the zoo into a bundle, compared with torch."),
     "adopt": ("segrt.export.cli.adopt:adopt", "Turn an ONNX file of your own into a bundle."),
     "pair": ("segrt.runtime.cli.pair:pair", "Join a semantic and an instance bundle into a panoptic one."),
@@ -40,6 +41,7 @@ COMMANDS = {
 
 # What a command uses of rooms that the runtime cannot import; `load_hook` imports it then.
 HOOKS = {
+    "get-models": "segrt.export.convert.getting:get_missing",
     "check-variants": "segrt.export.precision.tuning_variants:check_request",
     "make-variants": "segrt.export.precision.tuning_variants:add_variants_within_budget",
 }
