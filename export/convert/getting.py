@@ -61,7 +61,11 @@ def get_model(
 def get_missing(names: tuple[str, ...], say: Say) -> None:
     """Get those of the models `names` that are not kept yet; see `get_model`."""
     for name in names:
-        get_model(name, say=say)
+        try:
+            get_model(name, say=say)
+        except SegrtError as error:  # noqa: PERF203  # its remedy is an option of `segrt get`, which the caller lacks
+            text = str(error).replace("give it with --weights FILE", f"`segrt get {name} --weights FILE`")
+            raise type(error)(text) from None
 
 
 def _check_published(model: Model) -> None:

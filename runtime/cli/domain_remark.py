@@ -17,16 +17,16 @@ def remark_on_domain(manifests: "Iterable[Manifest]", sources: Iterable[str]) ->
 
     What a picture shows is not guessed: everything but the drawn street itself may be something else.
     """
-    domains: dict[str, list[str]] = {}
+    domains: dict[str, dict[str, None]] = {}  # names in order, each once
     for manifest in manifests:
         if isinstance(manifest.domain, str):
-            domains.setdefault(manifest.domain, []).append(manifest.name)
+            domains.setdefault(manifest.domain, {})[manifest.name] = None
     if all(str(source).startswith(_DRAWN) for source in sources):
         return
     for domain, names in domains.items():
         verb = "knows" if len(names) == 1 else "know"
         say(
-            f"segrt: {', '.join(dict.fromkeys(names))} {verb} {domain} alone, what is found in other pictures means "
+            f"segrt: {', '.join(names)} {verb} {domain} alone, what is found in other pictures means "
             f"nothing; `segrt get {_FOR_PHOTOS}` fetches a network for photos",
             err=True,
         )
