@@ -9,6 +9,7 @@ from typing import Any, NoReturn
 
 import click
 
+from segrt.runtime.cli.completion import complete_names
 from segrt.runtime.console.exits import run_command
 from segrt.runtime.console.interruptions import ended_at_once
 from segrt.runtime.errors import SegrtError
@@ -41,6 +42,7 @@ COMMANDS = {
 
 # What a command uses of rooms that the runtime cannot import; `load_hook` imports it then.
 HOOKS = {
+    "model-names": "segrt.export.models.catalogue:models",
     "get-models": "segrt.export.convert.getting:get_missing",
     "check-variants": "segrt.export.precision.tuning_variants:check_request",
     "make-variants": "segrt.export.precision.tuning_variants:add_variants_within_budget",
@@ -54,7 +56,8 @@ def load_hook(name: str, option: str) -> Any:
         with ended_at_once():
             return getattr(import_module(module), function)
     except ImportError as error:
-        raise SegrtError(f"{option} needs {error.name or 'onnx'}; `pip install 'segrt[export]'`") from None
+        extra = "adopt" if error.name in ("onnx", "onnxslim", None) else "export"
+        raise SegrtError(f"{option} needs {error.name or 'onnx'}; `pip install 'segrt[{extra}]'`") from None
 
 
 class LazyGroup(click.Group):
@@ -72,6 +75,7 @@ class LazyGroup(click.Group):
         with ended_at_once():
             command = getattr(import_module(module), function)
         assert isinstance(command, click.Command)
+        complete_names(command, lambda: [model.name for model in load_hook("model-names", "completion")()])
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
