@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from segrt.export.cli.options import PATH, threads_option
+from segrt.runtime.bundle.kept_bundles import is_kept, kept_folder, kept_names
 from segrt.runtime.console.words import comma_separated
 
 
@@ -23,12 +24,10 @@ def get(models: tuple[str, ...], weights: Path | None, precision: str, overwrite
     bundles that are kept are listed. Weights that cannot be fetched here are fetched elsewhere: the message says which
     file, and where to put it.
     """
-    from segrt.runtime.bundle.kept_bundles import kept_folder, kept_names
-
     if not models:
         kept = kept_names()
         for name in kept:
-            click.echo(f"{name}: {_megabytes(kept_folder(name))}, in {kept_folder(name)}")
+            click.echo(f"{name}: {_where(name)}")
         if not kept:
             click.echo("no bundle is kept yet; `segrt get NAME` fetches a model of `segrt models`")
         return
@@ -40,11 +39,16 @@ def get(models: tuple[str, ...], weights: Path | None, precision: str, overwrite
         raise SegrtError(f"--weights {weights}: is of one model, but {len(models)} are named; get them one by one")
     for name in models:
         find_model(name)  # a wrong name is said before anything is fetched
-    require_torch("segrt get")
-    from segrt.export.convert.getting import get_model
-
+    wanted = [name for name in models if overwrite or not is_kept(name)]
+    if wanted:
+        require_torch("segrt get")
     for name in models:
-        kept_now = get_model(
+        if name not in wanted:
+            click.echo(f"{name}: is there already, {_where(name)}; --overwrite makes it again")
+            continue
+        from segrt.export.convert.getting import get_model
+
+        get_model(
             name,
             weights=weights,
             precisions=tuple(comma_separated(precision)),
@@ -52,10 +56,10 @@ def get(models: tuple[str, ...], weights: Path | None, precision: str, overwrite
             threads=threads,
             say=lambda line: click.echo(line, err=True),
         )
-        state = "is there already" if kept_now.already else "verified and kept"
-        remedy = "; --overwrite makes it again" if kept_now.already else f"; `segrt run {name} PICTURE --out DIR`"
-        click.echo(f"{name}: {state}, {_megabytes(kept_now.folder)}, in {kept_now.folder}{remedy}")
+        click.echo(f"{name}: verified and kept, {_where(name)}; `segrt run {name} PICTURE --out DIR`")
 
 
-def _megabytes(folder: Path) -> str:
-    return f"{sum(path.stat().st_size for path in folder.rglob('*') if path.is_file()) / 1e6:.1f} MB"
+def _where(name: str) -> str:
+    """Return the size of a kept bundle and its folder: "13.3 MB, in …/bundles/NAME"."""
+    folder = kept_folder(name)
+    return f"{sum(path.stat().st_size for path in folder.rglob('*') if path.is_file()) / 1e6:.1f} MB, in {folder}"
