@@ -51,7 +51,7 @@ def run_photo_demo(
             medians = latency_cells(result.timings for result in results)
             found = results[-1].found()
             drawn = overlay(picture, results[-1], text_scale=1.5)  # the sheet shows it reduced
-            panels.append((f"{segmenter.technique}: {name}", drawn, [medians[-1], found]))
+            panels.append((segmenter.technique, drawn, [name, medians[-1], found]))
             rows.append([name, segmenter.technique, *medians, found])
     write_image(out / "comparison.png", side_by_side(panels))
     return out / "comparison.png", rows
