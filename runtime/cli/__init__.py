@@ -9,7 +9,6 @@ from typing import Any, NoReturn
 
 import click
 
-from segrt.runtime.cli.completion import complete_names
 from segrt.runtime.console.exits import run_command
 from segrt.runtime.console.interruptions import ended_at_once
 from segrt.runtime.errors import SegrtError
@@ -75,6 +74,8 @@ class LazyGroup(click.Group):
         with ended_at_once():
             command = getattr(import_module(module), function)
         assert isinstance(command, click.Command)
+        from segrt.runtime.cli.completion import complete_names
+
         complete_names(command, lambda: [model.name for model in load_hook("model-names", "completion")()])
         return command
 

@@ -7,16 +7,15 @@ from collections.abc import Callable, Sequence
 
 import click
 from click.shell_completion import CompletionItem
+from click.types import StringParamType
 
 from segrt.runtime.errors import SegrtError
 
 Names = Callable[[], Sequence[str]]
 
 
-class BundleName(click.ParamType):
+class BundleName(StringParamType):
     """The name of an embedded or kept bundle, or a path."""
-
-    name = "text"
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:  # noqa: ARG002
         """Return the names that begin so; without one, the shell completes paths."""
@@ -26,10 +25,8 @@ class BundleName(click.ParamType):
         return _beginning((*embedded_names(), *kept_names()), incomplete) or [CompletionItem(incomplete, type="file")]
 
 
-class ModelName(click.ParamType):
+class ModelName(StringParamType):
     """The name of a model of the catalogue."""
-
-    name = "text"
 
     def __init__(self, names: Names) -> None:
         self._names = names

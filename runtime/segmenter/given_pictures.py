@@ -62,10 +62,10 @@ def no_picture(image: object) -> ImageError:
         )
     kind = f"{type(image).__module__.partition('.')[0]}.{type(image).__name__}"
     if kind.startswith("torch."):
-        return ImageError(f"image must not be a {kind}; {_torch_remedy(image)}")
+        return ImageError(f"image must not be of type {kind}; {_torch_remedy(image)}")
     if hasattr(image, "__array__"):
-        return ImageError(f"image must not be a {kind}; give numpy.asarray(image), uint8 BGR (H, W, 3)")
-    return ImageError(f"image must not be a {kind.removeprefix('builtins.')}; {_TAKES}, or a list of these")
+        return ImageError(f"image must not be of type {kind}; give numpy.asarray(image), uint8 BGR (H, W, 3)")
+    return ImageError(f"image must not be of type {kind.removeprefix('builtins.')}; {_TAKES}, or a list of these")
 
 
 def _torch_remedy(tensor: Any) -> str:

@@ -172,7 +172,7 @@ def test_a_result_without_a_picture_asks_for_it(make) -> None:
         make(None).plot()
     with pytest.raises(ImageError, match=r"height 40 and width 60, but has shape \(20, 60, 3\)"):
         make(None).plot(PICTURE[:20])
-    with pytest.raises(ImageError, match="image must not be a str"):
+    with pytest.raises(ImageError, match="image must not be of type str"):
         make(None).plot("photo.jpg")
     assert make(None)._repr_png_() is None
     assert "<img" not in make(None)._repr_html_()

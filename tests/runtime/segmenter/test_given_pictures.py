@@ -80,12 +80,12 @@ def tensor(*shape: int, dtype: str = "torch.float32") -> object:
         (None, "image is None, which cv2.imread returns for a file that it cannot read; give the path itself"),
         (
             tensor(3, 4, 5),
-            r"must not be a torch.Tensor; give tensor.permute\(1, 2, 0\).mul\(255\).round\(\).byte\(\).cpu",
+            r"must not be of type torch.Tensor; give tensor.permute\(1, 2, 0\).mul\(255\).round\(\).byte\(\).cpu",
         ),
         (tensor(4, 5, 3, dtype="torch.uint8"), r"give tensor.byte\(\).cpu\(\).numpy\(\), with rgb=True"),
         (tensor(1, 3, 4, 5), r"each converted, for its shape is \(1, 3, 4, 5\)"),
-        (7, "image must not be a int; give a numpy array .* or a list of these"),
-        ({"image": PICTURE}, "image must not be a dict"),
+        (7, "image must not be of type int; give a numpy array .* or a list of these"),
+        ({"image": PICTURE}, "image must not be of type dict"),
         (
             PICTURE[None],
             r"but got uint8 \(1, 20, 30, 3\); give a list of pictures for several: segmenter\(list\(images",
