@@ -248,7 +248,7 @@ def test_results_travel_between_processes_with_their_picture(make) -> None:
 def test_a_narrow_map_knows_names_and_counts() -> None:
     full = panoptic()
     segments = [dataclasses.replace(segment, name="") for segment in full]
-    narrow = PanopticResult.of_narrow_ids(full.segment_ids.astype(np.uint8), segments, LABELS)
+    narrow = PanopticResult.decided(full.segment_ids.astype(np.uint8), segments, LABELS)
     assert [segment.name for segment in narrow] == ["sky", "car", "car", "<person>"]
     assert narrow.image is None
     assert [item.id for item in narrow.filter("car")] == [3, 4]
