@@ -4,9 +4,11 @@ from types import SimpleNamespace
 
 import msgspec
 import pytest
+from click.testing import CliRunner
 
 from segrt.runtime.bundle.locating import embedded_names, read_bundle
 from segrt.runtime.bundle.manifest_parsing import dump_manifest, parse_manifest
+from segrt.runtime.cli import cli
 from segrt.runtime.cli.domain_remark import remark_on_domain
 
 STREET = [SimpleNamespace(name=f"street-{technique}", domain="the street") for technique in ("semantic", "panoptic")]
@@ -44,3 +46,4 @@ def test_embedded_bundles_state_their_domain_and_others_give_the_same_bytes() ->
         plain = msgspec.structs.replace(manifest, domain=msgspec.UNSET, format="1.0")
         assert b"domain" not in dump_manifest(plain)
         assert parse_manifest(dump_manifest(plain), "here") == plain
+        assert "segrt's drawn street alone" in CliRunner().invoke(cli, ["inspect", name]).output
