@@ -73,9 +73,7 @@ def video(tmp_path, fakes):
 def test_a_video_becomes_a_video_of_as_many_frames(run, tmp_path, video):
     out, lines, metrics = tmp_path / "sub" / "out.mp4", tmp_path / "out.jsonl", tmp_path / "m.json"
     done = run(video, "--sink", out, "--sink", lines, "--sink", "null", "--metrics", metrics)
-    assert done.returncode == 0, done.stderr
-    assert done.stderr.startswith("segrt: street-panoptic knows segrt's drawn street alone"), "a file may be anything"
-    assert done.stderr.count("\n") == 1
+    assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.count("\n") == 1
     assert done.stdout.startswith("30 frames at ")
     assert "0 dropped, latency p50 " in done.stdout
