@@ -56,6 +56,7 @@ setup: $(VENV)/.runtime
 
 demo: $(VENV)/.runtime
 	$(BIN)/segrt demo --out demo
+	@echo "segrt is $(BIN)/segrt; \`. $(BIN)/activate\` lets this shell call it by its name"
 
 # Three workers keep two processors busy: tests of devices and of live video wait more than they compute.
 test: $(VENV)/.dev

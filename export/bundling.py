@@ -48,6 +48,7 @@ class Network:
     heads: tuple[HeadSpec, ...]
     labels: tuple[Label, ...]
     decode: DecodeRule
+    domain: str | msgspec.UnsetType = msgspec.UNSET
 
 
 @dataclass(frozen=True)
@@ -134,6 +135,7 @@ def write_bundle(
             labels=network.labels,
             decode=network.decode,
             variants=entries,
+            domain=network.domain,
         )
         frames = tuple(
             _add_golden(writer, network, picture, _heads_of(manifest, variants[0], picture, threads))

@@ -1,17 +1,43 @@
 """segrt's lean runtime: opens a bundle, runs it on images and video; never imports torch."""
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from segrt.runtime.segmenter import Segmenter, open_bundle
+    from segrt.runtime.errors import SegrtError
+    from segrt.runtime.results import InstanceResult, Label, PanopticResult, Result, Segment, SemanticResult
+    from segrt.runtime.segmenter import InstanceSegmenter, PanopticSegmenter, Segmenter, SemanticSegmenter, open_bundle
 
-__all__ = ["Segmenter", "open_bundle"]
+    __version__: str
+
+__all__ = [
+    "InstanceResult",
+    "InstanceSegmenter",
+    "Label",
+    "PanopticResult",
+    "PanopticSegmenter",
+    "Result",
+    "Segment",
+    "Segmenter",
+    "SegrtError",
+    "SemanticResult",
+    "SemanticSegmenter",
+    "__version__",
+    "open_bundle",
+]
+
+_RESULTS = ("InstanceResult", "Label", "PanopticResult", "Result", "Segment", "SemanticResult")
 
 
 def __getattr__(name: str) -> Any:
     """Import the public names on first use, so that `import segrt.runtime` costs nothing."""
-    if name in __all__:
-        from segrt.runtime import segmenter
+    if name == "__version__":
+        from importlib.metadata import version
 
-        return getattr(segmenter, name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        return version("segrt")
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    segmenter = import_module("segrt.runtime.segmenter")  # for results, too: it enters what draws them
+    if name == "SegrtError":
+        return import_module("segrt.runtime.errors").SegrtError
+    return getattr(import_module("segrt.runtime.results") if name in _RESULTS else segmenter, name)

@@ -81,7 +81,7 @@ def export(model: str, out: Path, weights: str, precisions: str, seed: int, **kn
     from segrt.export.models.catalogue import find_model
 
     find_model(model)
-    _require_torch()
+    require_torch("segrt export")
     from segrt.export.convert.exporting import ExportOptions, export_model
     from segrt.export.family import Weights
 
@@ -115,12 +115,13 @@ def _show(report: "ParityReport") -> None:
     )
 
 
-def _require_torch() -> None:
+def require_torch(command: str) -> None:
+    """Raise SegrtError that says what `command` lacks where torch and what belongs to it are not installed."""
     from segrt.runtime.errors import SegrtError
 
     missing = [name for name in _PACKAGES if find_spec(name) is None]
     if missing:
-        raise SegrtError(f"segrt export needs {', '.join(missing)}; `pip install 'segrt[export]'`")
+        raise SegrtError(f"{command} needs {', '.join(missing)}; `pip install 'segrt[export]'`")
 
 
 def _interrupt(number: int, frame: Any) -> None:  # noqa: ARG001 (signal's signature)

@@ -22,7 +22,7 @@ def require_onnx() -> Any:
     try:
         import onnx
     except ImportError:
-        raise SegrtError("this command needs the onnx package; `pip install 'segrt[export]'`") from None
+        raise SegrtError("this command needs the onnx package; `pip install 'segrt[adopt]'`") from None
     return onnx
 
 

@@ -55,6 +55,7 @@ def write_street_bundle(network: nn.Module, technique: str, out: Path, training:
         ),
         labels=street_labels(classes),
         decode=decode,
+        domain="segrt's drawn street",
     )
     golden = []
     for seed in GOLDEN_SEEDS:

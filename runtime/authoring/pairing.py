@@ -102,6 +102,7 @@ def pair_bundles(semantic: Bundle, instance: Bundle, out: Path, options: PairOpt
             decode=options.rule,
             variants=variants,
             members=members,
+            domain=_domain(semantic.manifest, instance.manifest),
         )
         pictures = _pictures(bundles)
         golden = _golden(writer, manifest, bundles, pictures, options.threads)
@@ -191,6 +192,12 @@ def _input(member: str, spec: InputSpec) -> InputSpec:
 
 def _head(member: str, head: HeadSpec) -> HeadSpec:
     return msgspec.structs.replace(head, name=prefixed(member, head.name), role=prefixed(member, head.role))
+
+
+def _domain(*manifests: Manifest) -> str | msgspec.UnsetType:
+    """Return the domain of a pair: that of either network where it has one."""
+    domains = {manifest.domain for manifest in manifests if isinstance(manifest.domain, str)}
+    return " and ".join(sorted(domains)) or msgspec.UNSET
 
 
 def _source(semantic: Manifest, instance: Manifest) -> Source:

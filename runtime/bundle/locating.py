@@ -1,8 +1,9 @@
-"""Finds bundles: a folder, a pack, or the name of an embedded one."""
+"""Finds bundles: a folder, a pack, the name of an embedded one, or of one that `segrt get` has kept."""
 
 from pathlib import Path
 
 from segrt.runtime.bundle.bundle import MANIFEST, Bundle
+from segrt.runtime.bundle.kept_bundles import is_kept, kept_folder
 from segrt.runtime.bundle.manifest_parsing import parse_manifest
 from segrt.runtime.bundle.pack.reader import is_pack
 from segrt.runtime.bundle.pack.unpacked import unpacked
@@ -33,7 +34,7 @@ def read_bundle(path_or_name: str | Path) -> Bundle:
 
 
 def locate(path_or_name: str | Path) -> Path:
-    """Return the folder of the bundle at a path or of the embedded one by name; raise BundleError for neither.
+    """Return the folder of the bundle at a path, or of the embedded or kept one of that name; raise BundleError.
 
     A pack is unpacked into the cache first.
     """
@@ -43,6 +44,8 @@ def locate(path_or_name: str | Path) -> Path:
     names = embedded_names()
     if str(path_or_name) in names:
         return _models() / str(path_or_name)
+    if not exists(path) and is_kept(str(path_or_name)):
+        return kept_folder(str(path_or_name))
     if is_regular(path) and is_pack(path):
         return unpacked(path)
     remedy = f"give a bundle's folder or one of {', '.join(names)}" if names else "give a bundle's folder"
@@ -50,7 +53,13 @@ def locate(path_or_name: str | Path) -> Path:
         raise BundleError(f"{path}: is no bundle, it has no {MANIFEST}; {remedy}")
     if is_regular(path):
         raise BundleError(f"{path}: is a file, not a bundle; {remedy} (`segrt adopt` makes a bundle of an ONNX file)")
-    raise BundleError(f"{path}: there is no such bundle; {remedy}")
+    raise BundleError(f"{path}: there is no such bundle; {_remedy_for_name(str(path_or_name))}{remedy}")
+
+
+def _remedy_for_name(name: str) -> str:
+    """Return what to do where `name` may be a model's, which have no slash and no suffix of a file; else nothing."""
+    may_be_model = name.startswith("hf:") or ("/" not in name and not name.startswith(".") and not Path(name).suffix)
+    return f"`segrt get {name}` fetches it where it is a name of `segrt models`; else " if may_be_model else ""
 
 
 def embedded_names() -> tuple[str, ...]:

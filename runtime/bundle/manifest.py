@@ -18,7 +18,7 @@ from segrt.runtime.preprocess.input_spec import InputSpec
 from segrt.runtime.results.labels.label import Label
 from segrt.runtime.results.technique import Technique
 
-FORMAT = (1, 2)
+FORMAT = (1, 3)
 MEMBERS, CHANNELS = "members", "channels"
 KNOWN_FEATURES: frozenset[str] = frozenset({MEMBERS, BINARY, CHANNELS, PROCESSED_SIZE})
 
@@ -151,7 +151,10 @@ class Member(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Everything about a bundle. The first variant is the default one."""
+    """Everything about a bundle. The first variant is the default one.
+
+    `domain` names the pictures that the network knows, in words, where they are other ones than photos.
+    """
 
     format: Annotated[str, msgspec.Meta(pattern=r"^[0-9]+\.[0-9]+$")] = f"{FORMAT[0]}.{FORMAT[1]}"
     required_features: tuple[str, ...] = ()
@@ -166,6 +169,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     variants: tuple[Variant, ...]
     golden: tuple[Golden, ...] = ()
     members: tuple[Member, ...] = ()
+    domain: Name | msgspec.UnsetType = msgspec.UNSET
 
     @property
     def image_input(self) -> InputSpec:

@@ -17,6 +17,7 @@ from segrt.runtime.errors import SegrtError
 COMMANDS = {
     "demo": ("segrt.runtime.cli.demo:demo", "Run everything on the embedded models; no network needed."),
     "models": ("segrt.export.cli.models:models", "List what can be exported, by technique."),
+    "get": ("segrt.export.cli.get:get", "Fetch published models, to be opened by their names."),
     "export": ("segrt.export.cli.export:export", "Turn a model of the zoo into a bundle, compared with torch."),
     "adopt": ("segrt.export.cli.adopt:adopt", "Turn an ONNX file of your own into a bundle."),
     "pair": ("segrt.runtime.cli.pair:pair", "Join a semantic and an instance bundle into a panoptic one."),
@@ -40,6 +41,8 @@ COMMANDS = {
 
 # What a command uses of rooms that the runtime cannot import; `load_hook` imports it then.
 HOOKS = {
+    "model-names": "segrt.export.models.catalogue:models",
+    "get-models": "segrt.export.convert.getting:get_missing",
     "check-variants": "segrt.export.precision.tuning_variants:check_request",
     "make-variants": "segrt.export.precision.tuning_variants:add_variants_within_budget",
 }
@@ -52,7 +55,8 @@ def load_hook(name: str, option: str) -> Any:
         with ended_at_once():
             return getattr(import_module(module), function)
     except ImportError as error:
-        raise SegrtError(f"{option} needs {error.name or 'onnx'}; `pip install 'segrt[export]'`") from None
+        extra = "adopt" if error.name in ("onnx", "onnxslim", None) else "export"
+        raise SegrtError(f"{option} needs {error.name or 'onnx'}; `pip install 'segrt[{extra}]'`") from None
 
 
 class LazyGroup(click.Group):
@@ -70,6 +74,9 @@ class LazyGroup(click.Group):
         with ended_at_once():
             command = getattr(import_module(module), function)
         assert isinstance(command, click.Command)
+        from segrt.runtime.cli.completion import complete_names
+
+        complete_names(command, lambda: [model.name for model in load_hook("model-names", "completion")()])
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002

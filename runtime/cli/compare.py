@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from segrt.runtime.cli.domain_remark import remark_on_domain
 from segrt.runtime.cli.latencies import LATENCIES, latency_cells
 from segrt.runtime.cli.options import execution_options
 from segrt.runtime.console.tables import print_table
@@ -42,7 +43,7 @@ def compare(image: str, bundles: tuple[str, ...], out: Path, repeat: int, execut
     picture = read_image(image)
     make_folder(out.absolute().parent)
     panels = [("input", picture, [f"{picture.shape[1]} × {picture.shape[0]} pixels"])]
-    rows = []
+    rows, manifests = [], []
     for name in bundles:
         with open_bundle(
             name,
@@ -56,6 +57,8 @@ def compare(image: str, bundles: tuple[str, ...], out: Path, repeat: int, execut
             results = [segmenter(picture) for _ in range(repeat)]
             rows.append(_row(segmenter, results))
             panels.append(_panel(segmenter, picture, results))
+            manifests.append(segmenter.manifest)
+    remark_on_domain(manifests, [image])
     write_image(out, side_by_side(panels))
     print_table(f"{out}", ["bundle", "technique", *LATENCIES, "found"], rows)
 

@@ -58,6 +58,7 @@ def _show_bundle(bundle: "Bundle") -> None:
             ["family", manifest.family],
             ["weights", f"{manifest.source.weights} (licence: {manifest.source.licence})"],
             *([["notes", manifest.source.notes]] if manifest.source.notes else []),
+            *([["knows", f"{manifest.domain} alone"]] if isinstance(manifest.domain, str) else []),
             ["made with", ", ".join(f"{name} {version}" for name, version in manifest.source.versions.items())],
             ["decode rule", manifest.decode.rule_name + (f" ({options})" if options else "")],
             ["labels", f"{len(manifest.labels)}: " + ", ".join(label.name for label in manifest.labels)],

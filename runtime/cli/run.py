@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from segrt.runtime.cli.domain_remark import remark_on_domain
 from segrt.runtime.cli.latencies import LATENCIES, latency_cells
 from segrt.runtime.cli.options import Thresholds, execution_options, threshold_options
 from segrt.runtime.console.printable import say
@@ -54,9 +55,11 @@ def run(
     from segrt.runtime.outputs.run_savers import Origin, Savers
     from segrt.runtime.segmenter import open_bundle
 
-    paths = find_pictures(sources, arrays=not read_bundle(bundle).manifest.image_input.takes_pictures)
+    manifest = read_bundle(bundle).manifest
+    paths = find_pictures(sources, arrays=not manifest.image_input.takes_pictures)
     names = unique_names(paths)
     _refuse_sources_in(out, paths)
+    remark_on_domain([manifest], sources)
     times, skipped = [], 0
     with (
         open_bundle(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
+from segrt.runtime.cli.domain_remark import remark_on_domain
 from segrt.runtime.cli.options import Thresholds, execution_options, threshold_options
 from segrt.runtime.console.exits import leave_at_once
 from segrt.runtime.console.interruptions import Interruptions, exit_code_of
@@ -156,6 +157,7 @@ def stream(
             batch=batch,
             sources=len(sources),
         ) as segmenter:
+            remark_on_domain([segmenter.manifest], sources)
             with interruptions.held():
                 pipeline = open_pipeline(
                     segmenter,

@@ -61,7 +61,7 @@ variant_options = grouped(
         "precisions",
         metavar="LIST",
         help="With --budget: make these variants too (fp16, int8, int8-cpu), with layers kept in fp32 where the budget "
-        "asks for it. Needs segrt[export].",
+        "asks for it. Needs segrt[adopt].",
     ),
     click.option("--calibration", type=click.Path(path_type=Path), metavar="DIR", help="Typical pictures, for int8."),
     click.option(

@@ -16,6 +16,7 @@ def described(merged: Iterable[postproc.MergedSegment], labels: Sequence[Label])
             score=segment.score,
             area=segment.area,
             bbox=segment.bbox,
+            name=labels[segment.class_id].name,
         )
         for segment in merged
     ]

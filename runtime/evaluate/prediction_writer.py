@@ -19,14 +19,9 @@ from segrt.runtime.evaluate.conversion import Prediction
 from segrt.runtime.evaluate.datasets.dataset import Dataset, ImageId, Sample
 from segrt.runtime.evaluate.truth import PanopticTruth
 from segrt.runtime.files.atomic import make_folder, write_atomic
-from segrt.runtime.outputs.coco_results import (
-    image_entry,
-    instance_entry,
-    stuff_entries,
-    write_panoptic_json,
-    write_panoptic_png,
-)
+from segrt.runtime.outputs.coco_results import image_entry, write_panoptic_json, write_panoptic_png
 from segrt.runtime.results import InstanceResult, Label, SemanticResult
+from segrt.runtime.results.coco_entries import instance_entry, stuff_entries
 
 _LONGEST_NAME = 230  # bytes of a file's name: with what it is called while it is written, 255
 NAMES = {"semantic": "stuff.json", "instance": "instances.json", "panoptic": "panoptic.json"}

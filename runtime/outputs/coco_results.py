@@ -1,23 +1,21 @@
-"""Results as COCO's files: a PNG of segment ids for each picture beside one JSON, and lists of instances or stuff.
+"""Panoptic results as COCO's files: a PNG of segment ids for each picture beside one JSON.
 
 Formats: https://cocodataset.org/#format-data and #format-results.
 """
 
 import os
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import msgspec
-import numpy as np
 import numpy.typing as npt
 
 from segrt.runtime.files.atomic import make_folder, write_atomic
-from segrt.runtime.results import InstanceResult, Label, PanopticResult, rle
+from segrt.runtime.results import Label, PanopticResult
+from segrt.runtime.results.coco_entries import ImageId
 from segrt.runtime.results.coco_format import encode_panoptic_png
 from segrt.runtime.results.labels.class_lists import unused_name
-
-ImageId = int | str
 
 
 def categories(labels: Sequence[Label]) -> list[dict[str, Any]]:
@@ -42,53 +40,6 @@ def image_entry(image_id: ImageId, file_name: str, size: tuple[int, int] | None 
     """Return a picture's entry in `images`; `size` is (H, W) in pixels, left out where it is not known."""
     entry: dict[str, Any] = {"id": image_id, "file_name": file_name}
     return entry if size is None else {**entry, "height": size[0], "width": size[1]}
-
-
-def instance_entry(
-    image_id: ImageId,
-    category_id: int,
-    score: float,
-    *,
-    bbox: Sequence[float] | None = None,
-    mask: "rle.Rle | Mapping[str, Any] | None" = None,
-) -> dict[str, Any]:
-    """Return one object's entry of COCO's instance results: `mask`, its run lengths, or `bbox`, [x, y, width, height].
-
-    Of both the mask is written alone; see `instance_entries`.
-    """
-    entry: dict[str, Any] = {"image_id": image_id, "category_id": category_id}
-    if bbox is not None and mask is None:
-        entry["bbox"] = list(bbox)
-    entry["score"] = score
-    if mask is not None:
-        entry["segmentation"] = rle.text(mask)
-    return entry
-
-
-def instance_entries(result: InstanceResult, image_id: ImageId) -> list[dict[str, Any]]:
-    """Return a picture's entries of COCO's instance results.
-
-    They have no boxes: pycocotools takes an object's area from its box where it has one, which moves objects between
-    small, medium and large (detectron2's `instances_to_coco_json` is stripped of them for masks, too).
-    """
-    return [
-        instance_entry(image_id, result.labels[int(class_id)].dataset_id, round(float(score), 6), mask=encoded)
-        for score, class_id, encoded in zip(result.scores, result.class_ids, result.rles, strict=True)
-    ]
-
-
-def stuff_entries(classes: npt.NDArray[Any], labels: Sequence[Label], image_id: ImageId) -> list[dict[str, Any]]:
-    """Return a picture's entries of COCO's stuff results: a mask for each class that occurs, without a score.
-
-    `classes` are integers (H, W), positions in `labels`; other values belong to no class.
-    """
-    entries = []
-    for position, label in enumerate(labels):
-        mask = classes == position
-        if np.any(mask):
-            entry = {"image_id": image_id, "category_id": label.dataset_id, "segmentation": rle.text(rle.encode(mask))}
-            entries.append(entry)
-    return entries
 
 
 def write_panoptic_png(path: "str | os.PathLike[str]", segment_ids: npt.NDArray[Any]) -> None:

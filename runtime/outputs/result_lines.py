@@ -54,39 +54,10 @@ def describe(result: Result) -> dict[str, Any]:
     - semantic: `areas`, name → pixels, of the classes that occur; void is left out.
     """
     if isinstance(result, PanopticResult):
-        return {"technique": "panoptic", "segments": _segments(result)}
+        return {"technique": "panoptic", "segments": result.to_rows()}
     if isinstance(result, InstanceResult):
-        return {"technique": "instance", "instances": _instances(result)}
+        return {"technique": "instance", "instances": result.to_rows()}
     return {"technique": "semantic", "areas": _areas(result)}
-
-
-def _segments(result: PanopticResult) -> list[dict[str, Any]]:
-    return [
-        {
-            "id": segment.id,
-            "class_id": segment.class_id,
-            "name": result.labels[segment.class_id].name,
-            "isthing": segment.isthing,
-            "score": round(float(segment.score), 4),
-            "area": segment.area,
-            "bbox": list(segment.bbox),
-        }
-        for segment in result.segments
-    ]
-
-
-def _instances(result: InstanceResult) -> list[dict[str, Any]]:
-    boxes = np.concatenate((result.boxes[:, :2], result.boxes[:, 2:] - result.boxes[:, :2]), axis=1)
-    return [
-        {
-            "class_id": int(class_id),
-            "name": result.labels[int(class_id)].name,
-            "score": round(float(score), 4),
-            "area": rle.area(encoded),
-            "bbox": [round(float(value), 2) for value in box],
-        }
-        for class_id, score, encoded, box in zip(result.class_ids, result.scores, result.rles, boxes, strict=True)
-    ]
 
 
 def _areas(result: SemanticResult) -> dict[str, int]:

@@ -22,7 +22,7 @@ from segrt.runtime.decode.rule import DecodeRule
 from segrt.runtime.errors import SegrtError
 from segrt.runtime.files.atomic import check_folder, make_folder, write_atomic
 from segrt.runtime.files.images import Picture, write_image
-from segrt.runtime.outputs.coco_results import PanopticFolder, instance_entries
+from segrt.runtime.outputs.coco_results import PanopticFolder
 from segrt.runtime.preprocess.geometry import Geometry
 from segrt.runtime.registry import Registry
 from segrt.runtime.results import InstanceResult, PanopticResult, Result, SemanticResult
@@ -121,7 +121,7 @@ class CocoSaver(Saver):
         """Keep the picture's objects."""
         result = item.result.to_instances() if isinstance(item.result, PanopticResult) else item.result
         assert isinstance(result, InstanceResult)
-        self._entries += instance_entries(result, item.image_id)
+        self._entries += result.to_coco(item.image_id)
 
     def finish(self) -> None:
         """Write the JSON."""

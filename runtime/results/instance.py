@@ -1,6 +1,7 @@
 """The instance result: a mask, class and score for every object, overlaps allowed."""
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -8,17 +9,44 @@ import numpy as np
 import numpy.typing as npt
 
 from segrt.runtime.results import rle
+from segrt.runtime.results.class_choice import Classes, check_score, chosen_classes
+from segrt.runtime.results.coco_entries import ImageId, instance_entry
+from segrt.runtime.results.detections import detections
+from segrt.runtime.results.found import counted_names, found_text
 from segrt.runtime.results.labels.label import Label, check_labels
 from segrt.runtime.results.semantic import describe
 from segrt.runtime.results.timings import Timings
+from segrt.runtime.results.viewing import Viewable
 
 
-@dataclass(frozen=True, eq=False)
-class InstanceResult:
-    """Every object's box, score, class and mask.
+@dataclass(frozen=True)
+class Instance:
+    """One object: `box` (x0, y0, x1, y1) in pixels as the network gave it, `rle` its mask in COCO's run lengths."""
+
+    class_id: int
+    name: str
+    score: float
+    box: tuple[float, float, float, float]
+    rle: "rle.Rle"
+
+    @property
+    def mask(self) -> npt.NDArray[np.bool_]:
+        """The mask, bool (H, W); decoded at each use."""
+        return rle.decode(self.rle)
+
+    @property
+    def area(self) -> int:
+        """The mask's pixels."""
+        return rle.area(self.rle)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class InstanceResult(Viewable):
+    """Every object's box, score, class and mask; iterating and indexing give each object as an `Instance`.
 
     `boxes` float32 (N, 4) xyxy in source pixels, `scores` float32 (N,), `class_ids` int (N,) positions in `labels`,
-    `rles` N COCO run-length encodings {"size": [H, W], "counts": bytes}, `size` (H, W) of the source.
+    `rles` N COCO run-length encodings {"size": [H, W], "counts": bytes}, `size` (H, W) of the source. `image` is the
+    picture that was segmented, as it was given: not a copy.
     """
 
     boxes: npt.NDArray[np.float32]
@@ -29,6 +57,7 @@ class InstanceResult:
     labels: tuple[Label, ...]
     timings: Timings | None = None
     nonfinite_heads: int = 0  # network outputs with NaN or infinity among the values that were read
+    image: npt.NDArray[Any] | None = None
 
     def __post_init__(self) -> None:
         """Raise ValueError with what was expected and what was met."""
@@ -56,6 +85,73 @@ class InstanceResult:
     def __len__(self) -> int:
         """Return the number of objects."""
         return len(self.rles)
+
+    def __iter__(self) -> Iterator[Instance]:
+        """Yield each object."""
+        return (self[index] for index in range(len(self)))
+
+    def __getitem__(self, index: int) -> Instance:
+        """Return one object."""
+        class_id = int(self.class_ids[index])
+        x0, y0, x1, y1 = (float(value) for value in self.boxes[index])
+        name = self.labels[class_id].name
+        return Instance(class_id, name, float(self.scores[index]), (x0, y0, x1, y1), self.rles[index])
+
+    @property
+    def names(self) -> list[str]:
+        """Each object's class by name."""
+        return [self.labels[int(class_id)].name for class_id in self.class_ids]
+
+    def counts(self) -> dict[str, int]:
+        """Return how many objects of each class there are, name → number, the most frequent first."""
+        return counted_names(self.names)
+
+    def filter(self, classes: Classes | None = None, *, score_threshold: float | None = None) -> "InstanceResult":
+        """Return the objects of these classes (names or class ids) whose score is `score_threshold` (0 to 1) or more.
+
+        Raises SegrtError for a class that there is not.
+        """
+        kept = self.scores >= np.float32(check_score(score_threshold))
+        if classes is not None:
+            kept &= np.isin(self.class_ids, sorted(chosen_classes(classes, self.labels)))
+        places = np.flatnonzero(kept)
+        rles = [self.rles[place] for place in places]
+        return replace(
+            self, boxes=self.boxes[places], scores=self.scores[places], class_ids=self.class_ids[places], rles=rles
+        )
+
+    def found(self) -> str:
+        """Return what was found in one line: "3 person, 1 dog"."""
+        return found_text(self.counts())
+
+    def to_rows(self) -> list[dict[str, Any]]:
+        """Return a dict for each object: class_id, name, score, area (pixels), bbox [x, y, width, height]."""
+        sides = np.concatenate((self.boxes[:, :2], self.boxes[:, 2:] - self.boxes[:, :2]), axis=1)
+        return [
+            {
+                "class_id": item.class_id,
+                "name": item.name,
+                "score": round(item.score, 4),
+                "area": item.area,
+                "bbox": [round(float(value), 2) for value in bbox],
+            }
+            for item, bbox in zip(self, sides, strict=True)
+        ]
+
+    def to_coco(self, image_id: ImageId = 0) -> list[dict[str, Any]]:
+        """Return the picture's entries of COCO's instance results: category_id, score and the mask's run lengths.
+
+        They have no boxes: pycocotools takes an object's area from its box where it has one, which moves objects
+        between small, medium and large (detectron2's `instances_to_coco_json` is stripped of them for masks, too).
+        """
+        return [
+            instance_entry(image_id, self.labels[item.class_id].dataset_id, round(item.score, 6), mask=item.rle)
+            for item in self
+        ]
+
+    def to_supervision(self) -> Any:
+        """Return `supervision.Detections` with boxes, masks, class ids, confidences and names; needs supervision."""
+        return detections(self.boxes, self.masks, self.class_ids, self.names, self.scores)
 
     @cached_property
     def masks(self) -> npt.NDArray[np.bool_]:

@@ -1,22 +1,32 @@
 """The panoptic result: one class and one instance id for every pixel, no overlaps."""
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
+from segrt.runtime.errors import SegrtError
 from segrt.runtime.results import rle
+from segrt.runtime.results.class_choice import Classes, check_score, chosen_classes
+from segrt.runtime.results.coco_entries import ImageId
+from segrt.runtime.results.detections import detections
+from segrt.runtime.results.found import counted_names, found_text
 from segrt.runtime.results.instance import InstanceResult
 from segrt.runtime.results.labels.label import Label, check_labels
 from segrt.runtime.results.remap import remap
 from segrt.runtime.results.semantic import SemanticResult, class_map_dtype, describe
 from segrt.runtime.results.timings import Timings
+from segrt.runtime.results.viewing import Viewable
 
 
 @dataclass(frozen=True)
 class Segment:
-    """One segment: its `id` in the map, `area` in pixels, `bbox` (x, y, width, height) in pixels."""
+    """One segment: its `id` in the map, `area` in pixels, `bbox` (x, y, width, height) in pixels.
+
+    `name` is its class's; a result gives it to segments that were made without.
+    """
 
     id: int
     class_id: int
@@ -24,13 +34,15 @@ class Segment:
     score: float
     area: int
     bbox: tuple[int, int, int, int]
+    name: str = field(default="", compare=False)
 
 
-@dataclass(frozen=True, eq=False)
-class PanopticResult:
-    """One class and one instance id for every pixel.
+@dataclass(frozen=True, eq=False, repr=False)
+class PanopticResult(Viewable):
+    """One class and one instance id for every pixel; iterating gives its segments.
 
     `segment_ids` int32 (H, W), 0 = void; `segments` describes each id in it; their class_ids are positions in `labels`.
+    `image` is the picture that was segmented, as it was given: not a copy.
     """
 
     segment_ids: npt.NDArray[np.int32]
@@ -38,6 +50,7 @@ class PanopticResult:
     labels: tuple[Label, ...]
     timings: Timings | None = None
     nonfinite_heads: int = 0  # network outputs with NaN or infinity among the values that were read
+    image: npt.NDArray[Any] | None = None
 
     @classmethod
     def decided(
@@ -95,6 +108,9 @@ class PanopticResult:
                 raise ValueError(
                     f"segment {segment.id} has class_id {segment.class_id}, but there are {len(self.labels)} labels"
                 )
+        if any(segment.name != self.labels[segment.class_id].name for segment in self.segments):
+            named = [replace(segment, name=self.labels[segment.class_id].name) for segment in self.segments]
+            object.__setattr__(self, "segments", named)
 
     @property
     def size(self) -> tuple[int, int]:
@@ -104,12 +120,83 @@ class PanopticResult:
         height, width = ids.shape
         return int(height), int(width)
 
+    def __len__(self) -> int:
+        """Return the number of segments."""
+        return len(self.segments)
+
+    def __iter__(self) -> Iterator[Segment]:
+        """Yield each segment."""
+        return iter(self.segments)
+
+    def __getitem__(self, index: int) -> Segment:
+        """Return one segment by its place in `segments`, which is not its id."""
+        return self.segments[index]
+
+    def mask(self, segment: Segment | int) -> npt.NDArray[np.bool_]:
+        """Return where a segment (or the one of that id) is, bool (H, W); raise SegrtError where there is none such."""
+        wanted = segment.id if isinstance(segment, Segment) else segment
+        if all(known.id != wanted for known in self.segments):
+            ids = ", ".join(str(known.id) for known in self.segments[:12])
+            raise SegrtError(f"segment: there is no id {wanted}; ids are {ids or 'none'}")
+        mask: npt.NDArray[np.bool_] = self.segment_ids == wanted
+        return mask
+
+    def counts(self) -> dict[str, int]:
+        """Return how many things of each class there are, name → number, the most frequent first; stuff has none."""
+        return counted_names([segment.name for segment in self.segments if segment.isthing])
+
+    def filter(self, classes: Classes | None = None, *, score_threshold: float | None = None) -> "PanopticResult":
+        """Return the segments of these classes (names or class ids) whose score is `score_threshold` or more.
+
+        Pixels of others become void, 0; ids stay. Raises SegrtError for a class that there is not.
+        """
+        least = check_score(score_threshold)
+        ids = range(len(self.labels)) if classes is None else chosen_classes(classes, self.labels)
+        kept = [item for item in self.segments if item.class_id in ids and item.score >= least]
+        table = {segment.id: segment.id for segment in kept}
+        return replace(
+            self, segments=kept, segment_ids=remap(self.segment_ids, table, default=0, dtype=np.dtype(np.int32))
+        )
+
+    def found(self) -> str:
+        """Return what was found in one line, things counted, then stuff: "3 person, 1 dog, road, sky"."""
+        stuff = sorted((item for item in self.segments if not item.isthing), key=lambda item: -item.area)
+        return found_text(self.counts(), [segment.name for segment in stuff])
+
+    def to_rows(self) -> list[dict[str, Any]]:
+        """Return a dict for each segment: id, class_id, name, isthing, score, area (pixels), bbox (x, y, w, h)."""
+        return [
+            {
+                "id": segment.id,
+                "class_id": segment.class_id,
+                "name": segment.name,
+                "isthing": segment.isthing,
+                "score": round(float(segment.score), 4),
+                "area": segment.area,
+                "bbox": list(segment.bbox),
+            }
+            for segment in self.segments
+        ]
+
+    def to_supervision(self) -> Any:
+        """Return `supervision.Detections` of all segments, stuff too, with their masks; needs supervision.
+
+        `result.filter(...)` or `result.to_instances()` before leaves out what is not wanted.
+        """
+        return detections(
+            np.array([_xyxy(segment.bbox) for segment in self.segments], np.float32),
+            np.array([self.segment_ids == segment.id for segment in self.segments], np.bool_),
+            np.array([segment.class_id for segment in self.segments]),
+            [segment.name for segment in self.segments],
+            np.array([segment.score for segment in self.segments]),
+        )
+
     def to_semantic(self) -> SemanticResult:
         """Return each pixel's class; pixels of id 0 become the semantic result's `void_id`."""
         dtype = class_map_dtype(len(self.labels))
         table = {segment.id: segment.class_id for segment in self.segments}
         class_map = remap(self.segment_ids, table, default=int(np.iinfo(dtype).max), dtype=dtype)
-        return SemanticResult(class_map, self.labels, self.timings)
+        return SemanticResult(class_map, self.labels, self.timings, image=self.image)
 
     def to_instances(self) -> InstanceResult:
         """Return the things as objects, best score first; stuff has no objects and is left out."""
@@ -123,17 +210,19 @@ class PanopticResult:
             size=self.size,
             labels=self.labels,
             timings=self.timings,
+            image=self.image,
         )
 
-    def to_coco(self, image_id: int | str, file_name: str) -> dict[str, Any]:
+    def to_coco(self, image_id: ImageId = 0, file_name: str | None = None) -> dict[str, Any]:
         """Return the annotation of COCO's panoptic JSON; `file_name` is that of the PNG (see `coco_format.id2rgb`).
 
+        Without one it is named by the picture's id, "0.png".
         `category_id` is the label's `dataset_id`; `isthing` and `score` are carried along, as detectron2's
         `segments_info` has them, which COCO's readers ignore.
         """
         return {
             "image_id": image_id,
-            "file_name": file_name,
+            "file_name": f"{image_id}.png" if file_name is None else file_name,
             "segments_info": [
                 {
                     "id": segment.id,

@@ -8,6 +8,7 @@ from pathlib import Path
 from segrt.runtime.errors import VideoError
 from segrt.runtime.outputs.sink_options import SinkOptions
 from segrt.runtime.results import Result
+from segrt.runtime.results.viewing import with_picture
 from segrt.runtime.stream.frame import Frame
 from segrt.runtime.stream.frame_segmenter import FrameSegmenter
 from segrt.runtime.stream.output_conflicts import refuse_conflicts
@@ -37,7 +38,7 @@ def stream(
     frames of one source come in order. `policy`: "all" processes every frame, "latest" the newest (default: "latest"
     for live sources, else "all"); `thinning` leaves frames out. A live source that fails is opened again for as long as
     the loop runs. Leaving the loop, by `break` or an exception, ends the threads. Results carry their
-    timings.
+    timings and their frame's picture.
 
     Raises VideoError or ImageError for a source that cannot be opened, at once; and what a stage raises in the loop,
     after the results of the frames before.
@@ -122,7 +123,8 @@ def open_pipeline(
 def _results(pipeline: Pipeline) -> Iterator[tuple[Frame, Result]]:
     try:
         pipeline.start()
-        yield from pipeline.results()
+        for frame, result in pipeline.results():
+            yield frame, with_picture(result, frame.image)
     except BaseException:
         pipeline.abandon()
         raise

@@ -94,14 +94,14 @@ def test_a_build_without_nvrtc_works_and_says_what_is_missing(tmp_path: Path, mo
 
 
 @pytest.mark.slow
-def test_installed_wheel_runs_without_torch(wheel: Path, tmp_path: Path) -> None:
+def test_installed_wheel_runs_without_torch(wheel: Path, tmp_path: Path, fixtures: Path) -> None:
     venv.create(tmp_path / "env", with_pip=True)
     python = tmp_path / "env/bin/python"
     environment = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "VIRTUAL_ENV")}
 
-    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    def run(*arguments: str, folder: Path = tmp_path) -> subprocess.CompletedProcess[str]:
         done = subprocess.run(
-            [str(python), *arguments], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=280
+            [str(python), *arguments], cwd=folder, env=environment, capture_output=True, text=True, timeout=280
         )
         assert done.returncode == 0, done.stdout + done.stderr
         return done
@@ -117,3 +117,11 @@ def test_installed_wheel_runs_without_torch(wheel: Path, tmp_path: Path) -> None
     )
     assert refused.returncode == 2
     assert "Traceback" not in refused.stderr
+    # README's first hour, here because an environment is costly; an adopted network stands in for downloads.
+    run("-m", "pip", "install", "--quiet", "--disable-pip-version-check", f"{wheel}[adopt]")
+    photo = fixtures / "coco_panoptic/images/000000000436.jpg"
+    network = fixtures / "onnx/deeplabv3_mnv2_pascal_quant_from_tflite.onnx"
+    (tmp_path / "hour").mkdir()
+    environment["SEGRT_CACHE"] = str(tmp_path / "cache")
+    script = ROOT / "tests/first_hour/first_hour.py"
+    run(str(script), str(ROOT / "README.md"), str(photo), str(network), folder=tmp_path / "hour")

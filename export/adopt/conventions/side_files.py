@@ -53,7 +53,7 @@ def read_yaml(path: Path) -> Mapping[str, Any]:
     try:
         import yaml  # type: ignore[import-untyped]
     except ImportError:
-        raise SegrtError(f"{path}: reading it needs PyYAML; `pip install 'segrt[export]'`, or remove it") from None
+        raise SegrtError(f"{path}: reading it needs PyYAML; `pip install 'segrt[adopt]'`, or remove it") from None
     try:
         content = yaml.safe_load(_bytes(path))
     except (yaml.YAMLError, ValueError, TypeError, OverflowError, RecursionError) as error:

@@ -181,7 +181,7 @@ def test_without_onnx_the_command_says_what_to_install(
         cli.main()
     assert end.value.code == 2
     assert (
-        capsys.readouterr().err == "segrt: error: this command needs the onnx package; `pip install 'segrt[export]'`\n"
+        capsys.readouterr().err == "segrt: error: this command needs the onnx package; `pip install 'segrt[adopt]'`\n"
     )
 
 

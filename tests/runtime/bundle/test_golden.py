@@ -111,14 +111,14 @@ def test_nan_heads_fail(tiny: SimpleNamespace, monkeypatch: pytest.MonkeyPatch) 
         tiny.bundle("merge_queries", golden=[GoldenPicture("g", tiny.thirds(32, 48), golden)])
     segmenter = open_bundle(tiny.bundle("merge_queries"), threads=1)
     with segmenter:
-        heads_of = segmenter_module._copies
+        heads_of = segmenter_module.calling._copies
 
         def broken(heads: Any) -> dict[str, np.ndarray]:
             arrays = heads_of(heads)
             arrays["masks"][:, 1, 2, 3] = np.nan
             return arrays
 
-        monkeypatch.setattr(segmenter_module, "_copies", broken)
+        monkeypatch.setattr(segmenter_module.calling, "_copies", broken)
         assert [check.passed for check in verify(segmenter) if check.what.startswith("masks")] == [False]
 
 

@@ -41,13 +41,13 @@ def picture(tmp_path: Path) -> Path:
 @pytest.fixture
 def policies(monkeypatch: pytest.MonkeyPatch) -> list[EnginePolicy]:
     seen: list[EnginePolicy] = []
-    open_backend = segmenter.open_backend
+    open_backend = segmenter.bundle_opening.open_backend
 
     def recorded(network, *, backend, opening):
         seen.append(opening.engines)
         return open_backend(network, backend=backend, opening=opening)
 
-    monkeypatch.setattr(segmenter, "open_backend", recorded)
+    monkeypatch.setattr(segmenter.bundle_opening, "open_backend", recorded)
     return seen
 
 

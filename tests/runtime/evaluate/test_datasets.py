@@ -181,7 +181,7 @@ def save_predictions(folder, technique):
     path = folder / f"{technique}.json"
     results = [oracle(np.full((60, 80, 3), number, np.uint8)) for number in range(3)]
     if technique == "instance":
-        path.write_text(json.dumps([e for n, r in enumerate(results) for e in coco_results.instance_entries(r, n)]))
+        path.write_text(json.dumps([e for n, r in enumerate(results) for e in r.to_coco(n)]))
     else:
         with coco_results.PanopticFolder(path, oracle.labels) as writer:
             for number, result in enumerate(results):

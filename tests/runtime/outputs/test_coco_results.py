@@ -10,9 +10,10 @@ from pycocotools import mask as peer
 
 from segrt.runtime.errors import SegrtError
 from segrt.runtime.evaluate import evaluate_predictions, open_dataset
-from segrt.runtime.outputs.coco_results import PanopticFolder, instance_entries, stuff_entries
+from segrt.runtime.outputs.coco_results import PanopticFolder
 from segrt.runtime.outputs.panoptic_journal import PanopticJournal
 from segrt.runtime.results import InstanceResult, Label, PanopticResult, Segment, rle
+from segrt.runtime.results.coco_entries import stuff_entries
 from segrt.runtime.results.coco_format import read_panoptic_png
 from segrt.runtime.results.labels.class_lists import spread
 
@@ -73,7 +74,7 @@ def test_instance_results_are_read_by_the_peer():
         (5, 7),
         LABELS,
     )
-    (entry,) = json.loads(json.dumps(instance_entries(result, "frame-1")))
+    (entry,) = json.loads(json.dumps(result.to_coco("frame-1")))
     assert entry["image_id"] == "frame-1"
     assert entry["category_id"] == 3
     assert "bbox" not in entry
@@ -102,7 +103,7 @@ def test_figures_by_size_of_written_results_are_those_of_pycocotools(tmp_path):
         LABELS,
     )
     predictions = tmp_path / "coco.json"
-    predictions.write_text(json.dumps(instance_entries(result, 1)))
+    predictions.write_text(json.dumps(result.to_coco(1)))
     with contextlib.redirect_stdout(io.StringIO()):
         read = coco.COCO(str(truth))
         peer_of = cocoeval.COCOeval(read, read.loadRes(str(predictions)), "segm")

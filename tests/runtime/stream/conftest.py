@@ -78,6 +78,7 @@ class FakeSegmenter:
     labels = LABELS
     technique = "semantic"
     variant = SimpleNamespace(precision="fp32")
+    manifest = SimpleNamespace(name="fake", domain=None)
 
     def __init__(self, **options):
         self.backend = FakeBackend(**options)

@@ -137,7 +137,7 @@ def decoding(tiny: SimpleNamespace, monkeypatch: pytest.MonkeyPatch) -> Any:
         return find_decoder(context.decode, "cpu")(on_host, geometry, context)
 
     monkeypatch.setattr(
-        segmenter_module,
+        segmenter_module.calling,
         "find_decoder",
         lambda rule, device: decode if device == "cuda" else find_decoder(rule, device),
     )

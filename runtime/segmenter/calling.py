@@ -1,47 +1,43 @@
 """A bundle opened on a backend: picture in, result out."""
 
-import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, overload
 
 import numpy.typing as npt
 
 from segrt.runtime.bundle.bundle import Bundle
-from segrt.runtime.bundle.locating import read_bundle
 from segrt.runtime.bundle.manifest import Manifest, Variant
 from segrt.runtime.bundle.members import member_manifest
-from segrt.runtime.bundle.network_files import member_files, network_file, tensor_specs
-from segrt.runtime.bundle.thresholds import with_thresholds
 from segrt.runtime.decode.decoders import find_decoder
-from segrt.runtime.decode.decoding_place import Placement, after_opening, before_opening
-from segrt.runtime.decode.rule import Context, DecodeRule, MemberRule
+from segrt.runtime.decode.decoding_place import Placement
+from segrt.runtime.decode.rule import Context, DecodeRule
 from segrt.runtime.files.images import Picture
 from segrt.runtime.inference.backend import Backend, Stopwatch
-from segrt.runtime.inference.backends import check_choice, open_backend, open_members
-from segrt.runtime.inference.engine_policy import EnginePolicy
-from segrt.runtime.inference.execution import WantedPlace
-from segrt.runtime.inference.network_file import Opening
-from segrt.runtime.inference.tensors import Device, Head, Slot, WantedDevice
+from segrt.runtime.inference.tensors import Device, Head, Slot
 from segrt.runtime.preprocess.channels import read_input
 from segrt.runtime.preprocess.cuda.slot_pictures import SlotPictures, why_not_pictures
 from segrt.runtime.preprocess.geometry import Geometry
 from segrt.runtime.preprocess.member_inputs import fill_members
 from segrt.runtime.preprocess.picture import fill_inputs
 from segrt.runtime.results import Label, Result, Timings
+from segrt.runtime.results.viewing import with_picture
+from segrt.runtime.segmenter.given_pictures import AnyPicture, given_picture
 
 if TYPE_CHECKING:
     from segrt.runtime.stream.frame import Frame
 
-log = logging.getLogger("segrt.decode")
+_Self = TypeVar("_Self", bound="Segmenter")
 
 
 class Segmenter:
     """Calls a network on pictures; made by `open_bundle`, to be closed or used in a `with` statement.
 
+    Several threads may call one segmenter: each call takes one of the backend's slots and waits while all are taken.
+    Results are the caller's own and stay valid after `close`. A segmenter is neither copied nor pickled.
     `preprocess` and `postprocess` are the two steps around the backend, for pipelines that overlap them. `placement`
     says where heads are decoded, and why there; `preprocess_device` is where pictures are brought to the inputs.
     """
@@ -93,36 +89,83 @@ class Segmenter:
         """The decode rule with the thresholds in force."""
         return self._context.decode
 
-    def __call__(self, image: Picture) -> Result:
-        """Segment `image`, uint8 BGR (H, W, 3); the result is at the picture's size and carries its timings.
+    @overload
+    def __call__(self, image: AnyPicture, *, rgb: bool = False) -> Result: ...
+    @overload
+    def __call__(self, image: list[Any] | tuple[Any, ...], *, rgb: bool = False) -> Sequence[Result]: ...
+    def __call__(
+        self, image: AnyPicture | list[Any] | tuple[Any, ...], *, rgb: bool = False
+    ) -> Result | Sequence[Result]:
+        """Segment a picture; the result is at the picture's size, knows the picture and carries its timings.
 
-        A network of grey, 16-bit or more channels takes other arrays, too: see `segrt.runtime.preprocess.channels`, and
-        `read`, which makes such arrays of files. Raises ImageError for another kind of array, BackendError when the
-        execution fails.
+        `image` is an array, uint8 BGR (H, W, 3) (`rgb`: RGB), BGRA or grey (H, W), a path, the bytes of a picture's
+        file, a `PIL.Image`, or a list of these, which gives a list of results: in batches of what the bundle was opened
+        with (`open_bundle(…, batch=8)`), their inference time being that of the batch. A network of 16-bit values or
+        more channels takes such arrays: see `segrt.runtime.preprocess.channels`. Raises ImageError for all else,
+        BackendError when the execution fails or the segmenter is closed.
         """
-        return self._segment(image, copy_heads=False)[0]
+        if isinstance(image, (list, tuple)):
+            return [result for batch in self._batches(image) for result in self._segment_batch(batch, rgb=rgb)]
+        return self._segment(image, copy_heads=False, rgb=rgb)[0]
 
     def read(self, path: str | Path) -> Picture:
         """Return the picture at `path` as the network wants it; raise ImageError where it cannot be read or is none."""
         return read_input(Path(path), self.manifest.inputs)
 
-    def detailed(self, image: Picture) -> tuple[Result, dict[str, npt.NDArray[Any]], Geometry]:
+    def detailed(self, image: AnyPicture) -> tuple[Result, dict[str, npt.NDArray[Any]], Geometry]:
         """Return the result of `image`, copies of the raw heads (name → array with the batch axis) and the geometry."""
         return self._segment(image, copy_heads=True)
 
-    def heads(self, image: Picture) -> tuple[dict[str, npt.NDArray[Any]], Geometry]:
+    def heads(self, image: AnyPicture) -> tuple[dict[str, npt.NDArray[Any]], Geometry]:
         """Return the raw heads for `image`, name → copy with the batch axis, and where the picture lies in it."""
-        with self._executed(image) as done:
+        with self._executed(self._given(image)) as done:
             return _copies(done.heads), done.geometry
 
-    def _segment(self, image: Picture, *, copy_heads: bool) -> tuple[Result, dict[str, npt.NDArray[Any]], Geometry]:
+    def _given(self, image: AnyPicture, *, rgb: bool = False) -> Picture:
+        return given_picture(image, self.manifest.inputs, rgb=rgb)
+
+    def _segment(
+        self, given: AnyPicture, *, copy_heads: bool, rgb: bool = False
+    ) -> tuple[Result, dict[str, npt.NDArray[Any]], Geometry]:
+        image = self._given(given, rgb=rgb)
         with self._executed(image) as done:
             watch = Stopwatch()
             result = self.postprocess(done.heads, done.geometry)
             wall_ms = watch.ms()
             done.slot.settle()
             timings = Timings(done.preprocess_ms, done.slot.inference_ms, done.slot.decoding_ms(wall_ms))
-            return with_timings(result, timings), _copies(done.heads) if copy_heads else {}, done.geometry
+            known = with_picture(with_timings(result, timings), image)
+            return known, _copies(done.heads) if copy_heads else {}, done.geometry
+
+    def _batches(self, images: Sequence[AnyPicture]) -> Iterator[Sequence[AnyPicture]]:
+        """Yield the pictures in as many as a slot of the backend holds."""
+        for first in range(0, len(images), self.backend.batch):
+            yield images[first : first + self.backend.batch]
+
+    def _segment_batch(self, given: Sequence[AnyPicture], *, rgb: bool) -> list[Result]:
+        """Segment as many pictures as a slot holds, or fewer."""
+        images = [self._given(image, rgb=rgb) for image in given]
+        slot = self.backend.acquire()
+        try:
+            placed = []
+            for index, image in enumerate(images):
+                watch = Stopwatch()
+                geometry = self.preprocess(image, slot, index)
+                placed.append((geometry, watch.ms()))
+            heads = self.backend.execute(slot)
+            results: list[Result] = []
+            for index, (image, (geometry, preprocess_ms)) in enumerate(zip(images, placed, strict=True)):
+                watch = Stopwatch()
+                result = self.postprocess(heads, geometry, index)
+                wall_ms = watch.ms()
+                if not results:  # the first decoding on a GPU has waited for the network
+                    slot.settle()
+                    wall_ms = slot.decoding_ms(wall_ms)
+                timings = Timings(preprocess_ms, slot.inference_ms, wall_ms)
+                results.append(with_picture(with_timings(result, timings), image))
+            return results
+        finally:
+            self.backend.release(slot)
 
     @contextmanager
     def _executed(self, image: Picture) -> "Iterator[_Executed]":
@@ -172,107 +215,36 @@ class Segmenter:
         arrays = {spec.role: heads[spec.name][0] for spec in self.manifest.heads}
         return find_decoder(decode, "cpu")(arrays, geometry, replace(self._context, decode=decode))
 
-    def stream(self, source: str | Path, *, policy: str | None = None) -> "Iterator[tuple[Frame, Result]]":
-        """Yield (frame, result) for a video or stream; see `segrt.runtime.stream`."""
+    def stream(self, source: str | Path | int, *, policy: str | None = None) -> "Iterator[tuple[Frame, Result]]":
+        """Yield (frame, result) for a video, stream or camera (0 is /dev/video0); see `segrt.runtime.stream`.
+
+        Each result knows its frame's picture: `result.plot()` draws on it.
+        """
         from segrt.runtime.stream import stream
 
+        if isinstance(source, int):
+            source = f"v4l2:///dev/video{source}"
         return stream(self, source, policy=policy)
 
     def close(self) -> None:
         """Free the network. Closing twice does nothing."""
         self.backend.close()
 
-    def __enter__(self) -> "Segmenter":
+    def __repr__(self) -> str:
+        name, precision = self.manifest.name, self.variant.precision
+        return f"<{type(self).__name__} {name!r}, {precision} on {self.backend.name} {self.backend.device}>"
+
+    def __reduce__(self) -> NoReturn:
+        """Refuse copying and pickling: two would close one backend, and another process has none of it."""
+        raise TypeError("a segmenter cannot be copied or pickled; open the bundle again where another is needed")
+
+    def __enter__(self: _Self) -> _Self:
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
-
-
-def open_bundle(
-    path_or_name: str | Path,
-    *,
-    backend: str = "auto",
-    precision: str | None = None,
-    threads: int = 0,
-    score_threshold: float | None = None,
-    overlap_threshold: float | None = None,
-    batch: int | None = 1,
-    sources: int = 1,
-    engines: EnginePolicy | None = None,
-    device: WantedDevice = "auto",
-    decode_on: WantedPlace = "auto",
-) -> Segmenter:
-    """Open a bundle's folder, or an embedded bundle by name ("street-panoptic"), on a backend.
-
-    `precision` picks a variant (the first one by default), `threads` the number of CPU threads (0: the default),
-    the thresholds (0 to 1) replace those of the bundle's decode rule. `batch` is how many frames a slot holds; None
-    means one of each of `sources` where the network takes so many, else 1. `engines` says where TensorRT's engines lie
-    and whether they may be built. With `device` "cpu" no GPU is used, as for whatever others are compared with.
-    `decode_on` is what decodes the heads, "cpu", "cuda", or with "auto" where they lie; it is no part of the bundle's
-    decode rule. Raises BundleError or BackendError.
-    """
-    bundle = read_bundle(path_or_name)
-    return open_segmenter(
-        bundle,
-        backend=backend,
-        precision=precision,
-        threads=threads,
-        thresholds={"score_threshold": score_threshold, "overlap_threshold": overlap_threshold},
-        batch=_batch_for(bundle, sources) if batch is None else batch,
-        engines=engines,
-        device=device,
-        decode_on=decode_on,
-    )
-
-
-def open_segmenter(
-    bundle: Bundle,
-    *,
-    backend: str = "auto",
-    precision: str | None = None,
-    threads: int = 0,
-    thresholds: Mapping[str, float | None] | None = None,
-    batch: int = 1,
-    engines: EnginePolicy | None = None,
-    device: WantedDevice = "auto",
-    decode_on: WantedPlace = "auto",
-) -> Segmenter:
-    """Open `bundle`, whose manifest has been read; see `open_bundle`."""
-    decode = with_thresholds(bundle, thresholds or {})
-    variant = bundle.variant(precision)
-    heads = tensor_specs(bundle.manifest, variant, batch)[1]
-    roles = {spec.role: head for spec, head in zip(bundle.manifest.heads, heads, strict=True)}
-    placement = before_opening(decode_on, decode, roles)
-    opening = Opening(threads, engines=engines or EnginePolicy(), heads_on=placement.device, device=device)
-    opened = _opened(bundle, variant, batch, backend, opening)
-    if placement.device == "cuda":
-        try:
-            placement = after_opening(decode_on, decode, opened)
-        except BaseException:
-            opened.close()
-            raise
-        if placement.device == "cpu" and opened.head_device == "cuda":
-            opened.close()
-            opened = _opened(bundle, variant, batch, backend, replace(opening, heads_on="cpu"))
-    log.info("%s: decoding on %s, %s", bundle.manifest.name, placement.device, placement.reason)
-    members = tuple(
-        MemberRule(member.name, member.decode, member.labels, member.classes) for member in bundle.manifest.members
-    )
-    return Segmenter(bundle, variant, opened, Context(decode, bundle.manifest.labels, threads, members), placement)
-
-
-def _opened(bundle: Bundle, variant: Variant, batch: int, backend: str, opening: Opening) -> Backend:
-    check_choice(backend, opening)
-    if bundle.manifest.members:
-        return open_members(member_files(bundle, variant, batch), backend=backend, opening=opening)
-    return open_backend(network_file(bundle, variant, batch), backend=backend, opening=opening)
-
-
-def _batch_for(bundle: Bundle, sources: int) -> int:
-    return sources if all(spec.shape[0] == "N" for spec in bundle.manifest.inputs) else 1
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,165 @@
+"""Opens a bundle on a backend, as the segmenter of its technique."""
+
+import logging
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, TypedDict, overload
+
+from segrt.runtime.bundle.bundle import Bundle
+from segrt.runtime.bundle.locating import read_bundle
+from segrt.runtime.bundle.manifest import Variant
+from segrt.runtime.bundle.network_files import member_files, network_file, tensor_specs
+from segrt.runtime.bundle.thresholds import with_thresholds
+from segrt.runtime.decode.decoding_place import after_opening, before_opening
+from segrt.runtime.decode.rule import Context, MemberRule
+from segrt.runtime.errors import BundleError
+from segrt.runtime.inference.backend import Backend
+from segrt.runtime.inference.backends import check_choice, open_backend, open_members
+from segrt.runtime.inference.engine_policy import EnginePolicy
+from segrt.runtime.inference.execution import WantedPlace
+from segrt.runtime.inference.network_file import Opening
+from segrt.runtime.inference.tensors import WantedDevice
+from segrt.runtime.results.technique import Technique
+from segrt.runtime.segmenter.calling import Segmenter
+from segrt.runtime.segmenter.typed_segmenters import (
+    SEGMENTERS,
+    InstanceSegmenter,
+    PanopticSegmenter,
+    SemanticSegmenter,
+)
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+log = logging.getLogger("segrt.decode")
+
+
+class _Options(TypedDict, total=False):
+    """What `open_bundle` takes beside the bundle and its technique, for its overloads."""
+
+    backend: str
+    precision: str | None
+    threads: int
+    score_threshold: float | None
+    overlap_threshold: float | None
+    batch: int | None
+    sources: int
+    engines: EnginePolicy | None
+    device: WantedDevice
+    decode_on: WantedPlace
+
+
+@overload
+def open_bundle(path_or_name: Literal["street-semantic"], **options: "Unpack[_Options]") -> SemanticSegmenter: ...
+@overload
+def open_bundle(
+    path_or_name: str | Path, *, technique: Literal["semantic"], **options: "Unpack[_Options]"
+) -> SemanticSegmenter: ...
+@overload
+def open_bundle(path_or_name: Literal["street-instance"], **options: "Unpack[_Options]") -> InstanceSegmenter: ...
+@overload
+def open_bundle(
+    path_or_name: str | Path, *, technique: Literal["instance"], **options: "Unpack[_Options]"
+) -> InstanceSegmenter: ...
+@overload
+def open_bundle(path_or_name: Literal["street-panoptic"], **options: "Unpack[_Options]") -> PanopticSegmenter: ...
+@overload
+def open_bundle(
+    path_or_name: str | Path, *, technique: Literal["panoptic"], **options: "Unpack[_Options]"
+) -> PanopticSegmenter: ...
+@overload
+def open_bundle(
+    path_or_name: str | Path, *, technique: Technique | None = None, **options: "Unpack[_Options]"
+) -> Segmenter: ...
+def open_bundle(
+    path_or_name: str | Path,
+    *,
+    technique: Technique | None = None,
+    backend: str = "auto",
+    precision: str | None = None,
+    threads: int = 0,
+    score_threshold: float | None = None,
+    overlap_threshold: float | None = None,
+    batch: int | None = 1,
+    sources: int = 1,
+    engines: EnginePolicy | None = None,
+    device: WantedDevice = "auto",
+    decode_on: WantedPlace = "auto",
+) -> Segmenter:
+    """Open a bundle's folder, or an embedded bundle by name ("street-panoptic"), on a backend.
+
+    `technique`, "semantic", "instance" or "panoptic", says what the caller counts on: another bundle is refused, and
+    the segmenter's type tells its results' (`PanopticSegmenter`); without it, the results may be of any technique.
+    `precision` picks a variant (the first one by default), `threads` the number of CPU threads (0: the default),
+    the thresholds (0 to 1) replace those of the bundle's decode rule. `batch` is how many frames a slot holds; None
+    means one of each of `sources` where the network takes so many, else 1. `engines` says where TensorRT's engines lie
+    and whether they may be built. With `device` "cpu" no GPU is used, as for whatever others are compared with.
+    `decode_on` is what decodes the heads, "cpu", "cuda", or with "auto" where they lie; it is no part of the bundle's
+    decode rule. Raises BundleError or BackendError.
+    """
+    bundle = read_bundle(path_or_name)
+    if technique is not None and technique != bundle.manifest.technique:
+        raise BundleError(
+            f"{path_or_name}: technique must be {technique!r}, but its is {bundle.manifest.technique!r}; open another "
+            "bundle, or leave technique out"
+        )
+    return open_segmenter(
+        bundle,
+        backend=backend,
+        precision=precision,
+        threads=threads,
+        thresholds={"score_threshold": score_threshold, "overlap_threshold": overlap_threshold},
+        batch=_batch_for(bundle, sources) if batch is None else batch,
+        engines=engines,
+        device=device,
+        decode_on=decode_on,
+    )
+
+
+def open_segmenter(
+    bundle: Bundle,
+    *,
+    backend: str = "auto",
+    precision: str | None = None,
+    threads: int = 0,
+    thresholds: Mapping[str, float | None] | None = None,
+    batch: int = 1,
+    engines: EnginePolicy | None = None,
+    device: WantedDevice = "auto",
+    decode_on: WantedPlace = "auto",
+) -> Segmenter:
+    """Open `bundle`, whose manifest has been read; see `open_bundle`."""
+    decode = with_thresholds(bundle, thresholds or {})
+    variant = bundle.variant(precision)
+    heads = tensor_specs(bundle.manifest, variant, batch)[1]
+    roles = {spec.role: head for spec, head in zip(bundle.manifest.heads, heads, strict=True)}
+    placement = before_opening(decode_on, decode, roles)
+    opening = Opening(threads, engines=engines or EnginePolicy(), heads_on=placement.device, device=device)
+    opened = _opened(bundle, variant, batch, backend, opening)
+    if placement.device == "cuda":
+        try:
+            placement = after_opening(decode_on, decode, opened)
+        except BaseException:
+            opened.close()
+            raise
+        if placement.device == "cpu" and opened.head_device == "cuda":
+            opened.close()
+            opened = _opened(bundle, variant, batch, backend, replace(opening, heads_on="cpu"))
+    log.info("%s: decoding on %s, %s", bundle.manifest.name, placement.device, placement.reason)
+    members = tuple(
+        MemberRule(member.name, member.decode, member.labels, member.classes) for member in bundle.manifest.members
+    )
+    segmenter = SEGMENTERS[bundle.manifest.technique]
+    return segmenter(bundle, variant, opened, Context(decode, bundle.manifest.labels, threads, members), placement)
+
+
+def _opened(bundle: Bundle, variant: Variant, batch: int, backend: str, opening: Opening) -> Backend:
+    check_choice(backend, opening)
+    if bundle.manifest.members:
+        return open_members(member_files(bundle, variant, batch), backend=backend, opening=opening)
+    return open_backend(network_file(bundle, variant, batch), backend=backend, opening=opening)
+
+
+def _batch_for(bundle: Bundle, sources: int) -> int:
+    return sources if all(spec.shape[0] == "N" for spec in bundle.manifest.inputs) else 1
