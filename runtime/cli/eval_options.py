@@ -59,7 +59,7 @@ data_options = grouped(
         required=True,
         metavar="JSON",
         help="COCO panoptic annotations (for all three techniques), COCO instances, a folder of label pictures "
-        "(Cityscapes, VOC, ADE20K, or any), or street://?seed=…&frames=…&size=HxW.",
+        "(Cityscapes, VOC, ADE20K, or any), or street://?seed=…&frames=…&width=…&height=….",
     ),
     click.option(
         "--images",

@@ -102,7 +102,7 @@ measuring_options = grouped(
     MeasuringOptions,
     click.option(
         "--source",
-        default="street://?seed=1&fps=25&size=1280x720",
+        default="street://?seed=1&fps=25&width=1280&height=720",
         show_default=True,
         metavar="S",
         help="What is segmented: a video, a picture, a folder of pictures, street://.",

@@ -259,7 +259,7 @@ def test_this_segrt_on_a_device(fleet, deploy, tmp_path: Path) -> None:
     """No stand-in: hashes, golden frames and a stream of the real thing."""
     camera = fleet.add("cam1")
     pack = write_pack(read_bundle("street-semantic"), tmp_path / "street.segrt").path
-    stream = "street://?seed=1&fps=10&size=320x180 --sink ${OUT} --stall-timeout 2s --threads 1"
+    stream = "street://?seed=1&fps=10&width=320&height=180 --sink ${OUT} --stall-timeout 2s --threads 1"
     camera.service.mkdir(parents=True)
     (camera.service / "environment").write_text('OUT="out put.jsonl"\n')
     budget = ("--budget", "60000ms@p99", "--frames", 10)

@@ -76,11 +76,20 @@ def test_a_street_is_a_data_set_by_its_address(street):
     assert street.read_image(sample).shape == (64, 96, 3)
     assert street.read_truth(sample).size == (64, 96)
     assert open_dataset(STREET) == street
+    assert open_dataset("street://?seed=700000&frames=5&width=96&height=64") == street
+    assert street.path == "street://?seed=700000&frames=5&width=96&height=64"
+    assert open_dataset("street://?width=192&height=320").size == (320, 192)
     for address, message in (
         ("street://?seed=x", "seed=x must be a whole number; write"),
         ("street://?size=9", r"size=9 must be HEIGHTxWIDTH, each 10 to 8192 pixels; write street://"),
         ("street://?size=5x5", r"size=5x5 must be HEIGHTxWIDTH, each 10 to 8192 pixels; write street://"),
-        ("street://?size=1280x720", r"size=1280x720: height comes first here; did you mean 720x1280\?$"),
+        (
+            "street://?size=1280x720",
+            r"size=1280x720: height comes first here; did you mean 720x1280\? If not, write width=",
+        ),
+        ("street://?width=320", "width and height go together, without size"),
+        ("street://?width=320&height=192&size=192x320", "width and height go together, without size"),
+        ("street://?width=9&height=192", "width=9 must be 10 to 8192 pixels; write"),
         ("street://?frames=0", "frames=0 must be 1 to 1000000; write"),
         ("street://?frames=99999999999", "frames=99999999999 must be 1 to 1000000; write"),
         ("street://?seed=99999999999", "seed=99999999999 must be 0 to 999999999; write"),

@@ -13,7 +13,7 @@ from segrt.runtime.cli.profile_report import print_stage_table
 from segrt.runtime.profiling.records import Accuracy, Layer, Profile, read_profile
 
 pytestmark = pytest.mark.timeout(120)
-QUICK = ("--frames", "10", "--warmup", "2", "--source", "street://?seed=1&fps=25&size=320x192")
+QUICK = ("--frames", "10", "--warmup", "2", "--source", "street://?seed=1&fps=25&width=320&height=192")
 
 
 @pytest.fixture

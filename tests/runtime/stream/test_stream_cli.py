@@ -209,7 +209,7 @@ def test_a_second_signal_leaves_no_file_open(tmp_path, numbers, apart):
     """As `timeout` sends it: once to the command, once to its group."""
     out, lines = tmp_path / "out.mp4", tmp_path / "out.jsonl"
     with subprocess.Popen(
-        command("street://?fps=20&size=64x48", "--sink", out, "--sink", lines, seconds=0.3),
+        command("street://?fps=20&width=64&height=48", "--sink", out, "--sink", lines, seconds=0.3),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
