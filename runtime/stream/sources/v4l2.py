@@ -11,9 +11,10 @@ from segrt.runtime.stream.uri_options import EDGES, number, read_query, read_siz
 
 
 class V4l2Source(LiveSource):
-    """The camera of `v4l2:///dev/video0?format=mjpeg&width=1280&height=720&rate=30`; a camera that is unplugged may return.
+    """The camera of `v4l2:///dev/video0?format=mjpeg&width=1280&height=720&rate=30`.
 
-    `format` is FFmpeg's name (mjpeg, yuyv422, h264), `rate` frames per second; without them the driver chooses.
+    It may also be named by its number or device, `0` or `/dev/video0`; a camera that is unplugged may return. `format`
+    is FFmpeg's name (mjpeg, yuyv422, h264), `rate` frames per second; without them the driver chooses.
     """
 
     forms: ClassVar = {"v4l2": "v4l2:///dev/video0"}

@@ -16,7 +16,7 @@ from segrt.runtime.stream.recorder import Recorder
 from segrt.runtime.stream.sources import gstreamer, packets
 from segrt.runtime.stream.sources.frozen_picture import PictureWatch
 from segrt.runtime.stream.sources.live import Feed, LiveOptions, LiveSource, Shot
-from segrt.runtime.stream.sources.source_kinds import open_source
+from segrt.runtime.stream.sources.source_kinds import extras_of, kind_of, open_source
 
 pytestmark = pytest.mark.timeout(60)
 
@@ -199,6 +199,16 @@ def test_a_picture_without_time_code_has_none():
 def test_wrong_addresses_are_refused_at_once(uri, message):
     with pytest.raises(SegrtError, match=message):
         open_source(uri)
+
+
+def test_usb_cameras_are_named_by_number_or_device(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert [kind_of(name) for name in ("0", "12", "/dev/video0", "/dev/video10")] == ["v4l2"] * 4
+    assert [kind_of(name) for name in ("123", "/dev/null", "0.mp4", "video0")] == ["video"] * 4
+    assert type(open_source("0")).__name__ == type(open_source("/dev/video0")).__name__ == "V4l2Source"
+    assert extras_of(["0"]) == extras_of(["v4l2:///dev/video0"])
+    (tmp_path / "0").mkdir()
+    assert kind_of("0") == "images"  # what is there as a file or folder is meant
 
 
 class FakeContainer:
