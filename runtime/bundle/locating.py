@@ -6,6 +6,7 @@ from segrt.runtime.bundle.bundle import MANIFEST, Bundle
 from segrt.runtime.bundle.manifest_parsing import parse_manifest
 from segrt.runtime.bundle.pack.reader import is_pack
 from segrt.runtime.bundle.pack.unpacked import unpacked
+from segrt.runtime.console.suggestions import suggestion
 from segrt.runtime.errors import BundleError
 from segrt.runtime.files.reading import exists, is_folder, is_regular, read_bytes
 
@@ -50,12 +51,23 @@ def locate(path_or_name: str | Path) -> Path:
         raise BundleError(f"{path}: is no bundle, it has no {MANIFEST}; {remedy}")
     if is_regular(path):
         raise BundleError(f"{path}: is a file, not a bundle; {remedy} (`segrt adopt` makes a bundle of an ONNX file)")
-    raise BundleError(f"{path}: there is no such bundle; {remedy}")
+    meant = suggestion(str(path_or_name), [*names, *_beside(path)])
+    near = f"did you mean {meant!r}? Else " if meant is not None else ""
+    raise BundleError(f"{path}: there is no such bundle; {near}{remedy}")
 
 
 def embedded_names() -> tuple[str, ...]:
     """Return the names of the bundles that come with segrt."""
     return tuple(sorted(manifest.parent.name for manifest in _models().glob(f"*/{MANIFEST}")))
+
+
+def _beside(path: Path) -> list[str]:
+    """Return the bundles and packs in the folder that `path` would lie in, as the user would write them."""
+    try:
+        entries = sorted(path.parent.iterdir())
+    except OSError:
+        return []
+    return [str(entry) for entry in entries if entry.suffix == ".segrt" or exists(entry / MANIFEST)]
 
 
 def _models() -> Path:

@@ -252,6 +252,34 @@ def test_wrong_use_exits_with_2_and_no_traceback(segrt: Segrt, arguments: tuple[
     assert "Traceback" not in err
 
 
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("rnu",), "Error: There is no command 'rnu'; did you mean 'run'?"),
+        (("predict", "x"), "Error: There is no command 'predict'; did you mean 'run'?"),
+        (("val",), "Error: There is no command 'val'; did you mean 'eval'?"),
+        (("zzz",), "Error: There is no command 'zzz'; `segrt --help` lists them."),
+        (("run", "--scor", "1", "b", "p"), "--score-threshold"),
+        (("stream", "--max-frame=3", "b", "p"), "--max-frames"),
+        (("run", "street-panoptik", "p"), "did you mean 'street-panoptic'? Else give a bundle's folder or one of"),
+        (("export", "deeplabv3_resnet5", "--out", "o"), "did you mean"),
+    ],
+)
+def test_a_name_that_is_nearly_right_brings_the_right_one(
+    segrt: Segrt, arguments: tuple[str, ...], message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    code, _, err = segrt(*arguments)
+    assert code == 2
+    assert message in err.splitlines()[-1]
+
+
+def test_a_bundle_nearby_is_suggested(tiny: SimpleNamespace, segrt: Segrt) -> None:
+    bundle = tiny.bundle("argmax")
+    wrong = bundle.with_name("bundle-armgax")
+    fails(segrt("inspect", wrong), 2, f"bundle-armgax: there is no such bundle; did you mean '{bundle}'?")
+
+
 def test_every_command_takes_as_many_threads_as_the_core(segrt: Segrt) -> None:
     from segrt.runtime.cli import COMMANDS, LazyGroup
     from segrt.runtime.console.quantities import THREADS
