@@ -208,7 +208,7 @@ def test_a_foreign_signature_is_refused_here_and_there(fleet, deploy, make_pack,
 @pytest.mark.parametrize(
     ("arguments", "why"),
     [
-        (["PACK"], "say what goes where: segrt deploy PACK USER@HOST..."),
+        (["PACK"], "say what goes where: segrt deploy BUNDLE USER@HOST..."),
         (["PACK", "-oProxyCommand=evil"], "No such option"),
         (["PACK", "cam1", "cam1"], "cam1 is given twice; name each device once"),
         (["PACK", "cam1", "--stream", "a --no-such-option"], "--stream: No such option '--no-such-option'. See"),
