@@ -90,6 +90,7 @@ def make_plan(
         judging.common_classes,
         judging.skip_bad,
         rank=outputs.pictures is not None,
+        renamed=judging.renamed,
     )
     return Plan(dataset, subjects, options, judging.workers, outputs)
 

@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING
 
 import click
 
-from segrt.runtime.cli.options import DECODE, IGNORE_LABEL, MAP_VALUES, BackendOption, grouped
+from segrt.runtime.cli.options import (
+    COMMON_CLASSES,
+    DECODE,
+    IGNORE_LABEL,
+    MAP_CLASSES,
+    MAP_VALUES,
+    BackendOption,
+    grouped,
+)
 from segrt.runtime.threads import MOST_THREADS
 
 if TYPE_CHECKING:
@@ -48,6 +56,8 @@ class DataOptions:
     panoptic_dir: Path | None
     ignore_label: tuple[int, ...]
     map_values: tuple[tuple[int, int], ...]
+    common_classes: bool
+    renamed: tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True)
@@ -153,6 +163,8 @@ data_options = grouped(
     click.option("--panoptic-dir", type=click.Path(path_type=Path), metavar="DIR", help="Its panoptic PNG files."),
     IGNORE_LABEL,
     MAP_VALUES,
+    COMMON_CLASSES,
+    MAP_CLASSES,
 )
 report_options = grouped(
     "reporting",

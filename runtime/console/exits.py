@@ -60,7 +60,8 @@ def _with_suggestion(error: click.NoSuchOption) -> click.NoSuchOption:
     if error.ctx is not None and not error.possibilities:
         options = [name for param in error.ctx.command.params for name in (*param.opts, *param.secondary_opts)]
         meant = suggestion(error.option_name, [name for name in options if name.startswith("--")])
-        error.possibilities = [meant] if meant is not None else None
+        if meant is not None:
+            return click.NoSuchOption(error.option_name, possibilities=[meant], ctx=error.ctx)
     return error
 
 

@@ -28,8 +28,9 @@ class Seer:
 
     technique = "panoptic"
 
-    def __init__(self, dataset, labels=None):
+    def __init__(self, dataset, labels=None, names=None):
         self.labels = labels or dataset.labels
+        self.names = names or [label.name for label in self.labels]
         self.dataset = dataset
         self.calls = 0
 
@@ -37,7 +38,7 @@ class Seer:
         sample = self.dataset.samples[self.calls]
         truth = self.dataset.read_truth(sample)
         wrong = self.calls % 2
-        names = [label.name for label in self.labels]
+        names = self.names
         self.calls += 1
         segments = []
         for segment in truth.segments:
@@ -199,6 +200,32 @@ def test_common_classes_are_evaluated_on_request(street):
     assert panoptic.metrics["pq_things"] == 1.0
     with pytest.raises(ClassMismatchError, match="no class name in common"):
         measure(predictor(street, labels=(other,)), street, Options(common_classes=True))
+
+
+def test_a_class_counts_as_another_where_it_is_mapped(street):
+    renamed = tuple(
+        Label("automobile" if label.name == "car" else label.name, label.dataset_id + 50, label.isthing, label.color)
+        for label in street.labels
+    )
+    names = [label.name for label in street.labels]
+    options = Options("own", common_classes=True, renamed=(("Automobile", "car"),))
+    outcome = measure(predictor(street, labels=renamed, names=names), street, options)
+    assert outcome.match.left_out == ""
+    own = measure(predictor(street), street).evaluations("panoptic")[0]
+    assert outcome.evaluations("panoptic")[0].metrics == own.metrics
+    assert own.metrics["pq_things"] == 1.0
+    outcome = measure(predictor(street, labels=renamed, names=names), street, Options(common_classes=True))
+    assert outcome.match.left_out == f"automobile of seer; car of {street.path}"
+    assert "car" not in outcome.evaluations("panoptic")[0].per_class
+    for pair, message in (
+        (("automobil", "car"), r"--map automobil=car: seer has no class 'automobil'; did you mean 'automobile'\?"),
+        (("automobile", "kar"), "--map automobile=kar: street://.* has no class 'kar'; did you mean 'car'"),
+        (("road", "sidewalk"), "--map: several classes of seer become 'sidewalk', stuff that a panoptic"),
+    ):
+        with pytest.raises(SegrtError, match=message):
+            measure(
+                predictor(street, labels=renamed, names=names), street, Options(common_classes=True, renamed=(pair,))
+            )
 
 
 def run(*arguments):
