@@ -143,7 +143,11 @@ output_options = grouped(
     ),
     click.option("--worst", type=click.IntRange(1, 100), default=8, show_default=True, help="How many images to draw."),
     click.option(
-        "--json", "json_path", type=click.Path(path_type=Path), metavar="FILE", help="Write all figures as JSON."
+        "--json",
+        "json_path",
+        type=click.Path(path_type=Path),
+        metavar="FILE",
+        help='Write all figures as JSON; "-" is standard output.',
     ),
     click.option("--per-class", is_flag=True, help="Print the figures of every class too."),
 )

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from segrt.runtime.cli.json_output import check_json, tables_beside, write_json_text
 from segrt.runtime.cli.options import engine_options
 from segrt.runtime.cli.profile_options import (
     CandidateOptions,
@@ -85,13 +86,14 @@ def profile(
     with Bars("name", "bar", "count", "left") as bars:
         measured = measure(candidates, options, accuracies, bars.show)
     if reporting.json_path is not None:
-        measured.write(reporting.json_path)
+        write_json_text(reporting.json_path, measured.text())
     if reporting.html_path is not None:
         from segrt.runtime.profiling.report.report_page import write_report
 
         write_report(measured, reporting.html_path, limit)
-    show(measured, limit)
-    became_slower = old is not None and show_comparison(old, measured, reporting.tolerance)
+    with tables_beside(reporting.json_path):
+        show(measured, limit)
+        became_slower = old is not None and show_comparison(old, measured, reporting.tolerance)
     if limit is not None and not any(limit.is_met(run) for run in measured.runs):
         raise CheckFailed(f"no candidate meets {limit}")
     sys.exit(1 if became_slower else 0)
@@ -128,9 +130,9 @@ def _check_outputs(measuring: MeasuringOptions, data: DataOptions, reporting: Re
     }
     refuse_same("--json", reporting.json_path, {**read, "the --html file": reporting.html_path})
     refuse_same("--html", reporting.html_path, read)
-    for option, path in (("--json", reporting.json_path), ("--html", reporting.html_path)):
-        if path is not None:
-            prepare_file(path, option)
+    check_json(reporting.json_path)
+    if reporting.html_path is not None:
+        prepare_file(reporting.html_path, "--html")
     if reporting.html_path is not None and find_spec("plotly") is None:
         raise SegrtError("--html needs plotly; `pip install 'segrt[report]'`")
     others = (data.images, data.panoptic_dir, data.ignore_label or None, data.map_values or None, data.renamed or None)

@@ -170,7 +170,9 @@ report_options = grouped(
     "reporting",
     ReportOptions,
     click.option("--budget", metavar="33ms@p99", help="Say which candidates stay below; exit 1 when none does."),
-    click.option("--json", "json_path", type=_PATH, metavar="FILE", help="Write everything as JSON."),
+    click.option(
+        "--json", "json_path", type=_PATH, metavar="FILE", help='Write everything as JSON; "-" is standard output.'
+    ),
     click.option("--html", "html_path", type=_PATH, metavar="FILE", help="Write the report, one page without network."),
     click.option("--baseline", type=_PATH, metavar="FILE", help="The JSON of an earlier profile; exit 1 when slower."),
     click.option("--tolerance", default="10%", show_default=True, callback=_tolerance, help="What --baseline allows."),

@@ -61,7 +61,8 @@ def _with_suggestion(error: click.NoSuchOption) -> click.NoSuchOption:
         options = [name for param in error.ctx.command.params for name in (*param.opts, *param.secondary_opts)]
         meant = suggestion(error.option_name, [name for name in options if name.startswith("--")])
         if meant is not None:
-            return click.NoSuchOption(error.option_name, possibilities=[meant], ctx=error.ctx)
+            name = error.option_name
+            return click.NoSuchOption(name, f"No such option {name!r}; did you mean {meant!r}?", ctx=error.ctx)
     return error
 
 

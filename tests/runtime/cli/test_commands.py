@@ -280,6 +280,23 @@ def test_a_bundle_nearby_is_suggested(tiny: SimpleNamespace, segrt: Segrt) -> No
     fails(segrt("inspect", wrong), 2, f"bundle-armgax: there is no such bundle; did you mean '{bundle}'?")
 
 
+def test_json_goes_to_a_file_or_instead_of_tables_to_standard_output(
+    tiny: SimpleNamespace, segrt: Segrt, tmp_path: Path
+) -> None:
+    bundle, file = tiny.bundle("argmax"), tmp_path / "new" / "it.json"
+    evaluated = ("eval", "street-semantic", "--annotations", "street://?seed=1&frames=1&width=96&height=64")
+    for command in (("inspect", bundle), ("models",), evaluated):
+        _, printed, err = segrt(*command, "--json", "-")
+        json.loads(printed)
+        assert ("semantic on street" in err) == (command is evaluated)
+        code, shown, _ = segrt(*command, "--json", file)
+        assert (code, json.loads(file.read_text())) == (0, json.loads(printed))
+        assert shown == segrt(*command)[1] != ""
+    assert segrt("inspect", "--json", bundle)[1] == segrt("inspect", bundle, "--json")[1]
+    assert json.loads(segrt("models", "--json", "--technique", "instance")[1])
+    fails(segrt("models", "--json", "/proc/x.json"), 2, "/proc/x.json: cannot be written")
+
+
 def test_every_command_takes_as_many_threads_as_the_core(segrt: Segrt) -> None:
     from segrt.runtime.cli import COMMANDS, LazyGroup
     from segrt.runtime.console.quantities import THREADS
