@@ -276,6 +276,7 @@ def _check_sizes(
     if not isinstance(prediction, list) and prediction.size != size:
         height, width = prediction.size
         raise SegrtError(
-            f"{sample.image_path} is {width}x{height} pixels to {predictor.name}, but {size[1]}x{size[0]} by "
+            f"{sample.image_path} is {width} pixels wide and {height} high to {predictor.name}, but {size[1]} wide and "
+            f"{size[0]} high by "
             f"{dataset.path}; give files that belong together"
         )
