@@ -30,7 +30,7 @@ class Seer:
 
     def __init__(self, dataset, labels=None, names=None):
         self.labels = labels or dataset.labels
-        self.names = names or [label.name for label in self.labels]
+        self.names = names
         self.dataset = dataset
         self.calls = 0
 
@@ -38,7 +38,7 @@ class Seer:
         sample = self.dataset.samples[self.calls]
         truth = self.dataset.read_truth(sample)
         wrong = self.calls % 2
-        names = self.names
+        names = self.names or [label.name for label in self.labels]
         self.calls += 1
         segments = []
         for segment in truth.segments:
