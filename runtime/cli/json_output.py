@@ -1,13 +1,14 @@
 """--json, the same everywhere: FILE gets everything as JSON beside what is printed; "-" is standard output instead."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import click
 
+_Command = TypeVar("_Command", bound=Callable[..., Any])
 STANDARD_OUTPUT = Path("-")
 
 
@@ -24,7 +25,7 @@ class JsonCommand(click.Command):
         return super().parse_args(ctx, words)
 
 
-def json_option(what: str) -> Any:
+def json_option(what: str) -> Callable[[_Command], _Command]:
     """Return --json for a `JsonCommand`; `what` says what is written."""
     return click.option(
         "--json",
