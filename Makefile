@@ -89,7 +89,7 @@ bench: $(VENV)/.dev
 
 accuracy: $(VENV)/.runtime
 	$(BIN)/segrt eval street-semantic street-instance street-panoptic \
-		--annotations "street://?seed=900000&frames=200&size=192x320" --as all
+		--annotations "street://?seed=900000&frames=200&width=320&height=192" --as all
 
 soak: $(VENV)/.dev
 	$(BIN)/python tests/soak/mutations.py --inputs 10000

@@ -78,7 +78,7 @@ def main() -> None:
     parser.add_argument("--pairs", type=int, default=20)
     parser.add_argument("--frames", type=int, default=60)
     chosen = parser.parse_args()
-    image = next(iter(Pictures("street://?seed=1&size=1280x720"))).image
+    image = next(iter(Pictures("street://?seed=1&width=1280&height=720"))).image
     for bundle in BUNDLES:
         trials = [against_bare_session(bundle, image, chosen.frames) for _ in range(3)]
         listed = ", ".join(f"{trial:.3f}" for trial in trials)

@@ -110,7 +110,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--frames", type=int, default=200)
     frames = parser.parse_args().frames
-    pictures = Pictures("street://?seed=1&size=640x360").some(16)
+    pictures = Pictures("street://?seed=1&width=640&height=360").some(16)
     fps, _ = stream_fps(SleepingSegmenter(0.05, (360, 640)), pictures, frames)
     print(f"a backend that sleeps 50 ms: {fps:.2f} frames/s, {fps / 20:.1%} of its own throughput", flush=True)
     _, cpu = stream_fps(SleepingSegmenter(0.0, (360, 640)), pictures, 20 * frames)

@@ -5,8 +5,10 @@ import shutil
 import signal
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
+from io import StringIO
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -16,6 +18,7 @@ import pytest
 
 from segrt.export.bundling import GoldenPicture, Network, VariantFile, write_bundle
 from segrt.runtime.bundle.manifest import Source
+from segrt.runtime.console.printable import printable
 from segrt.runtime.decode.argmax import Argmax
 from segrt.runtime.decode.binary import Binary
 from segrt.runtime.decode.class_map import ClassMap
@@ -58,6 +61,29 @@ def own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monk
     folder = tmp_path_factory.mktemp("cache")
     monkeypatch.setenv("SEGRT_CACHE", str(folder))
     return folder
+
+
+@pytest.fixture(autouse=True)
+def whole_tables(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Look that no table that a test prints loses a letter at 60, 80 and 120 columns; return the titles."""
+    from segrt.runtime.console import tables
+
+    titles, really = [], tables.print_on
+
+    def checked(console: Any, title: str, columns: list[str], rows: list[list[str]]) -> None:
+        really(console, title, columns, rows)
+        titles.append(title)
+        for width in (60, 80, 120):
+            narrow = type(console)(file=StringIO(), width=width, highlight=False)
+            really(narrow, title, columns, rows)
+            wanted = Counter(
+                letter for row in rows for cell in row for letter in printable(cell) if not letter.isspace()
+            )
+            shown = Counter(narrow.file.getvalue())
+            assert not wanted - shown, f"{title} loses {wanted - shown} at {width} columns"
+
+    monkeypatch.setattr(tables, "print_on", checked)
+    return titles
 
 
 @pytest.fixture(scope="session")

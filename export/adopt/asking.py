@@ -12,6 +12,7 @@ from segrt.export.adopt.adopting import adopt_network
 from segrt.export.adopt.candidates import Candidate, UndecidedError
 from segrt.export.adopt.conventions.convention import IMAGENET_MEAN, IMAGENET_STD
 from segrt.export.golden_pictures import trial_pictures
+from segrt.runtime.bundle.bundle_writer import BundleWriter
 from segrt.runtime.draw import fit, overlay, side_by_side
 from segrt.runtime.errors import SegrtError
 from segrt.runtime.files.images import Picture, read_image, write_image
@@ -44,6 +45,7 @@ def adopt_or_ask(path: Path, out: Path, options: AdoptOptions) -> list[str]:
 
     Raises SegrtError with the question in one line, which names the picture `OUT-candidates.png`.
     """
+    BundleWriter(out, overwrite=options.overwrite)  # complains now, not after the work
     try:
         return adopt_network(path, out, options)
     except UndecidedError as question:

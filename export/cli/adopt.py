@@ -206,9 +206,11 @@ def adopt(
     """
     from segrt.export.adopt.adopt_options import AdoptOptions
     from segrt.export.adopt.asking import adopt_or_ask, try_out
+    from segrt.export.adopt.foreign_files import refuse_foreign
     from segrt.runtime.errors import SegrtError
     from segrt.runtime.preprocess.input_spec import Resize
 
+    refuse_foreign(model)
     if (rule == "shortest-edge") != (shortest_edge is not None):
         raise SegrtError("--shortest-edge PIXELS must be given with --resize shortest-edge, and only then")
     if antialias and interpolation not in ("linear", "cubic"):

@@ -1,18 +1,21 @@
 """`segrt models`: what can be exported, by technique."""
 
 from itertools import groupby
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+
+from segrt.runtime.cli.json_output import STANDARD_OUTPUT, JsonCommand, check_json, json_option, write_json_text
 
 if TYPE_CHECKING:
     from segrt.export.family import Model
 
 
-@click.command()
-@click.option("--json", "as_json", is_flag=True, help="Print the table as JSON.")
+@click.command(cls=JsonCommand)
+@json_option("the table")
 @click.option("--technique", type=click.Choice(["semantic", "instance", "panoptic"]), help="Only this one.")
-def models(as_json: bool, technique: str | None) -> None:
+def models(json_path: Path | None, technique: str | None) -> None:
     """List the models that `segrt export` knows, by technique.
 
     GMACs (billions of multiply-adds) and the heads' size are those of one picture at the default size, heads in
@@ -20,12 +23,15 @@ def models(as_json: bool, technique: str | None) -> None:
     """
     from segrt.export.models.catalogue import models as all_models
 
+    check_json(json_path)
     found = [model for model in all_models() if technique in (None, model.technique)]
-    if as_json:
+    if json_path is not None:
         import msgspec
 
-        click.echo(msgspec.json.format(msgspec.json.encode([_entry(model) for model in found]), indent=2))
-        return
+        text = msgspec.json.format(msgspec.json.encode([_entry(model) for model in found]), indent=2).decode()
+        write_json_text(json_path, text)
+        if json_path == STANDARD_OUTPUT:
+            return
     width = max((len(model.name) for model in found), default=0)
     for name in ("semantic", "instance", "panoptic"):
         group = [model for model in found if model.technique == name]

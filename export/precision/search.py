@@ -45,15 +45,16 @@ def search(
     *,
     steps: int = 200,
     seconds: float = 300.0,
+    progress: Callable[[int, int], None] = lambda done, most: None,  # noqa: ARG005
 ) -> SearchOutcome:
     """Return which of `candidates` (positions of layers, in order) to keep in float32.
 
     `macs` has each layer's multiply-adds by position; `probe(low)` is the heads' error with only the layers `low` at
     the lower precision; `passes(kept)` says whether the variant is good enough with `kept` in float32 and all others
     low. Both count as a step. When the steps or the time are used up, what is known to pass so far is kept: everything
-    in the worst case.
+    in the worst case. `progress` is told how many of at most how many steps are begun.
     """
-    return _Search(candidates, macs, probe, passes, steps, time.monotonic() + seconds).run()
+    return _Search(candidates, macs, probe, passes, steps, time.monotonic() + seconds, progress).run()
 
 
 class _Search:
@@ -65,6 +66,7 @@ class _Search:
         passes: Callable[[Layers], bool],
         steps: int,
         deadline: float,
+        progress: Callable[[int, int], None],
     ) -> None:
         self._all = frozenset(candidates)
         self._macs = macs
@@ -72,6 +74,7 @@ class _Search:
         self._passes = passes
         self._limit = steps
         self._deadline = deadline
+        self._progress = progress
         self._steps = 0
         self._kept: Layers = self._all  # the smallest choice that is known to pass
         self._errors: dict[tuple[int, ...], float] = {}
@@ -143,6 +146,7 @@ class _Search:
         if self._steps >= self._limit or time.monotonic() > self._deadline:
             raise _Spent
         self._steps += 1
+        self._progress(self._steps, self._limit)
 
     def _cost(self, group: tuple[int, ...]) -> int:
         return sum(self._macs[layer] for layer in group)

@@ -20,6 +20,7 @@ from segrt.runtime.bundle.locating import read_bundle
 from segrt.runtime.bundle.manifest import File, Tolerance, Variant
 from segrt.runtime.errors import CheckFailed
 from segrt.runtime.evaluate.datasets.dataset import Dataset
+from segrt.runtime.evaluate.measuring import Options
 from segrt.runtime.evaluate.tuning import figure_of
 from segrt.runtime.inference.execution import Execution
 
@@ -41,22 +42,24 @@ def add_variants_within_budget(
     execution: Execution,
     search_steps: int,
     say: Say,
+    judging: Options | None = None,
 ) -> Bundle:
     """Return a copy of `bundle` in `folder` with those of the variants `precisions` that stay within the budget.
 
     A variant whose figure on `dataset` drops by more than `points` percentage points below fp32's, with `thresholds`
-    in force, is mended by the search for layers to keep in float32; one that cannot be is left out, and `say` told.
+    in force, judged as `judging` says, is mended by the search for layers to keep in float32; one that cannot be is
+    left out, and `say` told.
     """
     pictures = check_request(bundle, precisions, calibration)
     source = float32_variant(bundle)
     on_cpu = Execution("onnxruntime", threads=execution.threads, device="cpu")
-    wanted = figure_of(bundle, dataset, thresholds, replace(on_cpu, precision=source.precision))
+    wanted = figure_of(bundle, dataset, thresholds, replace(on_cpu, precision=source.precision), options=judging)
     say(f"fp32: {wanted:.4f} on {dataset.path}")
 
     def accept(precision: str, model: "onnx.ModelProto") -> bool:
         with tempfile.TemporaryDirectory(prefix="segrt-tune-") as place:
             trial = _trial(bundle, precision, model, Path(place))
-            figure = figure_of(trial, dataset, thresholds, replace(on_cpu, precision=precision))
+            figure = figure_of(trial, dataset, thresholds, replace(on_cpu, precision=precision), options=judging)
         say(f"{precision}: {figure:.4f}, {100 * (wanted - figure):+.2f} points below fp32")
         return 100 * (wanted - figure) <= points + 1e-9
 

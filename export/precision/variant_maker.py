@@ -3,6 +3,7 @@
 import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,6 +23,7 @@ from segrt.export.precision.search import SearchOutcome, search
 from segrt.export.precision.speed import measure_speed
 from segrt.export.precision.variant_options import CLASS_LIMITS, LIMITS, Say, VariantOptions
 from segrt.runtime.bundle.manifest import HeadParity, HeadTolerance, Parity, Tolerance
+from segrt.runtime.console.progress import Bars
 from segrt.runtime.decode.head_spec import HeadSpec
 from segrt.runtime.errors import CheckFailed
 from segrt.runtime.files.images import Picture
@@ -173,14 +175,16 @@ class _Conversion:
         why = self._shortfall(comparison) if comparison.is_finite else "its heads overflow"
         maker.say(f"{self._precision}: {why}; searching for the layers that must stay in fp32")
         everything = frozenset(range(len(maker.layers)))
-        return search(
-            self._converter.candidates,
-            [layer.macs for layer in maker.layers],
-            lambda low: maker.reference.error(self._converter.probe(maker.reference.feeds, everything - low)),
-            self.passes,
-            steps=maker.options.search_steps,
-            seconds=maker.options.search_seconds,
-        )
+        with Bars("name", "bar", "count", "left") as bars:
+            return search(
+                self._converter.candidates,
+                [layer.macs for layer in maker.layers],
+                lambda low: maker.reference.error(self._converter.probe(maker.reference.feeds, everything - low)),
+                self.passes,
+                steps=maker.options.search_steps,
+                seconds=maker.options.search_seconds,
+                progress=partial(bars.show, f"searching layers, {self._precision}"),
+            )
 
     def check(
         self, model: "onnx.ModelProto", counts: PrecisionCounts, comparison: Comparison, kept: Collection[int]

@@ -7,6 +7,7 @@ from segrt.runtime.bundle.kept_bundles import is_kept, kept_folder
 from segrt.runtime.bundle.manifest_parsing import parse_manifest
 from segrt.runtime.bundle.pack.reader import is_pack
 from segrt.runtime.bundle.pack.unpacked import unpacked
+from segrt.runtime.console.suggestions import suggestion
 from segrt.runtime.errors import BundleError
 from segrt.runtime.files.reading import exists, is_folder, is_regular, read_bytes
 
@@ -53,7 +54,9 @@ def locate(path_or_name: str | Path) -> Path:
         raise BundleError(f"{path}: is no bundle, it has no {MANIFEST}; {remedy}")
     if is_regular(path):
         raise BundleError(f"{path}: is a file, not a bundle; {remedy} (`segrt adopt` makes a bundle of an ONNX file)")
-    raise BundleError(f"{path}: there is no such bundle; {_remedy_for_name(str(path_or_name))}{remedy}")
+    meant = suggestion(str(path_or_name), [*names, *_beside(path), *kept_names()])
+    near = f"did you mean {meant!r}? Else " if meant is not None else _remedy_for_name(str(path_or_name))
+    raise BundleError(f"{path}: there is no such bundle; {near}{remedy}")
 
 
 def _remedy_for_name(name: str) -> str:
@@ -65,6 +68,15 @@ def _remedy_for_name(name: str) -> str:
 def embedded_names() -> tuple[str, ...]:
     """Return the names of the bundles that come with segrt."""
     return tuple(sorted(manifest.parent.name for manifest in _models().glob(f"*/{MANIFEST}")))
+
+
+def _beside(path: Path) -> list[str]:
+    """Return the bundles and packs in the folder that `path` would lie in, as the user would write them."""
+    try:
+        entries = sorted(path.parent.iterdir())
+    except OSError:
+        return []
+    return [str(entry) for entry in entries if entry.suffix == ".segrt" or exists(entry / MANIFEST)]
 
 
 def _models() -> Path:

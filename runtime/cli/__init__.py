@@ -11,6 +11,7 @@ import click
 
 from segrt.runtime.console.exits import run_command
 from segrt.runtime.console.interruptions import ended_at_once
+from segrt.runtime.console.suggestions import suggestion
 from segrt.runtime.errors import SegrtError
 
 # name: (module:function, one line for `segrt --help`)
@@ -38,6 +39,13 @@ COMMANDS = {
     "tune": ("segrt.runtime.cli.tune:tune", "Choose thresholds and precision on a validation set."),
     "eval": ("segrt.runtime.cli.eval:evaluate", "Measure accuracy: mIoU, mask AP, PQ."),
 }
+
+# What others call it: their word → ours.
+PEERS = {
+    "predict": "run", "infer": "run", "segment": "run", "detect": "run", "track": "stream", "val": "eval",
+    "validate": "eval", "evaluate": "eval", "benchmark": "profile", "bench": "profile", "convert": "export",
+    "checks": "doctor", "check": "doctor", "list": "models",
+}  # fmt: skip
 
 # What a command uses of rooms that the runtime cannot import; `load_hook` imports it then.
 HOOKS = {
@@ -78,6 +86,18 @@ class LazyGroup(click.Group):
 
         complete_names(command, lambda: [model.name for model in load_hook("model-names", "completion")()])
         return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command; raise UsageError with the nearest name for one that is not there."""
+        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+            meant = PEERS.get(args[0].casefold()) or suggestion(args[0], COMMANDS)
+            ctx.fail(
+                f"There is no command {args[0]!r}; "
+                + (f"did you mean {meant!r}?" if meant is not None else "`segrt --help` lists them.")
+            )
+        return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         """List the commands from the table, so that `--help` imports none of them."""

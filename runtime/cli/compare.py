@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING
 import click
 
 from segrt.runtime.cli.domain_remark import remark_on_domain
+from segrt.runtime.cli.kept_classes import CLASSES, class_ids
 from segrt.runtime.cli.latencies import LATENCIES, latency_cells
-from segrt.runtime.cli.options import execution_options
+from segrt.runtime.cli.options import Thresholds, execution_options, threshold_options
 from segrt.runtime.console.tables import print_table
 from segrt.runtime.console.words import counted
 
 if TYPE_CHECKING:
+    from segrt.runtime.bundle.bundle import Bundle
     from segrt.runtime.files.images import Picture
     from segrt.runtime.inference.execution import Execution
     from segrt.runtime.results import Result
@@ -26,41 +28,75 @@ if TYPE_CHECKING:
 @click.option(
     "--repeat", type=click.IntRange(1, 1000), default=5, show_default=True, help="Runs per bundle that are timed."
 )
+@CLASSES
+@threshold_options
 @execution_options
-def compare(image: str, bundles: tuple[str, ...], out: Path, repeat: int, execution: "Execution") -> None:
+def compare(
+    image: str,
+    bundles: tuple[str, ...],
+    out: Path,
+    repeat: int,
+    classes: tuple[str, ...],
+    thresholds: Thresholds,
+    execution: "Execution",
+) -> None:
     """Segment IMAGE with each BUNDLE and write one picture that shows the results side by side.
 
-    Under each stands the median time of --repeat runs, after one that is not counted.
+    Under each stands the median time of --repeat runs, after one that is not counted. A threshold replaces those of the
+    bundles that have it.
     """
+    from segrt.runtime.bundle.locating import read_bundle
     from segrt.runtime.draw import side_by_side
+    from segrt.runtime.errors import SegrtError
     from segrt.runtime.files.atomic import make_folder
     from segrt.runtime.files.collisions import refuse_same
     from segrt.runtime.files.images import check_suffix, read_image, write_image
-    from segrt.runtime.segmenter import open_bundle
+    from segrt.runtime.segmenter import open_segmenter
 
     check_suffix(out)
     refuse_same("--out", out, {"the picture": image})
     picture = read_image(image)
     make_folder(out.absolute().parent)
+    opened = [read_bundle(name) for name in bundles]
+    given = [_own(thresholds, bundle) for bundle in opened]
+    for option, value in (("score", thresholds.score), ("overlap", thresholds.overlap)):
+        if value is not None and all(getattr(own, option) is None for own in given):
+            raise SegrtError(f"--{option}-threshold {value:g}: no rule of {', '.join(bundles)} has one; leave it out")
+    everything = [label for bundle in opened for label in bundle.manifest.labels]
+    chosen = class_ids(classes, everything, " and ".join(bundles))
+    wanted = None if chosen is None else {everything[index].name.casefold() for index in chosen}
     panels = [("input", picture, [f"{picture.shape[1]} × {picture.shape[0]} pixels"])]
-    rows, manifests = [], []
-    for name in bundles:
-        with open_bundle(
-            name,
+    rows = []
+    for bundle, own in zip(opened, given, strict=True):
+        labels = bundle.manifest.labels
+        with open_segmenter(
+            bundle,
             backend=execution.backend,
             precision=execution.precision,
             threads=execution.threads,
             engines=execution.engines,
             decode_on=execution.decode_on,
+            thresholds={"score_threshold": own.score, "overlap_threshold": own.overlap},
         ) as segmenter:
             segmenter(picture)
             results = [segmenter(picture) for _ in range(repeat)]
+            if wanted is not None:
+                kept = frozenset(index for index, label in enumerate(labels) if label.name.casefold() in wanted)
+                results = [result.filter(kept) for result in results]
             rows.append(_row(segmenter, results))
             panels.append(_panel(segmenter, picture, results))
-            manifests.append(segmenter.manifest)
-    remark_on_domain(manifests, [image])
+    remark_on_domain([bundle.manifest for bundle in opened], [image])
     write_image(out, side_by_side(panels))
     print_table(f"{out}", ["bundle", "technique", *LATENCIES, "found"], rows)
+
+
+def _own(given: Thresholds, bundle: "Bundle") -> Thresholds:
+    """Return those of the thresholds that the bundle's rule has."""
+    options = bundle.manifest.decode.options
+    return Thresholds(
+        given.score if "score_threshold" in options else None,
+        given.overlap if "overlap_threshold" in options else None,
+    )
 
 
 def _row(segmenter: "Segmenter", results: "Sequence[Result]") -> list[str]:

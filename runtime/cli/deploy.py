@@ -1,11 +1,13 @@
 """`segrt deploy`: a pack onto devices, with a check and a way back."""
 
 import secrets
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
+from segrt.runtime.cli.deploy_pack import Signing, packed, signing_options
 from segrt.runtime.console.printable import say
 from segrt.runtime.console.quantities import DURATION
 from segrt.runtime.console.tables import print_table
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("names", nargs=-1, metavar="PACK USER@HOST...")
+@click.argument("names", nargs=-1, metavar="BUNDLE|PACK USER@HOST...")
 @click.option(
     "--hosts", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", help="More devices, one a line."
 )
@@ -31,7 +33,7 @@ if TYPE_CHECKING:
 )
 @click.option("--parallel", type=click.IntRange(1, 256), default=4, show_default=True, metavar="N", help="At a time.")
 @click.option("--dry-run", is_flag=True, help="Ask the devices, say what would be done, change nothing.")
-@click.option("--resume", is_flag=True, help="Go on where the last rollout stopped; PACK and devices may be left out.")
+@click.option("--resume", is_flag=True, help="Go on where the last rollout stopped; what goes where may be left out.")
 @click.option("--status", "ask", is_flag=True, help="Show what the devices run; give devices only.")
 @click.option("--rollback", is_flag=True, help="Go back to the release before; give devices only.")
 @click.option("--grace", type=DURATION, default="60s", show_default=True, metavar="TIME", help="To be healthy in.")
@@ -44,6 +46,7 @@ if TYPE_CHECKING:
 )
 @click.option("--budget", metavar="MS@PCT", help="Latency to keep on the device, as 33ms@p99.")
 @click.option("--frames", type=click.IntRange(min=10), default=100, show_default=True, help="To measure --budget with.")
+@signing_options
 @click.option("--verify-key", type=click.Path(path_type=Path), metavar="KEY", help="Refuse packs not signed with it.")
 @click.option(
     "--index", type=click.Path(path_type=Path), metavar="FILE", help="Signed list of what PACK's release executes."
@@ -77,16 +80,17 @@ if TYPE_CHECKING:
 @click.option("--precision", metavar="NAME", help="Variant to use; the first by default.")
 @click.option("--build/--no-build", default=True, help="Build an engine where the device runs TensorRT.")
 @click.option("--retries", type=click.IntRange(0, 10), default=2, show_default=True, help="After a lost connection.")
-def deploy(names: tuple[str, ...], hosts: Path | None, **given: Any) -> None:
-    """Bring PACK to devices over ssh, and let it run there only if it proves itself.
+def deploy(names: tuple[str, ...], hosts: Path | None, signing: Signing, **given: Any) -> None:
+    """Bring a BUNDLE or PACK to devices over ssh, and let it run there only if it proves itself.
 
-    On each device: segrt is installed into an environment of its own, the pack is copied (what is there already is
-    not copied again) and unpacked beside what runs, its engine is built and its golden frames are run, all at low
-    priority; then a link is switched and the service started anew. A device on which any of that fails, or whose
-    service is not healthy within --grace, keeps or gets back what it had, and says why. Exit code 1 when a device
-    failed.
+    A bundle is packed first, into segrt's cache, and signed with --sign. On each device: segrt is installed into an
+    environment of its own, the pack is copied (what is there already is not copied again) and unpacked beside what
+    runs, its engine is built and its golden frames are run, all at low priority; then a link is switched and the
+    service started anew. A device on which any of that fails, or whose service is not healthy within --grace, keeps
+    or gets back what it had, and says why. Exit code 1 when a device failed.
 
     \b
+    segrt deploy street-panoptic pi@cam1 --stream "0 --sink http://127.0.0.1:8080"
     segrt deploy cam.segrt pi@cam1 pi@cam2 --stream "rtsp://10.0.0.7/a --sink out.mp4 --keep 2GB"
     segrt deploy --status pi@cam1 pi@cam2
     segrt deploy --rollback pi@cam1
@@ -110,8 +114,14 @@ def deploy(names: tuple[str, ...], hosts: Path | None, **given: Any) -> None:
         _resume(pace)
         return
     if len(devices) < 2:
-        raise SegrtError("say what goes where: segrt deploy PACK USER@HOST...")
-    _deploy(_options(devices[0], given), devices[1:], secrets.token_hex(8), pace)
+        raise SegrtError("say what goes where: segrt deploy BUNDLE USER@HOST...")
+    options = _options(devices[0], given)
+    _deploy(
+        replace(options, pack=str(packed(devices[0], signing).absolute())),
+        devices[1:],
+        secrets.token_hex(8),
+        pace,
+    )
 
 
 class _Pace(NamedTuple):

@@ -1,9 +1,11 @@
 """`segrt doctor`: what this device has, what is missing, and the command that mends it."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from segrt.runtime.cli.json_output import STANDARD_OUTPUT, JsonCommand, check_json, json_option, write_json_text
 from segrt.runtime.console.tables import print_table
 
 if TYPE_CHECKING:
@@ -13,9 +15,9 @@ if TYPE_CHECKING:
 _SIGNS = {"works": "works", "off": "off", "missing": "MISSING"}
 
 
-@click.command()
-@click.option("--json", "as_json", is_flag=True, help="Print everything that was asked and found, for bug reports.")
-def doctor(as_json: bool) -> int:
+@click.command(cls=JsonCommand)
+@json_option("everything that was asked and found, for bug reports,")
+def doctor(json_path: Path | None) -> int:
     """Say what this device has, which of segrt's features work on it, and the commands that mend what is missing.
 
     Nothing is changed. The exit code is 1 when something is missing that should be there, a GPU without TensorRT for
@@ -28,10 +30,11 @@ def doctor(as_json: bool) -> int:
     from segrt.runtime.doctor.features import features_of
     from segrt.runtime.doctor.machine import ThisMachine
 
+    check_json(json_path)
     machine = ThisMachine()
     facts = gather(machine)
     features = features_of(facts)
-    if as_json:
+    if json_path is not None:
         import msgspec
 
         document = {
@@ -40,8 +43,8 @@ def doctor(as_json: bool) -> int:
             "decoding": [place._asdict() for place in rule_places(facts)],
             "asked": machine.asked,
         }
-        click.echo(msgspec.json.format(msgspec.json.encode(document), indent=2))
-    else:
+        write_json_text(json_path, msgspec.json.format(msgspec.json.encode(document), indent=2).decode())
+    if json_path != STANDARD_OUTPUT:
         report(facts, features)
     return int(any(feature.state == "missing" for feature in features))
 

@@ -15,6 +15,7 @@ from segrt.runtime.cli.eval_options import (
     output_options,
     prediction_options,
 )
+from segrt.runtime.cli.json_output import tables_beside
 from segrt.runtime.cli.options import Thresholds, threshold_options
 
 if TYPE_CHECKING:
@@ -49,7 +50,8 @@ def evaluate(
     from segrt.runtime.cli.eval_report import report, with_drops, write_json
 
     plan = make_plan(bundles, data, predicted, judging, outputs, thresholds, execution)
-    evaluations = with_drops(measure_all(plan))
-    report(evaluations, plan.dataset, per_class=outputs.per_class, across=judging.judged == "all")
+    with tables_beside(outputs.json_path):
+        evaluations = with_drops(measure_all(plan))
+        report(evaluations, plan.dataset, per_class=outputs.per_class, across=judging.judged == "all")
     if outputs.json_path is not None:
         write_json(outputs.json_path, evaluations)

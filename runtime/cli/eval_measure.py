@@ -36,6 +36,8 @@ def measure_subject(subject: Subject, plan: Plan) -> list[Evaluation]:
     if sink is not None:
         written = sink.write(technique, outcome.entries, plan.dataset, outcome.match.labels)
         say(f"predictions: {written}", err=True)
+    if outcome.match.left_out:
+        say(f"not evaluated: {outcome.match.left_out}", err=True)
     for message in outcome.skipped:
         say(f"skipped: {message}", err=True)
     for message in outcome.doubts:

@@ -6,7 +6,15 @@ from typing import Literal
 
 import click
 
-from segrt.runtime.cli.options import BACKEND, IGNORE_LABEL, MAP_VALUES, execution_group, grouped
+from segrt.runtime.cli.options import (
+    BACKEND,
+    COMMON_CLASSES,
+    IGNORE_LABEL,
+    MAP_CLASSES,
+    MAP_VALUES,
+    execution_group,
+    grouped,
+)
 
 
 @dataclass(frozen=True)
@@ -36,6 +44,7 @@ class JudgingOptions:
     judged: Literal["own", "all", "semantic", "instance", "panoptic"]
     boundary: bool
     common_classes: bool
+    renamed: tuple[tuple[str, str], ...]
     skip_bad: bool
     workers: int
 
@@ -59,7 +68,7 @@ data_options = grouped(
         required=True,
         metavar="JSON",
         help="COCO panoptic annotations (for all three techniques), COCO instances, a folder of label pictures "
-        "(Cityscapes, VOC, ADE20K, or any), or street://?seed=…&frames=…&size=HxW.",
+        "(Cityscapes, VOC, ADE20K, or any), or street://?seed=…&frames=…&width=…&height=….",
     ),
     click.option(
         "--images",
@@ -112,7 +121,8 @@ judging_options = grouped(
         "table.",
     ),
     click.option("--boundary", is_flag=True, help="Measure boundary IoU and boundary AP too."),
-    click.option("--common-classes", is_flag=True, help="Evaluate the classes that model and data set share by name."),
+    COMMON_CLASSES,
+    MAP_CLASSES,
     click.option("--skip-bad", is_flag=True, help="Count images whose files cannot be used, and go on."),
     click.option("--workers", type=click.IntRange(1, 256), default=1, show_default=True, help="Processes."),
 )
@@ -133,7 +143,11 @@ output_options = grouped(
     ),
     click.option("--worst", type=click.IntRange(1, 100), default=8, show_default=True, help="How many images to draw."),
     click.option(
-        "--json", "json_path", type=click.Path(path_type=Path), metavar="FILE", help="Write all figures as JSON."
+        "--json",
+        "json_path",
+        type=click.Path(path_type=Path),
+        metavar="FILE",
+        help='Write all figures as JSON; "-" is standard output.',
     ),
     click.option("--per-class", is_flag=True, help="Print the figures of every class too."),
 )

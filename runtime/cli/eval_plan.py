@@ -5,6 +5,7 @@ from pathlib import Path
 
 from segrt.runtime.bundle.locating import read_bundle
 from segrt.runtime.cli.eval_options import DataOptions, JudgingOptions, OutputOptions, PredictionOptions
+from segrt.runtime.cli.json_output import check_json
 from segrt.runtime.cli.options import Thresholds
 from segrt.runtime.console.words import comma_separated
 from segrt.runtime.errors import SegrtError
@@ -14,7 +15,7 @@ from segrt.runtime.evaluate.measuring import Opener, Options
 from segrt.runtime.evaluate.prediction_writer import NAMES
 from segrt.runtime.evaluate.predictions import PredictionsOpener, open_predictions
 from segrt.runtime.evaluate.segmenting import BundleOpener
-from segrt.runtime.files.atomic import make_folder, prepare_file, prepare_folder
+from segrt.runtime.files.atomic import make_folder, prepare_folder
 from segrt.runtime.files.collisions import Place, refuse_same, tell_apart
 from segrt.runtime.inference.execution import Execution
 from segrt.runtime.results import Label
@@ -66,8 +67,7 @@ def make_plan(
         raise SegrtError("give bundles or --predictions FILE to evaluate")
     if predicted.predictions_dir is not None and predicted.predictions is None:
         raise SegrtError("--predictions-dir needs --predictions FILE, the JSON that describes its PNG files")
-    if outputs.json_path is not None:
-        prepare_file(outputs.json_path, "--json")
+    check_json(outputs.json_path)
     if outputs.save is not None:
         prepare_folder(outputs.save, "--save")
     dataset = open_dataset(
@@ -90,6 +90,7 @@ def make_plan(
         judging.common_classes,
         judging.skip_bad,
         rank=outputs.pictures is not None,
+        renamed=judging.renamed,
     )
     return Plan(dataset, subjects, options, judging.workers, outputs)
 

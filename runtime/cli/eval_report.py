@@ -4,12 +4,12 @@ from pathlib import Path
 
 import msgspec
 
+from segrt.runtime.cli.json_output import write_json_text
 from segrt.runtime.console.tables import print_table
 from segrt.runtime.evaluate.by_technique import TECHNIQUES
 from segrt.runtime.evaluate.datasets.dataset import Dataset
 from segrt.runtime.evaluate.evaluation import Evaluation
 from segrt.runtime.evaluate.metrics.meters import meters_of
-from segrt.runtime.files.atomic import write_atomic
 
 
 def with_drops(evaluations: list[Evaluation]) -> list[Evaluation]:
@@ -72,7 +72,7 @@ def show_mismatch(rows: tuple[tuple[str, int | None, int | None], ...], subject:
 def write_json(path: Path, evaluations: list[Evaluation]) -> None:
     """Write one evaluation as it is, several as {"runs": [...]}."""
     content = evaluations[0] if len(evaluations) == 1 else {"runs": evaluations}
-    write_atomic(path, msgspec.json.format(msgspec.json.encode(content), indent=2) + b"\n")
+    write_json_text(path, msgspec.json.format(msgspec.json.encode(content), indent=2).decode())
 
 
 def _title(outcome: Evaluation) -> str:

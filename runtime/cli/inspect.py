@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from segrt.runtime.console.printable import printable_json, say
+from segrt.runtime.cli.json_output import STANDARD_OUTPUT, JsonCommand, check_json, json_option, write_json_text
+from segrt.runtime.console.printable import say
 from segrt.runtime.console.tables import print_table
 from segrt.runtime.console.words import counted
 
@@ -15,10 +16,10 @@ if TYPE_CHECKING:
     from segrt.runtime.preprocess.input_spec import InputSpec, Resize
 
 
-@click.command()
+@click.command(cls=JsonCommand)
 @click.argument("bundle")
-@click.option("--json", "as_json", is_flag=True, help="Print the manifest and the state of its files as JSON.")
-def inspect(bundle: str, as_json: bool) -> None:
+@json_option("the manifest and the state of its files")
+def inspect(bundle: str, json_path: Path | None) -> None:
     """Show what BUNDLE (a folder, or the name of an embedded bundle) holds.
 
     Files are compared with the manifest by size alone; `segrt verify` compares their hashes.
@@ -26,15 +27,17 @@ def inspect(bundle: str, as_json: bool) -> None:
     from segrt.runtime.bundle.locating import read_bundle
     from segrt.runtime.errors import BundleError
 
+    check_json(json_path)
     opened = read_bundle(bundle)
     manifest = opened.manifest
     states = {file.path: _state(opened.folder / file.path, file.size) for file in manifest.files}
-    if as_json:
+    if json_path is not None:
         import msgspec
 
         content = {"folder": str(opened.folder.resolve()), "manifest": manifest, "files": states}
-        click.echo(printable_json(msgspec.json.format(msgspec.json.encode(content), indent=2).decode()))
-        return
+        write_json_text(json_path, msgspec.json.format(msgspec.json.encode(content), indent=2).decode())
+        if json_path == STANDARD_OUTPUT:
+            return
     _show_bundle(opened)
     _show_members(manifest)
     _show_tensors(manifest)

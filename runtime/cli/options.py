@@ -80,6 +80,30 @@ MAP_VALUES = click.option(
 )
 
 
+def _renamed(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) -> tuple[tuple[str, str], ...]:  # noqa: ARG001
+    """Read OWN=THEIRS, one each time, for names may hold commas; a click callback."""
+    pairs = []
+    for text in values:
+        own, _, theirs = (part.strip() for part in text.partition("="))
+        if not own or not theirs or "=" in theirs:
+            raise click.BadParameter(f"must be OWN=THEIRS, two names of classes, but got {text!r}")
+        pairs.append((own, theirs))
+    return tuple(pairs)
+
+
+COMMON_CLASSES = click.option(
+    "--common-classes", is_flag=True, help="Evaluate the classes that model and data set share by name."
+)
+MAP_CLASSES = click.option(
+    "--map",
+    "renamed",
+    multiple=True,
+    metavar="OWN=THEIRS",
+    callback=_renamed,
+    help="Let a class of the model count as one of the data set, motorbike=motorcycle for instance; repeatable.",
+)
+
+
 def grouped(argument: str, make: Callable[..., Any], *options: _Option) -> Callable[[_Command], _Command]:
     """Return a decorator that adds `options`, whose values reach the command as one `argument`.
 

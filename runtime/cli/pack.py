@@ -46,7 +46,9 @@ def pack(
     from segrt.runtime.bundle.pack.reader import Pack
     from segrt.runtime.bundle.pack.writer import write_pack
     from segrt.runtime.errors import SegrtError
+    from segrt.runtime.files.atomic import make_folder
 
+    make_folder(out.absolute().parent)
     opened = read_bundle(bundle)
     written = write_pack(
         opened, out, precisions=comma_separated(precision), key=sign, password=password, overwrite=overwrite

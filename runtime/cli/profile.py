@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from segrt.runtime.cli.json_output import check_json, tables_beside, write_json_text
 from segrt.runtime.cli.options import engine_options
 from segrt.runtime.cli.profile_options import (
     CandidateOptions,
@@ -18,6 +19,7 @@ from segrt.runtime.cli.profile_options import (
     measuring_options,
     report_options,
 )
+from segrt.runtime.console.printable import say
 from segrt.runtime.console.progress import Bars
 from segrt.runtime.files.uri import redact
 
@@ -49,11 +51,12 @@ def profile(
     """
     from segrt.runtime.cli.profile_report import show, show_comparison
     from segrt.runtime.errors import CheckFailed
+    from segrt.runtime.evaluate.measuring import Options
     from segrt.runtime.profiling.accuracy import measure_accuracy
     from segrt.runtime.profiling.budget import parse_budget
     from segrt.runtime.profiling.candidate import matrix
     from segrt.runtime.profiling.records import read_profile
-    from segrt.runtime.profiling.running import Options
+    from segrt.runtime.profiling.running import Options as Measuring
     from segrt.runtime.profiling.running import profile as measure
 
     # What can be wrong is found before anything is measured.
@@ -69,8 +72,9 @@ def profile(
         engines=engines,
         decode_on=combined.decode_on,
     )
-    accuracies = measure_accuracy(candidates, _address(data)) if data.annotations else {}
-    options = Options(
+    judging = Options(common_classes=data.common_classes, renamed=data.renamed)
+    accuracies = measure_accuracy(candidates, _address(data), judging, _say_note) if data.annotations else {}
+    options = Measuring(
         measuring.source,
         measuring.frames,
         measuring.warmup,
@@ -82,16 +86,21 @@ def profile(
     with Bars("name", "bar", "count", "left") as bars:
         measured = measure(candidates, options, accuracies, bars.show)
     if reporting.json_path is not None:
-        measured.write(reporting.json_path)
+        write_json_text(reporting.json_path, measured.text())
     if reporting.html_path is not None:
         from segrt.runtime.profiling.report.report_page import write_report
 
         write_report(measured, reporting.html_path, limit)
-    show(measured, limit)
-    became_slower = old is not None and show_comparison(old, measured, reporting.tolerance)
+    with tables_beside(reporting.json_path):
+        show(measured, limit)
+        became_slower = old is not None and show_comparison(old, measured, reporting.tolerance)
     if limit is not None and not any(limit.is_met(run) for run in measured.runs):
         raise CheckFailed(f"no candidate meets {limit}")
     sys.exit(1 if became_slower else 0)
+
+
+def _say_note(line: str) -> None:
+    say(line, err=True)
 
 
 def _address(data: DataOptions) -> "Address":
@@ -121,11 +130,14 @@ def _check_outputs(measuring: MeasuringOptions, data: DataOptions, reporting: Re
     }
     refuse_same("--json", reporting.json_path, {**read, "the --html file": reporting.html_path})
     refuse_same("--html", reporting.html_path, read)
-    for option, path in (("--json", reporting.json_path), ("--html", reporting.html_path)):
-        if path is not None:
-            prepare_file(path, option)
+    check_json(reporting.json_path)
+    if reporting.html_path is not None:
+        prepare_file(reporting.html_path, "--html")
     if reporting.html_path is not None and find_spec("plotly") is None:
         raise SegrtError("--html needs plotly; `pip install 'segrt[report]'`")
-    others = (data.images, data.panoptic_dir, data.ignore_label or None, data.map_values or None)
-    if data.annotations is None and any(option is not None for option in others):
-        raise SegrtError("--images, --panoptic-dir, --ignore-label and --map-values need --annotations, the data set")
+    others = (data.images, data.panoptic_dir, data.ignore_label or None, data.map_values or None, data.renamed or None)
+    if data.annotations is None and (data.common_classes or any(option is not None for option in others)):
+        raise SegrtError(
+            "--images, --panoptic-dir, --ignore-label, --map-values, --map and --common-classes need "
+            "--annotations, the data set"
+        )

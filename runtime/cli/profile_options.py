@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING
 
 import click
 
-from segrt.runtime.cli.options import DECODE, IGNORE_LABEL, MAP_VALUES, BackendOption, grouped
+from segrt.runtime.cli.options import (
+    COMMON_CLASSES,
+    DECODE,
+    IGNORE_LABEL,
+    MAP_CLASSES,
+    MAP_VALUES,
+    BackendOption,
+    grouped,
+)
 from segrt.runtime.threads import MOST_THREADS
 
 if TYPE_CHECKING:
@@ -48,6 +56,8 @@ class DataOptions:
     panoptic_dir: Path | None
     ignore_label: tuple[int, ...]
     map_values: tuple[tuple[int, int], ...]
+    common_classes: bool
+    renamed: tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True)
@@ -102,7 +112,7 @@ measuring_options = grouped(
     MeasuringOptions,
     click.option(
         "--source",
-        default="street://?seed=1&fps=25&size=1280x720",
+        default="street://?seed=1&fps=25&width=1280&height=720",
         show_default=True,
         metavar="S",
         help="What is segmented: a video, a picture, a folder of pictures, street://.",
@@ -153,12 +163,16 @@ data_options = grouped(
     click.option("--panoptic-dir", type=click.Path(path_type=Path), metavar="DIR", help="Its panoptic PNG files."),
     IGNORE_LABEL,
     MAP_VALUES,
+    COMMON_CLASSES,
+    MAP_CLASSES,
 )
 report_options = grouped(
     "reporting",
     ReportOptions,
     click.option("--budget", metavar="33ms@p99", help="Say which candidates stay below; exit 1 when none does."),
-    click.option("--json", "json_path", type=_PATH, metavar="FILE", help="Write everything as JSON."),
+    click.option(
+        "--json", "json_path", type=_PATH, metavar="FILE", help='Write everything as JSON; "-" is standard output.'
+    ),
     click.option("--html", "html_path", type=_PATH, metavar="FILE", help="Write the report, one page without network."),
     click.option("--baseline", type=_PATH, metavar="FILE", help="The JSON of an earlier profile; exit 1 when slower."),
     click.option("--tolerance", default="10%", show_default=True, callback=_tolerance, help="What --baseline allows."),

@@ -81,7 +81,7 @@ def _print_gpu_table(runs: list[Run], names: list[str]) -> None:
 
 
 def show_comparison(old: Profile, new: Profile, tolerance: float) -> bool:
-    """Print what changed; return whether anything became slower beyond noise and tolerance."""
+    """Print what changed; return whether any stage became slower beyond noise and tolerance."""
     comparison = compare(old, new, tolerance)
     rows = [
         [
@@ -103,10 +103,11 @@ def show_comparison(old: Profile, new: Profile, tolerance: float) -> bool:
     if not comparison.changes:
         say("nothing to compare: the baseline has none of these candidates")
         return True
+    slower: dict[str, list[str]] = {}
     for change in comparison.regressions:
-        moved = [other.stage for other in comparison.changes if other.title == change.title and other.is_regression]
-        where = ", ".join(stage for stage in moved if stage != "total") or "no single stage"
-        say(f"{change.title} became {change.ratio - 1:.0%} slower (tolerance {tolerance:.0%}): {where}")
+        slower.setdefault(change.title, []).append(f"{change.stage} by {change.ratio - 1:.0%}")
+    for title, stages in slower.items():
+        say(f"{title} became slower (tolerance {tolerance:.0%}): {', '.join(stages)}")
     return bool(comparison.regressions)
 
 

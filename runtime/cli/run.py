@@ -1,12 +1,14 @@
 """`segrt run`: pictures in, results in a folder out."""
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from segrt.runtime.cli.domain_remark import remark_on_domain
+from segrt.runtime.cli.kept_classes import CLASSES, class_ids
 from segrt.runtime.cli.latencies import LATENCIES, latency_cells
 from segrt.runtime.cli.options import Thresholds, execution_options, threshold_options
 from segrt.runtime.console.printable import say
@@ -23,7 +25,14 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("bundle")
 @click.argument("sources", nargs=-1, required=True, metavar="SOURCE...")
-@click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder for the results.")
+@click.option(
+    "--out",
+    default="results",
+    show_default=True,
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Folder for the results; those of the same name that lie there are replaced.",
+)
 @click.option(
     "--save",
     default="overlay",
@@ -32,6 +41,7 @@ if TYPE_CHECKING:
     help="What to save, comma-separated: overlay, panoptic, coco, labels, queries.",
 )
 @click.option("--skip-bad", is_flag=True, help="Report pictures that cannot be read and go on with the next.")
+@CLASSES
 @threshold_options
 @execution_options
 def run(
@@ -40,14 +50,17 @@ def run(
     out: Path,
     save: str,
     skip_bad: bool,
+    classes: tuple[str, ...],
     thresholds: Thresholds,
     execution: "Execution",
 ) -> None:
     """Segment pictures with BUNDLE (a folder, or the name of an embedded bundle) and save the results.
 
+    Says what was found in each: "photo.jpg: 3 person, 1 dog → results/overlay/photo.png".
+
     A SOURCE is a picture, a folder of pictures or a pattern such as "photos/*.jpg"; networks of 16-bit values or many
-    bands take .npy files and TIFFs of many pages, too. A picture that cannot be read
-    ends the command after what was done so far has been saved, unless --skip-bad is given.
+    bands take .npy files and TIFFs of many pages, too. A picture that cannot be read ends the command
+    after what was done so far has been saved, unless --skip-bad is given.
     """
     from segrt.runtime.bundle.locating import read_bundle
     from segrt.runtime.errors import ImageError
@@ -59,7 +72,7 @@ def run(
     paths = find_pictures(sources, arrays=not manifest.image_input.takes_pictures)
     names = unique_names(paths)
     _refuse_sources_in(out, paths)
-    remark_on_domain([manifest], sources)
+    kept = class_ids(classes, manifest.labels, bundle)
     times, skipped = [], 0
     with (
         open_bundle(
@@ -74,17 +87,20 @@ def run(
         ) as segmenter,
         Savers(comma_separated(save), out, Origin(segmenter.manifest, segmenter.decode)) as savers,
     ):
+        remark_on_domain([manifest], sources)
         items = list(zip(paths, names, image_ids(names), strict=True))
         for path, name, image_id in with_progress(items, "segmenting"):
             try:
                 item = _segment(segmenter, savers, path, name, image_id)
+                item = item if kept is None else replace(item, result=item.result.filter(kept))
             except ImageError as error:
                 if not skip_bad:
                     raise
                 skipped += 1
                 say(f"segrt: skipped: {error}", err=True)
                 continue
-            savers.add(item)
+            written = savers.add(item)
+            say(f"{path}: {item.result.found()} → {written[0] if written else out}")
             times.append(item.result.timings)
     if not times:
         raise ImageError(f"{out}: nothing was saved, none of the {len(paths)} pictures could be read")

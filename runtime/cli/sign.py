@@ -58,12 +58,13 @@ def sign(pack: Path | None, key: Path, out: Path, **given: Any) -> None:
     """  # noqa: D301 (click's mark for lines to keep)
     from segrt.runtime.deploy.index_writer import signed_release, signed_rotation
     from segrt.runtime.errors import SegrtError
-    from segrt.runtime.files.atomic import write_atomic
+    from segrt.runtime.files.atomic import make_folder, write_atomic
 
     if (pack is None) == (given["new_key"] is None):
         raise SegrtError("say what to sign: PACK, or --new-key KEY")
     if out.exists() and not given["overwrite"]:
         raise SegrtError(f"{out}: is already there; choose another file or add --overwrite")
+    make_folder(out.absolute().parent)
     if pack is None:
         write_atomic(out, signed_rotation(given["new_key"], key, given["password"]))
         say(f"{out}: {given['new_key']} takes the place of {key}; give it to devices with --rotate-key")

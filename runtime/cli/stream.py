@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from segrt.runtime.cli.domain_remark import remark_on_domain
+from segrt.runtime.cli.kept_classes import CLASSES, class_ids
 from segrt.runtime.cli.options import Thresholds, execution_options, threshold_options
+from segrt.runtime.cli.stream_outputs import say_before, say_written, sinks_of
 from segrt.runtime.console.exits import leave_at_once
 from segrt.runtime.console.interruptions import Interruptions, exit_code_of
 from segrt.runtime.console.printable import PrintableFormatter
@@ -97,6 +99,8 @@ class _SinkOption(click.Option):
     metavar="N",
     help="Frames in the network at once; one of each source by default, if the network takes so many.",
 )
+@CLASSES
+@click.option("--show", is_flag=True, help="Show the results: in a window, or on a live page where there is none.")
 @click.option("--rle", is_flag=True, help="Put masks, as COCO run lengths, into JSON lines and MQTT messages.")
 @click.option("--token", metavar="TOKEN", envvar="SEGRT_TOKEN", help="What the live page asks for; or SEGRT_TOKEN.")
 @click.option(
@@ -122,6 +126,8 @@ def stream(
     segment: float | None,
     keep: float | None,
     batch: int | None,
+    classes: tuple[str, ...],
+    show: bool,
     rle: bool,
     token: str | None,
     stall_timeout: float | None,
@@ -139,12 +145,15 @@ def stream(
     """
     with Interruptions() as interruptions:
         with interruptions.held():  # an exception in the midst of an extension module's start may crash it
+            from segrt.runtime.bundle.locating import read_bundle
             from segrt.runtime.outputs.sink_options import SinkOptions
             from segrt.runtime.segmenter import open_bundle
             from segrt.runtime.stream.loop import open_pipeline
             from segrt.runtime.stream.sources.live import LiveOptions
             from segrt.runtime.stream.thinning import Thinning
         interruptions.check()
+        outputs = sinks_of(sinks, show=show)
+        kept = class_ids(classes, read_bundle(bundle).manifest.labels, bundle) if classes else None
         with open_bundle(
             bundle,
             backend=execution.backend,
@@ -162,14 +171,16 @@ def stream(
                 pipeline = open_pipeline(
                     segmenter,
                     sources,
-                    sinks or ("null",),
+                    outputs,
                     policy=policy,
                     max_frames=max_frames,
                     thinning=Thinning(every, target_fps, max_age),
                     live=LiveOptions(read_timeout, rtsp_transport),
                     writing=SinkOptions(segment, None if keep is None else int(keep), token=token, rle=rle),
                     metrics=metrics,
+                    classes=kept,
                 )
+                say_before(outputs, keep, segment, sinks)
                 for address in pipeline.addresses:
                     click.echo(f"live page: {address}")
                 interruption = _run(pipeline, interruptions, stall_timeout, max_frames, metrics)
@@ -253,6 +264,7 @@ def _run(
             click.echo(summary(measured, latest=pipeline.policy == "latest"))
         if metrics is not None:
             measured.write(metrics)
+        say_written([*pipeline.written(), *(path for path in (metrics,) if path is not None)])
     return interruption or interruptions.pending
 
 

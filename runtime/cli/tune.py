@@ -2,20 +2,31 @@
 
 import tempfile
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from segrt.runtime.cli import load_hook
-from segrt.runtime.cli.options import BACKEND, IGNORE_LABEL, MAP_VALUES, execution_group, grouped
+from segrt.runtime.cli.options import (
+    BACKEND,
+    COMMON_CLASSES,
+    IGNORE_LABEL,
+    MAP_CLASSES,
+    MAP_VALUES,
+    execution_group,
+    grouped,
+)
 from segrt.runtime.console.printable import say
+from segrt.runtime.console.progress import Bars
 from segrt.runtime.console.tables import print_table
 from segrt.runtime.console.words import comma_separated
 
 if TYPE_CHECKING:
     from segrt.runtime.bundle.bundle import Bundle
     from segrt.runtime.evaluate.datasets.dataset import Dataset
+    from segrt.runtime.evaluate.measuring import Options
     from segrt.runtime.evaluate.tuning import Tuned
     from segrt.runtime.inference.execution import Execution
 
@@ -29,6 +40,15 @@ class ValidationSet:
     panoptic_dir: Path | None
     ignore_label: tuple[int, ...]
     map_values: tuple[tuple[int, int], ...]
+    common_classes: bool
+    renamed: tuple[tuple[str, str], ...]
+
+    @property
+    def judging(self) -> "Options":
+        """Which classes count."""
+        from segrt.runtime.evaluate.measuring import Options
+
+        return Options(common_classes=self.common_classes, renamed=self.renamed)
 
 
 @dataclass(frozen=True)
@@ -49,6 +69,8 @@ data_options = grouped(
     click.option("--panoptic-dir", type=click.Path(path_type=Path), metavar="DIR", help="The panoptic PNG files."),
     IGNORE_LABEL,
     MAP_VALUES,
+    COMMON_CLASSES,
+    MAP_CLASSES,
 )
 variant_options = grouped(
     "variants",
@@ -100,6 +122,8 @@ def tune(
     from segrt.runtime.bundle.locating import read_bundle
     from segrt.runtime.errors import SegrtError
     from segrt.runtime.evaluate.datasets.opening import open_dataset
+    from segrt.runtime.evaluate.measuring import prepare
+    from segrt.runtime.evaluate.segmenting import SegmenterPredictor
     from segrt.runtime.evaluate.tuning import parse_budget, tune_thresholds
     from segrt.runtime.segmenter import open_segmenter
 
@@ -120,14 +144,21 @@ def tune(
         ignored=data.ignore_label,
         mapped=data.map_values,
     )
-    with open_segmenter(
-        opened,
-        backend=execution.backend,
-        threads=execution.threads,
-        engines=execution.engines,
-        decode_on=execution.decode_on,
-    ) as segmenter:
-        tuned = tune_thresholds(segmenter, dataset)
+    with (
+        open_segmenter(
+            opened,
+            backend=execution.backend,
+            threads=execution.threads,
+            engines=execution.engines,
+            decode_on=execution.decode_on,
+        ) as segmenter,
+        Bars("name", "bar", "count", "left") as bars,
+    ):
+        predictor = SegmenterPredictor(segmenter, bundle)
+        left_out = prepare(predictor, dataset, data.judging).match.left_out
+        if left_out:
+            say(f"not evaluated: {left_out}", err=True)
+        tuned = tune_thresholds(segmenter, dataset, partial(bars.show, "thresholds"), data.judging)
     if tuned is None and points is None:
         raise SegrtError(f"{bundle} has no thresholds to tune; give --budget to choose among its variants")
     thresholds = tuned.thresholds if tuned is not None else {}
@@ -137,8 +168,12 @@ def tune(
         first = None
         if points is not None:
             if precisions:
-                opened = _with_variants(opened, dataset, points, thresholds, variants, execution, Path(folder))
-            first = _fastest(opened, dataset, points, thresholds, execution, f"variants, budget {variants.budget}")
+                opened = _with_variants(
+                    opened, dataset, points, thresholds, variants, execution, Path(folder), data.judging
+                )
+            first = _fastest(
+                opened, dataset, points, thresholds, execution, data.judging, f"variants, budget {variants.budget}"
+            )
         say(str(rewrite(opened, out, thresholds, first=first, overwrite=overwrite, threads=execution.threads)))
 
 
@@ -150,6 +185,7 @@ def _with_variants(
     options: VariantOptions,
     execution: "Execution",
     folder: Path,
+    judging: "Options",
 ) -> "Bundle":
     """Return a copy of `bundle` in `folder` with the variants that are asked for and stay within the budget."""
     widened: Bundle = load_hook("make-variants", "--precision")(
@@ -163,6 +199,7 @@ def _with_variants(
         execution=execution,
         search_steps=options.search_steps,
         say=lambda line: say(line, err=True),
+        judging=judging,
     )
     return widened
 
@@ -173,12 +210,15 @@ def _fastest(
     points: float,
     thresholds: dict[str, float],
     execution: "Execution",
+    judging: "Options",
     title: str,
 ) -> str:
     """Measure the variants, print them, and return the fastest that drops by at most `points` percentage points."""
     from segrt.runtime.evaluate.tuning import compare_variants, fastest_within
 
-    measured = compare_variants(bundle, dataset, thresholds, execution)
+    with Bars("name", "bar", "count", "left") as bars:
+        shown = partial(bars.show, "variants")
+        measured = compare_variants(bundle, dataset, thresholds, execution, options=judging, progress=shown)
     chosen = fastest_within(measured, points)
     rows = [
         [entry.precision, f"{entry.figure:.4f}", f"{entry.drop:+.2f}", f"{entry.inference_ms:.2f}",

@@ -15,6 +15,7 @@ from typing import NoReturn
 import click
 
 from segrt.runtime.console.printable import printable
+from segrt.runtime.console.suggestions import suggestion
 from segrt.runtime.errors import DeviceLostError, SegrtError
 
 INTERRUPTED = 130
@@ -36,6 +37,9 @@ def run_command(command: click.Command) -> NoReturn:
     except SegrtError as error:
         print(printable(f"segrt: error: {error}"), file=sys.stderr)
         leave(error.exit_code)
+    except click.NoSuchOption as error:
+        _with_suggestion(error).show()
+        leave(error.exit_code)
     except click.ClickException as error:
         error.show()
         leave(error.exit_code)
@@ -49,6 +53,17 @@ def run_command(command: click.Command) -> NoReturn:
             raise
         leave(ended.code)
     leave(code if isinstance(code, int) else 0)
+
+
+def _with_suggestion(error: click.NoSuchOption) -> click.NoSuchOption:
+    """Add the option that begins so, or is most like it, where click names none."""
+    if error.ctx is not None and not error.possibilities:
+        options = [name for param in error.ctx.command.params for name in (*param.opts, *param.secondary_opts)]
+        meant = suggestion(error.option_name, [name for name in options if name.startswith("--")])
+        if meant is not None:
+            name = error.option_name
+            return click.NoSuchOption(name, f"No such option {name!r}; did you mean {meant!r}?", ctx=error.ctx)
+    return error
 
 
 def leave(code: int) -> NoReturn:

@@ -107,8 +107,9 @@ def check_grid(grid: Size, geometry: Geometry, stride: int) -> None:
     """Raise BundleError unless a grid of masks (h, w) covers the picture in the network's input."""
     if grid[0] * stride < geometry.window[2] or grid[1] * stride < geometry.window[3]:
         raise BundleError(
-            f"the network's masks of {grid[0]}x{grid[1]} cells of {stride} pixels do not cover its input of "
-            f"{geometry.network_size[0]}x{geometry.network_size[1]}; export it again, or give its own stride"
+            f"the network's masks, {grid[0]} cells of {stride} pixels high and {grid[1]} wide, do not cover its input, "
+            f"{geometry.network_size[0]} high and {geometry.network_size[1]} wide; export it again, "
+            "or give its own stride"
         )
 
 

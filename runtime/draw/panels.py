@@ -36,6 +36,14 @@ class _Sheet:
         return self.picture + 2 * self.inset
 
 
+@dataclass(frozen=True)
+class _Text:
+    """The lines above and below a picture, each as wide as the card at most."""
+
+    title: list[str]
+    captions: list[str]
+
+
 def fit(image: Image, max_side: int) -> Image:
     """Return `image` (H, W, 3) reduced so that no side is above `max_side` pixels; never enlarged."""
     if max_side < 1:
@@ -65,7 +73,9 @@ def side_by_side(panels: Sequence[Panel], width: int = 1800, *, columns: int | N
         raise ValueError(f"width must be at least 200 pixels, but got {width}")
     aspect = float(np.median([image.shape[1] / image.shape[0] for _, image, _ in panels]))
     sheet = _sheet(width, columns or _columns(len(panels), aspect))
-    cards = [_card(panel, sheet, max(len(lines) for _, _, lines in panels)) for panel in panels]
+    texts = [_text(panel, sheet) for panel in panels]
+    rows_of_text = (max(len(text.title) for text in texts), max(len(text.captions) for text in texts))
+    cards = [_card(text, image, sheet, rows_of_text) for text, (_, image, _) in zip(texts, panels, strict=True)]
     rows = [cards[start : start + sheet.columns] for start in range(0, len(cards), sheet.columns)]
     heights = [max(card.shape[0] for card in row) for row in rows]
     page = _plain(sum(heights) + sheet.gap * (len(rows) + 1), width, _PAGE)
@@ -98,38 +108,56 @@ def _sheet(width: int, columns: int) -> _Sheet:
     return _Sheet(columns, gap, inset, title, max(10, round(title * 0.80)), card - 2 * inset)
 
 
-def _card(panel: Panel, sheet: _Sheet, caption_lines: int) -> Image:
-    title, image, captions = panel
+def _card(text: _Text, image: Image, sheet: _Sheet, rows: tuple[int, int]) -> Image:
+    """Return a card; `rows` are how many lines its row of cards gives to titles and to captions."""
     height, width = image.shape[:2]
     picture_height = max(1, round(height * sheet.picture / width))
     method = cv2.INTER_AREA if sheet.picture < width else cv2.INTER_CUBIC
     picture = cv2.resize(image, (sheet.picture, picture_height), interpolation=method)
-    head = round(sheet.title * 2.1)
+    titles, captions = rows
+    leading = round(sheet.title * 1.3)
+    head = round(sheet.title * 2.1) + leading * (titles - 1)
     step = round(sheet.caption * 1.5)
-    foot = round(sheet.caption * 0.7) + step * caption_lines if caption_lines else 0
+    foot = round(sheet.caption * 0.7) + step * captions if captions else 0
     card = _plain(head + picture_height + foot + sheet.inset, sheet.card, _CARD)
-    baseline = round((head - sheet.title * 1.05) / 2)
-    line(_shorten(title, sheet.title, sheet.picture), sheet.title, _INK, _weight(sheet.title)).paste(
-        card, sheet.inset, max(0, baseline)
-    )
+    top = max(0, round((sheet.title * 2.1 - sheet.title * 1.05) / 2))
+    for row, words in enumerate(text.title):
+        line(words, sheet.title, _INK, _weight(sheet.title)).paste(card, sheet.inset, top + row * leading)
     card[head : head + picture_height, sheet.inset : sheet.inset + sheet.picture] = picture
     top = head + picture_height + round(sheet.caption * 0.55)
-    for text in captions:
-        line(_shorten(text, sheet.caption, sheet.picture), sheet.caption, _GREY).paste(card, sheet.inset, top)
+    for words in text.captions:
+        line(words, sheet.caption, _GREY).paste(card, sheet.inset, top)
         top += step
     return card
+
+
+def _text(panel: Panel, sheet: _Sheet) -> _Text:
+    title, _, captions = panel
+    below = [words for caption in captions for words in wrapped(caption, sheet.caption, sheet.picture)]
+    return _Text(wrapped(title, sheet.title, sheet.picture), below)
 
 
 def _weight(size: int) -> float:
     return size * 0.045
 
 
-def _shorten(text: str, size: int, width: int) -> str:
-    """Return `text`, cut with dots where it is wider than `width` pixels."""
-    if text_width(text, size) <= width:
-        return text
-    widths = [text_width(text[:count] + "...", size) for count in range(min(len(text), width))]
-    return text[: max(0, bisect_right(widths, width) - 1)].rstrip() + "..."
+def wrapped(text: str, size: int, width: int) -> list[str]:
+    """Return `text` in lines of at most `width` pixels at font size `size`: between words, in one where it is wider."""
+    lines: list[str] = []
+    current = ""
+    for word in text.split(" "):
+        joined = f"{current} {word}" if current else word
+        if text_width(joined, size) <= width:
+            current = joined
+            continue
+        lines += [current] if current else []
+        while text_width(word, size) > width and len(word) > 1:
+            widths = [text_width(word[:count], size) for count in range(1, len(word) + 1)]
+            fitting = max(1, bisect_right(widths, width))
+            lines.append(word[:fitting])
+            word = word[fitting:]
+        current = word
+    return [*lines, current] if current or not lines else lines
 
 
 def _plain(height: int, width: int, color: Color) -> Image:

@@ -3,13 +3,16 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from segrt.runtime.console.suggestions import did_you_mean
 from segrt.runtime.errors import SegrtError
 from segrt.runtime.results import Label
 
 _SHOWN = 3
+_LISTED = 12
 
 
 class ClassMismatchError(SegrtError):
@@ -31,6 +34,8 @@ class ClassMatch:
     labels: tuple[Label, ...]
     model: npt.NDArray[np.int64]
     data: npt.NDArray[np.int64]
+    left_out: str = ""
+    """Which classes of either side are not evaluated, in words; "" for none."""
 
     @property
     def is_partial(self) -> bool:
@@ -39,13 +44,24 @@ class ClassMatch:
 
 
 def match(
-    model: Sequence[Label], data: Sequence[Label], *, model_name: str, data_name: str, common: bool = False
+    model: Sequence[Label],
+    data: Sequence[Label],
+    *,
+    model_name: str,
+    data_name: str,
+    common: bool = False,
+    renamed: Sequence[tuple[str, str]] = (),
 ) -> ClassMatch:
     """Match the classes of a model to a data set's: all of them, or with `common` those that both have by name.
 
+    `renamed` are pairs (class of the model, class of the data set that it counts as).
+
     Raises:
+        SegrtError: `renamed` names a class that is not there.
         ClassMismatchError: they differ, or have nothing in common.
     """
+    own = model
+    model = _renamed(model, data, renamed, model_name, data_name)
     if not common:
         positions = match_classes(model, data, model_name=model_name, data_name=data_name)
         return ClassMatch(tuple(data), positions, np.arange(len(data)))
@@ -61,6 +77,14 @@ def match(
         labels,
         np.array([place.get(_plain(label.name), -1) for label in model], dtype=np.int64),
         np.array([place.get(_plain(label.name), -1) for label in data], dtype=np.int64),
+        _left_out(
+            {
+                model_name: [
+                    label.name for label, now in zip(own, model, strict=True) if _plain(now.name) not in place
+                ],
+                data_name: [label.name for label in data if _plain(label.name) not in place],
+            }
+        ),
     )
 
 
@@ -110,7 +134,7 @@ def match_classes(
         more = f" and {len(problems) - _SHOWN} more" if len(problems) > _SHOWN else ""
         raise ClassMismatchError(
             f"the classes of {model_name} and of {data_name} differ: {'; '.join(problems[:_SHOWN])}{more}; "
-            "names and dataset_ids must agree, or evaluate --common-classes",
+            "names and dataset_ids must agree: add --map OWN=THEIRS, or evaluate --common-classes",
             compare(model, data),
         )
     return np.array(positions, dtype=np.int64)
@@ -119,6 +143,40 @@ def match_classes(
 def thing_positions(labels: Sequence[Label]) -> list[int]:
     """Return the positions of the things."""
     return [index for index, label in enumerate(labels) if label.isthing]
+
+
+def _renamed(
+    model: Sequence[Label],
+    data: Sequence[Label],
+    renamed: Sequence[tuple[str, str]],
+    model_name: str,
+    data_name: str,
+) -> list[Label]:
+    """Return the model's labels with name and id of the data set's classes that they count as."""
+    theirs = {_plain(label.name): label for label in data}
+    ours = {_plain(label.name): label.name for label in model}
+    targets: dict[str, Label] = {}
+    for old, new in renamed:
+        for name, known, whose in ((old, ours, model_name), (new, theirs, data_name)):
+            if _plain(name) not in known:
+                names = [label.name for label in (model if known is ours else data)]
+                raise SegrtError(f"--map {old}={new}: {whose} has no class {name!r}{did_you_mean(name, names)}")
+        targets[_plain(old)] = theirs[_plain(new)]
+    return [
+        msgspec.structs.replace(label, name=target.name, dataset_id=target.dataset_id)
+        if (target := targets.get(_plain(label.name))) is not None
+        else label
+        for label in model
+    ]
+
+
+def _left_out(names: dict[str, list[str]]) -> str:
+    parts = []
+    for whose, left in names.items():
+        if left:
+            more = f" and {len(left) - _LISTED} more" if len(left) > _LISTED else ""
+            parts.append(f"{', '.join(left[:_LISTED])}{more} of {whose}")
+    return "; ".join(parts)
 
 
 def _plain(name: str) -> str:

@@ -75,7 +75,8 @@ def check_same_size(predicted: npt.NDArray[Any], size: tuple[int, ...]) -> None:
     """Raise SegrtError when a predicted map is not of the truth's (height, width)."""
     if predicted.shape[:2] != tuple(size[:2]):
         raise SegrtError(
-            f"the prediction is {predicted.shape[1]}x{predicted.shape[0]} pixels, but the truth {size[1]}x{size[0]}"
+            f"the prediction is {predicted.shape[1]} pixels wide and {predicted.shape[0]} high, but the truth "
+            f"{size[1]} wide and {size[0]} high"
         )
 
 

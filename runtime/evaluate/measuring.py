@@ -63,8 +63,9 @@ class Options:
     """How to measure.
 
     techniques: "own" is the predictor's, "all" what its results can be judged as. boundary: boundary figures too.
-    common_classes: the classes that both sides have by name. skip_bad: count the images whose files cannot be used
-    instead of ending there. rank: give instance results a figure per image too.
+    common_classes: the classes that both sides have by name; renamed: (class of the predictor, class of the data set
+    that it counts as). skip_bad: count the images whose files cannot be used instead of ending there. rank: give
+    instance results a figure per image too.
     """
 
     techniques: Literal["own", "all", "semantic", "instance", "panoptic"] = "own"
@@ -72,6 +73,7 @@ class Options:
     common_classes: bool = False
     skip_bad: bool = False
     rank: bool = False
+    renamed: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass
@@ -239,10 +241,23 @@ def _matched(predictor: Predictor, dataset: Dataset, options: Options) -> ClassM
         model_name=predictor.name,
         data_name=str(dataset.path),
         common=options.common_classes,
+        renamed=options.renamed,
     )
+    _refuse_joined_stuff(part, predictor)
     whole = np.full(len(data), -1, dtype=np.int64)
     whole[kept] = part.data
-    return ClassMatch(part.labels, part.model, whole)
+    return ClassMatch(part.labels, part.model, whole, part.left_out)
+
+
+def _refuse_joined_stuff(match: ClassMatch, predictor: Predictor) -> None:
+    """Raise SegrtError where several classes of a panoptic predictor become one of stuff, which has one segment."""
+    places = [int(place) for place in match.model if place >= 0 and not match.labels[int(place)].isthing]
+    twice = next((place for place in places if places.count(place) > 1), None)
+    if twice is not None and predictor.technique == "panoptic":
+        raise SegrtError(
+            f"--map: several classes of {predictor.name} become {match.labels[twice].name!r}, stuff that a panoptic "
+            "result has in one segment; map one of them"
+        )
 
 
 def _joined(evaluations: Sequence[Evaluation]) -> Evaluation:
@@ -261,6 +276,7 @@ def _check_sizes(
     if not isinstance(prediction, list) and prediction.size != size:
         height, width = prediction.size
         raise SegrtError(
-            f"{sample.image_path} is {width}x{height} pixels to {predictor.name}, but {size[1]}x{size[0]} by "
+            f"{sample.image_path} is {width} pixels wide and {height} high to {predictor.name}, but {size[1]} wide and "
+            f"{size[0]} high by "
             f"{dataset.path}; give files that belong together"
         )

@@ -15,14 +15,14 @@ from segrt.runtime.decode.merge_queries import MergeQueries
 from segrt.runtime.errors import SegrtError
 from segrt.runtime.evaluate import conversion
 from segrt.runtime.evaluate.by_technique import MAIN_METRIC
-from segrt.runtime.evaluate.class_matching import thing_positions
-from segrt.runtime.evaluate.datasets.dataset import Dataset
+from segrt.runtime.evaluate.class_matching import ClassMatch, thing_positions
+from segrt.runtime.evaluate.datasets.dataset import Dataset, Sample
 from segrt.runtime.evaluate.measuring import Options, doubts_of, measure, prepare
 from segrt.runtime.evaluate.metrics.class_iou import SemanticMeter
 from segrt.runtime.evaluate.metrics.meter import MeterOptions
 from segrt.runtime.evaluate.metrics.panoptic_quality import PanopticMeter
 from segrt.runtime.evaluate.segmenting import SegmenterPredictor, picture_of
-from segrt.runtime.evaluate.truth import SemanticTruth
+from segrt.runtime.evaluate.truth import PanopticTruth, SemanticTruth, Truth
 from segrt.runtime.inference.execution import Execution
 from segrt.runtime.results import rle
 from segrt.runtime.segmenter import Segmenter, open_segmenter
@@ -56,24 +56,33 @@ class VariantFigures:
     inference_ms: float
 
 
-def tune_thresholds(segmenter: Segmenter, dataset: Dataset, progress: Progress | None = None) -> Tuned | None:
-    """Return the thresholds that score best; None for what has none.
+def tune_thresholds(
+    segmenter: Segmenter, dataset: Dataset, progress: Progress | None = None, options: Options | None = None
+) -> Tuned | None:
+    """Return the thresholds that score best; None for what has none. `options` say which classes count.
 
     Panoptic: PQ, score and overlap thresholds on a grid, each picture going through the network once. Instance: F1 at
     IoU 0.5, exactly, every score that occurs being a candidate; AP itself never gains from a threshold. Semantic of one
     object: mIoU, the threshold on a grid.
     """
+    options = options or Options()
     if isinstance(segmenter.decode, Binary) and segmenter.decode.scores != "mask":
-        return _tune_binary(segmenter, dataset, progress)
+        return _tune_binary(segmenter, dataset, progress, options)
     if segmenter.technique == "panoptic" and isinstance(segmenter.decode, MergeQueries | MergeMembers):
-        return _tune_panoptic(segmenter, dataset, progress)
+        return _tune_panoptic(segmenter, dataset, progress, options)
     if segmenter.technique == "instance" and "score_threshold" in segmenter.decode.options:
-        return _tune_instance(segmenter, dataset, progress)
+        return _tune_instance(segmenter, dataset, progress, options)
     return None
 
 
 def compare_variants(
-    bundle: Bundle, dataset: Dataset, thresholds: dict[str, float], execution: Execution
+    bundle: Bundle,
+    dataset: Dataset,
+    thresholds: dict[str, float],
+    execution: Execution,
+    *,
+    options: Options | None = None,
+    progress: Progress | None = None,
 ) -> list[VariantFigures]:
     """Measure every variant with the thresholds; drops are against fp32, or the first variant where there is none.
 
@@ -82,7 +91,15 @@ def compare_variants(
     precisions = [variant.precision for variant in bundle.manifest.variants]
     reference = "fp32" if "fp32" in precisions else precisions[0]
     variants = [replace(execution, precision=name) for name in precisions]
-    figures = [figure_of(bundle, dataset, thresholds, variant) for variant in variants]
+    count = len(dataset.samples)
+    figures = []
+    for number, variant in enumerate(variants):
+
+        def shown(done: int, _: int, before: int = number * count) -> None:
+            if progress is not None:
+                progress(before + done, len(variants) * count)
+
+        figures.append(figure_of(bundle, dataset, thresholds, variant, options=options, progress=shown))
     times = _times_in_turns(bundle, dataset, variants)
     best = figures[precisions.index(reference)]
     return [
@@ -91,14 +108,23 @@ def compare_variants(
     ]
 
 
-def figure_of(bundle: Bundle, dataset: Dataset, thresholds: dict[str, float], execution: Execution) -> float:
+def figure_of(
+    bundle: Bundle,
+    dataset: Dataset,
+    thresholds: dict[str, float],
+    execution: Execution,
+    *,
+    options: Options | None = None,
+    progress: Progress | None = None,
+) -> float:
     """Return a variant's mIoU, AP or PQ on the data set, 0 to 1, with the thresholds.
 
     AP ranks all detections, so an instance variant is measured without a score threshold.
     """
     given = {"score_threshold": 0.0} if bundle.manifest.technique == "instance" else dict(thresholds)
     with _opened(bundle, execution, given) as segmenter:
-        outcome = measure(SegmenterPredictor(segmenter, str(bundle.folder)), dataset)
+        predictor = SegmenterPredictor(segmenter, str(bundle.folder))
+        outcome = measure(predictor, dataset, options, progress=progress)
         metric = outcome.evaluations(segmenter.technique)[0].metrics[MAIN_METRIC[segmenter.technique].name]
     return metric or 0.0
 
@@ -144,14 +170,14 @@ def _opened(bundle: Bundle, execution: Execution, thresholds: dict[str, float] |
     )
 
 
-def _tune_panoptic(segmenter: Segmenter, dataset: Dataset, progress: Progress | None) -> Tuned:
+def _tune_panoptic(segmenter: Segmenter, dataset: Dataset, progress: Progress | None, options: Options) -> Tuned:
     given = (getattr(segmenter.decode, "score_threshold"), getattr(segmenter.decode, "overlap_threshold"))  # noqa: B009
     grid = list(dict.fromkeys([given, *((score, overlap) for score in _SCORES for overlap in _OVERLAPS)]))
     predictor = SegmenterPredictor(segmenter, str(segmenter.bundle.folder))
-    matched = prepare(predictor, dataset, Options()).match
+    matched = prepare(predictor, dataset, options).match
     meters = {point: PanopticMeter(matched, MeterOptions()) for point in grid}
     for done, sample in enumerate(dataset.samples, start=1):
-        truth = dataset.read_truth(sample)
+        truth = _truth(dataset, sample, matched)
         heads, geometry = segmenter.heads(picture_of(segmenter, sample, dataset))
         for (score, overlap), meter in meters.items():
             meter.update(segmenter.decoded(heads, geometry, score_threshold=score, overlap_threshold=overlap), truth)
@@ -163,35 +189,36 @@ def _tune_panoptic(segmenter: Segmenter, dataset: Dataset, progress: Progress | 
     return Tuned("pq", {"score_threshold": best[0], "overlap_threshold": best[1]}, figures[best], figures[given])
 
 
-def _tune_binary(segmenter: Segmenter, dataset: Dataset, progress: Progress | None) -> Tuned:
+def _tune_binary(segmenter: Segmenter, dataset: Dataset, progress: Progress | None, options: Options) -> Tuned:
     given = float(getattr(segmenter.decode, "score_threshold"))  # noqa: B009
     grid = list(dict.fromkeys([given, *_CUTS]))
     predictor = SegmenterPredictor(segmenter, str(segmenter.bundle.folder))
-    matched = prepare(predictor, dataset, Options()).match
+    matched = prepare(predictor, dataset, options).match
     meters = {cut: SemanticMeter(matched, MeterOptions()) for cut in grid}
     for done, sample in enumerate(dataset.samples, start=1):
-        truth = dataset.read_truth(sample)
+        truth = _truth(dataset, sample, matched)
         heads, geometry = segmenter.heads(picture_of(segmenter, sample, dataset))
         for cut, meter in meters.items():
             meter.update(segmenter.decoded(heads, geometry, score_threshold=cut), truth)
         if progress is not None:
             progress(done, len(dataset.samples))
-    doubts_of(meters[given], dataset)
+    if not matched.is_partial:
+        doubts_of(meters[given], dataset)
     figures = {cut: meter.result().metrics["miou"] or 0.0 for cut, meter in meters.items()}
     best = max(grid, key=lambda cut: (figures[cut], -abs(cut - given)))
     return Tuned("miou", {"score_threshold": best}, figures[best], figures[given])
 
 
-def _tune_instance(segmenter: Segmenter, dataset: Dataset, progress: Progress | None) -> Tuned:
+def _tune_instance(segmenter: Segmenter, dataset: Dataset, progress: Progress | None, options: Options) -> Tuned:
     given = float(getattr(segmenter.decode, "score_threshold"))  # noqa: B009
     predictor = SegmenterPredictor(segmenter, str(segmenter.bundle.folder))
-    matched = prepare(predictor, dataset, Options()).match
+    matched = prepare(predictor, dataset, options).match
     kept = set(thing_positions(matched.labels))
     scores: list[float] = []
     hits: list[bool] = []
     wanted = 0
     for done, sample in enumerate(dataset.samples, start=1):
-        truth = conversion.truth(dataset.read_truth(sample), matched)
+        truth = _truth(dataset, sample, matched)
         if isinstance(truth, SemanticTruth):
             raise SegrtError(f"{dataset.path} tells no objects apart; give instance or panoptic annotations")
         objects = [entry for entry in truth.objects() if entry["category_id"] in kept]
@@ -206,6 +233,14 @@ def _tune_instance(segmenter: Segmenter, dataset: Dataset, progress: Progress | 
         if progress is not None:
             progress(done, len(dataset.samples))
     return _best_threshold(np.array(scores), np.array(hits, dtype=bool), wanted, given)
+
+
+def _truth(dataset: Dataset, sample: Sample, matched: ClassMatch) -> Truth:
+    """Return a sample's truth with the classes that are evaluated."""
+    whole = dataset.read_truth(sample)
+    if matched.is_partial and isinstance(whole, PanopticTruth):
+        whole.verify()
+    return conversion.truth(whole, matched)
 
 
 def _matches(detections: list[dict[str, Any]], objects: list[dict[str, Any]]) -> list[tuple[float, bool]]:

@@ -71,7 +71,9 @@ def check_picture(data: bytes, where: str) -> None:
         raise ImageError(f"{where}: is no picture that can be decoded, or a damaged or empty one; {_REMEDY}")
     height, width = size
     if height * width > MOST_PIXELS:
-        raise ImageError(f"{where}: is {width}x{height} pixels, more than {MOST_PIXELS:,}; make it smaller")
+        raise ImageError(
+            f"{where}: is {width} pixels wide and {height} high, more than {MOST_PIXELS:,}; make it smaller"
+        )
     scans = jpeg_scans(data)
     if scans > _MOST_SCANS or scans * height * width > _MOST_SCANNED:
         raise ImageError(f"{where}: is a JPEG of {scans} scans, which would take too long; write it again")

@@ -69,6 +69,8 @@ class RotatedFiles:
         self._disk = Disk(path.parent)
         self._began: float | None = None
         self.current: Path | None = None
+        self.begun: list[Path] = []
+        """The files that this run has named and not deleted, oldest first."""
 
     def next(self) -> Path:
         """Return the path of a new file, whose folder is there; delete what is too much.
@@ -82,6 +84,7 @@ class RotatedFiles:
             say_next(self._path, self.current.name)
         self._began = None
         self.prune()
+        self.begun = [*(path for path in self.begun if path.exists() and path != self.current), self.current]
         return self.current
 
     def due(self, pts: float | None, size: int | None = None) -> bool:

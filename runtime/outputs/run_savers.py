@@ -66,8 +66,8 @@ class Saver(ABC):
         return None
 
     @abstractmethod
-    def add(self, item: Segmented) -> None:
-        """Save one picture's output."""
+    def add(self, item: Segmented) -> Path | None:
+        """Save one picture's output; return its file, None where one file is written for all when the work ends."""
 
     def finish(self) -> None:  # noqa: B027 (most have nothing to finish)
         """Write what covers all pictures."""
@@ -76,11 +76,13 @@ class Saver(ABC):
 class OverlaySaver(Saver):
     """`overlay/NAME.png`: the result painted over the picture."""
 
-    def add(self, item: Segmented) -> None:
+    def add(self, item: Segmented) -> Path:
         """Draw and write the overlay."""
         from segrt.runtime.draw import overlay
 
-        write_image(make_folder(self.out / "overlay") / f"{item.name}.png", overlay(item.image, item.result))
+        path = make_folder(self.out / "overlay") / f"{item.name}.png"
+        write_image(path, overlay(item.image, item.result))
+        return path
 
 
 class PanopticSaver(Saver):
@@ -136,11 +138,13 @@ class LabelsSaver(Saver):
         """Objects may overlap, so instance results have no class for each pixel."""
         return "labels needs a semantic or panoptic bundle" if origin.manifest.technique == "instance" else None
 
-    def add(self, item: Segmented) -> None:
+    def add(self, item: Segmented) -> Path:
         """Write the class map."""
         result = item.result.to_semantic() if isinstance(item.result, PanopticResult) else item.result
         assert isinstance(result, SemanticResult)
-        write_image(make_folder(self.out / "labels") / f"{item.name}.png", result.class_map)
+        path = make_folder(self.out / "labels") / f"{item.name}.png"
+        write_image(path, result.class_map)
+        return path
 
     def finish(self) -> None:
         """Write the labels' names by class id."""
@@ -161,7 +165,7 @@ class QueriesSaver(Saver):
             return "queries needs a bundle of a network with softmax queries"
         return None
 
-    def add(self, item: Segmented) -> None:
+    def add(self, item: Segmented) -> Path:
         """Draw and write the grid."""
         from segrt.runtime.draw import query_grid
 
@@ -177,7 +181,9 @@ class QueriesSaver(Saver):
             score_threshold=getattr(self.origin.decode, "score_threshold", 0.5),
             window=item.geometry.window_on((masks.shape[1], masks.shape[2])),
         )
-        write_image(make_folder(self.out / "queries") / f"{item.name}.png", grid)
+        path = make_folder(self.out / "queries") / f"{item.name}.png"
+        write_image(path, grid)
+        return path
 
 
 SAVERS: Registry[type[Saver]] = Registry(
@@ -214,12 +220,12 @@ class Savers:
         self._savers = [SAVERS.load(kind)(out, origin) for kind in chosen]
         self.wants_heads = any(saver.wants_heads for saver in self._savers)
 
-    def add(self, item: Segmented) -> None:
-        """Save one picture's outputs."""
+    def add(self, item: Segmented) -> list[Path]:
+        """Save one picture's outputs; return its files, in the order of the kinds."""
         make_folder(self._out)
-        for saver in self._savers:
-            saver.add(item)
+        written = [saver.add(item) for saver in self._savers]
         self._saved = True
+        return [path for path in written if path is not None]
 
     def __enter__(self) -> "Savers":
         return self

@@ -34,8 +34,8 @@ class Comparison:
 
     @property
     def regressions(self) -> list[Change]:
-        """The candidates that became slower in all; their stages say where."""
-        return [change for change in self.changes if change.stage == "total" and change.is_regression]
+        """The stages, "total" among them, that became slower, by candidate."""
+        return [change for change in self.changes if change.is_regression]
 
 
 def compare(old: Profile, new: Profile, tolerance: float) -> Comparison:

@@ -162,7 +162,11 @@ class Profile(msgspec.Struct, frozen=True):
     def write(self, path: Path) -> None:
         """Write as JSON, whole or not at all; raise SegrtError when that fails."""
         make_folder(path.parent)
-        write_atomic(path, msgspec.json.format(msgspec.json.encode(self), indent=1) + b"\n")
+        write_atomic(path, self.text().encode() + b"\n")
+
+    def text(self) -> str:
+        """Return the JSON."""
+        return msgspec.json.format(msgspec.json.encode(self), indent=1).decode()
 
 
 def read_profile(path: Path) -> Profile:

@@ -75,7 +75,7 @@ class Pictures:
 
 
 def street_pictures(uri: str) -> tuple[list[Picture], float]:
-    """Return some seconds of `street://?seed=1&fps=30&size=1280x720`, drawn beforehand, and the rate."""
+    """Return some seconds of `street://?seed=1&fps=30&width=1280&height=720`, drawn beforehand, and the rate."""
     from segrt.runtime.stream.sources.street_camera import StreetSource
 
     street = StreetSource(uri, "street")

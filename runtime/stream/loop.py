@@ -87,12 +87,13 @@ def open_pipeline(
     live: LiveOptions | None = None,
     writing: SinkOptions | None = None,
     metrics: Path | None = None,
+    classes: frozenset[int] | None = None,
 ) -> Pipeline:
     """Open sources and sinks and return a pipeline that has not started.
 
-    `policy`, `max_frames`, `deliver`, `draw` and `thinning` are those of `PipelineOptions`. `live` says how live
-    sources are read, `writing` how sinks write, `metrics` where the caller will write what was measured: checked here,
-    as the sinks' files are.
+    `policy`, `max_frames`, `deliver`, `draw`, `thinning` and `classes` are those of `PipelineOptions`. `live` says how
+    live sources are read, `writing` how sinks write, `metrics` where the caller will write what was measured: checked
+    here, as the sinks' files are.
 
     Raises SegrtError for what cannot be opened; then nothing is left open.
     """
@@ -111,7 +112,7 @@ def open_pipeline(
                     f"{segmenter.technique}; leave it out or take another bundle"
                 )
         options = PipelineOptions(
-            policy or ("latest" if any_live else "all"), max_frames, deliver, draw, thinning or Thinning()
+            policy or ("latest" if any_live else "all"), max_frames, deliver, draw, thinning or Thinning(), classes
         )
         return Pipeline(segmenter, opened, opened_sinks, options)
     except BaseException:

@@ -9,6 +9,7 @@ a source raises, what it gave before still goes all the way.
 import time
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
+from pathlib import Path
 
 from segrt.runtime.errors import SegrtError, VideoError
 from segrt.runtime.results import Result
@@ -58,6 +59,7 @@ class Pipeline:
         self.frames = sum(info.frames or 0 for info in infos) if all(info.frames for info in infos) else None
         self.addresses = [sink.address for sink in sinks if sink.address]
         self._sources = list(sources)
+        self._sinks = list(sinks)
         self._backend = segmenter.backend
         recorder.executed_by(segmenter)
         self._failures: list[BaseException] = []
@@ -103,6 +105,10 @@ class Pipeline:
             release(unfinished, self._backend)
         else:
             self._stages.append(releasing)
+
+    def written(self) -> list[Path]:
+        """Return the files and folders that the sinks have written and that are there, in the order of the sinks."""
+        return [path for sink in self._sinks for path in sink.written() if path.exists()]
 
     def running(self, timeout: float = 0.0) -> bool:
         """Wait up to `timeout` seconds for the end of all stages but capture; return whether any is still running."""

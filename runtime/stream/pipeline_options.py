@@ -17,7 +17,8 @@ class PipelineOptions:
     """`policy`: "all" processes every frame; "latest" always the newest, dropping what it displaces.
 
     `max_frames` ends the run after that many results; with `deliver` the results can be iterated over; `draw` paints
-    the picture for sinks that need one (None: `segrt.runtime.draw.overlay`); `thinning` says which frames are wanted.
+    the picture for sinks that need one (None: `segrt.runtime.draw.overlay`); `thinning` says which frames are
+    wanted; of results only `classes` (positions in the labels) are kept, None for all.
     """
 
     policy: str = "all"
@@ -25,6 +26,7 @@ class PipelineOptions:
     deliver: bool = False
     draw: Draw | None = None
     thinning: Thinning = field(default_factory=Thinning)
+    classes: frozenset[int] | None = None
 
     def __post_init__(self) -> None:
         if self.policy not in POLICIES:

@@ -131,9 +131,13 @@ def infer(backend: FrameBackend, submitted: Channel[Batch], inferred: Channel[Ba
 
 
 def postprocess(
-    segmenter: FrameSegmenter, inferred: Channel[Batch], targets: Sequence[Channel[Job]], recorder: Recorder
+    segmenter: FrameSegmenter,
+    inferred: Channel[Batch],
+    targets: Sequence[Channel[Job]],
+    recorder: Recorder,
+    classes: frozenset[int] | None = None,
 ) -> None:
-    """Turn heads into results and give the slots back.
+    """Turn heads into results, of `classes` alone unless that is None, and give the slots back.
 
     A frame's inference time is that of its whole batch: so long it was in the network.
     """
@@ -143,7 +147,7 @@ def postprocess(
         try:
             try:
                 for index, batched in enumerate(batch.frames):
-                    done.append(_decoded(segmenter, batch, batched, index, recorder))
+                    done.append(_decoded(segmenter, batch, batched, index, recorder, classes))
             finally:
                 batch.heads = None
                 release([batch], segmenter.backend)
@@ -152,11 +156,19 @@ def postprocess(
                 pass_on(job, targets, segmenter.backend)
 
 
-def _decoded(segmenter: FrameSegmenter, batch: Batch, batched: BatchedFrame, index: int, recorder: Recorder) -> Job:
+def _decoded(
+    segmenter: FrameSegmenter,
+    batch: Batch,
+    batched: BatchedFrame,
+    index: int,
+    recorder: Recorder,
+    classes: frozenset[int] | None,
+) -> Job:
     assert batch.heads is not None
     assert batch.slot is not None
     watch = Stopwatch()
     result = segmenter.postprocess(batch.heads, batched.geometry, index)
+    result = result if classes is None else result.filter(classes)
     wall_ms = watch.ms()
     waited_for_network = not batch.settled
     batch.settle()

@@ -1,5 +1,6 @@
 """Reads the query of a source's or sink's URI: strictly, so that a misspelt option is not ignored."""
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
@@ -8,6 +9,7 @@ from segrt.runtime.errors import VideoError
 from segrt.runtime.files.uri import redact
 
 Reader = Callable[[str], Any]
+_SIZE = re.compile(r"\bsize=([0-9]{1,6})[xX]([0-9]{1,6})")
 
 
 def read_query(uri: str, options: Mapping[str, Reader]) -> dict[str, Any]:
@@ -17,6 +19,8 @@ def read_query(uri: str, options: Mapping[str, Reader]) -> dict[str, Any]:
     """
     values: dict[str, Any] = {}
     for name, text in parse_qsl(urlsplit(uri).query, keep_blank_values=True):
+        if name == "size" and EDGES.keys() <= options.keys():
+            raise VideoError(f"{redact(uri)}: size={text} leaves open which edge is first; write {_with_edges(uri)}")
         if name not in options:
             raise VideoError(f"{redact(uri)}: there is no option {name!r}; use {', '.join(options)}")
         try:
@@ -52,13 +56,26 @@ def whole(lowest: int, highest: int) -> Callable[[str], int]:
     return read
 
 
-def picture_size(text: str) -> tuple[int, int]:
-    """Read "1280x720" as (width, height)."""
-    width, _, height = text.lower().partition("x")
-    try:
-        return whole(32, 8192)(width), whole(32, 8192)(height)
-    except ValueError:
-        raise ValueError("must be WIDTHxHEIGHT, each 32 to 8192") from None
+EDGES: Mapping[str, Reader] = {"width": whole(32, 8192), "height": whole(32, 8192)}
+"""The options that say how large a camera's pictures are, in pixels."""
+
+
+def read_size(uri: str, given: Mapping[str, Any]) -> tuple[int, int] | None:
+    """Return (width, height) of what `read_query` gave, None where neither is there; raise VideoError for one alone."""
+    width, height = given.get("width"), given.get("height")
+    if width is None and height is None:
+        return None
+    if width is None or height is None:
+        raise VideoError(f"{redact(uri)}: width and height go together; give both, width=1280&height=720 for instance")
+    return width, height
+
+
+def _with_edges(uri: str) -> str:
+    """Return the address with size=WIDTHxHEIGHT, as it was written before, in the two options of today."""
+    match = _SIZE.search(uri)
+    if match is None:
+        return "width=1280&height=720 for instance"
+    return redact(uri[: match.start()] + f"width={match[1]}&height={match[2]}" + uri[match.end() :])
 
 
 def flag(text: str) -> bool:

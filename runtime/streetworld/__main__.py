@@ -40,7 +40,7 @@ def main(
         write_video(out, clip, fps)
     else:
         write_dataset(out, clip if moving else scattered(seed, frames, size))
-    click.echo(f"{out}: {counted(frames, 'frame')} of {size[0]}x{size[1]}")
+    click.echo(f"{out}: {counted(frames, 'frame')}, {size[1]} pixels wide and {size[0]} high")
 
 
 if __name__ == "__main__":

@@ -59,7 +59,7 @@ class StreetWorld:
         """Render the moment `time` (seconds) at `size` (height, width)."""
         height, width = size
         if min(size) < SMALLEST_SIDE:
-            raise SegrtError(f"size must be at least {SMALLEST_SIDE}x{SMALLEST_SIDE}, but got {height}x{width}")
+            raise SegrtError(f"height and width must be at least {SMALLEST_SIDE}, but got {height} and {width}")
         canvas = Canvas(height, width)
         canvas.haze = self.weather.haze
         paint_sky(canvas, self.layout, drift=time * 0.004, cloudiness=self.weather.cloudiness)

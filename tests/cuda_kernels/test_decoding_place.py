@@ -184,7 +184,7 @@ def test_stream_metrics_and_profiles_say_what_decodes_and_why(
     gpu: EmulatedCuda, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     metrics, profile = tmp_path / "metrics.json", tmp_path / "profile.json"
-    source = "street://?seed=1&size=96x64"
+    source = "street://?seed=1&width=96&height=64"
     code, said = segrt(
         monkeypatch, capsys, "stream", "street-semantic", source, "--max-frames", "3", "--metrics", str(metrics)
     )

@@ -25,7 +25,7 @@ def test_the_gpus_stages_and_gaps_are_in_the_text_the_json_and_the_page(
         "segrt.runtime.inference.cuda.kernels.built_files", lambda: ("antialias", "argmax", "preprocess")
     )
     written, page = tmp_path / "profile.json", tmp_path / "profile.html"
-    arguments = ["profile", "street-semantic", "--source", "street://?seed=1&size=96x64", "--frames", "12",
+    arguments = ["profile", "street-semantic", "--source", "street://?seed=1&width=96&height=64", "--frames", "12",
                  "--warmup", "2", "--no-cold", "--threads", "1", "--json", str(written),
                  "--html", str(page)]  # fmt: skip
     monkeypatch.setattr(sys, "argv", ["segrt", *arguments])

@@ -116,7 +116,7 @@ main()
     street = [
         "stream",
         "street-semantic",
-        "street://?seed=1&fps=20&size=128x96",
+        "street://?seed=1&fps=20&width=128&height=96",
         "--max-frames",
         "5",
         "--policy",
@@ -136,7 +136,7 @@ more.value = int(sys.argv[2])
 sys.argv = ["segrt", *sys.argv[3:]]
 main()
 """
-    street = ["stream", "street-semantic", "street://?seed=1&fps=20&size=128x96", "--max-frames", "5"]
+    street = ["stream", "street-semantic", "street://?seed=1&fps=20&width=128&height=96", "--max-frames", "5"]
     done = limited(limiter, code, left, *street, "--sink", tmp_path / "a.mp4", "--sink", tmp_path / "a.jsonl")
     assert done.returncode == 2, done.stderr
     assert "the system gives no more threads; raise the limit of processes" in done.stderr.splitlines()[-1]

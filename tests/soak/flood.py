@@ -123,7 +123,7 @@ def begin(folder: Path, port: int, descriptors: int) -> "subprocess.Popen[bytes]
     arguments = [
         "stream",
         "street-semantic",
-        "street://?seed=1&fps=5&size=320x192",
+        "street://?seed=1&fps=5&width=320&height=192",
         "--threads",
         "1",
         "--segment",

@@ -42,7 +42,7 @@ def with_fake(name):
 cli.import_module = with_fake
 cli.main()
 """
-SOURCES = ("street://?fps=40&size=640x360", "street://?fps=40&size=320x240&seed=2")
+SOURCES = ("street://?fps=40&width=640&height=360", "street://?fps=40&width=320&height=240&seed=2")
 SINKS = (
     "out.mp4",
     "out.jsonl",

@@ -132,8 +132,8 @@ def _sample(
     size = (entry.height, entry.width) if entry.height and entry.width else None
     if entry.height * entry.width > MOST_PIXELS:
         raise SegrtError(
-            f"{path} has image {image_id} of {entry.width}x{entry.height} pixels, at most {MOST_PIXELS:,} are read; "
-            "make it smaller"
+            f"{path} has image {image_id} {entry.width} pixels wide and {entry.height} high, at most {MOST_PIXELS:,} "
+            "are read; make it smaller"
         )
     return Sample(image_id, folder / entry.file_name, size, annotation)
 

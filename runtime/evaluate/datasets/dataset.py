@@ -82,8 +82,8 @@ def check_size(file: Path, size: tuple[int, int], expected: tuple[int, int] | No
     """Raise SegrtError when the (height, width) of `file` is not the one that `source` states."""
     if expected is not None and size != expected:
         raise SegrtError(
-            f"{file} is {size[1]}x{size[0]} pixels, but {expected[1]}x{expected[0]} by {source}; "
-            "give files that belong together"
+            f"{file} is {size[1]} pixels wide and {size[0]} high, but {expected[1]} wide and {expected[0]} high by "
+            f"{source}; give files that belong together"
         )
 
 

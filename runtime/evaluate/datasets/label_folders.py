@@ -78,8 +78,8 @@ class LabelFolder:
         picture = read_label_picture(path)
         if picture.shape != classes.shape:
             raise SegrtError(
-                f"{path} is {picture.shape[1]}x{picture.shape[0]} pixels, but its classes "
-                f"{classes.shape[1]}x{classes.shape[0]}; give files that belong together"
+                f"{path} is {picture.shape[1]} pixels wide and {picture.shape[0]} high, but its classes "
+                f"{classes.shape[1]} wide and {classes.shape[0]} high; give files that belong together"
             )
         objects = picture.astype(np.int32)
         if self.cityscapes:
@@ -152,7 +152,7 @@ def read_label_picture(path: Path) -> npt.NDArray[Any]:
         with warnings.catch_warnings(), Image.open(io.BytesIO(data)) as picture:
             warnings.simplefilter("ignore")  # of what it can mend
             if picture.width * picture.height > MOST_PIXELS:
-                raise ValueError(f"{picture.width}x{picture.height} pixels, more than {MOST_PIXELS:,}")
+                raise ValueError(f"{picture.width} pixels wide and {picture.height} high, more than {MOST_PIXELS:,}")
             if picture.mode in ("RGBA", "LA", "PA", "CMYK", "YCbCr"):
                 picture = picture.convert("RGB")
             array = np.asarray(picture)

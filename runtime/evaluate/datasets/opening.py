@@ -32,7 +32,7 @@ def open_dataset(
     """Open a COCO JSON, panoptic or instances, a folder of label pictures, or a street world by its address.
 
     Args:
-        annotations: the JSON file, or `street://?seed=…&frames=…&size=HEIGHTxWIDTH`; or a
+        annotations: the JSON file, or `street://?seed=…&frames=…&width=…&height=…`; or a
             folder of label pictures, see `label_folders`.
         images: the folder of the pictures; by default `images` beside the JSON.
         panoptic_dir: the folder of the panoptic PNG files; by default the JSON's path without its suffix, as COCO has

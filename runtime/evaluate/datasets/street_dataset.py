@@ -1,4 +1,4 @@
-"""The street world as a data set that lies nowhere: `street://?seed=900000&frames=200&size=192x320`."""
+"""The street world as a data set that lies nowhere: `street://?seed=900000&frames=200&width=320&height=192`."""
 
 import re
 from dataclasses import dataclass
@@ -32,7 +32,7 @@ class StreetDataset:
     @property
     def path(self) -> str:
         """The address."""
-        return f"{SCHEME}?seed={self.seed}&frames={self.frames}&size={self.size[0]}x{self.size[1]}"
+        return f"{SCHEME}?seed={self.seed}&frames={self.frames}&width={self.size[1]}&height={self.size[0]}"
 
     @property
     def labels(self) -> tuple[Label, ...]:
@@ -66,11 +66,11 @@ def street_truth(view: StreetView) -> PanopticTruth:
 
 
 def open_street(address: str) -> StreetDataset:
-    """Return the data set of an address; raise SegrtError for one that says something else than the three numbers."""
+    """Return the data set of an address; raise SegrtError for one that says something else than its numbers."""
     parts = urlsplit(address)
     given = dict(parse_qsl(parts.query, keep_blank_values=True))
-    remedy = f"write {SCHEME}?seed=900000&frames=200&size=192x320"
-    strange = set(given) - {"seed", "frames", "size"}
+    remedy = f"write {SCHEME}?seed=900000&frames=200&width=320&height=192"
+    strange = set(given) - {"seed", "frames", "size", "width", "height"}
     if strange or parts.netloc or parts.path.strip("/"):
         what = sorted(strange)[0] if strange else parts.netloc or parts.path
         raise SegrtError(f"{address}: {what!r} is unknown; {remedy}")
@@ -83,7 +83,21 @@ def open_street(address: str) -> StreetDataset:
             raise SegrtError(f"{address}: {name}={text} must be {least} to {most}; {remedy}")
         numbers.append(int(text))
     seed, frames = numbers
-    return StreetDataset(seed, frames, _size(address, given.get("size", "192x320"), remedy))
+    return StreetDataset(seed, frames, _picture_size(address, given, remedy))
+
+
+def _picture_size(address: str, given: dict[str, str], remedy: str) -> tuple[int, int]:
+    """Return (height, width) of width= and height=, or of size=HEIGHTxWIDTH."""
+    edges = [name for name in ("width", "height") if name in given]
+    if not edges:
+        return _size(address, given.get("size", "192x320"), remedy)
+    if "size" in given or len(edges) < 2:
+        raise SegrtError(f"{address}: width and height go together, without size; {remedy}")
+    for name in edges:
+        text = given[name]
+        if not re.fullmatch("[0-9]{1,6}", text) or not EDGES[0] <= int(text) <= EDGES[1]:
+            raise SegrtError(f"{address}: {name}={text} must be {EDGES[0]} to {EDGES[1]} pixels; {remedy}")
+    return int(given["height"]), int(given["width"])
 
 
 def _size(address: str, text: str, remedy: str) -> tuple[int, int]:
@@ -92,7 +106,10 @@ def _size(address: str, text: str, remedy: str) -> tuple[int, int]:
     if not EDGES[0] <= min(height, width) <= max(height, width) <= EDGES[1]:
         raise SegrtError(f"{address}: size={text} must be HEIGHTxWIDTH, each {EDGES[0]} to {EDGES[1]} pixels; {remedy}")
     if height > width:  # a camera's source has the width first
-        raise SegrtError(f"{address}: size={text}: height comes first here; did you mean {width}x{height}?")
+        raise SegrtError(
+            f"{address}: size={text}: height comes first here; did you mean {width}x{height}? If not, write "
+            f"width={width}&height={height}"
+        )
     return height, width
 
 

@@ -63,6 +63,10 @@ class JsonlSink(Sink):
         assert self._file is not None
         self._file.append(msgspec.json.encode(line_of(frame, result, masks=self._masks)))
 
+    def written(self) -> Sequence[Path]:
+        """Return the files of lines."""
+        return self._files.begun
+
     def close(self) -> None:
         """Close the file."""
         if self._file is not None:

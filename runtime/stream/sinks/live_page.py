@@ -39,6 +39,7 @@ class PageSink(Sink):
     forms: ClassVar = {"http://HOST:PORT": "a live page"}
     needs = Needs("live page and metrics (http:// sinks)", ("starlette", "uvicorn", "prometheus-client"), "web")
     name = "http"
+    keeps = False
     serves = True
 
     def __init__(self, uri: str, options: SinkOptions | None = None) -> None:

@@ -60,6 +60,10 @@ class Mp4Sink(Sink):
             with suppress(SegrtError):  # what could be saved was saved when it failed
                 track.close()
 
+    def written(self) -> Sequence[Path]:
+        """Return each source's videos."""
+        return [path for track in self._tracks.values() for path in track.begun]
+
     def close(self) -> None:
         """Finish every file, also when one of them fails."""
         with ExitStack() as files:
@@ -86,6 +90,10 @@ class _Track:
         self._files = RotatedFiles(path, options)
         self._writer: Mp4Writer | None = None
         self._size: tuple[int, ...] = ()
+
+    @property
+    def begun(self) -> list[Path]:
+        return self._files.begun
 
     def write(self, picture: Picture, pts: float | None) -> None:
         rotates = self._files.seconds is not None

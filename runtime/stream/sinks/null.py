@@ -16,6 +16,7 @@ class NullSink(Sink):
 
     forms: ClassVar = {"null": "the default"}
     name = "null"
+    keeps = False
 
     def __init__(self, spec: str = "null", options: SinkOptions | None = None) -> None:
         """Take what every sink is made with, and need nothing of it."""

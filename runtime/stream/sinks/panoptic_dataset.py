@@ -95,6 +95,10 @@ class CocoPanopticSink(Sink):
             raise
         self._bytes += len(png)
 
+    def written(self) -> Sequence[Path]:
+        """Return each JSON and its folder of PNGs."""
+        return [path for file in self._files.begun for path in (file, file.with_suffix(""))]
+
     def close(self) -> None:
         """Write the JSON."""
         journal, self._journal = self._journal, None

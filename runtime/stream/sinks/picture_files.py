@@ -120,6 +120,10 @@ class PictureSink(Sink):
         if not self._anchors or not all(anchor.stands() for anchor in self._anchors.values()):
             self._begin()
 
+    def written(self) -> Sequence[Path]:
+        """Return the folder, if a picture is in it."""
+        return [self._names.folder] if self._pictures else []
+
     def close(self) -> None:
         """Let go of the folders: every picture is complete."""
         for anchor in self._anchors.values():

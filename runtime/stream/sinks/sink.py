@@ -42,6 +42,8 @@ class Sink(ABC):
     """What the sink is, for metrics: "mp4", "jsonl"; without credentials."""
     address = ""
     """Where people can look at it, for those that serve something."""
+    keeps = True
+    """Whether results are there afterwards: in a file, or with whoever they were sent to."""
     serves = False
     """Whether others ask it or wait for its word: then it is opened at once, also while no camera is there."""
     needs_drawing = False
@@ -76,6 +78,10 @@ class Sink(ABC):
         result cannot be written; what was written before stays valid. Raises Dropped for a result that the sink itself
         left out because it is behind.
         """
+
+    def written(self) -> Sequence[Path]:
+        """Return the files and folders of pictures that it has begun in this run; asked when it is closed."""
+        return ()
 
     @abstractmethod
     def close(self) -> None:

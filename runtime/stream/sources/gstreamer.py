@@ -15,7 +15,7 @@ import numpy as np
 from segrt.runtime.errors import VideoError
 from segrt.runtime.files.uri import redact, redact_error
 from segrt.runtime.stream.sources.live import Feed, LiveOptions, LiveSource, Shot
-from segrt.runtime.stream.uri_options import number, picture_size, read_query, whole
+from segrt.runtime.stream.uri_options import EDGES, number, read_query, read_size, whole
 
 _SYSTEM_PACKAGES = "/usr/lib/python3/dist-packages"  # where Debian and JetPack put python3-gi
 _SINK = "appsink name=segrt max-buffers=2 drop=true sync=false"
@@ -41,10 +41,10 @@ class GstreamerSource(LiveSource):
 
 
 class CsiSource(LiveSource):
-    """`csi://0?size=1280x720&fps=30`: the camera on a Jetson's (or Raspberry Pi's) CSI connector."""
+    """`csi://0?width=1280&height=720&fps=30`: the camera on a Jetson's (or Raspberry Pi's) CSI connector."""
 
     forms: ClassVar = {"csi": "csi://0"}
-    options: ClassVar = {"size": picture_size, "fps": number(1, 240)}
+    options: ClassVar = {**EDGES, "fps": number(1, 240)}
 
     def __init__(self, uri: str, source_id: str, options: LiveOptions | None = None) -> None:
         parts = urlsplit(uri)
@@ -54,7 +54,7 @@ class CsiSource(LiveSource):
             raise VideoError(f"{redact(uri)}: names no sensor; give csi://0") from None
         given = read_query(uri, self.options)
         gst = start(redact(uri))
-        size, fps = given.get("size", (1280, 720)), given.get("fps", 30)
+        size, fps = read_size(uri, given) or (1280, 720), given.get("fps", 30)
         _open(self, source_id, csi_pipeline(gst, redact(uri), sensor, size, fps), options)
 
 

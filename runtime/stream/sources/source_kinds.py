@@ -3,6 +3,7 @@
 Importing this loads none of them.
 """
 
+import re
 from collections.abc import Iterable
 from os import PathLike, fspath
 from pathlib import Path
@@ -37,6 +38,8 @@ SOURCES: Registry[type[Source]] = Registry(
         "street": f"{_ROOM}.street_camera:StreetSource",
     },
 )
+_NUMBER = re.compile("[0-9]{1,2}")
+_DEVICE = re.compile("/dev/video[0-9]{1,3}")
 AnySource = str | PathLike[str] | Source
 
 
@@ -45,7 +48,7 @@ def open_source(uri: str | PathLike[str], source_id: str | None = None, options:
 
     Raises VideoError or ImageError, naming the source and the remedy.
     """
-    text = fspath(uri)
+    text = _camera_or(fspath(uri))
     name = source_id or redact(text)
     path = _path_of(text)
     kind = kind_of(text)
@@ -86,6 +89,7 @@ def open_sources(sources: AnySource | Iterable[AnySource], options: "LiveOptions
 
 def kind_of(spec: str) -> str:
     """Return the name in `SOURCES` of the kind that `spec` is of; one that is not in it for an unknown scheme."""
+    spec = _camera_or(spec)
     path = _path_of(spec)
     if path is None:
         scheme = str(scheme_of(spec))
@@ -110,7 +114,7 @@ def sources_for_help() -> str:
 def files_of(spec: str) -> tuple[Path, ...]:
     """Return the files and folders that the source `spec` reads; none of an unknown kind."""
     kind = kind_of(spec)
-    path = _path_of(spec)
+    path = _path_of(_camera_or(spec))
     return SOURCES.load(kind).files(spec if path is None else str(path)) if kind in SOURCES else ()
 
 
@@ -124,6 +128,13 @@ def needs_of_sources(names: Iterable[str] | None = None) -> list[Needs]:
     """Return what the kinds of sources need, each once: all of them, or those of these `names`."""
     needs = (SOURCES.load(name).needs for name in (SOURCES if names is None else names))
     return list(dict.fromkeys(need for need in needs if need is not None))
+
+
+def _camera_or(spec: str) -> str:
+    """Return the address of a USB camera that is named by its number or device, 0 or /dev/video0; else `spec`."""
+    if _DEVICE.fullmatch(spec):
+        return f"v4l2://{spec}"
+    return f"v4l2:///dev/video{spec}" if _NUMBER.fullmatch(spec) and not Path(spec).exists() else spec
 
 
 def _path_of(spec: str) -> Path | None:

@@ -14,14 +14,14 @@ from segrt.runtime.stream import timecode
 from segrt.runtime.stream.frame import Frame
 from segrt.runtime.stream.sources.live import LiveOptions
 from segrt.runtime.stream.sources.source import Source, SourceInfo
-from segrt.runtime.stream.uri_options import flag, number, picture_size, read_query, whole, word
+from segrt.runtime.stream.uri_options import EDGES, flag, number, read_query, read_size, whole, word
 from segrt.runtime.streetworld import StreetWorld
 
 _LATE = 0.2  # seconds; who is later than this skips frames, as a camera does
 
 
 class StreetSource(Source):
-    """`street://?seed=1&fps=30&size=1280x720&weather=rain&timecode=1`: the street of a seed, at its own speed.
+    """`street://?seed=1&fps=30&width=1280&height=720&weather=rain&timecode=1`: the street of a seed, at its own speed.
 
     A frame is captured when its moment has come. Where drawing is slower than `fps`, moments are left out.
     `timecode` writes the capture time into the picture (see `timecode`).
@@ -31,7 +31,7 @@ class StreetSource(Source):
     options: ClassVar = {
         "seed": whole(0, 2**32),
         "fps": number(0.1, 240),
-        "size": picture_size,
+        **EDGES,
         "weather": word,
         "timecode": flag,
     }
@@ -39,10 +39,12 @@ class StreetSource(Source):
     def __init__(self, uri: str, source_id: str, options: LiveOptions | None = None) -> None:  # noqa: ARG002
         parts = urlsplit(uri)
         if parts.netloc or parts.path.strip("/"):
-            raise VideoError(f"{redact(uri)}: a street has no host or path; give street://?seed=1&fps=30&size=1280x720")
+            raise VideoError(
+                f"{redact(uri)}: a street has no host or path; give street://?seed=1&fps=30&width=1280&height=720"
+            )
         given = read_query(uri, self.options)
         self._world = StreetWorld(given.get("seed", 0), weather=given.get("weather"))
-        width, height = given.get("size", (640, 360))
+        width, height = read_size(uri, given) or (640, 360)
         self._size = (height, width)
         self.fps = float(given.get("fps", 25.0))
         self._timecode = bool(given.get("timecode", False))

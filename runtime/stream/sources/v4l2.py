@@ -7,17 +7,18 @@ from urllib.parse import urlsplit
 from segrt.runtime.errors import VideoError
 from segrt.runtime.files.uri import redact
 from segrt.runtime.stream.sources.live import Feed, LiveOptions, LiveSource
-from segrt.runtime.stream.uri_options import number, picture_size, read_query, word
+from segrt.runtime.stream.uri_options import EDGES, number, read_query, read_size, word
 
 
 class V4l2Source(LiveSource):
-    """The camera of `v4l2:///dev/video0?format=mjpeg&size=1280x720&rate=30`; a camera that is unplugged may return.
+    """The camera of `v4l2:///dev/video0?format=mjpeg&width=1280&height=720&rate=30`.
 
-    `format` is FFmpeg's name (mjpeg, yuyv422, h264), `rate` frames per second; without them the driver chooses.
+    It may also be named by its number or device, `0` or `/dev/video0`; a camera that is unplugged may return. `format`
+    is FFmpeg's name (mjpeg, yuyv422, h264), `rate` frames per second; without them the driver chooses.
     """
 
     forms: ClassVar = {"v4l2": "v4l2:///dev/video0"}
-    options: ClassVar = {"format": word, "size": picture_size, "rate": number(0.1, 1000)}
+    options: ClassVar = {"format": word, **EDGES, "rate": number(0.1, 1000)}
 
     def __init__(self, uri: str, source_id: str, options: LiveOptions | None = None) -> None:
         options = options or LiveOptions()
@@ -28,8 +29,9 @@ class V4l2Source(LiveSource):
         chosen: dict[str, str] = {}
         if "format" in given:
             chosen["input_format"] = given["format"]
-        if "size" in given:
-            chosen["video_size"] = "{}x{}".format(*given["size"])
+        size = read_size(uri, given)
+        if size is not None:
+            chosen["video_size"] = "{}x{}".format(*size)
         if "rate" in given:
             chosen["framerate"] = f"{given['rate']:g}"
 

@@ -62,7 +62,9 @@ def test_as_few_layers_as_possible_are_kept_and_the_costliest_is_given_back():
 
 def test_a_search_without_steps_or_time_keeps_what_is_known_to_pass():
     probe, passes, count = make([0.1] * 20, 0.0)
-    outcome = search(range(20), [1] * 20, probe, passes, steps=7)
+    told: list[tuple[int, int]] = []
+    outcome = search(range(20), [1] * 20, probe, passes, steps=7, progress=lambda *step: told.append(step))
+    assert told == [(step, 7) for step in range(1, 8)]
     assert not outcome.finished
     assert outcome.kept == frozenset(range(20))
     assert sum(count.values()) == outcome.steps == 7

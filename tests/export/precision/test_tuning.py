@@ -45,7 +45,7 @@ def test_variants_within_the_budget_are_written_and_the_fastest_is_the_default(t
 def test_a_variant_that_costs_too_much_is_left_out_and_named(tmp_path, pictures, monkeypatch):
     measured = []
 
-    def figure(_bundle, _dataset, _thresholds, execution):
+    def figure(_bundle, _dataset, _thresholds, execution, **_):
         measured.append(execution.precision)
         return 0.8 if execution.precision == "fp32" else 0.7
 

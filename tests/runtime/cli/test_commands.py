@@ -1,6 +1,7 @@
 """The commands as a user meets them: results where they were asked for, one line and exit code 2 for what is wrong."""
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -94,6 +95,64 @@ def test_run_saves_every_kind_of_a_panoptic_bundle(
     ]  # fmt: skip
 
 
+def test_run_says_what_it_found_and_where_it_lies(
+    tiny: SimpleNamespace, segrt: Segrt, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    code, text, err = segrt("run", tiny.bundle("merge_queries"), photos)
+    assert (code, err) == (0, "")
+    lines = text.splitlines()
+    assert lines[0] == f"{photos}/000000000007.png: 1 green, 1 blue, red → results/overlay/000000000007.png"
+    assert lines[1] == f"{photos}/000000000011.jpg: 1 green, 1 blue, red → results/overlay/000000000011.png"
+    assert (tmp_path / "results/overlay/000000000007.png").is_file()
+    text = segrt("run", tiny.bundle("paste_masks"), photos, "--save", "coco", "--out", "x")[1]
+    assert "000000000007.png: 1 blue → x\n" in text
+    text = segrt("run", tiny.bundle("argmax"), photos / "000000000007.png", "--save", "labels")[1]
+    assert text.startswith(f"{photos}/000000000007.png: red, green, blue → results/labels/000000000007.png\n")
+
+
+def test_classes_that_are_not_wanted_count_as_not_found(
+    tiny: SimpleNamespace, segrt: Segrt, photos: Path, tmp_path: Path
+) -> None:
+    picture, out = photos / "000000000007.png", tmp_path / "o"
+    for kind, found in (("merge_queries", "1 blue, red"), ("paste_masks", "1 blue"), ("argmax", "red, blue")):
+        save = "coco" if kind == "paste_masks" else "labels"
+        done = segrt("run", tiny.bundle(kind), picture, "--out", out, "--save", save, "--classes", "red, BLUE")
+        assert (done[0], done[2]) == (0, "")
+        assert f"000000000007.png: {found} → " in done[1]
+        if save == "labels":
+            labels = cv2.imread(str(out / "labels/000000000007.png"), cv2.IMREAD_UNCHANGED)
+            assert [labels[30, column] for column in (10, 45, 80)] == [0, 255, 2]
+    text = segrt("run", tiny.bundle("paste_masks", out="b2"), picture, "--out", out, "--classes", "red")[1]
+    assert "000000000007.png: nothing → " in text
+    bundle = tiny.bundle("argmax", out="b3")
+    for name, message in (
+        ("grean", "--classes grean: .* has no such class; did you mean 'green'"),
+        ("1", "--classes 1: .*; classes are named: the one at position 1 is 'green'"),
+        ("sky", "--classes sky: .*; it has red, green, blue"),
+        (",", "--classes: is empty; name classes of"),
+    ):
+        code, _, err = segrt("run", bundle, picture, "--out", tmp_path / "none", "--classes", name)
+        assert code == 2
+        assert re.match(f"segrt: error: {message}", err), err
+    assert not (tmp_path / "none").exists()
+
+
+def test_compare_takes_classes_and_thresholds_of_those_that_have_them(
+    tiny: SimpleNamespace, segrt: Segrt, photos: Path, tmp_path: Path
+) -> None:
+    picture, out = photos / "000000000007.png", tmp_path / "o.png"
+    both = (tiny.bundle("argmax"), tiny.bundle("paste_masks"))
+    command = ("compare", picture, *both, "--out", out, "--repeat", 1)
+    code, text, err = segrt(*command, "--score-threshold", 0.05, "--classes", "blue,red")
+    assert (code, err) == (0, "")
+    assert "2 classes" in text
+    assert "1 object " in text  # the second one is green
+    assert "2 objects" in segrt(*command, "--score-threshold", 0.05)[1]
+    fails(segrt(*command, "--overlap-threshold", 0.5), 2, "--overlap-threshold 0.5: no rule of")
+    fails(segrt(*command, "--classes", "sky"), 2, "--classes sky: ")
+
+
 def test_a_bad_picture_ends_the_run_after_saving_what_was_done(
     tiny: SimpleNamespace, segrt: Segrt, photos: Path, tmp_path: Path
 ) -> None:
@@ -184,13 +243,58 @@ def test_sources_and_bundles_that_are_missing_are_named(
 
 
 @pytest.mark.parametrize(
-    "arguments", [("run",), ("run", "b"), ("verify",), ("run", "b", "s"), ("inspect", "--no-such")]
+    "arguments", [("run",), ("run", "b"), ("verify",), ("compare", "p", "b"), ("inspect", "--no-such")]
 )
 def test_wrong_use_exits_with_2_and_no_traceback(segrt: Segrt, arguments: tuple[str, ...]) -> None:
     code, _, err = segrt(*arguments)
     assert code == 2
     assert "Error: " in err
     assert "Traceback" not in err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("rnu",), "Error: There is no command 'rnu'; did you mean 'run'?"),
+        (("predict", "x"), "Error: There is no command 'predict'; did you mean 'run'?"),
+        (("val",), "Error: There is no command 'val'; did you mean 'eval'?"),
+        (("zzz",), "Error: There is no command 'zzz'; `segrt --help` lists them."),
+        (("run", "--scor", "1", "b", "p"), "--score-threshold"),
+        (("stream", "--max-frame=3", "b", "p"), "--max-frames"),
+        (("run", "street-panoptik", "p"), "did you mean 'street-panoptic'? Else give a bundle's folder or one of"),
+        (("export", "deeplabv3_resnet5", "--out", "o"), "did you mean"),
+    ],
+)
+def test_a_name_that_is_nearly_right_brings_the_right_one(
+    segrt: Segrt, arguments: tuple[str, ...], message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    code, _, err = segrt(*arguments)
+    assert code == 2
+    assert message in err.splitlines()[-1]
+
+
+def test_a_bundle_nearby_is_suggested(tiny: SimpleNamespace, segrt: Segrt) -> None:
+    bundle = tiny.bundle("argmax")
+    wrong = bundle.with_name("bundle-armgax")
+    fails(segrt("inspect", wrong), 2, f"bundle-armgax: there is no such bundle; did you mean '{bundle}'?")
+
+
+def test_json_goes_to_a_file_or_instead_of_tables_to_standard_output(
+    tiny: SimpleNamespace, segrt: Segrt, tmp_path: Path
+) -> None:
+    bundle, file = tiny.bundle("argmax"), tmp_path / "new" / "it.json"
+    evaluated = ("eval", "street-semantic", "--annotations", "street://?seed=1&frames=1&width=96&height=64")
+    for command in (("inspect", bundle), ("models",), evaluated):
+        _, printed, err = segrt(*command, "--json", "-")
+        json.loads(printed)
+        assert ("semantic on street" in err) == (command is evaluated)
+        code, shown, _ = segrt(*command, "--json", file)
+        assert (code, json.loads(file.read_text())) == (0, json.loads(printed))
+        assert shown == segrt(*command)[1] != ""
+    assert segrt("inspect", "--json", bundle)[1] == segrt("inspect", bundle, "--json")[1]
+    assert json.loads(segrt("models", "--json", "--technique", "instance")[1])
+    fails(segrt("models", "--json", "/proc/x.json"), 2, "/proc/x.json: cannot be written")
 
 
 def test_every_command_takes_as_many_threads_as_the_core(segrt: Segrt) -> None:

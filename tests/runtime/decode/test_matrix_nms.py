@@ -112,7 +112,7 @@ def test_the_table_knows_the_rule() -> None:
 
 def test_masks_that_are_too_small_and_unknown_classes_are_refused() -> None:
     heads = scene(0)
-    with pytest.raises(BundleError, match="do not cover its input of 100x128"):
+    with pytest.raises(BundleError, match="do not cover its input, 100 high and 128 wide"):
         matrix_nms(heads, Geometry((100, 128), (100, 128), (0, 0, 100, 128)), Context(MatrixNms(), LABELS))
     heads["class_ids"][3] = 5
     with pytest.raises(BundleError, match="class ids 0 to 5, but the bundle has 5 labels"):

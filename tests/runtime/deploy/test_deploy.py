@@ -112,6 +112,31 @@ def test_doctor_engine_and_budget_on_the_device(fleet, deploy, make_pack) -> Non
     assert done.errors() == ["plain: the budget 33ms@p99 cannot be checked: segrt on the device has no `profile`"]
 
 
+def test_a_bundle_is_packed_by_itself_and_signed(fleet, deploy, tiny, owner, own_cache: Path, tmp_path: Path) -> None:
+    from segrt.runtime.bundle.pack.reader import Pack
+
+    fleet.add("cam1")
+    bundle = tiny.bundle("argmax", out="desk")
+    done = deploy(bundle, "cam1", *STREAM, "--dry-run")
+    assert done.code == 0, done
+    (pack,) = (own_cache / "packs").iterdir()
+    assert f"{pack}: tiny-argmax fp32, " in done.out
+    assert "not signed" in done.out
+    write_pack(read_bundle(bundle), tmp_path / "by-hand.segrt")
+    assert pack.read_bytes() == (tmp_path / "by-hand.segrt").read_bytes()
+    done = deploy(bundle, "cam1", *STREAM, "--dry-run", "--sign", owner.key, "--verify-key", owner.public)
+    assert done.code == 0, done
+    (signed,) = set((own_cache / "packs").iterdir()) - {pack}
+    with Pack(signed) as opened:
+        opened.check_signature(owner.public)
+    done = deploy(bundle, "cam1", *STREAM, "--dry-run", "--verify-key", owner.public)
+    assert (done.code, "use a pack made with --sign" in done.err) == (1, True)
+    done = deploy(pack, "cam1", *STREAM, "--sign", owner.key, plain=True)
+    assert done.code == 2
+    assert "is no bundle; `segrt pack --sign` makes signed packs of bundles" in done.err
+    assert "did you mean 'street-panoptic'?" in deploy("street-panoptik", "cam1", plain=True).err
+
+
 def test_several_devices_some_of_which_fail(fleet, deploy, make_pack) -> None:
     good = [fleet.add(f"cam{number}") for number in (1, 2)]
     old = fleet.add("old", python="#!/bin/sh\necho 'segrt-python 3.8' >&2; exit 1\n")
@@ -183,7 +208,7 @@ def test_a_foreign_signature_is_refused_here_and_there(fleet, deploy, make_pack,
 @pytest.mark.parametrize(
     ("arguments", "why"),
     [
-        (["PACK"], "say what goes where: segrt deploy PACK USER@HOST..."),
+        (["PACK"], "say what goes where: segrt deploy BUNDLE USER@HOST..."),
         (["PACK", "-oProxyCommand=evil"], "No such option"),
         (["PACK", "cam1", "cam1"], "cam1 is given twice; name each device once"),
         (["PACK", "cam1", "--stream", "a --no-such-option"], "--stream: No such option '--no-such-option'. See"),
@@ -259,7 +284,7 @@ def test_this_segrt_on_a_device(fleet, deploy, tmp_path: Path) -> None:
     """No stand-in: hashes, golden frames and a stream of the real thing."""
     camera = fleet.add("cam1")
     pack = write_pack(read_bundle("street-semantic"), tmp_path / "street.segrt").path
-    stream = "street://?seed=1&fps=10&size=320x180 --sink ${OUT} --stall-timeout 2s --threads 1"
+    stream = "street://?seed=1&fps=10&width=320&height=180 --sink ${OUT} --stall-timeout 2s --threads 1"
     camera.service.mkdir(parents=True)
     (camera.service / "environment").write_text('OUT="out put.jsonl"\n')
     budget = ("--budget", "60000ms@p99", "--frames", 10)

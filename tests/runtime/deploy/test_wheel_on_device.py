@@ -23,7 +23,7 @@ def test_the_wheel_is_installed_on_the_device_and_kept(fleet, deploy, wheel: Pat
     pack = write_pack(read_bundle("street-semantic"), tmp_path / "street.segrt").path
     words = (
         "--wheels", wheel.parent, "--offline", "--stream",
-        "street://?seed=1&fps=5&size=320x180 --sink null --stall-timeout 2s --threads 1",
+        "street://?seed=1&fps=5&width=320&height=180 --sink null --stall-timeout 2s --threads 1",
     )  # fmt: skip
     done = deploy(pack, "cam1", *words, environment=None, grace="60s")
     assert done.code == 0, done

@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 
 from segrt.runtime import draw
+from segrt.runtime.draw.panels import wrapped
+from segrt.runtime.draw.text import text_width
 from segrt.runtime.results import Label
 
 LABELS = (Label("car", 3, True, (40, 110, 240)), Label("person", 1, True, (230, 60, 80)))
@@ -55,13 +57,22 @@ def test_pictures_of_different_size_share_a_page():
     assert first[2] == pytest.approx(second[2], abs=2)
 
 
-def test_a_long_title_is_cut_to_its_card():
-    page = draw.side_by_side([("x" * 500, marked(50, 100), ["y" * 500])] * 2, 500)
+def test_a_long_title_takes_further_lines_and_loses_no_letter():
     short = draw.side_by_side([("x", marked(50, 100), ["y"])] * 2, 500)
-    assert page.shape == short.shape
-    edges = (slice(None), [*range(8), *range(492, 500)])
-    np.testing.assert_array_equal(page[edges], short[edges])
-    assert (page != short).any()
+    title, caption = "a model of a rather long name " * 2 + "x" * 60, "mIoU 0.8123, boundary IoU 0.6514 " + "y" * 90
+    page = draw.side_by_side([(title, marked(50, 100), [caption])] * 2, 500)
+    assert page.shape[0] > short.shape[0] + 60
+    assert page.shape[1] == 500
+    assert [box[2:] for box in panels_found(page)] == [box[2:] for box in panels_found(short)]
+    edges = [*range(6), *range(494, 500)]
+    np.testing.assert_array_equal(page[:40, edges], short[:40, edges])
+    for text in (title, caption, "", "mIoU 0.8123", "x" * 500):
+        for width in (60, 150, 5000):
+            lines = wrapped(text, 14, width)
+            assert "".join(lines).replace(" ", "") == text.replace(" ", "")
+            assert all(text_width(line, 14) <= width for line in lines)
+    assert wrapped("mIoU 0.8123", 14, 5000) == ["mIoU 0.8123"]
+    assert wrapped("mIoU 0.8123", 14, 60) == ["mIoU", "0.8123"]
 
 
 def test_wrong_pages_are_refused():

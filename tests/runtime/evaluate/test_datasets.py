@@ -270,7 +270,7 @@ BAD_TRUTHS = [
     (no_png, r"truth/1\.png does not exist"),
     (strange_segment, r"truth/1\.png holds segment 77, which .*truth\.json does not list"),
     (lost_segment, r"truth\.json lists segment 3 for .*truth/1\.png, which does not hold it"),
-    (other_size, r"truth/1\.png is 80x50 pixels, but 80x60"),
+    (other_size, r"truth/1\.png is 80 pixels wide and 50 high, but 80 wide and 60 high"),
     (unknown_category, r"truth\.json gives segment \d+ of 1\.png the category 555"),
     (no_annotations, r"truth\.json holds no annotations"),
     (no_categories, r"truth\.json holds no categories"),

@@ -214,6 +214,27 @@ def test_tuning_finds_the_cut_of_the_highest_miou(tiny: SimpleNamespace, tmp_pat
     assert read_bundle(out).manifest.decode.options["score_threshold"] == tuned.thresholds["score_threshold"]
 
 
+def test_tune_and_profile_take_common_and_mapped_classes_and_say_what_is_left_out(
+    tiny: SimpleNamespace, tmp_path: Path
+) -> None:
+    from segrt.runtime.cli.profile import profile
+
+    bundle, out = tiny.bundle("merge_queries"), tmp_path / "tuned"
+    command = [str(bundle), "--annotations", "street://?seed=1&frames=2&width=64&height=48"]
+    mapped = ["--map", "red=road", "--map", "green=car", "--common-classes"]
+    measured = ["--frames", "10", "--warmup", "0", "--no-cold", "--source", "street://?width=64&height=48"]
+    assert "add --map OWN=THEIRS" in str(CliRunner().invoke(tune, [*command, "--out", str(out)]).exception)
+    for done in (
+        CliRunner().invoke(tune, [*command, "--out", str(out), *mapped]),
+        CliRunner().invoke(profile, [*command, *measured, *mapped]),
+    ):
+        assert done.exit_code == 0, done.output
+        assert f"not evaluated: blue of {bundle}; sky, " in done.output
+    done = CliRunner().invoke(tune, [*command, "--out", str(out), "--map", "red"])
+    assert "must be OWN=THEIRS" in done.output
+    assert "need --annotations" in str(CliRunner().invoke(profile, [str(bundle), "--common-classes"]).exception)
+
+
 def test_one_class_alone_is_no_measure(tiny: SimpleNamespace, tmp_path: Path) -> None:
     """What is wrongly called so would lie on void, where nothing counts."""
     (tmp_path / "one.json").write_text(json.dumps([{"name": "green", "id": 20}]))

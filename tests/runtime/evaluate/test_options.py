@@ -28,8 +28,9 @@ class Seer:
 
     technique = "panoptic"
 
-    def __init__(self, dataset, labels=None):
+    def __init__(self, dataset, labels=None, names=None):
         self.labels = labels or dataset.labels
+        self.names = names
         self.dataset = dataset
         self.calls = 0
 
@@ -37,7 +38,7 @@ class Seer:
         sample = self.dataset.samples[self.calls]
         truth = self.dataset.read_truth(sample)
         wrong = self.calls % 2
-        names = [label.name for label in self.labels]
+        names = self.names or [label.name for label in self.labels]
         self.calls += 1
         segments = []
         for segment in truth.segments:
@@ -76,11 +77,20 @@ def test_a_street_is_a_data_set_by_its_address(street):
     assert street.read_image(sample).shape == (64, 96, 3)
     assert street.read_truth(sample).size == (64, 96)
     assert open_dataset(STREET) == street
+    assert open_dataset("street://?seed=700000&frames=5&width=96&height=64") == street
+    assert street.path == "street://?seed=700000&frames=5&width=96&height=64"
+    assert open_dataset("street://?width=192&height=320").size == (320, 192)
     for address, message in (
         ("street://?seed=x", "seed=x must be a whole number; write"),
         ("street://?size=9", r"size=9 must be HEIGHTxWIDTH, each 10 to 8192 pixels; write street://"),
         ("street://?size=5x5", r"size=5x5 must be HEIGHTxWIDTH, each 10 to 8192 pixels; write street://"),
-        ("street://?size=1280x720", r"size=1280x720: height comes first here; did you mean 720x1280\?$"),
+        (
+            "street://?size=1280x720",
+            r"size=1280x720: height comes first here; did you mean 720x1280\? If not, write width=",
+        ),
+        ("street://?width=320", "width and height go together, without size"),
+        ("street://?width=320&height=192&size=192x320", "width and height go together, without size"),
+        ("street://?width=9&height=192", "width=9 must be 10 to 8192 pixels; write"),
         ("street://?frames=0", "frames=0 must be 1 to 1000000; write"),
         ("street://?frames=99999999999", "frames=99999999999 must be 1 to 1000000; write"),
         ("street://?seed=99999999999", "seed=99999999999 must be 0 to 999999999; write"),
@@ -190,6 +200,32 @@ def test_common_classes_are_evaluated_on_request(street):
     assert panoptic.metrics["pq_things"] == 1.0
     with pytest.raises(ClassMismatchError, match="no class name in common"):
         measure(predictor(street, labels=(other,)), street, Options(common_classes=True))
+
+
+def test_a_class_counts_as_another_where_it_is_mapped(street):
+    renamed = tuple(
+        Label("automobile" if label.name == "car" else label.name, label.dataset_id + 50, label.isthing, label.color)
+        for label in street.labels
+    )
+    names = [label.name for label in street.labels]
+    options = Options("own", common_classes=True, renamed=(("Automobile", "car"),))
+    outcome = measure(predictor(street, labels=renamed, names=names), street, options)
+    assert outcome.match.left_out == ""
+    own = measure(predictor(street), street).evaluations("panoptic")[0]
+    assert outcome.evaluations("panoptic")[0].metrics == own.metrics
+    assert own.metrics["pq_things"] == 1.0
+    outcome = measure(predictor(street, labels=renamed, names=names), street, Options(common_classes=True))
+    assert outcome.match.left_out == f"automobile of seer; car of {street.path}"
+    assert "car" not in outcome.evaluations("panoptic")[0].per_class
+    for pair, message in (
+        (("automobil", "car"), r"--map automobil=car: seer has no class 'automobil'; did you mean 'automobile'\?"),
+        (("automobile", "kar"), "--map automobile=kar: street://.* has no class 'kar'; did you mean 'car'"),
+        (("road", "grass"), "--map: several classes of seer become 'grass', stuff that a panoptic"),
+    ):
+        with pytest.raises(SegrtError, match=message):
+            measure(
+                predictor(street, labels=renamed, names=names), street, Options(common_classes=True, renamed=(pair,))
+            )
 
 
 def run(*arguments):

@@ -32,7 +32,7 @@ def test_a_variable_that_is_not_set_is_named_and_nothing_else_is_shown(monkeypat
 def test_a_stream_fills_in_its_arguments_and_its_processes_do_not_show_them(tmp_path: Path) -> None:
     words = [f"{sys.prefix}/bin/segrt", "stream", "street-semantic", "${SOURCE}", "--sink", "${OUT}/out.jsonl"]
     words += ["--max-frames", "2", "--threads", "1"]
-    environment = {**os.environ, "SOURCE": "street://?seed=1&size=64x64", "OUT": str(tmp_path)}
+    environment = {**os.environ, "SOURCE": "street://?seed=1&width=64&height=64", "OUT": str(tmp_path)}
     with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment) as process:
         shown = Path(f"/proc/{process.pid}/cmdline").read_bytes()
         _, errors = process.communicate(timeout=60)

@@ -146,7 +146,7 @@ def test_medians_are_right_on_stages_that_really_sleep():
 
 
 def test_a_real_segmenter_gives_stages_that_add_up():
-    picture = resized(next(iter(Pictures("street://?seed=1&size=320x192"))).image, (96, 160))
+    picture = resized(next(iter(Pictures("street://?seed=1&width=320&height=192"))).image, (96, 160))
     assert picture.shape == (96, 160, 3)
     with open_bundle("street-panoptic", threads=1) as segmenter:
         own = measure([(segmenter, None)], (Decoded(picture, None) for _ in count()), 12, warmup=2)[0]

@@ -16,7 +16,7 @@ from segrt.runtime.stream.recorder import Recorder
 from segrt.runtime.stream.sources import gstreamer, packets
 from segrt.runtime.stream.sources.frozen_picture import PictureWatch
 from segrt.runtime.stream.sources.live import Feed, LiveOptions, LiveSource, Shot
-from segrt.runtime.stream.sources.source_kinds import open_source
+from segrt.runtime.stream.sources.source_kinds import extras_of, kind_of, open_source
 
 pytestmark = pytest.mark.timeout(60)
 
@@ -150,7 +150,7 @@ def test_wall_clock_jumps_touch_nothing(monkeypatch):
 
 def test_the_street_is_a_live_camera(segmenter):
     seen = []
-    for frame, _ in stream(segmenter, "street://?seed=1&fps=20&size=160x96&timecode=1", max_frames=5):
+    for frame, _ in stream(segmenter, "street://?seed=1&fps=20&width=160&height=96&timecode=1", max_frames=5):
         age = time.monotonic() - timecode.read(frame.image)
         assert age == pytest.approx(time.monotonic() - frame.capture_time, abs=0.05)
         seen.append(frame)
@@ -180,7 +180,13 @@ def test_a_picture_without_time_code_has_none():
     [
         ("street://?sede=1", "no option 'sede'; use seed"),
         ("street://?fps=0", "fps must be a number from 0.1 to 240, but got '0'"),
-        ("street://?size=1x1", "size must be WIDTHxHEIGHT"),
+        ("street://?width=1&height=64", "width must be a whole number from 32 to 8192, but got '1'"),
+        ("street://?width=640", "width and height go together"),
+        ("v4l2:///dev/video0?height=480", "width and height go together"),
+        ("street://?seed=3&size=1280x720&fps=5", r"write street://\?seed=3&width=1280&height=720&fps=5$"),
+        ("v4l2:///dev/video0?size=640x480", "write v4l2:///dev/video0\\?width=640&height=480$"),
+        ("csi://0?size=1280X720", "write csi://0\\?width=1280&height=720$"),
+        ("csi://0?size=720p", "size=720p leaves open which edge is first; write width=1280&height=720 for instance"),
         ("street://host", "no host or path"),
         ("street://?weather=hail", "weather must be one of"),
         ("rtsp://", "names no host"),
@@ -193,6 +199,16 @@ def test_a_picture_without_time_code_has_none():
 def test_wrong_addresses_are_refused_at_once(uri, message):
     with pytest.raises(SegrtError, match=message):
         open_source(uri)
+
+
+def test_usb_cameras_are_named_by_number_or_device(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert [kind_of(name) for name in ("0", "12", "/dev/video0", "/dev/video10")] == ["v4l2"] * 4
+    assert [kind_of(name) for name in ("123", "/dev/null", "0.mp4", "video0")] == ["video"] * 4
+    assert type(open_source("0")).__name__ == type(open_source("/dev/video0")).__name__ == "V4l2Source"
+    assert extras_of(["0"]) == extras_of(["v4l2:///dev/video0"])
+    (tmp_path / "0").mkdir()
+    assert kind_of("0") == "images"  # what is there as a file or folder is meant
 
 
 class FakeContainer:
@@ -230,7 +246,7 @@ def test_a_usb_camera_is_opened_as_asked_and_may_be_unplugged(monkeypatch, caplo
         return opened[-1][2]
 
     monkeypatch.setattr(packets.av, "open", fake_open)
-    source = open_source("v4l2:///dev/video3?format=mjpeg&size=640x480&rate=15")
+    source = open_source("v4l2:///dev/video3?format=mjpeg&width=640&height=480&rate=15")
     source._backoff = Backoff(0.0, 0.0)
     source.listener = Recorder([source.info.source_id])
     seen = []
@@ -307,7 +323,7 @@ def test_a_pipeline_that_ends_or_fails_is_begun_again(gst, caplog):  # noqa: ARG
 
 def test_latest_counts_what_a_slow_model_leaves_out(fakes):
     with fakes.FakeSegmenter(seconds=0.15) as segmenter:
-        metrics = run_stream(segmenter, "street://?fps=20&size=64x48", ["null"], max_frames=6)
+        metrics = run_stream(segmenter, "street://?fps=20&width=64&height=48", ["null"], max_frames=6)
     assert metrics.frames_out == 6
     assert metrics.dropped >= 3
     assert metrics.frame_age_ms.p50 < 400

@@ -200,7 +200,15 @@ def test_a_flood_takes_no_result_from_the_recording(tmp_path):
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    command = ["stream", "street-semantic", "street://?seed=1&fps=10&size=128x96", "--threads", "1", "--segment", "1s"]
+    command = [
+        "stream",
+        "street-semantic",
+        "street://?seed=1&fps=10&width=128&height=96",
+        "--threads",
+        "1",
+        "--segment",
+        "1s",
+    ]
     for sink in (tmp_path / "out.mp4", tmp_path / "out.jsonl", f"http://127.0.0.1:{port}"):
         command += ["--sink", str(sink)]
     process = subprocess.Popen(

@@ -121,7 +121,7 @@ def kill_after_lines(folder: Path, lines: Path, count: int) -> str:
     ]
     code = CLI.format(here=str(Path(__file__).parent))
     with subprocess.Popen(
-        [sys.executable, "-c", code, "stream", "bundle", "street://?fps=50&size=64x48", *sinks],
+        [sys.executable, "-c", code, "stream", "bundle", "street://?fps=50&width=64&height=48", *sinks],
         cwd=folder,
         stderr=subprocess.PIPE,
         text=True,

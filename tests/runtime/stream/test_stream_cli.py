@@ -2,17 +2,20 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import NamedTuple
 
 import av
 import pytest
 
 from segrt.runtime.cli import main
+from segrt.runtime.console.quantities import size_text
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -24,6 +27,7 @@ import conftest
 import segrt.runtime.segmenter
 segrt.runtime.segmenter.open_bundle = lambda *_, **__: conftest.FakeSegmenter(seconds={seconds})
 from segrt.runtime.cli import main
+from segrt.runtime.console.quantities import size_text
 main()
 """
 
@@ -74,8 +78,9 @@ def test_a_video_becomes_a_video_of_as_many_frames(run, tmp_path, video):
     out, lines, metrics = tmp_path / "sub" / "out.mp4", tmp_path / "out.jsonl", tmp_path / "m.json"
     done = run(video, "--sink", out, "--sink", lines, "--sink", "null", "--metrics", metrics)
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.count("\n") == 1
     assert done.stdout.startswith("30 frames at ")
+    sizes = [f"wrote {path} ({size_text(float(f'{path.stat().st_size:.2g}'))})" for path in (out, lines, metrics)]
+    assert done.stdout.splitlines()[1:] == sizes
     assert "0 dropped, latency p50 " in done.stdout
     assert frames_of(out) == 30
     assert [json.loads(line)["index"] for line in lines.read_text().splitlines()] == list(range(30))
@@ -89,6 +94,71 @@ def test_a_video_becomes_a_video_of_as_many_frames(run, tmp_path, video):
     for times in measured["stages"].values():
         assert set(times) == {"mean_ms", "p50_ms", "p90_ms", "p95_ms", "p99_ms"}
     assert "sources" not in measured
+
+
+def test_a_run_that_saves_nothing_says_so_before_it_begins_and_one_that_saves_lists_it(run, tmp_path, video):
+    nothing = "segrt: no sink saves anything; add --sink out.mp4, out.jsonl or a folder to keep the results\n"
+    done = run(video, "--max-frames", 3)
+    assert (done.returncode, done.stderr) == (0, nothing)
+    assert done.stdout.count("\n") == 1
+    assert run(video, "--sink", "null", "--max-frames", 3).stderr == ""
+    pictures = tmp_path / "pictures"
+    done = run(video, "--sink", pictures, "--max-frames", 3)
+    assert done.stdout.endswith(f"\nwrote {pictures}/ (3 pictures)\n")
+    assert done.stderr == ""
+
+
+def test_rotated_files_are_listed_and_quantities_said_back(run, tmp_path, video):
+    lines = tmp_path / "out.jsonl"
+    done = run(video, "--sink", lines, "--segment", "0.4", "--keep", "2GB")
+    assert done.stderr == "segrt: a new file every 400 ms, at most 2 GB of each sink\n"
+    written = [line.split()[1] for line in done.stdout.splitlines() if line.startswith("wrote ")]
+    assert written == [str(path) for path in sorted(tmp_path.glob("out-*.jsonl"))]
+    assert len(written) == 3
+    done = run(video, "--keep", "2")
+    assert done.returncode == 2
+    assert "with its unit, but got '2'" in done.stderr
+
+
+def test_classes_that_are_not_wanted_leave_the_stream(run, tmp_path, video, monkeypatch, fakes):
+    labels = fakes.FakeSegmenter.labels
+    bundle = SimpleNamespace(manifest=SimpleNamespace(labels=labels))
+    monkeypatch.setattr("segrt.runtime.bundle.locating.read_bundle", lambda _: bundle)
+    every, some = tmp_path / "every.jsonl", tmp_path / "some.jsonl"
+    assert run(video, "--sink", every).returncode == 0
+    areas = [json.loads(line)["areas"] for line in every.read_text().splitlines()]
+    name = next(iter(areas[7]))
+    done = run(video, "--sink", some, "--classes", name.upper())
+    assert (done.returncode, done.stderr) == (0, "")
+    kept = [json.loads(line)["areas"] for line in some.read_text().splitlines()]
+    assert kept == [seen if name in seen else {} for seen in areas]
+    assert {} in kept
+    done = run(video, "--classes", "unicorn")
+    assert done.returncode == 2
+    assert "--classes unicorn: bundle has no such class" in done.stderr
+
+
+def test_show_is_a_window_where_there_is_one_and_the_live_page_elsewhere(run, video, monkeypatch):
+    pytest.importorskip("uvicorn")
+    monkeypatch.delenv("DISPLAY", raising=False)
+    monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
+    done = run(video, "--show", "--max-frames", 2)
+    assert done.returncode == 0
+    assert done.stderr.startswith("segrt: --show: there is no display; open the live page instead\n")
+    assert re.search(r"^live page: http://127.0.0.1:[1-9][0-9]*/$", done.stdout, re.MULTILINE)
+    shown = []
+    monkeypatch.setattr("segrt.runtime.stream.sinks.window.why_no_window", lambda: None)
+    for name, answer in (("namedWindow", None), ("waitKey", -1), ("getWindowProperty", 1.0), ("destroyWindow", None)):
+        monkeypatch.setattr(f"cv2.{name}", lambda *_, answer=answer: answer)
+    monkeypatch.setattr("cv2.imshow", lambda title, picture: shown.append((title, picture.shape)))
+    done = run(video, "--show", "--max-frames", 2)
+    assert done.returncode == 0
+    assert "live page" not in done.stdout
+    assert shown == [(f"segrt: {video}", (96, 128, 3))] * 2
+    monkeypatch.setattr("cv2.waitKey", lambda _: ord("q"))
+    shown.clear()
+    assert run(video, "--show", "--max-frames", 5).returncode == 0
+    assert len(shown) == 1
 
 
 def test_several_sources_have_metrics_of_their_own(run, tmp_path, video):
@@ -209,7 +279,7 @@ def test_a_second_signal_leaves_no_file_open(tmp_path, numbers, apart):
     """As `timeout` sends it: once to the command, once to its group."""
     out, lines = tmp_path / "out.mp4", tmp_path / "out.jsonl"
     with subprocess.Popen(
-        command("street://?fps=20&size=64x48", "--sink", out, "--sink", lines, seconds=0.3),
+        command("street://?fps=20&width=64&height=48", "--sink", out, "--sink", lines, seconds=0.3),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

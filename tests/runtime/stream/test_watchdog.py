@@ -38,7 +38,7 @@ def command(*arguments, seconds=0.0):
 def test_a_network_that_hangs_ends_the_process_with_all_stacks(tmp_path):
     lines = tmp_path / "a.jsonl"
     done = subprocess.run(
-        command("street://?fps=10&size=64x48", "--sink", lines, "--stall-timeout", "1s", seconds=1000),
+        command("street://?fps=10&width=64&height=48", "--sink", lines, "--stall-timeout", "1s", seconds=1000),
         capture_output=True,
         text=True,
         check=False,
@@ -160,7 +160,7 @@ def test_a_killed_live_stream_leaves_files_that_play_and_parse(tmp_path):
     """To within a second of the kill, by the frames' own times."""
     video, lines = tmp_path / "a.mp4", tmp_path / "a.jsonl"
     with subprocess.Popen(
-        command("street://?fps=10&size=160x96", "--sink", video, "--sink", lines), stderr=subprocess.DEVNULL
+        command("street://?fps=10&width=160&height=96", "--sink", video, "--sink", lines), stderr=subprocess.DEVNULL
     ) as process:
         deadline = time.monotonic() + 40
         while time.monotonic() < deadline and not (lines.exists() and lines.read_bytes().count(b"\n") > 25):

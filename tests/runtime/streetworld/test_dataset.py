@@ -64,7 +64,7 @@ def test_wrong_arguments_exit_with_2(tmp_path: Path, arguments: list[str], messa
 
 def test_one_frame_is_no_frames(tmp_path: Path) -> None:
     done = CliRunner().invoke(main, [str(tmp_path / "set"), "--frames", "1", "--size", "32x48"])
-    assert done.output == f"{tmp_path / 'set'}: 1 frame of 32x48\n"
+    assert done.output == f"{tmp_path / 'set'}: 1 frame, 48 pixels wide and 32 high\n"
 
 
 def test_an_unwritable_folder_is_one_line(

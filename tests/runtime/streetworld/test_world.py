@@ -84,7 +84,7 @@ def test_wrong_arguments_are_refused_by_name() -> None:
         StreetWorld(-1)
     with pytest.raises(SegrtError, match=r"weather must be one of clear, .*'sunny'"):
         StreetWorld(0, weather="sunny")
-    with pytest.raises(SegrtError, match="size must be at least 32x32, but got 16x160"):
+    with pytest.raises(SegrtError, match="height and width must be at least 32, but got 16 and 160"):
         StreetWorld(0).render(0.0, (16, 160))
 
 
