@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from segrt.runtime.bundle.bundle import MANIFEST, Bundle
-from segrt.runtime.bundle.kept_bundles import is_kept, kept_folder
+from segrt.runtime.bundle.kept_bundles import is_kept, kept_folder, kept_names
 from segrt.runtime.bundle.manifest_parsing import parse_manifest
 from segrt.runtime.bundle.pack.reader import is_pack
 from segrt.runtime.bundle.pack.unpacked import unpacked
