@@ -39,12 +39,27 @@ def test_instance_merge_equals_detectron2s_arithmetic(
     masks = np.hypot(ys - centre[:, 0], xs - centre[:, 1]) < rng.uniform(0, 25, (count, 1, 1))
     scores = np.round(rng.uniform(size=count), 1).astype(np.float32)
     expected, painted = reference.merge_semantic_instances(semantic, masks, scores, stuff_area_limit=60)
+    classes = rng.integers(0, 9, count)
     ids, segments = postproc.merge_semantic_instances(
-        semantic, masks, scores, rng.integers(0, 9, count), stuff_area_limit=60, threads=threads
+        semantic, masks, scores, classes, stuff_area_limit=60, threads=threads
     )
     assert np.array_equal(ids, expected)
     check_segments(ids, segments)
     assert [s.query for s in segments if s.query >= 0] == painted
+    of_codes, same = postproc.merge_semantic_instances(
+        semantic, postproc.encode_rle(masks), scores, classes, stuff_area_limit=60, threads=threads
+    )
+    assert np.array_equal(of_codes, ids)
+    assert same == segments
+
+
+def test_codes_of_another_size_are_refused() -> None:
+    codes = postproc.encode_rle(np.ones((1, 5, 6), np.bool_))
+    with pytest.raises(postproc.ArgumentError, match=r"masks must have size \[6, 6\] as semantic, got \[5, 6\]"):
+        postproc.merge_semantic_instances(np.zeros((6, 6), np.uint8), codes, [0.9], [1])
+    short = postproc.Rle(size=[6, 6], counts=codes[0]["counts"])
+    with pytest.raises(postproc.ArgumentError, match="36 pixels|pixels"):
+        postproc.merge_semantic_instances(np.zeros((6, 6), np.uint8), [short], [0.9], [1])
 
 
 def test_instance_merge_takes_nan_scores_for_low_ones() -> None:

@@ -162,3 +162,32 @@ def test_resizing_by_way_limits_what_is_not_finite() -> None:
 def test_resizing_by_way_refuses_a_cut_outside(cut: Any) -> None:
     with pytest.raises(postproc.ArgumentError, match=r"cut must be \(top, left, bottom, right\) inside \(4, 4\)"):
         postproc.resize_by_way(np.zeros((1, 2, 2), np.float32), (4, 4), cut, (8, 8))
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_a_picture_is_copied_whole_or_in_some_of_its_rows(threads: int) -> None:
+    whole = np.random.default_rng(0).integers(0, 256, (90, 700, 3), np.uint8)
+    for image in (whole, whole[3:80, 5:600], whole[::-1], whole[::2]):
+        out = np.zeros(image.shape, np.uint8)
+        postproc.copy_picture(image, out, threads=threads)
+        np.testing.assert_array_equal(out, image)
+        rows = np.array([0, 7, 7, 30, len(image) - 1], np.int32)
+        some = np.zeros((5, *image.shape[1:]), np.uint8)
+        postproc.copy_picture(image, some, rows=rows, threads=threads)
+        np.testing.assert_array_equal(some, image[rows])
+
+
+@pytest.mark.parametrize(
+    ("image", "out", "rows", "message"),
+    [
+        (np.zeros((4, 5, 3), np.uint8), np.zeros((4, 5, 3), np.uint8), [0, 1, 2, 4], "rows must be rows of the image"),
+        (np.zeros((4, 5, 3), np.uint8), np.zeros((4, 5, 3), np.uint8), [0, 1, -1, 3], "rows must be rows of the image"),
+        (np.zeros((4, 5, 3), np.uint8), np.zeros((3, 5, 3), np.uint8), None, "out must be"),
+        (np.zeros((4, 5, 3), np.uint8), np.zeros((4, 5, 3), np.float32), None, "out must be|incompatible"),
+        (np.zeros((4, 5, 4), np.uint8), np.zeros((4, 5, 4), np.uint8), None, "image must be"),
+    ],
+)
+def test_what_cannot_be_copied_is_refused(image: Any, out: Any, rows: Any, message: str) -> None:
+    numbers = None if rows is None else np.array(rows, np.int32)
+    with pytest.raises((postproc.ArgumentError, TypeError), match=message):
+        postproc.copy_picture(image, out, rows=numbers)
