@@ -1,9 +1,12 @@
 // Any class map with any instances, centres and offsets: ids stay within the segments.
+#include <algorithm>
 #include <stdexcept>
+#include <string>
 
 #include "bytes.h"
 #include "group_centers.h"
 #include "merge_instances.h"
+#include "rle.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
     using namespace segrt;
@@ -35,9 +38,22 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         }
     };
     try {
-        merge_semantic_instances(map, {bits.data(), count, height, width, {height * width, width, 1}}, scores,
-                                 class_ids, {0.2F, 0.5, 5, threads}, view, segments);
+        const MaskStack masks{bits.data(), count, height, width, {height * width, width, 1}};
+        const InstanceMergeOptions merge{0.2F, 0.5, 5, threads};
+        merge_semantic_instances(map, masks, scores, class_ids, merge, view, segments);
         check();
+        std::vector<std::string> codes;
+        encode_masks(masks, threads, codes);
+        const std::vector<std::int32_t> of_masks = ids;
+        merge_semantic_instances(map, codes, scores, class_ids, merge, view, segments);
+        if (ids != of_masks) {
+            __builtin_trap();
+        }
+        if (count > 0) {  // bytes that are hardly a code
+            codes[0].assign(reinterpret_cast<const char*>(data), std::min<std::size_t>(size, 40));
+            merge_semantic_instances(map, codes, scores, class_ids, merge, view, segments);
+            check();
+        }
         GroupOptions options;
         options.thing_classes = things;
         options.nms_kernel = 2 * bytes.between(0, 4) + 1;
@@ -47,7 +63,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
                       view, segments);
         check();
     } catch (const std::invalid_argument&) {
-        return 0;  // a negative class
+        return 0;  // a negative class, or no code
     }
     return 0;
 }
