@@ -27,14 +27,16 @@ API = {
 }
 
 
-def on_config(config: Any) -> Any:
+def lay_out_packages() -> None:
     """Lay the rooms out as the packages that they become, for mkdocstrings to read."""
     PACKAGES.mkdir(parents=True, exist_ok=True)
     for room in ("runtime", "export"):
         place = PACKAGES / room
         if not place.is_symlink():
             place.symlink_to(ROOT / room)
-    return config
+
+
+lay_out_packages()  # before any plugin looks for them
 
 
 def on_files(files: Files, config: Any) -> Files:
