@@ -58,7 +58,7 @@ def test_codes_of_another_size_are_refused() -> None:
     with pytest.raises(postproc.ArgumentError, match=r"masks must have size \[6, 6\] as semantic, got \[5, 6\]"):
         postproc.merge_semantic_instances(np.zeros((6, 6), np.uint8), codes, [0.9], [1])
     short = postproc.Rle(size=[6, 6], counts=codes[0]["counts"])
-    with pytest.raises(postproc.ArgumentError, match="36 pixels|pixels"):
+    with pytest.raises(postproc.ArgumentError, match="pixels"):
         postproc.merge_semantic_instances(np.zeros((6, 6), np.uint8), [short], [0.9], [1])
 
 
