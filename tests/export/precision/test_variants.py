@@ -3,6 +3,7 @@
 import json
 import re
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import onnx
@@ -10,7 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 from segrt.export.bundling import GoldenPicture, Network, VariantFile, write_bundle
-from segrt.export.precision import variant_maker
+from segrt.export.precision import speed, variant_maker
 from segrt.export.precision.calibration import calibration_files
 from segrt.export.precision.speed import Speed
 from segrt.export.precision.switchable_network import SwitchableNetwork
@@ -276,3 +277,25 @@ def test_a_trained_panoptic_network_survives_fp16_and_int8(tmp_path, monkeypatch
     assert byte.comparison.agreement > 0.95
     assert (half.counts.mac_share("fp16"), half.counts.weight_share("fp16")) == (1.0, 1.0)
     assert 0.9 < byte.counts.mac_share("int8") < 1.0  # the products of queries and features are no weights
+
+
+@pytest.mark.parametrize(("seconds", "runs"), [(5.0, 1), (0.25, 4), (0.001, 16)])
+def test_a_slow_network_is_timed_in_one_run_and_a_quick_one_in_many(
+    seconds: float, runs: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [0.0]
+
+    class Session:
+        def __init__(self, share: float) -> None:
+            self.share, self.runs = share, 0
+
+        def run(self, *_: object) -> None:
+            now[0] += self.share * seconds * (3 if self.runs == 0 and seconds < 1 else 1)
+            self.runs += 1
+
+    sessions = {"variant": Session(1.0), "fp32": Session(1.0)}
+    monkeypatch.setattr(speed, "open_session", lambda model, threads: sessions[model])  # noqa: ARG005
+    monkeypatch.setattr(speed, "time", SimpleNamespace(monotonic=lambda: now[0], perf_counter=lambda: now[0]))
+    measured = speed.measure_speed("fp32", "variant", {})  # type: ignore[arg-type]
+    assert measured.ms == pytest.approx(1000 * seconds), "warming up is left out"
+    assert sessions["variant"].runs == sessions["fp32"].runs == runs
