@@ -87,7 +87,8 @@ def deploy(names: tuple[str, ...], hosts: Path | None, signing: Signing, **given
     key ask for. On each device: segrt is installed into an environment of its own, the pack is copied (what is there
     already is not copied again) and unpacked beside what runs, its engine is built and its golden frames are run, all
     at low priority; then a link is switched and the service started anew. A device on which any of that fails, or
-    whose service is not healthy within --grace, keeps or gets back what it had, and says why. Exit code 1 when a device failed.
+    whose service is not healthy within --grace, keeps or gets back what it had, and says why. Exit code 1 when a
+    device failed.
 
     \b
     segrt deploy street-panoptic pi@cam1 --stream "0 --sink http://127.0.0.1:8080"

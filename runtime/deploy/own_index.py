@@ -62,8 +62,8 @@ def _index(options: Options, target: Target) -> ReleaseIndex:
         return replace(index, segrt=version, environment=options.environment, extras=options.extras)
     if options.wheels is None:
         raise SegrtError(
-            "--sign: a device with a pinned key takes packages by their signed hashes alone; give segrt's with --wheels "
-            "DIR, or --environment DIR for what the device has"
+            "--sign: a device with a pinned key takes packages by their signed hashes alone; give segrt's with "
+            "--wheels DIR, or --environment DIR for what the device has"
         )
     remedy = "put it there, or add --offline, which fetches it here"
     return with_packages_of(

@@ -94,7 +94,8 @@ def _check_version(segrt: Segrt, admission: Admission) -> None:
     if version != admission.index.segrt:
         named = admission.index.segrt
         raise Failure(
-            f"the environment has segrt {version}, but the index names {named}; sign it anew, `segrt sign --segrt {version}`"
+            f"the environment has segrt {version}, but the index names {named}; sign it anew with `segrt sign --segrt "
+            f"{version}`"
         )
 
 

@@ -68,6 +68,23 @@ def test_numbers_that_no_range_holds_are_refused(segrt: Segrt, arguments: tuple[
     assert message in err.splitlines()[-1]
 
 
+def test_durations_without_a_unit_are_said_back_and_those_with_one_are_not(segrt: Segrt, tmp_path: Path) -> None:
+    gone = tmp_path / "gone"
+    options = ("--max-age", "0.5", "--read-timeout", 2, "--segment", "600", "--stall-timeout", "9s")
+    code, _, err = segrt("stream", gone, "x.mp4", *options)
+    assert code == 2
+    assert err.splitlines()[:-1] == [
+        "segrt: --max-age 0.5: without a unit, that is 500 ms",
+        "segrt: --read-timeout 2: without a unit, that is 2 s",
+        "segrt: --segment 600: without a unit, that is 10 min",
+    ]
+    assert segrt("deploy", "x", "cam1", "--grace", "90", "--root", "?")[2].startswith(
+        "segrt: --grace 90: without a unit"
+    )
+    unit = segrt("service", "--watchdog", "90", "street-panoptic", "x.mp4", "--max-age", 5)
+    assert unit[2] == "segrt: --watchdog 90: without a unit, that is 90 s\n", "what a unit runs says it when it runs"
+
+
 def test_run_saves_every_kind_of_a_panoptic_bundle(
     tiny: SimpleNamespace, segrt: Segrt, photos: Path, tmp_path: Path
 ) -> None:

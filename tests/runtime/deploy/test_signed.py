@@ -30,7 +30,7 @@ def test_without_a_key_unsigned_packs_are_taken_and_that_is_said(fleet, deploy, 
 
 
 def test_what_deploy_signs_is_taken_by_a_device_with_the_key_pinned(
-    camera, deploy, tiny, make_pack, owner, own_cache: Path, monkeypatch: pytest.MonkeyPatch
+    camera, deploy, make_pack, owner, own_cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from importlib import metadata
 
