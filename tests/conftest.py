@@ -13,6 +13,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import click
 import numpy as np
 import pytest
 
@@ -63,16 +64,28 @@ def own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monk
     return folder
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Any:
+    """Look that a test which is marked to print a command's table has printed one, and so has had it checked."""
+    outcome = yield
+    for marker in pyfuncitem.iter_markers("prints_table"):
+        (command,) = marker.args
+        assert command in pyfuncitem.funcargs["whole_tables"], f"no table of `segrt {command}` was printed"
+    return outcome
+
+
 @pytest.fixture(autouse=True)
-def whole_tables(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Look that no table that a test prints loses a letter at 60, 80 and 120 columns; return the titles."""
+def whole_tables(monkeypatch: pytest.MonkeyPatch) -> set[str]:
+    """Look that no table that a test prints loses a letter at 60, 80 and 120 columns; return the commands that did."""
     from segrt.runtime.console import tables
 
-    titles, really = [], tables.print_on
+    commands, really = set(), tables.print_on
 
     def checked(console: Any, title: str, columns: list[str], rows: list[list[str]]) -> None:
         really(console, title, columns, rows)
-        titles.append(title)
+        context = click.get_current_context(silent=True)
+        if context is not None:
+            commands.add(str(context.command.name))
         for width in (60, 80, 120):
             narrow = type(console)(file=StringIO(), width=width, highlight=False)
             really(narrow, title, columns, rows)
@@ -83,7 +96,7 @@ def whole_tables(monkeypatch: pytest.MonkeyPatch) -> list[str]:
             assert not wanted - shown, f"{title} loses {wanted - shown} at {width} columns"
 
     monkeypatch.setattr(tables, "print_on", checked)
-    return titles
+    return commands
 
 
 @pytest.fixture(scope="session")

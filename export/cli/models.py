@@ -1,12 +1,13 @@
 """`segrt models`: what can be exported, by technique."""
 
-from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from segrt.runtime.cli.json_output import STANDARD_OUTPUT, JsonCommand, check_json, json_option, write_json_text
+from segrt.runtime.console.printable import say
+from segrt.runtime.console.tables import print_table
 
 if TYPE_CHECKING:
     from segrt.export.family import Model
@@ -18,8 +19,9 @@ if TYPE_CHECKING:
 def models(json_path: Path | None, technique: str | None) -> None:
     """List the models that `segrt export` knows, by technique.
 
-    GMACs (billions of multiply-adds) and the heads' size are those of one picture at the default size, heads in
-    float32. A model without published weights is exported with `--weights FILE`, or with random ones.
+    A model's terms, the licences of code and weights, stand below its table. GMACs (billions of multiply-adds) and the
+    heads' size are those of one picture at the default size, heads in float32. A model without published weights is
+    exported with `--weights FILE`, or with random ones.
     """
     from segrt.export.models.catalogue import models as all_models
 
@@ -32,29 +34,33 @@ def models(json_path: Path | None, technique: str | None) -> None:
         write_json_text(json_path, text)
         if json_path == STANDARD_OUTPUT:
             return
-    width = max((len(model.name) for model in found), default=0)
     for name in ("semantic", "instance", "panoptic"):
         group = [model for model in found if model.technique == name]
         if group:
-            click.echo(
-                f"{name.capitalize():{width + 5}}{'size':>9}{'M params':>10}{'GMACs':>9}{'heads MB':>10}  labels"
-            )
-            _print_group(group, width)
+            _print_group(name.capitalize(), group)
             if name == "semantic":
-                click.echo("  hf:ORGANISATION/NAME, hf:FOLDER: other semantic networks of Hugging Face transformers")
-            click.echo()
+                say("  hf:ORGANISATION/NAME, hf:FOLDER: other semantic networks of Hugging Face transformers\n")
 
 
-def _print_group(models: "list[Model]", width: int) -> None:
-    """Print the models of a technique, those of one family and licence under one line that says so."""
-    for terms, same in groupby(models, _terms):
-        click.echo(f"  {terms}")
-        for model in same:
-            size = f"{model.size[0]}x{model.size[1]}"
-            click.echo(
-                f"    {model.name:{width}} {size:>9}{model.parameters / 1e6:>10.1f}{model.gmacs:>9.1f}"
-                f"{model.head_bytes / 1e6:>10.1f}  {model.labels}"
-            )
+def _print_group(title: str, models: "list[Model]") -> None:
+    """Print the models of a technique, and below them the terms that they refer to by number."""
+    terms = list(dict.fromkeys(map(_terms, models)))
+    rows = [
+        [
+            model.name,
+            f"{model.size[0]}x{model.size[1]}",
+            f"{model.parameters / 1e6:.1f}",
+            f"{model.gmacs:.1f}",
+            f"{model.head_bytes / 1e6:.1f}",
+            model.labels,
+            str(terms.index(_terms(model)) + 1),
+        ]
+        for model in models
+    ]
+    print_table(title, ["model", "size", "M params", "GMACs", "heads MB", "labels", "terms"], rows)
+    for number, text in enumerate(terms, 1):
+        say(f"  {number:>2}  {text}")
+    say("")
 
 
 def _terms(model: "Model") -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
-from segrt.runtime.cli.deploy_pack import Signing, packed, signing_options
+from segrt.runtime.cli.deploy_pack import Signing, packed, signing_options, with_signed_index
 from segrt.runtime.console.printable import say
 from segrt.runtime.console.quantities import DURATION
 from segrt.runtime.console.tables import print_table
@@ -83,11 +83,12 @@ if TYPE_CHECKING:
 def deploy(names: tuple[str, ...], hosts: Path | None, signing: Signing, **given: Any) -> None:
     """Bring a BUNDLE or PACK to devices over ssh, and let it run there only if it proves itself.
 
-    A bundle is packed first, into segrt's cache, and signed with --sign. On each device: segrt is installed into an
-    environment of its own, the pack is copied (what is there already is not copied again) and unpacked beside what
-    runs, its engine is built and its golden frames are run, all at low priority; then a link is switched and the
-    service started anew. A device on which any of that fails, or whose service is not healthy within --grace, keeps
-    or gets back what it had, and says why. Exit code 1 when a device failed.
+    A bundle is packed first, into segrt's cache, and signed with --sign, as is the index that devices with a pinned
+    key ask for. On each device: segrt is installed into an environment of its own, the pack is copied (what is there
+    already is not copied again) and unpacked beside what runs, its engine is built and its golden frames are run, all
+    at low priority; then a link is switched and the service started anew. A device on which any of that fails, or
+    whose service is not healthy within --grace, keeps or gets back what it had, and says why. Exit code 1 when a
+    device failed.
 
     \b
     segrt deploy street-panoptic pi@cam1 --stream "0 --sink http://127.0.0.1:8080"
@@ -116,12 +117,10 @@ def deploy(names: tuple[str, ...], hosts: Path | None, signing: Signing, **given
     if len(devices) < 2:
         raise SegrtError("say what goes where: segrt deploy BUNDLE USER@HOST...")
     options = _options(devices[0], given)
-    _deploy(
-        replace(options, pack=str(packed(devices[0], signing).absolute())),
-        devices[1:],
-        secrets.token_hex(8),
-        pace,
-    )
+    check_names(options)
+    options = replace(options, pack=str(packed(devices[0], signing).absolute()))
+    options = with_signed_index(options, devices[0], signing, _devices(devices[1:], options))
+    _deploy(options, devices[1:], secrets.token_hex(8), pace)
 
 
 class _Pace(NamedTuple):

@@ -1,6 +1,7 @@
 """Durations, sizes, finite numbers and threads on the command line: 500ms, 10s, 15m, 2h; 200MB, 2GB; 0.5.
 
-A duration without a unit is in seconds. A size needs its unit: nobody who writes 2 means two bytes.
+A duration without a unit is in seconds, and that is said back. A size needs its unit: nobody who writes 2 means two
+bytes.
 """
 
 import math
@@ -9,6 +10,7 @@ from typing import Any
 
 import click
 
+from segrt.runtime.console.printable import say
 from segrt.runtime.threads import MOST_THREADS
 
 _SECONDS = {"ms": 1e-3, "s": 1.0, "": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
@@ -22,14 +24,19 @@ class _Quantity(click.ParamType):  # type: ignore[type-arg,unused-ignore]
         self.name, self._units, self._example = name, units, example
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        """Return seconds or bytes."""
+        """Return seconds or bytes; say back, on standard error, what a number without a unit was taken for."""
         if isinstance(value, (int, float)):
             return float(value)
         match = _FORM.fullmatch(str(value).strip().lower())
         if match is None or match.group(2) not in self._units or float(match.group(1)) <= 0:
             unit = "" if "" in self._units else ", with its unit"
             self.fail(f"must be a {self.name} such as {self._example}{unit}, but got {value!r}", param, ctx)
-        return float(match.group(1)) * float(self._units[match.group(2)])
+        quantity = float(match.group(1)) * float(self._units[match.group(2)])
+        # A context without a parent reads arguments for another process, which says it itself.
+        called = ctx is not None and ctx.parent is not None and not ctx.resilient_parsing
+        if not match.group(2) and param is not None and called:
+            say(f"segrt: {param.opts[-1]} {value}: without a unit, that is {duration_text(quantity)}", err=True)
+        return quantity
 
 
 class FiniteRange(click.FloatRange):

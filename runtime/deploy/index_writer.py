@@ -71,11 +71,13 @@ def with_packages_of(index: ReleaseIndex, packages: Packages, target: Target) ->
     return replace(index, segrt=packages.segrt, extras=packages.extras, packages=packages.wheels, python=target.python)
 
 
-def find_packages(folder: Path, target: Target, extras: Sequence[str], *, fetch: bool) -> Packages:
+def find_packages(
+    folder: Path, target: Target, extras: Sequence[str], *, fetch: bool, remedy: str = "put it there, or add --fetch"
+) -> Packages:
     """Return the packages in `folder` that segrt needs on a target, as pip chooses them.
 
     With `fetch` those that are missing come from the desk's package index into `folder`, else nothing is asked for.
-    Raises SegrtError when one cannot be had.
+    Raises SegrtError, which ends in `remedy` where nothing was fetched, when one cannot be had.
     """
     facts = DeviceFacts(
         machine=target.machine, python=target.python, executable="", implementation="CPython", glibc=target.glibc,
@@ -89,8 +91,8 @@ def find_packages(folder: Path, target: Target, extras: Sequence[str], *, fetch:
         done = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
         if done.returncode:
             errors = [line for line in done.stderr.splitlines() if line.startswith("ERROR:")] or ["pip failed"]
-            remedy = "" if fetch else "; put it there, or add --fetch"
-            raise SegrtError(f"{folder}: lacks what segrt needs on {target.machine}: {errors[-1]}{remedy}")
+            ending = "" if fetch else f"; {remedy}"
+            raise SegrtError(f"{folder}: lacks what segrt needs on {target.machine}: {errors[-1]}{ending}")
         names = sorted({path.name for path in Path(chosen).glob("*.whl")} | {environment.wheel.name})
         for name in names:
             if not (folder / name).is_file():

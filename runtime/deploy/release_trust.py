@@ -47,7 +47,9 @@ def read_index(path: Path, service: str, pack_sha256: str) -> tuple[ReleaseIndex
 def trust_of(index: str | None, pin_key: Path | None, rotation: Path | None, *, allow_downgrade: bool) -> Trust:
     """Return what devices are told of keys; `index` is its text. Raises SegrtError for files that hold none."""
     if pin_key is not None and index is None:
-        raise SegrtError("--pin-key: pins the key with a release that is signed with it; give its --index")
+        raise SegrtError(
+            "--pin-key: pins the key with a release that is signed with it; add --sign KEY, or give its --index"
+        )
     return Trust(
         index=index,
         pin_key=raw_public_key(pin_key) if pin_key else None,

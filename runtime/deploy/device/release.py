@@ -92,7 +92,11 @@ def make(
 def _check_version(segrt: Segrt, admission: Admission) -> None:
     version = segrt.version()
     if version != admission.index.segrt:
-        raise Failure(f"the environment has segrt {version}, but the index names {admission.index.segrt}; sign it anew")
+        named = admission.index.segrt
+        raise Failure(
+            f"the environment has segrt {version}, but the index names {named}; sign it anew with `segrt sign --segrt "
+            f"{version}`"
+        )
 
 
 def _check_fills_in(segrt: Segrt, stream: Sequence[str]) -> None:

@@ -21,7 +21,7 @@ from segrt.runtime.deploy.device.plain_names import check_file_name, check_sha25
 from segrt.runtime.deploy.device.protocol import EnvironmentRequest, InstallRequest, PackContent, Trust
 from segrt.runtime.deploy.device.statements import KeyRotation, ReleaseIndex, open_statement, short_key
 
-UNSIGNED = "no key is pinned: pack, segrt and its packages were taken unsigned; --pin-key and --index change that"
+UNSIGNED = "no key is pinned: pack, segrt and its packages were taken unsigned; --sign and --pin-key change that"
 NEEDS_KEY = "has no pinned key to check the index with; add --pin-key KEY"
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
 _KEY = re.compile(r"[0-9a-f]{64}")
@@ -79,8 +79,8 @@ def admit(folders: ServiceFolders, request: InstallRequest, note: Callable[[str]
 def needs_index(key: str) -> str:
     """Return what a device with a pinned key says to a release without an index."""
     return (
-        f"takes only releases that are signed with the pinned key {short_key(key)}; make an index with `segrt sign`, "
-        "and give it with --index"
+        f"takes only releases that are signed with the pinned key {short_key(key)}; add --sign KEY, or make an index "
+        "with `segrt sign` and give it with --index"
     )
 
 

@@ -77,7 +77,7 @@ def open_sources(sources: AnySource | Iterable[AnySource], options: "LiveOptions
     try:
         for source in several:
             if not isinstance(source, Source):
-                source = open_source(source, _unique(redact(fspath(source)), taken), options)
+                source = open_source(source, _unique(redact(_camera_or(fspath(source))), taken), options)
                 taken.add(source.info.source_id)
             opened.append(source)
     except BaseException:

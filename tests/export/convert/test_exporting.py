@@ -33,6 +33,7 @@ from segrt.runtime.results import SemanticResult  # noqa: E402
 pytestmark = pytest.mark.usefixtures("family")
 
 
+@pytest.mark.prints_table("export")
 def test_an_export_writes_a_bundle_that_verifies_and_says_how_it_compared(tmp_path: Path) -> None:
     done = CliRunner().invoke(cli, ["export", "tiny", "--out", str(tmp_path / "tiny"), "--weights", "random"])
     assert done.exit_code == 0, done.output
@@ -64,9 +65,10 @@ def test_an_export_writes_a_bundle_that_verifies_and_says_how_it_compared(tmp_pa
 
 def test_a_family_from_outside_is_listed_and_exported(tmp_path: Path) -> None:
     listed = CliRunner().invoke(cli, ["models", "--technique", "semantic"]).output
-    line = next(line for line in listed.splitlines() if line.startswith("    tiny "))
-    assert line.split() == ["tiny", "64x96", "0.0", "0.0", "0.0", "voc"]
-    assert listed.index("  tiny: code Apache-2.0; no published weights") < listed.index(line)
+    line = next(line for line in listed.splitlines() if line.startswith("  tiny "))
+    *figures, terms = line.split()
+    assert figures == ["tiny", "64x96", "0.0", "0.0", "0.0", "voc"]
+    assert f" {terms}  tiny: code Apache-2.0; no published weights" in listed
     entries = json.loads(CliRunner().invoke(cli, ["models", "--json"]).output)
     assert [entry["family"] for entry in entries if entry["name"] == "tiny"] == ["tiny"]
 

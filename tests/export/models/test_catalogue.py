@@ -46,12 +46,13 @@ def test_multiply_adds_and_heads_are_counted(name: str) -> None:
     assert (figures.gmacs, figures.head_bytes) == (pytest.approx(model.gmacs, rel=0.01), model.head_bytes)
 
 
+@pytest.mark.prints_table("models")
 def test_the_listing_names_every_model_under_its_technique() -> None:
     listed = CliRunner().invoke(cli, ["models"]).output
     as_json = json.loads(CliRunner().invoke(cli, ["models", "--json"]).output)
     assert [entry["name"] for entry in as_json] == [model.name for model in catalogue.models()]
     sections = {name: listed[listed.index(name.capitalize()) :] for name in ("semantic", "instance", "panoptic")}
-    assert all(f"    {entry['name']} " in sections[entry["technique"]] for entry in as_json)
+    assert all(f"\n  {entry['name']} " in sections[entry["technique"]] for entry in as_json)
 
 
 def test_a_name_is_taken_once() -> None:

@@ -25,6 +25,7 @@ def tune(*arguments):
 
 
 @pytest.mark.skipif("street-semantic" not in embedded_names(), reason="the embedded bundles are not here")
+@pytest.mark.prints_table("tune")
 def test_variants_within_the_budget_are_written_and_the_fastest_is_the_default(tmp_path, pictures):
     out = tmp_path / "tuned"
     done = tune(

@@ -156,6 +156,7 @@ def test_bad_input_is_named_in_one_line(make, make_chain, tmp_path):
         make(old, "int8")
 
 
+@pytest.mark.prints_table("quantize")
 def test_quantize_adds_variants_that_verify_and_inspect_shows_what_they_are(
     network, pictures, calibration, saved, make_chain, tmp_path
 ):

@@ -68,6 +68,24 @@ def test_numbers_that_no_range_holds_are_refused(segrt: Segrt, arguments: tuple[
     assert message in err.splitlines()[-1]
 
 
+def test_durations_without_a_unit_are_said_back_and_those_with_one_are_not(segrt: Segrt, tmp_path: Path) -> None:
+    gone = tmp_path / "gone"
+    options = ("--max-age", "0.5", "--read-timeout", 2, "--segment", "600", "--stall-timeout", "9s")
+    code, _, err = segrt("stream", gone, "x.mp4", *options)
+    assert code == 2
+    assert err.splitlines()[:-1] == [
+        "segrt: --max-age 0.5: without a unit, that is 500 ms",
+        "segrt: --read-timeout 2: without a unit, that is 2 s",
+        "segrt: --segment 600: without a unit, that is 10 min",
+    ]
+    assert segrt("deploy", "x", "cam1", "--grace", "90", "--root", "?")[2].startswith(
+        "segrt: --grace 90: without a unit"
+    )
+    unit = segrt("service", "--watchdog", "90", "street-panoptic", "x.mp4", "--max-age", 5)
+    assert unit[2] == "segrt: --watchdog 90: without a unit, that is 90 s\n", "what a unit runs says it when it runs"
+
+
+@pytest.mark.prints_table("run")
 def test_run_saves_every_kind_of_a_panoptic_bundle(
     tiny: SimpleNamespace, segrt: Segrt, photos: Path, tmp_path: Path
 ) -> None:
@@ -316,6 +334,7 @@ def test_every_command_takes_as_many_threads_as_the_core(segrt: Segrt) -> None:
     assert "must be numbers from 0 (the default) to 256, 1,2 for instance, but got '1,257'" in err
 
 
+@pytest.mark.prints_table("verify")
 def test_verify_prints_a_table_and_exits_with_1_when_golden_frames_differ(tiny: SimpleNamespace, segrt: Segrt) -> None:
     folder = tiny.bundle("merge_queries")
     code, text, err = segrt("verify", folder)
@@ -345,6 +364,7 @@ def test_verify_checks_every_hash_even_when_the_cache_knows_the_file(tiny: Simpl
     fails(segrt("verify", folder), 2, "model.fp32.onnx: has SHA-256")
 
 
+@pytest.mark.prints_table("inspect")
 def test_inspect_shows_and_gives_json(tiny: SimpleNamespace, segrt: Segrt) -> None:
     folder = tiny.bundle("merge_queries")
     code, text, _ = segrt("inspect", folder)
@@ -377,6 +397,7 @@ def test_inspect_speaks_no_python(tiny: SimpleNamespace, segrt: Segrt) -> None:
     assert "align_corners no" in segrt("inspect", tiny.bundle("argmax"))[1]
 
 
+@pytest.mark.prints_table("compare")
 def test_compare_writes_one_picture_with_a_panel_per_bundle(
     tiny: SimpleNamespace, segrt: Segrt, photos: Path, tmp_path: Path
 ) -> None:

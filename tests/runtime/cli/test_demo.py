@@ -11,6 +11,7 @@ from segrt.runtime.cli.demo import demo
 
 
 @pytest.mark.slow
+@pytest.mark.prints_table("demo")
 def test_demo_writes_a_comparison_and_two_clips_and_prints_a_table(tmp_path: Path) -> None:
     done = CliRunner().invoke(demo, ["--out", str(tmp_path / "demo"), "--frames", "6", "--threads", "1"])
     assert done.exit_code == 0, done.output

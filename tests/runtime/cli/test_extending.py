@@ -117,6 +117,7 @@ def void_share():
 @needs_bundles
 @pytest.mark.usefixtures("outside", "void_share")
 @pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.prints_table("eval")
 def test_a_metric_is_in_the_tables_and_the_json_of_its_technique(tmp_path: Path, workers: int) -> None:
     options = ("--annotations", STREET, "--workers", workers, "--json", tmp_path / "figures.json")
     table = run("eval", "street-semantic", *options)

@@ -137,6 +137,7 @@ def test_a_bundle_is_packed_by_itself_and_signed(fleet, deploy, tiny, owner, own
     assert "did you mean 'street-panoptic'?" in deploy("street-panoptik", "cam1", plain=True).err
 
 
+@pytest.mark.prints_table("deploy")
 def test_several_devices_some_of_which_fail(fleet, deploy, make_pack) -> None:
     good = [fleet.add(f"cam{number}") for number in (1, 2)]
     old = fleet.add("old", python="#!/bin/sh\necho 'segrt-python 3.8' >&2; exit 1\n")

@@ -29,11 +29,46 @@ def test_without_a_key_unsigned_packs_are_taken_and_that_is_said(fleet, deploy, 
     assert camera.current == "cam-1"
 
 
+def test_what_deploy_signs_is_taken_by_a_device_with_the_key_pinned(
+    camera, deploy, make_pack, owner, own_cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from importlib import metadata
+
+    monkeypatch.setattr(metadata, "version", lambda _: "9.9.9")  # what the device's environment has
+    make_pack("cam-2")
+    bundle = make_pack("cam-2").with_name("bundle-cam-2")
+    done = deploy(bundle, "cam1")
+    assert "add --sign KEY" in done.errors()[0], "unsigned"
+    done = deploy(bundle, "cam1", "--sign", owner.key)
+    assert (done.code, camera.current) == (0, "cam-2"), done
+    (first,) = (own_cache / "indices").iterdir()
+    assert f"{first}: signed with {owner.key}" in done.out
+    assert deploy(bundle, "cam1", "--sign", owner.key).out.count("unchanged") == 1, "the same index serves again"
+    done = deploy(make_pack("cam-3"), "cam1", "--sign", owner.key)
+    assert (done.code, camera.current) == (0, "cam-3"), "a pack's index is signed, too"
+    done = deploy(bundle, "cam1", "--sign", owner.key)
+    assert (done.code, camera.current) == (0, "cam-2"), "what its owner signs again may run again"
+    done = deploy(bundle, "cam1", "--sign", owner.make_key("stranger"))
+    assert "the index: is not signed with the key" in done.errors()[0]
+    done = signed(deploy, bundle, "cam1", "--sign", owner.key)
+    assert (done.code, "--sign: a device with a pinned key takes packages by their" in done.err) == (2, True), done
+
+
+def test_a_first_deployment_signs_and_pins_at_once(fleet, deploy, tiny, owner, monkeypatch: pytest.MonkeyPatch) -> None:
+    from importlib import metadata
+
+    monkeypatch.setattr(metadata, "version", lambda _: "9.9.9")
+    camera = fleet.add("cam1")
+    done = deploy(tiny.bundle("argmax", out="cam-1"), "cam1", *STREAM, "--sign", owner.key, "--pin-key", owner.public)
+    assert (done.code, camera.current) == (0, "tiny-argmax"), done
+    assert "pinned the key" in " ".join(done.out.split())
+
+
 def test_arbitrary_software_is_refused_by_a_device_with_a_key(camera, deploy, make_pack, owner) -> None:
     key = json.loads((camera.root / "key.json").read_text())["key"]
     refusal = (
-        f"cam1: takes only releases that are signed with the pinned key {short_key(key)}; make an index with `segrt "
-        "sign`, and give it with --index"
+        f"cam1: takes only releases that are signed with the pinned key {short_key(key)}; add --sign KEY, or make an "
+        "index with `segrt sign` and give it with --index"
     )
     done = deploy(make_pack("evil-2"), "cam1")
     assert done.errors() == [refusal]

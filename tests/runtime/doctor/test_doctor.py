@@ -306,6 +306,18 @@ def test_the_report_shows_commands_in_one_piece(capsys: pytest.CaptureFixture[st
     assert "\n  /home/me/.venv/bin/python -m pip install 'tensorrt-cu12>=10.3,<12'\n" in printed
 
 
+@pytest.mark.prints_table("doctor")
+def test_the_command_prints_the_report(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("segrt.runtime.doctor.machine.ThisMachine", lambda: RecordedMachine(state("ubuntu-rtx")))
+    monkeypatch.setattr("sys.argv", ["segrt", "doctor"])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 1, "TensorRT is missing there"
+    printed = capsys.readouterr().out
+    assert "This device" in printed
+    assert "MISSING" in printed
+
+
 def test_this_machine_is_described_and_a_bug_report_can_be_looked_at_again(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-c", "from segrt.runtime.cli import main; main()", "doctor", "--json"],

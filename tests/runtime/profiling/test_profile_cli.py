@@ -147,6 +147,7 @@ def test_a_baseline_that_was_faster_fails_and_names_the_stage(run, profiled, tmp
     assert (code, out.splitlines()[-1].endswith("slower (tolerance 20%): postprocess by 30%")) == (1, True)
 
 
+@pytest.mark.prints_table("profile")
 def test_a_budget_that_nothing_meets_fails(run):
     code, out, err = run("street-semantic", *QUICK, "--no-cold", "--budget", "0.001ms@p50")
     assert code == 1

@@ -16,7 +16,7 @@ from segrt.runtime.stream.recorder import Recorder
 from segrt.runtime.stream.sources import gstreamer, packets
 from segrt.runtime.stream.sources.frozen_picture import PictureWatch
 from segrt.runtime.stream.sources.live import Feed, LiveOptions, LiveSource, Shot
-from segrt.runtime.stream.sources.source_kinds import extras_of, kind_of, open_source
+from segrt.runtime.stream.sources.source_kinds import extras_of, kind_of, open_source, open_sources
 
 pytestmark = pytest.mark.timeout(60)
 
@@ -207,6 +207,10 @@ def test_usb_cameras_are_named_by_number_or_device(tmp_path, monkeypatch):
     assert [kind_of(name) for name in ("123", "/dev/null", "0.mp4", "video0")] == ["video"] * 4
     assert type(open_source("0")).__name__ == type(open_source("/dev/video0")).__name__ == "V4l2Source"
     assert extras_of(["0"]) == extras_of(["v4l2:///dev/video0"])
+    opened = open_sources(["0", "/dev/video1"])
+    assert [source.info.source_id for source in opened] == ["v4l2:///dev/video0", "v4l2:///dev/video1"], "in messages"
+    for source in opened:
+        source.close()
     (tmp_path / "0").mkdir()
     assert kind_of("0") == "images"  # what is there as a file or folder is meant
 

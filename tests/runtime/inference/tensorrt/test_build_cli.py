@@ -25,6 +25,7 @@ def run(*arguments: str) -> str:
 
 
 @pytest.mark.parametrize("name", ["street-semantic", "street-instance", "street-panoptic"])
+@pytest.mark.prints_table("build")
 def test_the_embedded_bundles_become_engines_that_are_kept(name: str, tmp_path: Path) -> None:
     first = run(name, "--engine-dir", str(tmp_path))
     assert "built in" in first
