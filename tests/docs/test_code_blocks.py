@@ -1,9 +1,7 @@
 """Every code block of README and docs/ is run, or marked and checked; every command named in prose exists."""
 
 import json
-import os
 import re
-import shutil
 import subprocess
 import sys
 from collections import Counter
@@ -15,7 +13,7 @@ from click.testing import CliRunner
 from code_blocks import ROOT, Block
 from command_words import trouble_with
 
-from segrt.runtime.bundle.locating import embedded_names, read_bundle
+from segrt.runtime.bundle.locating import embedded_names
 from segrt.runtime.cli import cli
 
 BLOCKS = code_blocks.blocks()
@@ -38,37 +36,6 @@ FRAMES = "10"  # whatever a page says: fewer are enough to see that it works
 needs_bundles = pytest.mark.skipif(
     "street-panoptic" not in embedded_names(), reason="the embedded bundles are not here"
 )
-
-
-@pytest.fixture(scope="module")
-def desk(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a folder with what the pages name: photo.jpg, clip.mp4, my.bundle, panoptic.json and others."""
-    import cv2
-
-    from segrt.runtime.streetworld.__main__ import main as make_streets
-
-    folder = tmp_path_factory.mktemp("desk")
-    before = Path.cwd()
-    os.chdir(folder)
-    try:
-        for arguments in (
-            ["streets", "--frames", "3", "--size", "96x160"],
-            ["clip.mp4", "--frames", "6", "--size", "96x160"],
-        ):
-            make_streets.main(arguments, standalone_mode=False)
-    finally:
-        os.chdir(before)
-    shutil.copytree(folder / "streets" / "images", folder / "images")
-    shutil.copytree(folder / "streets" / "images", folder / "photos")
-    shutil.copytree(folder / "streets" / "panoptic", folder / "panoptic")
-    shutil.copy(folder / "streets" / "panoptic.json", folder)
-    shutil.copy(folder / "clip.mp4", folder / "street.mp4")
-    picture = cv2.imread(str(next((folder / "images").iterdir())))
-    for name in ("photo.jpg", "street.png"):
-        cv2.imwrite(str(folder / name), picture)
-    shutil.copytree(read_bundle("street-panoptic").folder, folder / "my.bundle")
-    shutil.copytree(folder / "my.bundle", folder / "my-bundle")
-    return folder
 
 
 def test_blocks_that_are_not_run_say_why_and_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
@@ -149,24 +116,6 @@ def test_python_blocks_run(page: str, desk: Path, monkeypatch: pytest.MonkeyPatc
         if block.page == page and block.language == "python":
             code = re.sub(r"rtsp://[^\"]*", "clip.mp4", block.code)
             exec(compile(code, str(block), "exec"), known)
-
-
-@needs_bundles
-@pytest.mark.timeout(120)
-def test_habits_that_need_no_device_work(desk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(desk)
-    here = {
-        " ".join(words)
-        for page, words in code_blocks.inline_commands()
-        if page == "docs/coming-from.md"
-        and len(words) > 2
-        and words[1] in ("eval", "inspect", "run", "stream", "verify")
-        and not re.search(r"tensorrt|rtsp:|csi:|v4l2:|http:|mqtt:", " ".join(words))
-    }
-    assert len(here) > 8
-    for command in sorted(here):
-        done = CliRunner().invoke(cli, command.split()[1:])
-        assert done.exit_code == 0, f"{command}: {done.output} {done.exception}"
 
 
 def test_other_blocks_are_well_formed() -> None:
