@@ -22,7 +22,7 @@ ROWS = habits.rows()
 TRIED = [row for row in ROWS if any(not span.reason for span in row.spans)]
 REASONS = {"needs a GPU", "needs a broker", "needs a camera", "needs a device", "needs a display", "needs a hub"}
 """What may keep code from being run."""
-WORDS = {"segrt get", "segrt run", "rgb=True", "yolo export format=onnx"}
+WORDS = {"segrt get", "segrt run", "rgb=True"}
 """Code that names a thing and does nothing by itself."""
 _STEPS = [
     {"type": "LoadImageFromFile"},
