@@ -63,7 +63,8 @@ def test_an_export_writes_a_bundle_that_verifies_and_says_how_it_compared(tmp_pa
     np.testing.assert_allclose(golden.heads["semantic_logits"], wanted, atol=1e-4)
 
 
-def test_a_family_from_outside_is_listed_and_exported(tmp_path: Path) -> None:
+def test_a_family_from_outside_is_listed_and_exported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "160")  # else the table is blocks
     listed = CliRunner().invoke(cli, ["models", "--technique", "semantic"]).output
     line = next(line for line in listed.splitlines() if line.startswith("  tiny "))
     *figures, terms = line.split()

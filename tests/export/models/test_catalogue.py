@@ -47,7 +47,8 @@ def test_multiply_adds_and_heads_are_counted(name: str) -> None:
 
 
 @pytest.mark.prints_table("models")
-def test_the_listing_names_every_model_under_its_technique() -> None:
+def test_the_listing_names_every_model_under_its_technique(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "160")  # else the tables are blocks
     listed = CliRunner().invoke(cli, ["models"]).output
     as_json = json.loads(CliRunner().invoke(cli, ["models", "--json"]).output)
     assert [entry["name"] for entry in as_json] == [model.name for model in catalogue.models()]
