@@ -23,19 +23,19 @@ def class_ids(classes: Sequence[str], labels: "Sequence[Label]", bundle: str) ->
     """
     from segrt.runtime.console.suggestions import did_you_mean
     from segrt.runtime.errors import SegrtError
+    from segrt.runtime.results.class_choice import ids_of_name, some_names
 
     if not classes:
         return None
-    names = [label.name.casefold() for label in labels]
     wanted = []
     for text in classes:
-        whole = text.strip().casefold() in names
+        whole = ids_of_name(text.strip(), labels)
         wanted += [text] if whole else [part for part in text.split(",") if part.strip()]
     if not wanted:
-        raise SegrtError(f"--classes: is empty; name classes of {bundle}, {_some(labels)} for instance")
+        raise SegrtError(f"--classes: is empty; name classes of {bundle}, {some_names(labels)} for instance")
     chosen: set[int] = set()
     for name in (text.strip() for text in wanted):
-        ids = {index for index, known in enumerate(names) if known == name.casefold()}
+        ids = ids_of_name(name, labels)
         if not ids:
             meant = did_you_mean(name, [label.name for label in labels]) or _instead(name, labels)
             raise SegrtError(f"--classes {name}: {bundle} has no such class{meant}")
@@ -46,8 +46,6 @@ def class_ids(classes: Sequence[str], labels: "Sequence[Label]", bundle: str) ->
 def _instead(name: str, labels: "Sequence[Label]") -> str:
     if name.isdecimal() and int(name) < len(labels):
         return f"; classes are named: the one at position {int(name)} is {labels[int(name)].name!r}"
-    return f"; it has {_some(labels)}"
+    from segrt.runtime.results.class_choice import some_names
 
-
-def _some(labels: "Sequence[Label]") -> str:
-    return ", ".join(label.name for label in labels[:8]) + (" …" if len(labels) > 8 else "")
+    return f"; it has {some_names(labels)}"

@@ -1,8 +1,8 @@
 """Classes chosen by name or id, for whoever wants a part of a result."""
 
-import difflib
 from collections.abc import Iterable, Sequence
 
+from segrt.runtime.console.suggestions import did_you_mean
 from segrt.runtime.errors import SegrtError
 from segrt.runtime.results.labels.label import Label
 
@@ -15,14 +15,16 @@ def chosen_classes(classes: Classes, labels: Sequence[Label]) -> frozenset[int]:
     wanted = [classes] if isinstance(classes, (str, int)) else list(classes)
     chosen: set[int] = set()
     for item in wanted:
-        if isinstance(item, str):
-            ids = {index for index, label in enumerate(labels) if label.name == item}
-        else:
-            ids = {int(item)} & set(range(len(labels)))
+        ids = ids_of_name(item, labels) if isinstance(item, str) else {int(item)} & set(range(len(labels)))
         if not ids:
-            raise SegrtError(f"classes: there is no class {item!r}; {_remedy(item, labels)}")
+            raise SegrtError(f"classes: there is no class {item!r}{_remedy(item, labels)}")
         chosen |= ids
     return frozenset(chosen)
+
+
+def ids_of_name(name: str, labels: Sequence[Label]) -> set[int]:
+    """Return the class ids of all classes of that name; case is ignored."""
+    return {index for index, label in enumerate(labels) if label.name.casefold() == name.casefold()}
 
 
 def check_score(score_threshold: float | None) -> float:
@@ -36,9 +38,10 @@ def check_score(score_threshold: float | None) -> float:
 
 def _remedy(item: str | int, labels: Sequence[Label]) -> str:
     if not isinstance(item, str):
-        return f"ids are 0 to {len(labels) - 1}"
-    names = [label.name for label in labels]
-    close = difflib.get_close_matches(item, names, 1)
-    if close:
-        return f"did you mean {close[0]!r}?"
-    return f"it has {', '.join(names[:8])}{', …' if len(names) > 8 else ''}"
+        return f"; ids are 0 to {len(labels) - 1}"
+    return did_you_mean(item, [label.name for label in labels]) or f"; it has {some_names(labels)}"
+
+
+def some_names(labels: Sequence[Label]) -> str:
+    """Return the first names, and "…" where there are more."""
+    return ", ".join(label.name for label in labels[:8]) + (" …" if len(labels) > 8 else "")

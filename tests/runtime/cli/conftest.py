@@ -1,0 +1,41 @@
+"""The command line in this process, and two pictures."""
+
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+from cli_calls import Segrt
+
+from segrt.runtime import cli
+from segrt.runtime.files.images import write_image
+
+
+@pytest.fixture
+def segrt(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Segrt:
+    """Call the command line in this process: arguments → (exit code, standard output, standard error)."""
+
+    def call(*arguments: object) -> tuple[int, str, str]:
+        monkeypatch.setattr("sys.argv", ["segrt", *map(str, arguments)])
+        code = 0
+        try:
+            cli.main()
+        except SystemExit as end:
+            code = int(end.code or 0)
+        out, err = capfd.readouterr()
+        return code, out, err
+
+    return call
+
+
+@pytest.fixture
+def photos(tiny: SimpleNamespace, tmp_path: Path) -> Path:
+    """Return a folder of two pictures."""
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    write_image(folder / "000000000007.png", tiny.thirds(60, 90))
+    write_image(folder / "000000000011.jpg", tiny.thirds(40, 120))
+    return folder
