@@ -17,7 +17,7 @@ from segrt.runtime.console.exits import leave_at_once
 from segrt.runtime.console.interruptions import Interruptions, exit_code_of
 from segrt.runtime.console.printable import PrintableFormatter
 from segrt.runtime.console.progress import Bars
-from segrt.runtime.console.quantities import DURATION, SIZE, FiniteRange
+from segrt.runtime.console.quantities import DURATION, DURATION_SAID_LATER, SIZE, FiniteRange
 from segrt.runtime.console.words import counted
 
 if TYPE_CHECKING:
@@ -91,7 +91,9 @@ class _SinkOption(click.Option):
     help="Without data for so long, a live source hangs and is opened again.",
 )
 @click.option("--rtsp-transport", type=click.Choice(["tcp", "udp"]), default="tcp", show_default=True, help="For RTSP.")
-@click.option("--segment", type=DURATION, metavar="TIME", help="Begin a new mp4 and jsonl file so often, as 10m.")
+@click.option(
+    "--segment", type=DURATION_SAID_LATER, metavar="TIME", help="Begin a new mp4 and jsonl file so often, as 10m."
+)
 @click.option("--keep", type=SIZE, metavar="SIZE", help="Delete a sink's oldest files above this size, as 2GB.")
 @click.option(
     "--batch",

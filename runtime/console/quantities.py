@@ -20,8 +20,8 @@ _FORM = re.compile(r"(\d+(?:\.\d+)?)\s*([a-z]*)")
 
 # ParamType is generic since click 8.4.
 class _Quantity(click.ParamType):  # type: ignore[type-arg,unused-ignore]
-    def __init__(self, name: str, units: dict[str, Any], example: str) -> None:
-        self.name, self._units, self._example = name, units, example
+    def __init__(self, name: str, units: dict[str, Any], example: str, *, says_back: bool = True) -> None:
+        self.name, self._units, self._example, self._says_back = name, units, example, says_back
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
         """Return seconds or bytes; say back, on standard error, what a number without a unit was taken for."""
@@ -34,7 +34,7 @@ class _Quantity(click.ParamType):  # type: ignore[type-arg,unused-ignore]
         quantity = float(match.group(1)) * float(self._units[match.group(2)])
         # A context without a parent reads arguments for another process, which says it itself.
         called = ctx is not None and ctx.parent is not None and not ctx.resilient_parsing
-        if not match.group(2) and param is not None and called:
+        if self._says_back and not match.group(2) and param is not None and called:
             say(f"segrt: {param.opts[-1]} {value}: without a unit, that is {duration_text(quantity)}", err=True)
         return quantity
 
@@ -51,6 +51,8 @@ class FiniteRange(click.FloatRange):
 
 
 DURATION = _Quantity("duration", _SECONDS, "500ms, 10s or 15m")
+# For a command that says by itself what it took the duration for.
+DURATION_SAID_LATER = _Quantity("duration", _SECONDS, "500ms, 10s or 15m", says_back=False)
 SIZE = _Quantity("size", _BYTES, "200MB or 2GB")
 SHARE = FiniteRange(0, 1)
 THREADS = click.IntRange(0, MOST_THREADS)
