@@ -34,8 +34,7 @@ def test_durations_without_a_unit_are_said_back_and_those_with_one_are_not(segrt
     assert err.splitlines()[:-1] == [
         "segrt: --max-age 0.5: without a unit, that is 500 ms",
         "segrt: --read-timeout 2: without a unit, that is 2 s",
-        "segrt: --segment 600: without a unit, that is 10 min",
-    ]
+    ], "what --segment was taken for is said where files are cut (test_stream_cli)"
     assert segrt("deploy", "x", "cam1", "--grace", "90", "--root", "?")[2].startswith(
         "segrt: --grace 90: without a unit"
     )
