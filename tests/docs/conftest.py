@@ -3,11 +3,15 @@
 import os
 import shutil
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from segrt.runtime.bundle.locating import read_bundle
+from segrt.runtime.evaluate.datasets.opening import DATASETS
+from segrt.runtime.stream.sinks.sink_kinds import SINKS
+from segrt.runtime.stream.sources.source_kinds import SOURCES
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
@@ -41,3 +45,13 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Path:
     shutil.copytree(read_bundle("street-panoptic").folder, folder / "my.bundle")
     shutil.copytree(folder / "my.bundle", folder / "my-bundle")
     return folder
+
+
+@pytest.fixture(autouse=True)
+def own_kinds() -> Iterator[None]:
+    """Take out again what a page's example adds to segrt, so that tests after it see segrt as it is."""
+    before = {registry: set(registry) for registry in (SINKS, SOURCES, DATASETS)}
+    yield
+    for registry, names in before.items():
+        for name in set(registry) - names:
+            registry.remove(name)

@@ -4,6 +4,7 @@ import json
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import av
@@ -14,6 +15,7 @@ from segrt.runtime.errors import VideoError
 from segrt.runtime.outputs.place import Anchor, Disk
 from segrt.runtime.stream import run_stream
 from segrt.runtime.stream.backoff import Backoff
+from segrt.runtime.stream.recorder import Recorder
 
 pytestmark = pytest.mark.timeout(60)
 FRAMES, MOMENT = 60, 20
@@ -25,22 +27,43 @@ def short_pauses(monkeypatch):
     monkeypatch.setattr(Backoff.__init__, "__defaults__", (0.05, 0.1))
 
 
+@pytest.fixture(autouse=True)
+def handled(monkeypatch):
+    """Return a list that gets an entry for each frame that the sink has written or left out."""
+    frames: list[str] = []
+    count = Recorder.sink
+
+    def noting(self, name, *, written=0, dropped=0, failures=0):
+        count(self, name, written=written, dropped=dropped, failures=failures)
+        frames.extend([name] * (written + dropped))
+
+    monkeypatch.setattr(Recorder, "sink", noting)
+    return frames
+
+
 def noisy(image, _):
     return np.random.default_rng(0).integers(0, 255, image.shape, np.uint8)
 
 
-def run(fakes, sinks, events, *, live=True):
-    """Run a stream of `FRAMES` frames into `sinks`; `events`: frame → what happens before it."""
+def run(fakes, handled, sink, events, *, live=True):
+    """Run a stream of `FRAMES` frames into `sink`; `events`: frame → what happens before it.
+
+    However slow the machine is, a frame comes only when the sink has handled all but a few: none is lost for lack of
+    time, but those of the outage.
+    """
 
     class Eventful(fakes.ListSource):
         def frames(self):
             for frame in super().frames():
+                give_up = time.monotonic() + 20
+                while frame.index - len(handled) > 5 and time.monotonic() < give_up:
+                    time.sleep(0.002)
                 events.get(frame.index, lambda: None)()
                 yield frame
 
     source = Eventful(FRAMES, seconds=0.01, live=live, size=(32, 48))
     with fakes.PanopticSegmenter() as segmenter:
-        return run_stream(segmenter, source, sinks, policy="all", draw=noisy)
+        return run_stream(segmenter, source, [sink], policy="all", draw=noisy)
 
 
 def results_in(folder: Path) -> int:
@@ -85,22 +108,22 @@ def check_outage(metrics, caplog, reason="was deleted or replaced"):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_folder_that_is_deleted_is_made_again(fakes, tmp_path, caplog, kind):
+def test_a_folder_that_is_deleted_is_made_again(fakes, handled, tmp_path, caplog, kind):
     place = tmp_path / "recordings"
-    metrics = run(fakes, [place / KINDS[kind]], {MOMENT: lambda: delete(place)})
+    metrics = run(fakes, handled, place / KINDS[kind], {MOMENT: lambda: delete(place)})
     counts = check_outage(metrics, caplog)
     assert 0 < results_in(place) <= counts.written - MOMENT // 2
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_folder_that_is_moved_away_keeps_what_it_has_and_a_new_one_is_begun(fakes, tmp_path, caplog, kind):
+def test_a_folder_that_is_moved_away_keeps_what_it_has_and_a_new_one_is_begun(fakes, handled, tmp_path, caplog, kind):
     place, moved = tmp_path / "recordings", tmp_path / "moved"
 
     def move():
         place.rename(moved)
         place.mkdir()
 
-    metrics = run(fakes, [place / KINDS[kind]], {MOMENT: move})
+    metrics = run(fakes, handled, place / KINDS[kind], {MOMENT: move})
     counts = check_outage(metrics, caplog)
     now = results_in(place)
     assert now > 0
@@ -114,22 +137,22 @@ def test_a_folder_that_is_moved_away_keeps_what_it_has_and_a_new_one_is_begun(fa
 
 
 @pytest.mark.parametrize("kind", ["mp4", "jsonl", "coco"])
-def test_a_file_that_is_deleted_is_noticed(fakes, tmp_path, caplog, kind):
+def test_a_file_that_is_deleted_is_noticed(fakes, handled, tmp_path, caplog, kind):
     name = "out.unfinished.jsonl" if kind == "coco" else KINDS[kind]
-    metrics = run(fakes, [tmp_path / KINDS[kind]], {MOMENT: (tmp_path / name).unlink})
+    metrics = run(fakes, handled, tmp_path / KINDS[kind], {MOMENT: (tmp_path / name).unlink})
     counts = check_outage(metrics, caplog)
     assert 0 < results_in(tmp_path) <= counts.written - MOMENT // 2
 
 
 @pytest.mark.parametrize("kind", ["mp4", "jsonl"])
-def test_a_file_that_takes_its_place_is_not_touched(fakes, tmp_path, caplog, kind):
+def test_a_file_that_takes_its_place_is_not_touched(fakes, handled, tmp_path, caplog, kind):
     path = tmp_path / KINDS[kind]
 
     def replace():
         path.rename(tmp_path / f"kept{path.suffix}")
         path.write_bytes(b"somebody else's")
 
-    metrics = run(fakes, [path], {MOMENT: replace})
+    metrics = run(fakes, handled, path, {MOMENT: replace})
     check_outage(metrics, caplog)
     assert path.read_bytes() == b"somebody else's"
     path.unlink()
@@ -137,17 +160,17 @@ def test_a_file_that_takes_its_place_is_not_touched(fakes, tmp_path, caplog, kin
     assert results_in(tmp_path) == metrics.sinks[kind].written
 
 
-def test_the_folder_of_pngs_belongs_to_the_data_set(fakes, tmp_path, caplog):
-    metrics = run(fakes, [tmp_path / "out.json"], {MOMENT: lambda: shutil.rmtree(tmp_path / "out")})
+def test_the_folder_of_pngs_belongs_to_the_data_set(fakes, handled, tmp_path, caplog):
+    metrics = run(fakes, handled, tmp_path / "out.json", {MOMENT: lambda: shutil.rmtree(tmp_path / "out")})
     check_outage(metrics, caplog)
     assert len(json.loads((tmp_path / "out-00001.json").read_text())["images"]) > 0
 
 
 @pytest.mark.parametrize("kind", ["mp4", "jsonl", "coco", "pictures"])
-def test_of_a_file_the_run_ends_where_its_output_is_gone(fakes, tmp_path, kind):
+def test_of_a_file_the_run_ends_where_its_output_is_gone(fakes, handled, tmp_path, kind):
     place = tmp_path / "recordings"
     with pytest.raises(VideoError, match=r"was deleted or replaced|cannot be written"):
-        run(fakes, [place / KINDS[kind]], {MOMENT: lambda: delete(place)}, live=False)
+        run(fakes, handled, place / KINDS[kind], {MOMENT: lambda: delete(place)}, live=False)
 
 
 @pytest.fixture
@@ -171,7 +194,7 @@ def disk(tmp_path):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_disk_that_is_away_is_waited_for_and_the_one_below_is_left_alone(fakes, disk, caplog, kind):
+def test_a_disk_that_is_away_is_waited_for_and_the_one_below_is_left_alone(fakes, handled, disk, caplog, kind):
     folder, mount, unmount = disk
     below: list[Path] = []
 
@@ -180,7 +203,7 @@ def test_a_disk_that_is_away_is_waited_for_and_the_one_below_is_left_alone(fakes
         assert mount() == 0
 
     sink = folder / "recordings" / KINDS[kind]
-    metrics = run(fakes, [sink], {10: unmount, 35: mount_again})
+    metrics = run(fakes, handled, sink, {10: unmount, 35: mount_again})
     (counts,) = metrics.sinks.values()
     assert below == []
     assert counts.failures == 1
@@ -192,7 +215,7 @@ def test_a_disk_that_is_away_is_waited_for_and_the_one_below_is_left_alone(fakes
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_disk_that_is_full_from_the_start_gets_no_empty_files(fakes, disk, caplog, kind):
+def test_a_disk_that_is_full_from_the_start_gets_no_empty_files(fakes, handled, disk, caplog, kind):
     folder, *_ = disk
     filler = folder / "filler"
     with filler.open("wb") as file:
@@ -205,7 +228,7 @@ def test_a_disk_that_is_full_from_the_start_gets_no_empty_files(fakes, disk, cap
         full.extend(path for path in folder.rglob("*") if path.is_file() and path != filler)
         filler.unlink()
 
-    metrics = run(fakes, [folder / KINDS[kind]], {35: free})
+    metrics = run(fakes, handled, folder / KINDS[kind], {35: free})
     (counts,) = metrics.sinks.values()
     assert full == []
     assert "No space left on device" in caplog.text
