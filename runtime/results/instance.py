@@ -16,18 +16,23 @@ from segrt.runtime.results.found import counted_names, found_text
 from segrt.runtime.results.labels.label import Label, check_labels
 from segrt.runtime.results.semantic import describe
 from segrt.runtime.results.timings import Timings
+from segrt.runtime.results.track_ids import tracked
 from segrt.runtime.results.viewing import Viewable
 
 
 @dataclass(frozen=True)
 class Instance:
-    """One object: `box` (x0, y0, x1, y1) in pixels as the network gave it, `rle` its mask in COCO's run lengths."""
+    """One object: `box` (x0, y0, x1, y1) in pixels as the network gave it, `rle` its mask in COCO's run lengths.
+
+    `track_id` says which object of a video it is, the same in each frame; None where nothing was tracked.
+    """
 
     class_id: int
     name: str
     score: float
     box: tuple[float, float, float, float]
     rle: "rle.Rle"
+    track_id: int | None = None
 
     @property
     def mask(self) -> npt.NDArray[np.bool_]:
@@ -46,7 +51,8 @@ class InstanceResult(Viewable):
 
     `boxes` float32 (N, 4) xyxy in source pixels, `scores` float32 (N,), `class_ids` int (N,) positions in `labels`,
     `rles` N COCO run-length encodings {"size": [H, W], "counts": bytes}, `size` (H, W) of the source. `image` is the
-    picture that was segmented, as it was given: not a copy.
+    picture that was segmented, as it was given: not a copy. `track_ids` int64 (N,) say which object of a video each is,
+    -1 for one that is none's yet; None where nothing was tracked.
     """
 
     boxes: npt.NDArray[np.float32]
@@ -58,6 +64,7 @@ class InstanceResult(Viewable):
     timings: Timings | None = None
     nonfinite_heads: int = 0  # network outputs with NaN or infinity among the values that were read
     image: npt.NDArray[Any] | None = None
+    track_ids: npt.NDArray[np.int64] | None = None
 
     def __post_init__(self) -> None:
         """Raise ValueError with what was expected and what was met."""
@@ -78,6 +85,11 @@ class InstanceResult(Viewable):
             raise ValueError(
                 f"class_ids must be 0 to {len(self.labels) - 1}, but got {int(ids.min())} to {int(ids.max())}"
             )
+        tracks = self.track_ids
+        if tracks is not None and (
+            not isinstance(tracks, np.ndarray) or tracks.dtype != np.int64 or tracks.shape != (count,)
+        ):
+            raise ValueError(f"track_ids must be int64 with shape {(count,)}, but got {describe(tracks)}")
         for index, encoded in enumerate(self.rles):
             if tuple(encoded["size"]) != self.size:
                 raise ValueError(f"rles[{index}] must have size {list(self.size)}, but got {list(encoded['size'])}")
@@ -95,7 +107,15 @@ class InstanceResult(Viewable):
         class_id = int(self.class_ids[index])
         x0, y0, x1, y1 = (float(value) for value in self.boxes[index])
         name = self.labels[class_id].name
-        return Instance(class_id, name, float(self.scores[index]), (x0, y0, x1, y1), self.rles[index])
+        track = -1 if self.track_ids is None else int(self.track_ids[index])
+        return Instance(
+            class_id=class_id,
+            name=name,
+            score=float(self.scores[index]),
+            box=(x0, y0, x1, y1),
+            rle=self.rles[index],
+            track_id=None if track < 0 else track,
+        )
 
     @property
     def names(self) -> list[str]:
@@ -117,7 +137,12 @@ class InstanceResult(Viewable):
         places = np.flatnonzero(kept)
         rles = [self.rles[place] for place in places]
         return replace(
-            self, boxes=self.boxes[places], scores=self.scores[places], class_ids=self.class_ids[places], rles=rles
+            self,
+            boxes=self.boxes[places],
+            scores=self.scores[places],
+            class_ids=self.class_ids[places],
+            rles=rles,
+            track_ids=None if self.track_ids is None else self.track_ids[places],
         )
 
     def found(self) -> str:
@@ -125,7 +150,10 @@ class InstanceResult(Viewable):
         return found_text(self.counts())
 
     def to_rows(self) -> list[dict[str, Any]]:
-        """Return a dict for each object: class_id, name, score, area (pixels), bbox [x, y, width, height]."""
+        """Return a dict for each object: class_id, name, score, area (pixels), bbox [x, y, width, height].
+
+        An object of a track has its track_id, too.
+        """
         sides = np.concatenate((self.boxes[:, :2], self.boxes[:, 2:] - self.boxes[:, :2]), axis=1)
         return [
             {
@@ -134,6 +162,7 @@ class InstanceResult(Viewable):
                 "score": round(item.score, 4),
                 "area": item.area,
                 "bbox": [round(float(value), 2) for value in bbox],
+                **tracked(item.track_id),
             }
             for item, bbox in zip(self, sides, strict=True)
         ]
@@ -150,8 +179,12 @@ class InstanceResult(Viewable):
         ]
 
     def to_supervision(self) -> Any:
-        """Return `supervision.Detections` with boxes, masks, class ids, confidences and names; needs supervision."""
-        return detections(self.boxes, self.masks, self.class_ids, self.names, self.scores)
+        """Return `supervision.Detections` with boxes, masks, class ids, confidences and names; needs supervision.
+
+        Where objects are tracked, `tracker_id` has their track_ids.
+        """
+        tracks = [item.track_id for item in self]
+        return detections(self.boxes, self.masks, self.class_ids, self.names, self.scores, tracks)
 
     @cached_property
     def masks(self) -> npt.NDArray[np.bool_]:

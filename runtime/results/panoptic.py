@@ -18,6 +18,7 @@ from segrt.runtime.results.labels.label import Label, check_labels
 from segrt.runtime.results.remap import remap
 from segrt.runtime.results.semantic import SemanticResult, class_map_dtype, describe
 from segrt.runtime.results.timings import Timings
+from segrt.runtime.results.track_ids import track_id_array, tracked
 from segrt.runtime.results.viewing import Viewable
 
 
@@ -25,7 +26,8 @@ from segrt.runtime.results.viewing import Viewable
 class Segment:
     """One segment: its `id` in the map, `area` in pixels, `bbox` (x, y, width, height) in pixels.
 
-    `name` is its class's; a result gives it to segments that were made without.
+    `name` is its class's; a result gives it to segments that were made without. `track_id` says which object of a video
+    it is, the same in each frame; None where nothing was tracked.
     """
 
     id: int
@@ -35,6 +37,7 @@ class Segment:
     area: int
     bbox: tuple[int, int, int, int]
     name: str = field(default="", compare=False)
+    track_id: int | None = None
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -164,7 +167,10 @@ class PanopticResult(Viewable):
         return found_text(self.counts(), [segment.name for segment in stuff])
 
     def to_rows(self) -> list[dict[str, Any]]:
-        """Return a dict for each segment: id, class_id, name, isthing, score, area (pixels), bbox (x, y, w, h)."""
+        """Return a dict for each segment: id, class_id, name, isthing, score, area (pixels), bbox (x, y, w, h).
+
+        A segment of a track has its track_id, too.
+        """
         return [
             {
                 "id": segment.id,
@@ -174,6 +180,7 @@ class PanopticResult(Viewable):
                 "score": round(float(segment.score), 4),
                 "area": segment.area,
                 "bbox": list(segment.bbox),
+                **tracked(segment.track_id),
             }
             for segment in self.segments
         ]
@@ -189,6 +196,7 @@ class PanopticResult(Viewable):
             np.array([segment.class_id for segment in self.segments]),
             [segment.name for segment in self.segments],
             np.array([segment.score for segment in self.segments]),
+            [segment.track_id for segment in self.segments],
         )
 
     def to_semantic(self) -> SemanticResult:
@@ -211,6 +219,7 @@ class PanopticResult(Viewable):
             labels=self.labels,
             timings=self.timings,
             image=self.image,
+            track_ids=track_id_array([segment.track_id for segment in things]),
         )
 
     def to_coco(self, image_id: ImageId = 0, file_name: str | None = None) -> dict[str, Any]:
@@ -218,7 +227,7 @@ class PanopticResult(Viewable):
 
         Without one it is named by the picture's id, "0.png".
         `category_id` is the label's `dataset_id`; `isthing` and `score` are carried along, as detectron2's
-        `segments_info` has them, which COCO's readers ignore.
+        `segments_info` has them, which COCO's readers ignore, and so is `track_id` where there is one.
         """
         return {
             "image_id": image_id,
@@ -232,6 +241,7 @@ class PanopticResult(Viewable):
                     "bbox": list(segment.bbox),
                     "iscrowd": 0,
                     "score": round(float(segment.score), 6),
+                    **tracked(segment.track_id),
                 }
                 for segment in self.segments
             ],

@@ -1,0 +1,18 @@
+"""Which object of a video a thing is: numbers that a tracker gives, absent where nothing was tracked."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+
+def tracked(track_id: int | None) -> dict[str, int]:
+    """Return what a row says of it: {"track_id": track_id}, nothing where there is none."""
+    return {} if track_id is None else {"track_id": track_id}
+
+
+def track_id_array(track_ids: Sequence[int | None]) -> npt.NDArray[np.int64] | None:
+    """Return them as int64 (N,), -1 where one is None; None where all are."""
+    if all(track_id is None for track_id in track_ids):
+        return None
+    return np.array([-1 if track_id is None else track_id for track_id in track_ids], np.int64)
