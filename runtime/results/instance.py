@@ -1,6 +1,6 @@
 """The instance result: a mask, class and score for every object, overlaps allowed."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -116,6 +116,10 @@ class InstanceResult(Viewable):
             rle=self.rles[index],
             track_id=None if track < 0 else track,
         )
+
+    def with_tracks(self, track_ids: Sequence[int | None]) -> "InstanceResult":
+        """Return this result with a track id for each object, in their order; the masks are shared."""
+        return replace(self, track_ids=np.array([-1 if track is None else track for track in track_ids], np.int64))
 
     @property
     def names(self) -> list[str]:

@@ -1,6 +1,7 @@
 """The panoptic result: one class and one instance id for every pixel, no overlaps."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from copy import copy
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -143,6 +144,13 @@ class PanopticResult(Viewable):
             raise SegrtError(f"segment: there is no id {wanted}; ids are {ids or 'none'}")
         mask: npt.NDArray[np.bool_] = self.segment_ids == wanted
         return mask
+
+    def with_tracks(self, track_ids: Sequence[int | None]) -> "PanopticResult":
+        """Return this result with a track id for each segment, in their order; the map is shared."""
+        tracked = copy(self)
+        segments = [replace(item, track_id=track) for item, track in zip(self.segments, track_ids, strict=True)]
+        object.__setattr__(tracked, "segments", segments)
+        return tracked
 
     def counts(self) -> dict[str, int]:
         """Return how many things of each class there are, name → number, the most frequent first; stuff has none."""

@@ -19,6 +19,7 @@ from segrt.runtime.stream.sinks.sink_kinds import open_sink
 from segrt.runtime.stream.sources.live import LiveOptions
 from segrt.runtime.stream.sources.source import Source
 from segrt.runtime.stream.sources.source_kinds import AnySource, open_sources
+from segrt.runtime.stream.step import Step
 from segrt.runtime.stream.stream_metrics import StreamMetrics
 from segrt.runtime.stream.thinning import Thinning
 
@@ -88,12 +89,13 @@ def open_pipeline(
     writing: SinkOptions | None = None,
     metrics: Path | None = None,
     classes: frozenset[int] | None = None,
+    steps: Sequence[Step] = (),
 ) -> Pipeline:
     """Open sources and sinks and return a pipeline that has not started.
 
-    `policy`, `max_frames`, `deliver`, `draw`, `thinning` and `classes` are those of `PipelineOptions`. `live` says how
-    live sources are read, `writing` how sinks write, `metrics` where the caller will write what was measured: checked
-    here, as the sinks' files are.
+    `policy`, `max_frames`, `deliver`, `draw`, `thinning`, `classes` and `steps` are those of `PipelineOptions`. `live`
+    says how live sources are read, `writing` how sinks write, `metrics` where the caller will write what was measured:
+    checked here, as the sinks' files are.
 
     Raises SegrtError for what cannot be opened; then nothing is left open.
     """
@@ -112,7 +114,13 @@ def open_pipeline(
                     f"{segmenter.technique}; leave it out or take another bundle"
                 )
         options = PipelineOptions(
-            policy or ("latest" if any_live else "all"), max_frames, deliver, draw, thinning or Thinning(), classes
+            policy=policy or ("latest" if any_live else "all"),
+            max_frames=max_frames,
+            deliver=deliver,
+            draw=draw,
+            thinning=thinning or Thinning(),
+            classes=classes,
+            steps=tuple(steps),
         )
         return Pipeline(segmenter, opened, opened_sinks, options)
     except BaseException:

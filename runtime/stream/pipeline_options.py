@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from segrt.runtime.errors import SegrtError
 from segrt.runtime.files.images import Picture
 from segrt.runtime.results import Result
+from segrt.runtime.stream.step import Step
 from segrt.runtime.stream.thinning import Thinning
 
 Draw = Callable[[Picture, Result], Picture]
@@ -18,7 +19,8 @@ class PipelineOptions:
 
     `max_frames` ends the run after that many results; with `deliver` the results can be iterated over; `draw` paints
     the picture for sinks that need one (None: `segrt.runtime.draw.overlay`); `thinning` says which frames are
-    wanted; of results only `classes` (positions in the labels) are kept, None for all.
+    wanted; of results only `classes` (positions in the labels) are kept, None for all; what is left goes through
+    `steps`, one after the other.
     """
 
     policy: str = "all"
@@ -27,6 +29,7 @@ class PipelineOptions:
     draw: Draw | None = None
     thinning: Thinning = field(default_factory=Thinning)
     classes: frozenset[int] | None = None
+    steps: tuple[Step, ...] = ()
 
     def __post_init__(self) -> None:
         if self.policy not in POLICIES:

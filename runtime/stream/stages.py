@@ -135,25 +135,38 @@ def postprocess(
     inferred: Channel[Batch],
     targets: Sequence[Channel[Job]],
     recorder: Recorder,
-    classes: frozenset[int] | None = None,
+    options: PipelineOptions,
 ) -> None:
-    """Turn heads into results, of `classes` alone unless that is None, and give the slots back.
+    """Turn heads into results, of `options.classes` alone, take them through its steps, and give the slots back.
 
     A frame's inference time is that of its whole batch: so long it was in the network.
     """
-    while True:
-        batch = inferred.get()
-        done: list[Job] = []
+    try:
+        while True:
+            _postprocess_batch(segmenter, inferred.get(), targets, recorder, options)
+    finally:
+        for step in options.steps:
+            step.close()
+
+
+def _postprocess_batch(
+    segmenter: FrameSegmenter,
+    batch: Batch,
+    targets: Sequence[Channel[Job]],
+    recorder: Recorder,
+    options: PipelineOptions,
+) -> None:
+    done: list[Job] = []
+    try:
         try:
-            try:
-                for index, batched in enumerate(batch.frames):
-                    done.append(_decoded(segmenter, batch, batched, index, recorder, classes))
-            finally:
-                batch.heads = None
-                release([batch], segmenter.backend)
+            for index, batched in enumerate(batch.frames):
+                done.append(_decoded(segmenter, batch, batched, index, recorder, options))
         finally:
-            for job in done:
-                pass_on(job, targets, segmenter.backend)
+            batch.heads = None
+            release([batch], segmenter.backend)
+    finally:
+        for job in done:
+            pass_on(job, targets, segmenter.backend)
 
 
 def _decoded(
@@ -162,13 +175,13 @@ def _decoded(
     batched: BatchedFrame,
     index: int,
     recorder: Recorder,
-    classes: frozenset[int] | None,
+    options: PipelineOptions,
 ) -> Job:
     assert batch.heads is not None
     assert batch.slot is not None
     watch = Stopwatch()
     result = segmenter.postprocess(batch.heads, batched.geometry, index)
-    result = result if classes is None else result.filter(classes)
+    result = result if options.classes is None else result.filter(options.classes)
     wall_ms = watch.ms()
     waited_for_network = not batch.settled
     batch.settle()
@@ -176,6 +189,10 @@ def _decoded(
     timings = Timings(batched.preprocess_ms, batch.inference_ms, decoding_ms)
     # Nobody else has seen this frozen result yet.
     object.__setattr__(result, "timings", timings)
+    for step in options.steps:
+        watch = Stopwatch()
+        result = step.take(batched.frame, result)
+        recorder.took(batched.frame.source_id, step.name, watch.ms())
     _note(recorder, batched.frame, timings, result.nonfinite_heads)
     return Job(batched.frame, result)
 

@@ -76,7 +76,7 @@ def wire(
         Stage("infer", partial(stages.infer, backend, submitted, inferred), submitted, (inferred,)),
         Stage(
             "postprocess",
-            partial(stages.postprocess, segmenter, inferred, results.finished, recorder, options.classes),
+            partial(stages.postprocess, segmenter, inferred, results.finished, recorder, options),
             inferred,
             results.finished,
         ),

@@ -57,3 +57,18 @@ def test_one_for_each_object(wrong) -> None:
     found = panoptic().to_instances()
     with pytest.raises(ValueError, match=r"track_ids must be int64 with shape \(2,\), but got"):
         InstanceResult(found.boxes, found.scores, found.class_ids, found.rles, (4, 6), LABELS, track_ids=wrong)
+
+
+def test_tracks_are_given_to_a_result_without_touching_its_pixels() -> None:
+    ids = panoptic().segment_ids.astype(np.uint8)
+    narrow = PanopticResult.decided(ids, untracked().segments, LABELS)
+    given = narrow.with_tracks([1, 8, None])
+    assert [segment.track_id for segment in given] == [1, 8, None]
+    assert [segment.track_id for segment in narrow] == [None] * 3
+    assert "segment_ids" not in vars(given), "widened where it is asked for"
+    np.testing.assert_array_equal(given.segment_ids, panoptic().segment_ids)
+    instances = untracked().to_instances()
+    assert [item.track_id for item in instances.with_tracks([None, 8])] == [None, 8]
+    assert instances.track_ids is None
+    with pytest.raises(ValueError, match="shorter"):
+        narrow.with_tracks([1])
