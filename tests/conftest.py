@@ -1,5 +1,6 @@
 """Fixtures for all rooms: a cache of their own, tiny networks made with onnx.helper, bundles of them."""
 
+import gc
 import os
 import shutil
 import signal
@@ -54,6 +55,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Files with slow tests come first, so that none is begun when another worker has nothing left to do."""
     slow = {item.path for item in items if item.get_closest_marker("slow")}
     items.sort(key=lambda item: item.path not in slow)
+
+
+def pytest_collection_finish() -> None:
+    """Keep what was imported out of the garbage collector's sight: it is a million objects, looked at each time."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)

@@ -1,7 +1,6 @@
 """Runs a rule's program on the emulated GPU, beside the rule's decoder on the CPU."""
 
 import gc
-from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -70,10 +69,11 @@ def decode_on_gpu(
         queue.synchronize()
     result = made.result()
     workspace.close()
-    with suppress(AttributeError):
+    lent = 1 if isinstance(result, SemanticResult | PanopticResult) else 0  # the memory that the result lies in
+    held = len(heads) + 1 + lent  # the heads and the stream
+    if queue.cuda.alive != held:
         gc.collect()
-        lent = 1 if isinstance(result, SemanticResult | PanopticResult) else 0  # the memory that the result lies in
-        assert queue.cuda.alive == len(heads) + 1 + lent  # the heads and the stream
+        assert queue.cuda.alive == held
     return result
 
 
