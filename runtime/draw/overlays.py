@@ -38,7 +38,7 @@ def overlay(
     Args:
         image_bgr: the picture, uint8 (H, W, 3) BGR, of the result's size.
         result: semantic: one tint per class but "background" and "other"; instance: a shade and outline per object;
-            panoptic: both.
+            panoptic: both. An object of a track has the track's shade, and its number behind the name.
         alpha: opacity of the fill, 0 to 1.
         scores: write each object's score behind its name.
         captions: write labels at all.
@@ -100,6 +100,7 @@ def _panoptic(image: Image, result: PanopticResult, alpha: float, pen: Pen) -> _
     shades = instance_shades(
         [segment.class_id for segment in things],
         [(segment.bbox[0] + segment.bbox[2] / 2) / result.size[1] for segment in things],
+        [segment.track_id for segment in things],
     )
     objects = []
     for segment, number in zip(things, shades, strict=True):
@@ -110,7 +111,8 @@ def _panoptic(image: Image, result: PanopticResult, alpha: float, pen: Pen) -> _
         paint_object(canvas, mask, cut[1].start, cut[0].start, color, alpha, pen)
         x, y, width, height = segment.bbox
         tight = mask[y - cut[0].start :, x - cut[1].start :][:height, :width]
-        objects.append(Subject(label.name, segment.score, color, tight, x, y, segment.area))
+        name = _named(label, segment.track_id)
+        objects.append(Subject(name, segment.score, color, tight, x, y, segment.area))
     return canvas, objects, index, names
 
 
@@ -120,12 +122,14 @@ def _instance(image: Image, result: InstanceResult, alpha: float, pen: Pen) -> _
     # Large objects first: what is small lies on top and stays visible.
     order = [int(position) for position in np.argsort(-areas, kind="stable") if areas[position]]
     boxes = [_xywh(extents[position]) for position in order]
+    tracks = [result[position].track_id for position in order]
     shades = instance_shades(
         [int(result.class_ids[position]) for position in order],
         [(box[0] + box[2] / 2) / result.size[1] for box in boxes],
+        tracks,
     )
     objects = []
-    for position, box, number in zip(order, boxes, shades, strict=True):
+    for position, box, number, track in zip(order, boxes, shades, tracks, strict=True):
         label = result.labels[int(result.class_ids[position])]
         color = shade(label.color, number)
         # One mask at a time: all of a 4K picture's would be hundreds of megabytes.
@@ -134,8 +138,14 @@ def _instance(image: Image, result: InstanceResult, alpha: float, pen: Pen) -> _
         paint_object(canvas, whole[cut] * np.uint8(255), cut[1].start, cut[0].start, color, alpha, pen)
         x, y, width, height = box
         tight = whole[y : y + height, x : x + width]
-        objects.append(Subject(label.name, float(result.scores[position]), color, tight, x, y, int(areas[position])))
+        score, area = float(result.scores[position]), int(areas[position])
+        objects.append(Subject(_named(label, track), score, color, tight, x, y, area))
     return canvas, objects, None, {}
+
+
+def _named(label: Label, track_id: int | None) -> str:
+    """Return what an object's caption says before its score: its class, and which one it is where that is known."""
+    return label.name if track_id is None else f"{label.name} {track_id}"
 
 
 def _region_subjects(index: Image, names: dict[int, Label]) -> Iterable[Subject]:

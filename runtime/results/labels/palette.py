@@ -78,12 +78,23 @@ def shade(color: Color, index: int) -> Color:
     return (round(rgb[0] * 255), round(rgb[1] * 255), round(rgb[2] * 255))
 
 
-def instance_shades(class_ids: Sequence[int], centers: Sequence[float]) -> list[int]:
+def instance_shades(
+    class_ids: Sequence[int], centers: Sequence[float], track_ids: Sequence[int | None] | None = None
+) -> list[int]:
     """Choose a shade index for each object, so that those of one class that stand side by side differ.
 
-    `centers` are the objects' horizontal centres as fractions of the picture's width. An object's shade depends on its
-    own place (and on others only where two share it), so that it does not change with every frame of a video.
+    `centers` are the objects' horizontal centres as fractions of the picture's width. An object of a track has the
+    track's shade, wherever it goes. The shade of another one depends on its own place (and on others only where two
+    share it), so that it does not change with every frame of a video.
     """
+    if track_ids is not None and any(track is not None for track in track_ids):
+        untracked = iter(
+            instance_shades(
+                [kind for kind, track in zip(class_ids, track_ids, strict=True) if track is None],
+                [center for center, track in zip(centers, track_ids, strict=True) if track is None],
+            )
+        )
+        return [next(untracked) if track is None else track % SHADES for track in track_ids]
     used: dict[tuple[int, int], set[int]] = {}
     chosen: list[int] = [0] * len(class_ids)
     for position in sorted(range(len(class_ids)), key=lambda index: centers[index]):

@@ -34,7 +34,14 @@ _FILES = {
     "/page.css": ("page.css", "text/css; charset=utf-8"),
     **{
         f"/{name}": (name, "text/javascript; charset=utf-8")
-        for name in ("page.js", "page_captions.js", "page_classes.js", "page_messages.js", "page_paint.js")
+        for name in (
+            "page.js",
+            "page_captions.js",
+            "page_classes.js",
+            "page_messages.js",
+            "page_paint.js",
+            "page_tracks.js",
+        )
     },
 }
 

@@ -7,7 +7,8 @@ and shows classes as he likes, and nothing is drawn or encoded twice. A message 
 
 The header says `jpeg` and `map` (lengths in bytes), `source`, `index`, `pts`, `size` [H, W], `age_ms`, `ms` (stage →
 milliseconds) and `regions`. Pixels of the PNG, 8-bit grey, are 0 or the number (from 1) of a region in `regions`:
-[class id, score or null, x, y, width, height], the box as fractions of the picture.
+[class id, score or null, x, y, width, height], the box as fractions of the picture. Where things are tracked, `tracks`
+has a number or null for each of `regions`.
 """
 
 import time
@@ -34,7 +35,7 @@ Region = tuple[int, float | None, float, float, float, float]
 def message(frame: Frame, result: Result) -> bytes:
     """Return the message for `frame` and its `result`."""
     jpeg = picture(frame)
-    regions, numbers = region_map(result)
+    regions, tracks, numbers = region_map(result)
     png = cv2.imencode(".png", numbers, _PNG)[1].tobytes()
     timings = result.timings
     stages = {} if timings is None else {
@@ -53,6 +54,7 @@ def message(frame: Frame, result: Result) -> bytes:
             "age_ms": round((time.monotonic() - frame.capture_time) * 1e3, 1),
             "ms": stages,
             "regions": regions,
+            **({"tracks": tracks} if any(track is not None for track in tracks) else {}),
         }
     )
     return len(header).to_bytes(4, "big") + header + jpeg + png
@@ -68,31 +70,37 @@ def picture(frame: Frame) -> bytes:
     return bytes(cv2.imencode(".jpg", image, _JPEG)[1].tobytes())
 
 
-def region_map(result: Result) -> tuple[list[Region], Map]:
-    """Return the regions and a map of their numbers, uint8 (h, w), reduced to 640 pixels at most."""
+def region_map(result: Result) -> tuple[list[Region], list[int | None], Map]:
+    """Return the regions, the track of each, and a map of their numbers, uint8 (h, w), 640 pixels at most.
+
+    Stuff has no track here: it is what it is, and is not counted.
+    """
     height, width = result.size
     step = -(-max(height, width) // _MAP_SIDE)
     regions: list[Region] = []
+    tracks: list[int | None] = []
     if isinstance(result, PanopticResult):
         table = {}
         for number, segment in enumerate(sorted(result.segments, key=lambda segment: -segment.area)[:_MOST], 1):
             table[segment.id] = number
             score = round(float(segment.score), 2) if segment.isthing else None
             regions.append((segment.class_id, score, *_fractions(segment.bbox, width, height)))
-        return regions, np.asarray(remap(_every(result.segment_ids, step), table, default=0, dtype=np.uint8))
+            tracks.append(segment.track_id if segment.isthing else None)
+        return regions, tracks, np.asarray(remap(_every(result.segment_ids, step), table, default=0, dtype=np.uint8))
     if isinstance(result, InstanceResult):
         numbers = np.zeros(_every(np.empty((height, width)), step).shape, np.uint8)
         for position in np.argsort(-rle.measure(result.rles)[0], kind="stable")[:_MOST].tolist():
             left, top, right, bottom = (float(side) for side in result.boxes[position])
             box = _fractions((left, top, right - left, bottom - top), width, height)
             regions.append((int(result.class_ids[position]), round(float(result.scores[position]), 2), *box))
+            tracks.append(result[position].track_id)
             numbers[_every(rle.decode(result.rles[position]), step).astype(bool)] = len(regions)
-        return regions, numbers
+        return regions, tracks, numbers
     small = _every(result.class_map, step)
     present = [int(value) for value in np.unique(small) if value != result.void_id][:_MOST]
     regions = [(value, None, 0.0, 0.0, 0.0, 0.0) for value in present]
     table = {value: number for number, value in enumerate(present, 1)}
-    return regions, np.asarray(remap(small, table, default=0, dtype=np.uint8))
+    return regions, [None] * len(regions), np.asarray(remap(small, table, default=0, dtype=np.uint8))
 
 
 def _every(array: npt.NDArray[Any], step: int) -> npt.NDArray[Any]:

@@ -2,6 +2,7 @@
 import { Classes, kept } from "./page_classes.js";
 import { messages, parse } from "./page_messages.js";
 import { amounts, decode, paint, spark } from "./page_paint.js";
+import { Tracks } from "./page_tracks.js";
 
 const $ = (id) => document.getElementById(id);
 const make = (tag, text = "") => Object.assign(document.createElement(tag), { textContent: text });
@@ -9,6 +10,7 @@ const HISTORY = 120;
 const LATE_MS = 3000;
 const past = new Map(); // stage -> its last times in ms
 const classes = new Classes(repaint);
+const tracks = new Tracks($("tracks"));
 let known = ""; // model and labels that the page shows
 let source = kept("segrt source") || "";
 let last = null; // the newest picture, kept to paint again when a class is toggled
@@ -97,6 +99,7 @@ async function refresh() {
   if (last) {
     const found = amounts(last);
     classes.show(found, performance.now());
+    tracks.show(last, classes, performance.now() / 1000);
     const words = "Live picture" + (found.size ? ": " + classes.words(found) : "");
     if ($("picture").getAttribute("aria-label") !== words) { $("picture").setAttribute("aria-label", words); }
   }
@@ -174,6 +177,7 @@ $("opacity").addEventListener("input", (event) => {
 $("sources").addEventListener("change", (event) => {
   source = event.target.value;
   kept("segrt source", source);
+  tracks.clear();
   past.clear();
   attempt.abort();
 });

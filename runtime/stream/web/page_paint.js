@@ -28,11 +28,20 @@ export function amounts({ head, width, height, areas }) {
   return new Map([...found].sort(([one], [other]) => one - other));
 }
 
-function colour(labels, [kind], number) {
-  const label = labels[kind];
+// Neighbours of one class differ; what is tracked keeps its colour from picture to picture.
+export function colour(labels, head, number) {
+  const label = labels[head.regions[number][0]];
   if (!label) { return [128, 128, 128]; }
-  const shift = label.isthing ? [1, 0.82, 1.18, 0.68, 1.32][number % 5] : 1; // neighbours of one class differ
+  const shift = label.isthing ? [1, 0.82, 1.18, 0.68, 1.32][(trackOf(head, number) ?? number) % 5] : 1;
   return label.color.map((value) => Math.min(255, Math.round(value * shift)));
+}
+
+const trackOf = (head, number) => (head.tracks ? head.tracks[number] : null);
+
+// The tracked things of a picture: { id, kind, score, number }, in the order of their numbers.
+export function tracks({ head }) {
+  const found = head.regions.map(([kind, score], number) => ({ id: trackOf(head, number), kind, score, number }));
+  return found.filter((one) => one.id !== null).sort((one, other) => one.id - other.id);
 }
 
 export function paint(canvas, shown, classes, opacity) {
@@ -46,7 +55,7 @@ export function paint(canvas, shown, classes, opacity) {
   const table = new Uint32Array(256), edge = new Uint32Array(256);
   head.regions.forEach((region, index) => {
     if (!classes.shows(region[0])) { return; }
-    const [red, green, blue] = colour(classes.labels, region, index);
+    const [red, green, blue] = colour(classes.labels, head, index);
     const pixel = (blue << 16) | (green << 8) | red;
     table[index + 1] = ((alpha << 24) | pixel) >>> 0;
     edge[index + 1] = ((Math.min(255, alpha ? alpha + 110 : 0) << 24) | pixel) >>> 0;
@@ -76,8 +85,9 @@ function captions(pen, { head, width, height, numbers, areas }, classes) {
   for (const { region, index, area } of regions) {
     const label = classes.labels[region[0]];
     if (!label || !classes.shows(region[0])) { continue; }
-    const [, score, ...box] = region, color = colour(classes.labels, region, index);
-    board.label({ name: label.name, score, area, color, box, place: places.get(index + 1) });
+    const [, score, ...box] = region, color = colour(classes.labels, head, index), track = trackOf(head, index);
+    const name = track === null ? label.name : `${label.name} ${track}`;
+    board.label({ name, score, area, color, box, place: places.get(index + 1) });
   }
 }
 

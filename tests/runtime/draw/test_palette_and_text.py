@@ -48,6 +48,13 @@ def test_an_objects_shade_does_not_depend_on_others_far_away():
     assert palette.instance_shades([2, 2, 2], [0.1, 0.8, 0.3])[1] == alone
 
 
+def test_an_objects_shade_is_its_tracks_wherever_it_goes() -> None:
+    assert palette.instance_shades([2, 2, 5], [0.1, 0.8, 0.3], [7, 8, 7]) == [2, 3, 2]
+    assert palette.instance_shades([2, 2, 5], [0.9, 0.2, 0.7], [7, 8, 7]) == [2, 3, 2]
+    assert palette.instance_shades([2, 2], [0.1, 0.8], [None, 8]) == [*palette.instance_shades([2], [0.1]), 3]
+    assert palette.instance_shades([2], [0.8], [None]) == palette.instance_shades([2], [0.8])
+
+
 def test_a_pill_grows_with_its_text_and_its_size():
     short, long = text.pill("car", "", 14, (9, 9, 200)), text.pill("car", "0.93", 14, (9, 9, 200))
     assert short.size[0] == long.size[0]

@@ -30,7 +30,7 @@ def result_at(index):
     left = 40 + index % 100
     ids[60:120, left : left + 80] = 9
     road = Segment(id=7, class_id=0, isthing=False, score=1.0, area=int((ids == 7).sum()), bbox=(0, 100, 320, 80))
-    car = Segment(id=9, class_id=1, isthing=True, score=0.91, area=4800, bbox=(left, 60, 80, 60))
+    car = Segment(id=9, class_id=1, isthing=True, score=0.91, area=4800, bbox=(left, 60, 80, 60), track_id=12)
     return PanopticResult(ids, [road, car], LABELS)
 
 
@@ -157,6 +157,11 @@ def test_the_page_shows_moves_toggles_and_fits(cameras, browser):
     saved = np.asarray(Image.open(download.value.path()).convert("RGB"))
     assert saved.shape == (*SIZE, 3)
 
+    (track,) = page.locator("#tracks tbody tr").all()
+    name, seen, score = (cell.text_content() for cell in track.locator("td").all())
+    assert name == f"car {EVIL} 12"
+    assert seen.endswith(" s")
+    assert score == "0.91"
     assert page.locator("#stages tr[data-stage=inference] td").nth(2).text_content() == "5.0"
     assert page.locator("#age95").text_content() == "12 ms"
     page.set_viewport_size({"width": 400, "height": 800})

@@ -311,7 +311,10 @@ def test_the_map_numbers_every_techniques_regions():
     ids[3:], ids[1:4, 2:5] = 70_000, 9
     road = Segment(id=70_000, class_id=0, isthing=False, score=1.0, area=21, bbox=(0, 3, 8, 3))
     car = Segment(id=9, class_id=1, isthing=True, score=0.876, area=9, bbox=(2, 1, 3, 3))
-    regions, numbers = region_map(PanopticResult(ids, [car, road], LABELS))
+    panoptic = PanopticResult(ids, [car, road], LABELS)
+    regions, tracks, numbers = region_map(panoptic)
+    assert tracks == [None, None]
+    assert region_map(panoptic.with_tracks([4, 1]))[1] == [None, 4], "the road is no track"
     assert regions == [(0, None, 0.0, 0.5, 1.0, 0.5), (1, 0.88, 0.25, 0.1667, 0.375, 0.5)]
     assert np.array_equal(numbers, np.where(ids == 9, 2, np.where(ids == 70_000, 1, 0)))
 
@@ -319,13 +322,14 @@ def test_the_map_numbers_every_techniques_regions():
     mask[1:4, 2:5] = True
     boxes, scores = np.array([[2, 1, 5, 4]], np.float32), np.array([0.5], np.float32)
     result = InstanceResult(boxes, scores, np.array([1]), [rle.encode(mask)], (6, 8), LABELS)
-    regions, numbers = region_map(result)
+    regions, tracks, numbers = region_map(result.with_tracks([8]))
+    assert tracks == [8]
     assert regions == [(1, 0.5, 0.25, 0.1667, 0.375, 0.5)]
     assert np.array_equal(numbers, mask)
 
     class_map = np.full((6, 8), 255, np.uint8)
     class_map[2:] = 1
-    regions, numbers = region_map(SemanticResult(class_map, LABELS))
+    regions, _, numbers = region_map(SemanticResult(class_map, LABELS))
     assert [region[0] for region in regions] == [1]
     assert np.array_equal(numbers, class_map == 1)
 
