@@ -58,7 +58,7 @@ demo: $(VENV)/.runtime
 	$(BIN)/segrt demo --out demo
 	@echo "segrt is $(BIN)/segrt; \`. $(BIN)/activate\` lets this shell call it by its name"
 
-# Three workers keep two processors busy: tests of devices and of live video wait more than they compute.
+# Tests of one file share what they set up; files with slow tests come first.
 test: $(VENV)/.dev
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
