@@ -16,6 +16,8 @@ from segrt.runtime.errors import BundleError
 class BundleWriter:
     """A bundle in the making, in a folder beside its target; `finish` puts it in place, leaving the block discards it.
 
+    Making one already complains of a target that cannot be written, before any work: BundleError.
+
     with BundleWriter(out, overwrite=False) as writer:
         file = writer.add("model.fp32.onnx", data)
         writer.finish(Manifest(...))
@@ -28,6 +30,10 @@ class BundleWriter:
             raise BundleError(f"{out}: is already there; choose another folder or add --overwrite")
         if out.exists() and not (out / MANIFEST).is_file() and (not out.is_dir() or any(out.iterdir())):
             raise BundleError(f"{out}: is there and is no bundle, so it is not overwritten; choose another folder")
+        above = next(folder for folder in out.parents if folder.exists())
+        if not above.is_dir() or not os.access(above, os.W_OK | os.X_OK):
+            reason = "is no folder" if not above.is_dir() else "is not writable"
+            raise BundleError(f"{out}: cannot be written, for {above} {reason}; choose another folder")
         self._aside = out.with_name(f".{out.name}.{secrets.token_hex(4)}.partial")
 
     def __enter__(self) -> "BundleWriter":
