@@ -119,7 +119,7 @@ def deploy(names: tuple[str, ...], hosts: Path | None, signing: Signing, **given
     options = _options(devices[0], given)
     check_names(options)
     options = replace(options, pack=str(packed(devices[0], signing).absolute()))
-    options = with_signed_index(options, devices[0], signing, _devices(devices[1:], options))
+    options = with_signed_index(options, devices[0], signing, _devices(devices[1:], options), _needs_of_device)
     _deploy(options, devices[1:], secrets.token_hex(8), pace)
 
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from segrt.runtime.deploy.device.protocol import DeviceStatus
-    from segrt.runtime.deploy.plan import Options
+    from segrt.runtime.deploy.plan import NeedsOf, Options
     from segrt.runtime.deploy.ssh import Device
 
 _FOLDER = "packs"
@@ -68,7 +68,9 @@ def packed(name: str, signing: Signing) -> Path:
     return pack
 
 
-def with_signed_index(options: "Options", name: str, signing: Signing, devices: "Sequence[Device]") -> "Options":
+def with_signed_index(
+    options: "Options", name: str, signing: Signing, devices: "Sequence[Device]", needs_of: "NeedsOf"
+) -> "Options":
     """Return options with an index of the pack, signed with --sign, where one of the devices has or gets a pinned key.
 
     Without --sign, and beside an --index, nothing is asked. Raises SegrtError for a pack `name` that --sign cannot
@@ -81,7 +83,7 @@ def with_signed_index(options: "Options", name: str, signing: Signing, devices: 
     if signing.sign is None or options.index is not None:
         return options
     statuses = [status for status in in_parallel(devices, len(devices), _status_of(options)) if status is not None]
-    signed = with_own_index(options, SigningKey(signing.sign, signing.password), statuses)
+    signed = with_own_index(options, SigningKey(signing.sign, signing.password), statuses, needs_of)
     if signed is not None:
         say(f"{signed.index}: signed with {signing.sign}")
         return signed

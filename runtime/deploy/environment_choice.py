@@ -35,10 +35,7 @@ def check_trust(plan: Plan, status: DeviceStatus) -> None:
 
 def extras_for(plan: Plan, status: DeviceStatus) -> tuple[str, ...]:
     """Return the extras of segrt that the stream needs which will run: a new one, or that of the release before."""
-    extras = set(plan.options.extras)
-    before = plan.stream_before(status)
-    if before is not None:
-        extras |= {*before.extras, *plan.needs_of(before.stream or ()).extras}
+    extras = plan.extras_wanted(status)
     strange = next((name for name in extras if not _EXTRA.fullmatch(name)), None)
     if strange is not None:
         raise SegrtError(f"{strange[:80]!r} is no name of an extra; give the names that --extra takes")

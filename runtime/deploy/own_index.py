@@ -12,7 +12,7 @@ from segrt.runtime.deploy.device.failure import Failure
 from segrt.runtime.deploy.device.protocol import DeviceStatus
 from segrt.runtime.deploy.device.statements import ReleaseIndex, read_statement
 from segrt.runtime.deploy.index_writer import Target, find_packages, release_index, signed_release, with_packages_of
-from segrt.runtime.deploy.plan import Options
+from segrt.runtime.deploy.plan import NeedsOf, Options, extras_wanted
 from segrt.runtime.errors import SegrtError
 from segrt.runtime.files.atomic import make_folder, write_atomic
 from segrt.runtime.files.cache import cache_folder
@@ -28,8 +28,12 @@ class SigningKey:
     password: str | None
 
 
-def with_own_index(options: Options, key: SigningKey, statuses: Sequence[DeviceStatus]) -> Options | None:
+def with_own_index(
+    options: Options, key: SigningKey, statuses: Sequence[DeviceStatus], needs_of: NeedsOf
+) -> Options | None:
     """Return options whose index is made and signed with `key`, None where no device would look at one.
+
+    It has the extras that `options` ask for and those that the streams of devices need which go on, as `needs_of` says.
 
     The index is kept in segrt's cache, where `--resume` finds it. Its counter is the time, in seconds since 1970, and
     above that of the index before; what was signed last serves again while it says the same. Raises SegrtError for
@@ -37,7 +41,8 @@ def with_own_index(options: Options, key: SigningKey, statuses: Sequence[DeviceS
     """
     if options.pin_key is None and all(status.key is None for status in statuses):
         return None
-    index = _index(options, _target(options, statuses))
+    extras = frozenset(options.extras).union(*(extras_wanted(options, status, needs_of) for status in statuses))
+    index = _index(replace(options, extras=tuple(sorted(extras))), _target(options, statuses))
     path = _kept(index, key)
     return replace(options, index=str(path.absolute()), environment=None)
 

@@ -89,9 +89,25 @@ class Plan:
 
     def stream_before(self, status: DeviceStatus) -> ReleaseRecord | None:
         """Return the release of a device whose stream goes on, None where a new stream begins, or none does."""
-        services = (entry for entry in status.services if entry.service == self.options.service)
-        before = next((entry.release for entry in services), None)
-        return before if self.options.stream is None and before is not None and before.stream is not None else None
+        return stream_before(self.options, status)
+
+    def extras_wanted(self, status: DeviceStatus) -> frozenset[str]:
+        """Return the extras that are asked for, and those that a device's stream needs which goes on."""
+        return extras_wanted(self.options, status, self.needs_of)
+
+
+def stream_before(options: Options, status: DeviceStatus) -> ReleaseRecord | None:
+    """See `Plan.stream_before`."""
+    services = (entry for entry in status.services if entry.service == options.service)
+    before = next((entry.release for entry in services), None)
+    return before if options.stream is None and before is not None and before.stream is not None else None
+
+
+def extras_wanted(options: Options, status: DeviceStatus, needs_of: NeedsOf) -> frozenset[str]:
+    """See `Plan.extras_wanted`."""
+    before = stream_before(options, status)
+    needed = () if before is None else (*before.extras, *needs_of(before.stream or ()).extras)
+    return frozenset((*options.extras, *needed))
 
 
 def make_plan(options: Options, run: str, *, dry_run: bool, needs_of: NeedsOf = lambda _: StreamNeeds()) -> Plan:
