@@ -13,6 +13,7 @@ from segrt.runtime.cli.domain_remark import remark_on_domain
 from segrt.runtime.cli.kept_classes import CLASSES, class_ids
 from segrt.runtime.cli.options import Thresholds, execution_options, threshold_options
 from segrt.runtime.cli.stream_outputs import say_before, say_written, sinks_of
+from segrt.runtime.cli.zone_options import ZoneOptions, zone_options, zones_step
 from segrt.runtime.console.exits import leave_at_once
 from segrt.runtime.console.interruptions import Interruptions, exit_code_of
 from segrt.runtime.console.printable import PrintableFormatter
@@ -23,6 +24,7 @@ from segrt.runtime.console.words import counted
 if TYPE_CHECKING:
     from segrt.runtime.inference.execution import Execution
     from segrt.runtime.stream.pipeline import Pipeline
+    from segrt.runtime.stream.step import Step
     from segrt.runtime.stream.stream_metrics import StreamMetrics
 
 
@@ -111,6 +113,7 @@ class _SinkOption(click.Option):
     metavar="TIME",
     help="When nothing has moved for so long, print the stacks of all threads and exit with code 3.",
 )
+@zone_options
 @threshold_options
 @execution_options
 def stream(
@@ -133,6 +136,7 @@ def stream(
     rle: bool,
     token: str | None,
     stall_timeout: float | None,
+    zoning: ZoneOptions,
     thresholds: Thresholds,
     execution: "Execution",
 ) -> None:
@@ -169,7 +173,13 @@ def stream(
             sources=len(sources),
         ) as segmenter:
             remark_on_domain([segmenter.manifest], sources)
+            writing = SinkOptions(segment, None if keep is None else int(keep), token=token, rle=rle)
             with interruptions.held():
+                steps: list[Step] = []
+                tracked = any(step.name == "tracked" for step in steps)
+                manifest = segmenter.manifest
+                zones = zones_step(zoning, manifest.labels, segmenter.technique, writing, tracked=tracked)
+                steps += [] if zones is None else [zones]
                 pipeline = open_pipeline(
                     segmenter,
                     sources,
@@ -178,9 +188,10 @@ def stream(
                     max_frames=max_frames,
                     thinning=Thinning(every, target_fps, max_age),
                     live=LiveOptions(read_timeout, rtsp_transport),
-                    writing=SinkOptions(segment, None if keep is None else int(keep), token=token, rle=rle),
+                    writing=writing,
                     metrics=metrics,
                     classes=kept,
+                    steps=steps,
                 )
                 say_before(outputs, keep, segment, sinks)
                 for address in pipeline.addresses:

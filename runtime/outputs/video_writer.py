@@ -113,9 +113,6 @@ class Mp4Writer:
             self._let_go()
 
     def _start(self, height: int, width: int) -> None:
-        flags = "frag_every_frame+empty_moov+default_base_moof"
-        if av.library_versions["libavformat"][:2] >= _HYBRID_SINCE:
-            flags += "+hybrid_fragmented"
         try:
             av.codec.Codec("libx264", "w")
         except av.codec.codec.UnknownCodecError:
@@ -124,7 +121,7 @@ class Mp4Writer:
             ) from None
         self._path.open("wb").close()  # libavformat opens the file with the first packet; from here on it is ours
         self._anchor = Anchor(self._path)
-        self._container = av.open(str(self._path), "w", options={"movflags": flags, "flush_packets": "1"})
+        self._container = av.open(str(self._path), "w", options=mp4_options())
         # Untagged video is taken for BT.601 below 720 lines and for BT.709 from there on; so even a player that
         # ignores the tags shows the right colours.
         self._matrix, tag = ("ITU709", "bt709") if height >= 720 else ("ITU601", "smpte170m")
@@ -193,6 +190,14 @@ class Mp4Writer:
     def _let_go(self) -> None:
         if self._anchor is not None:
             self._anchor.release()
+
+
+def mp4_options() -> dict[str, str]:
+    """Return libavformat's options for an mp4 that is playable at every moment (see this module)."""
+    flags = "frag_every_frame+empty_moov+default_base_moof"
+    if av.library_versions["libavformat"][:2] >= _HYBRID_SINCE:
+        flags += "+hybrid_fragmented"
+    return {"movflags": flags, "flush_packets": "1"}
 
 
 class Clock:

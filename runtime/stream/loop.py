@@ -103,7 +103,9 @@ def open_pipeline(
     opened = open_sources(sources, live)
     try:
         prunes = writing is not None and writing.keep_bytes is not None
-        refuse_conflicts(sources, [source.info for source in opened], sinks, metrics, prunes=prunes)
+        others = {title: files for step in steps for title, files in step.files().items()}
+        infos = [source.info for source in opened]
+        refuse_conflicts(sources, infos, sinks, metrics, others=others, prunes=prunes)
         any_live = any(source.info.live for source in opened)
         writing = replace(writing or SinkOptions(), live=any_live)
         opened_sinks = [sink if isinstance(sink, Sink) else open_sink(sink, writing) for sink in sinks]

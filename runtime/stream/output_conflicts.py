@@ -1,14 +1,14 @@
 """Refuses outputs of a stream that would replace what it reads, or each other, before anything is written."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from os import PathLike, fspath
 from pathlib import Path
 
 from segrt.runtime.errors import VideoError
 from segrt.runtime.files.images import SUFFIXES
 from segrt.runtime.outputs.output_files import check_file
-from segrt.runtime.outputs.written_files import PictureFolder
+from segrt.runtime.outputs.written_files import PictureFolder, WrittenFiles
 from segrt.runtime.stream.sinks import sink_kinds
 from segrt.runtime.stream.sinks.sink import Sink
 from segrt.runtime.stream.sources import source_kinds
@@ -22,12 +22,14 @@ def refuse_conflicts(
     sinks: Sequence[str | PathLike[str] | Sink],
     metrics: Path | None = None,
     *,
+    others: Mapping[str, WrittenFiles] | None = None,
     prunes: bool = False,
 ) -> None:
     """Refuse what would overwrite a source or another output: sinks, and the file that `metrics` go to.
 
-    `infos` are those of `sources`; with `prunes` sinks delete their oldest files. Sources and sinks that were opened
-    elsewhere are not asked. Raises VideoError; SegrtError when `metrics` cannot be written.
+    `infos` are those of `sources`; `others` are further outputs, by what they are called; with `prunes` sinks delete
+    their oldest files. Sources and sinks that were opened elsewhere are not asked. Raises VideoError; SegrtError when
+    `metrics` cannot be written.
     """
     read = [
         path.resolve()
@@ -53,6 +55,11 @@ def refuse_conflicts(
         for pictures in files.pictures:
             _check_pictures(title, pictures, read)
             _check_other_pictures(title, pictures, folders)
+        rotated += [(title, folder, names) for folder, names in files.rotated]
+    for title, files in (others or {}).items():
+        if files.path is not None:
+            _check_file(title, files.path, read, named)
+            _check_written(title, files.path, read, written)
         rotated += [(title, folder, names) for folder, names in files.rotated]
     if metrics is not None:
         title = f"--metrics {metrics}"

@@ -62,6 +62,9 @@ class Pipeline:
         self._sinks = list(sinks)
         self._backend = segmenter.backend
         recorder.executed_by(segmenter)
+        self._steps = options.steps
+        for step in self._steps:
+            step.watch(self._sources, recorder)
         self._failures: list[BaseException] = []
         self._cancelled = False
         self._wiring = wire(segmenter, sources, sinks, recorder, options)
@@ -107,8 +110,8 @@ class Pipeline:
             self._stages.append(releasing)
 
     def written(self) -> list[Path]:
-        """Return the files and folders that the sinks have written and that are there, in the order of the sinks."""
-        return [path for sink in self._sinks for path in sink.written() if path.exists()]
+        """Return the files and folders that sinks and steps have written and that are there, in their order."""
+        return [path for one in (*self._sinks, *self._steps) for path in one.written() if path.exists()]
 
     def running(self, timeout: float = 0.0) -> bool:
         """Wait up to `timeout` seconds for the end of all stages but capture; return whether any is still running."""

@@ -11,6 +11,7 @@ from segrt.runtime.stream.frame_segmenter import FrameSegmenter
 from segrt.runtime.stream.source_tally import Series, Tally, summarize
 from segrt.runtime.stream.sources.source import Listener
 from segrt.runtime.stream.stream_metrics import SinkCounts, StreamMetrics
+from segrt.runtime.zones.zone_totals import ZoneTotals
 
 
 class Recorder(Listener):
@@ -24,6 +25,8 @@ class Recorder(Listener):
         self._ended: float | None = None
         self._running = False
         self._execution: dict[str, str] = {}
+        self.zones: ZoneTotals | None = None
+        """What zones have counted, in a run that has some."""
 
     def executed_by(self, segmenter: FrameSegmenter) -> None:
         """Note what executes the network; its name and what decodes its heads where the segmenter tells of them."""

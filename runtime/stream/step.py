@@ -1,10 +1,15 @@
 """What is done with each result between post-processing and the sinks, in the order of its source's frames."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import ClassVar
 
+from segrt.runtime.outputs.written_files import WrittenFiles
 from segrt.runtime.results import Result
 from segrt.runtime.stream.frame import Frame
+from segrt.runtime.stream.recorder import Recorder
+from segrt.runtime.stream.sources.source import Source
 
 
 class Step(ABC):
@@ -16,9 +21,23 @@ class Step(ABC):
 
     name: ClassVar[str]
 
+    def watch(self, sources: Sequence[Source], recorder: Recorder) -> None:  # noqa: B027 (few steps care)
+        """Take the sources whose frames will come, and the run's metrics; called once, before anything has started.
+
+        Raises SegrtError for what does not fit to the sources.
+        """
+
     @abstractmethod
     def take(self, frame: Frame, result: Result) -> Result:
         """Return what goes on in the place of `result`. What it raises ends the run."""
+
+    def files(self) -> Mapping[str, WrittenFiles]:
+        """Return what it will write, by what that is called in errors; asked before anything is opened."""
+        return {}
+
+    def written(self) -> Sequence[Path]:
+        """Return the files that it has begun in this run; asked when it is closed."""
+        return ()
 
     def close(self) -> None:  # noqa: B027 - most hold nothing
         """Let go of what it holds, when no frame comes any more. Closing twice does nothing."""

@@ -116,6 +116,8 @@ class LiveSource(Source):
                         self._connected()
                     self._look(watch, shot)
                     pts = timeline.pts(shot)
+                    if self.tap is not None and shot.pts is not None:
+                        self.tap.align(pts - shot.pts)
                     yield Frame(shot.picture, index, pts, shot.capture_time, self.info.source_id)
                     index += 1
             except (SegrtError, OSError, ValueError) as error:  # ValueError is what PyAV raises for some wrong data

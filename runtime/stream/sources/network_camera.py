@@ -31,7 +31,7 @@ class NetworkSource(LiveSource):
         def connect() -> Feed:
             from segrt.runtime.stream.sources.packets import PacketFeed
 
-            return PacketFeed(address, timeout=options.read_timeout, options=_options(address, options))
+            return PacketFeed(address, timeout=options.read_timeout, options=_options(address, options), tap=self.tap)
 
         super().__init__(source_id, connect, options=options, address=uri)
 

@@ -14,6 +14,7 @@ from segrt.runtime.stream.sources.bounded_bytes import BoundedBytes
 from segrt.runtime.stream.sources.decoded_picture import display_matrix, to_picture
 from segrt.runtime.stream.sources.flood_guard import FloodGuard
 from segrt.runtime.stream.sources.live import Feed, RefusedError, Shot
+from segrt.runtime.stream.sources.packet_tap import PacketTap
 from segrt.runtime.stream.sources.video_file import pixel_ratio_of, reason_of
 
 _WAITED = 0.002  # seconds: a packet that took longer to come was not lying in the socket
@@ -30,7 +31,8 @@ class PacketFeed(Feed):
     busy, is older than that: it is then taken from the stream's own time, for which the last packet that we had to
     wait for gives the relation.
 
-    Raises VideoError when it cannot be opened within `timeout` seconds; `read` when nothing came for so long.
+    `tap` is told of its packets. Raises VideoError when it cannot be opened within `timeout` seconds; `read` when
+    nothing came for so long.
     """
 
     def __init__(
@@ -40,8 +42,10 @@ class PacketFeed(Feed):
         timeout: float,
         demuxer: str | None = None,
         options: Mapping[str, str] | None = None,
+        tap: PacketTap | None = None,
     ) -> None:
         self._timeout = timeout
+        self._tap = tap
         # FFmpeg's RTSP, when its read is interrupted, asks the server once more, and waits for as long again.
         read = timeout / 2 if address.lower().startswith("rtsp") else timeout
         self._offset: float | None = None
@@ -70,6 +74,8 @@ class PacketFeed(Feed):
             self._timed = self._container.format.name not in _BARE
             self._ratio = pixel_ratio_of(self._stream)
             self._packets = self._container.demux(self._stream)
+            if self._tap is not None and self._timed:
+                self._tap.begin(self._stream)
         except BaseException:
             self.close()
             raise
@@ -89,6 +95,8 @@ class PacketFeed(Feed):
             now = time.monotonic()
             if packet is None or packet.size == 0:
                 raise VideoError("the stream has ended")
+            if self._tap is not None and self._timed:  # times that are made up cut nothing
+                self._tap.packet(packet)
             self._decode(packet, now, fresh=now - start > _WAITED)
             if not self._ready and now > deadline:
                 raise VideoError(f"no picture could be decoded for {2 * self._timeout:.0f} s")

@@ -10,6 +10,7 @@ from typing import ClassVar
 from segrt.runtime.files.uri import scheme_of
 from segrt.runtime.stream.frame import Frame
 from segrt.runtime.stream.needs import Needs
+from segrt.runtime.stream.sources.packet_tap import PacketTap
 from segrt.runtime.stream.uri_options import Reader
 
 
@@ -59,6 +60,8 @@ class Source(ABC):
     refusal: str | None = None
     """Why a live source has ended although nobody stopped it, if it has: its camera lets nobody in."""
     listener: Listener = Listener()
+    tap: PacketTap | None = None
+    """Who takes its packets, set before `frames` is called; told nothing by a source that has none."""
 
     @classmethod
     def files(cls, spec: str) -> tuple[Path, ...]:

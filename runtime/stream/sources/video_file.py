@@ -54,8 +54,12 @@ class VideoSource(Source):
         """
         count = damaged = 0
         pixel_ratio, matrix, coded_size = pixel_ratio_of(self._stream), None, None
+        if self.tap is not None:
+            self.tap.begin(self._stream)
         try:
             for packet in self._container.demux(self._stream):
+                if self.tap is not None and packet.size:
+                    self.tap.packet(packet)
                 try:
                     decoded = packet.decode()
                 except av.error.InvalidDataError:

@@ -1,0 +1,102 @@
+"""--zones, --events and --record-on of `segrt stream`."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from segrt.runtime.cli.options import grouped
+from segrt.runtime.console.quantities import DURATION
+
+if TYPE_CHECKING:
+    from segrt.runtime.outputs.sink_options import SinkOptions
+    from segrt.runtime.results import Label
+    from segrt.runtime.stream.zones_step import ZonesStep
+
+
+@dataclass(frozen=True)
+class ZoneOptions:
+    """What the command says of zones: their file, where events go, what is recorded, where, and how much around it."""
+
+    zones: Path | None = None
+    events: tuple[str, ...] = ()
+    record_on: tuple[str, ...] = ()
+    record_to: Path = Path("clips")
+    pre_roll: float = 5.0
+    post_roll: float = 5.0
+
+
+_OPTIONS = (
+    click.option(
+        "--zones",
+        type=click.Path(path_type=Path, dir_okay=False),
+        metavar="FILE",
+        help="Count what is inside the zones and crosses the lines of this JSON file.",
+    ),
+    click.option(
+        "--events",
+        multiple=True,
+        metavar="OUT",
+        help="Where events of zones go, repeatable: FILE.jsonl, mqtt://HOST/TOPIC (on TOPIC/events) or "
+        "http[s]://HOST/PATH (a webhook).",
+    ),
+    click.option(
+        "--record-on",
+        multiple=True,
+        metavar="RULE",
+        help="Keep a clip of the source while 'CLASS in ZONE', optionally 'for 3s', or when 'CLASS enters ZONE', "
+        "'leaves ZONE' or 'crosses LINE'; repeatable.",
+    ),
+    click.option(
+        "--record-to",
+        type=click.Path(path_type=Path, file_okay=False),
+        default="clips",
+        show_default=True,
+        metavar="DIR",
+        help="Where clips go.",
+    ),
+    click.option(
+        "--pre-roll", type=DURATION, default="5s", show_default=True, metavar="TIME", help="What a clip has before."
+    ),
+    click.option(
+        "--post-roll", type=DURATION, default="5s", show_default=True, metavar="TIME", help="What a clip has after."
+    ),
+)
+
+
+def zone_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options; the command gets `zoning`, a `ZoneOptions`."""
+    return grouped("zoning", ZoneOptions, *_OPTIONS)(command)
+
+
+def zones_step(
+    options: ZoneOptions, labels: "Sequence[Label]", technique: str, writing: "SinkOptions", *, tracked: bool
+) -> "ZonesStep | None":
+    """Return the step that does what the options say, None without --zones; `tracked` says whether --track is given.
+
+    Raises SegrtError for what is not right in file and rules, and for rules that need tracks where there are none.
+    """
+    from segrt.runtime.errors import SegrtError
+    from segrt.runtime.stream.clips.clip_keeper import ClipKeeper
+    from segrt.runtime.stream.events.event_kinds import open_events
+    from segrt.runtime.stream.zones_step import ZonesStep
+    from segrt.runtime.zones.rules import read_rules
+    from segrt.runtime.zones.zone_file import read_zones
+
+    if options.zones is None:
+        given = "--events" if options.events else "--record-on" if options.record_on else None
+        if given is not None:
+            raise SegrtError(f"{given}: there are no zones that it could speak of; add --zones FILE.json")
+        return None
+    plan = read_zones(options.zones, labels, technique)
+    recorded = read_rules(options.record_on, plan, "--record-on")
+    for rule in (*read_rules(plan.rules, plan, str(options.zones)), *recorded):
+        if rule.needs_tracks and not tracked:
+            raise SegrtError(f"rule {rule.text!r}: speaks of one thing over time; add --track")
+    outputs = [open_events(spec, writing) for spec in options.events]
+    clips = None
+    if recorded:
+        clips = ClipKeeper(options.record_to, writing, before=options.pre_roll, after=options.post_roll)
+    return ZonesStep(plan, outputs, recorded=recorded, clips=clips)

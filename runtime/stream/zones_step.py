@@ -1,0 +1,158 @@
+"""The step that counts what is in zones, tells events and keeps clips."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import ClassVar
+from weakref import WeakKeyDictionary
+
+from segrt.runtime.console.suggestions import did_you_mean
+from segrt.runtime.errors import SegrtError
+from segrt.runtime.outputs.output_files import names_of_sources
+from segrt.runtime.outputs.written_files import WrittenFiles
+from segrt.runtime.results import Result
+from segrt.runtime.stream.clips.clip_keeper import ClipKeeper
+from segrt.runtime.stream.events.event_output import EventOutput
+from segrt.runtime.stream.frame import Frame
+from segrt.runtime.stream.recorder import Recorder
+from segrt.runtime.stream.sources.source import Source
+from segrt.runtime.stream.step import Step
+from segrt.runtime.zones.counting import Moment, ZoneCounter
+from segrt.runtime.zones.rule_watch import RuleWatch
+from segrt.runtime.zones.rules import Rule, read_rules
+from segrt.runtime.zones.shapes import ZonePlan
+from segrt.runtime.zones.zone_events import Event, line_of_event
+from segrt.runtime.zones.zone_totals import ZoneTotals
+
+log = logging.getLogger("segrt.stream")
+
+
+class ZonesStep(Step):
+    """Counts `plan`'s zones in each source's results, and puts what happens into `outputs`; results go on as they are.
+
+    `clips` keeps clips for as long as one of `recorded` holds. Things without tracks are counted alone; that they have
+    none is said once.
+    """
+
+    name: ClassVar[str] = "zones"
+
+    def __init__(
+        self,
+        plan: ZonePlan,
+        outputs: Sequence[EventOutput] = (),
+        *,
+        recorded: Sequence[Rule] = (),
+        clips: ClipKeeper | None = None,
+    ) -> None:
+        self.plan = plan
+        self.totals = ZoneTotals()
+        self.counted: WeakKeyDictionary[Result, tuple[ZonePlan, Mapping[str, Mapping[str, int]]]] = WeakKeyDictionary()
+        """What is inside the zones of results that are still somewhere, for whoever draws them."""
+        self._outputs = tuple(outputs)
+        self._recorded, self._clips = tuple(recorded), clips
+        self._rules = read_rules(plan.rules, plan, "rule")
+        self._watched: dict[str, _Watched] = {}
+        self._recorder: Recorder | None = None
+        self._begun = self._closed = self._said = self._live = False
+
+    def files(self) -> Mapping[str, WrittenFiles]:
+        """Return the files of events."""
+        return {f"--events {path}": output.files(str(path)) for output in self._outputs if (path := output.path)}
+
+    def watch(self, sources: Sequence[Source], recorder: Recorder) -> None:
+        """Find each source's zones; raise SegrtError for zones of a source that there is not."""
+        self._live = any(source.info.live for source in sources)
+        names = names_of_sources([source.info.source_id for source in sources])
+        known = {name for pair in names.items() for name in pair if name}
+        for place in (*self.plan.zones, *self.plan.lines):
+            if place.source is not None and place.source not in known:
+                meant = did_you_mean(place.source, known) or f"; sources are {', '.join(sorted(known))}"
+                raise SegrtError(f"zones: {place.name!r} is of source {place.source!r}, which there is not{meant}")
+        for source_id, name in names.items():
+            plan = replace(
+                self.plan,
+                zones=tuple(zone for zone in self.plan.zones if zone.source in (None, source_id, name)),
+                lines=tuple(line for line in self.plan.lines if line.source in (None, source_id, name)),
+            )
+            self._watched[source_id] = _Watched(plan, source_id, self._rules, self._recorded)
+            self.totals.begin(source_id, plan)
+        self._recorder = recorder
+        recorder.zones = self.totals
+        if self._clips is not None:
+            self._clips.watch(sources, recorder)
+
+    def take(self, frame: Frame, result: Result) -> Result:
+        """Count, and tell what happens."""
+        self._begin()
+        watched = self._watched[frame.source_id]
+        now = Moment(frame.index, frame.pts)
+        update = watched.counter.update(frame.index, frame.pts, result)
+        verdict = watched.rules.look(now, update)
+        recorded = watched.recorded.look(now, update)
+        events = [*update.events, *verdict.met]
+        self.counted[result] = (watched.plan, update.counts)
+        if update.tracked is False and not self._said and not watched.counter.trails:
+            self._said = True
+            log.warning("zones: results have no tracks, so zones give counts alone; add --track for events")
+        if self._clips is not None:
+            path = self._clips.take(frame, recorded.holding[0].text if recorded.holding else None)
+            if path is not None:
+                events.append(_recording(frame, recorded.holding[0], path))
+        self.totals.add(frame.source_id, update.counts, events)
+        self._tell(events)
+        return result
+
+    def written(self) -> Sequence[Path]:
+        """Return the files of events, and the clips."""
+        clips = [] if self._clips is None else self._clips.written()
+        return [*(path for output in self._outputs for path in output.written()), *clips]
+
+    def close(self) -> None:
+        """End all stays, deliver what waits, finish the clips."""
+        if self._closed or not self._begun:
+            return
+        self._closed = True
+        try:
+            if self._clips is not None:
+                self._clips.close()
+        finally:
+            try:
+                for source_id, watched in self._watched.items():
+                    events = watched.counter.finish()
+                    self.totals.add(source_id, None, events)
+                    self._tell(events)
+            finally:
+                for output in self._outputs:
+                    output.close()
+
+    def _begin(self) -> None:
+        if self._begun:
+            return
+        self._begun = True
+        assert self._recorder is not None
+        for number, output in enumerate(self._outputs):
+            several = sum(other.name == output.name for other in self._outputs) > 1
+            name = f"{output.name} {number + 1}" if several else output.name
+            output.begin(self._recorder, name, live=self._live)
+
+    def _tell(self, events: Sequence[Event]) -> None:
+        for event in events if self._outputs else ():
+            line = line_of_event(event)
+            for output in self._outputs:
+                output.put(line, event.pts)
+
+
+class _Watched:
+    """One source's zones and rules."""
+
+    def __init__(self, plan: ZonePlan, source_id: str, rules: Sequence[Rule], recorded: Sequence[Rule]) -> None:
+        self.plan = plan
+        self.counter = ZoneCounter(plan, source_id)
+        self.rules = RuleWatch(rules, plan, source_id, self.counter)
+        self.recorded = RuleWatch(recorded, plan, source_id, self.counter)
+
+
+def _recording(frame: Frame, rule: Rule, path: Path) -> Event:
+    pts = None if frame.pts is None else round(frame.pts, 6)
+    return Event("recording", frame.source_id, frame.index, pts, zone=rule.place, rule=rule.text, file=str(path))
