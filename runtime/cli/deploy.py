@@ -180,13 +180,23 @@ def _needs(words: "Sequence[str]", *, of_device: bool = False) -> "StreamNeeds":
     Of a stream that a device has already, those count that are understood.
     """
     from segrt.runtime.cli.stream import stream
-    from segrt.runtime.deploy.stream_arguments import needs_of
+    from segrt.runtime.deploy.stream_arguments import StreamWords, needs_of, refuse_relative_zones
     from segrt.runtime.errors import SegrtError
 
     try:
         with stream.make_context("stream", ["BUNDLE", *words], resilient_parsing=of_device) as context:
             given = context.params
-            return needs_of(given.get("sources") or (), given.get("sinks") or (), given.get("metrics"))
+            if not of_device:
+                refuse_relative_zones(given.get("zones"))
+            clips = given.get("record_to") if given.get("record_on") else None
+            named = StreamWords(
+                sources=given.get("sources") or (),
+                sinks=given.get("sinks") or (),
+                metrics=given.get("metrics"),
+                events=given.get("events") or (),
+                clips=clips,
+            )
+            return needs_of(named)
     except click.UsageError as error:
         raise SegrtError(f"--stream: {error.format_message()} See `segrt stream --help`") from None
     except click.exceptions.Exit:

@@ -177,8 +177,7 @@ def stream(
             with interruptions.held():
                 steps: list[Step] = []
                 tracked = any(step.name == "tracked" for step in steps)
-                manifest = segmenter.manifest
-                zones = zones_step(zoning, manifest.labels, segmenter.technique, writing, tracked=tracked)
+                zones = zones_step(zoning, segmenter, writing, tracked=tracked)
                 steps += [] if zones is None else [zones]
                 pipeline = open_pipeline(
                     segmenter,

@@ -1,6 +1,6 @@
 """--zones, --events and --record-on of `segrt stream`."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,7 +12,7 @@ from segrt.runtime.console.quantities import DURATION
 
 if TYPE_CHECKING:
     from segrt.runtime.outputs.sink_options import SinkOptions
-    from segrt.runtime.results import Label
+    from segrt.runtime.segmenter.calling import Segmenter
     from segrt.runtime.stream.zones_step import ZonesStep
 
 
@@ -72,7 +72,7 @@ def zone_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def zones_step(
-    options: ZoneOptions, labels: "Sequence[Label]", technique: str, writing: "SinkOptions", *, tracked: bool
+    options: ZoneOptions, segmenter: "Segmenter", writing: "SinkOptions", *, tracked: bool
 ) -> "ZonesStep | None":
     """Return the step that does what the options say, None without --zones; `tracked` says whether --track is given.
 
@@ -90,7 +90,7 @@ def zones_step(
         if given is not None:
             raise SegrtError(f"{given}: there are no zones that it could speak of; add --zones FILE.json")
         return None
-    plan = read_zones(options.zones, labels, technique)
+    plan = read_zones(options.zones, segmenter.manifest.labels, segmenter.technique)
     recorded = read_rules(options.record_on, plan, "--record-on")
     for rule in (*read_rules(plan.rules, plan, str(options.zones)), *recorded):
         if rule.needs_tracks and not tracked:

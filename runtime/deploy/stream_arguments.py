@@ -1,13 +1,14 @@
 """What a deployment takes from the arguments of `segrt stream`: what they need of a device; passwords are refused."""
 
 import shlex
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
 
 from segrt.runtime.errors import SegrtError
 from segrt.runtime.files.uri import redact
+from segrt.runtime.stream.events import event_kinds
 from segrt.runtime.stream.sinks import sink_kinds
 from segrt.runtime.stream.sources import source_kinds
 
@@ -30,23 +31,44 @@ class StreamNeeds:
     folders: tuple[str, ...] = ()
 
 
-def needs_of(sources: Sequence[str], sinks: Sequence[str], metrics: str | PathLike[str] | None = None) -> StreamNeeds:
+@dataclass(frozen=True)
+class StreamWords:
+    """What a stream's arguments name: sources, sinks, the file of metrics, outputs of events, the folder of clips."""
+
+    sources: Sequence[str] = ()
+    sinks: Sequence[str] = ()
+    metrics: str | PathLike[str] | None = None
+    events: Sequence[str] = ()
+    clips: str | PathLike[str] | None = None
+
+
+def needs_of(words: StreamWords) -> StreamNeeds:
     """Return what a stream with these sources and outputs needs, as their kinds declare."""
-    return StreamNeeds(
-        frozenset(source_kinds.extras_of(sources) | sink_kinds.extras_of(sinks)),
-        tuple(sorted(_folders(sinks, metrics))),
-    )
+    extras = source_kinds.extras_of(words.sources) | sink_kinds.extras_of(words.sinks)
+    return StreamNeeds(frozenset(extras | event_kinds.extras_of_events(words.events)), tuple(sorted(_folders(words))))
 
 
-def _folders(sinks: Iterable[str], metrics: str | PathLike[str] | None) -> set[str]:
+def refuse_relative_zones(path: str | PathLike[str] | None) -> None:
+    """Raise SegrtError for a file of zones that is not named by where it lies on the device."""
+    if path is not None and not Path(path).is_absolute() and "${" not in str(path):
+        raise SegrtError(
+            f"--zones {path}: is looked for on the device, which a pack does not bring it to; copy it there and give "
+            f"its absolute path, /etc/segrt/{Path(path).name} for instance"
+        )
+
+
+def _folders(words: StreamWords) -> set[str]:
     """Return the folders of outputs, as far as their names are absolute; never the root of all."""
-    folders = {Path(metrics).parent} if metrics else set[Path]()
-    for sink in sinks:
+    folders = {Path(words.metrics).parent} if words.metrics else set[Path]()
+    if words.clips:
+        folders.add(Path(words.clips))
+    for sink in words.sinks:
         written = sink_kinds.files_of(sink)
         files = written.files or ((written.path,) if written.path and not written.pictures else ())
         folders |= {file.parent for file in files}
         # A run after the first one writes beside the folder that was named.
         folders |= {folder for pictures in written.pictures for folder in (pictures.folder, pictures.folder.parent)}
+    folders |= {path.parent for spec in words.events if (path := event_kinds.event_files(spec).path) is not None}
     return {str(path) for path in folders if path.is_absolute() and path != Path("/") and "${" not in str(path)}
 
 

@@ -111,7 +111,8 @@ class Pipeline:
 
     def written(self) -> list[Path]:
         """Return the files and folders that sinks and steps have written and that are there, in their order."""
-        return [path for one in (*self._sinks, *self._steps) for path in one.written() if path.exists()]
+        begun = [sink.written() for sink in self._sinks] + [step.written() for step in self._steps]
+        return [path for paths in begun for path in paths if path.exists()]
 
     def running(self, timeout: float = 0.0) -> bool:
         """Wait up to `timeout` seconds for the end of all stages but capture; return whether any is still running."""

@@ -73,7 +73,7 @@ def parse_zones(data: bytes, where: str, labels: Sequence[Label], technique: str
             "bundle"
         )
     try:
-        content = decode_json(data)
+        content: Any = decode_json(data)
         document: _Document = convert_json(content, _Document)
     except JsonError as error:
         what = str(error) if error.is_json else f"is no JSON ({error})"

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from segrt.runtime.cli.deploy import _options
-from segrt.runtime.deploy.stream_arguments import needs_of
+from segrt.runtime.cli.deploy import _needs, _options
+from segrt.runtime.deploy.stream_arguments import StreamWords, needs_of
 from segrt.runtime.errors import SegrtError
 from segrt.runtime.stream.needs import Needs
 from segrt.runtime.stream.sinks.sink import Sink
@@ -44,7 +44,7 @@ def dummy() -> Iterator[None]:
     ],
 )
 def test_sinks_bring_their_extras(sinks: tuple[str, ...], extras: set[str]) -> None:
-    assert needs_of(("rtsp://camera/a",), sinks).extras == extras
+    assert needs_of(StreamWords(("rtsp://camera/a",), sinks)).extras == extras
 
 
 @pytest.mark.usefixtures("dummy")
@@ -72,9 +72,19 @@ def test_only_sinks_bring_extras_of_sinks() -> None:
     ],
 )
 def test_sinks_say_which_folders_they_write_to(sinks: tuple[str, ...], folders: tuple[str, ...]) -> None:
-    assert needs_of(("rtsp://camera/a",), sinks).folders == folders
+    assert needs_of(StreamWords(("rtsp://camera/a",), sinks)).folders == folders
 
 
 def test_metrics_are_written_too() -> None:
-    assert needs_of((), (), "/run/segrt/metrics.json").folders == ("/run/segrt",)
-    assert needs_of((), (), "metrics.json").folders == ()
+    assert needs_of(StreamWords(metrics="/run/segrt/metrics.json")).folders == ("/run/segrt",)
+    assert needs_of(StreamWords(metrics="metrics.json")).folders == ()
+
+
+def test_zones_bring_the_extras_and_folders_of_their_outputs() -> None:
+    words = "rtsp://c/a --zones /etc/segrt/z.json --events mqtt://b/t --events /data/e.jsonl --record-to /clips"
+    needs = _needs(words.split())
+    assert (needs.extras, needs.folders) == ({"mqtt"}, ("/data",))
+    assert _needs([*words.split(), "--record-on", "person in door"]).folders == ("/clips", "/data")
+    with pytest.raises(SegrtError, match=r"--zones z.json: is looked for on the device, .*/etc/segrt/z.json"):
+        _needs(["rtsp://c/a", "--zones", "z.json"])
+    assert _needs(["rtsp://c/a", "--zones", "z.json"], of_device=True).extras == set()

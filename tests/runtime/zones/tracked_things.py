@@ -1,6 +1,7 @@
 """Tracked results made by hand."""
 
 import numpy as np
+
 from segrt.runtime.results import InstanceResult, Label, PanopticResult, Segment, rle
 
 LABELS = (
@@ -39,4 +40,3 @@ def instances(size, things):
         labels=LABELS,
         track_ids=np.array(tracks, np.int64) if any(track >= 0 for track in tracks) else None,
     )
-
