@@ -13,13 +13,13 @@ from segrt.runtime.stream.frame import Frame
 from segrt.runtime.stream.frame_segmenter import FrameSegmenter
 from segrt.runtime.stream.output_conflicts import refuse_conflicts
 from segrt.runtime.stream.pipeline import Pipeline
-from segrt.runtime.stream.pipeline_options import Draw, PipelineOptions
+from segrt.runtime.stream.pipeline_options import PipelineOptions
 from segrt.runtime.stream.sinks.sink import Sink
 from segrt.runtime.stream.sinks.sink_kinds import open_sink
 from segrt.runtime.stream.sources.live import LiveOptions
 from segrt.runtime.stream.sources.source import Source
 from segrt.runtime.stream.sources.source_kinds import AnySource, open_sources
-from segrt.runtime.stream.step import Step
+from segrt.runtime.stream.step import Draw, Step
 from segrt.runtime.stream.stream_metrics import StreamMetrics
 from segrt.runtime.stream.thinning import Thinning
 
@@ -115,6 +115,8 @@ def open_pipeline(
                     f"sink {sink.name}: takes {' or '.join(sink.techniques)} results, but the bundle's are "
                     f"{segmenter.technique}; leave it out or take another bundle"
                 )
+        for step in steps:
+            draw = step.drawing(draw)
         options = PipelineOptions(
             policy=policy or ("latest" if any_live else "all"),
             max_frames=max_frames,

@@ -1,15 +1,11 @@
 """How a pipeline runs: which frames it takes, how many results it gives, and to whom."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from segrt.runtime.errors import SegrtError
-from segrt.runtime.files.images import Picture
-from segrt.runtime.results import Result
-from segrt.runtime.stream.step import Step
+from segrt.runtime.stream.step import Draw, Step
 from segrt.runtime.stream.thinning import Thinning
 
-Draw = Callable[[Picture, Result], Picture]
 POLICIES = ("latest", "all")
 
 

@@ -15,9 +15,10 @@ from segrt.runtime.stream.batches import Batch, BatchedFrame, Job, pass_on, rele
 from segrt.runtime.stream.channel import Channel, Stopped
 from segrt.runtime.stream.frame import Frame
 from segrt.runtime.stream.frame_segmenter import FrameBackend, FrameSegmenter
-from segrt.runtime.stream.pipeline_options import Draw, PipelineOptions
+from segrt.runtime.stream.pipeline_options import PipelineOptions
 from segrt.runtime.stream.recorder import Recorder
 from segrt.runtime.stream.sources.source import Source
+from segrt.runtime.stream.step import Draw
 from segrt.runtime.stream.thinning import NetworkForecast, Pace, Thinning
 
 _BATCH_SECONDS = 0.02  # so long a batch that has begun waits for further frames, where none may be dropped

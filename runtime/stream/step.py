@@ -1,15 +1,19 @@
 """What is done with each result between post-processing and the sinks, in the order of its source's frames."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar
 
+from segrt.runtime.files.images import Picture
 from segrt.runtime.outputs.written_files import WrittenFiles
 from segrt.runtime.results import Result
 from segrt.runtime.stream.frame import Frame
 from segrt.runtime.stream.recorder import Recorder
 from segrt.runtime.stream.sources.source import Source
+
+Draw = Callable[[Picture, Result], Picture]
+"""Paints a result over its frame's picture, uint8 BGR (H, W, 3), and returns a new one."""
 
 
 class Step(ABC):
@@ -30,6 +34,10 @@ class Step(ABC):
     @abstractmethod
     def take(self, frame: Frame, result: Result) -> Result:
         """Return what goes on in the place of `result`. What it raises ends the run."""
+
+    def drawing(self, draw: Draw | None) -> Draw | None:
+        """Return what draws results for sinks: `draw`, or it with something over it; None is the usual overlay."""
+        return draw
 
     def files(self) -> Mapping[str, WrittenFiles]:
         """Return what it will write, by what that is called in errors; asked before anything is opened."""

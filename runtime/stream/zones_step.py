@@ -9,6 +9,7 @@ from weakref import WeakKeyDictionary
 
 from segrt.runtime.console.suggestions import did_you_mean
 from segrt.runtime.errors import SegrtError
+from segrt.runtime.files.images import Picture
 from segrt.runtime.outputs.output_files import names_of_sources
 from segrt.runtime.outputs.written_files import WrittenFiles
 from segrt.runtime.results import Result
@@ -17,7 +18,7 @@ from segrt.runtime.stream.events.event_output import EventOutput
 from segrt.runtime.stream.frame import Frame
 from segrt.runtime.stream.recorder import Recorder
 from segrt.runtime.stream.sources.source import Source
-from segrt.runtime.stream.step import Step
+from segrt.runtime.stream.step import Draw, Step
 from segrt.runtime.zones.counting import Moment, ZoneCounter
 from segrt.runtime.zones.rule_watch import RuleWatch
 from segrt.runtime.zones.rules import Rule, read_rules
@@ -102,6 +103,19 @@ class ZonesStep(Step):
         self.totals.add(frame.source_id, update.counts, events)
         self._tell(events)
         return result
+
+    def drawing(self, draw: Draw | None) -> Draw:
+        """Return what draws zones and their counts over what `draw` draws."""
+        from segrt.runtime.zones.outlines import draw_zones
+
+        def with_zones(picture: Picture, result: Result) -> Picture:
+            from segrt.runtime.draw import overlay
+
+            drawn = (overlay if draw is None else draw)(picture, result)
+            counted = self.counted.get(result)
+            return drawn if counted is None else draw_zones(drawn, *counted)
+
+        return with_zones
 
     def written(self) -> Sequence[Path]:
         """Return the files of events, and the clips."""

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from segrt.runtime.zones.shapes import ZonePlan
+from segrt.runtime.zones.shapes import Place, ZonePlan
 from segrt.runtime.zones.zone_events import Event
 
 _COUNTED = ("entered", "left", "crossed", "rule")
@@ -81,16 +81,30 @@ class ZoneTotals:
         """Return a source's zones, lines and counts as the page shows them."""
         plan = self.plan(source)
         if plan is None:
-            return {"zones": [], "lines": []}
+            return {"zones": [], "lines": [], "rules": []}
         inside = self.inside(source)
         crossed: dict[str, Counter[str]] = {}
         for one in self.happened():
             if one.source == source and one.what == "crossed":
                 crossed.setdefault(one.zone, Counter())[one.direction] += one.count
         return {
-            "zones": [{"name": zone.name, "polygon": zone.polygon, "counts": inside[zone.name]} for zone in plan.zones],
+            "zones": [
+                {"name": zone.name, "polygon": zone.polygon, "share": zone.share, **_limits(zone, plan)}
+                | {"counts": inside[zone.name]}
+                for zone in plan.zones
+            ],
             "lines": [
-                {"name": line.name, "from": line.start, "to": line.end, "crossed": dict(crossed.get(line.name, {}))}
+                {"name": line.name, "from": line.start, "to": line.end, **_limits(line, plan)}
+                | {"crossed": dict(crossed.get(line.name, {}))}
                 for line in plan.lines
             ],
+            "rules": plan.rules,
         }
+
+
+def _limits(place: Place, plan: ZonePlan) -> dict[str, Any]:
+    """Return what a file says of classes and source, where it does."""
+    limits: dict[str, Any] = {} if place.source is None else {"source": place.source}
+    if place.classes is not None:
+        limits["classes"] = list(dict.fromkeys(plan.class_names[number] for number in sorted(place.classes)))
+    return limits

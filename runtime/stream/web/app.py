@@ -41,6 +41,8 @@ _FILES = {
             "page_messages.js",
             "page_paint.js",
             "page_tracks.js",
+            "page_zones.js",
+            "page_zone_editor.js",
         )
     },
 }
@@ -89,6 +91,7 @@ class _Answers:
             "states": run.states() if run else {},
             "newest": {name: run.newest(name) for name in hub.source_ids} if run else {},
             "metrics": await _apart(run.metrics) if run else None,
+            "zones": _zones(run),
         }
         return _json(document)
 
@@ -145,6 +148,13 @@ class _Answers:
     def _latest(self, request: Request) -> Newest | None:
         source_id = self._source_of(request)
         return None if source_id is None else self._hub.latest(source_id)
+
+
+def _zones(run: Recorder | None) -> dict[str, Any] | None:
+    """Return source → its zones and lines with their counts, None of a run without."""
+    if run is None or run.zones is None:
+        return None
+    return {name: run.zones.described(name) for name in run.zones.sources()}
 
 
 def _described(label: Label) -> dict[str, Any]:

@@ -3,6 +3,7 @@ import { Classes, kept } from "./page_classes.js";
 import { messages, parse } from "./page_messages.js";
 import { amounts, decode, paint, spark } from "./page_paint.js";
 import { Tracks } from "./page_tracks.js";
+import { ZoneEditor } from "./page_zone_editor.js";
 
 const $ = (id) => document.getElementById(id);
 const make = (tag, text = "") => Object.assign(document.createElement(tag), { textContent: text });
@@ -11,6 +12,9 @@ const LATE_MS = 3000;
 const past = new Map(); // stage -> its last times in ms
 const classes = new Classes(repaint);
 const tracks = new Tracks($("tracks"));
+const zones = new ZoneEditor({
+  svg: $("zones"), canvas: $("picture"), list: $("shapes"), edit: $("edit"), tools: $("tools"), said: $("said"),
+});
 let known = ""; // model and labels that the page shows
 let source = kept("segrt source") || "";
 let last = null; // the newest picture, kept to paint again when a class is toggled
@@ -69,7 +73,9 @@ async function show(message) {
 }
 
 function repaint() {
-  if (last) { paint($("picture"), last, classes, Number($("opacity").value) / 100); }
+  if (!last) { return; }
+  paint($("picture"), last, classes, Number($("opacity").value) / 100);
+  zones.paint();
 }
 
 function remember(stage, ms) {
@@ -142,6 +148,8 @@ function told(state) {
   for (const [stage, ms] of Object.entries(state.newest[source] || {})) {
     if (!last || !(stage in last.head.ms)) { remember(stage, ms); }
   }
+  $("shapes").parentElement.hidden = state.technique === "semantic"; // it has no things to count
+  zones.take(state.zones, source);
   stages(held.stages);
   $("sinks").replaceChildren(...Object.entries(metrics.sinks || {}).map(([name, one]) => {
     const row = make("tr");

@@ -11,6 +11,7 @@ from segrt.runtime.stream.recorder import Recorder
 from segrt.runtime.stream.stream_metrics import StreamMetrics
 from segrt.runtime.stream.web.class_amounts import amounts_of
 from segrt.runtime.stream.web.hub import Newest
+from segrt.runtime.zones.zone_totals import ZoneTotals
 
 _COUNTERS = {
     "frames_in": "Frames that entered the pipeline or were dropped before it.",
@@ -61,6 +62,26 @@ class _Collector:
             for name, counts in metrics.sinks.items():
                 family.add_metric([name], getattr(counts, kind))
             yield family
+        if self._recorder.zones is not None:
+            yield from _zones(self._recorder.zones)
+
+
+def _zones(totals: ZoneTotals) -> Iterator[Any]:
+    inside = GaugeMetricFamily(
+        "segrt_zone_things", "Things that are inside a zone in the newest result.", labels=["source", "zone", "class"]
+    )
+    for source_id in totals.sources():
+        for zone, counts in totals.inside(source_id).items():
+            for name, count in counts.items():
+                inside.add_metric([source_id, zone, name], count)
+    yield inside
+    labels = ["source", "zone", "class", "event", "direction", "rule"]
+    text = "What has happened at zones and lines: entered, left, crossed, rule."
+    happened = CounterMetricFamily("segrt_zone_events", text, labels=labels)
+    for one in totals.happened():
+        words = [one.source, one.zone, one.class_name, one.what, one.direction, one.rule]
+        happened.add_metric(words, one.count)
+    yield happened
 
 
 def _info(metrics: StreamMetrics) -> Any:

@@ -12,6 +12,7 @@ import pytest
 
 from segrt.runtime.errors import VideoError
 from segrt.runtime.results import Label, SemanticResult
+from segrt.runtime.stream.events.event_kinds import open_events
 from segrt.runtime.stream.frame import Frame
 from segrt.runtime.stream.recorder import Recorder
 from segrt.runtime.stream.sinks.sink import Dropped
@@ -248,3 +249,36 @@ def test_wrong_addresses_are_refused(uri):
 def test_certificates_that_are_not_there_are_said():
     with pytest.raises(VideoError, match="cannot be read as certificates"):
         MqttSink("mqtts://host/topic?ca=/nosuch.pem")
+
+
+def test_events_of_zones_arrive_over_a_restart_of_the_broker(broker, caplog):
+    listener = Listener(broker.port)
+    output = open_events(f"mqtt://me:hunter2@127.0.0.1:{broker.port}/yard")
+    recorder = Recorder(["cam"])
+    output.begin(recorder, "events mqtt", live=True)
+    output.put(b'{"event":"count","index":0}', None)
+    wait_for(lambda: listener.indices("yard/events") == [0])
+    broker.stop()
+    wait_for(lambda: not output._link.client.is_connected())
+    for index in range(1, 4):
+        output.put(b'{"event":"count","index":%d}' % index, None)
+    broker.start()
+    wait_for(lambda: set(listener.indices("yard/events")) == set(range(4)), 30)
+    output.close()
+    assert recorder.metrics().sinks["events mqtt"].written == 4
+    assert "hunter2" not in caplog.text
+    listener.close()
+
+
+def test_events_that_no_broker_takes_are_dropped_and_counted_and_nothing_blocks():
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    output = open_events(f"mqtt://127.0.0.1:{port}/yard")
+    recorder = Recorder(["cam"])
+    output.begin(recorder, "events mqtt", live=True)
+    for _ in range(1003):
+        output.put(b"{}", None)
+    output.close()
+    sink = recorder.metrics().sinks["events mqtt"]
+    assert (sink.written, sink.dropped) == (1000, 3)

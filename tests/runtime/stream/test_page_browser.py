@@ -13,6 +13,9 @@ from PIL import Image
 from segrt.runtime.results import Label, PanopticResult, Segment, SemanticResult
 from segrt.runtime.stream.frame import Frame
 from segrt.runtime.stream.recorder import Recorder
+from segrt.runtime.zones.shapes import Line, Zone, ZonePlan
+from segrt.runtime.zones.zone_file import parse_zones
+from segrt.runtime.zones.zone_totals import ZoneTotals
 
 pytestmark = pytest.mark.timeout(120)
 CHROMIUM = shutil.which("chromium")
@@ -259,3 +262,44 @@ def test_a_sixth_page_of_one_browser_says_why_it_waits(cameras, browser):
     pages[0].close()
     sixth.wait_for_selector("#state.live", timeout=30_000)
     assert sixth.locator("#notice").is_hidden()
+
+
+def test_zones_are_shown_drawn_and_saved_as_the_file_that_is_read(cameras, browser):
+    camera = cameras(source_id="cam")
+    name = f"door {EVIL}"
+    door = Zone(name, frozenset({1}), polygon=((0.5, 0.0), (1.0, 0.0), (1.0, 1.0), (0.5, 1.0)), share=0.25)
+    plan = ZonePlan((door,), (Line("gate", start=(0.1, 0.5), end=(0.4, 0.5)),), ("road", "car"), ("car in " + name,))
+    totals = camera._recorder.zones = ZoneTotals()
+    totals.begin("cam", plan)
+    totals.add("cam", {name: {"car": 3}}, ())
+    page = browser.new_page(viewport={"width": 1280, "height": 800})
+    page.goto(camera.address)
+    page.wait_for_function("document.querySelectorAll('#zones polygon').length === 2")  # the zone and an arrow's head
+    assert page.locator("#shapes li").all_inner_texts() == [f"{name}\n3 car", "gate"]
+    page.click("#edit")
+    box = page.locator("#zones").bounding_box()
+
+    def click(*places):
+        for x, y in places:
+            page.mouse.click(box["x"] + x * box["width"], box["y"] + y * box["height"])
+
+    page.click("text=Draw zone")
+    click((0.1, 0.1), (0.3, 0.1), (0.1, 0.3), (0.3, 0.3), (0.1, 0.1))
+    assert "crosses itself" in page.inner_text("#said")
+    page.click("[aria-label='Delete zone 1']")
+    page.click("text=Draw zone")
+    click((0.1, 0.1), (0.3, 0.1), (0.3, 0.3), (0.1, 0.1))
+    page.click("text=Draw line")
+    click((0.2, 0.6), (0.4, 0.8))
+    page.fill("[aria-label='Name of zone'] >> nth=1", "yard")
+    with page.expect_download() as download:
+        page.click("text=Download")
+    saved = parse_zones(
+        Path(download.value.path()).read_bytes(), "zones.json", (LABELS[0], Label("car", 1, True, (0,) * 3))
+    )
+    assert (saved.zones[0], saved.lines[0], saved.rules) == (door, plan.lines[0], plan.rules)
+    assert saved.zones[1].name == "yard"
+    assert np.allclose(saved.zones[1].polygon, [(0.1, 0.1), (0.3, 0.1), (0.3, 0.3)], atol=0.005)
+    assert (saved.lines[1].name, len(saved.lines)) == ("line 1", 2)
+    assert page.title() == "segrt live"
+    page.close()
