@@ -37,6 +37,7 @@ class ZonesStep(Step):
     """
 
     name: ClassVar[str] = "zones"
+    techniques: ClassVar[tuple[str, ...] | None] = ("instance", "panoptic")
 
     def __init__(
         self,

@@ -2,6 +2,7 @@
 
 import logging
 import threading
+import time
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -13,6 +14,7 @@ from segrt.runtime.files.images import Picture
 from segrt.runtime.outputs.output_files import names_of_sources, safe_name
 from segrt.runtime.outputs.rotation import RotatedFiles
 from segrt.runtime.outputs.sink_options import SinkOptions
+from segrt.runtime.stream.backoff import Backoff
 from segrt.runtime.stream.clips.clip_file import ClipFile
 from segrt.runtime.stream.clips.frame_encoder import FrameEncoder
 from segrt.runtime.stream.clips.packet_ring import PacketRing
@@ -70,8 +72,9 @@ class ClipKeeper:
                 clip.ended, clip = True, None
             if clip is None and rule is not None:
                 begun = self._name(source, rule)
-                clip = _Clip(begun, now - self._before)
-                source.clips.append(clip)
+                if begun is not None:
+                    clip = _Clip(begun, now - self._before)
+                    source.clips.append(clip)
             if clip is not None:
                 if rule is not None:
                     clip.holds_until = now + self._after
@@ -109,12 +112,24 @@ class ClipKeeper:
         for source in self._sources.values():
             source.work()
 
-    def _name(self, source: "_Clips", rule: str) -> Path:
+    def _name(self, source: "_Clips", rule: str) -> Path | None:
+        """Return the path of a clip that begins; of a live source None where there can be none, which is said."""
         if rule not in source.files:
             stem = "-".join(filter(None, (source.name, safe_name(rule.replace("/", "-")).replace("_", "-"))))
-            live = SinkOptions(keep_bytes=self._options.keep_bytes, live=self._apart)
-            source.files[rule] = RotatedFiles(self._folder / f"{stem}.mp4", live)
-        return source.files[rule].next()
+            options = SinkOptions(keep_bytes=self._options.keep_bytes, live=self._apart)
+            source.files[rule] = RotatedFiles(self._folder / f"{stem}.mp4", options)
+        if time.monotonic() < source.again_at:
+            return None
+        try:
+            path = source.files[rule].next()
+        except SegrtError as error:
+            if not self._apart:
+                raise
+            source.again_at = time.monotonic() + source.backoff.next()
+            self._report(error, said=source.backoff.should_log)
+            return None
+        source.backoff.reset()
+        return path
 
     def _work(self) -> None:
         closing = False
@@ -129,9 +144,14 @@ class ClipKeeper:
         try:
             source.work()
         except SegrtError as error:
+            source.again_at = time.monotonic() + source.backoff.next()
+            self._report(error, said=source.backoff.should_log)
+
+    def _report(self, error: SegrtError, *, said: bool) -> None:
+        if said:
             log.warning("%s: %s", _LABEL, error)
-            if self._recorder is not None:
-                self._recorder.sink(_LABEL, failures=1)
+        if self._recorder is not None:
+            self._recorder.sink(_LABEL, failures=1)
 
 
 @dataclass(eq=False)
@@ -159,6 +179,8 @@ class _Clips:
     clips: "deque[_Clip]" = field(default_factory=deque)
     current: _Clip | None = None
     files: dict[str, RotatedFiles] = field(default_factory=dict)
+    backoff: Backoff = field(default_factory=Backoff)
+    again_at: float = 0.0
 
     def work(self) -> None:
         """Encode what waits and write what clips lack; raise SegrtError for a clip that cannot be written."""

@@ -324,6 +324,33 @@ def test_frames_of_a_source_without_packets_are_encoded(fakes, tmp_path):
     assert np.diff(times) == pytest.approx(0.1)
 
 
+def test_clips_of_a_live_source_are_written_beside_the_stream(fakes, tmp_path):
+    zones = plan(DOOR)
+    rules = read_rules(["person enters door"], zones, "--record-on")
+    step = ZonesStep(zones, recorded=rules, clips=keeper(tmp_path, before=0.3, after=0.3))
+    source = fakes.ListSource(60, pts_step=0.04, seconds=0.005, size=(48, 64), live=True)
+    pipeline = run(fakes, source, step, [*range(20, 24), *range(50, 60)])
+    clips = pipeline.written()
+    assert [path.name for path in clips] == ["person-enters-door.mp4", "person-enters-door-00001.mp4"]
+    for clip in clips:
+        assert 5 <= len(shown(clip)) <= 45
+    wait_for(lambda: not fakes.stage_threads())
+
+
+def test_a_live_run_goes_on_when_a_clip_cannot_be_written(fakes, tmp_path, caplog):
+    zones = plan(DOOR)
+    folder = tmp_path / "clips"
+    step = ZonesStep(zones, recorded=read_rules(["person in door"], zones, "--record-on"), clips=keeper(folder))
+    folder.rmdir()
+    folder.write_text("in the way")
+    source = fakes.ListSource(20, size=(48, 64), seconds=0.005, live=True)
+    pipeline = run(fakes, source, step, range(3, 18))
+    metrics = pipeline.recorder.metrics()
+    assert metrics.frames_out + metrics.dropped == 20
+    assert metrics.sinks["clips"].failures == 1
+    assert caplog.text.count("cannot be made a folder") == 1
+
+
 def test_a_ring_is_bounded_in_seconds_and_bytes():
     ring = PacketRing(5.0, most_bytes=100_000)
     ring.usable = True
@@ -341,6 +368,41 @@ def test_a_ring_is_bounded_in_seconds_and_bytes():
     for number in range(200):  # one key frame and no other
         endless.keep(bytes(1000), number, number, number, 1, is_key=number == 0)
     assert endless.size()[1] <= 50_000
+
+
+def test_overlays_show_zones_with_their_counts(fakes):
+    step = ZonesStep(plan(DOOR, GATE))
+    source = fakes.ListSource(2, size=(96, 160))
+    seen = []
+
+    class Seeing(Walker):
+        def take(self, frame, result):
+            seen.append((frame, super().take(frame, result)))
+            return seen[-1][1]
+
+    with fakes.PanopticSegmenter() as segmenter:
+        open_pipeline(segmenter, source, steps=[Seeing([1]), step]).run()
+    draw = step.drawing(lambda picture, result: picture.copy())  # noqa: ARG005
+    frame, result = seen[1]
+    drawn = draw(frame.image, result)
+    assert drawn.shape == frame.image.shape
+    assert (frame.image == 1).all(), "the frame's own picture stays as it is"
+    assert np.abs(drawn[50, 158].astype(int) - 1).sum() > 20, "the zone is tinted"
+    assert (drawn[50, 20] == 1).all(), "what is outside is not"
+    assert not np.array_equal(drawn, draw(frame.image, seen[0][1])), "the counts differ"
+
+
+def test_prometheus_tells_what_is_inside_and_what_happened(fakes):
+    pytest.importorskip("prometheus_client", reason="needs the extra segrt[web]")
+    from segrt.runtime.stream.web.prometheus import exposition
+
+    step = ZonesStep(plan(DOOR, GATE))
+    pipeline = run(fakes, fakes.ListSource(10), step, range(3, 10))
+    text = exposition(pipeline.recorder, lambda _: None).decode()
+    assert 'segrt_zone_things{class="person",source="list",zone="door"} 1.0' in text
+    key = 'class="person",direction="{}",event="{}",rule="",source="list",zone="{}"'
+    assert f"segrt_zone_events_total{{{key.format('', 'entered', 'door')}}} 1.0" in text
+    assert f"segrt_zone_events_total{{{key.format('right to left', 'crossed', 'gate')}}} 1.0" in text
 
 
 def test_a_disk_that_fails_ends_a_file_run_with_what_was_written(fakes, tmp_path):
