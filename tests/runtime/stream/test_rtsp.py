@@ -13,8 +13,10 @@ import av
 import pytest
 
 from segrt.runtime.errors import VideoError
+from segrt.runtime.outputs.sink_options import SinkOptions
 from segrt.runtime.stream import stream, timecode
 from segrt.runtime.stream.backoff import Backoff
+from segrt.runtime.stream.clips.clip_keeper import ClipKeeper
 from segrt.runtime.stream.recorder import Recorder
 from segrt.runtime.stream.sources import gstreamer
 from segrt.runtime.stream.sources.live import LiveOptions
@@ -156,3 +158,36 @@ def test_a_signal_ends_a_stream_whose_camera_hangs_within_two_seconds(server, tm
     assert stderr.splitlines()[-1] == "segrt: interrupted"
     with av.open(str(video)) as container:
         assert container.streams.video[0].frames == lines.read_bytes().count(b"\n")
+
+
+def test_a_clip_of_a_camera_has_its_own_packets_and_goes_on_in_another_file_after_an_outage(server, tmp_path):
+    server.start()
+    source = open_source(server.uri(), options=LiveOptions(read_timeout=2.0))
+    source._backoff = Backoff(0.2, 0.5)
+    keeper = ClipKeeper(tmp_path, SinkOptions(), before=1.0, after=0.5)
+    keeper.watch([source], Recorder([source.info.source_id]))
+    begun, shown = [], []
+    for frame in source.frames():
+        path = keeper.take(frame, "car in yard" if frame.index >= 12 else None)
+        begun += [] if path is None else [path]
+        shown.append(timecode.read(frame.image))
+        if frame.index == 20:
+            server.kill()
+            server.start()
+        if frame.index == 35:
+            break
+    source.stop()
+    keeper.close()
+    assert [path.name for path in begun] == ["car-in-yard.mp4", "car-in-yard-00001.mp4"]
+    times = []
+    for path in begun:
+        with av.open(str(path)) as film:
+            assert film.streams.video[0].codec_context.name == "h264"
+            pictures = [frame.to_ndarray(format="bgr24") for frame in film.decode(video=0)]
+        times.append([timecode.read(picture) for picture in pictures])
+    known = {round(moment, 2) for moment in shown if moment is not None}
+    for moments in times:
+        read = [round(moment, 2) for moment in moments if moment is not None]
+        assert len(read) >= 5
+        assert set(read) <= known, "pictures that the camera has sent"
+    assert times[0][0] < shown[12] - 0.5, "it begins before the rule held"
