@@ -188,15 +188,7 @@ def _needs(words: "Sequence[str]", *, of_device: bool = False) -> "StreamNeeds":
             given = context.params
             if not of_device:
                 refuse_relative_zones(given.get("zones"))
-            clips = given.get("record_to") if given.get("record_on") else None
-            named = StreamWords(
-                sources=given.get("sources") or (),
-                sinks=given.get("sinks") or (),
-                metrics=given.get("metrics"),
-                events=given.get("events") or (),
-                clips=clips,
-            )
-            return needs_of(named)
+            return needs_of(StreamWords.of(given))
     except click.UsageError as error:
         raise SegrtError(f"--stream: {error.format_message()} See `segrt stream --help`") from None
     except click.exceptions.Exit:

@@ -1,10 +1,11 @@
 """What a deployment takes from the arguments of `segrt stream`: what they need of a device; passwords are refused."""
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
+from typing import Any
 
 from segrt.runtime.errors import SegrtError
 from segrt.runtime.files.uri import redact
@@ -40,6 +41,13 @@ class StreamWords:
     metrics: str | PathLike[str] | None = None
     events: Sequence[str] = ()
     clips: str | PathLike[str] | None = None
+
+    @classmethod
+    def of(cls, given: Mapping[str, Any]) -> "StreamWords":
+        """Return what the command's parameters name; of a stream that is not understood, some are missing."""
+        sources, sinks, events = (given.get(name) or () for name in ("sources", "sinks", "events"))
+        clips = given.get("record_to") if given.get("record_on") else None
+        return cls(sources, sinks, given.get("metrics"), events, clips)
 
 
 def needs_of(words: StreamWords) -> StreamNeeds:
