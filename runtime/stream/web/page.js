@@ -13,7 +13,7 @@ const past = new Map(); // stage -> its last times in ms
 const classes = new Classes(repaint);
 const tracks = new Tracks($("tracks"));
 const zones = new ZoneEditor({
-  svg: $("zones"), canvas: $("picture"), list: $("shapes"), edit: $("edit"), tools: $("tools"), said: $("said"),
+  svg: $("zones"), canvas: $("picture"), list: $("shapes"), edit: $("edit"), tools: $("tools"), said: $("said"), sources: $("sources"),
 });
 let known = ""; // model and labels that the page shows
 let source = kept("segrt source") || "";

@@ -6,8 +6,8 @@ const CLOSE = 12; // pixels on the screen: so near to the first corner a click c
 const round = (value) => Math.min(1, Math.max(0, Math.round(value * 10000) / 10000));
 
 export class ZoneEditor {
-  constructor({ svg, canvas, list, edit, tools, said }) {
-    Object.assign(this, { svg, canvas, list, edit, tools, said });
+  constructor({ svg, canvas, list, edit, tools, said, sources }) {
+    Object.assign(this, { svg, canvas, list, edit, tools, said, sources });
     this.told = null; // what the server counts, source -> zones
     this.live = []; // the shapes of the source that is shown
     this.mine = null; // the shapes that are edited, null while none are
@@ -39,6 +39,7 @@ export class ZoneEditor {
     this.edit.textContent = this.mine ? "Stop editing" : "Edit";
     this.edit.setAttribute("aria-pressed", String(Boolean(this.mine)));
     this.tools.hidden = !this.mine;
+    this.sources.disabled = Boolean(this.mine); // what is drawn is of the source that is shown
     this.svg.classList.toggle("editing", Boolean(this.mine));
     this.rows();
     this.paint();
