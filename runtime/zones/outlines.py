@@ -21,7 +21,7 @@ def draw_zones(picture: Picture, plan: ZonePlan, counts: Mapping[str, Mapping[st
 
     `counts` are those of `Update.counts`: zone → class → how many are inside.
     """
-    canvas = picture.copy()
+    canvas: Picture = picture.copy()
     height, width = picture.shape[:2]
     thick = max(1, round(height / 360))
     size = max(_SMALLEST_TEXT, round(height * _TEXT_SHARE))
