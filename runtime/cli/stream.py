@@ -192,7 +192,7 @@ def stream(
                     classes=kept,
                     steps=steps,
                 )
-                say_before(outputs, keep, segment, sinks)
+                say_before(outputs, keep, segment, sinks, events=bool(zoning.events or zoning.record_on))
                 for address in pipeline.addresses:
                     click.echo(f"live page: {address}")
                 interruption = _run(pipeline, interruptions, stall_timeout, max_frames, metrics)

@@ -32,10 +32,17 @@ def sinks_of(specs: Sequence[str], *, show: bool) -> "list[str | Sink]":
     return sinks or ["null"]
 
 
-def say_before(sinks: "Sequence[str | Sink]", keep: float | None, segment: float | None, named: Sequence[str]) -> None:
+def say_before(
+    sinks: "Sequence[str | Sink]",
+    keep: float | None,
+    segment: float | None,
+    named: Sequence[str],
+    *,
+    events: bool = False,
+) -> None:
     """Say how files are cut and kept, and whether nothing will be saved; `named` are the sinks that the user gave.
 
-    Who asks for `null` alone knows that it keeps nothing.
+    Who asks for `null` alone knows that it keeps nothing; `events` or clips of zones are kept, too.
     """
     from segrt.runtime.stream.sinks.sink_kinds import SINKS, kind_of
 
@@ -44,7 +51,7 @@ def say_before(sinks: "Sequence[str | Sink]", keep: float | None, segment: float
         kept = f"at most {size_text(keep)} of each sink" if keep is not None else ""
         say(f"segrt: {', '.join(filter(None, (cut, kept)))}", err=True)
     keeps = any(SINKS.load(kind_of(sink)).keeps for sink in sinks if isinstance(sink, str) and kind_of(sink) in SINKS)
-    if not keeps and set(named) != {"null"}:
+    if not keeps and not events and set(named) != {"null"}:
         say("segrt: no sink saves anything; add --sink out.mp4, out.jsonl or a folder to keep the results", err=True)
 
 

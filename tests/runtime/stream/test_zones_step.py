@@ -457,6 +457,7 @@ def test_the_command_counts_and_refuses_in_one_line(segrt_stream, tmp_path):
     door = {"name": "door", "polygon": DOOR.polygon}
     code, told = segrt_stream({"zones": [door]}, "--events", tmp_path / "e.jsonl")
     assert (code, (tmp_path / "e.jsonl").exists()) == (0, True), told
+    assert "no sink saves anything" not in told
     for zones, words, message in (
         ({"zones": [{**door, "classes": ["persom"]}]}, (), "zone 'door': the bundle has no class 'persom'; did you"),
         ({"zones": [door]}, ("--record-on", "person in dor"), "--record-on 'person in dor': there is no zone or line"),
