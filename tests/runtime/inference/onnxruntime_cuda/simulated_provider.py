@@ -141,7 +141,7 @@ class Session:
         simulation, told = self.simulation, self.provider_options
         if "run" in simulation.fail:
             raise RuntimeError(simulation.fail["run"])
-        self.runs.append(dict(options.entries))
+        self.runs.append({key: value for key, value in options.entries.items() if key != "gpu_graph_id"})
         if told is None:
             return binding.execute(options)
         handle = int(told.get("user_compute_stream", 0))
