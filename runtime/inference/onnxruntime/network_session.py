@@ -105,8 +105,8 @@ def bounded(has_loops: bool) -> Iterator[Any]:
     import onnxruntime
 
     options = onnxruntime.RunOptions()
-    # Its default. Where it is not there, ONNX Runtime 1.32 throws and catches an exception at each execution, which ends
-    # the process where another library (GStreamer's bindings) has brought its own way to throw.
+    # Its default. Where it is not there, ONNX Runtime 1.32 throws and catches an exception at each execution, which
+    # ends the process where another library (GStreamer's bindings) has brought its own way to throw.
     options.add_run_config_entry("gpu_graph_id", "0")
     if not has_loops:
         yield options
