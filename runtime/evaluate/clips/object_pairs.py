@@ -143,8 +143,9 @@ def _overlap(true: Sequence[Any], predicted: Sequence[Any], *, of_whole: bool = 
         return np.zeros((len(true), len(predicted)))
     from faster_coco_eval.core import mask as masks
 
-    iou = masks.iou([dict(code) for code in predicted], [dict(code) for code in true], [of_whole] * len(true))
-    return np.asarray(iou, np.float64).reshape(len(predicted), len(true)).T
+    found = masks.iou([dict(code) for code in predicted], [dict(code) for code in true], [of_whole] * len(true))
+    iou: Floats = np.asarray(found, np.float64).reshape(len(predicted), len(true)).T
+    return iou
 
 
 def _with_file_tracks(prediction: PanopticTruth) -> PanopticResult:

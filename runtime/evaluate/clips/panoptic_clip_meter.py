@@ -7,6 +7,7 @@ from segrt.runtime.evaluate.clips.frame_counts import count_frame
 from segrt.runtime.evaluate.clips.step_quality import StepEvaluator
 from segrt.runtime.evaluate.clips.tubes import TubeEvaluator
 from segrt.runtime.evaluate.conversion import Prediction
+from segrt.runtime.evaluate.datasets.dataset import ClipSpan
 from segrt.runtime.evaluate.evaluation import Evaluation, Figure
 from segrt.runtime.evaluate.metrics.meter import MeterOptions
 from segrt.runtime.evaluate.truth import Truth
@@ -16,7 +17,7 @@ class PanopticClipMeter:
     """VPQ and STQ of tracked panoptic maps."""
 
     technique: ClassVar[str] = "panoptic"
-    shown: ClassVar[tuple[str, ...]] = ("vpq", "vpq_things", "vpq_stuff", "stq", "aq", "stq_iou")
+    shown: ClassVar[tuple[str, ...]] = ("vpq", "vpq_things", "vpq_stuff", "stq")
     shown_across: ClassVar[tuple[str, ...]] = ("vpq", "stq")
     verifies: ClassVar[bool] = True
 
@@ -26,7 +27,7 @@ class PanopticClipMeter:
         self.tubes = TubeEvaluator(match.labels)
         self.step = StepEvaluator(match.labels)
 
-    def begin_clip(self) -> None:
+    def begin_clip(self, clip: ClipSpan) -> None:  # noqa: ARG002 (predictors want to know)
         """End the clip before, if any."""
         self.tubes.begin_clip()
         self.step.begin_clip()

@@ -10,6 +10,7 @@ from segrt.runtime.evaluate.class_matching import ClassMatch
 from segrt.runtime.evaluate.clips.object_pairs import ObjectPairs, pair_objects
 from segrt.runtime.evaluate.clips.track_scores import FrameMatches, Integers, TrackScores, without_ignored
 from segrt.runtime.evaluate.conversion import Prediction
+from segrt.runtime.evaluate.datasets.dataset import ClipSpan
 from segrt.runtime.evaluate.evaluation import Evaluation, Figure, mean
 from segrt.runtime.evaluate.metrics.meter import MeterOptions
 from segrt.runtime.evaluate.truth import Truth
@@ -108,7 +109,7 @@ class _TrackingMeter:
     """HOTA, IDF1 and MOTA of tracked results; subclasses say of which technique."""
 
     technique: ClassVar[str]
-    shown: ClassVar[tuple[str, ...]] = ("hota", "deta", "assa", "idf1", "mota")
+    shown: ClassVar[tuple[str, ...]] = ("hota", "idf1", "mota")
     shown_across: ClassVar[tuple[str, ...]] = ("hota", "idf1")
     verifies: ClassVar[bool] = False
 
@@ -118,7 +119,7 @@ class _TrackingMeter:
         self._match = match
         self.evaluator = TrackingEvaluator(match.labels)
 
-    def begin_clip(self) -> None:
+    def begin_clip(self, clip: ClipSpan) -> None:  # noqa: ARG002 (predictors want to know)
         """End the clip before, if any."""
         self.evaluator.begin_clip()
 
@@ -150,3 +151,4 @@ class PanopticTrackingMeter(_TrackingMeter):
     """Of the things of panoptic results."""
 
     technique: ClassVar[str] = "panoptic"
+    shown_across: ClassVar[tuple[str, ...]] = ()  # they are the instance results'

@@ -25,12 +25,16 @@ class Sample:
 
 @dataclass(frozen=True)
 class ClipSpan:
-    """A clip of a data set: the samples from `start` to before `stop` are its frames, `fps` a second where known."""
+    """A clip of a data set: the samples from `start` to before `stop` are its frames, `fps` a second where known.
+
+    `number` is its id in the data set's file.
+    """
 
     name: str
     start: int
     stop: int
     fps: float | None = None
+    number: ImageId = ""
 
 
 class Dataset(Protocol):

@@ -1,11 +1,16 @@
 """Small clips with all that can go wrong on them: objects that jump ids, are missed, change class, lie on void."""
 
+import json
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 
 from segrt.runtime.evaluate.truth import PanopticTruth, TruthSegment
+from segrt.runtime.outputs.coco_results import categories, write_panoptic_png
 from segrt.runtime.results import Label
 
 LABELS = (
@@ -101,3 +106,50 @@ def _panoptic(ids: npt.NDArray[np.int32], classes: dict[int, int]) -> PanopticTr
     present = [int(value) for value in np.unique(ids) if value]
     segments = tuple(TruthSegment(value, classes[value], value == CROWD) for value in present)
     return PanopticTruth(ids, segments, LABELS)
+
+
+def made_clips(*, crowd: bool) -> list[list[MadeFrame]]:
+    """Return the three clips of which the figures of public code are known."""
+    return [made_clip(seed, crowd=crowd) for seed in (1, 2, 3)]
+
+
+def write_panoptic_video(path: Path, clips: Sequence[Sequence[PanopticTruth]]) -> Path:
+    """Write maps as COCO panoptic video: the JSON `path`, and PNG files in the folder of its name."""
+    videos, annotations = [], []
+    for number, clip in enumerate(clips):
+        folder = path.with_suffix("") / f"clip{number}"
+        folder.mkdir(parents=True, exist_ok=True)
+        images, entries = [], []
+        for index, image in enumerate(clip):
+            name = f"{index:04d}.png"
+            write_panoptic_png(folder / name, image.ids)
+            images.append({"id": index, "file_name": name, "height": SIZE[0], "width": SIZE[1]})
+            infos = [
+                {
+                    "id": segment.id,
+                    "category_id": LABELS[segment.class_id].dataset_id,
+                    "iscrowd": int(segment.iscrowd),
+                    "area": int((image.ids == segment.id).sum()),
+                }
+                for segment in image.segments
+            ]
+            entries.append({"image_id": index, "file_name": name, "segments_info": infos})
+        videos.append({"video_id": f"clip{number}", "images": images})
+        annotations.append({"video_id": f"clip{number}", "annotations": entries})
+    path.write_text(json.dumps({"videos": videos, "annotations": annotations, "categories": categories(LABELS)}))
+    return path
+
+
+def write_step(folder: Path, clips: Sequence[Sequence[PanopticTruth]]) -> Path:
+    """Write maps as KITTI-STEP has them: red the class, green and blue the object, 255 void, object 0 a crowd."""
+    for number, clip in enumerate(clips):
+        sequence = folder / f"{number:04d}"
+        sequence.mkdir(parents=True, exist_ok=True)
+        for index, image in enumerate(clip):
+            picture = np.full((*SIZE, 3), (0, 0, 255), np.uint8)
+            for segment in image.segments:
+                label = LABELS[segment.class_id]
+                track = segment.id if label.isthing and not segment.iscrowd else 0
+                picture[image.ids == segment.id] = (track % 256, track // 256, label.dataset_id)
+            cv2.imwrite(str(sequence / f"{index:06d}.png"), picture)
+    return folder
