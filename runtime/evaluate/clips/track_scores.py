@@ -109,18 +109,19 @@ class _Clip:
         """Count hits at each alpha and how well the tracks of each hit agree."""
         alignment = self._alignment()
         counts = np.zeros((len(ALPHAS), *self._shape))
-        hits = np.zeros(len(ALPHAS))
+        hits, located = np.zeros(len(ALPHAS)), np.zeros(len(ALPHAS))  # clip by clip: workers add them in the same way
         for frame in self._frames:
             rows, columns = best_pairs(alignment[np.ix_(frame.true, frame.predicted)] * frame.iou)
             iou = frame.iou[rows, columns]
             for index, alpha in enumerate(ALPHAS):
                 good = iou >= alpha - _EPSILON
                 hits[index] += np.count_nonzero(good)
-                scores.located[index] += iou[good].sum()
+                located[index] += iou[good].sum()
                 counts[index, frame.true[rows[good]], frame.predicted[columns[good]]] += 1
         agreement = counts / np.maximum(1, self._lengths + self._predicted_lengths - counts)
         scores.associated += (counts * agreement).sum(axis=(1, 2))
         scores.hits += hits
+        scores.located += located
         scores.missed += self._lengths.sum() - hits
         scores.wrong += self._predicted_lengths.sum() - hits
 
