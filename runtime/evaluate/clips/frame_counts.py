@@ -8,7 +8,7 @@ import numpy.typing as npt
 from segrt.runtime.errors import SegrtError
 from segrt.runtime.evaluate import conversion
 from segrt.runtime.evaluate.class_matching import ClassMatch
-from segrt.runtime.evaluate.clips.lasting_ids import lasting_ids
+from segrt.runtime.evaluate.clips.clip_ids import lasting_ids
 from segrt.runtime.evaluate.conversion import Prediction
 from segrt.runtime.evaluate.truth import PanopticTruth, Truth
 from segrt.runtime.postproc import count_overlaps

@@ -9,8 +9,8 @@ import numpy.typing as npt
 
 from segrt.runtime.errors import SegrtError
 from segrt.runtime.evaluate.class_matching import ClassMatch
+from segrt.runtime.evaluate.clips.clip_ids import check_unique, is_untracked
 from segrt.runtime.evaluate.clips.frame_counts import FrameCounts, count_frame
-from segrt.runtime.evaluate.clips.lasting_ids import check_unique, is_untracked
 from segrt.runtime.evaluate.conversion import Prediction
 from segrt.runtime.evaluate.truth import InstanceTruth, PanopticTruth, Truth
 from segrt.runtime.results import InstanceResult, Label, PanopticResult, rle

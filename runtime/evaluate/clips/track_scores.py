@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from segrt.runtime.evaluate.clips.assignment import best_pairs
+from segrt.runtime.evaluate.clips.pairing_up import best_pairs
 from segrt.runtime.evaluate.evaluation import Figure
 
 Integers = npt.NDArray[np.int64]

@@ -7,7 +7,7 @@ from made_clips import LABELS, MadeFrame, made_clip, made_clips
 
 from segrt.runtime.errors import SegrtError
 from segrt.runtime.evaluate.class_matching import ClassMatch
-from segrt.runtime.evaluate.clips.assignment import best_pairs
+from segrt.runtime.evaluate.clips.pairing_up import best_pairs
 from segrt.runtime.evaluate.clips.panoptic_clip_meter import PanopticClipMeter
 from segrt.runtime.evaluate.clips.tracking_meter import InstanceTrackingMeter, PanopticTrackingMeter
 from segrt.runtime.evaluate.datasets.dataset import ClipSpan
