@@ -41,6 +41,7 @@ def evaluate(
 ) -> None:
     """Measure mIoU, mask AP or PQ, by technique, of each BUNDLE or of a file of predictions.
 
+    Results of clips are tracked, and measured by VPQ, STQ, HOTA, IDF1 and MOTA instead.
     A panoptic data set serves all three techniques: its classes are the semantic truth, its things the instance truth.
     Average precision ranks all detections, so an instance bundle's own score threshold is set to 0 unless
     --score-threshold is given. Of several subjects of one technique, the first is what the others are compared with.

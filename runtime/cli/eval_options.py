@@ -68,7 +68,8 @@ data_options = grouped(
         required=True,
         metavar="JSON",
         help="COCO panoptic annotations (for all three techniques), COCO instances, a folder of label pictures "
-        "(Cityscapes, VOC, ADE20K, or any), or street://?seed=…&frames=…&width=…&height=….",
+        "(Cityscapes, VOC, ADE20K, or any), or street://?seed=…&frames=…&width=…&height=…; clips: COCO panoptic video, "
+        "YouTube-VIS, KITTI-STEP's panoptic_maps, street://?clips=….",
     ),
     click.option(
         "--images",
@@ -98,8 +99,8 @@ prediction_options = grouped(
         "--predictions",
         type=click.Path(path_type=Path),
         metavar="FILE",
-        help="Evaluate this file: a COCO panoptic JSON, or COCO results. Beside bundles it is what they are compared "
-        "with.",
+        help="Evaluate this file: a COCO panoptic JSON, or COCO results; of clips in the layouts of --annotations. "
+        "Beside bundles it is what they are compared with.",
     ),
     click.option(
         "--predictions-dir",

@@ -9,7 +9,7 @@ from segrt.runtime.cli.json_output import check_json
 from segrt.runtime.cli.options import Thresholds
 from segrt.runtime.console.words import comma_separated
 from segrt.runtime.errors import SegrtError
-from segrt.runtime.evaluate.datasets.dataset import Dataset
+from segrt.runtime.evaluate.datasets.dataset import Dataset, clips_of
 from segrt.runtime.evaluate.datasets.opening import open_dataset
 from segrt.runtime.evaluate.measuring import Opener, Options
 from segrt.runtime.evaluate.prediction_writer import NAMES
@@ -78,8 +78,12 @@ def make_plan(
         ignored=data.ignore_label,
         mapped=data.map_values,
     )
+    of_clips = bool(clips_of(dataset))
+    for option, given in (("--save", outputs.save), ("--pictures", outputs.pictures)):
+        if of_clips and given is not None:
+            raise SegrtError(f"{option}: {dataset.path} is of clips, of which none can be made; leave it out")
     subjects = _with_folders(
-        [*_predictions(predicted, dataset), *_bundles(bundles, thresholds, execution)], outputs.save
+        [*_predictions(predicted, dataset), *_bundles(bundles, thresholds, execution, tracked=of_clips)], outputs.save
     )
     _refuse_overwriting(subjects, outputs, _inputs(data, predicted))
     if outputs.pictures is not None:
@@ -91,6 +95,7 @@ def make_plan(
         judging.skip_bad,
         rank=outputs.pictures is not None,
         renamed=judging.renamed,
+        clips=of_clips,
     )
     return Plan(dataset, subjects, options, judging.workers, outputs)
 
@@ -108,15 +113,15 @@ def _predictions(predicted: PredictionOptions, dataset: Dataset) -> list[Subject
     return [Subject(str(predicted.predictions), PredictionsOpener(predictor))]
 
 
-def _bundles(bundles: tuple[str, ...], thresholds: Thresholds, execution: Execution) -> list[Subject]:
-    """Return every bundle at every precision."""
+def _bundles(bundles: tuple[str, ...], thresholds: Thresholds, execution: Execution, *, tracked: bool) -> list[Subject]:
+    """Return every bundle at every precision; with `tracked` their results are tracked."""
     precisions: list[str | None] = [*comma_separated(execution.precision)] or [None]
     subjects = []
     for bundle in bundles:
         for precision in precisions:
             title = f"{bundle} ({precision})" if len(precisions) > 1 else bundle
             how = replace(execution, precision=precision)
-            opener = BundleOpener(bundle, title, how, thresholds.score, thresholds.overlap)
+            opener = BundleOpener(bundle, title, how, thresholds.score, thresholds.overlap, tracked)
             subjects.append(Subject(title, opener))
     return subjects
 

@@ -7,7 +7,7 @@ import msgspec
 from segrt.runtime.cli.json_output import write_json_text
 from segrt.runtime.console.tables import print_table
 from segrt.runtime.evaluate.by_technique import TECHNIQUES
-from segrt.runtime.evaluate.datasets.dataset import Dataset
+from segrt.runtime.evaluate.datasets.dataset import Dataset, clips_of
 from segrt.runtime.evaluate.evaluation import Evaluation
 from segrt.runtime.evaluate.metrics.meters import meters_of
 
@@ -27,15 +27,16 @@ def with_drops(evaluations: list[Evaluation]) -> list[Evaluation]:
 
 def report(evaluations: list[Evaluation], dataset: Dataset, *, per_class: bool, across: bool) -> None:
     """Print the tables of all evaluations."""
+    of_clips = bool(clips_of(dataset))
     if across:
         _report_across(evaluations, dataset)
     for technique in () if across else TECHNIQUES:
         chosen = [outcome for outcome in evaluations if outcome.technique == technique]
-        figures = (name for meter in meters_of(technique) for name in meter.shown)
+        figures = (name for meter in meters_of(technique, clips=of_clips) for name in meter.shown)
         shown = [name for name in figures if any(name in outcome.metrics for outcome in chosen)]
         rows = [[_title(outcome), _images(outcome), *(_figure(outcome, name) for name in shown)] for outcome in chosen]
         if rows:
-            print_table(f"{technique} on {dataset.path}", ["", "images", *shown], rows)
+            print_table(f"{technique} on {dataset.path}", ["", "frames" if of_clips else "images", *shown], rows)
     for outcome in evaluations if per_class else ():
         names = list(dict.fromkeys(name for figures in outcome.per_class.values() for name in figures))
         rows = [[label, *(_text(figures.get(name)) for name in names)] for label, figures in outcome.per_class.items()]
@@ -48,7 +49,13 @@ def _report_across(evaluations: list[Evaluation], dataset: Dataset) -> None:
     subjects: dict[str, dict[str, Evaluation]] = {}
     for outcome in evaluations:
         subjects.setdefault(outcome.subject or "", {})[outcome.technique] = outcome
-    columns = [(name, figure) for name in TECHNIQUES for meter in meters_of(name) for figure in meter.shown_across]
+    of_clips = bool(clips_of(dataset))
+    columns = [
+        (name, figure)
+        for name in TECHNIQUES
+        for meter in meters_of(name, clips=of_clips)
+        for figure in meter.shown_across
+    ]
     rows = []
     for subject, by_technique in subjects.items():
         any_outcome = next(iter(by_technique.values()))

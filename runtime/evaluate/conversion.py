@@ -68,7 +68,7 @@ def truth(whole: Truth, match: ClassMatch) -> Truth:
         return SemanticTruth(_mapped(whole.classes, match.data, len(match.labels)), match.labels)
     if isinstance(whole, InstanceTruth):
         return InstanceTruth(_placed(whole.annotations, match.data), whole.size, match.labels)
-    return _kept(whole, match.data, match)
+    return replace(_kept(whole, match.data, match), whole=whole)
 
 
 def check_same_size(predicted: npt.NDArray[Any], size: tuple[int, ...]) -> None:

@@ -13,10 +13,10 @@ from segrt.runtime.evaluate import conversion
 from segrt.runtime.evaluate.by_technique import JUDGED_AS, NEEDED_TRUTH
 from segrt.runtime.evaluate.class_matching import ClassMatch, match, thing_positions
 from segrt.runtime.evaluate.conversion import Prediction
-from segrt.runtime.evaluate.datasets.dataset import Dataset, ImageId, Sample
+from segrt.runtime.evaluate.datasets.dataset import ClipSpan, Dataset, ImageId, Sample, clips_of
 from segrt.runtime.evaluate.evaluation import Evaluation, Figure
 from segrt.runtime.evaluate.metrics.class_iou import SemanticMeter
-from segrt.runtime.evaluate.metrics.meter import Meter, MeterOptions
+from segrt.runtime.evaluate.metrics.meter import Meter, MeterOptions, OfClips
 from segrt.runtime.evaluate.metrics.meters import meters_of
 from segrt.runtime.evaluate.truth import PanopticTruth
 from segrt.runtime.results import Label
@@ -65,7 +65,7 @@ class Options:
     techniques: "own" is the predictor's, "all" what its results can be judged as. boundary: boundary figures too.
     common_classes: the classes that both sides have by name; renamed: (class of the predictor, class of the data set
     that it counts as). skip_bad: count the images whose files cannot be used instead of ending there. rank: give
-    instance results a figure per image too.
+    instance results a figure per image too. clips: results are tracked, and judged over the clips of the data set.
     """
 
     techniques: Literal["own", "all", "semantic", "instance", "panoptic"] = "own"
@@ -74,6 +74,7 @@ class Options:
     skip_bad: bool = False
     rank: bool = False
     renamed: tuple[tuple[str, str], ...] = ()
+    clips: bool = False
 
 
 @dataclass
@@ -127,7 +128,10 @@ def measure(
     """
     chosen = options or Options()
     outcome = prepare(predictor, dataset, chosen)
+    clips = {clip.start: clip for clip in clips_of(dataset)} if chosen.clips else {}
     for done, sample in enumerate(dataset.samples, start=1):
+        if done - 1 in clips:
+            begin_clip(outcome, predictor, clips[done - 1])
         measure_sample(outcome, predictor, dataset, sample, chosen, sink)
         if progress is not None:
             progress(done, len(dataset.samples))
@@ -138,18 +142,27 @@ def prepare(
     predictor: Predictor, dataset: Dataset, options: Options, meters: Sequence[type[Meter]] | None = None
 ) -> Outcome:
     """Match the classes and make the meters, before any image is read; `meters` None takes those of the table."""
+    if options.clips and options.skip_bad:
+        raise SegrtError(f"--skip-bad: {dataset.path} is of clips, in which no frame can be left out; leave it out")
     techniques = _techniques(predictor, dataset, options)
     matched = _matched(predictor, dataset, options)
     meter_options = MeterOptions(predictor.kind, options.boundary, options.rank)
     chosen = {
         technique: [
             meter(matched, meter_options)
-            for meter in (meters_of(technique) if meters is None else meters)
+            for meter in (meters_of(technique, clips=options.clips) if meters is None else meters)
             if meter.technique == technique
         ]
         for technique in techniques
     }
     return Outcome(matched, chosen)
+
+
+def begin_clip(outcome: Outcome, predictor: Predictor, clip: ClipSpan) -> None:
+    """Tell meters and predictor that the frames of a clip follow."""
+    for each in (predictor, *(meter for several in outcome.meters.values() for meter in several)):
+        if isinstance(each, OfClips):
+            each.begin_clip(clip)
 
 
 def worst(outcome: Outcome, technique: str, count: int) -> list[tuple[ImageId, float]]:

@@ -2,7 +2,7 @@
 
 import os
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -11,6 +11,11 @@ import numpy as np
 
 from segrt.runtime.errors import SegrtError
 from segrt.runtime.evaluate.class_matching import thing_positions
+from segrt.runtime.evaluate.clips.clip_predictions import (
+    ClipPredictions,
+    open_clip_predictions,
+    open_step_predictions,
+)
 from segrt.runtime.evaluate.conversion import Prediction
 from segrt.runtime.evaluate.datasets.coco_files import (
     CocoPanopticAnnotation,
@@ -20,7 +25,7 @@ from segrt.runtime.evaluate.datasets.coco_files import (
     read_panoptic,
 )
 from segrt.runtime.evaluate.datasets.coco_masks import CocoRle, mask_problem
-from segrt.runtime.evaluate.datasets.dataset import Dataset, ImageId, Sample
+from segrt.runtime.evaluate.datasets.dataset import Dataset, ImageId, Sample, clips_of
 from segrt.runtime.evaluate.evaluation import Evaluation
 from segrt.runtime.evaluate.measuring import Options, Predictor, Progress, measure
 from segrt.runtime.files.reading import is_folder
@@ -40,7 +45,8 @@ def evaluate_predictions(
 
     Args:
         predictions: a COCO panoptic JSON (an object with annotations), or COCO results (a list): of instances, with
-            masks or with boxes alone, or of stuff (masks without scores, which is a semantic result).
+            masks or with boxes alone, or of stuff (masks without scores, which is a semantic result). For clips: COCO
+            panoptic video, YouTube-VIS's objects or results, or a folder of KITTI-STEP's maps.
         dataset: of `open_dataset`.
         predictions_dir: the folder of a panoptic JSON's PNG files; by default the JSON's path without its suffix.
         options: of `segrt.runtime.evaluate.measuring`.
@@ -50,15 +56,23 @@ def evaluate_predictions(
         SegrtError: a file is missing, does not fit, or says nothing about an image; the line names it.
     """
     predictor = open_predictions(predictions, dataset, predictions_dir)
+    options = replace(options or Options(), clips=bool(clips_of(dataset)))
     return measure(predictor, dataset, options, progress=progress).evaluations(predictor.technique)[0]
 
 
 def open_predictions(
     predictions: "str | os.PathLike[str]", dataset: Dataset, predictions_dir: "str | os.PathLike[str] | None" = None
-) -> "PanopticPredictions | ListedPredictions":
+) -> "PanopticPredictions | ListedPredictions | ClipPredictions":
     """Read a file of predictions for a data set; see `evaluate_predictions`."""
     path = Path(predictions)
+    if clips_of(dataset) and is_folder(path):
+        return open_step_predictions(path, dataset)
     content = read_json(path)
+    if clips_of(dataset):
+        folder = None if predictions_dir is None else Path(predictions_dir)
+        of_clips = open_clip_predictions(path, content, dataset, folder)
+        if of_clips is not None:
+            return of_clips
     if isinstance(content, list):
         return _listed(path, content, dataset)
     if not isinstance(content, dict) or "annotations" not in content:
@@ -142,7 +156,7 @@ class ListedPredictions:
 class PredictionsOpener:
     """Hands over predictions that were read, in this process or another one."""
 
-    predictor: "PanopticPredictions | ListedPredictions"
+    predictor: "PanopticPredictions | ListedPredictions | ClipPredictions"
 
     def __call__(self) -> AbstractContextManager[Predictor]:
         """Return a context with the predictions."""

@@ -1,14 +1,15 @@
 """Evaluating a segmenter: every image of a data set through it, result against truth."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal, Protocol
 
 from segrt.runtime.bundle.locating import read_bundle
 from segrt.runtime.bundle.manifest import Manifest
+from segrt.runtime.evaluate.clips.tracked_predictor import TrackedPredictor, Tracks
 from segrt.runtime.evaluate.conversion import Prediction
-from segrt.runtime.evaluate.datasets.dataset import Dataset, Sample, check_size
+from segrt.runtime.evaluate.datasets.dataset import Dataset, Sample, check_size, clips_of
 from segrt.runtime.evaluate.evaluation import Evaluation
 from segrt.runtime.evaluate.measuring import Options, Predictor, Progress, measure
 from segrt.runtime.inference.execution import Execution
@@ -76,8 +77,11 @@ def evaluate(
     name: str = "the bundle",
     options: Options | None = None,
     progress: Progress | None = None,
+    tracker: "Callable[[], Tracks] | None" = None,
 ) -> Evaluation:
     """Run every image of the data set through the segmenter and measure its technique's figures.
+
+    Of clips, instance and panoptic results are tracked, and the figures are those of tracked results.
 
     Args:
         segmenter: of any technique; a panoptic data set serves all three, an instances one serves instance.
@@ -85,12 +89,17 @@ def evaluate(
         name: what messages call the segmenter.
         options: of `segrt.runtime.evaluate.measuring`; more than one technique is measured by `measure` there.
         progress: called with (images done, images in all) after each.
+        tracker: makes the tracker of each clip; None takes segrt's own, with its usual options.
 
     Raises:
         SegrtError: the class lists differ, the data set does not serve the technique, a file is missing or does not
             fit; the line names it.
     """
-    outcome = measure(SegmenterPredictor(segmenter, name), dataset, options, progress=progress)
+    predictor: Predictor = SegmenterPredictor(segmenter, name)
+    options = replace(options or Options(), clips=bool(clips_of(dataset)))
+    if options.clips:
+        predictor = TrackedPredictor(predictor, tracker)
+    outcome = measure(predictor, dataset, options, progress=progress)
     return outcome.evaluations(segmenter.technique)[0]
 
 
@@ -99,6 +108,7 @@ class BundleOpener:
     """Opens a bundle as a predictor, in this process or another one.
 
     Average precision ranks all detections, so an instance bundle's own score threshold is set to 0 unless one is given.
+    `tracked`: results are tracked over clips, and an instance bundle keeps its threshold.
     """
 
     bundle: str
@@ -106,6 +116,7 @@ class BundleOpener:
     execution: Execution = field(default_factory=Execution)
     score_threshold: float | None = None
     overlap_threshold: float | None = None
+    tracked: bool = False
 
     def __call__(self) -> AbstractContextManager[Predictor]:
         """Return a context that opens the bundle and closes it again."""
@@ -123,6 +134,7 @@ class _Opened(AbstractContextManager[Predictor]):
         if (
             bundle.manifest.technique == "instance"
             and score is None
+            and not given.tracked
             and hasattr(bundle.manifest.decode, "score_threshold")
         ):
             score = 0.0
@@ -137,7 +149,8 @@ class _Opened(AbstractContextManager[Predictor]):
             decode_on=given.execution.decode_on,
             thresholds=thresholds,
         )
-        return SegmenterPredictor(self._segmenter, given.name)
+        predictor = SegmenterPredictor(self._segmenter, given.name)
+        return TrackedPredictor(predictor) if given.tracked else predictor
 
     def __exit__(self, *_: object) -> None:
         self._segmenter.close()

@@ -31,12 +31,14 @@ class PanopticTruth:
 
     `ids` is int32 (H, W), 0 = void, or a panoptic PNG's picture as decoded, uint8 BGR (H, W, 3): counting reads the
     colours in place. `refuse`, of what was read from files, raises SegrtError that says which segments do not fit.
+    `whole` is the truth before classes were left out, whose void is nobody's class.
     """
 
     ids: npt.NDArray[Any]
     segments: tuple[TruthSegment, ...]
     labels: tuple[Label, ...]
     refuse: "Callable[[PanopticTruth], None] | None" = None
+    whole: "PanopticTruth | None" = None
 
     @cached_property
     def segment_ids(self) -> npt.NDArray[np.int32]:

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from itertools import islice
 
 from segrt.runtime.errors import SegrtError
-from segrt.runtime.evaluate.datasets.dataset import Dataset
+from segrt.runtime.evaluate.by_technique import TECHNIQUES
+from segrt.runtime.evaluate.datasets.dataset import Dataset, clips_of
 from segrt.runtime.evaluate.measuring import (
     Opener,
     Options,
@@ -15,12 +16,13 @@ from segrt.runtime.evaluate.measuring import (
     Predictor,
     Progress,
     Sink,
+    begin_clip,
     checked,
     measure_sample,
     prepare,
 )
 from segrt.runtime.evaluate.metrics.meter import Meter
-from segrt.runtime.evaluate.metrics.meters import METERS
+from segrt.runtime.evaluate.metrics.meters import meters_of
 
 _CHUNK = 16
 
@@ -40,9 +42,12 @@ def measure_parallel(
     """
     total = len(dataset.samples)
     pieces = [(start, min(start + _CHUNK, total)) for start in range(0, total, _CHUNK)]
+    if options.clips:  # whose frames stay together
+        pieces = [(clip.start, clip.stop) for clip in clips_of(dataset)]
     context = multiprocessing.get_context("spawn")
+    meters = [meter for technique in TECHNIQUES for meter in meters_of(technique, clips=options.clips)]
     # Metrics that were added from outside are in the table of this process alone.
-    worker = _Worker(opener, dataset, options, sink, [METERS.load(name) for name in METERS])
+    worker = _Worker(opener, dataset, options, sink, meters)
     outcome: Outcome | None = None
     try:
         with ProcessPoolExecutor(min(workers, len(pieces)), context, _start, (worker,)) as pool:
@@ -79,6 +84,8 @@ class _Worker:
         if self.predictor is None:
             self.predictor = self.opener().__enter__()
         outcome = prepare(self.predictor, self.dataset, self.options, self.meters)
+        if self.options.clips:
+            begin_clip(outcome, self.predictor, next(clip for clip in clips_of(self.dataset) if clip.start == start))
         for sample in islice(self.dataset.samples, start, end):
             measure_sample(outcome, self.predictor, self.dataset, sample, self.options, self.sink)
         return outcome

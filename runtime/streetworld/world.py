@@ -1,13 +1,15 @@
 """One world: renders any moment of its street, with ground truth."""
 
 import math
+from collections.abc import Sequence
+from copy import copy
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from segrt.runtime.errors import SegrtError
-from segrt.runtime.streetworld.actors import HALF_SIZE, Placed, make_actors
+from segrt.runtime.streetworld.actors import HALF_SIZE, Actor, Placed, make_actors
 from segrt.runtime.streetworld.canvas import Canvas, Pen
 from segrt.runtime.streetworld.scenery import paint_building, paint_ground, paint_sky
 from segrt.runtime.streetworld.sprites import SPRITES
@@ -54,6 +56,12 @@ class StreetWorld:
         self.weather = make_weather(random, weather)
         self.actors = make_actors(random, self.layout, busy)
         self._signal_offset = random.uniform(0, 12)
+
+    def with_actors(self, more: Sequence[Actor]) -> "StreetWorld":
+        """Return this world with further things in it, whose indices none of its own has."""
+        fuller = copy(self)
+        fuller.actors = (*self.actors, *more)
+        return fuller
 
     def render(self, time: float = 0.0, size: tuple[int, int] = (360, 640)) -> StreetView:
         """Render the moment `time` (seconds) at `size` (height, width)."""

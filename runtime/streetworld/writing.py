@@ -1,4 +1,4 @@
-"""The street world as files: a COCO panoptic data set, or an mp4."""
+"""The street world as files: a COCO panoptic data set, clips with lasting truth, or an mp4."""
 
 from collections.abc import Iterable, Sequence
 from fractions import Fraction
@@ -9,8 +9,10 @@ import numpy as np
 
 from segrt.runtime.files.atomic import make_folder
 from segrt.runtime.files.images import write_image
+from segrt.runtime.outputs.clip_results import ClipFolder
 from segrt.runtime.outputs.coco_results import image_entry, write_panoptic_json, write_panoptic_png
 from segrt.runtime.results.labels.label import Label
+from segrt.runtime.streetworld.clips import StreetClip
 from segrt.runtime.streetworld.taxonomy import street_labels
 from segrt.runtime.streetworld.world import StreetView
 
@@ -50,6 +52,19 @@ def _segments(view: StreetView, labels: Sequence[Label]) -> list[dict[str, Any]]
             }
         )
     return entries
+
+
+def write_clips(folder: Path, clips: Iterable[StreetClip]) -> None:
+    """Write `images/CLIP/*.png` and the truth of `ClipFolder`; raise SegrtError when the folder cannot be written."""
+    files = ClipFolder(folder, street_labels(), scored=False)
+    for clip in clips:
+        image_folder = make_folder(folder / "images" / clip.name)
+        files.begin(clip.name, clip.size)
+        for frame in clip:
+            name = f"{frame.index:06d}.png"
+            write_image(image_folder / name, frame.image)
+            files.add(frame.truth, f"{frame.index:06d}", f"{clip.name}/{name}")
+    files.write()
 
 
 def write_video(path: Path, views: Iterable[StreetView], fps: float) -> None:

@@ -1,6 +1,6 @@
 """COCO data sets: panoptic (JSON and a folder of PNG files) and instances (JSON)."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,16 +13,17 @@ from segrt.runtime.evaluate.datasets.coco_files import (
     CocoObject,
     CocoPanopticAnnotation,
     convert,
+    labels_of,
     read_json,
     read_panoptic,
 )
 from segrt.runtime.evaluate.datasets.coco_masks import CocoMask, mask_problem
+from segrt.runtime.evaluate.datasets.coco_video import is_video, open_video
 from segrt.runtime.evaluate.datasets.dataset import Address, Dataset, ImageId, Sample, checked_image
 from segrt.runtime.evaluate.truth import InstanceTruth, PanopticTruth
 from segrt.runtime.files.images import MOST_PIXELS, Picture
 from segrt.runtime.files.reading import is_folder
 from segrt.runtime.results import Label
-from segrt.runtime.results.labels.palette import label_color
 
 _MOST_CLASSES = 65_534  # the highest number of a class map is void
 
@@ -85,7 +86,7 @@ class InstanceDataset:
 
 
 def open_coco(address: Address) -> Dataset:
-    """Open a COCO JSON, panoptic or instances, whichever it is; see `open_dataset`."""
+    """Open a COCO JSON, panoptic or instances, of pictures or clips, whichever it is; see `open_dataset`."""
     path = Path(address.annotations)
     content = read_json(path)
     folder = address.images if address.images is not None else path.parent / "images"
@@ -96,31 +97,16 @@ def open_coco(address: Address) -> Dataset:
     categories = convert(path, content.get("categories", []), list[CocoCategory])
     if not categories:
         raise SegrtError(f"{path} holds no categories; give a COCO JSON that lists its classes")
-    labels = _labels(path, categories)
+    labels = labels_of(path, categories)
     entries = {entry.id: entry for entry in convert(path, content.get("images", []), list[CocoImage])}
     if len(categories) > _MOST_CLASSES:
         raise SegrtError(f"{path} holds {len(categories)} categories, at most {_MOST_CLASSES} are read; leave some out")
     first = content["annotations"][0]
+    if is_video(content):
+        return open_video(path, content, labels, folder, address.panoptic_dir)
     if isinstance(first, dict) and "segments_info" in first:
         return _panoptic(path, content, labels, entries, folder, address.panoptic_dir)
     return _instances(path, content, labels, entries, folder)
-
-
-def _labels(path: Path, categories: Sequence[CocoCategory]) -> tuple[Label, ...]:
-    seen: set[int] = set()
-    for category in categories:
-        if category.id in seen:
-            raise SegrtError(f"{path} has category {category.id} twice; each id must be unique")
-        seen.add(category.id)
-    try:
-        return tuple(
-            Label(
-                category.name, category.id, bool(category.isthing), category.color or label_color(category.name, index)
-            )
-            for index, category in enumerate(categories)
-        )
-    except ValueError as error:
-        raise SegrtError(f"{path}: {error}; correct its categories") from None
 
 
 def _sample(

@@ -17,6 +17,7 @@ from segrt.runtime.files.json_files import JsonError, convert_json, decode_json,
 from segrt.runtime.files.reading import MOST_DATASET, read_bytes
 from segrt.runtime.results import Label
 from segrt.runtime.results.coco_format import read_panoptic_picture
+from segrt.runtime.results.labels.palette import label_color
 
 _Content = TypeVar("_Content")
 _Edge = Annotated[int, msgspec.Meta(ge=0, le=MOST_PIXELS)]
@@ -119,6 +120,24 @@ def convert(path: Path, value: Any, kind: type[_Content], what: str = "") -> _Co
         raise SegrtError(
             f"{where} is no valid COCO JSON: {error}; write it as https://cocodataset.org/#format-data says"
         ) from None
+
+
+def labels_of(path: Path, categories: Sequence[CocoCategory]) -> tuple[Label, ...]:
+    """Return the classes of a JSON; raise SegrtError for one that has an id twice, or no name."""
+    seen: set[int] = set()
+    for category in categories:
+        if category.id in seen:
+            raise SegrtError(f"{path} has category {category.id} twice; each id must be unique")
+        seen.add(category.id)
+    try:
+        return tuple(
+            Label(
+                category.name, category.id, bool(category.isthing), category.color or label_color(category.name, index)
+            )
+            for index, category in enumerate(categories)
+        )
+    except ValueError as error:
+        raise SegrtError(f"{path}: {error}; correct its categories") from None
 
 
 def read_panoptic(

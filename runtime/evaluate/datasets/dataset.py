@@ -23,10 +23,25 @@ class Sample:
     annotation: Any = None
 
 
+@dataclass(frozen=True)
+class ClipSpan:
+    """A clip of a data set: the samples from `start` to before `stop` are its frames, `fps` a second where known.
+
+    `number` is its id in the data set's file.
+    """
+
+    name: str
+    start: int
+    stop: int
+    fps: float | None = None
+    number: ImageId = ""
+
+
 class Dataset(Protocol):
     """A labelled data set. `path` is what messages call it, `techniques` are those that its truth can judge.
 
-    One of label pictures also has `missing_truth`, which finds fault with the true pixels of all of them.
+    One of label pictures also has `missing_truth`, which finds fault with the true pixels of all of them. One of clips
+    also has `clips`, see `clips_of`; the ids of its truths last over a clip.
     """
 
     @property
@@ -50,6 +65,11 @@ class Dataset(Protocol):
 
     def read_truth(self, sample: Sample) -> Truth:
         """Return the truth; raise SegrtError that names the file when it cannot be read or does not fit."""
+
+
+def clips_of(dataset: Dataset) -> tuple[ClipSpan, ...]:
+    """Return the clips of a data set, which hold all its samples in order; none of a data set of pictures."""
+    return tuple(getattr(dataset, "clips", ()))
 
 
 @dataclass(frozen=True)

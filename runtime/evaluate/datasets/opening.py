@@ -14,7 +14,9 @@ from segrt.runtime.results import Label
 DATASETS: Registry[DatasetKind] = Registry(
     "kind of data set",
     {
+        "street-clips": "segrt.runtime.evaluate.datasets.street_clips:STREET_CLIPS",
         "street": "segrt.runtime.evaluate.datasets.street_dataset:STREET",
+        "kitti-step": "segrt.runtime.evaluate.datasets.kitti_step:KITTI_STEP",
         "label-folder": "segrt.runtime.evaluate.datasets.label_folders:LABEL_FOLDER",
     },
 )
@@ -30,6 +32,9 @@ def open_dataset(
     mapped: Sequence[tuple[int, int]] = (),
 ) -> Dataset:
     """Open a COCO JSON, panoptic or instances, a folder of label pictures, or a street world by its address.
+
+    Clips are opened as well: COCO panoptic video and YouTube-VIS (a JSON with videos), KITTI-STEP (its folder
+    `panoptic_maps`), and `street://?clips=…`; see `clips_of`.
 
     Args:
         annotations: the JSON file, or `street://?seed=…&frames=…&width=…&height=…`; or a

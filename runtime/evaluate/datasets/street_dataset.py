@@ -74,19 +74,27 @@ def open_street(address: str) -> StreetDataset:
     if strange or parts.netloc or parts.path.strip("/"):
         what = sorted(strange)[0] if strange else parts.netloc or parts.path
         raise SegrtError(f"{address}: {what!r} is unknown; {remedy}")
+    bounds = {"seed": ("900000", 0, _LAST_SEED), "frames": ("200", 1, _MOST_FRAMES)}
+    seed, frames = asked_numbers(address, given, bounds, remedy)
+    return StreetDataset(seed, frames, asked_size(address, given, remedy))
+
+
+def asked_numbers(
+    address: str, given: dict[str, str], bounds: dict[str, tuple[str, int, int]], remedy: str
+) -> list[int]:
+    """Return the whole numbers of these names; `bounds` are (default, least, most). Raises SegrtError for others."""
     numbers = []
-    for name, default, least, most in (("seed", "900000", 0, _LAST_SEED), ("frames", "200", 1, _MOST_FRAMES)):
+    for name, (default, least, most) in bounds.items():
         text = given.get(name, default)
         if not re.fullmatch("[0-9]+", text):
             raise SegrtError(f"{address}: {name}={text} must be a whole number; {remedy}")
         if len(text) > _MOST_DIGITS or not least <= int(text) <= most:
             raise SegrtError(f"{address}: {name}={text} must be {least} to {most}; {remedy}")
         numbers.append(int(text))
-    seed, frames = numbers
-    return StreetDataset(seed, frames, _picture_size(address, given, remedy))
+    return numbers
 
 
-def _picture_size(address: str, given: dict[str, str], remedy: str) -> tuple[int, int]:
+def asked_size(address: str, given: dict[str, str], remedy: str) -> tuple[int, int]:
     """Return (height, width) of width= and height=, or of size=HEIGHTxWIDTH."""
     edges = [name for name in ("width", "height") if name in given]
     if not edges:

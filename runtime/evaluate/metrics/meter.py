@@ -1,10 +1,11 @@
 """What a metric is: a meter that takes predictions and truths one by one and has the figures in the end."""
 
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, Protocol
+from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
 
 from segrt.runtime.evaluate.class_matching import ClassMatch
 from segrt.runtime.evaluate.conversion import Prediction
+from segrt.runtime.evaluate.datasets.dataset import ClipSpan
 from segrt.runtime.evaluate.evaluation import Evaluation, Figure
 from segrt.runtime.evaluate.truth import Truth
 
@@ -47,3 +48,11 @@ class Meter(Protocol):
 
     def result(self) -> Evaluation:
         """Return the figures."""
+
+
+@runtime_checkable
+class OfClips(Protocol):
+    """What a meter or predictor has, too, that goes by clips."""
+
+    def begin_clip(self, clip: ClipSpan) -> None:
+        """Take note that the frames of a clip follow, in order, and that those of the one before have ended."""
