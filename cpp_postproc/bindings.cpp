@@ -43,5 +43,6 @@ PYBIND11_MODULE(_postproc, module) {
     bind_detections(module);
     bind_rle(module);
     bind_overlaps(module);
+    bind_mask_runs(module);
     bind_preprocess(module);
 }

@@ -24,6 +24,7 @@ from segrt.runtime.postproc.box_masks import (
 )
 from segrt.runtime.postproc.class_maps import argmax_map, binary_map, query_semantic
 from segrt.runtime.postproc.labelled import KEPT, choose_detr_segments, choose_segments
+from segrt.runtime.postproc.mask_runs import MaskRuns
 from segrt.runtime.postproc.objects import decode_yolo, matrix_nms, query_instances_rle
 from segrt.runtime.postproc.overlaps import count_ids, count_overlaps, ids_of_colors
 from segrt.runtime.postproc.resizing import (
@@ -40,6 +41,7 @@ from segrt.runtime.postproc.types import MergedSegment, QueryInstances, Report, 
 __all__ = [
     "KEPT",
     "ArgumentError",
+    "MaskRuns",
     "MergedSegment",
     "QueryInstances",
     "Report",

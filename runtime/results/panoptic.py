@@ -119,10 +119,14 @@ class PanopticResult(Viewable):
     @property
     def size(self) -> tuple[int, int]:
         """The picture's (height, width)."""
-        narrow: npt.NDArray[Any] | None = self.__dict__.get("_narrow_ids")
-        ids: npt.NDArray[Any] = self.segment_ids if narrow is None else narrow
-        height, width = ids.shape
+        height, width = self.stored_ids.shape
         return int(height), int(width)
+
+    @property
+    def stored_ids(self) -> npt.NDArray[Any]:
+        """`segment_ids` in the type that the decoder painted, uint8, uint16 or int32 (H, W), without widening it."""
+        narrow: npt.NDArray[Any] | None = self.__dict__.get("_narrow_ids")
+        return self.segment_ids if narrow is None else narrow
 
     def __len__(self) -> int:
         """Return the number of segments."""

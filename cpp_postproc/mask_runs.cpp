@@ -1,0 +1,198 @@
+#include "mask_runs.h"
+
+#include <algorithm>
+#include <cstring>
+#include <stdexcept>
+#include <string>
+
+#include "id_table.h"
+#include "rle.h"
+
+namespace segrt {
+namespace {
+
+struct FoundRun {
+    std::size_t mask = 0;
+    LineRun run;
+};
+
+// Calls run(first pixel, end) for every run of equal ids of a row. Label maps are patches: most blocks hold no change,
+// which is found out for a whole block without a branch.
+template <class T, class F>
+void for_equal(const T* row, Index width, F&& run) {
+    constexpr Index kBlock = 64 / sizeof(T) < 16 ? 16 : 64 / sizeof(T);
+    Index begin = 0, x = 0;
+    const auto look_through = [&](Index end) {
+        for (; x < end; ++x) {
+            if (row[x] != row[x + 1]) {
+                run(begin, x + 1);
+                begin = x + 1;
+            }
+        }
+    };
+    while (x + kBlock < width) {
+        T changed = 0;
+        for (Index i = 0; i < kBlock; ++i) {
+            changed = static_cast<T>(changed | (row[x + i] ^ row[x + i + 1]));
+        }
+        if (changed == 0) {
+            x += kBlock;
+        } else {
+            look_through(x + kBlock);
+        }
+    }
+    look_through(width - 1);
+    run(begin, width);
+}
+
+template <class T>
+void find_runs(const ClassMap& map, const IdTable& places, std::vector<FoundRun>& found) {
+    std::vector<T> copy(static_cast<std::size_t>(map.width));
+    for (Index y = 0; y < map.height; ++y) {
+        const std::byte* bytes = map.data + y * map.strides[0];
+        const T* row = copy.data();
+        if (map.strides[1] == static_cast<Index>(sizeof(T)) && reinterpret_cast<std::uintptr_t>(bytes) % alignof(T) == 0) {
+            row = reinterpret_cast<const T*>(bytes);
+        } else {
+            for (Index x = 0; x < map.width; ++x) {
+                std::memcpy(&copy[static_cast<std::size_t>(x)], bytes + x * map.strides[1], sizeof(T));
+            }
+        }
+        for_equal(row, map.width, [&](Index begin, Index end) {
+            const std::size_t place = places.find(static_cast<std::int32_t>(row[begin]));
+            if (place != 0) {
+                found.push_back({place - 1,
+                                 {static_cast<std::int32_t>(y), static_cast<std::int32_t>(begin),
+                                  static_cast<std::int32_t>(end)}});
+            }
+        });
+    }
+}
+
+// Puts runs that came line by line behind each other mask by mask.
+void sort_by_mask(std::span<const FoundRun> found, std::size_t count, MaskRuns& masks) {
+    masks.starts.assign(count + 1, 0);
+    for (const FoundRun& one : found) {
+        ++masks.starts[one.mask + 1];
+    }
+    for (std::size_t i = 0; i < count; ++i) {
+        masks.starts[i + 1] += masks.starts[i];
+    }
+    std::vector<std::int64_t> next(masks.starts.begin(), masks.starts.end() - 1);
+    masks.runs.resize(found.size());
+    for (const FoundRun& one : found) {
+        masks.runs[static_cast<std::size_t>(next[one.mask]++)] = one.run;
+    }
+}
+
+// Both are in order, so each run is met once.
+std::int64_t shared_pixels(std::span<const LineRun> first, LineShift shift, std::span<const LineRun> second) {
+    const auto before = [](const LineRun& run, std::int64_t line) { return run.line < line; };
+    auto a = std::lower_bound(first.begin(), first.end(), second.front().line - shift.lines, before);
+    if (a == first.end()) {
+        return 0;
+    }
+    auto b = std::lower_bound(second.begin(), second.end(), a->line + shift.lines, before);
+    std::int64_t shared = 0;
+    while (a != first.end() && b != second.end()) {
+        const std::int64_t line = a->line + shift.lines;
+        if (line != b->line) {
+            line < b->line ? ++a : ++b;
+            continue;
+        }
+        const std::int64_t begin = std::max<std::int64_t>(a->begin + shift.along, b->begin);
+        const std::int64_t end = std::min<std::int64_t>(a->end + shift.along, b->end);
+        shared += std::max<std::int64_t>(0, end - begin);
+        a->end + shift.along < b->end ? ++a : ++b;
+    }
+    return shared;
+}
+
+}  // namespace
+
+void check_runs(const MaskRunsView& masks, const char* name) {
+    const bool whole = !masks.starts.empty() && masks.starts.front() == 0 &&
+                       masks.starts.back() == static_cast<std::int64_t>(masks.runs.size()) &&
+                       std::ranges::is_sorted(masks.starts);
+    if (!whole) {
+        throw std::invalid_argument(std::string(name) + " must have starts from 0 up to the number of its runs");
+    }
+}
+
+void runs_of_map(const ClassMap& map, std::span<const std::int32_t> ids, MaskRuns& masks) {
+    const IdTable places(ids);
+    std::vector<FoundRun> found;
+    if (map.width > 0) {
+        switch (map.item_size) {
+            case 1:
+                find_runs<std::uint8_t>(map, places, found);
+                break;
+            case 2:
+                find_runs<std::uint16_t>(map, places, found);
+                break;
+            case 4:
+                find_runs<std::int32_t>(map, places, found);
+                break;
+            default:
+                throw std::invalid_argument("map must be uint8, uint16 or int32");
+        }
+    }
+    sort_by_mask(found, ids.size(), masks);
+}
+
+void runs_of_codes(std::span<const std::string> codes, Size size, MaskRuns& masks) {
+    masks.runs.clear();
+    masks.starts.assign(1, 0);
+    std::vector<std::uint32_t> counts;
+    for (const std::string& code : codes) {
+        unpack_counts(code, size.height, size.width, counts);
+        for_each_stretch(counts, size.height, [&](Index x, Index top, Index bottom) {
+            masks.runs.push_back({static_cast<std::int32_t>(x), static_cast<std::int32_t>(top),
+                                  static_cast<std::int32_t>(bottom)});
+        });
+        masks.starts.push_back(static_cast<std::int64_t>(masks.runs.size()));
+    }
+}
+
+RunExtent extent_of(std::span<const LineRun> runs) {
+    if (runs.empty()) {
+        return {};
+    }
+    RunExtent extent{.first_line = runs.front().line, .begin = runs.front().begin, .last_line = runs.back().line + 1};
+    for (const LineRun& run : runs) {
+        extent.area += run.end - run.begin;
+        extent.begin = std::min<std::int64_t>(extent.begin, run.begin);
+        extent.end = std::max<std::int64_t>(extent.end, run.end);
+    }
+    return extent;
+}
+
+void count_shared(const MaskRunsView& first, std::span<const LineShift> shifts, const MaskRunsView& second,
+                  std::span<std::int64_t> counts) {
+    check_runs(first, "first");
+    check_runs(second, "second");
+    if (shifts.size() != first.count() || counts.size() != first.count() * second.count()) {
+        throw std::invalid_argument("shifts must have one entry, and counts one row, for each mask of first");
+    }
+    std::vector<RunExtent> others(second.count());
+    for (std::size_t j = 0; j < others.size(); ++j) {
+        others[j] = extent_of(second.mask(j));
+    }
+    std::ranges::fill(counts, 0);
+    for (std::size_t i = 0; i < first.count(); ++i) {
+        const std::span<const LineRun> runs = first.mask(i);
+        const RunExtent one = extent_of(runs);
+        const LineShift shift = shifts[i];
+        for (std::size_t j = 0; j < others.size(); ++j) {
+            const RunExtent& other = others[j];
+            const bool meet = one.area > 0 && other.area > 0 && one.first_line + shift.lines < other.last_line &&
+                              other.first_line < one.last_line + shift.lines &&
+                              one.begin + shift.along < other.end && other.begin < one.end + shift.along;
+            if (meet) {
+                counts[i * others.size() + j] = shared_pixels(runs, shift, second.mask(j));
+            }
+        }
+    }
+}
+
+}  // namespace segrt

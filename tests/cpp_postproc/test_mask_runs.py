@@ -1,0 +1,97 @@
+"""Masks as runs: what they share, moved or not, equals the masks' own pixels."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from segrt.runtime import postproc
+from segrt.runtime.postproc import MaskRuns
+
+
+def moved(mask: Any, dx: int, dy: int) -> Any:
+    """The mask moved by whole pixels; what leaves the picture is lost."""
+    out = np.zeros_like(mask)
+    for y, x in np.argwhere(mask):
+        if 0 <= y + dy < mask.shape[0] and 0 <= x + dx < mask.shape[1]:
+            out[y + dy, x + dx] = True
+    return out
+
+
+def slow_shared(masks: Any, others: Any, shifts: Any) -> Any:
+    """Shape (N, M), by counting."""
+    return [[int((moved(a, *shift) & b).sum()) for b in others] for a, shift in zip(masks, shifts, strict=True)]
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    seed=st.integers(0, 10**6),
+    size=st.tuples(st.integers(1, 12), st.integers(1, 150)),
+    kinds=st.tuples(*[st.sampled_from([np.uint8, np.uint16, np.int32])] * 2),
+    step=st.sampled_from([1, 2, -1]),
+)
+def test_masks_of_maps_share_what_their_pixels_share(seed: int, size: Any, kinds: Any, step: int) -> None:
+    rng = np.random.default_rng(seed)
+    height, width = size
+    columns = np.repeat(rng.integers(0, 5, (height, width)), rng.integers(1, 40), axis=1)[:, :width]
+    first = columns.astype(kinds[0])[:, ::step]
+    second = np.where(rng.random(first.shape) < 0.1, 2, first).astype(kinds[1])
+    ids, other_ids = [4, 1, 2], [2, 3]
+    masks, others = [first == value for value in ids], [second == value for value in other_ids]
+    shifts = rng.integers(-3, 4, (len(ids), 2))
+    one, other = MaskRuns.of_map(first, ids), MaskRuns.of_map(second, other_ids)
+    assert one.shared(other, shifts).tolist() == slow_shared(masks, others, shifts)
+    still = postproc.count_overlaps(first, second, ids, other_ids)[1:, 1:]
+    assert one.shared(other).tolist() == still.tolist()
+    areas, boxes = one.measure()
+    assert areas.tolist() == [int(mask.sum()) for mask in masks]
+    for mask, box in zip(masks, boxes, strict=True):
+        rows, places = np.nonzero(mask)
+        edges = [places.min(), rows.min(), places.max() + 1, rows.max() + 1] if len(rows) else [0, 0, 0, 0]
+        assert box.tolist() == edges
+
+
+@settings(max_examples=60, deadline=None)
+@given(seed=st.integers(0, 10**6), size=st.tuples(st.integers(1, 25), st.integers(1, 25)))
+def test_masks_of_codes_share_what_their_pixels_share(seed: int, size: Any) -> None:
+    rng = np.random.default_rng(seed)
+    # Masks of one picture may overlap, be empty, or be everything.
+    masks, others = (rng.random((4, *size)) < np.array([0.0, 0.3, 0.9, 1.0])[:, None, None] for _ in range(2))
+    shifts = rng.integers(-4, 5, (4, 2))
+    one, other = (MaskRuns.of_rles(postproc.encode_rle(stack)) for stack in (masks, others))
+    assert one.shared(other, shifts).tolist() == slow_shared(masks, others, shifts)
+    areas, boxes = one.measure()
+    codes = postproc.encode_rle(masks)
+    assert (areas == postproc.measure_rle(codes)[0]).all()
+    assert (boxes == postproc.measure_rle(codes)[1]).all()
+
+
+def test_masks_joined_and_taken_one_by_one_are_the_same() -> None:
+    ids = np.random.default_rng(1).integers(0, 6, (20, 30)).astype(np.int32)
+    whole = MaskRuns.of_map(ids, [5, 3, 9, 1])
+    again = MaskRuns.joined([whole.one(index) for index in range(4)], by_columns=False)
+    assert (again.runs == whole.runs).all()
+    assert (again.starts == whole.starts).all()
+    assert len(MaskRuns.joined([], by_columns=True)) == len(MaskRuns.of_rles([])) == 0
+    assert MaskRuns.of_map(ids, []).shared(whole).shape == (0, 4)
+    far = np.full((4, 2), np.iinfo(np.int64).max)
+    assert not whole.shared(whole, far).any()
+
+
+def test_what_is_no_set_of_masks_is_refused() -> None:
+    ids = np.zeros((4, 5), np.int32)
+    masks = MaskRuns.of_map(ids, [0])
+    with pytest.raises(postproc.ArgumentError, match=r"ids_map must be uint8, uint16 or int32 .* float64 \(4, 5\)"):
+        MaskRuns.of_map(ids.astype(float), [0])
+    with pytest.raises(postproc.ArgumentError, match="id 7 is listed twice"):
+        MaskRuns.of_map(ids, [7, 7])
+    with pytest.raises(postproc.ArgumentError, match="same lines"):
+        masks.shared(MaskRuns.none(by_columns=True))
+    with pytest.raises(postproc.ArgumentError, match=r"shifts must be integers with shape \(1, 2\), got float64"):
+        masks.shared(masks, np.zeros((1, 2)))
+    with pytest.raises(postproc.ArgumentError, match="starts from 0 up to the number of its runs"):
+        MaskRuns(masks.runs, np.array([0, 99], np.int64)).measure()
+    with pytest.raises(postproc.ArgumentError, match="first must be of runs int32"):
+        MaskRuns(masks.runs.astype(np.int64), masks.starts).shared(masks)  # type: ignore[arg-type]
