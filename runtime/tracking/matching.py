@@ -5,51 +5,56 @@ whichever is greater: masks tell things apart that cover each other, boxes survi
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from segrt.runtime.postproc import MaskRuns
 from segrt.runtime.tracking.assignment import assign
 from segrt.runtime.tracking.limits import Bools, Kinds
-from segrt.runtime.tracking.similarity import Floats, box_iou, mask_iou
+from segrt.runtime.tracking.box_overlap import Floats, box_iou
 from segrt.runtime.tracking.things import Things
 from segrt.runtime.tracking.track import Record
 from segrt.runtime.tracking.tracker_options import TrackerOptions
 
 Pairs = list[tuple[int, int]]
 
+_UNSEEN = 0.8  # what the IoU of visible parts is worth
+_EMERGING = 0.4  # what it is worth that one holds the other
 _WEAK_OVERLAP = 0.4  # what weak things must have at least
 _OTHER_CLASS = 0.5  # what similarity is worth between classes, where they may differ
 
 
-def match(
-    records: Sequence[Record],
-    boxes: Floats,
-    things: Things,
-    kinds: Kinds,
-    colors: Floats | None,
-    options: TrackerOptions,
-) -> Pairs:
-    """Return the pairs (track, thing) of a frame; `boxes` (N, 4) are where the tracks are predicted to be.
+@dataclass(frozen=True, eq=False)
+class Fits:
+    """How tracks (N) and things (M) fit: `overlap` and `near` (N, M) from 0 to 1, `hidden` (N, M) pixels.
+
+    `hidden` is the share of the track's mask that lies under other things than this one, or outside the picture;
+    `visible` is the IoU of the thing with the rest of it.
+    """
+
+    overlap: Floats
+    near: Floats
+    hidden: Floats
+    visible: Floats
+
+
+def match(fits: Fits, records: Sequence[Record], kinds: Kinds, options: TrackerOptions) -> Pairs:
+    """Return the pairs (track, thing) of a frame.
 
     Strong things look for their track among all that have an id, then weak ones among those seen a frame before, then
-    strong ones among tracks without an id yet; last what overlaps nothing within reach. `colors` are the things'
-    histograms, where colours count.
+    strong ones among tracks without an id yet; last what overlaps nothing within reach.
     """
-    if not records or not len(things):
-        return []
-    overlap, near = _similarities(records, boxes, things, colors, options)
-    confirmed = np.array([record.track_id > 0 for record in records])
-    seen = np.array([record.state != "lost" for record in records])
+    confirmed = np.array([record.track_id > 0 for record in records], bool)
+    seen = np.array([record.state != "lost" for record in records], bool)
     rounds: tuple[tuple[Floats, float, Bools, Bools], ...] = (
-        (overlap, options.overlap, confirmed, kinds.strong),
-        (overlap, max(options.overlap, _WEAK_OVERLAP), confirmed & seen, kinds.weak),
-        (overlap, options.overlap, ~confirmed, kinds.strong),
-        (near, options.overlap, confirmed, kinds.strong),
+        (fits.overlap, options.overlap, confirmed, kinds.strong),
+        (fits.overlap, max(options.overlap, _WEAK_OVERLAP), confirmed & seen, kinds.weak),
+        (fits.overlap, options.overlap, ~confirmed, kinds.strong),
+        (fits.near, options.overlap, confirmed, kinds.strong),
     )
     pairs: Pairs = []
-    free_rows, free_columns = np.ones(len(records), bool), np.ones(len(things), bool)
+    free_rows, free_columns = np.ones_like(confirmed), np.ones_like(kinds.strong)
     for similarity, least, rows, columns in rounds:
         possible = np.ix_(free_rows & rows, free_columns & columns)
         part = similarity[possible]
@@ -63,23 +68,44 @@ def match(
     return pairs
 
 
-def _similarities(
-    records: Sequence[Record], boxes: Floats, things: Things, colors: Floats | None, options: TrackerOptions
-) -> tuple[Floats, Floats]:
-    """Return for each pair how far it overlaps, and how near it is; 0 where classes forbid it."""
-    last = np.array([record.box for record in records])
-    shifts = (boxes[:, :2] + boxes[:, 2:] - last[:, :2] - last[:, 2:]) / 2
+def fits_of(
+    records: Sequence[Record],
+    places: Floats,
+    boxes: Floats,
+    things: Things,
+    colors: Floats | None,
+    options: TrackerOptions,
+) -> Fits:
+    """Compare tracks, predicted at `places` (N, 4) and `boxes`, with things; `colors` are the things' histograms.
+
+    Two masks overlap by their IoU, the track's moved as its place was predicted to move, or by that of their boxes,
+    which survives a change of shape. What is hidden counts in nobody's disfavour (a share `_UNSEEN` of that value): the
+    union is then taken of what may be seen of the track. What was hidden before and comes into view holds what was
+    seen of it (`_EMERGING`).
+    """
+    anchors = np.array([record.anchor for record in records]).reshape(-1, 2)
+    shifts = np.rint(np.clip(places[:, :2] - anchors, -1e6, 1e6)).astype(np.int64)
     masks = MaskRuns.joined([record.mask for record in records], by_columns=things.masks.by_columns)
-    areas = np.array([record.area for record in records], np.int64)
-    overlap = np.maximum(mask_iou(masks, areas, shifts, things.masks, things.areas), box_iou(boxes, things.boxes))
+    areas = np.array([record.area for record in records], np.float64)[:, None]
+    counts = masks.shared(MaskRuns.joined([things.masks, things.frame], by_columns=things.masks.by_columns), shifts)
+    shared, inside = counts[:, :-1].astype(np.float64), counts[:, -1:].astype(np.float64)
+    under = np.minimum(shared.sum(axis=1, keepdims=True), inside) - shared
+    hidden = np.maximum(under, 0) + areas - inside
+    thing_areas = things.areas.astype(np.float64)
+    iou = shared / np.maximum(areas + thing_areas - shared, 1)
+    visible = shared / np.maximum(areas - hidden + thing_areas - shared, 1)
+    contained = shared / np.maximum(np.minimum(areas, thing_areas), 1)
+    overlap = np.maximum(iou, box_iou(boxes, things.boxes))
+    overlap = np.maximum(overlap, _UNSEEN * visible)
     near = box_iou(boxes, things.boxes, enlarged=options.reach) if options.reach else np.zeros_like(overlap)
-    worth: npt.NDArray[np.float64] = np.where(
-        np.array([record.class_id for record in records])[:, None] == things.class_ids,
+    near = np.maximum(near, _EMERGING * contained)
+    worth: Floats = np.where(
+        np.array([record.class_id for record in records], np.int64)[:, None] == things.class_ids,
         1.0,
         _OTHER_CLASS if options.across_classes else 0.0,
     )
     if colors is not None:
-        known = np.array([record.colors for record in records])
+        known = np.array([record.colors for record in records]).reshape(len(records), colors.shape[1])
         alike = np.minimum(known[:, None], colors[None]).sum(axis=-1)
         worth = worth * (1 - options.appearance + options.appearance * alike)
-    return overlap * worth, near * worth
+    return Fits(overlap * worth, near * worth, hidden / np.maximum(areas, 1), visible)

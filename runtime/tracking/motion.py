@@ -12,6 +12,8 @@ Floats = npt.NDArray[np.float64]
 # In sizes of the thing, the root of its box's area. Fitted on street clips that no figure is reported of.
 _MEASURED = 0.05  # standard deviation of a mask's box
 _AGILITY = 1.0  # change of velocity, sizes a second in a second
+_DOUBT = 2.0  # how much less that is believed where a side was covered
+_SUDDEN = 0.2  # change of a side from one frame to the next, as its share
 _FIRST_SPEED = 2.0  # of things that have just appeared, sizes a second
 
 
@@ -56,16 +58,30 @@ class Motion:
         both += seconds * speed + push * seconds**2 / 2
         speed += push * seconds
 
-    def correct(self, rows: npt.NDArray[np.intp], boxes: Floats, doubt: Floats) -> None:
-        """Take in where the tracks of `rows` were seen, boxes (K, 4); `doubt` (K,) multiplies the deviation."""
+    def correct(self, rows: npt.NDArray[np.intp], boxes: Floats, part: npt.NDArray[np.bool_]) -> None:
+        """Take in where the tracks of `rows` were seen, boxes (K, 4); of what is `part` (K,) the size is not believed.
+
+        Where the sides of a box part or close up at once, something has begun to cover the thing, or ceased to: then
+        the side that moved less says how far the thing has moved, and its size changes without a speed.
+        """
         seen = centred(boxes)
-        noise = ((_MEASURED * doubt * _size(seen)) ** 2)[:, None]
+        size = _size(seen)[:, None]
+        low_off, high_off = boxes[:, :2] - self.boxes[rows, :2], boxes[:, 2:] - self.boxes[rows, 2:]
+        sudden = np.abs(high_off - low_off) > _SUDDEN * np.minimum(seen[:, 2:], self.place[rows, 2:])
+        steady = np.where(np.abs(low_off) < np.abs(high_off), low_off, high_off)
+        off = seen - self.place[rows]
+        off[:, :2] = np.where(sudden, steady, off[:, :2])
+        off[:, 2:] = np.where(sudden | part[:, None], 0.0, off[:, 2:])
+        noise = ((_MEASURED * size) ** 2) * np.where(np.hstack((sudden, sudden)), _DOUBT**2, 1.0)
         place, both, speed = (self.variance[rows, :, index] for index in range(3))
         gain, speed_gain = place / (place + noise), both / (place + noise)
-        off = seen - self.place[rows]
         self.place[rows] += gain * off
         self.speed[rows] += speed_gain * off
         self.variance[rows] = np.stack(((1 - gain) * place, (1 - gain) * both, speed - speed_gain * both), axis=-1)
+        still = np.hstack((np.zeros_like(sudden), sudden | part[:, None]))
+        self.speed[rows] = np.where(still, 0.0, self.speed[rows])
+        anew = np.hstack((sudden, sudden)) & ~part[:, None]
+        self.place[rows] = np.where(anew, seen, self.place[rows])
 
     def warp(self, affine: Floats) -> None:
         """Move all tracks as the picture has moved: `affine` (2, 3) takes points of the frame before to this one."""

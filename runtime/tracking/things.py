@@ -1,6 +1,7 @@
 """What of a result is followed: its things, with their masks as runs."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -14,7 +15,7 @@ from segrt.runtime.results import InstanceResult, PanopticResult, Result
 class Things:
     """The N things of a frame: `places` in their result, class ids, scores, masks, and the masks' areas and boxes.
 
-    `boxes` float64 (N, 4) are x0, y0, x1, y1, edges in pixels; of an empty mask the box that the network gave.
+    `frame` is one mask, the whole picture's. `boxes` float64 (N, 4) are x0, y0, x1, y1, edges in pixels; of an empty mask the box that the network gave.
     """
 
     places: list[int]
@@ -23,6 +24,7 @@ class Things:
     masks: MaskRuns
     areas: npt.NDArray[np.int64]
     boxes: npt.NDArray[np.float64]
+    frame: MaskRuns
 
     def __len__(self) -> int:
         return len(self.places)
@@ -52,6 +54,7 @@ def _of_panoptic(result: PanopticResult) -> Things:
         masks,
         areas,
         boxes.astype(np.float64),
+        _whole(result.size, by_columns=False),
     )
 
 
@@ -65,4 +68,14 @@ def _of_instances(result: InstanceResult) -> Things:
         masks,
         areas,
         np.where(areas[:, None] > 0, boxes, result.boxes).astype(np.float64),
+        _whole(result.size, by_columns=True),
     )
+
+
+@lru_cache(maxsize=8)
+def _whole(size: tuple[int, int], *, by_columns: bool) -> MaskRuns:
+    """Return the mask of a whole picture (H, W), shared by all that ask for it."""
+    lines, length = size[::-1] if by_columns else size
+    runs = np.zeros((lines, 3), np.int32)
+    runs[:, 0], runs[:, 2] = np.arange(lines), length
+    return MaskRuns(runs, np.array([0, lines], np.int64), by_columns)

@@ -41,7 +41,8 @@ class Track:
 class Record:
     """What a tracker keeps of a track beside its motion; `track_id` is 0 until it is confirmed.
 
-    `mask` is the last that was seen, with `area` pixels, and `box` its box, float64 (4,); `place` says which thing of
+    `mask` is the last that was seen as a whole, with `area` pixels, when the track's centre was at `anchor` (x, y); `box`
+    is that of what was seen last, float64 (4,); `whole` is when it was last seen as a whole. `place` says which thing of
     the newest result it is, None where it is lost; `colors` is its histogram where colours count.
     """
 
@@ -54,6 +55,8 @@ class Record:
     box: npt.NDArray[np.float64] = field(default_factory=lambda: np.zeros(4))
     mask: MaskRuns = field(default_factory=MaskRuns.none)
     area: int = 0
+    anchor: tuple[float, float] = (0.0, 0.0)
+    whole: float = 0.0
     place: int | None = None
     state: State = "new"
     track_id: int = 0
@@ -65,12 +68,17 @@ class Record:
         """Take in the thing of this index, seen at `now`."""
         self.class_id = int(things.class_ids[index])
         self.name = names[self.class_id]
-        self.score, self.area = float(things.scores[index]), int(things.areas[index])
-        self.box, self.mask = things.boxes[index].copy(), things.masks.one(index)
+        self.score = float(things.scores[index])
+        self.box = things.boxes[index].copy()
         self.place, self.last_seen = things.places[index], now
         self.seen += 1
         x0, y0, x1, y1 = self.box.tolist()
         self.path.append((now, (x0 + x1) / 2, (y0 + y1) / 2))
+
+    def see_whole(self, things: Things, index: int, anchor: Sequence[float], now: float) -> None:
+        """Keep this thing's mask as that of the object, whose centre is at `anchor`."""
+        self.mask, self.area = things.masks.one(index), int(things.areas[index])
+        self.anchor, self.whole = (anchor[0], anchor[1]), now
 
     def shown(self) -> Track:
         """Return what others may see of it."""

@@ -14,17 +14,19 @@ from segrt.runtime.tracking.assignment import check_scipy
 from segrt.runtime.tracking.camera_motion import CameraMotion
 from segrt.runtime.tracking.lasting_ids import LastingIds
 from segrt.runtime.tracking.limits import Bools, Limits
-from segrt.runtime.tracking.matching import Pairs, match
+from segrt.runtime.tracking.matching import Fits, Pairs, fits_of, match
 from segrt.runtime.tracking.motion import Motion
 from segrt.runtime.tracking.scene_cuts import SceneCuts
-from segrt.runtime.tracking.similarity import Floats, box_iou
+from segrt.runtime.tracking.box_overlap import Floats
 from segrt.runtime.tracking.things import Things, things_of
 from segrt.runtime.tracking.track import Record, Track
 from segrt.runtime.tracking.tracker_options import TrackerOptions
 
 _R = TypeVar("_R", InstanceResult, PanopticResult)
 
-_HIDDEN_DOUBT = 3.0  # how far less the box of a thing is believed that fits badly, as one half hidden does
+_HIDDEN = 0.1  # share of a track's mask that must be covered for what is seen to be but a part of it
+_EXPLAINED = 0.5  # IoU with what is not covered that makes it so
+_WHOLE_SECONDS = 4.0  # for so long what is seen is taken for a part; then it is the whole
 _NEW_COLORS = 0.1  # share of the newest frame in a track's colours
 
 
@@ -77,8 +79,10 @@ class Tracker:
         colors = None
         if self.options.appearance > 0 and image is not None:
             colors = color_histograms(image, things.masks)
-        pairs = match(self._records, self._motion.boxes, things, kinds, colors, self.options)
-        self._go_on(pairs, things, colors, now)
+        motion = self._motion
+        fits = fits_of(self._records, motion.place, motion.boxes, things, colors, self.options)
+        pairs = match(fits, self._records, kinds, self.options)
+        self._go_on(pairs, fits, things, colors, now)
         self._lose({row for row, _ in pairs})
         free = kinds.may_begin
         free[[column for _, column in pairs]] = False
@@ -116,16 +120,20 @@ class Tracker:
             if affine is not None:
                 self._motion.warp(affine)
 
-    def _go_on(self, pairs: Pairs, things: Things, colors: Floats | None, now: float) -> None:
+    def _go_on(self, pairs: Pairs, fits: Fits, things: Things, colors: Floats | None, now: float) -> None:
         """Let tracks go on with the things that are theirs."""
         if not pairs:
             return
         rows, columns = (np.array(side, np.intp) for side in zip(*pairs, strict=True))
-        fit = np.diagonal(box_iou(self._motion.boxes[rows], things.boxes[columns]))
-        self._motion.correct(rows, things.boxes[columns], _HIDDEN_DOUBT - (_HIDDEN_DOUBT - 1) * fit)
-        for row, column in pairs:
+        recent = np.array([now - self._records[row].whole <= _WHOLE_SECONDS for row in rows.tolist()])
+        part = (fits.hidden[rows, columns] > _HIDDEN) & (fits.visible[rows, columns] > _EXPLAINED) & recent
+        self._motion.correct(rows, things.boxes[columns], part)
+        anchors = self._motion.place[rows, :2].tolist()
+        for (row, column), is_part, anchor in zip(pairs, part.tolist(), anchors, strict=True):
             record = self._records[row]
             record.see(things, column, self._limits.names, now)
+            if not is_part:
+                record.see_whole(things, column, anchor, now)
             if record.colors is not None and colors is not None:
                 record.colors += _NEW_COLORS * (colors[column] - record.colors)
             self._confirm(record)
@@ -141,9 +149,11 @@ class Tracker:
         """Begin a track at each thing that is free to."""
         columns = np.flatnonzero(free)
         self._motion.add(things.boxes[columns])
-        for column in columns.tolist():
+        anchors = self._motion.place[len(self._records) :, :2].tolist()
+        for column, anchor in zip(columns.tolist(), anchors, strict=True):
             record = Record(born=now, path=deque(maxlen=self.options.path_points))
             record.see(things, column, self._limits.names, now)
+            record.see_whole(things, column, anchor, now)
             record.colors = None if colors is None else colors[column]
             self._confirm(record)
             self._records.append(record)

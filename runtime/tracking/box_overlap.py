@@ -1,21 +1,9 @@
-"""How well tracks and things fit each other: 0 to 1 for each pair."""
+"""The IoU of boxes, all pairs at once."""
 
 import numpy as np
 import numpy.typing as npt
 
-from segrt.runtime.postproc import MaskRuns
-
 Floats = npt.NDArray[np.float64]
-
-
-def mask_iou(
-    masks: MaskRuns, areas: npt.NDArray[np.int64], shifts: Floats, others: MaskRuns, other_areas: npt.NDArray[np.int64]
-) -> Floats:
-    """Return the IoU of each mask, moved by `shifts` (N, 2) as (dx, dy), with each of `others`, (N, M)."""
-    shared = masks.shared(others, np.rint(np.clip(shifts, -1e6, 1e6)).astype(np.int64))
-    union = areas[:, None] + other_areas - shared
-    iou: Floats = shared / np.maximum(union, 1)
-    return iou
 
 
 def box_iou(boxes: Floats, others: Floats, *, enlarged: float = 0.0) -> Floats:
