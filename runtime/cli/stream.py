@@ -13,6 +13,7 @@ from segrt.runtime.cli.domain_remark import remark_on_domain
 from segrt.runtime.cli.kept_classes import CLASSES, class_ids
 from segrt.runtime.cli.options import Thresholds, execution_options, threshold_options
 from segrt.runtime.cli.stream_outputs import say_before, say_written, sinks_of
+from segrt.runtime.cli.stream_tracking import TRACKING
 from segrt.runtime.cli.zone_options import ZoneOptions, zone_options, zones_step
 from segrt.runtime.console.exits import leave_at_once
 from segrt.runtime.console.interruptions import Interruptions, exit_code_of
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from segrt.runtime.stream.pipeline import Pipeline
     from segrt.runtime.stream.step import Step
     from segrt.runtime.stream.stream_metrics import StreamMetrics
+    from segrt.runtime.tracking import TrackerOptions
 
 
 class _StreamCommand(click.Command):
@@ -107,6 +109,7 @@ class _SinkOption(click.Option):
 @click.option("--show", is_flag=True, help="Show the results: in a window, or on a live page where there is none.")
 @click.option("--rle", is_flag=True, help="Put masks, as COCO run lengths, into JSON lines and MQTT messages.")
 @click.option("--token", metavar="TOKEN", envvar="SEGRT_TOKEN", help="What the live page asks for; or SEGRT_TOKEN.")
+@TRACKING
 @click.option(
     "--stall-timeout",
     type=DURATION,
@@ -135,6 +138,7 @@ def stream(
     show: bool,
     rle: bool,
     token: str | None,
+    tracking: "TrackerOptions | None",
     stall_timeout: float | None,
     zoning: ZoneOptions,
     thresholds: Thresholds,
@@ -157,6 +161,8 @@ def stream(
             from segrt.runtime.stream.loop import open_pipeline
             from segrt.runtime.stream.sources.live import LiveOptions
             from segrt.runtime.stream.thinning import Thinning
+            from segrt.runtime.stream.tracked import tracking_steps
+
         interruptions.check()
         outputs = sinks_of(sinks, show=show)
         kept = class_ids(classes, read_bundle(bundle).manifest.labels, bundle) if classes else None
@@ -190,7 +196,7 @@ def stream(
                     writing=writing,
                     metrics=metrics,
                     classes=kept,
-                    steps=steps,
+                    steps=(*tracking_steps(tracking or False), *steps),
                 )
                 say_before(outputs, keep, segment, sinks, events=bool(zoning.events or zoning.record_on))
                 for address in pipeline.addresses:

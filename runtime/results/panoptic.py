@@ -156,6 +156,28 @@ class PanopticResult(Viewable):
         object.__setattr__(tracked, "segments", segments)
         return tracked
 
+    def by_track(self) -> "PanopticResult":
+        """Return this result with its tracks' ids for the ids of its segments and in its map.
+
+        Ids are then those of COCO's panoptic video format: unique over the clip, stuff having one a class. What has no
+        track is void; segments of one track are one. Raises SegrtError where nothing was tracked.
+        """
+        followed = [segment for segment in self.segments if segment.track_id is not None]
+        if self.segments and not followed:
+            raise SegrtError("by_track: nothing was tracked; stream with track=True, or give results to a Tracker")
+        merged: dict[int, Segment] = {}
+        for segment in followed:
+            track = _track_id(segment)
+            other = merged.get(track)
+            moved = replace(segment, id=track)
+            merged[track] = moved if other is None else _joined(other, moved)
+        table = {segment.id: _track_id(segment) for segment in followed}
+        ids = remap(self.stored_ids, table, default=0, dtype=np.dtype(np.int32))
+        renamed = PanopticResult.decided(ids, list(merged.values()), self.labels, nonfinite_heads=self.nonfinite_heads)
+        object.__setattr__(renamed, "timings", self.timings)
+        object.__setattr__(renamed, "image", self.image)
+        return renamed
+
     def counts(self) -> dict[str, int]:
         """Return how many things of each class there are, name → number, the most frequent first; stuff has none."""
         return counted_names([segment.name for segment in self.segments if segment.isthing])
@@ -263,3 +285,22 @@ class PanopticResult(Viewable):
 def _xyxy(bbox: tuple[int, int, int, int]) -> tuple[int, int, int, int]:
     x, y, width, height = bbox
     return x, y, x + width, y + height
+
+
+def _track_id(segment: Segment) -> int:
+    """Return the track of a segment that has one, as an id of its own."""
+    if segment.track_id is None or not 1 <= segment.track_id < 1 << 31:
+        raise SegrtError(f"by_track: ids are 1 to {(1 << 31) - 1}, but segment {segment.id} is of {segment.track_id}")
+    return segment.track_id
+
+
+def _joined(first: Segment, second: Segment) -> Segment:
+    """Return two segments of one track as one."""
+    (x0, y0, x1, y1), (left, top, right, bottom) = _xyxy(first.bbox), _xyxy(second.bbox)
+    x, y = min(x0, left), min(y0, top)
+    return replace(
+        first,
+        score=max(first.score, second.score),
+        area=first.area + second.area,
+        bbox=(x, y, max(x1, right) - x, max(y1, bottom) - y),
+    )

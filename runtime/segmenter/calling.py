@@ -29,6 +29,7 @@ from segrt.runtime.segmenter.given_pictures import AnyPicture, given_picture
 
 if TYPE_CHECKING:
     from segrt.runtime.stream.frame import Frame
+    from segrt.runtime.tracking import TrackerOptions
 
 _Self = TypeVar("_Self", bound="Segmenter")
 
@@ -215,16 +216,19 @@ class Segmenter:
         arrays = {spec.role: heads[spec.name][0] for spec in self.manifest.heads}
         return find_decoder(decode, "cpu")(arrays, geometry, replace(self._context, decode=decode))
 
-    def stream(self, source: str | Path | int, *, policy: str | None = None) -> "Iterator[tuple[Frame, Result]]":
+    def stream(
+        self, source: str | Path | int, *, policy: str | None = None, track: "bool | TrackerOptions" = False
+    ) -> "Iterator[tuple[Frame, Result]]":
         """Yield (frame, result) for a video, stream or camera (0 is /dev/video0); see `segrt.runtime.stream`.
 
-        Each result knows its frame's picture: `result.plot()` draws on it.
+        Each result knows its frame's picture: `result.plot()` draws on it. With `track` each thing has a `track_id`,
+        which says what object it is, the same in each frame.
         """
         from segrt.runtime.stream import stream
 
         if isinstance(source, int):
             source = f"v4l2:///dev/video{source}"
-        return stream(self, source, policy=policy)
+        return stream(self, source, policy=policy, track=track)
 
     def close(self) -> None:
         """Free the network. Closing twice does nothing."""

@@ -15,6 +15,7 @@ from segrt.runtime.segmenter.given_pictures import AnyPicture
 
 if TYPE_CHECKING:
     from segrt.runtime.stream.frame import Frame
+    from segrt.runtime.tracking import TrackerOptions
 
 _R = TypeVar("_R", bound=Result)
 
@@ -36,7 +37,9 @@ class _SegmenterOf(Segmenter, Generic[_R]):
 
         def decoded(self, heads: Mapping[str, npt.NDArray[Any]], geometry: Geometry, **thresholds: float) -> _R: ...
 
-        def stream(self, source: str | Path | int, *, policy: str | None = None) -> Iterator[tuple[Frame, _R]]: ...
+        def stream(
+            self, source: str | Path | int, *, policy: str | None = None, track: bool | TrackerOptions = False
+        ) -> Iterator[tuple[Frame, _R]]: ...
 
 
 class SemanticSegmenter(_SegmenterOf[SemanticResult]):

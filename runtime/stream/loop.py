@@ -5,7 +5,7 @@ from dataclasses import replace
 from os import PathLike
 from pathlib import Path
 
-from segrt.runtime.errors import VideoError
+from segrt.runtime.errors import SegrtError, VideoError
 from segrt.runtime.outputs.sink_options import SinkOptions
 from segrt.runtime.results import Result
 from segrt.runtime.results.viewing import with_picture
@@ -22,6 +22,8 @@ from segrt.runtime.stream.sources.source_kinds import AnySource, open_sources
 from segrt.runtime.stream.step import Draw, Step
 from segrt.runtime.stream.stream_metrics import StreamMetrics
 from segrt.runtime.stream.thinning import Thinning
+from segrt.runtime.stream.tracked import tracking_steps
+from segrt.runtime.tracking import TrackerOptions
 
 
 def stream(
@@ -32,20 +34,29 @@ def stream(
     max_frames: int | None = None,
     thinning: Thinning | None = None,
     live: LiveOptions | None = None,
+    track: bool | TrackerOptions = False,
 ) -> Iterator[tuple[Frame, Result]]:
     """Return an iterator of (frame, result) over a video, picture, folder of pictures or stream, or several of them.
 
     Capture, preprocessing, inference and post-processing run ahead of the loop in threads, a few frames at most;
     frames of one source come in order. `policy`: "all" processes every frame, "latest" the newest (default: "latest"
     for live sources, else "all"); `thinning` leaves frames out. A live source that fails is opened again for as long as
-    the loop runs. Leaving the loop, by `break` or an exception, ends the threads. Results carry their
-    timings and their frame's picture.
+    the loop runs. Leaving the loop, by `break` or an exception, ends the threads. Results carry their timings and their
+    frame's picture; with `track` their things carry the id of their object, the same in each frame (see
+    `segrt.runtime.tracking`).
 
     Raises VideoError or ImageError for a source that cannot be opened, at once; and what a stage raises in the loop,
     after the results of the frames before.
     """
     pipeline = open_pipeline(
-        segmenter, source, policy=policy, max_frames=max_frames, deliver=True, thinning=thinning, live=live
+        segmenter,
+        source,
+        policy=policy,
+        max_frames=max_frames,
+        deliver=True,
+        thinning=thinning,
+        live=live,
+        steps=tracking_steps(track),
     )
     return _results(pipeline)
 
@@ -61,15 +72,24 @@ def run_stream(
     progress: Callable[[int], None] | None = None,
     thinning: Thinning | None = None,
     live: LiveOptions | None = None,
+    track: bool | TrackerOptions = False,
 ) -> StreamMetrics:
     """Run sources through the segmenter into sinks (FILE.mp4, FILE.jsonl, DIR, "null", or `Sink`s) to their end.
 
     `draw` paints the picture for those that need one (default: `segrt.runtime.draw.overlay`); `progress` is called
-    with the number of results ten times a second. Returns the metrics. Raises what a source, stage or sink raises
-    when all files are closed; so does an interruption (KeyboardInterrupt).
+    with the number of results ten times a second; `track` is that of `stream`. Returns the metrics. Raises what a
+    source, stage or sink raises when all files are closed; so does an interruption (KeyboardInterrupt).
     """
     pipeline = open_pipeline(
-        segmenter, source, sinks, policy=policy, max_frames=max_frames, draw=draw, thinning=thinning, live=live
+        segmenter,
+        source,
+        sinks,
+        policy=policy,
+        max_frames=max_frames,
+        draw=draw,
+        thinning=thinning,
+        live=live,
+        steps=tracking_steps(track),
     )
     pipeline.run(progress)
     return pipeline.recorder.metrics()
@@ -99,6 +119,12 @@ def open_pipeline(
 
     Raises SegrtError for what cannot be opened; then nothing is left open.
     """
+    for step in steps:
+        if step.techniques is not None and segmenter.technique not in step.techniques:
+            raise SegrtError(
+                f"{step.name}: takes {' or '.join(step.techniques)} results, but the bundle's are "
+                f"{segmenter.technique}; leave it out or take another bundle"
+            )
     sources = [source_or_sources] if isinstance(source_or_sources, (str, PathLike, Source)) else list(source_or_sources)
     opened = open_sources(sources, live)
     try:

@@ -11,16 +11,17 @@ import numpy as np
 
 from segrt.runtime.postproc import MaskRuns
 from segrt.runtime.tracking.assignment import assign
-from segrt.runtime.tracking.limits import Bools, Kinds
 from segrt.runtime.tracking.box_overlap import Floats, box_iou
+from segrt.runtime.tracking.limits import Bools, Kinds
 from segrt.runtime.tracking.things import Things
 from segrt.runtime.tracking.track import Record
 from segrt.runtime.tracking.tracker_options import TrackerOptions
 
 Pairs = list[tuple[int, int]]
 
-_UNSEEN = 0.8  # what the IoU of visible parts is worth
-_EMERGING = 0.4  # what it is worth that one holds the other
+_UNSEEN = 0.7  # what the IoU of visible parts is worth
+_SEEN_LAST = 0.9  # what the IoU with the box is worth that was seen last, parts of things included
+_EMERGING = 0.3  # what it is worth that one holds the other
 _WEAK_OVERLAP = 0.4  # what weak things must have at least
 _OTHER_CLASS = 0.5  # what similarity is worth between classes, where they may differ
 
@@ -97,6 +98,7 @@ def fits_of(
     contained = shared / np.maximum(np.minimum(areas, thing_areas), 1)
     overlap = np.maximum(iou, box_iou(boxes, things.boxes))
     overlap = np.maximum(overlap, _UNSEEN * visible)
+    overlap = np.maximum(overlap, _SEEN_LAST * box_iou(_moved_boxes(records, places), things.boxes))
     near = box_iou(boxes, things.boxes, enlarged=options.reach) if options.reach else np.zeros_like(overlap)
     near = np.maximum(near, _EMERGING * contained)
     worth: Floats = np.where(
@@ -109,3 +111,10 @@ def fits_of(
         alike = np.minimum(known[:, None], colors[None]).sum(axis=-1)
         worth = worth * (1 - options.appearance + options.appearance * alike)
     return Fits(overlap * worth, near * worth, hidden / np.maximum(areas, 1), visible)
+
+
+def _moved_boxes(records: Sequence[Record], places: Floats) -> Floats:
+    """Return the boxes that were seen last, moved as their tracks were since then."""
+    boxes = np.array([record.box for record in records]).reshape(-1, 4)
+    seen_at = np.array([record.seen_at for record in records]).reshape(-1, 2)
+    return boxes + np.tile(places[:, :2] - seen_at, 2)

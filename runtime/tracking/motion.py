@@ -10,8 +10,8 @@ import numpy.typing as npt
 Floats = npt.NDArray[np.float64]
 
 # In sizes of the thing, the root of its box's area. Fitted on street clips that no figure is reported of.
-_MEASURED = 0.05  # standard deviation of a mask's box
-_AGILITY = 1.0  # change of velocity, sizes a second in a second
+_MEASURED = 0.08  # standard deviation of a mask's box
+_AGILITY = 0.5  # change of velocity, sizes a second in a second
 _DOUBT = 2.0  # how much less that is believed where a side was covered
 _SUDDEN = 0.2  # change of a side from one frame to the next, as its share
 _FIRST_SPEED = 2.0  # of things that have just appeared, sizes a second

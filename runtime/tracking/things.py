@@ -15,7 +15,8 @@ from segrt.runtime.results import InstanceResult, PanopticResult, Result
 class Things:
     """The N things of a frame: `places` in their result, class ids, scores, masks, and the masks' areas and boxes.
 
-    `frame` is one mask, the whole picture's. `boxes` float64 (N, 4) are x0, y0, x1, y1, edges in pixels; of an empty mask the box that the network gave.
+    `boxes` float64 (N, 4) are x0, y0, x1, y1, edges in pixels; of an empty mask the box that the network gave. `frame`
+    is one mask, the whole picture's.
     """
 
     places: list[int]

@@ -41,9 +41,10 @@ class Track:
 class Record:
     """What a tracker keeps of a track beside its motion; `track_id` is 0 until it is confirmed.
 
-    `mask` is the last that was seen as a whole, with `area` pixels, when the track's centre was at `anchor` (x, y); `box`
-    is that of what was seen last, float64 (4,); `whole` is when it was last seen as a whole. `place` says which thing of
-    the newest result it is, None where it is lost; `colors` is its histogram where colours count.
+    What was seen last has `box`, float64 (4,), and was seen when the track's centre (x, y) was `seen_at`; `mask` is the
+    last of the whole thing, not of a part that stood out behind another, with `area` pixels, seen at the time `whole`
+    and the centre `anchor`. `place` says which thing of the newest result it is, None where it is lost; `colors` is its
+    histogram where colours count.
     """
 
     born: float
@@ -52,6 +53,7 @@ class Record:
     name: str = ""
     score: float = 0.0
     last_seen: float = 0.0
+    seen_at: tuple[float, float] = (0.0, 0.0)
     box: npt.NDArray[np.float64] = field(default_factory=lambda: np.zeros(4))
     mask: MaskRuns = field(default_factory=MaskRuns.none)
     area: int = 0
@@ -64,21 +66,21 @@ class Record:
     seen: int = 0
     colors: npt.NDArray[np.float64] | None = None
 
-    def see(self, things: Things, index: int, names: Sequence[str], now: float) -> None:
-        """Take in the thing of this index, seen at `now`."""
+    def see(self, things: Things, index: int, names: Sequence[str], centre: tuple[float, float], now: float) -> None:
+        """Take in the thing of this index, seen at `now`; then the track's own centre is at `centre`."""
         self.class_id = int(things.class_ids[index])
         self.name = names[self.class_id]
         self.score = float(things.scores[index])
         self.box = things.boxes[index].copy()
-        self.place, self.last_seen = things.places[index], now
+        self.place, self.last_seen, self.seen_at = things.places[index], now, (centre[0], centre[1])
         self.seen += 1
         x0, y0, x1, y1 = self.box.tolist()
         self.path.append((now, (x0 + x1) / 2, (y0 + y1) / 2))
 
-    def see_whole(self, things: Things, index: int, anchor: Sequence[float], now: float) -> None:
-        """Keep this thing's mask as that of the object, whose centre is at `anchor`."""
+    def see_whole(self, things: Things, index: int, now: float) -> None:
+        """Keep the mask of this thing, which has just been seen, as that of the whole object."""
         self.mask, self.area = things.masks.one(index), int(things.areas[index])
-        self.anchor, self.whole = (anchor[0], anchor[1]), now
+        self.anchor, self.whole = self.seen_at, now
 
     def shown(self) -> Track:
         """Return what others may see of it."""

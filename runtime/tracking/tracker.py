@@ -11,13 +11,13 @@ from segrt.runtime.errors import SegrtError
 from segrt.runtime.results import InstanceResult, PanopticResult
 from segrt.runtime.tracking.appearance import color_histograms
 from segrt.runtime.tracking.assignment import check_scipy
+from segrt.runtime.tracking.box_overlap import Floats
 from segrt.runtime.tracking.camera_motion import CameraMotion
 from segrt.runtime.tracking.lasting_ids import LastingIds
 from segrt.runtime.tracking.limits import Bools, Limits
 from segrt.runtime.tracking.matching import Fits, Pairs, fits_of, match
 from segrt.runtime.tracking.motion import Motion
 from segrt.runtime.tracking.scene_cuts import SceneCuts
-from segrt.runtime.tracking.box_overlap import Floats
 from segrt.runtime.tracking.things import Things, things_of
 from segrt.runtime.tracking.track import Record, Track
 from segrt.runtime.tracking.tracker_options import TrackerOptions
@@ -27,6 +27,7 @@ _R = TypeVar("_R", InstanceResult, PanopticResult)
 _HIDDEN = 0.1  # share of a track's mask that must be covered for what is seen to be but a part of it
 _EXPLAINED = 0.5  # IoU with what is not covered that makes it so
 _WHOLE_SECONDS = 4.0  # for so long what is seen is taken for a part; then it is the whole
+_GAP = 3.0  # so many times as long as between the frames before is no longer the next frame
 _NEW_COLORS = 0.1  # share of the newest frame in a track's colours
 
 
@@ -48,6 +49,7 @@ class Tracker:
         self._limits = Limits(TrackerOptions(), ())
         self._same: tuple[Any, ...] | None = None  # what stays from result to result of a video
         self._time: float | None = None
+        self._interval: float | None = None  # seconds between the last two frames
         self._records: list[Record] = []
         self._motion = Motion()
         self._cuts = SceneCuts() if self.options.cuts else None
@@ -60,7 +62,8 @@ class Tracker:
 
     def reset(self) -> None:
         """End all tracks; ids go on counting, and stuff keeps its own."""
-        self._records, self._motion, self._time = [], Motion(), None
+        self._records, self._motion = [], Motion()
+        self._time = self._interval = None
         if self._camera is not None:
             self._camera.forget()
 
@@ -110,8 +113,14 @@ class Tracker:
     def _predict(self, now: float, elapsed: float, things: Things, image: npt.NDArray[Any] | None) -> None:
         """Move the tracks to where they should be now; end those that have been lost for too long."""
         limits = self._limits.lost_seconds
-        live = [now - record.last_seen <= limits[record.class_id] + 1e-6 for record in self._records]
+        # What was seen in the frame before is looked for in this one, however slowly frames come.
+        gap = self._interval is not None and elapsed > _GAP * self._interval
+        live = [
+            now - record.last_seen <= limits[record.class_id] + 1e-6 or (record.state != "lost" and not gap)
+            for record in self._records
+        ]
         self._keep(np.array(live, bool))
+        self._interval = elapsed or self._interval
         for record in self._records:
             record.age += 1
         self._motion.predict(elapsed, np.array([record.state == "lost" for record in self._records], bool))
@@ -131,9 +140,9 @@ class Tracker:
         anchors = self._motion.place[rows, :2].tolist()
         for (row, column), is_part, anchor in zip(pairs, part.tolist(), anchors, strict=True):
             record = self._records[row]
-            record.see(things, column, self._limits.names, now)
+            record.see(things, column, self._limits.names, anchor, now)
             if not is_part:
-                record.see_whole(things, column, anchor, now)
+                record.see_whole(things, column, now)
             if record.colors is not None and colors is not None:
                 record.colors += _NEW_COLORS * (colors[column] - record.colors)
             self._confirm(record)
@@ -152,8 +161,8 @@ class Tracker:
         anchors = self._motion.place[len(self._records) :, :2].tolist()
         for column, anchor in zip(columns.tolist(), anchors, strict=True):
             record = Record(born=now, path=deque(maxlen=self.options.path_points))
-            record.see(things, column, self._limits.names, now)
-            record.see_whole(things, column, anchor, now)
+            record.see(things, column, self._limits.names, anchor, now)
+            record.see_whole(things, column, now)
             record.colors = None if colors is None else colors[column]
             self._confirm(record)
             self._records.append(record)

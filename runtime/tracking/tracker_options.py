@@ -47,7 +47,7 @@ class TrackerOptions:
     birth_score: float = 0.5
     confirm_frames: int = 1
     lost_seconds: float = 2.0
-    overlap: float = 0.15
+    overlap: float = 0.1
     reach: float = 0.5
     across_classes: bool = False
     appearance: float = 0.0
