@@ -40,7 +40,8 @@ class MaskRuns:
             or ids_map.dtype not in (np.uint8, np.uint16, np.int32)
         ):
             raise ArgumentError(f"ids_map must be uint8, uint16 or int32 with shape (H, W), got {describe(ids_map)}")
-        return cls(*call_checked(core.runs_of_map, ids_map, class_list("ids", ids)))
+        runs, starts = call_checked(core.runs_of_map, ids_map, class_list("ids", ids))
+        return cls(runs, starts)
 
     @classmethod
     def of_rles(cls, rles: Sequence[Rle]) -> "MaskRuns":
@@ -48,7 +49,8 @@ class MaskRuns:
         size, codes = codes_of(rles)
         if not codes:
             return cls.none(by_columns=True)
-        return cls(*call_checked(core.runs_of_codes, codes, size), True)
+        runs, starts = call_checked(core.runs_of_codes, codes, size)
+        return cls(runs, starts, by_columns=True)
 
     @classmethod
     def joined(cls, parts: Sequence["MaskRuns"], *, by_columns: bool) -> "MaskRuns":

@@ -26,5 +26,6 @@ def color_histograms(image: npt.NDArray[Any], masks: MaskRuns) -> npt.NDArray[np
         blue, green, red = (pixels[:, channel].astype(np.int64) * _LEVELS >> 8 for channel in range(3))
         bins = owners * _BINS + (blue * _LEVELS + green) * _LEVELS + red
         histograms += np.bincount(bins, weights=ends - begins, minlength=len(histograms))
-    shares: npt.NDArray[np.float64] = histograms.reshape(len(masks), _BINS)
-    return shares / np.maximum(shares.sum(axis=1, keepdims=True), 1e-9)
+    counts = histograms.reshape(len(masks), _BINS)
+    shares: npt.NDArray[np.float64] = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1e-9)
+    return shares

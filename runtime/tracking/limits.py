@@ -42,7 +42,8 @@ class Limits:
         self.lost_seconds = [each.lost_seconds for each in own]
 
     def kinds(self, things: Things) -> Kinds:
-        """Return what the scores of things make of them."""
-        scores, classes = things.scores, things.class_ids
-        strong = scores >= self._strong[classes]
-        return Kinds(strong, ~strong & (scores >= self._weak[classes]), scores >= self._birth[classes])
+        """Return what the scores of things make of them; what has no pixel is nothing."""
+        scores, classes, there = things.scores, things.class_ids, things.areas > 0
+        strong = there & (scores >= self._strong[classes])
+        weak = there & ~strong & (scores >= self._weak[classes])
+        return Kinds(strong, weak, there & (scores >= self._birth[classes]))

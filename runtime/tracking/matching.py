@@ -117,4 +117,5 @@ def _moved_boxes(records: Sequence[Record], places: Floats) -> Floats:
     """Return the boxes that were seen last, moved as their tracks were since then."""
     boxes = np.array([record.box for record in records]).reshape(-1, 4)
     seen_at = np.array([record.seen_at for record in records]).reshape(-1, 2)
-    return boxes + np.tile(places[:, :2] - seen_at, 2)
+    moved: Floats = boxes + np.tile(places[:, :2] - seen_at, 2)
+    return moved

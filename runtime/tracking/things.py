@@ -15,8 +15,8 @@ from segrt.runtime.results import InstanceResult, PanopticResult, Result
 class Things:
     """The N things of a frame: `places` in their result, class ids, scores, masks, and the masks' areas and boxes.
 
-    `boxes` float64 (N, 4) are x0, y0, x1, y1, edges in pixels; of an empty mask the box that the network gave. `frame`
-    is one mask, the whole picture's.
+    `boxes` float64 (N, 4) are x0, y0, x1, y1, edges in pixels, 0 of an empty mask. `frame` is one mask, the whole
+    picture's.
     """
 
     places: list[int]
@@ -68,7 +68,7 @@ def _of_instances(result: InstanceResult) -> Things:
         result.scores.astype(np.float64),
         masks,
         areas,
-        np.where(areas[:, None] > 0, boxes, result.boxes).astype(np.float64),
+        boxes.astype(np.float64),
         _whole(result.size, by_columns=True),
     )
 

@@ -22,7 +22,7 @@ from segrt.runtime.tracking.things import Things, things_of
 from segrt.runtime.tracking.track import Record, Track
 from segrt.runtime.tracking.tracker_options import TrackerOptions
 
-_R = TypeVar("_R", InstanceResult, PanopticResult)
+_R = TypeVar("_R", bound=InstanceResult | PanopticResult)
 
 _HIDDEN = 0.1  # share of a track's mask that must be covered for what is seen to be but a part of it
 _EXPLAINED = 0.5  # IoU with what is not covered that makes it so
@@ -90,7 +90,8 @@ class Tracker:
         free = kinds.may_begin
         free[[column for _, column in pairs]] = False
         self._bear(free, things, colors, now)
-        return result.with_tracks(self._ids_in(result))
+        tracked: _R = result.with_tracks(self._ids_in(result))  # type: ignore[assignment]  # of the same type
+        return tracked
 
     def _begin(self, result: _R, pts: float | None, image: npt.NDArray[Any] | None) -> tuple[float, float]:
         """End all tracks where this frame does not follow the one before; return its time and how long that is ago."""
