@@ -34,25 +34,30 @@ class StreamNeeds:
 
 @dataclass(frozen=True)
 class StreamWords:
-    """What a stream's arguments name: sources, sinks, the file of metrics, outputs of events, the folder of clips."""
+    """What a stream's arguments name: sources, sinks, the file of metrics, outputs of events, the folder of clips.
+
+    `track` says whether things are followed.
+    """
 
     sources: Sequence[str] = ()
     sinks: Sequence[str] = ()
     metrics: str | PathLike[str] | None = None
     events: Sequence[str] = ()
     clips: str | PathLike[str] | None = None
+    track: bool = False
 
     @classmethod
     def of(cls, given: Mapping[str, Any]) -> "StreamWords":
         """Return what the command's parameters name; of a stream that is not understood, some are missing."""
         sources, sinks, events = (given.get(name) or () for name in ("sources", "sinks", "events"))
         clips = given.get("record_to") if given.get("record_on") else None
-        return cls(sources, sinks, given.get("metrics"), events, clips)
+        return cls(sources, sinks, given.get("metrics"), events, clips, bool(given.get("track")))
 
 
 def needs_of(words: StreamWords) -> StreamNeeds:
     """Return what a stream with these sources and outputs needs, as their kinds declare."""
     extras = source_kinds.extras_of(words.sources) | sink_kinds.extras_of(words.sinks)
+    extras |= {"track"} if words.track else set()
     return StreamNeeds(frozenset(extras | event_kinds.extras_of_events(words.events)), tuple(sorted(_folders(words))))
 
 

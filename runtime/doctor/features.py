@@ -116,6 +116,10 @@ def _opencv(facts: Facts) -> Feature:
     return Feature(name, "works", f"cv2 {facts.opencv['version']}{built}")
 
 
+def _tracking(facts: Facts) -> Feature:
+    return needing(facts, Needs("following of things (segrt stream --track)", ("scipy",), "track"))
+
+
 def _export(facts: Facts) -> Feature:
     return needing(facts, Needs("export of models", ("torch", "torchvision", "transformers", "onnx"), "export"))
 
@@ -142,6 +146,7 @@ CHECKS: Registry[Check] = Registry(
         "video": _video,
         "cameras": _cameras,
         "opencv": _opencv,
+        "tracking": _tracking,
     },
 )
 """Name → function that looks at the facts for one feature; what is added from outside is shown like segrt's own."""

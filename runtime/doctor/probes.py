@@ -39,6 +39,7 @@ def packages() -> dict[str, Any]:
     names = (
         "segrt", "numpy", "opencv-python", "opencv-python-headless", "av", "onnxruntime", "onnxruntime-gpu", "torch",
         "torchvision", "transformers", "onnx", "cuda-python", "cuda-bindings", "pycuda", "tensorrt", "tensorrt-rtx",
+        "scipy",
     )  # fmt: skip
     return versions(*names)
 

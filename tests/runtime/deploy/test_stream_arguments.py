@@ -55,6 +55,11 @@ def test_a_sink_from_outside_brings_its_extra_however_it_is_given() -> None:
         assert options.stream == tuple(words.split())
 
 
+def test_following_things_brings_its_extra() -> None:
+    words = "street://?seed=1 --sink null --track --track-lost 3s"
+    assert _options("cam.segrt", GIVEN | {"stream": words}).extras == ("gpu", "track")
+
+
 def test_only_sinks_bring_extras_of_sinks() -> None:
     assert _options("cam.segrt", GIVEN | {"stream": "http://camera/mjpeg --sink null"}).extras == ("gpu",)
     with pytest.raises(SegrtError, match=r"--stream: No such option '--no-such-option'. See"):

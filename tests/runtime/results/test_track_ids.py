@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from segrt.runtime.errors import SegrtError
 from segrt.runtime.results import InstanceResult, Label, PanopticResult, Segment
 
 LABELS = (Label("sky", 10, False, (90, 160, 220)), Label("car", 3, True, (40, 110, 240)))
@@ -72,3 +73,24 @@ def test_tracks_are_given_to_a_result_without_touching_its_pixels() -> None:
     assert instances.track_ids is None
     with pytest.raises(ValueError, match="shorter"):
         narrow.with_tracks([1])
+
+
+def test_by_track_the_map_holds_the_ids_of_tracks() -> None:
+    result = panoptic()
+    renamed = result.by_track()
+    assert {item.id: (item.name, item.area) for item in renamed} == {1: ("sky", 12), 8: ("car", 4)}
+    assert renamed.segment_ids.dtype == np.int32
+    assert (renamed.segment_ids == np.select([result.segment_ids == 1, result.segment_ids == 2], [1, 8], 0)).all()
+    narrow = PanopticResult.decided(result.segment_ids.astype(np.uint8), result.segments, LABELS)
+    assert (narrow.by_track().segment_ids == renamed.segment_ids).all()
+    with pytest.raises(SegrtError, match="by_track: nothing was tracked"):
+        untracked().by_track()
+    with pytest.raises(SegrtError, match=r"by_track: ids are 1 to 2147483647, but segment 2 is of 0"):
+        result.with_tracks([1, 0, None]).by_track()
+
+
+def test_by_track_segments_of_one_track_are_one() -> None:
+    joined = panoptic().with_tracks([4, 9, 9]).by_track()
+    (car,) = (item for item in joined if item.name == "car")
+    assert (car.id, car.area, car.bbox, car.score) == (9, 8, (0, 2, 5, 2), 0.7)
+    assert int((joined.segment_ids == 9).sum()) == 8

@@ -352,3 +352,16 @@ def test_the_embedded_bundle_runs_for_real(tmp_path, video):
     line = json.loads((tmp_path / "out.jsonl").read_text().splitlines()[0])
     assert line["technique"] == "panoptic"
     assert sum(segment["area"] for segment in line["segments"]) <= 96 * 128
+
+
+def test_following_things_is_refused_where_there_are_none_and_its_options_without_it(run, video):
+    done = run(video, "--track")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.splitlines()[-1] == (
+        "segrt: error: track: takes instance or panoptic results, but the bundle's are semantic; leave it out or take "
+        "another bundle"
+    )
+    for option in (("--track-lost", "3s"), ("--track-camera",)):
+        done = run(video, *option)
+        assert (done.returncode, done.stdout) == (2, "")
+        assert done.stderr == f"segrt: error: {option[0]}: says how things are followed, but nothing is; add --track\n"
