@@ -30,6 +30,6 @@ TRACKING = grouped(
     "tracking",
     _tracking,
     click.option("--track", is_flag=True, help="Follow things: each keeps its track_id from frame to frame."),
-    click.option("--track-lost", type=DURATION, metavar="TIME", help="A thing may be out of sight for so long; 2s."),
+    click.option("--track-lost", type=DURATION, metavar="TIME", help="A thing may be out of sight for so long; 3s."),
     click.option("--track-camera", is_flag=True, help="Take the camera's own motion out, where it moves."),
 )

@@ -11,7 +11,7 @@ import numpy as np
 
 from segrt.runtime.postproc import MaskRuns
 from segrt.runtime.tracking.assignment import assign
-from segrt.runtime.tracking.box_overlap import Floats, box_iou
+from segrt.runtime.tracking.box_overlap import Floats, box_nearness, box_iou
 from segrt.runtime.tracking.limits import Bools, Kinds
 from segrt.runtime.tracking.things import Things
 from segrt.runtime.tracking.track import Record
@@ -73,13 +73,14 @@ def fits_of(
     records: Sequence[Record],
     places: Floats,
     boxes: Floats,
+    deviations: Floats,
     things: Things,
     colors: Floats | None,
     options: TrackerOptions,
 ) -> Fits:
     """Compare tracks, predicted at `places` (N, 4) and `boxes`, with things; `colors` are the things' histograms.
 
-    Two masks overlap by their IoU, the track's moved as its place was predicted to move, or by that of their boxes,
+    `deviations` (N, 2) are those of the places. Two masks overlap by their IoU, the track's moved as its place was predicted to move, or by that of their boxes,
     which survives a change of shape. What is hidden counts in nobody's disfavour (a share `_UNSEEN` of that value): the
     union is then taken of what may be seen of the track. What was hidden before and comes into view holds what was
     seen of it (`_EMERGING`).
@@ -101,6 +102,7 @@ def fits_of(
     overlap = np.maximum(overlap, _SEEN_LAST * box_iou(_moved_boxes(records, places), things.boxes))
     near = box_iou(boxes, things.boxes, enlarged=options.reach) if options.reach else np.zeros_like(overlap)
     near = np.maximum(near, _EMERGING * contained)
+    near = np.maximum(near, _EMERGING * box_nearness(boxes, things.boxes, deviations))
     worth: Floats = np.where(
         np.array([record.class_id for record in records], np.int64)[:, None] == things.class_ids,
         1.0,

@@ -99,6 +99,12 @@ class Motion:
         half = self.place[:, 2:] / 2
         return np.concatenate((self.place[:, :2] - half, self.place[:, :2] + half), axis=1)
 
+    @property
+    def deviations(self) -> Floats:
+        """How uncertain the tracks' centres are in x and y, (N, 2), standard deviations in pixels."""
+        deviations: Floats = np.sqrt(self.variance[:, :2, 0])
+        return deviations
+
 
 def centred(boxes: Floats) -> Floats:
     """Return boxes (N, 4) as (centre x, centre y, width, height), sides of at least 1."""

@@ -83,7 +83,7 @@ class Tracker:
         if self.options.appearance > 0 and image is not None:
             colors = color_histograms(image, things.masks)
         motion = self._motion
-        fits = fits_of(self._records, motion.place, motion.boxes, things, colors, self.options)
+        fits = fits_of(self._records, motion.place, motion.boxes, motion.deviations, things, colors, self.options)
         pairs = match(fits, self._records, kinds, self.options)
         self._go_on(pairs, fits, things, colors, now)
         self._lose({row for row, _ in pairs})

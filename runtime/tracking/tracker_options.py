@@ -31,8 +31,7 @@ class TrackerOptions:
             none.
         lost_seconds: a track that is not seen lives on for so long, and goes on when its thing comes back.
         overlap: the least similarity, mask IoU or box IoU after motion (0 to 1), of a track and its thing.
-        reach: where nothing overlaps, boxes enlarged by this share of their sides are compared, for what is fast or was
-            hidden; 0 leaves that out.
+        reach: where nothing overlaps, boxes enlarged by this share of their sides are compared, for what is fast.
         across_classes: whether a thing may continue a track of another class, whose class it then takes.
         appearance: the weight of colours under the masks beside overlap, 0 (none) to 1; needs pictures.
         camera_motion: whether the camera's own motion is taken out, by sparse optical flow; needs pictures.
@@ -46,7 +45,7 @@ class TrackerOptions:
     weak_score: float = 0.1
     birth_score: float = 0.5
     confirm_frames: int = 1
-    lost_seconds: float = 2.0
+    lost_seconds: float = 3.0
     overlap: float = 0.1
     reach: float = 0.5
     across_classes: bool = False
