@@ -11,7 +11,7 @@ import numpy as np
 
 from segrt.runtime.postproc import MaskRuns
 from segrt.runtime.tracking.assignment import assign
-from segrt.runtime.tracking.box_overlap import Floats, box_nearness, box_iou
+from segrt.runtime.tracking.box_overlap import Floats, box_iou, box_nearness
 from segrt.runtime.tracking.limits import Bools, Kinds
 from segrt.runtime.tracking.things import Things
 from segrt.runtime.tracking.track import Record
@@ -80,10 +80,10 @@ def fits_of(
 ) -> Fits:
     """Compare tracks, predicted at `places` (N, 4) and `boxes`, with things; `colors` are the things' histograms.
 
-    `deviations` (N, 2) are those of the places. Two masks overlap by their IoU, the track's moved as its place was predicted to move, or by that of their boxes,
+    Two masks overlap by their IoU, the track's moved as its place was predicted to move, or by that of their boxes,
     which survives a change of shape. What is hidden counts in nobody's disfavour (a share `_UNSEEN` of that value): the
-    union is then taken of what may be seen of the track. What was hidden before and comes into view holds what was
-    seen of it (`_EMERGING`).
+    union is then taken of what may be seen of the track. Things are near (`_EMERGING`) that hold what was seen before
+    they came into view, or lie where the track may be by now: `deviations` (N, 2) say how sure its place is.
     """
     anchors = np.array([record.anchor for record in records]).reshape(-1, 2)
     shifts = np.rint(np.clip(places[:, :2] - anchors, -1e6, 1e6)).astype(np.int64)
