@@ -160,7 +160,7 @@ def clip(seed: int, fps: float, busy: float, segmenter: Any | None) -> Iterator[
 
 
 def matches_of(shown: Shown, ids: list[int | None]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return the ids of truth and tracks, and the mask IoU of each pair of one class; what lies in crowd is left out."""
+    """Return the ids of truth and tracks, and mask IoUs, 0 between classes; what lies in crowd is left out."""
     truth = [segment for segment in shown.view.segments if segment.class_id >= len(STUFF)]
     found = [(segment, ids[place]) for place, segment in enumerate(shown.things) if segment.isthing]
     found = [(segment, track) for segment, track in found if track is not None]

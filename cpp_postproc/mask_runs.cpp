@@ -1,6 +1,7 @@
 #include "mask_runs.h"
 
 #include <algorithm>
+#include <bit>
 #include <cstring>
 #include <stdexcept>
 #include <string>
@@ -20,13 +21,28 @@ struct FoundRun {
 // which is found out for a whole block without a branch.
 template <class T, class F>
 void for_equal(const T* row, Index width, F&& run) {
-    constexpr Index kBlock = 64 / sizeof(T) < 16 ? 16 : 64 / sizeof(T);
+    constexpr Index kBlock = sizeof(T) == 1 ? 32 : 16;
     Index begin = 0, x = 0;
+    const auto end_run = [&](Index last) {
+        run(begin, last + 1);
+        begin = last + 1;
+    };
     const auto look_through = [&](Index end) {
+        if constexpr (sizeof(T) == 1 && std::endian::native == std::endian::little) {
+            for (; x + 8 <= end; x += 8) {  // each byte that is not 0 is a change
+                std::uint64_t here = 0, next = 0;
+                std::memcpy(&here, row + x, 8);
+                std::memcpy(&next, row + x + 1, 8);
+                for (std::uint64_t changes = here ^ next; changes != 0;) {
+                    const int byte = std::countr_zero(changes) / 8;
+                    end_run(x + byte);
+                    changes &= ~(std::uint64_t{0xFF} << (8 * byte));
+                }
+            }
+        }
         for (; x < end; ++x) {
             if (row[x] != row[x + 1]) {
-                run(begin, x + 1);
-                begin = x + 1;
+                end_run(x);
             }
         }
     };
@@ -122,6 +138,7 @@ void check_runs(const MaskRunsView& masks, const char* name) {
 void runs_of_map(const ClassMap& map, std::span<const std::int32_t> ids, MaskRuns& masks) {
     const IdTable places(ids);
     std::vector<FoundRun> found;
+    found.reserve(static_cast<std::size_t>(map.height) * 8);
     if (map.width > 0) {
         switch (map.item_size) {
             case 1:

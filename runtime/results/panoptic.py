@@ -152,7 +152,10 @@ class PanopticResult(Viewable):
     def with_tracks(self, track_ids: Sequence[int | None]) -> "PanopticResult":
         """Return this result with a track id for each segment, in their order; the map is shared."""
         tracked = copy(self)
-        segments = [replace(item, track_id=track) for item, track in zip(self.segments, track_ids, strict=True)]
+        segments = [  # not by `replace`, which takes twice as long
+            Segment(item.id, item.class_id, item.isthing, item.score, item.area, item.bbox, item.name, track)
+            for item, track in zip(self.segments, track_ids, strict=True)
+        ]
         object.__setattr__(tracked, "segments", segments)
         return tracked
 

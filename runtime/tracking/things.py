@@ -1,7 +1,7 @@
 """What of a result is followed: its things, with their masks as runs."""
 
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -29,6 +29,12 @@ class Things:
 
     def __len__(self) -> int:
         return len(self.places)
+
+    @cached_property
+    def listed(self) -> list[tuple[int, float, int, list[float]]]:
+        """Each thing's class id, score, area and box: what is read one by one is read faster from a list."""
+        columns = (self.class_ids.tolist(), self.scores.tolist(), self.areas.tolist(), self.boxes.tolist())
+        return list(zip(*columns, strict=True))
 
 
 def things_of(result: Result) -> Things:

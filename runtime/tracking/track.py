@@ -41,7 +41,7 @@ class Track:
 class Record:
     """What a tracker keeps of a track beside its motion; `track_id` is 0 until it is confirmed.
 
-    What was seen last has `box`, float64 (4,), and was seen when the track's centre (x, y) was `seen_at`; `mask` is the
+    What was seen last has `box`, and was seen when the track's centre (x, y) was `seen_at`; `mask` is the
     last of the whole thing, not of a part that stood out behind another, with `area` pixels, seen at the time `whole`
     and the centre `anchor`. `place` says which thing of the newest result it is, None where it is lost; `colors` is its
     histogram where colours count.
@@ -54,7 +54,7 @@ class Record:
     score: float = 0.0
     last_seen: float = 0.0
     seen_at: tuple[float, float] = (0.0, 0.0)
-    box: npt.NDArray[np.float64] = field(default_factory=lambda: np.zeros(4))
+    box: tuple[float, float, float, float] = (0.0, 0.0, 0.0, 0.0)
     mask: MaskRuns = field(default_factory=MaskRuns.none)
     area: int = 0
     anchor: tuple[float, float] = (0.0, 0.0)
@@ -68,23 +68,19 @@ class Record:
 
     def see(self, things: Things, index: int, names: Sequence[str], centre: tuple[float, float], now: float) -> None:
         """Take in the thing of this index, seen at `now`; then the track's own centre is at `centre`."""
-        self.class_id = int(things.class_ids[index])
-        self.name = names[self.class_id]
-        self.score = float(things.scores[index])
-        self.box = things.boxes[index].copy()
+        self.class_id, self.score, _, (x0, y0, x1, y1) = things.listed[index]
+        self.name, self.box = names[self.class_id], (x0, y0, x1, y1)
         self.place, self.last_seen, self.seen_at = things.places[index], now, (centre[0], centre[1])
         self.seen += 1
-        x0, y0, x1, y1 = self.box.tolist()
         self.path.append((now, (x0 + x1) / 2, (y0 + y1) / 2))
 
     def see_whole(self, things: Things, index: int, now: float) -> None:
         """Keep the mask of this thing, which has just been seen, as that of the whole object."""
-        self.mask, self.area = things.masks.one(index), int(things.areas[index])
+        self.mask, self.area = things.masks.one(index), things.listed[index][2]
         self.anchor, self.whole = self.seen_at, now
 
     def shown(self) -> Track:
         """Return what others may see of it."""
-        x0, y0, x1, y1 = self.box.tolist()
         return Track(
             track_id=self.track_id,
             class_id=self.class_id,
@@ -95,6 +91,6 @@ class Record:
             last_seen=self.last_seen,
             age=self.age,
             seen=self.seen,
-            box=(x0, y0, x1, y1),
+            box=self.box,
             path=tuple(self.path),
         )
