@@ -96,6 +96,7 @@ soak: $(VENV)/.dev
 	$(BIN)/python tests/soak/live.py --minutes 30
 	$(BIN)/python tests/soak/flood.py --seconds 60
 	$(BIN)/python tests/soak/signals.py --count 500
+	$(BIN)/python tests/soak/tracking.py --frames 100000
 
 families: $(VENV)/.dev
 	OMP_NUM_THREADS=1 $(BIN)/python tests/soak/families.py
