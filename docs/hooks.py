@@ -21,6 +21,7 @@ API = {
     "Opening a bundle": "segrt.runtime",
     "Results": "segrt.runtime.results",
     "Video": "segrt.runtime.stream",
+    "Tracking": "segrt.runtime.tracking",
     "Drawing": "segrt.runtime.draw",
     "Errors": "segrt.runtime.errors",
     "Post-processing alone": "segrt.runtime.postproc",

@@ -60,8 +60,10 @@ class MaskRuns:
         if not parts:
             return cls.none(by_columns=by_columns)
         offsets = np.cumsum([0] + [len(part.runs) for part in parts])
-        starts = [part.starts[:-1] + offset for part, offset in zip(parts, offsets[:-1], strict=True)]
         runs = np.concatenate([part.runs for part in parts])
+        if all(len(part) == 1 for part in parts):
+            return cls(runs, offsets.astype(np.int64, copy=False), by_columns)
+        starts = [part.starts[:-1] + offset for part, offset in zip(parts, offsets[:-1], strict=True)]
         return cls(runs, np.concatenate((*starts, offsets[-1:])).astype(np.int64, copy=False), by_columns)
 
     def __len__(self) -> int:

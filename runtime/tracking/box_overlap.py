@@ -12,9 +12,11 @@ def box_iou(boxes: Floats, others: Floats, *, enlarged: float = 0.0) -> Floats:
     `enlarged` adds that share of its sides to each side of every box (C-BIoU, https://arxiv.org/abs/2211.14317).
     """
     boxes, others = (_grown(side, enlarged) for side in (boxes, others)) if enlarged else (boxes, others)
-    low = np.maximum(boxes[:, None, :2], others[None, :, :2])
-    high = np.minimum(boxes[:, None, 2:], others[None, :, 2:])
-    shared = np.prod(np.maximum(high - low, 0), axis=-1)
+    width, height = (
+        np.minimum(boxes[:, None, axis + 2], others[:, axis + 2]) - np.maximum(boxes[:, None, axis], others[:, axis])
+        for axis in (0, 1)
+    )
+    shared = np.maximum(width, 0) * np.maximum(height, 0)
     union = _areas(boxes)[:, None] + _areas(others) - shared
     iou: Floats = shared / np.maximum(union, 1e-9)
     return iou
@@ -39,5 +41,5 @@ def _grown(boxes: Floats, share: float) -> Floats:
 
 
 def _areas(boxes: Floats) -> Floats:
-    areas: Floats = np.prod(boxes[:, 2:] - boxes[:, :2], axis=1)
+    areas: Floats = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
     return areas
