@@ -181,7 +181,7 @@ def stream(
             remark_on_domain([segmenter.manifest], sources)
             writing = SinkOptions(segment, None if keep is None else int(keep), token=token, rle=rle)
             with interruptions.held():
-                steps: list[Step] = []
+                steps: list[Step] = [*tracking_steps(tracking or False)]
                 tracked = any(step.name == "tracked" for step in steps)
                 zones = zones_step(zoning, segmenter, writing, tracked=tracked)
                 steps += [] if zones is None else [zones]
@@ -196,7 +196,7 @@ def stream(
                     writing=writing,
                     metrics=metrics,
                     classes=kept,
-                    steps=(*tracking_steps(tracking or False), *steps),
+                    steps=steps,
                 )
                 say_before(outputs, keep, segment, sinks, events=bool(zoning.events or zoning.record_on))
                 for address in pipeline.addresses:

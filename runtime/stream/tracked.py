@@ -16,7 +16,7 @@ class Tracked(Step):
     outlasts. Frames that were dropped are gaps of the same kind. Raises SegrtError where SciPy is missing.
     """
 
-    name = "track"
+    name = "tracked"
     techniques: ClassVar = ("instance", "panoptic")
 
     def __init__(self, options: TrackerOptions | None = None) -> None:

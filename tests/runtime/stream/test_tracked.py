@@ -48,7 +48,7 @@ def test_options_of_a_tracker_are_taken_and_its_stage_is_measured(walking, fakes
     out = tmp_path / "out.jsonl"
     options = TrackerOptions(lost_seconds=0.0)
     metrics = run_stream(walking, fakes.ListSource(6, size=(20, 40)), [out], track=options)
-    assert metrics.stages["track"].mean_ms > 0
+    assert metrics.stages["tracked"].mean_ms > 0
     rows = [json.loads(line) for line in out.read_text().splitlines()]
     cars = [[item["track_id"] for item in row["segments"] if item["name"] == "car"] for row in rows]
     assert cars == [[1], [1], [1], [], [3], [3]]
@@ -58,7 +58,7 @@ def test_a_technique_without_things_is_refused_before_anything_is_opened(fakes):
     with fakes.FakeSegmenter() as segmenter:
         source = fakes.ListSource(3)
         with pytest.raises(
-            SegrtError, match=r"^track: takes instance or panoptic results, but the bundle's are semantic"
+            SegrtError, match=r"^tracked: takes instance or panoptic results, but the bundle's are semantic"
         ):
             stream(segmenter, source, track=True)
         assert source.given == 0
