@@ -9,7 +9,7 @@ import numpy.typing as npt
 from segrt.runtime.console.suggestions import did_you_mean
 from segrt.runtime.errors import SegrtError
 from segrt.runtime.results import Label
-from segrt.runtime.tracking.things import Things
+from segrt.runtime.tracking.followed_things import Things
 from segrt.runtime.tracking.tracker_options import TrackerOptions
 
 Bools = npt.NDArray[np.bool_]

@@ -12,8 +12,8 @@ import numpy as np
 from segrt.runtime.postproc import MaskRuns
 from segrt.runtime.tracking.assignment import assign
 from segrt.runtime.tracking.box_overlap import Floats, box_iou, box_nearness
+from segrt.runtime.tracking.followed_things import Things
 from segrt.runtime.tracking.limits import Bools, Kinds
-from segrt.runtime.tracking.things import Things
 from segrt.runtime.tracking.track import Record
 from segrt.runtime.tracking.tracker_options import TrackerOptions
 

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from segrt.runtime.postproc import MaskRuns
-from segrt.runtime.tracking.things import Things
+from segrt.runtime.tracking.followed_things import Things
 
 State = Literal["new", "tracked", "lost"]
 

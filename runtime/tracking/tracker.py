@@ -13,12 +13,12 @@ from segrt.runtime.tracking.appearance import color_histograms
 from segrt.runtime.tracking.assignment import check_scipy
 from segrt.runtime.tracking.box_overlap import Floats
 from segrt.runtime.tracking.camera_motion import CameraMotion
+from segrt.runtime.tracking.followed_things import Things, things_of
 from segrt.runtime.tracking.lasting_ids import LastingIds
 from segrt.runtime.tracking.limits import Bools, Limits
 from segrt.runtime.tracking.matching import Fits, Pairs, fits_of, match
 from segrt.runtime.tracking.motion import Motion
 from segrt.runtime.tracking.scene_cuts import SceneCuts
-from segrt.runtime.tracking.things import Things, things_of
 from segrt.runtime.tracking.track import Record, Track
 from segrt.runtime.tracking.tracker_options import TrackerOptions
 
