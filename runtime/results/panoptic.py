@@ -19,7 +19,7 @@ from segrt.runtime.results.labels.label import Label, check_labels
 from segrt.runtime.results.remap import remap
 from segrt.runtime.results.semantic import SemanticResult, class_map_dtype, describe
 from segrt.runtime.results.timings import Timings
-from segrt.runtime.results.track_ids import track_id_array, tracked
+from segrt.runtime.results.track_ids import enclosing, track_id_array, tracked
 from segrt.runtime.results.viewing import Viewable
 
 
@@ -173,7 +173,10 @@ class PanopticResult(Viewable):
             track = _track_id(segment)
             other = merged.get(track)
             moved = replace(segment, id=track)
-            merged[track] = moved if other is None else _joined(other, moved)
+            if other is not None:
+                bbox = enclosing(other.bbox, moved.bbox)
+                moved = replace(other, score=max(other.score, moved.score), area=other.area + moved.area, bbox=bbox)
+            merged[track] = moved
         table = {segment.id: _track_id(segment) for segment in followed}
         ids = remap(self.stored_ids, table, default=0, dtype=np.dtype(np.int32))
         renamed = PanopticResult.decided(ids, list(merged.values()), self.labels, nonfinite_heads=self.nonfinite_heads)
@@ -295,15 +298,3 @@ def _track_id(segment: Segment) -> int:
     if segment.track_id is None or not 1 <= segment.track_id < 1 << 31:
         raise SegrtError(f"by_track: ids are 1 to {(1 << 31) - 1}, but segment {segment.id} is of {segment.track_id}")
     return segment.track_id
-
-
-def _joined(first: Segment, second: Segment) -> Segment:
-    """Return two segments of one track as one."""
-    (x0, y0, x1, y1), (left, top, right, bottom) = _xyxy(first.bbox), _xyxy(second.bbox)
-    x, y = min(x0, left), min(y0, top)
-    return replace(
-        first,
-        score=max(first.score, second.score),
-        area=first.area + second.area,
-        bbox=(x, y, max(x1, right) - x, max(y1, bottom) - y),
-    )

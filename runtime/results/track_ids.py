@@ -16,3 +16,10 @@ def track_id_array(track_ids: Sequence[int | None]) -> npt.NDArray[np.int64] | N
     if all(track_id is None for track_id in track_ids):
         return None
     return np.array([-1 if track_id is None else track_id for track_id in track_ids], np.int64)
+
+
+def enclosing(first: tuple[int, int, int, int], second: tuple[int, int, int, int]) -> tuple[int, int, int, int]:
+    """Return the box around two boxes (x, y, width, height)."""
+    x, y = min(first[0], second[0]), min(first[1], second[1])
+    right = max(first[0] + first[2], second[0] + second[2])
+    return x, y, right - x, max(first[1] + first[3], second[1] + second[3]) - y
