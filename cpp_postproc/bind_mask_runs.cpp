@@ -98,8 +98,8 @@ IntArray count_shared_(const py::array& runs, const py::array& starts, const py:
     const auto* values = static_cast<const std::int64_t*>(shifts.data());
     std::vector<LineShift> moves;
     for (Index i = 0; i < shifts.shape(0); ++i) {
-        moves.push_back({std::clamp(values[2 * i], -kFarthest, kFarthest),
-                         std::clamp(values[2 * i + 1], -kFarthest, kFarthest)});
+        moves.push_back(
+            {std::clamp(values[2 * i], -kFarthest, kFarthest), std::clamp(values[2 * i + 1], -kFarthest, kFarthest)});
     }
     IntArray counts({static_cast<Index>(first.count()), static_cast<Index>(second.count())});
     const std::span<std::int64_t> cells(counts.mutable_data(), static_cast<std::size_t>(counts.size()));

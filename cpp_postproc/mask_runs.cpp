@@ -67,7 +67,8 @@ void find_runs(const ClassMap& map, const IdTable& places, std::vector<FoundRun>
     for (Index y = 0; y < map.height; ++y) {
         const std::byte* bytes = map.data + y * map.strides[0];
         const T* row = copy.data();
-        if (map.strides[1] == static_cast<Index>(sizeof(T)) && reinterpret_cast<std::uintptr_t>(bytes) % alignof(T) == 0) {
+        if (map.strides[1] == static_cast<Index>(sizeof(T)) &&
+            reinterpret_cast<std::uintptr_t>(bytes) % alignof(T) == 0) {
             row = reinterpret_cast<const T*>(bytes);
         } else {
             for (Index x = 0; x < map.width; ++x) {
@@ -77,9 +78,9 @@ void find_runs(const ClassMap& map, const IdTable& places, std::vector<FoundRun>
         for_equal(row, map.width, [&](Index begin, Index end) {
             const std::size_t place = places.find(static_cast<std::int32_t>(row[begin]));
             if (place != 0) {
-                found.push_back({place - 1,
-                                 {static_cast<std::int32_t>(y), static_cast<std::int32_t>(begin),
-                                  static_cast<std::int32_t>(end)}});
+                found.push_back(
+                    {place - 1,
+                     {static_cast<std::int32_t>(y), static_cast<std::int32_t>(begin), static_cast<std::int32_t>(end)}});
             }
         });
     }
@@ -164,8 +165,8 @@ void runs_of_codes(std::span<const std::string> codes, Size size, MaskRuns& mask
     for (const std::string& code : codes) {
         unpack_counts(code, size.height, size.width, counts);
         for_each_stretch(counts, size.height, [&](Index x, Index top, Index bottom) {
-            masks.runs.push_back({static_cast<std::int32_t>(x), static_cast<std::int32_t>(top),
-                                  static_cast<std::int32_t>(bottom)});
+            masks.runs.push_back(
+                {static_cast<std::int32_t>(x), static_cast<std::int32_t>(top), static_cast<std::int32_t>(bottom)});
         });
         masks.starts.push_back(static_cast<std::int64_t>(masks.runs.size()));
     }
@@ -203,8 +204,8 @@ void count_shared(const MaskRunsView& first, std::span<const LineShift> shifts, 
         for (std::size_t j = 0; j < others.size(); ++j) {
             const RunExtent& other = others[j];
             const bool meet = one.area > 0 && other.area > 0 && one.first_line + shift.lines < other.last_line &&
-                              other.first_line < one.last_line + shift.lines &&
-                              one.begin + shift.along < other.end && other.begin < one.end + shift.along;
+                              other.first_line < one.last_line + shift.lines && one.begin + shift.along < other.end &&
+                              other.begin < one.end + shift.along;
             if (meet) {
                 counts[i * others.size() + j] = shared_pixels(runs, shift, second.mask(j));
             }
