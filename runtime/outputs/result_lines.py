@@ -6,6 +6,9 @@ import numpy as np
 
 from segrt.runtime.results import InstanceResult, PanopticResult, Result, SemanticResult, rle
 
+FORMAT = "1.1"
+"""Of lines, "major.minor": 1.1 added it, and `track_id`. Fields may be added within 1.x."""
+
 
 class FrameOfSource(Protocol):
     """What a line says of a frame: its source, its number there, seconds, and (H, W) in pixels."""
@@ -37,6 +40,7 @@ def line_of(frame: FrameOfSource, result: Result, *, masks: bool = False) -> dic
         for instance, encoded in zip(described["instances"], result.rles, strict=True):
             instance["rle"] = rle.text(encoded)
     return {
+        "format": FORMAT,
         "source": frame.source_id,
         "index": frame.index,
         "pts": None if frame.pts is None else round(frame.pts, 6),
@@ -51,6 +55,7 @@ def describe(result: Result) -> dict[str, Any]:
 
     - panoptic: `segments`, each with id, class_id, name, isthing, score, area (pixels), bbox [x, y, width, height];
     - instance: `instances`, each with class_id, name, score, area, bbox [x, y, width, height];
+      both with track_id where things are tracked;
     - semantic: `areas`, name → pixels, of the classes that occur; void is left out.
     """
     if isinstance(result, PanopticResult):

@@ -1,8 +1,7 @@
 """A predictor whose results are tracked, frame after frame of each clip."""
 
 from collections.abc import Callable, Sequence
-from importlib import import_module
-from typing import Any, Literal, Protocol, TypeVar, cast
+from typing import Any, Literal, Protocol, TypeVar
 
 import numpy.typing as npt
 
@@ -10,6 +9,7 @@ from segrt.runtime.evaluate.conversion import Prediction
 from segrt.runtime.evaluate.datasets.dataset import ClipSpan, Dataset, Sample
 from segrt.runtime.evaluate.measuring import Predictor
 from segrt.runtime.results import InstanceResult, Label, PanopticResult
+from segrt.runtime.tracking import Tracker
 
 _Tracked = TypeVar("_Tracked", InstanceResult, PanopticResult)
 
@@ -23,7 +23,7 @@ class Tracks(Protocol):
 
 def own_tracker() -> Tracks:
     """Return segrt's tracker, with the options that it has by default."""
-    return cast("Tracks", import_module("segrt.runtime.tracking").Tracker())
+    return Tracker()
 
 
 class TrackedPredictor:

@@ -6,6 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
 
+import numpy as np
+
 from segrt.runtime.errors import VideoError
 from segrt.runtime.files.atomic import make_folder
 from segrt.runtime.files.images import Picture
@@ -27,7 +29,8 @@ class CocoPanopticSink(Sink):
     """Writes `path`, COCO's panoptic JSON, and a PNG of segment ids for each frame into the folder of its name.
 
     PNGs are named by the frame's index, those of several sources SOURCE-INDEX. The pictures of one folder keep their
-    ids (`Frame.image_id`), as in `segrt run`; else they are numbered from 1. Until a file is closed, a
+    ids (`Frame.image_id`), as in `segrt run`; else they are numbered from 1. Where things are tracked, ids are those of
+    their tracks, the same in every picture of a source, and what has no track is void. Until a file is closed, a
     `PanopticJournal` holds what belongs into the JSON. Files are named and rotated by `RotatedFiles`.
     """
 
@@ -43,6 +46,7 @@ class CocoPanopticSink(Sink):
         self._journal: PanopticJournal | None = None
         self._pngs: Anchor | None = None
         self._bytes = 0
+        self._tracked = False
 
     @classmethod
     def files(cls, spec: str, source_ids: Sequence[str]) -> WrittenFiles:
@@ -72,6 +76,7 @@ class CocoPanopticSink(Sink):
     def write(self, frame: Frame, result: Result, drawn: Picture | None) -> None:  # noqa: ARG002
         """Write the frame's PNG, then its line."""
         assert isinstance(result, PanopticResult)
+        result = self._with_lasting_ids(result)
         if self._files.due(frame.pts, self._bytes):
             self.close()
             self._begin()
@@ -107,6 +112,13 @@ class CocoPanopticSink(Sink):
         self._pngs = None
         if journal is not None:
             journal.finish()
+
+    def _with_lasting_ids(self, result: PanopticResult) -> PanopticResult:
+        """Return the result with tracks' ids; as it is while nothing has been tracked."""
+        if any(segment.track_id is not None for segment in result):
+            self._tracked = True
+            return result.by_track()
+        return replace(result, segments=[], segment_ids=np.zeros(result.size, np.int32)) if self._tracked else result
 
     @property
     def _written(self) -> str:

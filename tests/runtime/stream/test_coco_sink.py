@@ -126,3 +126,27 @@ def test_other_results_are_refused_before_anything_is_read(tmp_path, fakes):
     with fakes.FakeSegmenter() as segmenter, pytest.raises(VideoError, match=r"takes panoptic results, but.* semantic"):
         run_stream(segmenter, fakes.ListSource(3), [tmp_path / "out.json"])
     assert not (tmp_path / "out.json").exists()
+
+
+def test_a_coco_data_set_of_tracks_has_one_id_for_each_in_all_pictures(tmp_path):
+    sink = opened(tmp_path / "out.json")
+    pictures = []
+    # A car of the track 7, and something that has none yet; its ids in the results change from frame to frame.
+    for index, (car, other) in enumerate([(1, 2), (5, 3), (None, 1)]):
+        ids = np.zeros((4, 6), np.int32)
+        segments = [Segment(other, 1, True, 0.3, 6, (0, 0, 3, 2))]
+        ids[:2, :3] = other
+        if car is not None:
+            ids[2:] = car
+            segments.append(Segment(car, 1, True, 0.9, 12, (0, 2, 6, 2), track_id=7))
+        image = np.zeros((4, 6, 3), np.uint8)
+        sink.write(Frame(image, index, index / 25, 0.0, "cam"), PanopticResult(ids, segments, LABELS), None)
+        pictures.append(read_panoptic_png(tmp_path / "out" / f"{index:06d}.png"))
+    sink.close()
+    assert [np.unique(picture).tolist() for picture in pictures] == [[0, 7], [0, 7], [0]]
+    written = json.loads((tmp_path / "out.json").read_text())
+    assert [[(one["id"], one["area"]) for one in entry["segments_info"]] for entry in written["annotations"]] == [
+        [(7, 12)],
+        [(7, 12)],
+        [],
+    ]

@@ -145,6 +145,7 @@ def test_every_result_arrives_over_a_restart_of_the_broker(broker, caplog):
         wait_for(lambda: listener.indices() == [0])
         topic, payload, qos = next(message for message in listener.messages if message[0] == "segrt/gate")
         assert json.loads(payload) == {
+            "format": "1.1",
             "source": "cam",
             "index": 0,
             "pts": 0.0,

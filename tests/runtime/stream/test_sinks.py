@@ -187,6 +187,7 @@ def test_jsonl_of_a_panoptic_result(tmp_path):
     segment = Segment(id=3, class_id=1, isthing=True, score=0.87654321, area=6, bbox=(2, 1, 3, 2))
     (line,) = lines_of(tmp_path / "a.jsonl", [PanopticResult(ids, [segment], LABELS)])
     assert line == {
+        "format": "1.1",
         "source": "cam",
         "index": 0,
         "pts": 0.5,
