@@ -97,6 +97,7 @@ IntArray count_shared_(const py::array& runs, const py::array& starts, const py:
     }
     const auto* values = static_cast<const std::int64_t*>(shifts.data());
     std::vector<LineShift> moves;
+    moves.reserve(static_cast<std::size_t>(shifts.shape(0)));
     for (Index i = 0; i < shifts.shape(0); ++i) {
         moves.push_back(
             {std::clamp(values[2 * i], -kFarthest, kFarthest), std::clamp(values[2 * i + 1], -kFarthest, kFarthest)});
