@@ -22,9 +22,9 @@ from typing import Any
 
 import cv2
 import numpy as np
-from tracking_quality import ClipMatches, hota, idf1
 
 from segrt.runtime import open_bundle
+from segrt.runtime.evaluate.clips.track_scores import FrameMatches, TrackScores
 from segrt.runtime.postproc import count_overlaps
 from segrt.runtime.results import Label, PanopticResult, Segment
 from segrt.runtime.streetworld import StreetWorld
@@ -176,20 +176,33 @@ def matches_of(shown: Shown, ids: list[int | None]) -> tuple[np.ndarray, np.ndar
     return np.array([s.id for s in truth])[~crowd], tracks[kept], iou[~crowd][:, kept]
 
 
+def numbered(frames: list[tuple[np.ndarray, np.ndarray, np.ndarray]]) -> list[FrameMatches]:
+    """Return a clip's frames with its ids as places from 0 on."""
+    true: dict[int, int] = {}
+    followed: dict[int, int] = {}
+
+    def places(ids: np.ndarray, known: dict[int, int]) -> np.ndarray:
+        return np.array([known.setdefault(int(one), len(known)) for one in ids], np.int64)
+
+    return [FrameMatches(places(ids, true), places(tracks, followed), iou) for ids, tracks, iou in frames]
+
+
 def measure_quality(seeds: range, fps: float, busy: float) -> None:
     """Print HOTA and IDF1 over the clips of all seeds."""
     makers = peers(fps)
     with open_bundle("street-panoptic", threads=1, device="cpu") as segmenter:
         for title, seen_by in (("street-panoptic", segmenter), ("truth", None)):
-            matches = {name: ClipMatches() for name in makers}
+            scores = {name: TrackScores() for name in makers}
             for seed in seeds:
                 follows = {name: make() for name, make in makers.items()}
+                clips: dict[str, list[tuple[np.ndarray, np.ndarray, np.ndarray]]] = {name: [] for name in makers}
                 for shown in clip(seed, fps, busy, seen_by):
                     for name, follow in follows.items():
-                        truth, tracks, iou = matches_of(shown, follow(shown.things, shown.pts))
-                        matches[name].add(truth + seed * 10**8, tracks + seed * 10**8, iou)
-            for name, of_all in matches.items():
-                values = {**hota(of_all), "IDF1": idf1(of_all)}
+                        clips[name].append(matches_of(shown, follow(shown.things, shown.pts)))
+                for name, frames in clips.items():
+                    scores[name].add_clip(numbered(frames))
+            for name, of_all in scores.items():
+                values = of_all.figures()
                 print(f"{title}, {name}:", *(f"{key} {value:.4f}" for key, value in values.items()), flush=True)
 
 
