@@ -23,6 +23,8 @@ from segrt.runtime.stream.frame import Frame
 from segrt.runtime.stream.sinks.sink import Sink
 from segrt.runtime.stream.sources.source import Source, SourceInfo
 
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
 LABELS = tuple(Label(name=f"class {i}", dataset_id=i, isthing=False, color=(i, i, i)) for i in range(250))
 SIZE = (4, 6)
 
