@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 from segrt.runtime.errors import SegrtError
-from segrt.runtime.evaluate.by_technique import TECHNIQUES
 from segrt.runtime.evaluate.datasets.coco_files import (
     CocoCategory,
     CocoImage,
@@ -15,45 +14,17 @@ from segrt.runtime.evaluate.datasets.coco_files import (
     convert,
     labels_of,
     read_json,
-    read_panoptic,
 )
 from segrt.runtime.evaluate.datasets.coco_masks import CocoMask, mask_problem
 from segrt.runtime.evaluate.datasets.coco_video import is_video, open_video
 from segrt.runtime.evaluate.datasets.dataset import Address, Dataset, ImageId, Sample, checked_image
-from segrt.runtime.evaluate.truth import InstanceTruth, PanopticTruth
+from segrt.runtime.evaluate.datasets.panoptic_pngs import PanopticDataset
+from segrt.runtime.evaluate.truth import InstanceTruth
 from segrt.runtime.files.images import MOST_PIXELS, Picture
 from segrt.runtime.files.reading import is_folder
 from segrt.runtime.results import Label
 
 _MOST_CLASSES = 65_534  # the highest number of a class map is void
-
-
-@dataclass(frozen=True)
-class PanopticDataset:
-    """A COCO panoptic data set; it serves all three techniques."""
-
-    path: Path
-    png_folder: Path
-    labels: tuple[Label, ...]
-    samples: tuple[Sample, ...]
-
-    @property
-    def techniques(self) -> tuple[str, ...]:
-        """All three."""
-        return TECHNIQUES
-
-    def read_image(self, sample: Sample) -> Picture:
-        """Read a sample's picture; raise SegrtError for another size than the JSON says."""
-        return checked_image(sample, self.path)
-
-    def read_truth(self, sample: Sample) -> PanopticTruth:
-        """Read a sample's truth; its class ids are positions in `labels`.
-
-        Raises SegrtError for a missing or damaged PNG, one of another size than the JSON says, one that holds a
-        segment that the JSON lacks, and a category that the JSON lacks.
-        """
-        png = self.png_folder / sample.annotation.file_name
-        return read_panoptic(png, sample.annotation, self.labels, sample.size, self.path)
 
 
 @dataclass(frozen=True)

@@ -12,13 +12,11 @@ from typing import Any
 import msgspec
 
 from segrt.runtime.errors import SegrtError
-from segrt.runtime.evaluate.by_technique import TECHNIQUES
 from segrt.runtime.evaluate.datasets.clip_frames import below, check_order, checked_spans, frame_id, frame_size
-from segrt.runtime.evaluate.datasets.coco_files import CocoImage, CocoPanopticAnnotation, convert, read_panoptic
-from segrt.runtime.evaluate.datasets.dataset import ClipSpan, ImageId, Sample, checked_image
+from segrt.runtime.evaluate.datasets.coco_files import CocoImage, CocoPanopticAnnotation, convert
+from segrt.runtime.evaluate.datasets.dataset import ClipSpan, ImageId, Sample
+from segrt.runtime.evaluate.datasets.panoptic_pngs import PanopticDataset
 from segrt.runtime.evaluate.datasets.youtube_vis import VideoInstanceDataset, open_youtube_vis
-from segrt.runtime.evaluate.truth import PanopticTruth
-from segrt.runtime.files.images import Picture
 from segrt.runtime.files.reading import is_folder
 from segrt.runtime.results import Label
 
@@ -38,28 +36,10 @@ class CocoVideoAnnotation(msgspec.Struct, frozen=True):
 
 
 @dataclass(frozen=True)
-class VideoPanopticDataset:
-    """Clips of panoptic truth, whose ids last over a clip; they serve all three techniques."""
+class VideoPanopticDataset(PanopticDataset):
+    """Clips of panoptic truth, whose ids last over a clip; its samples are their frames, clip after clip."""
 
-    path: Path
-    png_folder: Path
-    labels: tuple[Label, ...]
-    samples: tuple[Sample, ...]
     clips: tuple[ClipSpan, ...]
-
-    @property
-    def techniques(self) -> tuple[str, ...]:
-        """All three."""
-        return TECHNIQUES
-
-    def read_image(self, sample: Sample) -> Picture:
-        """Read a frame; raise SegrtError for another size than the JSON says."""
-        return checked_image(sample, self.path)
-
-    def read_truth(self, sample: Sample) -> PanopticTruth:
-        """Read a frame's truth; raise SegrtError for files that do not fit each other."""
-        png = self.png_folder / sample.annotation.file_name
-        return read_panoptic(png, sample.annotation, self.labels, sample.size, self.path)
 
 
 def is_video(content: dict[str, Any]) -> bool:
