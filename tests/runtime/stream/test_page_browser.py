@@ -274,7 +274,8 @@ def test_zones_are_shown_drawn_and_saved_as_the_file_that_is_read(cameras, brows
     totals.add("cam", {name: {"car": 3}}, ())
     page = browser.new_page(viewport={"width": 1280, "height": 800})
     page.goto(camera.address)
-    page.wait_for_function("document.querySelectorAll('#zones polygon').length === 2")  # the zone and an arrow's head
+    page.wait_for_selector("#zones polygon >> nth=1", state="attached")  # the zone and an arrow's head
+    assert page.locator("#zones polygon").count() == 2
     assert page.locator("#shapes li").all_inner_texts() == [f"{name}\n3 car", "gate"]
     page.click("#edit")
     box = page.locator("#zones").bounding_box()
