@@ -103,10 +103,11 @@ py::list choose_segments_(const CountTable& kept, const FloatArray& scores, cons
 }
 
 py::tuple choose_detr_segments_(const CountTable& kept, const FloatArray& scores, const CountTable& tallies,
-                                const ClassIds& stuff_classes, bool first_time) {
+                                const ClassIds& stuff_classes, bool compat, bool first_time) {
     MergeOptions options;
     options.rule = MergeRule::detr;
     options.stuff_classes = stuff_classes;
+    options.compat = compat;
     std::vector<ScoredQuery> queries;
     std::vector<Tally> found;
     copy_kept(kept, scores, tallies, queries, found);
@@ -180,7 +181,7 @@ void bind_panoptic(py::module_& module) {
     module.def("choose_segments", &choose_segments_, "kept"_a, "scores"_a, "tallies"_a, "rule"_a, "overlap_threshold"_a,
                "stuff_classes"_a);
     module.def("choose_detr_segments", &choose_detr_segments_, "kept"_a, "scores"_a, "tallies"_a, "stuff_classes"_a,
-               "first_time"_a);
+               "compat"_a, "first_time"_a);
     module.def("merge_semantic_instances", &merge_semantic_instances_, "semantic"_a, "masks"_a, "scores"_a,
                "class_ids"_a, "out"_a, "score_threshold"_a, "overlap_threshold"_a, "stuff_area_limit"_a, "threads"_a);
     module.def("resize_by_way", &resize_by_way_, "stack"_a, py::arg("out").noconvert(), "way"_a, "cut"_a, "threads"_a);

@@ -40,6 +40,7 @@ def choose_detr_segments(
     scores: NDArray[np.float32],
     tallies: NDArray[np.int32],
     stuff_classes: list[int],
+    compat: bool,
     first_time: bool,
 ) -> tuple[list[int], list[_Segment]]: ...
 def argmax_map(logits: _Array, out: _Array, window: _Window, processed_size: _Size | None, threads: int) -> int: ...

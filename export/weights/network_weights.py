@@ -144,17 +144,18 @@ def report_misfits(
         raise SegrtError(f"{where}: the weights do not fit: {'; '.join(parts)}; {remedy}")
 
 
-def load_transformers(network_class: Any, config: Any, request: Request) -> Any:
+def load_transformers(network_class: Any, config: Any, request: Request, given: Tensors | None = None) -> Any:
     """Return a transformers network of `network_class` made from `config`, in eval mode, with the request's weights.
 
-    Random weights come from the request's seed. Older checkpoints' names are converted as transformers does.
+    Random weights come from the request's seed. Older checkpoints' names are converted as transformers does; `given`
+    are the weights where they have been read, and renamed, already.
     """
     from transformers.utils import logging as transformers_logging
 
     logging: Any = transformers_logging
 
     config.dtype = "float32"
-    given = tensors(request)
+    given = tensors(request) if given is None else given
     bar = logging.is_progress_bar_enabled()
     logging.disable_progress_bar()
     with seeded(request.weights.seed), quiet():

@@ -9,12 +9,12 @@ import click
 from segrt.runtime.cli.domain_remark import remark_on_domain
 from segrt.runtime.cli.kept_classes import CLASSES, class_ids
 from segrt.runtime.cli.latencies import LATENCIES, latency_cells
-from segrt.runtime.cli.options import Thresholds, execution_options, threshold_options
+from segrt.runtime.cli.options import execution_options, rule_options
 from segrt.runtime.console.tables import print_table
 from segrt.runtime.console.words import counted
 
 if TYPE_CHECKING:
-    from segrt.runtime.bundle.bundle import Bundle
+    from segrt.runtime.decode.rule_changes import RuleChanges
     from segrt.runtime.files.images import Picture
     from segrt.runtime.inference.execution import Execution
     from segrt.runtime.results import Result
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     "--repeat", type=click.IntRange(1, 1000), default=5, show_default=True, help="Runs per bundle that are timed."
 )
 @CLASSES
-@threshold_options
+@rule_options
 @execution_options
 def compare(
     image: str,
@@ -37,7 +37,7 @@ def compare(
     out: Path,
     repeat: int,
     classes: tuple[str, ...],
-    thresholds: Thresholds,
+    changes: "RuleChanges",
     execution: "Execution",
 ) -> None:
     """Segment IMAGE with each BUNDLE and write one picture that shows the results side by side.
@@ -58,16 +58,17 @@ def compare(
     picture = read_image(image)
     make_folder(out.absolute().parent)
     opened = [read_bundle(name) for name in bundles]
-    given = [_own(thresholds, bundle) for bundle in opened]
-    for option, value in (("score", thresholds.score), ("overlap", thresholds.overlap)):
-        if value is not None and all(getattr(own, option) is None for own in given):
-            raise SegrtError(f"--{option}-threshold {value:g}: no rule of {', '.join(bundles)} has one; leave it out")
+    rules = [bundle.manifest.decode for bundle in opened]
+    for name, value in changes.given.items():
+        if all(name not in rule.options for rule in rules):
+            option = name.replace("_", "-")
+            raise SegrtError(f"--{option} {value}: no rule of {', '.join(bundles)} has one; leave it out")
     everything = [label for bundle in opened for label in bundle.manifest.labels]
     chosen = class_ids(classes, everything, " and ".join(bundles))
     wanted = None if chosen is None else {everything[index].name.casefold() for index in chosen}
     panels = [("input", picture, [f"{picture.shape[1]} × {picture.shape[0]} pixels"])]
     rows = []
-    for bundle, own in zip(opened, given, strict=True):
+    for bundle, rule in zip(opened, rules, strict=True):
         labels = bundle.manifest.labels
         with open_segmenter(
             bundle,
@@ -76,7 +77,7 @@ def compare(
             threads=execution.threads,
             engines=execution.engines,
             decode_on=execution.decode_on,
-            thresholds={"score_threshold": own.score, "overlap_threshold": own.overlap},
+            changes=changes.fitting(rule),
         ) as segmenter:
             segmenter(picture)
             results = [segmenter(picture) for _ in range(repeat)]
@@ -88,15 +89,6 @@ def compare(
     remark_on_domain([bundle.manifest for bundle in opened], [image])
     write_image(out, side_by_side(panels))
     print_table(f"{out}", ["bundle", "technique", *LATENCIES, "found"], rows)
-
-
-def _own(given: Thresholds, bundle: "Bundle") -> Thresholds:
-    """Return those of the thresholds that the bundle's rule has."""
-    options = bundle.manifest.decode.options
-    return Thresholds(
-        given.score if "score_threshold" in options else None,
-        given.overlap if "overlap_threshold" in options else None,
-    )
 
 
 def _row(segmenter: "Segmenter", results: "Sequence[Result]") -> list[str]:

@@ -16,9 +16,10 @@ from segrt.runtime.cli.eval_options import (
     prediction_options,
 )
 from segrt.runtime.cli.json_output import tables_beside
-from segrt.runtime.cli.options import Thresholds, threshold_options
+from segrt.runtime.cli.options import rule_options
 
 if TYPE_CHECKING:
+    from segrt.runtime.decode.rule_changes import RuleChanges
     from segrt.runtime.inference.execution import Execution
 
 
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 @prediction_options
 @judging_options
 @output_options
-@threshold_options
+@rule_options
 @execution_options
 def evaluate(
     bundles: tuple[str, ...],
@@ -36,7 +37,7 @@ def evaluate(
     predicted: PredictionOptions,
     judging: JudgingOptions,
     outputs: OutputOptions,
-    thresholds: Thresholds,
+    changes: "RuleChanges",
     execution: "Execution",
 ) -> None:
     """Measure mIoU, mask AP or PQ, by technique, of each BUNDLE or of a file of predictions.
@@ -50,7 +51,7 @@ def evaluate(
     from segrt.runtime.cli.eval_plan import make_plan
     from segrt.runtime.cli.eval_report import report, with_drops, write_json
 
-    plan = make_plan(bundles, data, predicted, judging, outputs, thresholds, execution)
+    plan = make_plan(bundles, data, predicted, judging, outputs, changes, execution)
     with tables_beside(outputs.json_path):
         evaluations = with_drops(measure_all(plan))
         report(evaluations, plan.dataset, per_class=outputs.per_class, across=judging.judged == "all")

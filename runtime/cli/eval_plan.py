@@ -6,8 +6,8 @@ from pathlib import Path
 from segrt.runtime.bundle.locating import read_bundle
 from segrt.runtime.cli.eval_options import DataOptions, JudgingOptions, OutputOptions, PredictionOptions
 from segrt.runtime.cli.json_output import check_json
-from segrt.runtime.cli.options import Thresholds
 from segrt.runtime.console.words import comma_separated
+from segrt.runtime.decode.rule_changes import RuleChanges
 from segrt.runtime.errors import SegrtError
 from segrt.runtime.evaluate.datasets.dataset import Dataset, clips_of
 from segrt.runtime.evaluate.datasets.opening import open_dataset
@@ -56,7 +56,7 @@ def make_plan(
     predicted: PredictionOptions,
     judging: JudgingOptions,
     outputs: OutputOptions,
-    thresholds: Thresholds,
+    changes: RuleChanges,
     execution: Execution,
 ) -> Plan:
     """Open the data set and list the subjects; raise SegrtError for what cannot be measured or written.
@@ -83,7 +83,7 @@ def make_plan(
         if of_clips and given is not None:
             raise SegrtError(f"{option}: {dataset.path} is of clips, of which none can be made; leave it out")
     subjects = _with_folders(
-        [*_predictions(predicted, dataset), *_bundles(bundles, thresholds, execution, tracked=of_clips)], outputs.save
+        [*_predictions(predicted, dataset), *_bundles(bundles, changes, execution, tracked=of_clips)], outputs.save
     )
     _refuse_overwriting(subjects, outputs, _inputs(data, predicted))
     if outputs.pictures is not None:
@@ -113,7 +113,7 @@ def _predictions(predicted: PredictionOptions, dataset: Dataset) -> list[Subject
     return [Subject(str(predicted.predictions), PredictionsOpener(predictor))]
 
 
-def _bundles(bundles: tuple[str, ...], thresholds: Thresholds, execution: Execution, *, tracked: bool) -> list[Subject]:
+def _bundles(bundles: tuple[str, ...], changes: RuleChanges, execution: Execution, *, tracked: bool) -> list[Subject]:
     """Return every bundle at every precision; with `tracked` their results are tracked."""
     precisions: list[str | None] = [*comma_separated(execution.precision)] or [None]
     subjects = []
@@ -121,7 +121,7 @@ def _bundles(bundles: tuple[str, ...], thresholds: Thresholds, execution: Execut
         for precision in precisions:
             title = f"{bundle} ({precision})" if len(precisions) > 1 else bundle
             how = replace(execution, precision=precision)
-            opener = BundleOpener(bundle, title, how, thresholds.score, thresholds.overlap, tracked)
+            opener = BundleOpener(bundle, title, how, changes, tracked)
             subjects.append(Subject(title, opener))
     return subjects
 

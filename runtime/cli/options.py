@@ -3,7 +3,6 @@
 import functools
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -12,6 +11,7 @@ import click
 from segrt.runtime.console.quantities import SHARE, THREADS
 
 if TYPE_CHECKING:
+    from segrt.runtime.decode.rule_changes import RuleChanges
     from segrt.runtime.inference.engine_policy import EnginePolicy
     from segrt.runtime.inference.execution import Execution, WantedPlace
 
@@ -129,14 +129,6 @@ def _names(command: Callable[..., Any]) -> set[str]:
     return {parameter.name for parameter in getattr(command, "__click_params__", ())}
 
 
-@dataclass(frozen=True)
-class Thresholds:
-    """What replaces the thresholds of the bundle's decode rule, each 0 to 1; None leaves it."""
-
-    score: float | None = None
-    overlap: float | None = None
-
-
 def execution_options(command: _Command) -> _Command:
     """Add --backend, --precision, --threads, --decode and those about engines; the command gets an `execution`."""
     return execution_group(
@@ -157,13 +149,30 @@ def engine_options(command: _Command) -> _Command:
     return grouped("engines", _engines, *_ENGINES)(command)
 
 
-def threshold_options(command: _Command) -> _Command:
-    """Add --score-threshold and --overlap-threshold; the command gets `thresholds`."""
-    options = (
-        click.option(f"--{name}-threshold", name, type=SHARE, help=f"Replace the bundle's {name} threshold.")
+def rule_options(command: _Command) -> _Command:
+    """Add what replaces options of the bundle's decode rule; the command gets `changes`, a `RuleChanges`."""
+    thresholds = (
+        click.option(f"--{name}-threshold", type=SHARE, help=f"Replace the bundle's {name} threshold.")
         for name in ("score", "overlap")
     )
-    return grouped("thresholds", Thresholds, *options)(command)
+    merge = click.option(
+        "--merge-rule",
+        type=click.Choice(["maskformer", "mask2former", "eomt", "detr"]),
+        help="Merge a panoptic network's queries as these authors do, instead of by the bundle's rule.",
+    )
+    compat = click.option(
+        "--compat/--no-compat",
+        default=None,
+        help="With the authors' known mistakes, to compare with them, or without; for --merge-rule detr it loses "
+        "stuff of one class that several queries found.",
+    )
+    return grouped("changes", _rule_changes, *thresholds, merge, compat)(command)
+
+
+def _rule_changes(**given: Any) -> "RuleChanges":
+    from segrt.runtime.decode.rule_changes import RuleChanges
+
+    return RuleChanges(**given)
 
 
 def _execution(

@@ -10,13 +10,14 @@ import click
 from segrt.runtime.cli.domain_remark import remark_on_domain
 from segrt.runtime.cli.kept_classes import CLASSES, class_ids
 from segrt.runtime.cli.latencies import LATENCIES, latency_cells
-from segrt.runtime.cli.options import Thresholds, execution_options, threshold_options
+from segrt.runtime.cli.options import execution_options, rule_options
 from segrt.runtime.console.printable import say
 from segrt.runtime.console.progress import with_progress
 from segrt.runtime.console.tables import print_table
 from segrt.runtime.console.words import comma_separated, counted
 
 if TYPE_CHECKING:
+    from segrt.runtime.decode.rule_changes import RuleChanges
     from segrt.runtime.inference.execution import Execution
     from segrt.runtime.outputs.run_savers import Savers, Segmented
     from segrt.runtime.segmenter import Segmenter
@@ -42,7 +43,7 @@ if TYPE_CHECKING:
 )
 @click.option("--skip-bad", is_flag=True, help="Report pictures that cannot be read and go on with the next.")
 @CLASSES
-@threshold_options
+@rule_options
 @execution_options
 def run(
     bundle: str,
@@ -51,7 +52,7 @@ def run(
     save: str,
     skip_bad: bool,
     classes: tuple[str, ...],
-    thresholds: Thresholds,
+    changes: "RuleChanges",
     execution: "Execution",
 ) -> None:
     """Segment pictures with BUNDLE (a folder, or the name of an embedded bundle) and save the results.
@@ -82,8 +83,7 @@ def run(
             threads=execution.threads,
             engines=execution.engines,
             decode_on=execution.decode_on,
-            score_threshold=thresholds.score,
-            overlap_threshold=thresholds.overlap,
+            **changes.given,
         ) as segmenter,
         Savers(comma_separated(save), out, Origin(segmenter.manifest, segmenter.decode)) as savers,
     ):

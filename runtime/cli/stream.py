@@ -11,7 +11,7 @@ import click
 
 from segrt.runtime.cli.domain_remark import remark_on_domain
 from segrt.runtime.cli.kept_classes import CLASSES, class_ids
-from segrt.runtime.cli.options import Thresholds, execution_options, threshold_options
+from segrt.runtime.cli.options import execution_options, rule_options
 from segrt.runtime.cli.stream_outputs import say_before, say_written, sinks_of
 from segrt.runtime.cli.stream_tracking import TRACKING
 from segrt.runtime.cli.zone_options import ZoneOptions, zone_options, zones_step
@@ -23,6 +23,7 @@ from segrt.runtime.console.quantities import DURATION, DURATION_SAID_LATER, SIZE
 from segrt.runtime.console.words import counted
 
 if TYPE_CHECKING:
+    from segrt.runtime.decode.rule_changes import RuleChanges
     from segrt.runtime.inference.execution import Execution
     from segrt.runtime.stream.pipeline import Pipeline
     from segrt.runtime.stream.step import Step
@@ -117,7 +118,7 @@ class _SinkOption(click.Option):
     help="When nothing has moved for so long, print the stacks of all threads and exit with code 3.",
 )
 @zone_options
-@threshold_options
+@rule_options
 @execution_options
 def stream(
     bundle: str,
@@ -141,7 +142,7 @@ def stream(
     tracking: "TrackerOptions | None",
     stall_timeout: float | None,
     zoning: ZoneOptions,
-    thresholds: Thresholds,
+    changes: "RuleChanges",
     execution: "Execution",
 ) -> None:
     """Segment video with BUNDLE (a folder, or the name of an embedded bundle), frame by frame, into sinks.
@@ -173,8 +174,7 @@ def stream(
             threads=execution.threads,
             engines=execution.engines,
             decode_on=execution.decode_on,
-            score_threshold=thresholds.score,
-            overlap_threshold=thresholds.overlap,
+            **changes.given,
             batch=batch,
             sources=len(sources),
         ) as segmenter:

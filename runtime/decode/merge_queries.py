@@ -22,7 +22,11 @@ _RESIZED_FIRST = ("eomt", "detr")
 class MergeQueries(
     DecodeRule, msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="rule", tag="merge_queries"
 ):
-    """Panoptic from queries: heads `class_logits` (1, Q, C+1), `mask_logits` (1, Q, h, w), merged by `merge_rule`."""
+    """Panoptic from queries: heads `class_logits` (1, Q, C+1), `mask_logits` (1, Q, h, w), merged by `merge_rule`.
+
+    "detr" with `compat` is segment for segment what facebookresearch's post-processor makes: of several queries of one
+    stuff class it keeps the first alone, and the pixels of the others go to whoever is next, of any class.
+    """
 
     technique: ClassVar[Technique] = "panoptic"
     roles: ClassVar[tuple[str, ...]] = ("class_logits", "mask_logits")
@@ -30,6 +34,14 @@ class MergeQueries(
     merge_rule: MergeRule = "maskformer"
     score_threshold: Share = 0.5
     overlap_threshold: Share = 0.8
+    compat: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse mistakes that a result cannot have."""
+        if self.compat and self.merge_rule != "detr":
+            raise ValueError(
+                f"compat is for merge_rule detr, with {self.merge_rule} two segments would share one id; leave it out"
+            )
 
 
 def merge_queries(heads: Mapping[str, npt.NDArray[Any]], geometry: Geometry, context: Context) -> PanopticResult:
@@ -48,6 +60,7 @@ def merge_queries(heads: Mapping[str, npt.NDArray[Any]], geometry: Geometry, con
         window=geometry.window_on((masks.shape[1], masks.shape[2])),
         processed_size=geometry.network_size if rule.merge_rule in _RESIZED_FIRST else None,
         threads=context.threads,
+        compat=rule.compat,
         report=report,
     )
     bad = bad_among_two(report, heads["class_logits"])

@@ -7,6 +7,7 @@ from typing import Literal, Protocol
 
 from segrt.runtime.bundle.locating import read_bundle
 from segrt.runtime.bundle.manifest import Manifest
+from segrt.runtime.decode.rule_changes import RuleChanges
 from segrt.runtime.evaluate.clips.tracked_predictor import TrackedPredictor, Tracks
 from segrt.runtime.evaluate.conversion import Prediction
 from segrt.runtime.evaluate.datasets.dataset import Dataset, Sample, check_size, clips_of
@@ -114,8 +115,7 @@ class BundleOpener:
     bundle: str
     name: str
     execution: Execution = field(default_factory=Execution)
-    score_threshold: float | None = None
-    overlap_threshold: float | None = None
+    changes: RuleChanges = field(default_factory=RuleChanges)
     tracked: bool = False
 
     def __call__(self) -> AbstractContextManager[Predictor]:
@@ -130,15 +130,14 @@ class _Opened(AbstractContextManager[Predictor]):
     def __enter__(self) -> Predictor:
         given = self._opener
         bundle = read_bundle(given.bundle)
-        score = given.score_threshold
+        changes = given.changes
         if (
             bundle.manifest.technique == "instance"
-            and score is None
+            and changes.score_threshold is None
             and not given.tracked
             and hasattr(bundle.manifest.decode, "score_threshold")
         ):
-            score = 0.0
-        thresholds = {"score_threshold": score, "overlap_threshold": given.overlap_threshold}
+            changes = replace(changes, score_threshold=0.0)
         self._segmenter = open_segmenter(
             bundle,
             backend=given.execution.backend,
@@ -147,7 +146,7 @@ class _Opened(AbstractContextManager[Predictor]):
             engines=given.execution.engines,
             device=given.execution.device,
             decode_on=given.execution.decode_on,
-            thresholds=thresholds,
+            changes=changes,
         )
         predictor = SegmenterPredictor(self._segmenter, given.name)
         return TrackedPredictor(predictor) if given.tracked else predictor

@@ -12,6 +12,7 @@ from segrt.runtime.bundle.bundle import Bundle
 from segrt.runtime.decode.binary import Binary
 from segrt.runtime.decode.merge_members import MergeMembers
 from segrt.runtime.decode.merge_queries import MergeQueries
+from segrt.runtime.decode.rule_changes import RuleChanges
 from segrt.runtime.errors import SegrtError
 from segrt.runtime.evaluate import conversion
 from segrt.runtime.evaluate.by_technique import MAIN_METRIC
@@ -122,7 +123,7 @@ def figure_of(
     AP ranks all detections, so an instance variant is measured without a score threshold.
     """
     given = {"score_threshold": 0.0} if bundle.manifest.technique == "instance" else dict(thresholds)
-    with _opened(bundle, execution, given) as segmenter:
+    with _opened(bundle, execution, _replacing(given)) as segmenter:
         predictor = SegmenterPredictor(segmenter, str(bundle.folder))
         outcome = measure(predictor, dataset, options, progress=progress)
         metric = outcome.evaluations(segmenter.technique)[0].metrics[MAIN_METRIC[segmenter.technique].name]
@@ -157,13 +158,17 @@ def _times_in_turns(bundle: Bundle, dataset: Dataset, variants: list[Execution])
     return [float(np.median(measured)) for measured in times]
 
 
-def _opened(bundle: Bundle, execution: Execution, thresholds: dict[str, float] | None = None) -> Segmenter:
+def _replacing(thresholds: dict[str, float]) -> RuleChanges:
+    return RuleChanges(thresholds.get("score_threshold"), thresholds.get("overlap_threshold"))
+
+
+def _opened(bundle: Bundle, execution: Execution, changes: RuleChanges | None = None) -> Segmenter:
     return open_segmenter(
         bundle,
         backend=execution.backend,
         precision=execution.precision,
         threads=execution.threads,
-        thresholds=thresholds,
+        changes=changes,
         engines=execution.engines,
         device=execution.device,
         decode_on=execution.decode_on,

@@ -25,8 +25,9 @@ HARMLESS = frozenset(_OF_ADDRESSES.split())
 HARMLESS_PROPERTIES = frozenset(_OF_PIPELINES.split())
 _OF_STREAM = """
     sink policy max-frames metrics every target-fps max-age read-timeout rtsp-transport segment keep batch rle
-    stall-timeout score-threshold overlap-threshold backend precision threads decode no-build engine-dir trust-engine
-    classes show track track-lost track-camera zones events record-on record-to pre-roll post-roll help
+    stall-timeout score-threshold overlap-threshold merge-rule compat no-compat backend precision threads decode
+    no-build engine-dir trust-engine classes show track track-lost track-camera zones events record-on record-to
+    pre-roll post-roll help
 """
 HARMLESS_OPTIONS = frozenset(f"--{name}" for name in _OF_STREAM.split())
 """The options of `segrt stream` but --token."""

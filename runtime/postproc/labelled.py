@@ -47,16 +47,19 @@ def choose_detr_segments(
     tallies: NDArray[np.int32],
     *,
     stuff_classes: Iterable[int] = (),
+    compat: bool = False,
     first_time: bool = True,
 ) -> tuple[list[int], list[MergedSegment] | None]:
     """Do one round of DETR's own rule; arguments as those of `choose_segments`.
 
     Returns:
         The positions of the queries that have enough pixels, and the segments where these are all of `kept`. Else
-        pixels must be labelled again with those that are left; `first_time` is false then.
+        pixels must be labelled again with those that are left; `first_time` is false then. With `compat` stuff is
+        united the first time alone.
     """
     stuff = class_list("stuff_classes", stuff_classes)
-    left, segments = call_checked(core.choose_detr_segments, *_columns(kept), tallies, stuff, bool(first_time))
+    rounds = (bool(compat), bool(first_time))
+    left, segments = call_checked(core.choose_detr_segments, *_columns(kept), tallies, stuff, *rounds)
     return left, [MergedSegment(*segment) for segment in segments] if len(left) == len(kept) else None
 
 

@@ -1,7 +1,6 @@
 """Opens a bundle on a backend, as the segmenter of its technique."""
 
 import logging
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypedDict, overload
@@ -10,9 +9,9 @@ from segrt.runtime.bundle.bundle import Bundle
 from segrt.runtime.bundle.locating import read_bundle
 from segrt.runtime.bundle.manifest import Variant
 from segrt.runtime.bundle.network_files import member_files, network_file, tensor_specs
-from segrt.runtime.bundle.thresholds import with_thresholds
 from segrt.runtime.decode.decoding_place import after_opening, before_opening
 from segrt.runtime.decode.rule import Context, MemberRule
+from segrt.runtime.decode.rule_changes import RuleChanges
 from segrt.runtime.errors import BundleError
 from segrt.runtime.inference.backend import Backend
 from segrt.runtime.inference.backends import check_choice, open_backend, open_members
@@ -43,6 +42,8 @@ class _Options(TypedDict, total=False):
     threads: int
     score_threshold: float | None
     overlap_threshold: float | None
+    merge_rule: str | None
+    compat: bool | None
     batch: int | None
     sources: int
     engines: EnginePolicy | None
@@ -81,6 +82,8 @@ def open_bundle(
     threads: int = 0,
     score_threshold: float | None = None,
     overlap_threshold: float | None = None,
+    merge_rule: str | None = None,
+    compat: bool | None = None,
     batch: int | None = 1,
     sources: int = 1,
     engines: EnginePolicy | None = None,
@@ -92,7 +95,8 @@ def open_bundle(
     `technique`, "semantic", "instance" or "panoptic", says what the caller counts on: another bundle is refused, and
     the segmenter's type tells its results' (`PanopticSegmenter`); without it, the results may be of any technique.
     `precision` picks a variant (the first one by default), `threads` the number of CPU threads (0: the default),
-    the thresholds (0 to 1) replace those of the bundle's decode rule. `batch` is how many frames a slot holds; None
+    the thresholds (0 to 1) replace those of the bundle's decode rule, `merge_rule` and `compat` the way it merges: see
+    `RuleChanges`. `batch` is how many frames a slot holds; None
     means one of each of `sources` where the network takes so many, else 1. `engines` says where TensorRT's engines lie
     and whether they may be built. With `device` "cpu" no GPU is used, as for whatever others are compared with.
     `decode_on` is what decodes the heads, "cpu", "cuda", or with "auto" where they lie; it is no part of the bundle's
@@ -109,7 +113,7 @@ def open_bundle(
         backend=backend,
         precision=precision,
         threads=threads,
-        thresholds={"score_threshold": score_threshold, "overlap_threshold": overlap_threshold},
+        changes=RuleChanges(score_threshold, overlap_threshold, merge_rule, compat),
         batch=_batch_for(bundle, sources) if batch is None else batch,
         engines=engines,
         device=device,
@@ -123,14 +127,14 @@ def open_segmenter(
     backend: str = "auto",
     precision: str | None = None,
     threads: int = 0,
-    thresholds: Mapping[str, float | None] | None = None,
+    changes: RuleChanges | None = None,
     batch: int = 1,
     engines: EnginePolicy | None = None,
     device: WantedDevice = "auto",
     decode_on: WantedPlace = "auto",
 ) -> Segmenter:
     """Open `bundle`, whose manifest has been read; see `open_bundle`."""
-    decode = with_thresholds(bundle, thresholds or {})
+    decode = (changes or RuleChanges()).of(bundle.manifest.decode, str(bundle.folder))
     variant = bundle.variant(precision)
     heads = tensor_specs(bundle.manifest, variant, batch)[1]
     roles = {spec.role: head for spec, head in zip(bundle.manifest.heads, heads, strict=True)}

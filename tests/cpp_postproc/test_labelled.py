@@ -47,6 +47,16 @@ def test_detr_asks_for_another_round_until_no_segment_is_small():
     assert [(s.class_id, s.area) for s in segments] == [(1, 10), (3, 5)]
 
 
+def test_detr_with_compat_drops_the_stuff_that_was_united_and_unites_none_later():
+    labels = np.repeat(np.arange(3, dtype=np.uint8), 8).reshape(4, 6)
+    left, segments = postproc.choose_detr_segments(kept(3, 3, 3), tallies(labels, 3), stuff_classes=[3], compat=True)
+    assert (left, segments) == ([0], None)
+    _, segments = postproc.choose_detr_segments(
+        kept(3, 3, 3), tallies(labels, 3), stuff_classes=[3], compat=True, first_time=False
+    )
+    assert [(s.class_id, s.area) for s in segments] == [(3, 8)] * 3
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [

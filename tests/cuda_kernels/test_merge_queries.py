@@ -42,7 +42,7 @@ def assert_same(heads, geometry, context, order=0):
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float16])
-@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize(("rule", "compat"), [*((rule, False) for rule in RULES), ("detr", True)])
 @given(
     queries=st.integers(1, 40),
     classes=st.integers(1, 40),
@@ -53,9 +53,9 @@ def assert_same(heads, geometry, context, order=0):
     seed=st.integers(0, 2**32 - 1),
     order=st.integers(0, 3),
 )
-def test_equals_the_cpu_bit_for_bit(dtype, rule, queries, classes, grid, size, window, thresholds, seed, order):
+def test_equals_the_cpu_bit_for_bit(dtype, rule, compat, queries, classes, grid, size, window, thresholds, seed, order):
     heads = scene(np.random.default_rng(seed), queries, classes, grid, dtype)
-    decode = MergeQueries(rule, score_threshold=thresholds[0], overlap_threshold=thresholds[1])
+    decode = MergeQueries(rule, *thresholds, compat)
     context = Context(decode, labels(("ts" * classes)[:classes]), threads=1)
     assert_same(heads, Geometry(size, (64, 48), window), context, order)
 

@@ -87,6 +87,8 @@ def test_thresholds_replace_those_of_the_bundle(tiny: SimpleNamespace) -> None:
         open_bundle(folder, overlap_threshold=0.5)
     with pytest.raises(BundleError, match=r"score_threshold must be 0 to 1, but got 1\.5"):
         open_bundle(folder, score_threshold=1.5)
+    with pytest.raises(BundleError, match=r"paste_masks has no merge_rule, but got detr; leave it out"):
+        open_bundle(folder, merge_rule="detr")
 
 
 def test_results_carry_their_timings(tiny: SimpleNamespace) -> None:

@@ -12,6 +12,8 @@ from torch import nn
 
 from segrt.export.family import Exportable, HeadParityLimit, ParityLimits, Request
 from segrt.export.models.detr.detr_calibration import calibrate_detr
+from segrt.export.models.detr.original_merge import original_merge
+from segrt.export.models.detr.original_names import are_original, with_transformers_names
 from segrt.export.models.shared import framework_results, transformers_queries
 from segrt.export.models.shared.query_selection import checked_top_queries, choose_queries, gather_queries
 from segrt.export.weights import checkpoint_labels, network_weights
@@ -31,13 +33,18 @@ def build(request: Request) -> Exportable:
 
     labels = labels_of(request)
     config = transformers_queries.configuration(DetrConfig, request, labels, request.model.options)
-    model = network_weights.load_transformers(DetrForSegmentation, config, request)
+    given = network_weights.tensors(request)
+    original = given is not None and are_original(given)
+    if given is not None and original:
+        given = with_transformers_names(given, network_weights.name_of(request))
+    model = network_weights.load_transformers(DetrForSegmentation, config, request, given)
     transformers_queries.use_plain_attention(model)
     core = DetrCore(model, checked_top_queries(request, config.num_queries))
     if request.weights.kind == "random":
         calibrate_detr(core, request, labels)
 
-    decode = MergeQueries("maskformer", SCORE_THRESHOLD)
+    # Weights of the authors' own are merged as their code does, those of transformers as it does.
+    decode = MergeQueries("detr" if original else "maskformer", SCORE_THRESHOLD, compat=original)
     resize = Resize(
         rule="shortest_edge",
         antialias=True,
@@ -51,6 +58,8 @@ def build(request: Request) -> Exportable:
     def framework_result(pixels: torch.Tensor, valid_mask: torch.Tensor | None, geometry: Geometry) -> Result:
         with torch.no_grad():
             outputs = model(pixel_values=pixels, pixel_mask=valid_mask)
+        if original:
+            return original_merge(outputs.logits[0], outputs.pred_masks[0], geometry, decode, labels)
         shown = framework_results.shown_part(outputs.pred_masks, geometry)
         return transformers_queries.result_of(
             processor, framework_results.outputs_of(outputs.logits, shown), geometry, decode, labels

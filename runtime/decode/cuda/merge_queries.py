@@ -66,6 +66,8 @@ class MergeQueriesProgram(Program):
         stuff = np.zeros(self._logits.shape[1], np.uint8)
         stuff[[index for index in self._stuff if index < len(stuff)]] = 1
         self._is_stuff = workspace.upload(stuff)
+        # What of it is united in a round after the first.
+        self._united_later = workspace.upload(np.zeros_like(stuff)) if self._rule.compat else self._is_stuff
         self._progress = workspace.upload(np.zeros(2, np.int32))  # which the kernel leaves as it found it
         rows = self._upload_tables()
         counts, item = self._out.device["counts"], np.dtype(np.int32).itemsize
@@ -108,9 +110,9 @@ class MergeQueriesProgram(Program):
             self._scored, there["kept"], there["counts"], there["tallies"], self._progress,
         )  # fmt: skip
         self._count.enqueue()
-        self._label()
+        self._label(self._is_stuff)
 
-    def _label(self) -> None:
+    def _label(self, united: DeviceArray) -> None:
         there = self._out.device
         _, height, width = self._masks.shape
         self.workspace.launch(
@@ -118,14 +120,14 @@ class MergeQueriesProgram(Program):
             self._masks, height, width, self._enlarged.tables[0], self._enlarged.tables[1],
             there["kept"], there["counts"], self._target, there["tallies"], label_map(there["ids"]),
         )  # fmt: skip
-        self._paint()
+        self._paint(united)
 
-    def _paint(self) -> None:
-        """Let labels become ids, in their place."""
+    def _paint(self, united: DeviceArray) -> None:
+        """Let labels become ids, in their place; `united` marks the classes of which there is one segment."""
         there, ids = self._out.device, self._out.device["ids"]
         self.workspace.launch(
             "paint_segments", "choose_ids", (1, 1, 1), _PAINT_BLOCK,
-            there["kept"], there["counts"], there["tallies"], self._is_stuff, int(self._rule.merge_rule == "detr"),
+            there["kept"], there["counts"], there["tallies"], united, int(self._rule.merge_rule == "detr"),
             ctypes.c_double(self._rule.overlap_threshold), self._stands, self._first, self._id_of_label,
         )  # fmt: skip
         words = -(-ids.nbytes // 4)  # those of the labels; `Download` leaves room behind them
@@ -164,8 +166,9 @@ class MergeQueriesProgram(Program):
         here, first_time = self._out.host, True
         while True:
             left, segments = postproc.choose_detr_segments(
-                here["kept"][:count], here["tallies"][:count], stuff_classes=self._stuff, first_time=first_time
-            )
+                here["kept"][:count], here["tallies"][:count], stuff_classes=self._stuff, compat=self._rule.compat,
+                first_time=first_time,
+            )  # fmt: skip
             if segments is not None:
                 return segments
             count, first_time = len(left), False
@@ -178,7 +181,7 @@ class MergeQueriesProgram(Program):
         here["tallies"][:] = _NO_PIXELS
         with queue.cuda.current():
             self._out.upload("counts", "kept", "tallies")
-            self._label()
+            self._label(self._united_later)
             self._out.enqueue_again()
             queue.stream.synchronize()
 
