@@ -212,7 +212,7 @@ def test_a_foreign_signature_is_refused_here_and_there(fleet, deploy, make_pack,
         (["PACK"], "say what goes where: segrt deploy BUNDLE USER@HOST..."),
         (["PACK", "-oProxyCommand=evil"], "No such option"),
         (["PACK", "cam1", "cam1"], "cam1 is given twice; name each device once"),
-        (["PACK", "cam1", "--stream", "a --no-such-option"], "--stream: No such option '--no-such-option'. See"),
+        (["PACK", "cam1", "--stream", "a --xyzzy"], "--stream: No such option '--xyzzy'. See"),
         (["PACK", "cam1", "--stream", '"unbalanced'], "cannot be split into words (no closing quotation); close every"),
         (
             ["PACK", "cam1", "--wheels", "no-wheels"],
