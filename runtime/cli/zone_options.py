@@ -18,9 +18,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ZoneOptions:
-    """What the command says of zones: their file, where events go, what is recorded, where, and how much around it."""
+    """What the command says of zones: their file, whether the live page may replace it, where events go, what is
+    recorded, where, and how much around it.
+    """
 
     zones: Path | None = None
+    zones_edit: bool = False
     events: tuple[str, ...] = ()
     record_on: tuple[str, ...] = ()
     record_to: Path = Path("clips")
@@ -34,6 +37,11 @@ _OPTIONS = (
         type=click.Path(path_type=Path, dir_okay=False),
         metavar="FILE",
         help="Count what is inside the zones and crosses the lines of this JSON file.",
+    ),
+    click.option(
+        "--zones-edit",
+        is_flag=True,
+        help="Let zones that are drawn in the live page be saved into that file, by who has the page's token.",
     ),
     click.option(
         "--events",
@@ -81,22 +89,21 @@ def zones_step(
     from segrt.runtime.errors import SegrtError
     from segrt.runtime.stream.clips.clip_keeper import ClipKeeper
     from segrt.runtime.stream.events.event_kinds import open_events
+    from segrt.runtime.stream.zone_plans import PlanReader
+    from segrt.runtime.stream.zone_saving import ZoneSaving
     from segrt.runtime.stream.zones_step import ZonesStep
-    from segrt.runtime.zones.rules import read_rules
-    from segrt.runtime.zones.zone_file import read_zones
 
     if options.zones is None:
-        given = "--events" if options.events else "--record-on" if options.record_on else None
-        if given is not None:
-            raise SegrtError(f"{given}: there are no zones that it could speak of; add --zones FILE.json")
+        given = ("--events", options.events), ("--record-on", options.record_on), ("--zones-edit", options.zones_edit)
+        for name, value in given:
+            if value:
+                raise SegrtError(f"{name}: there are no zones that it could speak of; add --zones FILE.json")
         return None
-    plan = read_zones(options.zones, segmenter.manifest.labels, segmenter.technique)
-    recorded = read_rules(options.record_on, plan, "--record-on")
-    for rule in (*read_rules(plan.rules, plan, str(options.zones)), *recorded):
-        if rule.needs_tracks and not tracked:
-            raise SegrtError(f"rule {rule.text!r}: speaks of one thing over time; add --track")
+    reader = PlanReader(segmenter.manifest.labels, segmenter.technique, options.record_on, tracked)
+    saving = ZoneSaving(options.zones, reader) if options.zones_edit else None
+    planned = reader.read_file(options.zones) if saving is None else saving.planned
     outputs = [open_events(spec, writing) for spec in options.events]
     clips = None
-    if recorded:
+    if planned.recorded:
         clips = ClipKeeper(options.record_to, writing, before=options.pre_roll, after=options.post_roll)
-    return ZonesStep(plan, outputs, recorded=recorded, clips=clips)
+    return ZonesStep(planned.plan, outputs, recorded=planned.recorded, clips=clips, saving=saving)

@@ -11,6 +11,7 @@ from segrt.runtime.stream.frame_segmenter import FrameSegmenter
 from segrt.runtime.stream.source_tally import Series, Tally, summarize
 from segrt.runtime.stream.sources.source import Listener
 from segrt.runtime.stream.stream_metrics import SinkCounts, StreamMetrics
+from segrt.runtime.stream.zone_saving import ZoneSaving
 from segrt.runtime.zones.zone_totals import ZoneTotals
 
 
@@ -27,6 +28,8 @@ class Recorder(Listener):
         self._execution: dict[str, str] = {}
         self.zones: ZoneTotals | None = None
         """What zones have counted, in a run that has some."""
+        self.zone_saving: ZoneSaving | None = None
+        """Where zones that are drawn in the live page are saved, in a run that allows it."""
 
     def executed_by(self, segmenter: FrameSegmenter) -> None:
         """Note what executes the network; its name and what decodes its heads where the segmenter tells of them."""

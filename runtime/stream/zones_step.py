@@ -2,13 +2,10 @@
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
 from weakref import WeakKeyDictionary
 
-from segrt.runtime.console.suggestions import did_you_mean
-from segrt.runtime.errors import SegrtError
 from segrt.runtime.files.images import Picture
 from segrt.runtime.outputs.output_files import names_of_sources
 from segrt.runtime.outputs.written_files import WrittenFiles
@@ -19,6 +16,8 @@ from segrt.runtime.stream.frame import Frame
 from segrt.runtime.stream.recorder import Recorder
 from segrt.runtime.stream.sources.source import Source
 from segrt.runtime.stream.step import Draw, Step
+from segrt.runtime.stream.zone_plans import Planned, refuse_other_sources
+from segrt.runtime.stream.zone_saving import ZoneSaving
 from segrt.runtime.zones.counting import Moment, ZoneCounter
 from segrt.runtime.zones.rule_watch import RuleWatch
 from segrt.runtime.zones.rules import Rule, read_rules
@@ -32,8 +31,8 @@ log = logging.getLogger("segrt.stream")
 class ZonesStep(Step):
     """Counts `plan`'s zones in each source's results, and puts what happens into `outputs`; results go on as they are.
 
-    `clips` keeps clips for as long as one of `recorded` holds. Things without tracks are counted alone; that they have
-    none is said once.
+    `clips` keeps clips for as long as one of `recorded` holds. What `saving` saves takes the place of `plan` with the
+    next frame. Things without tracks are counted alone; that they have none is said once.
     """
 
     name: ClassVar[str] = "zones"
@@ -46,14 +45,15 @@ class ZonesStep(Step):
         *,
         recorded: Sequence[Rule] = (),
         clips: ClipKeeper | None = None,
+        saving: ZoneSaving | None = None,
     ) -> None:
-        self.plan = plan
+        self._planned = Planned(plan, read_rules(plan.rules, plan, "rule"), tuple(recorded))
+        self._saving = saving
         self.totals = ZoneTotals()
         self.counted: WeakKeyDictionary[Result, tuple[ZonePlan, Mapping[str, Mapping[str, int]]]] = WeakKeyDictionary()
         """What is inside the zones of results that are still somewhere, for whoever draws them."""
         self._outputs = tuple(outputs)
-        self._recorded, self._clips = tuple(recorded), clips
-        self._rules = read_rules(plan.rules, plan, "rule")
+        self._clips = clips
         self._watched: dict[str, _Watched] = {}
         self._recorder: Recorder | None = None
         self._begun = self._closed = self._said = self._live = False
@@ -67,20 +67,14 @@ class ZonesStep(Step):
         self._live = any(source.info.live for source in sources)
         names = names_of_sources([source.info.source_id for source in sources])
         known = {name for pair in names.items() for name in pair if name}
-        for place in (*self.plan.zones, *self.plan.lines):
-            if place.source is not None and place.source not in known:
-                meant = did_you_mean(place.source, known) or f"; sources are {', '.join(sorted(known))}"
-                raise SegrtError(f"zones: {place.name!r} is of source {place.source!r}, which there is not{meant}")
+        refuse_other_sources(self._planned.plan, known)
         for source_id, name in names.items():
-            plan = replace(
-                self.plan,
-                zones=tuple(zone for zone in self.plan.zones if zone.source in (None, source_id, name)),
-                lines=tuple(line for line in self.plan.lines if line.source in (None, source_id, name)),
-            )
-            self._watched[source_id] = _Watched(plan, source_id, self._rules, self._recorded)
-            self.totals.begin(source_id, plan)
+            watched = self._watched[source_id] = _Watched(self._planned, source_id, name)
+            self.totals.begin(source_id, watched.plan)
+        if self._saving is not None:
+            self._saving.sources = known
         self._recorder = recorder
-        recorder.zones = self.totals
+        recorder.zones, recorder.zone_saving = self.totals, self._saving
         if self._clips is not None:
             self._clips.watch(sources, recorder)
 
@@ -89,10 +83,11 @@ class ZonesStep(Step):
         self._begin()
         watched = self._watched[frame.source_id]
         now = Moment(frame.index, frame.pts)
+        ended = self._renew(watched, now)
         update = watched.counter.update(frame.index, frame.pts, result)
         verdict = watched.rules.look(now, update)
         recorded = watched.recorded.look(now, update)
-        events = [*update.events, *verdict.met]
+        events = [*ended, *update.events, *verdict.met]
         self.counted[result] = (watched.plan, update.counts)
         if update.tracked is False and not self._said and not watched.counter.trails:
             self._said = True
@@ -151,6 +146,14 @@ class ZonesStep(Step):
             name = f"{output.name} {number + 1}" if several else output.name
             output.begin(self._recorder, name, live=self._live)
 
+    def _renew(self, watched: "_Watched", now: Moment) -> Sequence[Event]:
+        """Let a source count by what has been saved since its last frame; return what ends by that."""
+        if self._saving is None or self._saving.planned is watched.planned:
+            return ()
+        events = watched.change(self._saving.planned, now)
+        self.totals.begin(watched.source_id, watched.plan)
+        return events
+
     def _tell(self, events: Sequence[Event]) -> None:
         for event in events if self._outputs else ():
             line = line_of_event(event)
@@ -161,11 +164,19 @@ class ZonesStep(Step):
 class _Watched:
     """One source's zones and rules."""
 
-    def __init__(self, plan: ZonePlan, source_id: str, rules: Sequence[Rule], recorded: Sequence[Rule]) -> None:
-        self.plan = plan
-        self.counter = ZoneCounter(plan, source_id)
-        self.rules = RuleWatch(rules, plan, source_id, self.counter)
-        self.recorded = RuleWatch(recorded, plan, source_id, self.counter)
+    def __init__(self, planned: Planned, source_id: str, name: str) -> None:
+        self.planned, self.source_id, self._name = planned, source_id, name
+        self.plan = planned.plan.of_source(source_id, name)
+        self.counter = ZoneCounter(self.plan, source_id)
+        self.rules = RuleWatch(planned.rules, self.plan, source_id, self.counter)
+        self.recorded = RuleWatch(planned.recorded, self.plan, source_id, self.counter)
+
+    def change(self, planned: Planned, now: Moment) -> Sequence[Event]:
+        """Count by what is planned from now on; return what ends by that."""
+        self.planned, self.plan = planned, planned.plan.of_source(self.source_id, self._name)
+        self.rules.change(planned.rules, self.plan)
+        self.recorded.change(planned.recorded, self.plan)
+        return self.counter.change(self.plan, now.index, now.pts)
 
 
 def _recording(frame: Frame, rule: Rule, path: Path) -> Event:

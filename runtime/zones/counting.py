@@ -102,6 +102,28 @@ class ZoneCounter:
         tracked = any(thing.track_id is not None for thing in things) if things else None
         return Update(dict(self._counts), tuple(events), tracked)
 
+    def change(self, plan: ZonePlan, index: int, pts: float | None) -> tuple[Event, ...]:
+        """Count by another plan from the frame at `index` on; return what ends by that.
+
+        Zones and lines that are in both go on. A zone of another shape keeps the stays of what is still inside then;
+        a stay in one that is gone, or of a class that it counts no more, ends with the reason "zones changed".
+        """
+        now, events = Moment(index, pts), list[Event]()
+        zones = {zone.name: zone for zone in plan.zones}
+        lines = {line.name for line in plan.lines if line in self._plan.lines}
+        for track_id, trail in self.trails.items():
+            for name, stay in list(trail.stays.items()):
+                if name not in zones or not zones[name].takes(stay.class_id):
+                    self._leave(name, track_id, now, trail.last_seen, "zones changed", events)
+            trail.paths = {name: path for name, path in trail.paths.items() if name in lines}
+        for name, counts in self._counts.items():
+            if counts and name not in zones:
+                events.append(self._event("count", now, zone=name, counts={}))
+        self._plan, self._counts = plan, {name: self._counts.get(name, {}) for name in zones}
+        self._classes = frozenset(number for number in range(len(plan.class_names)) if plan.takes(number))
+        self._masks = () if self._size is None else masks_of(plan.zones, self._size)
+        return tuple(events)
+
     def finish(self) -> tuple[Event, ...]:
         """End the stays of everything that is still there: no frame comes any more."""
         events: list[Event] = []

@@ -31,6 +31,14 @@ class RuleWatch:
         self._met: set[tuple[int, int]] = set()  # rule, track
         self._occupied: set[int] = set()  # rules, of things without tracks
 
+    def change(self, rules: Sequence[Rule], plan: ZonePlan) -> None:
+        """Watch these rules from now on; what was met of a rule that stays is not met again."""
+        numbers = {rule.text: number for number, rule in enumerate(rules)}
+        now = {number: numbers[rule.text] for number, rule in enumerate(self._rules) if rule.text in numbers}
+        self._met = {(now[number], track_id) for number, track_id in self._met if number in now}
+        self._occupied = {now[number] for number in self._occupied if number in now}
+        self._rules, self._plan = tuple(rules), plan
+
     def look(self, now: Moment, update: Update) -> Verdict:
         """Return what holds after the counter's `update` of the frame `now`."""
         met: list[Event] = []

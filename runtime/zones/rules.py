@@ -125,6 +125,8 @@ def _seconds(text: str) -> float:
 
 
 def _meant(name: str, names: Sequence[str]) -> str:
+    if not names:
+        return "; there is none yet"
     return did_you_mean(name, names) or f"; there are {', '.join(names[:8])}{' …' if len(names) > 8 else ''}"
 
 

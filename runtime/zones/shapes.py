@@ -1,6 +1,6 @@
 """Zones, lines and the plan that holds them: checked, in shares of the picture's width and height."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 Point = tuple[float, float]
 """(x, y) in shares of the picture's width and height, 0 to 1."""
@@ -55,6 +55,12 @@ class ZonePlan:
     lines: tuple[Line, ...]
     class_names: tuple[str, ...]
     rules: tuple[str, ...] = ()
+
+    def of_source(self, *names: str) -> "ZonePlan":
+        """Return the zones and lines of one source, which has these names."""
+        zones = tuple(zone for zone in self.zones if zone.source is None or zone.source in names)
+        lines = tuple(line for line in self.lines if line.source is None or line.source in names)
+        return replace(self, zones=zones, lines=lines)
 
     def takes(self, class_id: int) -> bool:
         """Say whether any zone or line counts things of this class."""

@@ -57,12 +57,15 @@ def read_zones(path: str | Path, labels: Sequence[Label], technique: str = "pano
 
     Raises SegrtError, one line with file, zone, value and remedy.
     """
-    path = Path(path)
+    return parse_zones(read_zone_bytes(Path(path)), str(path), labels, technique)
+
+
+def read_zone_bytes(path: Path) -> bytes:
+    """Return what a file of zones holds, 1 MB at most; raise SegrtError where it cannot be read."""
     try:
-        data = read_bytes(path, MOST_BYTES)
+        return read_bytes(path, MOST_BYTES)
     except OSError as error:
         raise SegrtError(f"{path}: cannot be read ({error.strerror}); give a file such as {_EXAMPLE}") from None
-    return parse_zones(data, str(path), labels, technique)
 
 
 def parse_zones(data: bytes, where: str, labels: Sequence[Label], technique: str = "panoptic") -> ZonePlan:

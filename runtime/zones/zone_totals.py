@@ -77,16 +77,25 @@ class ZoneTotals:
         with self._lock:
             return [EventCount(*key, count) for key, count in sorted(self._happened.items())]
 
+    def tallies(self, source: str) -> dict[str, dict[str, dict[str, int]]]:
+        """Return what is inside each zone of a source and how often its lines were crossed, by direction."""
+        plan, crossed = self.plan(source), self._crossed(source)
+        lines = {} if plan is None else {line.name: dict(crossed.get(line.name, {})) for line in plan.lines}
+        return {"zones": self.inside(source), "lines": lines}
+
+    def _crossed(self, source: str) -> dict[str, Counter[str]]:
+        crossed: dict[str, Counter[str]] = {}
+        for one in self.happened():
+            if one.source == source and one.what == "crossed":
+                crossed.setdefault(one.zone, Counter())[one.direction] += one.count
+        return crossed
+
     def described(self, source: str) -> dict[str, Any]:
         """Return a source's zones, lines and counts as the page shows them."""
         plan = self.plan(source)
         if plan is None:
             return {"zones": [], "lines": [], "rules": []}
-        inside = self.inside(source)
-        crossed: dict[str, Counter[str]] = {}
-        for one in self.happened():
-            if one.source == source and one.what == "crossed":
-                crossed.setdefault(one.zone, Counter())[one.direction] += one.count
+        inside, crossed = self.inside(source), self._crossed(source)
         return {
             "zones": [
                 {"name": zone.name, "polygon": zone.polygon, "share": zone.share, **_limits(zone, plan)}
