@@ -12,7 +12,7 @@ import click
 from segrt.runtime.cli.domain_remark import remark_on_domain
 from segrt.runtime.cli.kept_classes import CLASSES, class_ids
 from segrt.runtime.cli.options import execution_options, rule_options
-from segrt.runtime.cli.stream_outputs import say_before, say_written, sinks_of
+from segrt.runtime.cli.stream_outputs import refuse_edits_nowhere, say_before, say_written, sinks_of
 from segrt.runtime.cli.stream_tracking import TRACKING
 from segrt.runtime.cli.zone_options import ZoneOptions, zone_options, zones_step
 from segrt.runtime.console.exits import leave_at_once
@@ -166,6 +166,8 @@ def stream(
 
         interruptions.check()
         outputs = sinks_of(sinks, show=show)
+        if zoning.zones_edit:
+            refuse_edits_nowhere(outputs)
         kept = class_ids(classes, read_bundle(bundle).manifest.labels, bundle) if classes else None
         with open_bundle(
             bundle,
@@ -179,7 +181,8 @@ def stream(
             sources=len(sources),
         ) as segmenter:
             remark_on_domain([segmenter.manifest], sources)
-            writing = SinkOptions(segment, None if keep is None else int(keep), token=token, rle=rle)
+            most = None if keep is None else int(keep)
+            writing = SinkOptions(segment, most, token=token, rle=rle, edits=zoning.zones_edit)
             with interruptions.held():
                 steps: list[Step] = [*tracking_steps(tracking or False)]
                 tracked = any(step.name == "tracked" for step in steps)

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from segrt.runtime.stream.sinks.sink import Sink
 
 _PAGE = "http://127.0.0.1:0"  # any free port of this machine alone
+_EXAMPLE_PAGE = "http://127.0.0.1:8080"
 _MOST_LINES = 20
 
 
@@ -30,6 +31,15 @@ def sinks_of(specs: Sequence[str], *, show: bool) -> "list[str | Sink]":
             say(f"segrt: --show: {reason}; open the live page instead", err=True)
             sinks.append(_PAGE)
     return sinks or ["null"]
+
+
+def refuse_edits_nowhere(sinks: "Sequence[str | Sink]") -> None:
+    """Raise SegrtError for --zones-edit of a run without a live page."""
+    from segrt.runtime.errors import SegrtError
+    from segrt.runtime.stream.sinks.sink_kinds import kind_of
+
+    if not any(isinstance(sink, str) and kind_of(sink) == "http" for sink in sinks):
+        raise SegrtError(f"--zones-edit: the live page is where zones are drawn, add one: --sink {_EXAMPLE_PAGE}")
 
 
 def say_before(

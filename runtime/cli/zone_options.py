@@ -18,9 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ZoneOptions:
-    """What the command says of zones: their file, whether the live page may replace it, where events go, what is
-    recorded, where, and how much around it.
-    """
+    """What the command says of zones: their file and whether the page may replace it, where events and clips go."""
 
     zones: Path | None = None
     zones_edit: bool = False

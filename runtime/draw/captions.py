@@ -1,5 +1,6 @@
 """Where labels stand: inside their segment where it is widest, beside it where it is small, never on each other."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -46,12 +47,15 @@ class Subject:
 
 
 class Board:
-    """The places taken on a picture of (height, width); labels are put down in the order of the calls."""
+    """The places taken on a picture of (height, width); labels are put down in the order of the calls.
 
-    def __init__(self, canvas: Image, pen: Pen) -> None:
+    `reserved` are boxes (left, top, right, bottom) that are taken already.
+    """
+
+    def __init__(self, canvas: Image, pen: Pen, reserved: Sequence[tuple[int, int, int, int]] = ()) -> None:
         self._canvas = canvas
         self._pen = pen
-        self._taken: list[tuple[int, int, int, int]] = []
+        self._taken: list[tuple[int, int, int, int]] = list(reserved)
         self._waiting: list[tuple[Sprite, int, int]] = []
 
     def label_object(self, subject: Subject, *, score: bool) -> None:

@@ -1,6 +1,6 @@
 """The overlay: a result painted over its picture."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import cv2
@@ -32,6 +32,7 @@ def overlay(
     scores: bool = True,
     captions: bool = True,
     text_scale: float = 1.0,
+    reserved: Sequence[tuple[int, int, int, int]] = (),
 ) -> Image:
     """Return a copy of the picture with the result painted over it.
 
@@ -43,6 +44,7 @@ def overlay(
         scores: write each object's score behind its name.
         captions: write labels at all.
         text_scale: factor on size of text and width of lines, for a picture that will be shown reduced.
+        reserved: boxes (left, top, right, bottom) in pixels that labels leave free, for what is drawn there later.
 
     Returns:
         uint8 (H, W, 3) BGR.
@@ -66,7 +68,7 @@ def overlay(
     else:
         canvas, objects, index, names = _panoptic(image_bgr, result, alpha, pen)
     if captions:
-        board = Board(canvas, pen)
+        board = Board(canvas, pen, reserved)
         for subject in sorted(objects, key=lambda subject: -subject.area)[:_LABELLED_OBJECTS]:
             board.label_object(subject, score=scores)
         if index is not None:

@@ -102,13 +102,17 @@ class ZonesStep(Step):
 
     def drawing(self, draw: Draw | None) -> Draw:
         """Return what draws zones and their counts over what `draw` draws."""
-        from segrt.runtime.zones.outlines import draw_zones
+        from segrt.runtime.zones.outlines import draw_zones, labels_of
 
         def with_zones(picture: Picture, result: Result) -> Picture:
             from segrt.runtime.draw import overlay
 
-            drawn = (overlay if draw is None else draw)(picture, result)
             counted = self.counted.get(result)
+            if draw is None:
+                labels = () if counted is None else labels_of(result.size, *counted)
+                drawn = overlay(picture, result, reserved=[label.box for label in labels])
+            else:
+                drawn = draw(picture, result)
             return drawn if counted is None else draw_zones(drawn, *counted)
 
         return with_zones

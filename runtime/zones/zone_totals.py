@@ -9,6 +9,8 @@ from typing import Any
 from segrt.runtime.zones.shapes import Place, ZonePlan
 from segrt.runtime.zones.zone_events import Event
 
+Tallies = dict[str, dict[str, dict[str, int]]]
+"""zones → name → class → how many are inside; lines → name → direction → how many have crossed."""
 _COUNTED = ("entered", "left", "crossed", "rule")
 
 
@@ -77,7 +79,7 @@ class ZoneTotals:
         with self._lock:
             return [EventCount(*key, count) for key, count in sorted(self._happened.items())]
 
-    def tallies(self, source: str) -> dict[str, dict[str, dict[str, int]]]:
+    def tallies(self, source: str) -> Tallies:
         """Return what is inside each zone of a source and how often its lines were crossed, by direction."""
         plan, crossed = self.plan(source), self._crossed(source)
         lines = {} if plan is None else {line.name: dict(crossed.get(line.name, {})) for line in plan.lines}

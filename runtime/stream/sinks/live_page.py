@@ -22,6 +22,7 @@ from segrt.runtime.stream.stage_thread import start
 
 if TYPE_CHECKING:
     from segrt.runtime.stream.recorder import Recorder
+    from segrt.runtime.zones.zone_totals import Tallies
 
 _UNSENT_MS = 20_000  # after which the kernel gives up on a browser that takes nothing
 _STOP_SECONDS = 1.0
@@ -32,8 +33,9 @@ _PACKAGES = ("uvicorn", "h11", "starlette", "prometheus_client", "anyio")
 class PageSink(Sink):
     """Serves a live page at `http://HOST:PORT`, with the run's metrics; port 0 takes a free one.
 
-    Reachable from elsewhere than this machine (http://0.0.0.0:8080) only with a token: `http://…/?token=…` or
-    `SinkOptions.token` sets it, else one is made. `address` is what to open, with the token if it was made here.
+    Reachable from elsewhere than this machine (http://0.0.0.0:8080) only with a token, and from this machine, too,
+    where `SinkOptions.edits` lets zones be saved: `http://…/?token=…` or `SinkOptions.token` sets it, else one is made.
+    `address` is what to open, with the token if it was made here.
     """
 
     forms: ClassVar = {"http://HOST:PORT": "a live page"}
@@ -46,7 +48,7 @@ class PageSink(Sink):
         try:
             from segrt.runtime.stream.web import admission
             from segrt.runtime.stream.web.access import Guard, is_loopback
-            from segrt.runtime.stream.web.app import make_app
+            from segrt.runtime.stream.web.app import CHANGING, make_app
             from segrt.runtime.stream.web.frame_message import message
             from segrt.runtime.stream.web.hub import MOST_CLIENTS, Hub
             from segrt.runtime.stream.web.server import PageServer
@@ -70,14 +72,16 @@ class PageSink(Sink):
         except VideoError:
             self._socket.close()
             raise
-        made = secrets.token_urlsafe(16) if token is None and not is_loopback(host) else None
+        edits = options is not None and options.edits
+        made = secrets.token_urlsafe(16) if token is None and (edits or not is_loopback(host)) else None
         token = token or made
         shown = f"[{host}]" if ":" in host else host
         # A token that was given is a secret, which is not repeated to a terminal or journal.
         self.address = f"http://{shown}:{port}/" + (f"?token={made}" if made else "?token=***" if token else "")
-        self._hub = Hub(message, min(MOST_CLIENTS, room.connections // 2))
+        self._hub = Hub(message, min(MOST_CLIENTS, room.connections // 2), self._tallies)
         self._recorder: Recorder | None = None
-        app: Any = Guard(make_app(self._hub, lambda: self._recorder), host=host, port=port, token=token)
+        made_app = make_app(self._hub, lambda: self._recorder)
+        app: Any = Guard(made_app, host=host, port=port, token=token, changing=CHANGING if edits else {})
         self._make_server = partial(PageServer, app, self._socket, room)
         self._server = self._make_server()
         self._thread: threading.Thread | None = None
@@ -113,6 +117,11 @@ class PageSink(Sink):
                 self._server.force_exit = True
                 self._thread.join(_STOP_SECONDS)
         self._socket.close()
+
+    def _tallies(self, source_id: str) -> "Tallies | None":
+        """Return what zones of a source have counted, None in a run without."""
+        zones = None if self._recorder is None else self._recorder.zones
+        return None if zones is None else zones.tallies(source_id)
 
     def _begin(self) -> None:
         thread = threading.Thread(target=self._server.run, name="segrt live page", daemon=True)

@@ -3,7 +3,7 @@
 import hashlib
 import hmac
 import ipaddress
-from collections.abc import Awaitable, Callable, MutableMapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
@@ -19,7 +19,10 @@ ADMITTED = "segrt.admitted"
 OPEN_PATHS = ("/healthz",)
 """What supervisors ask without the token; they learn whether frames come from every source, and nothing else."""
 _LOGIN_PATH = "/"
-_ONCE = ("host", "origin", "authorization", "cookie", "sec-fetch-site", "sec-fetch-mode", "content-length")
+_ONCE = (
+    "host", "origin", "authorization", "cookie", "sec-fetch-site", "sec-fetch-mode", "content-length", "content-type",
+    "if-match",
+)  # fmt: skip
 _HEADERS = (
     (
         b"content-security-policy",
@@ -63,10 +66,16 @@ class Guard:
     rebinding). With a `token`, a request must bring it: as `?token=`, as `Authorization: Bearer`, or as the cookie that
     `GET /?token=…` with the right token sets, and nothing else. The cookie is derived from the token and does not
     reveal it. Whoever is not admitted gets one answer, and the connection is closed.
+
+    `changing` are the paths that take a PUT of JSON, with the most bytes of each. Such a request must bring the token
+    as a header or the cookie, and with the cookie the page's own origin: no address, form or foreign page can make one.
     """
 
-    def __init__(self, app: App, *, host: str, port: int, token: str | None) -> None:
+    def __init__(
+        self, app: App, *, host: str, port: int, token: str | None, changing: Mapping[str, int] | None = None
+    ) -> None:
         self._app = app
+        self._changing = {} if token is None else dict(changing or {})
         self._local = is_loopback(host)
         self._token = token
         self._cookie = f"segrt_{port}"
@@ -99,12 +108,15 @@ class Guard:
         await send_guarded({"type": "http.response.body", "body": body})
 
     def _judge(self, scope: Scope) -> _Verdict:
-        if scope["method"] not in ("GET", "HEAD"):
+        changes = scope["method"] == "PUT" and scope["path"] in self._changing
+        if scope["method"] not in ("GET", "HEAD") and not changes:
             return _Verdict(405, "only GET is answered here")
         pairs = [(name.decode("latin-1").lower(), value.decode("latin-1")) for name, value in scope["headers"]]
         headers = dict(pairs)
         if any(sum(name == once for name, _ in pairs) > 1 for once in _ONCE):
             return _Verdict(400, "a header is given twice")
+        if changes:
+            return self._judge_change(headers, self._changing[scope["path"]])
         if headers.get("content-length", "0") != "0" or "transfer-encoding" in headers:
             return _Verdict(400, "a request has no body here")
         refusal = self._refuse_origin(headers)
@@ -121,6 +133,25 @@ class Guard:
             return _Verdict()
         return _Verdict(401, "open this page with the token that segrt has printed: http://HOST:PORT/?token=...")
 
+    def _judge_change(self, headers: dict[str, str], most: int) -> _Verdict:
+        """Judge a request with a body of `most` bytes at most, which changes something."""
+        refusal = self._refuse_origin(headers)
+        if refusal is not None:
+            return _Verdict(403, refusal)
+        if not self._is_known(headers):
+            return _Verdict(401, "this takes the token that segrt has printed, as the page's cookie or a bearer token")
+        own = "origin" in headers and headers.get("sec-fetch-site", "same-origin") == "same-origin"
+        if not own and not self._has_bearer(headers):
+            return _Verdict(403, "only the page itself may change this; from elsewhere, send the bearer token")
+        if headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
+            return _Verdict(415, "send it as application/json")
+        length = headers.get("content-length", "")
+        if "transfer-encoding" in headers or not (length.isascii() and length.isdecimal()):
+            return _Verdict(411, "say how long it is (Content-Length)")
+        if len(length) > 9 or int(length) > most:
+            return _Verdict(413, f"{most} bytes are the most that is taken")
+        return _Verdict(admitted=True)
+
     def _refuse_origin(self, headers: dict[str, str]) -> str | None:
         """Return why a request that comes from elsewhere is refused."""
         host = headers.get("host", "")
@@ -135,11 +166,14 @@ class Guard:
 
     def _is_known(self, headers: dict[str, str]) -> bool:
         """Say whether the headers hold the token or the cookie of a login."""
-        kind, _, value = headers.get("authorization", "").partition(" ")
-        if self._token is not None and kind.lower() == "bearer" and _same(value.strip(), self._token):
+        if self._has_bearer(headers):
             return True
         cookies = (pair.partition("=") for pair in headers.get("cookie", "").split(";"))
         return any(name.strip() == self._cookie and _same(value.strip(), self._session) for name, _, value in cookies)
+
+    def _has_bearer(self, headers: dict[str, str]) -> bool:
+        kind, _, value = headers.get("authorization", "").partition(" ")
+        return self._token is not None and kind.lower() == "bearer" and _same(value.strip(), self._token)
 
 
 def _same(given: str, secret: str) -> bool:

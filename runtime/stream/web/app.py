@@ -8,9 +8,7 @@ from datetime import datetime, timezone
 from importlib.resources import files
 from typing import Any
 
-import msgspec
 from starlette.applications import Starlette
-from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -20,15 +18,20 @@ from segrt.runtime.outputs.result_lines import line_of
 from segrt.runtime.results import Label
 from segrt.runtime.stream.recorder import Recorder
 from segrt.runtime.stream.web.access import ADMITTED, Receive, Scope, Send
+from segrt.runtime.stream.web.answering import apart, json_answer
 from segrt.runtime.stream.web.frame_message import picture
 from segrt.runtime.stream.web.hub import Client, Hub, Newest
 from segrt.runtime.stream.web.prometheus import exposition
+from segrt.runtime.stream.web.zone_answer import ZONES_PATH, file_of, zone_answer
+from segrt.runtime.zones.zone_file import MOST_BYTES
 
 SEND_SECONDS = 5.0  # a browser that takes nothing for so long is asleep
 _HEALTHY_SECONDS = 10.0
 _HEALTHY_STATES = ("live", "frozen", "black")
 _LONGEST_NAME = 64
 _STREAM = "application/octet-stream"
+CHANGING = {ZONES_PATH: MOST_BYTES}
+"""What a page that may save takes with PUT → most bytes of it."""
 _FILES = {
     "/": ("page.html", "text/html; charset=utf-8"),
     "/page.css": ("page.css", "text/css; charset=utf-8"),
@@ -53,7 +56,7 @@ def make_app(hub: Hub, recorder: Callable[[], Recorder | None]) -> Starlette:
 
     / (the page), /stream (messages, see `frame_message`), /state.json (what the page shows besides), /result.json (the
     latest results), /frame.jpg (the latest picture), /metrics (Prometheus), /healthz (who is not admitted gets no more
-    than yes or no). `?source=` picks one of several.
+    than yes or no). `?source=` picks one of several. A PUT of /zones.json saves zones, where the run allows it.
     """
     answers = _Answers(hub, recorder)
     routes = [Route(path, answers.static) for path in _FILES]
@@ -66,6 +69,7 @@ def make_app(hub: Hub, recorder: Callable[[], Recorder | None]) -> Starlette:
         ("/stream", answers.stream),
     ):
         routes.append(Route(path, answer))
+    routes.append(Route(ZONES_PATH, zone_answer(recorder), methods=["PUT"]))
     app = Starlette(routes=routes)
     app.router.redirect_slashes = False
     return app
@@ -90,24 +94,25 @@ class _Answers:
             "labels": [_described(label) for label in hub.labels],
             "states": run.states() if run else {},
             "newest": {name: run.newest(name) for name in hub.source_ids} if run else {},
-            "metrics": await _apart(run.metrics) if run else None,
+            "metrics": await apart(run.metrics) if run else None,
             "zones": _zones(run),
+            "zones_file": file_of(run),
         }
-        return _json(document)
+        return json_answer(document)
 
     async def result(self, request: Request) -> Response:
         if (latest := self._latest(request)) is None:
-            return _json({"error": "there is no result yet"}, 503)
-        return _json(await _apart(_answer, latest))
+            return json_answer({"error": "there is no result yet"}, 503)
+        return json_answer(await apart(_answer, latest))
 
     async def frame(self, request: Request) -> Response:
         if (latest := self._latest(request)) is None:
-            return _json({"error": "there is no picture yet"}, 503)
-        return Response(await _apart(picture, latest.frame), media_type="image/jpeg")
+            return json_answer({"error": "there is no picture yet"}, 503)
+        return Response(await apart(picture, latest.frame), media_type="image/jpeg")
 
     async def metrics(self, _: Request) -> Response:
         run = self._recorder()
-        body = await _apart(exposition, run, self._hub.latest) if run else b""
+        body = await apart(exposition, run, self._hub.latest) if run else b""
         return Response(body, headers={"content-type": "text/plain; version=0.0.4; charset=utf-8"})
 
     async def health(self, request: Request) -> Response:
@@ -133,12 +138,12 @@ class _Answers:
 
     async def stream(self, request: Request) -> Any:
         if (source_id := self._source_of(request)) is None:
-            return _json({"error": "there is no such source"}, 404)
+            return json_answer({"error": "there is no such source"}, 404)
         if request.method == "HEAD":
             return Response(media_type=_STREAM)
         client = self._hub.add(source_id, request.query_params.get("browser", "")[:_LONGEST_NAME])
         if isinstance(client, str):
-            return _json({"error": client}, 503)
+            return json_answer({"error": client}, 503)
         return _Messages(self._hub, client)
 
     def _source_of(self, request: Request) -> str | None:
@@ -172,18 +177,6 @@ def _answer(latest: Newest) -> dict[str, Any]:
         "total": round(timings.total_ms, 2),
     }}  # fmt: skip
     return {"time": moment, "age_ms": latest.age_ms, **took, **line_of(latest.frame, latest.result)}
-
-
-async def _apart(work: Callable[..., Any], *arguments: Any) -> Any:
-    """Return what `work` returns, from a thread of its own where there can be one."""
-    try:
-        return await run_in_threadpool(work, *arguments)
-    except RuntimeError:  # "can't start new thread"
-        return work(*arguments)
-
-
-def _json(value: Any, status: int = 200) -> Response:
-    return Response(msgspec.json.encode(value), status_code=status, media_type="application/json")
 
 
 class _Messages(Response):

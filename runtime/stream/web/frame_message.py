@@ -8,7 +8,8 @@ and shows classes as he likes, and nothing is drawn or encoded twice. A message 
 The header says `jpeg` and `map` (lengths in bytes), `source`, `index`, `pts`, `size` [H, W], `age_ms`, `ms` (stage →
 milliseconds) and `regions`. Pixels of the PNG, 8-bit grey, are 0 or the number (from 1) of a region in `regions`:
 [class id, score or null, x, y, width, height], the box as fractions of the picture. Where things are tracked, `tracks`
-has a number or null for each of `regions`.
+has a number or null for each of `regions`; where zones are counted, `zones` is {zones: {name: {class: number}}, lines:
+{name: {direction: crossings}}}.
 """
 
 import time
@@ -22,6 +23,7 @@ import numpy.typing as npt
 from segrt.runtime.results import InstanceResult, PanopticResult, Result, rle
 from segrt.runtime.results.remap import remap
 from segrt.runtime.stream.frame import Frame
+from segrt.runtime.zones.zone_totals import Tallies
 
 _PICTURE_SIDE = 1280
 _MAP_SIDE = 640
@@ -32,8 +34,8 @@ Map = npt.NDArray[np.uint8]
 Region = tuple[int, float | None, float, float, float, float]
 
 
-def message(frame: Frame, result: Result) -> bytes:
-    """Return the message for `frame` and its `result`."""
+def message(frame: Frame, result: Result, tallies: Tallies | None = None) -> bytes:
+    """Return the message for `frame` and its `result`; `tallies` are those of its source's zones."""
     jpeg = picture(frame)
     regions, tracks, numbers = region_map(result)
     png = cv2.imencode(".png", numbers, _PNG)[1].tobytes()
@@ -55,6 +57,7 @@ def message(frame: Frame, result: Result) -> bytes:
             "ms": stages,
             "regions": regions,
             **({"tracks": tracks} if any(track is not None for track in tracks) else {}),
+            **({} if tallies is None else {"zones": tallies}),
         }
     )
     return len(header).to_bytes(4, "big") + header + jpeg + png

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from segrt.runtime.results import Label, Result
 from segrt.runtime.stream.frame import Frame
+from segrt.runtime.zones.zone_totals import Tallies
 
 MOST_CLIENTS = 32
 MOST_PAGES = 5
@@ -56,10 +57,19 @@ class Client:
 
 
 class Hub:
-    """Keeps the latest result of each source and hands messages to the clients that watch it."""
+    """Keeps the latest result of each source and hands messages to the clients that watch it.
 
-    def __init__(self, encode: Callable[[Frame, Result], bytes], most_clients: int = MOST_CLIENTS) -> None:
+    `encode` makes a message of a frame, its result, and what `tallies` gives for its source.
+    """
+
+    def __init__(
+        self,
+        encode: Callable[[Frame, Result, Tallies | None], bytes],
+        most_clients: int = MOST_CLIENTS,
+        tallies: Callable[[str], Tallies | None] = lambda _: None,
+    ) -> None:
         self._encode = encode
+        self._tallies = tallies
         self._most = most_clients
         self._lock = threading.Lock()
         self._latest: dict[str, Newest] = {}
@@ -84,7 +94,7 @@ class Hub:
         self.labels = result.labels
         self.technique = type(result).__name__.removesuffix("Result").lower()
         if watched and loop is not None:
-            message = self._encode(frame, result)
+            message = self._encode(frame, result, self._tallies(frame.source_id))
             loop.call_soon_threadsafe(self._hand_out, frame.source_id, message)
 
     def latest(self, source_id: str) -> Newest | None:

@@ -1,6 +1,6 @@
 // Everything that comes from the stream (names of classes, sources, sinks) is put into the page as text, never as HTML.
 import { Classes, kept } from "./page_classes.js";
-import { messages, parse } from "./page_messages.js";
+import { messages, parse, reason } from "./page_messages.js";
 import { amounts, decode, paint, spark } from "./page_paint.js";
 import { Tracks } from "./page_tracks.js";
 import { ZoneEditor } from "./page_zone_editor.js";
@@ -9,6 +9,7 @@ const $ = (id) => document.getElementById(id);
 const make = (tag, text = "") => Object.assign(document.createElement(tag), { textContent: text });
 const HISTORY = 120;
 const LATE_MS = 3000;
+const COUNTS_MS = 200; // numbers beside the picture change no faster
 const past = new Map(); // stage -> its last times in ms
 const classes = new Classes(repaint);
 const tracks = new Tracks($("tracks"));
@@ -19,6 +20,7 @@ let known = ""; // model and labels that the page shows
 let source = kept("segrt source") || "";
 let last = null; // the newest picture, kept to paint again when a class is toggled
 let lastAt = -Infinity;
+let countedAt = -Infinity;
 let attempt = null;
 let times = [];
 let waiting = ""; // why there is no stream
@@ -55,11 +57,6 @@ async function watch() {
   }
 }
 
-async function reason(answer) {
-  const text = await answer.text();
-  try { return JSON.parse(text).error; } catch (error) { return text.trim(); }
-}
-
 async function show(message) {
   const shown = await decode(message);
   if (last) { last.picture.close(); }
@@ -69,13 +66,24 @@ async function show(message) {
   times.push(lastAt);
   times = times.filter((moment) => moment > lastAt - 2000);
   Object.entries(last.head.ms).forEach(([stage, ms]) => remember(stage, ms));
+  if (last.head.zones) { zones.count(last.head.zones); }
   repaint();
+  if (lastAt - countedAt >= COUNTS_MS) { counts(); }
 }
 
 function repaint() {
   if (!last) { return; }
-  paint($("picture"), last, classes, Number($("opacity").value) / 100);
+  paint($("picture"), last, classes, Number($("opacity").value) / 100, zones.labels());
   zones.paint();
+}
+
+// What is in the newest picture, beside it.
+function counts() {
+  countedAt = performance.now();
+  const found = amounts(last);
+  classes.show(found, countedAt);
+  tracks.show(last, classes, countedAt / 1000);
+  zones.recount();
 }
 
 function remember(stage, ms) {
@@ -104,8 +112,7 @@ async function refresh() {
   status(state);
   if (last) {
     const found = amounts(last);
-    classes.show(found, performance.now());
-    tracks.show(last, classes, performance.now() / 1000);
+    counts();
     const words = "Live picture" + (found.size ? ": " + classes.words(found) : "");
     if ($("picture").getAttribute("aria-label") !== words) { $("picture").setAttribute("aria-label", words); }
   }
@@ -149,7 +156,7 @@ function told(state) {
     if (!last || !(stage in last.head.ms)) { remember(stage, ms); }
   }
   $("shapes").parentElement.hidden = state.technique === "semantic"; // it has no things to count
-  zones.take(state.zones, source);
+  zones.take(state.zones, source, Object.keys(state.states), state.zones_file);
   stages(held.stages);
   $("sinks").replaceChildren(...Object.entries(metrics.sinks || {}).map(([name, one]) => {
     const row = make("tr");

@@ -56,10 +56,10 @@ function middles(cells, depth, deepest, wide, high) {
 }
 
 export class Board {
-  constructor(pen, size) {
+  constructor(pen, size, taken = []) {
     this.pen = pen;
     this.size = size;
-    this.taken = [];
+    this.taken = taken.map(({ left, top, wide, tall }) => [left, top, left + wide, top + tall]);
     pen.font = `500 ${size}px system-ui, "Segoe UI", Roboto, "DejaVu Sans", sans-serif`;
     pen.textBaseline = "middle";
   }

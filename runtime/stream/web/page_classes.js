@@ -61,7 +61,7 @@ export class Classes {
     this.choose(Object.fromEntries(this.labels.map((label) => [label.name, shown && label.painted])));
   }
 
-  // `amounts`: class -> { things, share }, of the newest picture. Called once a second.
+  // `amounts`: class -> { things, share }, of the newest picture. Called several times a second.
   show(amounts, now) {
     amounts.forEach((_, kind) => { this.seen[kind] = now; });
     for (const [kind, button] of this.chips.entries()) {

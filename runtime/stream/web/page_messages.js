@@ -48,3 +48,9 @@ export async function* messages(reader) {
     }
   }
 }
+
+// Why an answer is none: its error, or its text.
+export async function reason(answer) {
+  const text = await answer.text();
+  try { return JSON.parse(text).error; } catch (error) { return text.trim(); }
+}

@@ -44,7 +44,8 @@ export function tracks({ head }) {
   return found.filter((one) => one.id !== null).sort((one, other) => one.id - other.id);
 }
 
-export function paint(canvas, shown, classes, opacity) {
+// `taken` are boxes of the picture that captions leave free: { left, top, wide, tall }.
+export function paint(canvas, shown, classes, opacity, taken = []) {
   const { head, picture, width, height, numbers } = shown, pen = canvas.getContext("2d");
   if (canvas.width !== picture.width || canvas.height !== picture.height) {
     canvas.width = picture.width;
@@ -72,12 +73,12 @@ export function paint(canvas, shown, classes, opacity) {
   over.putImageData(image, 0, 0);
   pen.imageSmoothingEnabled = false;
   pen.drawImage(layer, 0, 0, canvas.width, canvas.height);
-  captions(pen, shown, classes);
+  captions(pen, shown, classes, taken);
 }
 
-function captions(pen, { head, width, height, numbers, areas }, classes) {
+function captions(pen, { head, width, height, numbers, areas }, classes, taken) {
   const { canvas } = pen, reduced = canvas.width / (canvas.clientWidth || canvas.width);
-  const board = new Board(pen, Math.max(CAPTION, CAPTION * reduced));
+  const board = new Board(pen, Math.max(CAPTION, CAPTION * reduced), taken);
   const places = widest(numbers, width, height), cell = (canvas.width * canvas.height) / (width * height);
   const regions = head.regions.map((region, index) => ({ region, index, area: areas[index + 1] * cell }));
   // Objects before stuff, and the large before the small.

@@ -16,7 +16,7 @@ export class Tracks {
     this.section.hidden = true;
   }
 
-  // Called once a second with the newest picture.
+  // Called with the newest picture, several times a second.
   show(shown, classes, now) {
     const found = tracks(shown).filter(({ kind }) => classes.shows(kind));
     if (!shown.head.tracks && !this.seen.size) { return; }

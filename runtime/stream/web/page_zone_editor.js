@@ -1,5 +1,7 @@
-// Zones and lines are drawn with the mouse, a finger or a pen, and leave the page as the file that --zones reads.
-import { colour, drawn, shapes, show } from "./page_zones.js";
+// Zones and lines are drawn with the mouse, a finger or a pen. They are saved on the device where the stream allows it,
+// and leave the page as the file that --zones reads.
+import { reason } from "./page_messages.js";
+import { colour, count, drawn, labels, shapes, show } from "./page_zones.js";
 
 const make = (tag, text = "", values = {}) => Object.assign(document.createElement(tag), { textContent: text }, values);
 const CLOSE = 12; // pixels on the screen: so near to the first corner a click closes the zone
@@ -10,6 +12,9 @@ export class ZoneEditor {
     Object.assign(this, { svg, canvas, list, edit, tools, said, sources });
     this.told = null; // what the server counts, source -> zones
     this.live = []; // the shapes of the source that is shown
+    this.source = ""; // which that is, where there are several
+    this.file = null; // { name, revision } of the file that they are saved in, null where none may be
+    this.over = null; // the file's revision when editing began
     this.mine = null; // the shapes that are edited, null while none are
     this.open = null; // the one that is being drawn
     this.held = null; // the corner that is dragged: { shape, index }
@@ -26,17 +31,33 @@ export class ZoneEditor {
     });
   }
 
-  // `told`: source -> zones, null of a run without.
-  take(told, source) {
+  // `told`: source -> zones, null of a run without; `file` as above.
+  take(told, source, sources, file) {
     this.told = told;
+    this.source = sources.length > 1 ? source : "";
+    this.file = file;
+    this.tools.querySelector("[data-does=save]").hidden = !file;
     this.live = shapes(told && told[source]);
     if (!this.mine) { this.rows(); }
+  }
+
+  // Takes the counts that came with a picture.
+  count(counts) { count(this.live, counts); }
+
+  labels() { return labels(this.canvas, this.mine || this.live); }
+
+  // Shows the counts in the list.
+  recount() {
+    const cells = this.mine ? [] : this.list.querySelectorAll("b");
+    cells.forEach((cell, index) => { if (this.live[index] && cell.textContent !== this.live[index].counted) { cell.textContent = this.live[index].counted; } });
   }
 
   toggle() {
     this.mine = this.mine ? null : this.live.map((shape) => ({ ...shape, points: shape.points.map((point) => [...point]) }));
     this.open = null;
-    this.edit.textContent = this.mine ? "Stop editing" : "Edit";
+    this.over = this.file && this.file.revision;
+    this.say("");
+    this.edit.textContent = this.mine ? "Cancel" : "Edit";
     this.edit.setAttribute("aria-pressed", String(Boolean(this.mine)));
     this.tools.hidden = !this.mine;
     this.sources.disabled = Boolean(this.mine); // what is drawn is of the source that is shown
@@ -53,7 +74,7 @@ export class ZoneEditor {
     const names = new Set(this.mine.map((shape) => shape.name));
     let number = 1;
     while (names.has(kind + " " + number)) { number += 1; }
-    this.open = { kind, name: kind + " " + number, points: [], counted: "", rest: {} };
+    this.open = { kind, name: kind + " " + number, points: [], counted: "", rest: this.source ? { source: this.source } : {} };
     this.say(kind === "zone" ? "Click the corners; a click on the first one closes the zone." : "Click where the line begins, then where it ends: its sides are those of who looks that way.");
     this.paint();
   }
@@ -119,8 +140,26 @@ export class ZoneEditor {
     let problem = bad ? `“${bad.name}” crosses itself; move a corner.` : "";
     if (names.some((name) => !name)) { problem = "Give each a name."; }
     if (new Set(names).size < names.length) { problem = "Two have the same name; rename one."; }
-    this.say(problem || "Save the file, and give it to segrt stream as --zones FILE.");
+    this.say(problem || (this.file ? `“Save” puts them into ${this.file.name} on the device.` : "Download the file, and give it to segrt stream as --zones FILE."));
     return !problem;
+  }
+
+  async save() {
+    if (!this.check()) { return; }
+    const [button] = this.tools.querySelectorAll("[data-does=save]");
+    button.disabled = true;
+    try {
+      const headers = { "content-type": "application/json", "if-match": `"${this.over}"` };
+      const answer = await fetch("zones.json", { method: "PUT", headers, body: this.document(), signal: AbortSignal.timeout(15000) });
+      if (!answer.ok) { this.say("Not saved: " + await reason(answer)); return; }
+      const { name } = this.file;
+      this.file = { name, ...await answer.json() };
+      this.live = this.mine;
+      this.toggle();
+      this.say(`Saved in ${name} on the device; what is inside is counted from now on.`);
+    } catch (error) {
+      this.say("Not saved: there is no connection. Try again, or download the file.");
+    } finally { button.disabled = false; }
   }
 
   async copy() {

@@ -197,3 +197,32 @@ def test_zones_that_share_edges_share_no_pixel_and_leave_none_out(seed):
     for mask in masks_of(parts, total.shape):
         total[mask.cut] += mask.inside
     assert (total == 1).all()
+
+
+def test_another_plan_keeps_what_stays_and_ends_what_goes(make):
+    yard = Zone("yard", polygon=((0.0, 0.0), (1.0, 0.0), (1.0, 1.0), (0.0, 1.0)))
+    hall = Zone("hall", polygon=((0.5, 0.0), (0.9, 0.0), (0.9, 1.0), (0.5, 1.0)))
+    counter = ZoneCounter(plan(DOOR, yard, hall, GATE))
+    run(counter, make, [30, 150])
+    narrower = Zone("yard", polygon=((0.0, 0.0), (0.4, 0.0), (0.4, 1.0), (0.0, 1.0)))
+    people = Zone("hall", classes=frozenset({CAR}), polygon=hall.polygon)
+    told = counter.change(plan(DOOR, narrower, people, GATE), 2, 0.2)
+    assert short(told) == ["left hall person 7"], "what counts no persons any more"
+    assert (told[0].reason, told[0].dwell) == ("zones changed", 0.0)
+    update = counter.update(2, 0.2, make(SIZE, [at(150)]))
+    assert short(update.events) == ["left yard person 7", "count yard", "count hall"]
+    assert update.events[0].dwell == pytest.approx(0.2)
+    assert update.counts == {"door": {"person": 1}, "yard": {}, "hall": {}}
+    told = counter.change(plan(narrower), 3, 0.3)
+    assert short(told) == ["left door person 7", "count door"]
+    assert told[1].counts == {}
+    counter.change(plan(DOOR, GATE), 4, 0.4)
+    update = counter.update(4, 0.4, make(SIZE, [at(30)]))
+    assert short(update.events) == [], "the way over a line that was gone is not a crossing"
+
+
+def test_a_line_that_stays_is_crossed_over_a_change_of_plan(make):
+    counter = ZoneCounter(plan(DOOR, GATE))
+    run(counter, make, [30])
+    counter.change(plan(GATE), 1, 0.1)
+    assert short(counter.update(1, 0.1, make(SIZE, [at(80)])).events) == ["crossed gate person 7"]

@@ -48,3 +48,17 @@ def test_being_inside_meets_a_rule_without_a_duration_with_tracks_and_without(ma
     told = watch(make, ["person in door"], [50, 150, 150, 50, 150], track=track)
     assert [bool(met) for met, _ in told] == [False, True, False, False, True]
     assert [bool(holding) for _, holding in told] == [False, True, True, False, True]
+
+
+def test_a_rule_that_stays_is_not_met_again_by_other_rules_beside_it(make):
+    counter, held = ZoneCounter(PLAN), "person in door"
+    watched = RuleWatch(read_rules([held], PLAN, "rule"), PLAN, "cam", counter)
+
+    def look(index):
+        update = counter.update(index, float(index), make(SIZE, [(1, 0, (140, 40, 160, 60))]))
+        return [event.rule for event in watched.look(Moment(index, float(index)), update).met]
+
+    assert look(0) == [held]
+    watched.change(read_rules(["anything in door", held], PLAN, "rule"), PLAN)
+    assert look(1) == ["anything in door"]
+    assert look(2) == []
