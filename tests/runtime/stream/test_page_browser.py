@@ -10,9 +10,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from segrt.runtime.outputs.sink_options import SinkOptions
 from segrt.runtime.results import Label, PanopticResult, Segment, SemanticResult
 from segrt.runtime.stream.frame import Frame
 from segrt.runtime.stream.recorder import Recorder
+from segrt.runtime.stream.zone_plans import PlanReader
+from segrt.runtime.stream.zone_saving import ZoneSaving
 from segrt.runtime.zones.shapes import Line, Zone, ZonePlan
 from segrt.runtime.zones.zone_file import parse_zones
 from segrt.runtime.zones.zone_totals import ZoneTotals
@@ -53,14 +56,15 @@ def semantic_at(index):
 class Camera:
     """A live page that is fed ten times a second; `end` stops it as the end of a run does."""
 
-    def __init__(self, make_result, source_id):
+    def __init__(self, make_result, source_id, saving):
         from segrt.runtime.stream.sinks.live_page import PageSink
         from segrt.runtime.stream.sources.source import SourceInfo
 
-        self.sink = PageSink("http://127.0.0.1:0")
+        self.sink = PageSink("http://127.0.0.1:0", SinkOptions(edits=saving is not None))
         self.address = self.sink.address
         self._make_result, self._source_id = make_result, source_id
         self._recorder = Recorder([source_id])
+        self._recorder.zone_saving = saving
         self.sink.watch(self._recorder, "http")
         self.sink.open([SourceInfo(source_id, live=True)])
         self._stop = threading.Event()
@@ -91,8 +95,8 @@ def cameras():
     pytest.importorskip("uvicorn", reason="needs the extra segrt[web]")
     opened = []
 
-    def make(make_result=result_at, source_id=f"cam {EVIL}"):
-        opened.append(Camera(make_result, source_id))
+    def make(make_result=result_at, source_id=f"cam {EVIL}", saving=None):
+        opened.append(Camera(make_result, source_id, saving))
         return opened[-1]
 
     yield make
@@ -303,4 +307,47 @@ def test_zones_are_shown_drawn_and_saved_as_the_file_that_is_read(cameras, brows
     assert np.allclose(saved.zones[1].polygon, [(0.1, 0.1), (0.3, 0.1), (0.3, 0.3)], atol=0.005)
     assert (saved.lines[1].name, len(saved.lines)) == ("line 1", 2)
     assert page.title() == "segrt live"
+    page.close()
+
+
+def test_zones_are_saved_on_the_device_and_counts_come_with_the_pictures(cameras, browser, tmp_path):
+    file = tmp_path / "zones.json"
+    saving = ZoneSaving(file, PlanReader((LABELS[0], Label("car", 1, True, (0, 0, 255))), "panoptic"))
+    camera = cameras(source_id="cam", saving=saving)
+    totals = camera._recorder.zones = ZoneTotals()
+    totals.begin("cam", saving.planned.plan)
+    page = browser.new_page(viewport={"width": 1280, "height": 800})
+    troubles = []
+    page.on("pageerror", lambda error: troubles.append(str(error)))
+    page.goto(camera.address)
+    page.wait_for_selector("#state.live", timeout=30_000)
+    page.click("#edit")
+    page.wait_for_selector("[data-does=save]:visible")
+    box = page.locator("#zones").bounding_box()
+
+    def draw(*places):
+        page.click("text=Draw zone")
+        for x, y in (*places, places[0]):
+            page.mouse.click(box["x"] + x * box["width"], box["y"] + y * box["height"])
+
+    draw((0.5, 0.1), (0.9, 0.1), (0.9, 0.9))
+    page.click("text=Save")
+    page.wait_for_selector("#said:has-text('Saved in zones.json on the device')")
+    assert page.locator("#tools").is_hidden()
+    (zone,) = parse_zones(file.read_bytes(), "zones.json", LABELS).zones
+    assert (zone.name, zone.polygon[0]) == ("zone 1", pytest.approx((0.5, 0.1), abs=0.005))
+    totals.begin("cam", saving.planned.plan)
+    totals.add("cam", {"zone 1": {"car": 4}}, ())
+    page.wait_for_selector("#shapes b:has-text('4 car')", timeout=5_000)
+    page.route("**/state.json", lambda route: route.abort())
+    totals.add("cam", {"zone 1": {"car": 5}}, ())
+    page.wait_for_selector("#shapes b:has-text('5 car')", timeout=5_000)
+
+    page.click("#edit")
+    draw((0.1, 0.1), (0.3, 0.1), (0.3, 0.3))
+    saving.save(file.read_bytes().replace(b"zone 1", b"hall"))
+    page.click("text=Save")
+    page.wait_for_selector("#said:has-text('Not saved: zones.json: was saved by another page meanwhile')")
+    assert page.locator("[data-does=save]").is_enabled()
+    assert troubles == []
     page.close()

@@ -47,7 +47,7 @@ class Page:
         connection.close()
         return held
 
-    def put(self, body=BODY, **headers):
+    def put(self, body=BODY, **headers):  # noqa: D102
         status, _, text = self.ask(body=body, Authorization=f"Bearer {self.token}", **{**self.own, **headers})
         return status, text
 
@@ -95,7 +95,7 @@ def test_the_token_saves_and_without_it_or_from_elsewhere_nothing_does(page, tmp
     assert page.ask(Authorization=bearer, Content_Type="application/json")[0] == 200, "a script needs no origin"
 
 
-def test_answers_say_what_is_wrong_in_one_line(page, tmp_path):
+def test_answers_say_what_is_wrong_in_one_line(page):
     status, said = page.put(
         b'{"format": "1.0", "zones": [{"name": "door", "polygon": [[0, 0], [1, 1], [1, 0], [0, 1]]}]}'
     )

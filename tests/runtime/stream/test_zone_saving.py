@@ -13,7 +13,7 @@ from walkers import DOOR, LABELS, lines_of, run
 from segrt.runtime.errors import SegrtError
 from segrt.runtime.stream.events.event_kinds import open_events
 from segrt.runtime.stream.zone_plans import PlanReader
-from segrt.runtime.stream.zone_saving import ZonesChangedError, ZoneSaving
+from segrt.runtime.stream.zone_saving import ZoneSaving, ZonesChangedError
 from segrt.runtime.stream.zones_step import ZonesStep
 
 DOOR_ENTRY = {"name": "door", "polygon": DOOR.polygon}
