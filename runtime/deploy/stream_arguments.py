@@ -36,7 +36,7 @@ class StreamNeeds:
 class StreamWords:
     """What a stream's arguments name: sources, sinks, the file of metrics, outputs of events, the folder of clips.
 
-    `track` says whether things are followed.
+    `track` says whether things are followed; `zones` is the file of zones where the live page may replace it.
     """
 
     sources: Sequence[str] = ()
@@ -45,13 +45,15 @@ class StreamWords:
     events: Sequence[str] = ()
     clips: str | PathLike[str] | None = None
     track: bool = False
+    zones: str | PathLike[str] | None = None
 
     @classmethod
     def of(cls, given: Mapping[str, Any]) -> "StreamWords":
         """Return what the command's parameters name; of a stream that is not understood, some are missing."""
         sources, sinks, events = (given.get(name) or () for name in ("sources", "sinks", "events"))
         clips = given.get("record_to") if given.get("record_on") else None
-        return cls(sources, sinks, given.get("metrics"), events, clips, bool(given.get("track")))
+        zones = given.get("zones") if given.get("zones_edit") else None
+        return cls(sources, sinks, given.get("metrics"), events, clips, bool(given.get("track")), zones)
 
 
 def needs_of(words: StreamWords) -> StreamNeeds:
@@ -75,6 +77,8 @@ def _folders(words: StreamWords) -> set[str]:
     folders = {Path(words.metrics).parent} if words.metrics else set[Path]()
     if words.clips:
         folders.add(Path(words.clips))
+    if words.zones:
+        folders.add(Path(words.zones).parent)
     for sink in words.sinks:
         written = sink_kinds.files_of(sink)
         files = written.files or ((written.path,) if written.path and not written.pictures else ())

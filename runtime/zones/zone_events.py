@@ -13,8 +13,8 @@ class Event(
     `share` of the mask was inside when it entered. `direction`, of crossed, is "left to right" or "right to left".
     `dwell` is for how long it was inside (left) or there (gone), in seconds, None where the source states no times;
     `first_seen` and `last_seen` are the pts of its first and last frame. `reason` says why a stay ended without the
-    thing's leaving: gone, time jumped back, end. `counts`, of count, are all classes that are inside now. `rule` is its
-    text, `file` the clip that is recorded.
+    thing's leaving: gone, time jumped back, zones changed, end. `counts`, of count, are all classes that are inside
+    now. `rule` is its text, `file` the clip that is recorded.
     """
 
     event: str

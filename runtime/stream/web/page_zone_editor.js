@@ -10,6 +10,7 @@ const round = (value) => Math.min(1, Math.max(0, Math.round(value * 10000) / 100
 export class ZoneEditor {
   constructor({ svg, canvas, list, edit, tools, said, sources }) {
     Object.assign(this, { svg, canvas, list, edit, tools, said, sources });
+    this.section = edit.closest("section");
     this.told = null; // what the server counts, source -> zones
     this.live = []; // the shapes of the source that is shown
     this.source = ""; // which that is, where there are several
@@ -53,7 +54,7 @@ export class ZoneEditor {
   }
 
   toggle() {
-    this.mine = this.mine ? null : this.live.map((shape) => ({ ...shape, points: shape.points.map((point) => [...point]) }));
+    this.mine = this.mine ? null : this.live.map((shape) => ({ ...shape, counted: "", points: shape.points.map((point) => [...point]) }));
     this.open = null;
     this.over = this.file && this.file.revision;
     this.say("");
@@ -62,6 +63,8 @@ export class ZoneEditor {
     this.tools.hidden = !this.mine;
     this.sources.disabled = Boolean(this.mine); // what is drawn is of the source that is shown
     this.svg.classList.toggle("editing", Boolean(this.mine));
+    this.section.classList.toggle("editing", Boolean(this.mine)); // stands first then: what is above it would move it
+    this.section.scrollIntoView({ block: "nearest" });
     this.rows();
     this.paint();
   }

@@ -12,7 +12,7 @@ export const drawn = (tag, attributes = {}, text = "") => {
 
 export const colour = (index) => COLORS[index % COLORS.length];
 
-const inside = (counts) => Object.entries(counts).map(([name, count]) => count + " " + name).join(", ") || "0";
+const inside = (counts) => Object.entries(counts).filter(([, count]) => count).map(([name, count]) => count + " " + name).join(", ") || "0";
 const ways = (crossed) => Object.entries(crossed).map(([way, count]) => count + (way === "left to right" ? " →" : " ←")).join(" ");
 
 // What the server says of one source -> shapes: { kind, name, points, counted, rest }, `rest` being what is kept as it is.
@@ -39,7 +39,7 @@ export function labels(canvas, list) {
     const places = points.map(([x, y]) => [x * width, y * height]);
     const highest = places.reduce((one, other) => (other[1] < one[1] ? other : one));
     const [x, y] = kind === "zone" ? highest : [(places[0][0] + places[1][0]) / 2, (places[0][1] + places[1][1]) / 2];
-    const text = counted ? name + "  " + counted : name, wide = text.length * size * 0.56 + size;
+    const text = counted ? name + " · " + counted : name, wide = text.length * size * 0.56 + size;
     const left = Math.min(Math.max(0, x - wide / 2), Math.max(0, width - wide));
     const rows = [0, 1, -1, 2, -2, 3].map((row) => Math.min(Math.max(0, y + row * 1.1 * tall), Math.max(0, height - tall)));
     const free = (top) => found.every((one) => left >= one.left + one.wide || one.left >= left + wide || top >= one.top + tall || one.top >= top + tall);

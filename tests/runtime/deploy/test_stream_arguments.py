@@ -90,6 +90,7 @@ def test_zones_bring_the_extras_and_folders_of_their_outputs() -> None:
     needs = _needs(words.split())
     assert (needs.extras, needs.folders) == ({"mqtt"}, ("/data",))
     assert _needs([*words.split(), "--record-on", "person in door"]).folders == ("/clips", "/data")
+    assert _needs([*words.split(), "--zones-edit"]).folders == ("/data", "/etc/segrt"), "what the page saves is written"
     with pytest.raises(SegrtError, match=r"--zones z.json: is looked for on the device, .*/etc/segrt/z.json"):
         _needs(["rtsp://c/a", "--zones", "z.json"])
     assert _needs(["rtsp://c/a", "--zones", "z.json"], of_device=True).extras == set()

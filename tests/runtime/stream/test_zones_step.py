@@ -187,6 +187,11 @@ def test_the_command_counts_and_refuses_in_one_line(segrt_stream, tmp_path):
         ({"zones": [door]}, ("--record-on", "person in dor"), "--record-on 'person in dor': there is no zone or line"),
         ({"zones": [door]}, ("--record-on", "person in door for 3s"), "speaks of one thing over time; add --track"),
         ({"zones": [door]}, ("--events", "out.txt"), "--events out.txt: is of no known kind; use FILE.jsonl"),
+        (
+            {"zones": [door]},
+            ("--zones-edit",),
+            "--zones-edit: the live page is where zones are drawn, add one: --sink h",
+        ),
     ):
         code, told = segrt_stream(zones, *words)
         assert code == 2
