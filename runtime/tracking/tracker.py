@@ -11,7 +11,7 @@ from segrt.runtime.errors import SegrtError
 from segrt.runtime.results import InstanceResult, PanopticResult
 from segrt.runtime.tracking.appearance import color_histograms
 from segrt.runtime.tracking.assignment import check_scipy
-from segrt.runtime.tracking.box_overlap import Floats
+from segrt.runtime.tracking.box_overlap import Floats, box_iou
 from segrt.runtime.tracking.camera_motion import CameraMotion
 from segrt.runtime.tracking.followed_things import Things, things_of
 from segrt.runtime.tracking.lasting_ids import LastingIds
@@ -28,6 +28,8 @@ _HIDDEN = 0.1  # share of a track's mask that must be covered for what is seen t
 _EXPLAINED = 0.5  # IoU with what is not covered that makes it so
 _WHOLE_SECONDS = 4.0  # for so long what is seen is taken for a part; then it is the whole
 _GAP = 3.0  # so many times as long as between the frames before is no longer the next frame
+_SAME_PLACE = 0.5  # IoU of the boxes of what has not moved away between two frames
+_FEWEST_SAME = 3  # things that tell, where they are still in their places, that there was no cut
 _NEW_COLORS = 0.1  # share of the newest frame in a track's colours
 
 
@@ -76,7 +78,7 @@ class Tracker:
         """
         things = things_of(result)
         image = _picture(result, image, needed=self.options.needs_pictures)
-        now, elapsed = self._begin(result, pts, image)
+        now, elapsed = self._begin(result, pts, image, things)
         self._predict(now, elapsed, things, image)
         kinds = self._limits.kinds(things)
         colors = None
@@ -93,7 +95,9 @@ class Tracker:
         tracked: _R = result.with_tracks(self._ids_in(result))  # type: ignore[assignment]  # of the same type
         return tracked
 
-    def _begin(self, result: _R, pts: float | None, image: npt.NDArray[Any] | None) -> tuple[float, float]:
+    def _begin(
+        self, result: _R, pts: float | None, image: npt.NDArray[Any] | None, things: Things
+    ) -> tuple[float, float]:
         """End all tracks where this frame does not follow the one before; return its time and how long that is ago."""
         if pts is not None and not math.isfinite(pts):
             raise SegrtError(f"tracking: pts must be seconds, or None where frames have no time, but got {pts}")
@@ -104,12 +108,26 @@ class Tracker:
             self.reset()
         before = self._time
         now = pts if pts is not None else 0.0 if before is None else before + 1 / self.options.frame_rate
-        cut = self._cuts is not None and image is not None and self._cuts.is_cut(image)
+        cut = self._cuts is not None and image is not None and self._cuts.is_cut(image) and not self._goes_on(things)
         if cut or (before is not None and now < before):
             self.reset()
         elapsed = 0.0 if self._time is None else now - self._time
         self._time = now
         return now, elapsed
+
+    def _goes_on(self, things: Things) -> bool:
+        """Say whether things go on where they were, so that a picture of other colours is no cut: a bus may fill it.
+
+        Half of what was seen a frame before, or half of what is seen now, must; and three, for one may by chance.
+        """
+        seen = [record for record in self._records if record.state != "lost"]
+        fewer = min(len(seen), len(things))
+        if fewer < _FEWEST_SAME:
+            return False
+        iou = box_iou(np.array([record.box for record in seen]), things.boxes)
+        iou[np.array([record.class_id for record in seen])[:, None] != things.class_ids] = 0
+        same = int((iou.max(axis=1) >= _SAME_PLACE).sum())
+        return same >= max(_FEWEST_SAME, fewer / 2)
 
     def _predict(self, now: float, elapsed: float, things: Things, image: npt.NDArray[Any] | None) -> None:
         """Move the tracks to where they should be now; end those that have been lost for too long."""

@@ -261,3 +261,18 @@ def test_without_scipy_the_remedy_is_told(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setitem(__import__("sys").modules, "scipy.optimize", None)
     with pytest.raises(SegrtError, match=r"^tracking needs SciPy; `pip install 'segrt\[track\]'`$"):
         Tracker()
+
+
+def test_what_fills_the_picture_at_once_is_no_cut_where_things_stay() -> None:
+    rng = np.random.default_rng(0)
+    street = rng.integers(0, 60, (*SIZE, 3)).astype(np.uint8)
+    bus = street.copy()
+    bus[:, 70:] = 250
+    cars = [Box(2, y=20 * row, height=18) for row in range(3)]
+    tracker = Tracker()
+    ids = tracked(tracker, panoptic(*cars, Box(120)), 0.0, street)
+    assert (
+        tracked(tracker, panoptic(*cars, Box(70, y=0, width=130, height=60, class_id=PERSON)), 0.1, bus)[:3] == ids[:3]
+    )
+    other = [Box(45, y=20 * row, height=18) for row in range(3)]
+    assert min(tracked(tracker, panoptic(*other), 0.2, street)) > 5, "all else is a cut"
