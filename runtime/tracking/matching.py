@@ -22,6 +22,8 @@ Pairs = list[tuple[int, int]]
 _UNSEEN = 0.7  # what the IoU of visible parts is worth
 _SEEN_LAST = 0.9  # what the IoU with the box is worth that was seen last, parts of things included
 _EMERGING = 0.3  # what it is worth that one holds the other
+_TURNING = 3.0  # so many times as far as the filter's deviations: what is hidden may stop and turn
+_GROWN = 64.0  # so many times as large as all that is known of a track is another thing
 _WEAK_OVERLAP = 0.4  # what weak things must have at least
 _OTHER_CLASS = 0.5  # what similarity is worth between classes, where they may differ
 
@@ -102,7 +104,8 @@ def fits_of(
     overlap = np.maximum(overlap, _SEEN_LAST * box_iou(_moved_boxes(records, places), things.boxes))
     near = box_iou(boxes, things.boxes, enlarged=options.reach) if options.reach else np.zeros_like(overlap)
     near = np.maximum(near, _EMERGING * contained)
-    near = np.maximum(near, _EMERGING * box_nearness(boxes, things.boxes, deviations))
+    near = np.maximum(near, _EMERGING * box_nearness(boxes, things.boxes, _TURNING * deviations))
+    near[thing_areas > _GROWN * areas] = 0
     worth: Floats = np.where(
         np.array([record.class_id for record in records], np.int64)[:, None] == things.class_ids,
         1.0,

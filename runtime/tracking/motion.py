@@ -12,7 +12,7 @@ Floats = npt.NDArray[np.float64]
 # In sizes of the thing, the root of its box's area. Fitted on street clips that no figure is reported of.
 _MEASURED = 0.08  # standard deviation of a mask's box
 _AGILITY = 0.5  # change of velocity, sizes a second in a second
-_DOUBT = 2.0  # how much less that is believed where a side was covered
+_DOUBT = 2.0  # how much less that is believed where a side was covered, and of a part of the thing
 _SUDDEN = 0.2  # change of a side from one frame to the next, as its share
 _FIRST_SPEED = 2.0  # of things that have just appeared, sizes a second
 
@@ -59,7 +59,7 @@ class Motion:
         speed += push * seconds
 
     def correct(self, rows: npt.NDArray[np.intp], boxes: Floats, part: npt.NDArray[np.bool_]) -> None:
-        """Take in where the tracks of `rows` were seen, boxes (K, 4); of what is `part` (K,) the size is not believed.
+        """Take in where the tracks of `rows` were seen, boxes (K, 4); of what is `part` (K,) no size, the place less.
 
         Where the sides of a box part or close up at once, something has begun to cover the thing, or ceased to: then
         the side that moved less says how far the thing has moved, and its size changes without a speed.
@@ -73,6 +73,7 @@ class Motion:
         off[:, :2] = np.where(sudden, steady, off[:, :2])
         off[:, 2:] = np.where(sudden | part[:, None], 0.0, off[:, 2:])
         noise = ((_MEASURED * size) ** 2) * np.where(np.hstack((sudden, sudden)), _DOUBT**2, 1.0)
+        noise *= np.where(part[:, None], _DOUBT**2, 1.0)
         place, both, speed = (self.variance[rows, :, index] for index in range(3))
         gain, speed_gain = place / (place + noise), both / (place + noise)
         self.place[rows] += gain * off

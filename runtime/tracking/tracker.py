@@ -86,6 +86,7 @@ class Tracker:
             colors = color_histograms(image, things.masks)
         motion = self._motion
         fits = fits_of(self._records, motion.place, motion.boxes, motion.deviations, things, colors, self.options)
+        fits.near[self._has_left(result.size)] = 0
         pairs = match(fits, self._records, kinds, self.options)
         self._go_on(pairs, fits, things, colors, now)
         self._lose({row for row, _ in pairs})
@@ -147,6 +148,12 @@ class Tracker:
             affine = self._camera.since_last(image, things.boxes)
             if affine is not None:
                 self._motion.warp(affine)
+
+    def _has_left(self, size: tuple[int, int]) -> Bools:
+        """Say which lost tracks should be outside a picture of `size` (H, W): what comes in there is another thing."""
+        x, y = self._motion.place[:, 0], self._motion.place[:, 1]
+        outside: Bools = (x < 0) | (y < 0) | (x > size[1]) | (y > size[0])
+        return outside & np.array([record.state == "lost" for record in self._records], bool)
 
     def _go_on(self, pairs: Pairs, fits: Fits, things: Things, colors: Floats | None, now: float) -> None:
         """Let tracks go on with the things that are theirs."""

@@ -276,3 +276,32 @@ def test_what_fills_the_picture_at_once_is_no_cut_where_things_stay() -> None:
     )
     other = [Box(45, y=20 * row, height=18) for row in range(3)]
     assert min(tracked(tracker, panoptic(*other), 0.2, street)) > 5, "all else is a cut"
+
+
+def test_what_comes_in_where_another_thing_has_left_is_new() -> None:
+    tracker = Tracker()
+    stays = Box(2, y=0, height=10)
+    for step in range(24):
+        ids = tracked(tracker, panoptic(stays, Box(150 + 2 * step)), step / 10)
+    for step in range(24, 28):
+        tracked(tracker, panoptic(stays), step / 10)
+    came = tracked(tracker, panoptic(stays, Box(194)), 2.8)
+    assert (came[0], came[1] > ids[1]) == (ids[0], True)
+
+
+def test_what_was_a_speck_is_not_what_fills_the_picture() -> None:
+    tracker = Tracker()
+    stays = Box(2, y=0, height=10, class_id=PERSON)
+    for step in range(4):
+        ids = tracked(tracker, panoptic(stays, Box(100, y=30, width=10, height=10)), step / 10)
+    came = tracked(tracker, panoptic(stays, Box(23, y=0, width=177, height=60)), 0.4)
+    assert (came[0], came[1] > ids[1]) == (ids[0], True)
+
+
+def test_what_stops_while_it_is_hidden_is_found_again() -> None:
+    tracker = Tracker()
+    for step in range(20):
+        tracked(tracker, panoptic(Box(2 * step, width=10)), step / 10)
+    for step in range(20, 32):
+        tracked(tracker, panoptic(), step / 10)
+    assert tracked(tracker, panoptic(Box(40, width=10)), 3.2) == [1]
