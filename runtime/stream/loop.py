@@ -122,8 +122,8 @@ def open_pipeline(
     for step in steps:
         if step.techniques is not None and segmenter.technique not in step.techniques:
             raise SegrtError(
-                f"{step.name}: takes {' or '.join(step.techniques)} results, but the bundle's are "
-                f"{segmenter.technique}; leave it out or take another bundle"
+                f"{step.asked_by or step.name}: takes {' or '.join(step.techniques)} results, but the bundle's are "
+                f"{segmenter.technique}; leave it out or take an {' or '.join(step.techniques)} bundle"
             )
     sources = [source_or_sources] if isinstance(source_or_sources, (str, PathLike, Source)) else list(source_or_sources)
     opened = open_sources(sources, live)

@@ -20,10 +20,12 @@ class Step(ABC):
     """Takes each frame's result and returns the one that goes on: tracked, counted, or the same.
 
     All steps of a run work in one thread, the one that post-processes: what takes long belongs in a thread of its own.
-    `name` is that of its stage in the metrics; `techniques` are those whose results it takes, None for all.
+    `name` is that of its stage in the metrics, `asked_by` what the user gave to have it; `techniques` are those whose
+    results it takes, None for all.
     """
 
     name: ClassVar[str]
+    asked_by: ClassVar[str] = ""
     techniques: ClassVar[tuple[str, ...] | None] = None
 
     def watch(self, sources: Sequence[Source], recorder: Recorder) -> None:  # noqa: B027 (few steps care)

@@ -17,6 +17,7 @@ class Tracked(Step):
     """
 
     name = "tracked"
+    asked_by = "--track (track=True)"
     techniques: ClassVar = ("instance", "panoptic")
 
     def __init__(self, options: TrackerOptions | None = None) -> None:

@@ -36,6 +36,7 @@ class ZonesStep(Step):
     """
 
     name: ClassVar[str] = "zones"
+    asked_by: ClassVar[str] = "--zones"
     techniques: ClassVar[tuple[str, ...] | None] = ("instance", "panoptic")
 
     def __init__(

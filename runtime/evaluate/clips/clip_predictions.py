@@ -1,4 +1,4 @@
-"""Files of predictions for clips: COCO panoptic video, YouTube-VIS's objects or results, KITTI-STEP's maps."""
+"""Files of predictions for clips: COCO panoptic video (VPSNet's, too), YouTube-VIS's objects or results, KITTI-STEP."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,6 +14,7 @@ from segrt.runtime.evaluate.datasets.coco_files import CocoPanopticAnnotation, c
 from segrt.runtime.evaluate.datasets.coco_video import is_panoptic_video, panoptic_annotations
 from segrt.runtime.evaluate.datasets.dataset import ClipSpan, Dataset, ImageId, Sample, clips_of
 from segrt.runtime.evaluate.datasets.kitti_step import StepDataset, StepValues, map_of_frame
+from segrt.runtime.evaluate.datasets.vpsnet import flat_predictions
 from segrt.runtime.evaluate.datasets.youtube_vis import VisMask, VisObject, VisVideo, masks_by_frame, packed
 from segrt.runtime.files.reading import is_folder
 from segrt.runtime.results import InstanceResult, Label, rle
@@ -120,6 +121,12 @@ def open_clip_predictions(
     entries = content.get("annotations") if isinstance(content, dict) else content
     if not isinstance(entries, list):
         return None
+    first = entries[0] if entries and isinstance(entries[0], dict) else {}
+    if "panoptic" not in dataset.techniques and ("annotations" in first or "segments_info" in first):
+        raise SegrtError(
+            f"{path} is panoptic, but {dataset.path} has objects alone; give its objects, each with segmentations "
+            "(YouTube-VIS), or judge it on panoptic truth"
+        )
     if is_panoptic_video(entries):
         folder = predictions_dir if predictions_dir is not None else path.with_suffix("")
         if not is_folder(folder):
@@ -127,7 +134,10 @@ def open_clip_predictions(
         annotations = panoptic_annotations(path, entries)
         _refuse_unknown(path, annotations, dataset)
         return PanopticClipPredictions(path, folder, tuple(dataset.labels), annotations)
-    first = entries[0] if entries and isinstance(entries[0], dict) else {}
+    if "segments_info" in first and str(first.get("image_id")) in {str(one.image_id) for one in dataset.samples}:
+        folder, annotations = flat_predictions(path, entries, predictions_dir)
+        _refuse_unknown(path, annotations, dataset)
+        return PanopticClipPredictions(path, folder, tuple(dataset.labels), annotations)
     if "segments_info" in first:
         raise SegrtError(
             f"{path} is of single pictures, but {dataset.path} of clips; write its annotations video by video, with "

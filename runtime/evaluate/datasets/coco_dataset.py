@@ -19,6 +19,7 @@ from segrt.runtime.evaluate.datasets.coco_masks import CocoMask, mask_problem
 from segrt.runtime.evaluate.datasets.coco_video import is_video, open_video
 from segrt.runtime.evaluate.datasets.dataset import Address, Dataset, ImageId, Sample, checked_image
 from segrt.runtime.evaluate.datasets.panoptic_pngs import PanopticDataset
+from segrt.runtime.evaluate.datasets.vpsnet import is_flat_video, open_flat_video
 from segrt.runtime.evaluate.truth import InstanceTruth
 from segrt.runtime.files.images import MOST_PIXELS, Picture
 from segrt.runtime.files.reading import is_folder
@@ -75,6 +76,8 @@ def open_coco(address: Address) -> Dataset:
     first = content["annotations"][0]
     if is_video(content):
         return open_video(path, content, labels, folder, address.panoptic_dir)
+    if is_flat_video(content):
+        return open_flat_video(path, content, labels, folder, address.panoptic_dir)
     if isinstance(first, dict) and "segments_info" in first:
         return _panoptic(path, content, labels, entries, folder, address.panoptic_dir)
     return _instances(path, content, labels, entries, folder)

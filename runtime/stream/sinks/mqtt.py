@@ -1,5 +1,6 @@
 """Results as MQTT messages: what `describe` says of each frame, as JSON."""
 
+import logging
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -19,6 +20,8 @@ from segrt.runtime.stream.sources.source import SourceInfo
 if TYPE_CHECKING:
     from segrt.runtime.stream.recorder import Recorder
 
+log = logging.getLogger("segrt.stream")
+_TAKEN = ("status", "events")  # below TOPIC: whether segrt is there, and what zones tell
 _QUEUED = 100  # messages that wait for the broker; what comes while so many wait is dropped
 
 
@@ -50,7 +53,11 @@ class MqttSink(Sink):
     def open(self, sources: Sequence[SourceInfo]) -> None:
         """Begin to connect; results are taken at once."""
         for source_id, name in names_of_sources([source.source_id for source in sources]).items():
-            self._topics[source_id] = f"{self._link.topic}/{name}" if name else self._link.topic
+            topic = f"{self._link.topic}/{name}" if name else self._link.topic
+            if name in _TAKEN:  # no source's name ends in an underscore
+                log.warning("sink mqtt: %s says another thing, so results of %s go to %s_", topic, source_id, topic)
+                topic += "_"
+            self._topics[source_id] = topic
         self._link.open()
 
     def write(self, frame: Frame, result: Result, drawn: Picture | None) -> None:  # noqa: ARG002

@@ -124,20 +124,23 @@ def write_panoptic_video(path: Path, clips: Sequence[Sequence[PanopticTruth]]) -
             name = f"{index:04d}.png"
             write_panoptic_png(folder / name, image.ids)
             images.append({"id": index, "file_name": name, "height": SIZE[0], "width": SIZE[1]})
-            infos = [
-                {
-                    "id": segment.id,
-                    "category_id": LABELS[segment.class_id].dataset_id,
-                    "iscrowd": int(segment.iscrowd),
-                    "area": int((image.ids == segment.id).sum()),
-                }
-                for segment in image.segments
-            ]
-            entries.append({"image_id": index, "file_name": name, "segments_info": infos})
+            entries.append({"image_id": index, "file_name": name, "segments_info": _infos(image)})
         videos.append({"video_id": f"clip{number}", "images": images})
         annotations.append({"video_id": f"clip{number}", "annotations": entries})
     path.write_text(json.dumps({"videos": videos, "annotations": annotations, "categories": categories(LABELS)}))
     return path
+
+
+def _infos(image: PanopticTruth) -> list[dict[str, int]]:
+    return [
+        {
+            "id": segment.id,
+            "category_id": LABELS[segment.class_id].dataset_id,
+            "iscrowd": int(segment.iscrowd),
+            "area": int((image.ids == segment.id).sum()),
+        }
+        for segment in image.segments
+    ]
 
 
 def write_step(folder: Path, clips: Sequence[Sequence[PanopticTruth]]) -> Path:
@@ -153,3 +156,21 @@ def write_step(folder: Path, clips: Sequence[Sequence[PanopticTruth]]) -> Path:
                 picture[image.ids == segment.id] = (track % 256, track // 256, label.dataset_id)
             cv2.imwrite(str(sequence / f"{index:06d}.png"), picture)
     return folder
+
+
+def write_flat(folder: Path, clips: Sequence[Sequence[PanopticTruth]], *, truth: bool) -> Path:
+    """Write maps as VPSNet has them: `folder` gets the JSON, and all PNG files in `panoptic_video` or `pan_pred`."""
+    pngs = folder / ("panoptic_video" if truth else "pan_pred")
+    pngs.mkdir(parents=True)
+    images, annotations = [], []
+    for number, clip in enumerate(clips):
+        for index, image in enumerate(clip):
+            image_id = f"{number + 1:04d}_{number * 30 + index:04d}_frankfurt_000000_{index:06d}"
+            write_panoptic_png(pngs / f"{image_id}{'_final_mask' if truth else ''}.png", image.ids)
+            images.append({"id": image_id, "file_name": f"{image_id}_newImg8bit.png", "height": 40, "width": 56})
+            named = {"image_id": image_id, "file_name": f"{image_id}.png"}
+            annotations.append({**named, "segments_info": _infos(image)})
+    path = folder / ("truth.json" if truth else "pred.json")
+    content = {"images": images[::-1], "annotations": annotations, "categories": categories(LABELS)}
+    path.write_text(json.dumps(content if truth else {"annotations": annotations}))
+    return path

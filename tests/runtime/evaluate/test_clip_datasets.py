@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from made_clips import LABELS, made_clips, write_panoptic_video, write_step
+from made_clips import LABELS, made_clips, write_flat, write_panoptic_video, write_step
 
 from segrt.runtime.cli.eval import evaluate as command
 from segrt.runtime.errors import SegrtError
@@ -33,6 +33,8 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> SimpleNamespace:
     sides = [[getattr(frame, side) for frame in clip] for side in ("truth", "predicted") for clip in clips]
     truth, predicted = sides[:3], sides[3:]
     return SimpleNamespace(
+        flat=write_flat(folder / "flat", truth, truth=True),
+        flat_predicted=write_flat(folder / "flat_guessed", predicted, truth=False),
         truth=write_panoptic_video(folder / "truth.json", truth),
         predicted=write_panoptic_video(folder / "predicted.json", predicted),
         step=write_step(folder / "panoptic_maps" / "val", truth).parent,
@@ -340,3 +342,39 @@ def test_options_of_pictures_are_refused(made: SimpleNamespace, tmp_path: Path, 
     assert isinstance(done.exception, SegrtError)
     with pytest.raises(SegrtError, match=message):
         raise done.exception
+
+
+def test_the_flat_layout_of_vpsnet_gives_the_figures_of_coco_panoptic_video(made: SimpleNamespace) -> None:
+    expected = evaluate_predictions(made.predicted, open_dataset(made.truth))
+    flat = open_dataset(made.flat)
+    assert [(clip.name, clip.stop - clip.start) for clip in clips_of(flat)] == [(f"000{n}", 17) for n in (1, 2, 3)]
+    found = evaluate_predictions(made.flat_predicted, flat)
+    assert found.metrics == expected.metrics
+    assert found.metrics["vpq"] is not None
+
+
+@pytest.mark.parametrize(
+    ("side", "change", "message"),
+    [
+        ("flat", lambda it: it["annotations"].pop(), "has no annotation; a clip needs one for each frame"),
+        ("flat", lambda it: it["images"].pop(), "which is not in its images; add it there"),
+        ("flat", lambda it: it["images"].append(it["images"][0]), "has no annotation|twice"),
+        ("flat", lambda it: it["annotations"].append(it["annotations"][0]), "annotates frame '0001_.*' twice"),
+        ("flat_predicted", lambda it: it["annotations"][3].update(image_id="0009_0001_x"), "is of frame '0009_0001_x'"),
+    ],
+)
+def test_flat_layouts_that_do_not_fit_are_refused(
+    made: SimpleNamespace, tmp_path: Path, side: str, change, message: str
+) -> None:
+    path = copied(getattr(made, side), tmp_path, change)
+    pngs = "panoptic_video" if side == "flat" else "pan_pred"
+    (tmp_path / pngs).symlink_to(getattr(made, side).parent / pngs)
+    with pytest.raises(SegrtError, match=message):
+        open_dataset(path) if side == "flat" else open_predictions(path, open_dataset(made.flat))
+
+
+def test_panoptic_predictions_for_truth_of_objects_are_refused_in_a_line(made: SimpleNamespace, street: Path) -> None:
+    objects = open_dataset(street / "objects.json")
+    for path in (made.predicted, made.flat_predicted):
+        with pytest.raises(SegrtError, match=r"is panoptic, but .* has objects alone; give its objects, each with"):
+            open_predictions(path, objects)

@@ -238,6 +238,17 @@ def test_several_sources_have_topics_of_their_own(broker, monkeypatch):
     listener.close()
 
 
+def test_results_of_a_source_called_status_go_beside_the_topic_that_says_online(broker, monkeypatch, caplog):
+    monkeypatch.setenv("SEGRT_MQTT_PASSWORD", "hunter2")
+    listener = Listener(broker.port)
+    sink = opened(f"mqtt://me@127.0.0.1:{broker.port}/yard", ("rtsp://a/status", "rtsp://a/door"))
+    assert "yard/status says another thing, so results of rtsp://a/status go to yard/status_" in caplog.text
+    write(sink, 1, "rtsp://a/status")
+    wait_for(lambda: listener.indices("yard/status_") == [1])
+    sink.close()
+    listener.close()
+
+
 @pytest.mark.parametrize(
     "uri", ["mqtt://", "mqtt://host", "mqtt://host/", "mqtt://host/a/#", "mqtt://me:hunter2@host:99999/x"]
 )

@@ -358,8 +358,8 @@ def test_following_things_is_refused_where_there_are_none_and_its_options_withou
     done = run(video, "--track")
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.splitlines()[-1] == (
-        "segrt: error: tracked: takes instance or panoptic results, but the bundle's are semantic; leave it out or "
-        "take another bundle"
+        "segrt: error: --track (track=True): takes instance or panoptic results, but the bundle's are semantic; leave "
+        "it out or take an instance or panoptic bundle"
     )
     for option in (("--track-lost", "3s"), ("--track-camera",)):
         done = run(video, *option)

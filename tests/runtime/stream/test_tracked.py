@@ -58,7 +58,8 @@ def test_a_technique_without_things_is_refused_before_anything_is_opened(fakes):
     with fakes.FakeSegmenter() as segmenter:
         source = fakes.ListSource(3)
         with pytest.raises(
-            SegrtError, match=r"^tracked: takes instance or panoptic results, but the bundle's are semantic"
+            SegrtError,
+            match=r"^--track \(track=True\): takes instance or panoptic results, but the bundle's are semantic",
         ):
             stream(segmenter, source, track=True)
         assert source.given == 0
