@@ -10,6 +10,7 @@ from segrt.runtime.console.printable import say
 from segrt.runtime.console.progress import Bars
 from segrt.runtime.evaluate.by_technique import MAIN_METRIC
 from segrt.runtime.evaluate.class_matching import ClassMismatchError
+from segrt.runtime.evaluate.clips.clip_writer import ClipPredictionSink
 from segrt.runtime.evaluate.datasets.dataset import Dataset
 from segrt.runtime.evaluate.evaluation import Evaluation
 from segrt.runtime.evaluate.measuring import Outcome, Predictor, measure, prepare, worst
@@ -27,7 +28,8 @@ def measure_all(plan: Plan) -> list[Evaluation]:
 
 def measure_subject(subject: Subject, plan: Plan) -> list[Evaluation]:
     """Measure one subject, save its predictions and draw its pictures where that is planned."""
-    sink = None if subject.folder is None else PredictionSink(subject.folder)
+    make_sink = ClipPredictionSink if plan.options.clips else PredictionSink
+    sink = None if subject.folder is None else make_sink(subject.folder)
     try:
         technique, outcome = _measured(subject, plan, sink)
     except ClassMismatchError as error:

@@ -79,9 +79,10 @@ def make_plan(
         mapped=data.map_values,
     )
     of_clips = bool(clips_of(dataset))
-    for option, given in (("--save", outputs.save), ("--pictures", outputs.pictures)):
-        if of_clips and given is not None:
-            raise SegrtError(f"{option}: {dataset.path} is of clips, of which none can be made; leave it out")
+    if of_clips and outputs.pictures is not None:
+        raise SegrtError(
+            f"--pictures: {dataset.path} is of clips, of which none are drawn; leave it out, or --save them"
+        )
     subjects = _with_folders(
         [*_predictions(predicted, dataset), *_bundles(bundles, changes, execution, tracked=of_clips)], outputs.save
     )

@@ -27,7 +27,7 @@ _LONGEST_NAME = 230  # bytes of a file's name: with what it is called while it i
 NAMES = {"semantic": "stuff.json", "instance": "instances.json", "panoptic": "panoptic.json"}
 
 
-@dataclass(frozen=True)
+@dataclass
 class PredictionSink:
     """Writes PNG files into a folder at once and hands back the entries of the JSON; see `write`."""
 
@@ -39,7 +39,7 @@ class PredictionSink:
         for image_id in _each_once(dataset):
             if technique != "panoptic":
                 continue
-            name = _png_name(image_id)
+            name = png_name(image_id)
             longest = max(len(os.fsencode(part)) for part in name.split("/"))
             if longest > _LONGEST_NAME or "\0" in name:
                 raise SegrtError(f"{dataset.path}: no file can be named after image {str(image_id)[:60]!r}; rename it")
@@ -75,7 +75,7 @@ class PredictionSink:
         result = conversion.panoptic(prediction, match)
         if isinstance(result, PanopticTruth):
             result = result.to_result()
-        name = _png_name(sample.image_id)
+        name = png_name(sample.image_id)
         path = self.folder / "panoptic" / name
         make_folder(path.parent)
         write_panoptic_png(path, result.segment_ids)
@@ -104,7 +104,7 @@ def _each_once(dataset: Dataset) -> Iterator[ImageId]:
         yield sample.image_id
 
 
-def _png_name(image_id: ImageId) -> str:
+def png_name(image_id: ImageId) -> str:
     """Return the PNG of an image, below the folder of all: "cam1/0001" → "cam1/0001.png"; never outside of it."""
     parts = [part for part in PurePosixPath(str(image_id)).parts if part not in ("/", "//", "..")]
     return "/".join(parts) + ".png"

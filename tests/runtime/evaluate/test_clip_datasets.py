@@ -169,7 +169,7 @@ def test_a_bundle_is_tracked_and_its_table_names_the_figures(monkeypatch: pytest
     monkeypatch.setattr(tracked_predictor, "own_tracker", ByClass)
     output = tmp_path / "figures.json"
     arguments = ["street-instance", "street-panoptic", "--annotations", STREET, "--json", str(output), "--per-class"]
-    done = CliRunner().invoke(command, arguments)
+    done = CliRunner().invoke(command, [*arguments, "--save", str(tmp_path / "saved")])
     assert done.exit_code == 0, done.output
     runs = json.loads(output.read_text())["runs"]
     assert [run["technique"] for run in runs] == ["instance", "panoptic"]
@@ -179,6 +179,9 @@ def test_a_bundle_is_tracked_and_its_table_names_the_figures(monkeypatch: pytest
     assert 0.2 < runs[1]["metrics"]["vpq_1"] < 1
     assert runs[1]["images"] == 16
     assert "frames" in done.output
+    for name, run in zip(("0-street-instance/instances.json", "1-street-panoptic/panoptic.json"), runs, strict=True):
+        again = evaluate_predictions(tmp_path / "saved" / name, open_dataset(STREET))
+        assert again.metrics == pytest.approx(run["metrics"], abs=1e-12), name
 
 
 class ByClass:
@@ -331,8 +334,7 @@ def test_wrong_addresses_of_clips_are_refused(address: str, message: str) -> Non
     ("arguments", "message"),
     [
         (["--skip-bad"], "--skip-bad: .* is of clips, in which no frame can be left out"),
-        (["--save", "OUT"], "--save: .* is of clips, of which none can be made; leave it out"),
-        (["--pictures", "OUT"], "--pictures: .* is of clips, of which none can be made; leave it out"),
+        (["--pictures", "OUT"], "--pictures: .* is of clips, of which none are drawn; leave it out, or --save them"),
     ],
 )
 def test_options_of_pictures_are_refused(made: SimpleNamespace, tmp_path: Path, arguments, message: str) -> None:
@@ -378,3 +380,17 @@ def test_panoptic_predictions_for_truth_of_objects_are_refused_in_a_line(made: S
     for path in (made.predicted, made.flat_predicted):
         with pytest.raises(SegrtError, match=r"is panoptic, but .* has objects alone; give its objects, each with"):
             open_predictions(path, objects)
+
+
+@pytest.mark.parametrize(("side", "layout"), [("truth", "predicted"), ("flat", "flat_predicted")])
+@pytest.mark.parametrize("workers", [1, 2])
+def test_saved_predictions_of_clips_are_read_again_with_the_same_figures(
+    made: SimpleNamespace, tmp_path: Path, side: str, layout: str, workers: int
+) -> None:
+    truth, saved = str(getattr(made, side)), tmp_path / "saved"
+    given = ["--annotations", truth, "--predictions", str(getattr(made, layout)), "--save", str(saved)]
+    done = CliRunner().invoke(command, [*given, "--workers", str(workers)])
+    assert done.exit_code == 0, done.output
+    assert ("video_id" in json.loads((saved / "panoptic.json").read_text())["annotations"][0]) == (side == "truth")
+    again = evaluate_predictions(saved / "panoptic.json", open_dataset(truth))
+    assert again.metrics == evaluate_predictions(getattr(made, layout), open_dataset(truth)).metrics
