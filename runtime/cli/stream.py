@@ -14,7 +14,7 @@ from segrt.runtime.cli.kept_classes import CLASSES, class_ids
 from segrt.runtime.cli.options import execution_options, rule_options
 from segrt.runtime.cli.stream_outputs import refuse_edits_nowhere, say_before, say_written, sinks_of
 from segrt.runtime.cli.stream_tracking import TRACKING
-from segrt.runtime.cli.zone_options import ZoneOptions, zone_options, zones_step
+from segrt.runtime.cli.zone_options import ZoneOptions, refuse_overwriting_zones, zone_options, zones_step
 from segrt.runtime.console.exits import leave_at_once
 from segrt.runtime.console.interruptions import Interruptions, exit_code_of
 from segrt.runtime.console.printable import PrintableFormatter
@@ -166,6 +166,7 @@ def stream(
 
         interruptions.check()
         outputs = sinks_of(sinks, show=show)
+        refuse_overwriting_zones(zoning, outputs, metrics)
         if zoning.zones_edit:
             refuse_edits_nowhere(outputs)
         kept = class_ids(classes, read_bundle(bundle).manifest.labels, bundle) if classes else None

@@ -1,6 +1,6 @@
 """--zones, --events and --record-on of `segrt stream`."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,7 +13,11 @@ from segrt.runtime.console.quantities import DURATION
 if TYPE_CHECKING:
     from segrt.runtime.outputs.sink_options import SinkOptions
     from segrt.runtime.segmenter.calling import Segmenter
+    from segrt.runtime.stream.sinks.sink import Sink
     from segrt.runtime.stream.zones_step import ZonesStep
+
+_CLIPS = Path("clips")
+_ROLL = 5.0  # seconds before and after
 
 
 @dataclass(frozen=True)
@@ -24,9 +28,9 @@ class ZoneOptions:
     zones_edit: bool = False
     events: tuple[str, ...] = ()
     record_on: tuple[str, ...] = ()
-    record_to: Path = Path("clips")
-    pre_roll: float = 5.0
-    post_roll: float = 5.0
+    record_to: Path | None = None
+    pre_roll: float | None = None
+    post_roll: float | None = None
 
 
 _OPTIONS = (
@@ -58,17 +62,11 @@ _OPTIONS = (
     click.option(
         "--record-to",
         type=click.Path(path_type=Path, file_okay=False),
-        default="clips",
-        show_default=True,
         metavar="DIR",
-        help="Where clips go.",
+        help="Where clips go; clips/.",
     ),
-    click.option(
-        "--pre-roll", type=DURATION, default="5s", show_default=True, metavar="TIME", help="What a clip has before."
-    ),
-    click.option(
-        "--post-roll", type=DURATION, default="5s", show_default=True, metavar="TIME", help="What a clip has after."
-    ),
+    click.option("--pre-roll", type=DURATION, metavar="TIME", help="What a clip has before; 5s."),
+    click.option("--post-roll", type=DURATION, metavar="TIME", help="What a clip has after; 5s."),
 )
 
 
@@ -91,6 +89,7 @@ def zones_step(
     from segrt.runtime.stream.zone_saving import ZoneSaving
     from segrt.runtime.stream.zones_step import ZonesStep
 
+    _refuse_idle(options)
     if options.zones is None:
         given = ("--events", options.events), ("--record-on", options.record_on), ("--zones-edit", options.zones_edit)
         for name, value in given:
@@ -103,5 +102,31 @@ def zones_step(
     outputs = [open_events(spec, writing) for spec in options.events]
     clips = None
     if planned.recorded:
-        clips = ClipKeeper(options.record_to, writing, before=options.pre_roll, after=options.post_roll)
+        before, after = (_ROLL if given is None else given for given in (options.pre_roll, options.post_roll))
+        clips = ClipKeeper(options.record_to or _CLIPS, writing, before=before, after=after)
     return ZonesStep(planned.plan, outputs, recorded=planned.recorded, clips=clips, saving=saving)
+
+
+def refuse_overwriting_zones(options: ZoneOptions, sinks: "Sequence[str | Sink]", metrics: Path | None) -> None:
+    """Raise SegrtError for an output that would replace the file of zones."""
+    from segrt.runtime.files.collisions import refuse_same
+    from segrt.runtime.stream.events.event_kinds import event_files
+    from segrt.runtime.stream.sinks.sink_kinds import files_of
+
+    read = {"the file of zones": options.zones}
+    refuse_same("--metrics", metrics, read)
+    for spec in options.events:
+        refuse_same("--events", event_files(spec).path, read)
+    for sink in sinks:
+        if isinstance(sink, str):
+            refuse_same("sink", files_of(sink).path, read)
+
+
+def _refuse_idle(options: ZoneOptions) -> None:
+    """Raise SegrtError for what says how clips are kept where none are."""
+    from segrt.runtime.errors import SegrtError
+
+    given = ("--record-to", options.record_to), ("--pre-roll", options.pre_roll), ("--post-roll", options.post_roll)
+    for name, value in given:
+        if value is not None and not options.record_on:
+            raise SegrtError(f"{name}: says how clips are kept, but none is; add --record-on RULE")

@@ -26,7 +26,8 @@ HARMLESS_PROPERTIES = frozenset(_OF_PIPELINES.split())
 _OF_STREAM = """
     sink policy max-frames metrics every target-fps max-age read-timeout rtsp-transport segment keep batch rle
     stall-timeout score-threshold overlap-threshold merge-rule compat no-compat backend precision threads decode
-    no-build engine-dir trust-engine classes show track track-lost track-camera zones events record-on record-to
+    no-build engine-dir trust-engine classes show track track-lost track-camera track-colors zones
+    zones-edit events record-on record-to
     pre-roll post-roll help
 """
 HARMLESS_OPTIONS = frozenset(f"--{name}" for name in _OF_STREAM.split())

@@ -48,9 +48,10 @@ class PlanReader:
     def _checked(self, plan: ZonePlan, where: str) -> Planned:
         recorded = read_rules(self.recorded, plan, "--record-on")
         rules = read_rules(plan.rules, plan, f"{where}: rule")
-        for rule in (*rules, *recorded):
-            if rule.needs_tracks and not self.tracked:
-                raise SegrtError(f"rule {rule.text!r}: speaks of one thing over time; add --track")
+        for what, given in ((f"{where}: rule", rules), ("--record-on", recorded)):
+            for rule in given:
+                if rule.needs_tracks and not self.tracked:
+                    raise SegrtError(f"{what} {rule.text!r}: speaks of one thing over time; add --track")
         return Planned(plan, rules, recorded)
 
 
