@@ -152,8 +152,9 @@ class Tracker:
     def _has_left(self, size: tuple[int, int]) -> Bools:
         """Say which lost tracks should be outside a picture of `size` (H, W): what comes in there is another thing."""
         x, y = self._motion.place[:, 0], self._motion.place[:, 1]
-        outside: Bools = (x < 0) | (y < 0) | (x > size[1]) | (y > size[0])
-        return outside & np.array([record.state == "lost" for record in self._records], bool)
+        lost = np.array([record.state == "lost" for record in self._records], bool)
+        left: Bools = lost & ((x < 0) | (y < 0) | (x > size[1]) | (y > size[0]))
+        return left
 
     def _go_on(self, pairs: Pairs, fits: Fits, things: Things, colors: Floats | None, now: float) -> None:
         """Let tracks go on with the things that are theirs."""
