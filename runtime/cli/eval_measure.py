@@ -10,15 +10,18 @@ from segrt.runtime.console.printable import say
 from segrt.runtime.console.progress import Bars
 from segrt.runtime.evaluate.by_technique import MAIN_METRIC
 from segrt.runtime.evaluate.class_matching import ClassMismatchError
+from segrt.runtime.evaluate.clips.clip_pictures import BY_CLASS, clip_sheet
 from segrt.runtime.evaluate.clips.clip_writer import ClipPredictionSink
-from segrt.runtime.evaluate.datasets.dataset import Dataset
+from segrt.runtime.evaluate.datasets.dataset import Dataset, clips_of
 from segrt.runtime.evaluate.evaluation import Evaluation
 from segrt.runtime.evaluate.measuring import Outcome, Predictor, measure, prepare, worst
 from segrt.runtime.evaluate.metrics.class_iou import SemanticMeter
 from segrt.runtime.evaluate.prediction_writer import PredictionSink
 from segrt.runtime.evaluate.report_pictures import bars_picture, confusion_picture, worst_sheet
 from segrt.runtime.evaluate.workers import measure_parallel
+from segrt.runtime.files.collisions import tell_apart
 from segrt.runtime.files.images import write_image
+from segrt.runtime.outputs.output_files import safe_name
 
 
 def measure_all(plan: Plan) -> list[Evaluation]:
@@ -67,8 +70,20 @@ def _measured(subject: Subject, plan: Plan, sink: PredictionSink | None) -> tupl
             )
         if plan.outputs.pictures is not None:
             prefix = str(plan.outputs.pictures / f"{subject.file_name}-")
-            _draw(outcome, predictor, plan.dataset, prefix, plan.outputs.worst)
+            draw = _draw_clips if plan.options.clips else _draw
+            draw(outcome, predictor, plan.dataset, prefix, plan.outputs.worst)
         return predictor.technique, outcome
+
+
+def _draw_clips(outcome: Outcome, predictor: Predictor, dataset: Dataset, prefix: str, count: int) -> None:
+    """Write bars by class and a page of each of the first `count` clips as `prefix`….png."""
+    for evaluation in outcome.evaluations(predictor.technique):
+        figure = BY_CLASS[evaluation.technique]
+        bars = bars_picture(f"{figure.upper()} by class", evaluation.per_class, figure, outcome.match.labels)
+        write_image(Path(f"{prefix}{evaluation.technique}-classes.png"), bars)
+    clips = clips_of(dataset)[:count]
+    for clip, name in zip(clips, tell_apart(safe_name(clip.name) for clip in clips), strict=True):
+        write_image(Path(f"{prefix}clip-{name}.png"), clip_sheet(clip, predictor, dataset, outcome.match))
 
 
 def _draw(outcome: Outcome, predictor: Predictor, dataset: Dataset, prefix: str, count: int) -> None:

@@ -142,7 +142,9 @@ output_options = grouped(
         metavar="DIR",
         help="Draw the worst images, the confusion matrix and the classes' figures.",
     ),
-    click.option("--worst", type=click.IntRange(1, 100), default=8, show_default=True, help="How many images to draw."),
+    click.option(
+        "--worst", type=click.IntRange(1, 100), default=8, show_default=True, help="How many images, or clips, to draw."
+    ),
     click.option(
         "--json",
         "json_path",

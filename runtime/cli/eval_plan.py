@@ -79,10 +79,6 @@ def make_plan(
         mapped=data.map_values,
     )
     of_clips = bool(clips_of(dataset))
-    if of_clips and outputs.pictures is not None:
-        raise SegrtError(
-            f"--pictures: {dataset.path} is of clips, of which none are drawn; leave it out, or --save them"
-        )
     subjects = _with_folders(
         [*_predictions(predicted, dataset), *_bundles(bundles, changes, execution, tracked=of_clips)], outputs.save
     )

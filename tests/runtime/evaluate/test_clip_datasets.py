@@ -169,7 +169,8 @@ def test_a_bundle_is_tracked_and_its_table_names_the_figures(monkeypatch: pytest
     monkeypatch.setattr(tracked_predictor, "own_tracker", ByClass)
     output = tmp_path / "figures.json"
     arguments = ["street-instance", "street-panoptic", "--annotations", STREET, "--json", str(output), "--per-class"]
-    done = CliRunner().invoke(command, [*arguments, "--save", str(tmp_path / "saved")])
+    made = ["--save", str(tmp_path / "saved"), "--pictures", str(tmp_path / "drawn"), "--worst", "1"]
+    done = CliRunner().invoke(command, [*arguments, *made])
     assert done.exit_code == 0, done.output
     runs = json.loads(output.read_text())["runs"]
     assert [run["technique"] for run in runs] == ["instance", "panoptic"]
@@ -179,6 +180,12 @@ def test_a_bundle_is_tracked_and_its_table_names_the_figures(monkeypatch: pytest
     assert 0.2 < runs[1]["metrics"]["vpq_1"] < 1
     assert runs[1]["images"] == 16
     assert "frames" in done.output
+    assert sorted(path.name for path in (tmp_path / "drawn").iterdir()) == [
+        "street-instance-clip-street-000005.png",
+        "street-instance-instance-classes.png",
+        "street-panoptic-clip-street-000005.png",
+        "street-panoptic-panoptic-classes.png",
+    ]
     for name, run in zip(("0-street-instance/instances.json", "1-street-panoptic/panoptic.json"), runs, strict=True):
         again = evaluate_predictions(tmp_path / "saved" / name, open_dataset(STREET))
         assert again.metrics == pytest.approx(run["metrics"], abs=1e-12), name
@@ -334,7 +341,6 @@ def test_wrong_addresses_of_clips_are_refused(address: str, message: str) -> Non
     ("arguments", "message"),
     [
         (["--skip-bad"], "--skip-bad: .* is of clips, in which no frame can be left out"),
-        (["--pictures", "OUT"], "--pictures: .* is of clips, of which none are drawn; leave it out, or --save them"),
     ],
 )
 def test_options_of_pictures_are_refused(made: SimpleNamespace, tmp_path: Path, arguments, message: str) -> None:
@@ -394,3 +400,24 @@ def test_saved_predictions_of_clips_are_read_again_with_the_same_figures(
     assert ("video_id" in json.loads((saved / "panoptic.json").read_text())["annotations"][0]) == (side == "truth")
     again = evaluate_predictions(saved / "panoptic.json", open_dataset(truth))
     assert again.metrics == evaluate_predictions(getattr(made, layout), open_dataset(truth)).metrics
+
+
+def test_pages_of_clips_have_each_object_in_its_tracks_shade(
+    street: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn: list[list[int | None]] = []
+
+    def seen(image, result, **_: object):
+        drawn.append([item.track_id for item in result])
+        return image
+
+    monkeypatch.setattr("segrt.runtime.evaluate.clips.clip_pictures.overlay", seen)
+    path, out = str(street / "objects.json"), str(tmp_path / "out")
+    given = ["--annotations", path, "--predictions", path, "--images", str(street / "images"), "--pictures", out]
+    done = CliRunner().invoke(command, given)
+    assert done.exit_code == 0, done.output
+    known = {entry["id"] for entry in json.loads(Path(path).read_text())["annotations"]}
+    assert len(drawn) == 2 * 2 * 5, "truth and prediction of five frames of two clips"
+    assert drawn[0] == drawn[1]
+    assert set().union(*drawn) <= known
+    assert any(drawn)
