@@ -5,7 +5,7 @@ without a new export, and the decoder that makes a result of heads by it. `decod
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Any, ClassVar, TypeVar, cast
 
 import msgspec
@@ -90,6 +90,10 @@ class Context:
     labels: tuple[Label, ...]
     threads: int = 0
     members: tuple[MemberRule, ...] = ()
+
+    def by(self, decode: DecodeRule) -> "Context":
+        """Return it with another rule, or the same one with other thresholds."""
+        return replace(self, decode=decode)
 
 
 # (role → the head's array of one frame, without the batch axis; geometry; context) → result at source size

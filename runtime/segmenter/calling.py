@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, overload
@@ -11,7 +11,6 @@ import numpy.typing as npt
 
 from segrt.runtime.bundle.bundle import Bundle
 from segrt.runtime.bundle.manifest import Manifest, Variant
-from segrt.runtime.bundle.members import member_manifest
 from segrt.runtime.decode.decoders import find_decoder
 from segrt.runtime.decode.decoding_place import Placement
 from segrt.runtime.decode.rule import Context, DecodeRule
@@ -19,12 +18,10 @@ from segrt.runtime.files.images import Picture
 from segrt.runtime.inference.backend import Backend, Stopwatch
 from segrt.runtime.inference.tensors import Device, Head, Slot
 from segrt.runtime.preprocess.channels import read_input
-from segrt.runtime.preprocess.cuda.slot_pictures import SlotPictures, why_not_pictures
 from segrt.runtime.preprocess.geometry import Geometry
-from segrt.runtime.preprocess.member_inputs import fill_members
-from segrt.runtime.preprocess.picture import fill_inputs
 from segrt.runtime.results import Label, Result, Timings
 from segrt.runtime.results.viewing import with_picture
+from segrt.runtime.segmenter.frame_steps import FrameSteps, NetworkSteps
 from segrt.runtime.segmenter.given_pictures import AnyPicture, given_picture
 
 if TYPE_CHECKING:
@@ -40,7 +37,7 @@ class Segmenter:
     Several threads may call one segmenter: each call takes one of the backend's slots and waits while all are taken.
     Results are the caller's own and stay valid after `close`. A segmenter is neither copied nor pickled.
     `preprocess` and `postprocess` are the two steps around the backend, for pipelines that overlap them. `placement`
-    says where heads are decoded, and why there; `preprocess_device` is where pictures are brought to the inputs.
+    says where heads are decoded, and why there; `steps` are what those two do, a network's own by default.
     """
 
     def __init__(
@@ -50,20 +47,19 @@ class Segmenter:
         backend: Backend,
         context: Context,
         placement: Placement | None = None,
+        steps: FrameSteps | None = None,
     ) -> None:
         self.bundle = bundle
         self.variant = variant
         self.backend = backend
         self.placement = placement or Placement(backend.head_device, "the heads lie there")
         self._context = context
-        self._decoder = find_decoder(context.decode, backend.head_device)
-        self._member_inputs = {
-            member.name: member_manifest(bundle.manifest, member).inputs for member in bundle.manifest.members
-        }
-        self._inputs = self._member_inputs or {"": bundle.manifest.inputs}
-        self._on_gpu: dict[int, SlotPictures] = {}
-        reasons = [why_not_pictures(specs) for specs in self._inputs.values()]
-        self.preprocess_device: Device = "cpu" if placement is None or all(reasons) else placement.device
+        self._steps = steps or NetworkSteps(bundle, backend, context, placement)
+
+    @property
+    def preprocess_device(self) -> Device:
+        """Where pictures are brought to the inputs."""
+        return self._steps.preprocess_device
 
     @property
     def manifest(self) -> Manifest:
@@ -115,10 +111,12 @@ class Segmenter:
 
     def detailed(self, image: AnyPicture) -> tuple[Result, dict[str, npt.NDArray[Any]], Geometry]:
         """Return the result of `image`, copies of the raw heads (name → array with the batch axis) and the geometry."""
+        self._steps.check_heads()
         return self._segment(image, copy_heads=True)
 
     def heads(self, image: AnyPicture) -> tuple[dict[str, npt.NDArray[Any]], Geometry]:
         """Return the raw heads for `image`, name → copy with the batch axis, and where the picture lies in it."""
+        self._steps.check_heads()
         with self._executed(self._given(image)) as done:
             return _copies(done.heads), done.geometry
 
@@ -187,34 +185,28 @@ class Segmenter:
         Where heads are decoded on the GPU it goes straight there, as far as the kernels do what the inputs want; the
         slot's views on the host then hold nothing of it.
         """
-        if self.preprocess_device == "cpu" or slot.gpu is None:
-            return self.preprocess_on_cpu(image, slot, index)
-        if slot.index not in self._on_gpu:
-            self._on_gpu[slot.index] = SlotPictures(self._inputs, slot, threads=self._context.threads)
-        return self._on_gpu[slot.index].fill(image, index)
+        return self._steps.fill(image, slot, index)
 
     def preprocess_on_cpu(self, image: Picture, slot: Slot, index: int = 0) -> Geometry:
         """Do as `preprocess` into the slot's views on the host, wherever heads are decoded."""
-        if self._member_inputs:
-            return fill_members(image, self._member_inputs, slot.inputs, index, threads=self._context.threads)
-        return fill_inputs(image, self.manifest.inputs, slot.inputs, index, threads=self._context.threads)
+        return self._steps.fill_on_cpu(image, slot, index)
 
-    def postprocess(self, heads: Mapping[str, Head], geometry: Geometry, index: int = 0) -> Result:
+    def postprocess(
+        self, heads: Mapping[str, Head], geometry: Geometry, index: int = 0, *, decode: DecodeRule | None = None
+    ) -> Result:
         """Decode place `index` of the heads into a result at source size, without timings.
 
-        Nothing of the result refers to the heads, so their slot can be released afterwards.
+        `decode` takes the place of the rule in force, with other thresholds. Nothing of the result refers to the heads,
+        so their slot can be released afterwards.
         """
-        given = {spec.role: heads[spec.name] for spec in self.manifest.heads}
-        # Another's than the backend's own where somebody else made the heads.
-        device = next(iter(given.values())).device
-        decoder = self._decoder if device == self.backend.head_device else find_decoder(self.decode, device)
-        return decoder({role: head.array[index] for role, head in given.items()}, geometry, self._context)
+        return self._steps.result(heads, geometry, index, decode)
 
     def decoded(self, heads: Mapping[str, npt.NDArray[Any]], geometry: Geometry, **thresholds: float) -> Result:
         """Decode what `heads` returned, with other thresholds than those in force."""
+        self._steps.check_heads()
         decode = self._context.decode.replaced(**thresholds)
         arrays = {spec.role: heads[spec.name][0] for spec in self.manifest.heads}
-        return find_decoder(decode, "cpu")(arrays, geometry, replace(self._context, decode=decode))
+        return find_decoder(decode, "cpu")(arrays, geometry, self._context.by(decode))
 
     def stream(
         self, source: str | Path | int, *, policy: str | None = None, track: "bool | TrackerOptions" = False

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
 import numpy.typing as npt
 
+from segrt.runtime.decode.rule import DecodeRule
 from segrt.runtime.inference.tensors import Head
 from segrt.runtime.preprocess.geometry import Geometry
 from segrt.runtime.results import InstanceResult, PanopticResult, Result, SemanticResult
@@ -33,7 +34,9 @@ class _SegmenterOf(Segmenter, Generic[_R]):
 
         def detailed(self, image: AnyPicture) -> tuple[_R, dict[str, npt.NDArray[Any]], Geometry]: ...
 
-        def postprocess(self, heads: Mapping[str, Head], geometry: Geometry, index: int = 0) -> _R: ...
+        def postprocess(
+            self, heads: Mapping[str, Head], geometry: Geometry, index: int = 0, *, decode: DecodeRule | None = None
+        ) -> _R: ...
 
         def decoded(self, heads: Mapping[str, npt.NDArray[Any]], geometry: Geometry, **thresholds: float) -> _R: ...
 
