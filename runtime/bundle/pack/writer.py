@@ -1,25 +1,22 @@
 """Writes a bundle as a pack: equal content gives equal bytes, whoever packs it, whenever and wherever."""
 
 import hashlib
-import json
 import os
 import secrets
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from segrt.runtime.bundle.bundle import MANIFEST, Bundle
+from segrt.runtime.bundle.chosen_variants import manifest_with
 from segrt.runtime.bundle.manifest import File
 from segrt.runtime.bundle.manifest_parsing import parse_manifest
 from segrt.runtime.bundle.pack.index import INDEX, SIGNATURE, Index, dump_index
 from segrt.runtime.bundle.pack.signing import read_private_key, sign
 from segrt.runtime.bundle.pack.zip_layout import Entry, LayoutError, lay_out
 from segrt.runtime.errors import BundleError, SegrtError
-from segrt.runtime.files.json_files import decode_json
-from segrt.runtime.files.reading import open_regular, read_bytes
-from segrt.runtime.inference.tf32 import FP32, TF32
+from segrt.runtime.files.reading import open_regular
 
 _CHUNK = 1 << 20
 
@@ -52,7 +49,7 @@ def write_pack(
         also = "" if out.is_dir() else " or add --overwrite"
         raise BundleError(f"{out}: is already there; choose another file{also}")
     signer = read_private_key(key, password) if key is not None else None
-    manifest_bytes = _manifest(bundle, precisions)
+    manifest_bytes = manifest_with(bundle, precisions)
     manifest = parse_manifest(manifest_bytes, str(bundle.folder / MANIFEST))
     contents: dict[str, bytes | Path] = {MANIFEST: manifest_bytes}
     files = [File(MANIFEST, len(manifest_bytes), hashlib.sha256(manifest_bytes).hexdigest())]
@@ -90,20 +87,6 @@ def write_pack(
     except OSError as error:
         raise SegrtError(f"{out}: cannot be written ({error.strerror}); choose a writable folder with space") from None
     return Written(out, layout.size, digest.hexdigest(), tuple(v.precision for v in manifest.variants))
-
-
-def _manifest(bundle: Bundle, precisions: Sequence[str]) -> bytes:
-    """Return the manifest with the chosen variants; unchanged bytes when all are chosen."""
-    data = read_bytes(bundle.folder / MANIFEST)
-    stored = {variant.precision for variant in bundle.manifest.variants}
-    chosen = {bundle.variant(precision).precision for precision in precisions}
-    if chosen - stored == {TF32}:  # which is a way to execute fp32, not a file
-        chosen = chosen & stored | {FP32}
-    if not chosen or chosen == stored:
-        return data
-    content: dict[str, Any] = decode_json(data)  # as JSON, so that fields of a newer minor version are kept
-    content["variants"] = [variant for variant in content["variants"] if variant["precision"] in chosen]
-    return (json.dumps(content, indent=2, ensure_ascii=False) + "\n").encode()
 
 
 def _entry(name: str, content: bytes | Path, expected: File | None) -> Entry:

@@ -32,7 +32,7 @@ def never(*_: object, **__: object) -> None:
 @pytest.mark.parametrize("place", ["file", "folder", "file/below"])
 def test_pack(tiny: SimpleNamespace, taken: tuple[Path, Path], place: str, monkeypatch: pytest.MonkeyPatch) -> None:
     bundle = tiny.bundle("argmax")
-    monkeypatch.setattr("segrt.runtime.bundle.pack.writer._manifest", never)
+    monkeypatch.setattr("segrt.runtime.bundle.pack.writer.manifest_with", never)
     out = taken[0].parent / place
     said = refusal(["pack", str(bundle), "--out", str(out)])
     assert said.startswith(f"{out.parent if place == 'file/below' else out}: ")
