@@ -1,7 +1,7 @@
 """What the stages need of a segmenter and of what executes its network; a `Segmenter` has it, or a wrapper of one."""
 
 from collections.abc import Mapping
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from segrt.runtime.bundle.manifest import Variant
 from segrt.runtime.files.images import Picture
@@ -40,6 +40,27 @@ class FrameBackend(Protocol):
 
     def release(self, slot: Slot) -> None:
         """Give the slot back."""
+
+
+class ServerListener(Protocol):
+    """Who is told of a server's outages."""
+
+    def server_lost(self) -> None:
+        """Note that an outage begins."""
+
+    def server_back(self) -> None:
+        """Note that it answers again."""
+
+
+@runtime_checkable
+class ServerBackend(Protocol):
+    """A `FrameBackend` that a server executes, which may be away for a while; see `segrt.runtime.remote`."""
+
+    def begin_run(self, listener: ServerListener | None, *, endless: bool) -> None:
+        """Tell `listener` of outages from here on; with `endless` they may last until `end_run`, or the next run."""
+
+    def end_run(self) -> None:
+        """End all waiting for the server, until another run begins."""
 
 
 class FrameSegmenter(Protocol):

@@ -16,7 +16,7 @@ from segrt.runtime.results import Result
 from segrt.runtime.stream.batches import release
 from segrt.runtime.stream.channel import Ended, Stopped
 from segrt.runtime.stream.frame import Frame
-from segrt.runtime.stream.frame_segmenter import FrameSegmenter
+from segrt.runtime.stream.frame_segmenter import FrameSegmenter, ServerBackend
 from segrt.runtime.stream.pipeline_options import PipelineOptions
 from segrt.runtime.stream.recorder import Recorder
 from segrt.runtime.stream.sinks.sink import Sink
@@ -76,6 +76,8 @@ class Pipeline:
         # `cancel`, which a watchdog may call at any time, adds one that it starts itself.
         threads = [thread for thread in (*self._stages, *self._captures) if thread.ident is None]
         self.recorder.start()
+        # Like a camera, a server may be away for as long as it likes where nobody can play the source again.
+        self._begin_waiting(self.recorder, endless=any(source.info.live for source in self._sources))
         for thread in threads:
             start(thread)
 
@@ -99,6 +101,8 @@ class Pipeline:
         """Drop everything that is on its way; the sinks close their files. Returns at once."""
         self._cancelled = True
         self.stop()
+        if isinstance(self._backend, ServerBackend):
+            self._backend.end_run()
         unfinished = [item for channel in self._wiring.channels for item in channel.abort()]
         # Waiting for an execution takes its time, and the slots are needed again only after `join`.
         releasing = self._thread(Stage("release", partial(release, unfinished, self._backend)))
@@ -132,6 +136,7 @@ class Pipeline:
             if self.running(_GRACE_SECONDS):
                 self.cancel()
                 self.running(_GRACE_SECONDS)
+            self._begin_waiting(None)
             raise
 
     def join(self, progress: Callable[[int], None] | None = None) -> None:
@@ -145,6 +150,7 @@ class Pipeline:
         stuck = self._wait_for(self._stages, _ABORT_SECONDS, progress)
         # A source that waits for its next frame does so in vain; its thread ends with the process at the latest.
         self._wait_for(self._captures, _CAPTURE_SECONDS, progress)
+        self._begin_waiting(None)
         if progress is not None:
             progress(self.recorder.frames_out())
         if self._failures:
@@ -160,6 +166,12 @@ class Pipeline:
         self.cancel()
         still_running(self._stages, _ABORT_SECONDS)
         still_running(self._captures, _CAPTURE_SECONDS)
+        self._begin_waiting(None)
+
+    def _begin_waiting(self, listener: Recorder | None, *, endless: bool = False) -> None:
+        """Say how a server is waited for from here on, as usual behind a run; nothing to say where there is none."""
+        if isinstance(self._backend, ServerBackend):
+            self._backend.begin_run(listener, endless=endless)
 
     def _wait_for(
         self, threads: Sequence[StageThread], seconds: float, progress: Callable[[int], None] | None

@@ -26,6 +26,8 @@ class Recorder(Listener):
         self._ended: float | None = None
         self._running = False
         self._execution: dict[str, str] = {}
+        self._outages = 0
+        self._server_away = False
         self.zones: ZoneTotals | None = None
         """What zones have counted, in a run that has some."""
         self.zone_saving: ZoneSaving | None = None
@@ -110,6 +112,21 @@ class Recorder(Listener):
             for position, count in enumerate((written, dropped, failures)):
                 counts[position] += count
 
+    def server_lost(self) -> None:
+        """Count an outage of the server that executes the network."""
+        with self._lock:
+            self._outages += 1
+            self._server_away = True
+
+    def server_back(self) -> None:
+        """Note that the server answers again, a sign of life of all sources whose frames waited for it."""
+        now = time.monotonic()
+        with self._lock:
+            self._server_away = False
+            for tally in self._tallies.values():
+                tally.alive = now
+                tally.waiting_since = None if tally.waiting_since is None else now
+
     def states(self) -> dict[str, str]:
         """Return the state of each source: connecting, live, frozen, black, lost, ended; "live" for files."""
         with self._lock:
@@ -124,11 +141,12 @@ class Recorder(Listener):
     def seconds_stalled(self) -> float:
         """Return for how long the run has stood still: a source without a sign of life, or frames without results.
 
-        A source that is lost is none: it pauses, for longer and longer, before it tries again. Before `start`, 0.
+        What is lost, a source or the server of the network, is none: it is tried again after longer and longer pauses.
+        Before `start`, 0.
         """
         now = time.monotonic()
         with self._lock:
-            if not self._running:
+            if not self._running or self._server_away:
                 return 0.0
             since = [tally.alive for tally in self._tallies.values() if not (tally.ended or tally.state == "lost")]
             since += [tally.waiting_since for tally in self._tallies.values() if tally.waiting_since is not None]
@@ -149,9 +167,10 @@ class Recorder(Listener):
             seconds = (self._ended or self._started) - self._started
             copies = {source_id: tally.copy() for source_id, tally in self._tallies.items()}
             sinks = {name: SinkCounts(*counts) for name, counts in self._sinks.items()}
+            outages = self._outages
         # Percentiles take a while, for which no stage shall wait.
         per_source = {}
         if len(copies) > 1:
             per_source = {source_id: summarize([tally], seconds) for source_id, tally in copies.items()}
         whole = summarize(list(copies.values()), seconds, per_source, sinks)
-        return msgspec.structs.replace(whole, **self._execution)
+        return msgspec.structs.replace(whole, **self._execution, server_outages=outages)
