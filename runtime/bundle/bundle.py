@@ -21,6 +21,11 @@ class Bundle:
     folder: Path
     manifest: Manifest
 
+    @property
+    def where(self) -> str:
+        """What errors call it."""
+        return str(self.folder)
+
     def path(self, file: File) -> Path:
         """Return the path of `file` inside the bundle; raise BundleError when it is missing or a link."""
         return plain_file(self.folder, file.path)
@@ -65,4 +70,4 @@ class Bundle:
         if precision == TF32 and TF32 in self.precisions:
             return tf32_of(self.variant(FP32))
         names = ", ".join(variant.precision for variant in variants)
-        raise BundleError(f"{self.folder}: has no variant of precision {precision!r}; it has {names}")
+        raise BundleError(f"{self.where}: has no variant of precision {precision!r}; it has {names}")

@@ -10,6 +10,7 @@ from segrt.runtime.bundle.pack.unpacked import unpacked
 from segrt.runtime.console.suggestions import suggestion
 from segrt.runtime.errors import BundleError
 from segrt.runtime.files.reading import exists, is_folder, is_regular, read_bytes
+from segrt.runtime.files.uri import redact, scheme_of
 
 _MAX_MANIFEST = 64 << 20
 
@@ -40,6 +41,8 @@ def locate(path_or_name: str | Path) -> Path:
     A pack is unpacked into the cache first.
     """
     path = Path(path_or_name)
+    if isinstance(path_or_name, str) and scheme_of(path_or_name) is not None and not exists(path):
+        raise BundleError(f"{redact(path_or_name)}: is an address, but this takes a bundle's files; give its folder")
     if exists(path / MANIFEST):
         return path
     names = embedded_names()

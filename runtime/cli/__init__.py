@@ -35,6 +35,10 @@ COMMANDS = {
     "sign": ("segrt.runtime.cli.sign:sign", "Sign what a release executes, or the key that comes next."),
     "deploy": ("segrt.runtime.cli.deploy:deploy", "Bring a pack to devices over ssh, with check and rollback."),
     "service": ("segrt.runtime.cli.service:service", "Write the systemd unit of a stream."),
+    "export-triton": (
+        "segrt.runtime.cli.export_triton:export_triton",
+        "Write bundles as models of a Triton server.",
+    ),
     "profile": ("segrt.runtime.cli.profile:profile", "Measure latency: per stage, per technique, with intervals."),
     "tune": ("segrt.runtime.cli.tune:tune", "Choose thresholds and precision on a validation set."),
     "eval": ("segrt.runtime.cli.eval:evaluate", "Measure accuracy: mIoU, mask AP, PQ."),
@@ -124,7 +128,8 @@ def _show_log() -> None:
     handler = logging.StreamHandler()
     handler.setFormatter(logging.Formatter("segrt: %(message)s"))
     choices = logging.INFO if gpu_files() else logging.WARNING
-    for name, level in (("segrt.tensorrt", logging.INFO), ("segrt.backend", choices), ("segrt.decode", choices)):
-        log = logging.getLogger(name)
+    levels = {"tensorrt": logging.INFO, "backend": choices, "decode": choices, "remote": logging.WARNING}
+    for name, level in levels.items():
+        log = logging.getLogger(f"segrt.{name}")
         log.addHandler(handler)
         log.setLevel(level)

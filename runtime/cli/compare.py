@@ -45,19 +45,18 @@ def compare(
     Under each stands the median time of --repeat runs, after one that is not counted. A threshold replaces those of the
     bundles that have it.
     """
-    from segrt.runtime.bundle.locating import read_bundle
     from segrt.runtime.draw import side_by_side
     from segrt.runtime.errors import SegrtError
     from segrt.runtime.files.atomic import make_folder
     from segrt.runtime.files.collisions import refuse_same
     from segrt.runtime.files.images import check_suffix, read_image, write_image
-    from segrt.runtime.segmenter import open_segmenter
+    from segrt.runtime.segmenter import find_bundle, open_segmenter
 
     check_suffix(out)
     refuse_same("--out", out, {"the picture": image})
     picture = read_image(image)
     make_folder(out.absolute().parent)
-    opened = [read_bundle(name) for name in bundles]
+    opened = [find_bundle(name) for name in bundles]
     rules = [bundle.manifest.decode for bundle in opened]
     for name, value in changes.given.items():
         if all(name not in rule.options for rule in rules):

@@ -3,7 +3,6 @@
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from segrt.runtime.bundle.locating import read_bundle
 from segrt.runtime.cli.eval_options import DataOptions, JudgingOptions, OutputOptions, PredictionOptions
 from segrt.runtime.cli.json_output import check_json
 from segrt.runtime.console.words import comma_separated
@@ -20,6 +19,7 @@ from segrt.runtime.files.collisions import Place, refuse_same, tell_apart
 from segrt.runtime.inference.execution import Execution
 from segrt.runtime.results import Label
 from segrt.runtime.results.labels.class_lists import read_labels
+from segrt.runtime.segmenter import find_bundle
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,7 @@ def make_plan(
 def _classes(data: DataOptions, bundles: tuple[str, ...]) -> tuple[Label, ...] | None:
     if data.labels is not None:
         return read_labels(data.labels)
-    return read_bundle(bundles[0]).manifest.labels if bundles else None
+    return find_bundle(bundles[0]).manifest.labels if bundles else None
 
 
 def _predictions(predicted: PredictionOptions, dataset: Dataset) -> list[Subject]:

@@ -63,13 +63,12 @@ def run(
     bands take .npy files and TIFFs of many pages, too. A picture that cannot be read ends the command
     after what was done so far has been saved, unless --skip-bad is given.
     """
-    from segrt.runtime.bundle.locating import read_bundle
     from segrt.runtime.errors import ImageError
     from segrt.runtime.files.finding import find_pictures, image_ids, unique_names
     from segrt.runtime.outputs.run_savers import Origin, Savers
-    from segrt.runtime.segmenter import open_bundle
+    from segrt.runtime.segmenter import find_bundle, open_bundle
 
-    manifest = read_bundle(bundle).manifest
+    manifest = find_bundle(bundle).manifest
     paths = find_pictures(sources, arrays=not manifest.image_input.takes_pictures)
     names = unique_names(paths)
     _refuse_sources_in(out, paths)

@@ -156,9 +156,8 @@ def stream(
     """
     with Interruptions() as interruptions:
         with interruptions.held():  # an exception in the midst of an extension module's start may crash it
-            from segrt.runtime.bundle.locating import read_bundle
             from segrt.runtime.outputs.sink_options import SinkOptions
-            from segrt.runtime.segmenter import open_bundle
+            from segrt.runtime.segmenter import find_bundle, open_bundle
             from segrt.runtime.stream.loop import open_pipeline
             from segrt.runtime.stream.sources.live import LiveOptions
             from segrt.runtime.stream.thinning import Thinning
@@ -169,7 +168,7 @@ def stream(
         refuse_overwriting_zones(zoning, outputs, metrics)
         if zoning.zones_edit:
             refuse_edits_nowhere(outputs)
-        kept = class_ids(classes, read_bundle(bundle).manifest.labels, bundle) if classes else None
+        kept = class_ids(classes, find_bundle(bundle).manifest.labels, bundle) if classes else None
         with open_bundle(
             bundle,
             backend=execution.backend,

@@ -5,7 +5,6 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from typing import Literal, Protocol
 
-from segrt.runtime.bundle.locating import read_bundle
 from segrt.runtime.bundle.manifest import Manifest
 from segrt.runtime.decode.rule_changes import RuleChanges
 from segrt.runtime.evaluate.clips.tracked_predictor import TrackedPredictor, Tracks
@@ -16,7 +15,7 @@ from segrt.runtime.evaluate.measuring import Options, Predictor, Progress, measu
 from segrt.runtime.inference.execution import Execution
 from segrt.runtime.preprocess.channels import Raster, read_input
 from segrt.runtime.results import Label, Result
-from segrt.runtime.segmenter import open_segmenter
+from segrt.runtime.segmenter import find_bundle, open_segmenter
 
 
 class Segments(Protocol):
@@ -129,7 +128,7 @@ class _Opened(AbstractContextManager[Predictor]):
 
     def __enter__(self) -> Predictor:
         given = self._opener
-        bundle = read_bundle(given.bundle)
+        bundle = find_bundle(given.bundle)
         changes = given.changes
         if (
             bundle.manifest.technique == "instance"

@@ -11,7 +11,8 @@ _OF_ADDRESSES = """
     size fps seed weather timecode format rate frames ca
     width height resolution framerate quality bitrate compression codec vcodec videocodec rotation mirror
     camera cam channel channels ch stream streamtype substream subtype profile track trackid video audio
-    transport protocol proto unicast multicast tcp udp latency buffer timeout
+    transport protocol proto unicast multicast tcp udp latency buffer timeout version patience in_flight encoding
+    shared_memory
 """
 _OF_PIPELINES = """
     name device sensor-id sensor-mode camera-name is-live num-buffers pattern do-timestamp latency protocols

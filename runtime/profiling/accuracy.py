@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from dataclasses import replace
 
-from segrt.runtime.bundle.locating import read_bundle
 from segrt.runtime.evaluate.by_technique import MAIN_METRIC
 from segrt.runtime.evaluate.datasets.dataset import Address, Dataset
 from segrt.runtime.evaluate.datasets.opening import open_address
@@ -12,6 +11,7 @@ from segrt.runtime.evaluate.segmenting import BundleOpener
 from segrt.runtime.inference.execution import Execution
 from segrt.runtime.profiling.candidate import Candidate
 from segrt.runtime.profiling.records import Accuracy
+from segrt.runtime.segmenter import find_bundle
 
 
 def measure_accuracy(
@@ -39,7 +39,7 @@ def measure_accuracy(
 
 
 def _measure(candidate: Candidate, address: Address, options: Options) -> tuple[Accuracy, str]:
-    labels = read_bundle(candidate.bundle).manifest.labels
+    labels = find_bundle(candidate.bundle).manifest.labels
     dataset: Dataset = open_address(replace(address, labels=labels))
     execution = Execution(
         candidate.backend, candidate.precision, candidate.threads, candidate.engines, decode_on=candidate.decode_on

@@ -5,11 +5,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from segrt.runtime.bundle.locating import read_bundle
 from segrt.runtime.errors import SegrtError
 from segrt.runtime.inference.engine_policy import EnginePolicy
 from segrt.runtime.inference.execution import WantedPlace
-from segrt.runtime.segmenter import Segmenter, open_bundle
+from segrt.runtime.segmenter import Segmenter, find_bundle, open_bundle
 
 Size = tuple[int, int]
 
@@ -61,7 +60,7 @@ def matrix(
     """
     candidates = []
     for bundle in dict.fromkeys(bundles):
-        variants = read_bundle(bundle).precisions
+        variants = find_bundle(bundle).precisions
         chosen = [name for name in precisions if name in variants] if precisions else variants[:1]
         if not chosen:
             raise SegrtError(

@@ -1,4 +1,4 @@
-"""Opens a bundle on a backend, as the segmenter of its technique."""
+"""Opens a bundle on a backend, or on the server that has it, as the segmenter of its technique."""
 
 import logging
 from dataclasses import replace
@@ -6,20 +6,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypedDict, overload
 
 from segrt.runtime.bundle.bundle import Bundle
-from segrt.runtime.bundle.locating import read_bundle
 from segrt.runtime.bundle.manifest import Variant
 from segrt.runtime.bundle.network_files import member_files, network_file, tensor_specs
-from segrt.runtime.decode.decoding_place import after_opening, before_opening
-from segrt.runtime.decode.rule import Context, MemberRule
+from segrt.runtime.decode.decoding_place import Placement, after_opening, before_opening
+from segrt.runtime.decode.rule import Context, DecodeRule, MemberRule
 from segrt.runtime.decode.rule_changes import RuleChanges
-from segrt.runtime.errors import BundleError
+from segrt.runtime.errors import BackendError, BundleError
 from segrt.runtime.inference.backend import Backend
 from segrt.runtime.inference.backends import check_choice, open_backend, open_members
 from segrt.runtime.inference.engine_policy import EnginePolicy
 from segrt.runtime.inference.execution import WantedPlace
 from segrt.runtime.inference.network_file import Opening
 from segrt.runtime.inference.tensors import WantedDevice
+from segrt.runtime.remote.remote_bundle import RemoteBundle
+from segrt.runtime.remote.remote_steps import RemoteSteps
 from segrt.runtime.results.technique import Technique
+from segrt.runtime.segmenter.bundle_finding import find_bundle
 from segrt.runtime.segmenter.calling import Segmenter
 from segrt.runtime.segmenter.typed_segmenters import (
     SEGMENTERS,
@@ -90,7 +92,10 @@ def open_bundle(
     device: WantedDevice = "auto",
     decode_on: WantedPlace = "auto",
 ) -> Segmenter:
-    """Open a bundle's folder, or an embedded bundle by name ("street-panoptic"), on a backend.
+    """Open a bundle's folder, an embedded one by name ("street-panoptic"), or a server's, on a backend.
+
+    "triton://HOST:8001/NAME" is a model of `segrt export-triton` on a Triton server, which then executes the network
+    and decodes its heads: see docs/triton.md.
 
     `technique`, "semantic", "instance" or "panoptic", says what the caller counts on: another bundle is refused, and
     the segmenter's type tells its results' (`PanopticSegmenter`); without it, the results may be of any technique.
@@ -102,7 +107,7 @@ def open_bundle(
     `decode_on` is what decodes the heads, "cpu", "cuda", or with "auto" where they lie; it is no part of the bundle's
     decode rule. Raises BundleError or BackendError.
     """
-    bundle = read_bundle(path_or_name)
+    bundle = find_bundle(path_or_name)
     if technique is not None and technique != bundle.manifest.technique:
         raise BundleError(
             f"{path_or_name}: technique must be {technique!r}, but its is {bundle.manifest.technique!r}; open another "
@@ -134,8 +139,11 @@ def open_segmenter(
     decode_on: WantedPlace = "auto",
 ) -> Segmenter:
     """Open `bundle`, whose manifest has been read; see `open_bundle`."""
-    decode = (changes or RuleChanges()).of(bundle.manifest.decode, str(bundle.folder))
+    decode = (changes or RuleChanges()).of(bundle.manifest.decode, bundle.where)
     variant = bundle.variant(precision)
+    if isinstance(bundle, RemoteBundle):
+        _refuse_server_choices(bundle, backend, device, decode_on)
+        return _open_remote(bundle, variant, batch, decode, changes or RuleChanges())
     heads = tensor_specs(bundle.manifest, variant, batch)[1]
     roles = {spec.role: head for spec, head in zip(bundle.manifest.heads, heads, strict=True)}
     placement = before_opening(decode_on, decode, roles)
@@ -156,6 +164,31 @@ def open_segmenter(
     )
     segmenter = SEGMENTERS[bundle.manifest.technique]
     return segmenter(bundle, variant, opened, Context(decode, bundle.manifest.labels, threads, members), placement)
+
+
+def _open_remote(
+    bundle: RemoteBundle, variant: Variant, batch: int, decode: DecodeRule, changes: RuleChanges
+) -> Segmenter:
+    backend = bundle.connected(batch=batch, changes=changes)
+    try:
+        steps = RemoteSteps(backend, bundle.manifest, bundle.address.encoding)
+    except BaseException:
+        backend.close()
+        raise
+    log.info("%s: %s", bundle.manifest.name, backend.reason)
+    placement = Placement(bundle.served.description.decode_device, "the server's choice")
+    context = Context(decode, bundle.manifest.labels)
+    return SEGMENTERS[bundle.manifest.technique](bundle, variant, backend, context, placement, steps)
+
+
+def _refuse_server_choices(bundle: RemoteBundle, backend: str, device: str, decode_on: str) -> None:
+    """Raise BackendError for what only whoever exports the model can choose."""
+    for what, given in (("backend", backend), ("device", device), ("decode", decode_on)):
+        if given != "auto":
+            raise BackendError(
+                f"{bundle.where}: {what} is the server's choice, but got {given!r}; leave it out, or give it to "
+                "`segrt export-triton`"
+            )
 
 
 def _opened(bundle: Bundle, variant: Variant, batch: int, backend: str, opening: Opening) -> Backend:
