@@ -30,7 +30,7 @@ help:
 	@echo "make format    rewrite the code as the linters want it"
 	@echo "make bench     measure against the peers"
 	@echo "make accuracy  mIoU, mask AP and PQ of the embedded models on 200 held-out streets"
-	@echo "make soak      10,000 changed files; live video for half an hour; floods of the page; 500 signals"
+	@echo "make soak      10,000 changed files; live video for half an hour; floods of the page; 500 signals; a Triton server"
 	@echo "make families  export the smallest model of each family at its default size, five seeds each (hours)"
 	@echo "make sanitize  the C++ core's own tests under AddressSanitizer, UBSan and ThreadSanitizer"
 	@echo "make fuzz      a libFuzzer target for each function, FUZZ_SECONDS each (60); new files for each reader"
@@ -51,6 +51,16 @@ $(VENV)/.runtime: $(BIN)/python $(SOURCES)
 $(VENV)/.dev: $(BIN)/python $(SOURCES)
 	$(BIN)/python -m pip install --quiet --quiet --editable '.[dev,export,web,mqtt]'
 	@touch $(VENV)/.runtime $@
+
+# The Triton server of the tests, a binary in a wheel for x86-64 and glibc 2.35: none of what the wheel depends on is
+# used, and its pin of numpy would hold back all else. A folder of its own, where nobody imports it by accident.
+TRITON_WHEEL := nvidia-pytriton==0.7.0
+ifeq ($(shell uname -sm),Linux x86_64)
+$(VENV)/.dev: $(VENV)/triton
+endif
+$(VENV)/triton: $(BIN)/python
+	$(BIN)/python -m pip install --quiet --quiet --no-deps --no-compile --upgrade --target $@ $(TRITON_WHEEL) \
+		|| echo "no Triton server for this system: the tests that need it are skipped"
 
 setup: $(VENV)/.runtime
 
@@ -97,6 +107,7 @@ soak: $(VENV)/.dev
 	$(BIN)/python tests/soak/flood.py --seconds 60
 	$(BIN)/python tests/soak/signals.py --count 500
 	$(BIN)/python tests/soak/tracking.py --frames 100000
+	$(BIN)/python tests/soak/served.py --minutes 10
 
 families: $(VENV)/.dev
 	OMP_NUM_THREADS=1 $(BIN)/python tests/soak/families.py

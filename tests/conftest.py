@@ -282,6 +282,16 @@ def thirds(height: int, width: int) -> np.ndarray:
 @pytest.fixture
 def tiny(tmp_path: Path) -> SimpleNamespace:
     """Builders of tiny networks and bundles: `tiny.bundle("argmax")` → folder."""
+    return _builders(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def tiny_once(tmp_path_factory: pytest.TempPathFactory) -> SimpleNamespace:
+    """The same, for fixtures that several tests share."""
+    return _builders(tmp_path_factory.mktemp("tiny"))
+
+
+def _builders(tmp_path: Path) -> SimpleNamespace:
     if onnx is None:
         pytest.skip("the tiny networks need onnx: pip install 'segrt[export]'")
 

@@ -10,7 +10,9 @@ from code_blocks import ROOT
 from segrt.runtime.cli import cli
 
 # What belongs to the system: that it is there is not ours to say.
-_SYSTEM = (".", "apt-get", "cat", "mkdir", "openssl", "ssh", "ssh-keygen", "sed", "source", "sudo", "umask")
+_SYSTEM = (
+    ".", "apt-get", "cat", "mkdir", "openssl", "ssh", "ssh-keygen", "sed", "source", "sudo", "tritonserver", "umask",
+)  # fmt: skip
 
 
 def trouble_with(words: Sequence[str], *, whole: bool = True) -> str | None:

@@ -123,7 +123,7 @@ def test_rotated_files_are_listed_and_quantities_said_back(run, tmp_path, video)
 def test_classes_that_are_not_wanted_leave_the_stream(run, tmp_path, video, monkeypatch, fakes):
     labels = fakes.FakeSegmenter.labels
     bundle = SimpleNamespace(manifest=SimpleNamespace(labels=labels))
-    monkeypatch.setattr("segrt.runtime.bundle.locating.read_bundle", lambda _: bundle)
+    monkeypatch.setattr("segrt.runtime.segmenter.find_bundle", lambda _: bundle)
     every, some = tmp_path / "every.jsonl", tmp_path / "some.jsonl"
     assert run(video, "--sink", every).returncode == 0
     areas = [json.loads(line)["areas"] for line in every.read_text().splitlines()]

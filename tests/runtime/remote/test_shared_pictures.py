@@ -1,0 +1,74 @@
+"""Shared memory: refused for good only by a server that is there; a retired region is used no more; nothing is left."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from segrt.runtime.remote.shared_pictures import SharedPictures, is_this_host
+
+
+class Unavailable(Exception):  # noqa: N818
+    """What tritonclient raises where there is no server."""
+
+    def status(self) -> str:  # noqa: D102
+        return "StatusCode.UNAVAILABLE"
+
+    def message(self) -> str:  # noqa: D102
+        return "failed to connect"
+
+
+def left() -> list[Path]:
+    return list(Path("/dev/shm").glob(f"segrt-{os.getpid()}-*"))
+
+
+def test_a_region_is_kept_grown_retired_and_freed() -> None:
+    known: dict[str, tuple[str, int]] = {}
+    shared = SharedPictures("here", lambda name, key, size: known.update({name: (key, size)}), known.pop)
+    first = shared.region((0, 0), 1000)
+    assert first is not None
+    assert shared.region((0, 0), 900) is first
+    assert known == {first.name: (f"/{first.name}", first.size)}
+    grown = shared.region((0, 0), first.size + 1)
+    assert grown is not None
+    assert list(known) == [grown.name], "the server has forgotten the smaller one"
+    picture = np.arange(60, dtype=np.uint8).reshape(1, 4, 5, 3)
+    grown.write(picture)
+    copy = grown.read(0, picture.shape, picture.dtype)
+    grown.write(picture * 0)
+    assert (copy == picture).all(), "a result is the caller's own"
+    shared.retire((0, 0))
+    other = shared.region((0, 0), 10)
+    assert other is not None
+    assert set(known) == {grown.name, other.name}, "a late answer may still be written into the retired one"
+    assert len(left()) == 2
+    shared.close()
+    assert known == {}
+    assert left() == []
+
+
+def test_a_server_that_is_away_has_not_refused(caplog: pytest.LogCaptureFixture) -> None:
+    answers: list[Exception | None] = [Unavailable(), None, Exception("cannot open it")]
+
+    def register(*_: object) -> None:
+        answer = answers.pop(0)
+        if answer is not None:
+            raise answer
+
+    shared = SharedPictures("here", register, lambda _: None)
+    assert shared.region((0, 0), 10) is None
+    assert caplog.text == ""
+    assert shared.region((0, 0), 10) is not None
+    assert shared.region((1, 0), 10) is None
+    assert shared.region((2, 0), 10) is None, "it is asked no more"
+    assert caplog.text.count("shared memory is refused (cannot open it)") == 1
+    shared.close()
+    assert left() == []
+
+
+def test_only_addresses_of_this_machine_are_this_host() -> None:
+    assert is_this_host("127.0.0.1")
+    assert is_this_host("localhost")
+    assert not is_this_host("192.0.2.1")
+    assert not is_this_host("no-such-host.invalid")
