@@ -1,16 +1,15 @@
 #include "grid_mask.h"
 
 #include <algorithm>
+#include <numeric>
 
 #include "processed.h"
-#include "rle.h"
 #include "scratch.h"
 
 namespace segrt {
 namespace {
 
-// starts[r]: the first target row that lies on or below grid row r; starts[rows] is the number of target rows.
-std::span<std::int32_t> row_starts(ScratchFrame& frame, const Axis& rows) {
+RowCells row_cells(ScratchFrame& frame, const Axis& rows) {
     const auto starts = frame.take<std::int32_t>(rows.source_length + 1);
     std::int32_t y = 0;
     for (std::size_t r = 0; r < starts.size(); ++r) {
@@ -20,66 +19,163 @@ std::span<std::int32_t> row_starts(ScratchFrame& frame, const Axis& rows) {
         starts[r] = y;
     }
     starts.back() = static_cast<std::int32_t>(rows.length);
-    return starts;
+    RowCells cells{.starts = starts.data(), .first = rows.low[0], .last = rows.low[rows.length - 1]};
+    for (Index r = cells.first; r <= cells.last; ++r) {
+        cells.gaps = cells.gaps || starts[static_cast<std::size_t>(r)] == starts[static_cast<std::size_t>(r + 1)];
+    }
+    return cells;
 }
 
-// Adds the target pixels of one column between its first change and its last; `column` is the column's grid.
-void add_column(const GridMask& mask, const float* column, std::span<const std::int32_t> changes, float* enlarged,
-                MeanProbability& mean) {
-    const Index first = changes.front();
-    const Index last = changes.size() % 2 == 1 ? mask.rows.length : Index{changes.back()};
-    const Index padded = (last - first + kBlock - 1) / kBlock * kBlock;
-    kernels().enlarge_row(column, axis_from(mask.rows, first, last - first), enlarged, padded);
+Sides take_sides(ScratchFrame& frame, Index words) {
+    return {frame.filled<std::uint64_t>(words, 0).data(), frame.filled<std::uint64_t>(words, 0).data()};
+}
+
+// Calls the kernel that finds a column's changes, with what it needs to know of the grid.
+class Columns {
+public:
+    Columns(ScratchFrame& frame, const GridMask& mask)
+        : mask_(mask),
+          words_(side_words(mask.rows.source_length)),
+          cells_(row_cells(frame, mask.rows)),
+          grid_(take_sides(frame, words_ * mask.columns.source_length)),
+          shared_(take_sides(frame, words_ + 1)),
+          memory_{.values = frame.filled<float>(64 * words_ + 1, 0.0F).data(),
+                  .sides = take_sides(frame, words_ + 1),
+                  .decided = frame.filled<std::uint64_t>(words_ + 1, 0).data()} {
+        for (Index c = mask.columns.low[0]; c <= mask.columns.high[mask.columns.length - 1]; ++c) {
+            kernels().grid_sides(mask.grid + c * mask.rows.source_length, mask.rows.source_length, mask.threshold,
+                                 {grid_.above + c * words_, grid_.below + c * words_});
+        }
+    }
+
+    // The positions of the changes in target column x; see Kernels::column_changes.
+    Index changes(Index x, bool inside, std::int64_t start, std::uint32_t* positions) {
+        if (x == 0 || mask_.columns.low[x] != mask_.columns.low[x - 1] ||
+            mask_.columns.high[x] != mask_.columns.high[x - 1]) {
+            share(mask_.columns.low[x] * words_, mask_.columns.high[x] * words_);
+        }
+        if (is_below_ && !inside) {
+            return 0;
+        }
+        return kernels().column_changes(mask_, x, cells_, shared_, inside, memory_, static_cast<std::uint32_t>(start),
+                                        positions);
+    }
+
+private:
+    // The sides that two grid columns have in common, at these offsets.
+    void share(Index left, Index right) {
+        std::uint64_t clear = ~std::uint64_t{0};
+        for (Index word = 0; word < words_; ++word) {
+            shared_.above[word] = grid_.above[left + word] & grid_.above[right + word];
+            shared_.below[word] = grid_.below[left + word] & grid_.below[right + word];
+            const Index rows = mask_.rows.source_length - 64 * word;
+            clear &= shared_.below[word] | (rows >= 64 ? 0U : ~std::uint64_t{0} << rows);
+        }
+        is_below_ = clear == ~std::uint64_t{0};
+    }
+
+    const GridMask& mask_;
+    const Index words_;
+    const RowCells cells_;
+    const Sides grid_, shared_;
+    const ColumnMemory memory_;
+    bool is_below_ = false;  // all of both columns
+};
+
+// Adds the target pixels [first, end) of column x.
+void add_column(const GridMask& mask, Index x, Index first, Index end, MeanProbability& mean) {
+    ScratchFrame frame;
+    const Kernels& loops = kernels();
+    const Index grid_rows = mask.rows.source_length, padded = (end - first + kBlock - 1) / kBlock * kBlock;
+    float* column = frame.take<float>(grid_rows + kGridPadding).data();
+    loops.blend_row(mask.grid + mask.columns.low[x] * grid_rows, mask.columns.low_weight[x],
+                    mask.grid + mask.columns.high[x] * grid_rows, mask.columns.high_weight[x], column, grid_rows);
+    float* enlarged = frame.take<float>(padded).data();
+    loops.enlarge_row(column, axis_from(mask.rows, first, end - first), enlarged, padded);
     Index cells = 0;
-    mean.sum += static_cast<double>(kernels().sum_probabilities(enlarged, last - first, &cells));
+    mean.sum += static_cast<double>(loops.sum_probabilities(enlarged, end - first, &cells));
     mean.cells += cells;
+}
+
+// The positions where a mask changes, and how many they are; a vector that grows by doubling, whose elements are
+// written before they count.
+class Positions {
+public:
+    explicit Positions(std::vector<std::uint32_t>& memory) : memory_(memory) {}
+
+    // Room for so many more.
+    std::uint32_t* room(Index more) {
+        const auto needed = static_cast<std::size_t>(count_ + more);
+        if (memory_.size() < needed) {
+            memory_.resize(std::max(needed, 2 * memory_.size()));
+        }
+        return memory_.data() + count_;
+    }
+    void add(Index written) { count_ += written; }
+    void push(std::int64_t position) {
+        *room(1) = static_cast<std::uint32_t>(position);
+        ++count_;
+    }
+
+    // Makes counts of them, of a mask of so many pixels.
+    void finish(std::int64_t size) {
+        const std::uint32_t last = count_ > 0 ? memory_[static_cast<std::size_t>(count_ - 1)] : 0;
+        if (size > last || count_ == 0) {
+            push(size);
+        }
+        memory_.resize(static_cast<std::size_t>(count_));
+        std::adjacent_difference(memory_.begin(), memory_.end(), memory_.begin());
+    }
+
+private:
+    std::vector<std::uint32_t>& memory_;
+    Index count_ = 0;
+};
+
+// Adds the changes of all target columns; `mean`: see encode_grid_mask.
+void add_changes(const GridMask& mask, Index height, Positions& positions, MeanProbability* mean) {
+    ScratchFrame frame;
+    Columns columns(frame, mask);
+    const bool to_the_bottom = mask.top + mask.rows.length == height;
+    bool open = false;  // the mask reached the bottom of the column before
+    for (Index x = 0; x < mask.columns.length; ++x) {
+        const std::int64_t top = (mask.left + x) * height, start = top + mask.top;
+        if (open && mask.top > 0) {
+            positions.push(top);
+            open = false;
+        }
+        std::uint32_t* changes = positions.room(mask.rows.length + 1);
+        const Index count = columns.changes(x, open, start, changes);
+        const bool inside = open != (count % 2 == 1);
+        if (mean != nullptr) {
+            // From the first pixel that belongs to the mask to the last.
+            const bool ends_at_once = open && count > 0 && changes[0] == start;
+            const Index skipped = ends_at_once ? 1 : 0;
+            if (count > skipped || inside) {
+                const Index first = open && !ends_at_once ? 0 : Index{changes[skipped]} - start;
+                add_column(mask, x, first, inside ? mask.rows.length : Index{changes[count - 1]} - start, *mean);
+            }
+        }
+        positions.add(count);
+        open = inside && to_the_bottom;
+        if (inside && !to_the_bottom) {
+            positions.push(start + mask.rows.length);
+        }
+    }
+    if (open) {
+        positions.push((mask.left + mask.columns.length) * height);
+    }
 }
 
 }  // namespace
 
 void encode_grid_mask(const GridMask& mask, Index height, Index width, std::vector<std::uint32_t>& counts,
                       MeanProbability* mean) {
-    RunWriter runs(counts);
+    Positions positions(counts);
     if (!mask.empty()) {
-        ScratchFrame frame;
-        const Kernels& loops = kernels();
-        const Index grid_rows = mask.rows.source_length, grid_columns = mask.columns.source_length;
-        const auto starts = row_starts(frame, mask.rows);
-        const auto active = frame.take<std::uint8_t>(grid_columns);
-        loops.active_columns(mask, active.data());
-        const auto column = frame.take<float>(grid_rows + kGridPadding);
-        const auto sides = frame.take<std::uint8_t>(grid_rows + kGridPadding);
-        const auto changes = frame.take<std::int32_t>(mask.rows.length + 1);
-        float* enlarged = mean == nullptr ? nullptr : frame.take<float>(mask.rows.length + kBlock).data();
-        const bool to_the_bottom = mask.top + mask.rows.length == height;
-        bool open = false;  // the mask reached the bottom of the column before
-        for (Index x = 0; x < mask.columns.length; ++x) {
-            const std::int64_t start = (mask.left + x) * height;
-            const auto low = static_cast<std::size_t>(mask.columns.low[x]);
-            const auto high = static_cast<std::size_t>(mask.columns.high[x]);
-            const bool looked_at = (active[low] | active[high]) != 0;
-            const Index count =
-                looked_at ? loops.column_changes(mask, x, starts.data(), column.data(), sides.data(), changes.data())
-                          : 0;
-            if (open && !(count > 0 && changes[0] == 0 && mask.top == 0)) {
-                runs.set(start, false);
-            }
-            if (mean != nullptr && count > 0) {
-                add_column(mask, column.data(), changes.first(static_cast<std::size_t>(count)), enlarged, *mean);
-            }
-            bool value = false;
-            for (Index i = 0; i < count; ++i) {
-                value = !value;
-                runs.set(start + mask.top + changes[static_cast<std::size_t>(i)], value);
-            }
-            open = value && to_the_bottom;
-            if (value && !to_the_bottom) {
-                runs.set(start + mask.top + mask.rows.length, false);
-            }
-        }
-        runs.set((mask.left + mask.columns.length) * height, false);
+        add_changes(mask, height, positions, mean);
     }
-    runs.finish(height * width);
+    positions.finish(height * width);
 }
 
 void paint_grid_mask(const GridMask& mask, Map<std::uint8_t> picture) {

@@ -22,6 +22,32 @@ struct GridMask {
     [[nodiscard]] bool empty() const { return rows.length <= 0 || columns.length <= 0; }
 };
 
+// How the target's rows lie in the grid's: rows [starts[r], starts[r + 1]) lie between grid rows r and r + 1 (the last
+// one and itself). All of them lie in the cells from `first` to `last`.
+struct RowCells {
+    const std::int32_t* starts = nullptr;
+    Index first = 0, last = 0;
+    bool gaps = false;  // whether a cell between these two has no target row
+};
+
+// On which side of the threshold the rows of a column clearly lie, however often it is interpolated between: bit r of
+// `above` or of `below`, 64 to a word; neither where rounding may decide. Bit `rows` is as bit rows - 1.
+struct Sides {
+    std::uint64_t* above = nullptr;
+    std::uint64_t* below = nullptr;
+};
+
+[[nodiscard]] constexpr Index side_words(Index rows) {
+    return rows / 64 + 1;
+}
+
+// Working memory of column_changes.
+struct ColumnMemory {
+    float* values = nullptr;  // side_words(rows) * 64 + 1 of them
+    Sides sides;
+    std::uint64_t* decided = nullptr;  // side_words(rows) + 1 of them
+};
+
 // Bits of fraction of the weights of filters over bytes (PRECISION_BITS of Pillow's Resample.c).
 inline constexpr int kWeightBits = 22;
 
@@ -50,18 +76,24 @@ struct Kernels {
     // The sum of the probabilities of the logits above 0, and how many they are. Logit i is added to sum i mod 16; then
     // the sums are added in order.
     float (*sum_probabilities)(const float* logits, Index count, Index* cells);
+    // The same sum in double, where it is exact whatever the order: each probability of a logit above 0 lies within
+    // [0.25, 1], so that it is a multiple of 2^-25, and fewer than 2^28 of them fit a double's 53 bits. Adds to `cells`.
+    double (*add_probabilities)(const float* logits, Index count, Index* cells);
+    // out[x * out_stride + y] = rows[y * row_stride + x], y < height, x < width.
+    void (*turn)(const float* rows, Index row_stride, Index height, Index width, float* out, Index out_stride);
     // out[x] = the value between two rows.
     void (*blend_row)(const float* upper, float upper_weight, const float* lower, float lower_weight, float* out,
                       Index count);
     // ids[x] = id_of_label[labels[x]].
     void (*paint8)(const std::uint8_t* labels, const std::int32_t* id_of_label, std::int32_t* ids, Index count);
     void (*paint16)(const std::uint16_t* labels, const std::int32_t* id_of_label, std::int32_t* ids, Index count);
-    // active[c]: whether grid column c holds anything above the threshold, or so close to it that rounding decides.
-    void (*active_columns)(const GridMask& mask, std::uint8_t* active);
-    // The target rows where the mask changes in target column x, beginning outside; returns how many. `row_starts`:
-    // see grid_mask.cpp; `column` and `sides` hold as many elements as the grid has rows, and 16 more.
-    Index (*column_changes)(const GridMask& mask, Index x, const std::int32_t* row_starts, float* column,
-                            std::uint8_t* sides, std::int32_t* changes);
+    // The sides of one grid column.
+    void (*grid_sides)(const float* column, Index rows, float threshold, Sides sides);
+    // The positions where the mask changes in target column x, whose first pixel has position `start`; `inside` is what
+    // comes before it. `shared` holds the sides that both grid columns beside it have. Returns how many they are;
+    // `positions` has room for one more than the target has rows.
+    Index (*column_changes)(const GridMask& mask, Index x, const RowCells& cells, Sides shared, bool inside,
+                            const ColumnMemory& memory, std::uint32_t start, std::uint32_t* positions);
     // One grid row at target width; `count` is a multiple of kBlock.
     void (*enlarge_row)(const float* row, const Axis& columns, float* out, Index count);
     // Pixels of three bytes between two picture rows, as three float rows `plane_stride` apart.

@@ -6,6 +6,7 @@
 
 #include "axis_part.h"
 #include "box_edges.h"
+#include "column_grid.h"
 #include "grid_mask.h"
 #include "instances.h"
 #include "kernels.h"
@@ -71,16 +72,8 @@ public:
         : count_(stack.count), height_(stack.height), width_(stack.width), size_(size) {
         float* grids = frame.take<float>(count_ * height_ * width_).data();
         parallel_for(options.threads, count_, 1, [&](Index begin, Index end, int slot) {
-            ScratchFrame local;
-            float* row = local.take<float>(width_).data();
             for (Index p = begin; p < end; ++p) {
-                for (Index y = 0; y < height_; ++y) {
-                    nonfinite[static_cast<std::size_t>(slot)] +=
-                        kernels().read(stack.row(p, y), stack.type, stack.strides[2], row, width_);
-                    for (Index x = 0; x < width_; ++x) {
-                        grids[(p * width_ + x) * height_ + y] = row[x];
-                    }
-                }
+                nonfinite[static_cast<std::size_t>(slot)] += read_columns(stack, p, grids + p * width_ * height_);
             }
         });
         grids_ = grids;

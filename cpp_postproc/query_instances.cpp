@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "class_scores.h"
+#include "column_grid.h"
 #include "float_math.h"
 #include "grid_mask.h"
 #include "instances.h"
@@ -62,27 +63,6 @@ std::span<Candidate> best_pairs(ScratchFrame& frame, const FloatTable& logits, c
     return found.first(kept);
 }
 
-// Mean probability of the grid's cells above 0 whose centre lies in the window.
-float mask_quality(const float* columns_of_grid, Index height, Index width, const Window& window) {
-    double sum = 0;
-    Index cells = 0;
-    for (Index x = 0; x < width; ++x) {
-        const double centre_x = static_cast<double>(x) + 0.5;
-        if (centre_x < window.columns.begin || centre_x > window.columns.end) {
-            continue;
-        }
-        for (Index y = 0; y < height; ++y) {
-            const double centre_y = static_cast<double>(y) + 0.5;
-            const float logit = columns_of_grid[x * height + y];
-            if (logit > 0 && centre_y >= window.rows.begin && centre_y <= window.rows.end) {
-                sum += static_cast<double>(sigmoid_float(logit));
-                ++cells;
-            }
-        }
-    }
-    return static_cast<float>(sum / (static_cast<double>(cells) + 1e-6));
-}
-
 // The mask logits of one query, column after column.
 struct Grid {
     float* values = nullptr;
@@ -92,17 +72,28 @@ struct Grid {
     Grid(ScratchFrame& frame, const FloatStack& logits)
         : values(frame.take<float>(logits.height * logits.width).data()), height(logits.height), width(logits.width) {}
 
-    void read(ScratchFrame& frame, const FloatStack& logits, Index query) {
-        float* row = frame.take<float>(width).data();
-        nonfinite = 0;
-        for (Index y = 0; y < height; ++y) {
-            nonfinite += kernels().read(logits.row(query, y), logits.type, logits.strides[2], row, width);
-            for (Index x = 0; x < width; ++x) {
-                values[x * height + y] = row[x];
-            }
-        }
-    }
+    void read(const FloatStack& logits, Index query) { nonfinite = read_columns(logits, query, values); }
 };
+
+// The cells whose centre lies in the extent.
+Index first_within(Extent extent) {
+    return static_cast<Index>(std::ceil(extent.begin - 0.5));
+}
+Index last_within(Extent extent) {
+    return static_cast<Index>(std::floor(extent.end - 0.5));
+}
+
+// Mean probability of the grid's cells above 0 whose centre lies in the window.
+float mask_quality(const Grid& grid, const Window& window) {
+    const Index top = std::max(first_within(window.rows), Index{0});
+    const Index bottom = std::min(last_within(window.rows), grid.height - 1);
+    const Index right = std::min(last_within(window.columns), grid.width - 1);
+    MeanProbability mean;
+    for (Index x = std::max(first_within(window.columns), Index{0}); x <= right && top <= bottom; ++x) {
+        mean.sum += kernels().add_probabilities(grid.values + x * grid.height + top, bottom - top + 1, &mean.cells);
+    }
+    return mean.value();
+}
 
 // Inclusive ranges of cells; none when empty.
 struct Cells {
@@ -196,9 +187,6 @@ public:
     }
 
 private:
-    static Index first_within(Extent extent) { return static_cast<Index>(std::ceil(extent.begin - 0.5)); }
-    static Index last_within(Extent extent) { return static_cast<Index>(std::floor(extent.end - 0.5)); }
-
     const FloatStack& logits_;
     const Processed& part_;
     float* values_;
@@ -237,7 +225,7 @@ std::int64_t encode_masks(ScratchFrame& frame, const FloatStack& logits, Size si
         for (Index i = begin; i < end; ++i) {
             ScratchFrame own;
             const auto at = static_cast<std::size_t>(i);
-            grid.read(own, logits, queries[at]);
+            grid.read(logits, queries[at]);
             nonfinite[static_cast<std::size_t>(thread)] += grid.nonfinite;
             if (processed) {
                 processed->make(own, queries[at], grid);
@@ -249,7 +237,7 @@ std::int64_t encode_masks(ScratchFrame& frame, const FloatStack& logits, Size si
             masks[at].box = box_of_counts(counts, size.height);
             codes[at] = pack_counts(counts);
             if (at_grid) {
-                masks[at].quality = mask_quality(grid.values, grid.height, grid.width, window);
+                masks[at].quality = mask_quality(grid, window);
             } else if (at_processed) {
                 masks[at].quality = processed->mean().value();
             } else {

@@ -1,24 +1,65 @@
 #include "rle.h"
 
 #include <algorithm>
+#include <array>
+#include <bit>
+#include <cstring>
 #include <stdexcept>
 
 #include "rle_number.h"
+#include "scratch.h"
 #include "thread_pool.h"
 
 namespace segrt {
 
-std::string pack_counts(std::span<const std::uint32_t> counts) {
-    std::string bytes;
-    bytes.reserve(counts.size() * 2);
-    for (std::size_t i = 0; i < counts.size(); ++i) {
-        std::int64_t rest = counts[i];
-        if (i >= kToldWhole) {
-            rest -= counts[i - 2];
+namespace {
+
+// The lowest 35 bits in groups of 5, the lowest in the lowest byte.
+std::uint64_t spread(std::uint64_t number) {
+    std::uint64_t groups = (number & 0xFFFFFU) | (number & 0x7FFF00000U) << 12U;
+    groups = (groups & 0x000003FF000003FFU) | (groups & 0x000FFC00000FFC00U) << 6U;
+    return (groups & 0x001F001F001F001FU) | (groups & 0x03E003E003E003E0U) << 3U;
+}
+
+// How spell_number spells a number of so many bits, less its groups: 48 to each byte, 32 to all but the last.
+struct Spelling {
+    std::uint64_t added = 0;
+    std::int32_t bytes = 0;
+};
+
+constexpr int kMostBits = 34;
+
+constexpr std::array<Spelling, kMostBits + 1> kSpellings = [] {
+    std::array<Spelling, kMostBits + 1> spellings{};
+    for (std::size_t bits = 0; bits < spellings.size(); ++bits) {
+        const auto bytes = static_cast<std::int32_t>(bits / 5 + 1);  // and one bit for the sign
+        std::uint64_t added = 0x3030303030303030U;
+        for (std::int32_t i = 0; i + 1 < bytes; ++i) {
+            added += std::uint64_t{0x20} << (8 * i);
         }
-        spell_number(rest, [&](char character) { bytes.push_back(character); });
+        spellings[bits] = {added, bytes};
     }
-    return bytes;
+    return spellings;
+}();
+
+}  // namespace
+
+// Numbers of all lengths follow one another, so that branches on the length would often be foreseen wrongly: each is
+// written as eight bytes, of which the next one keeps those that count.
+std::string pack_counts(std::span<const std::uint32_t> counts) {
+    static_assert(std::endian::native == std::endian::little);
+    ScratchFrame frame;
+    char* const bytes = frame.take<char>(static_cast<Index>(counts.size()) * kMostBytes + 8).data();
+    char* end = bytes;
+    for (std::size_t i = 0; i < counts.size(); ++i) {
+        const std::int64_t number = std::int64_t{counts[i]} - (i >= kToldWhole ? counts[i - 2] : 0);
+        const auto magnitude = static_cast<std::uint64_t>(number < 0 ? ~number : number);
+        const Spelling& spelling = kSpellings[static_cast<std::size_t>(std::bit_width(magnitude))];
+        const std::uint64_t spelled = spread(static_cast<std::uint64_t>(number)) + spelling.added;
+        std::memcpy(end, &spelled, sizeof spelled);
+        end += spelling.bytes;
+    }
+    return {bytes, end};
 }
 
 void unpack_counts(std::string_view bytes, Index height, Index width, std::vector<std::uint32_t>& counts) {
@@ -69,18 +110,29 @@ std::int64_t area_of_counts(std::span<const std::uint32_t> counts) {
 
 PixelBox box_of_counts(std::span<const std::uint32_t> counts, Index height) {
     PixelBox box{.left = INT32_MAX, .top = INT32_MAX, .right = 0, .bottom = 0};
-    std::int64_t position = 0;
-    for (std::size_t i = 0; i < counts.size(); ++i) {
-        const std::int64_t end = position + counts[i];
-        if (i % 2 == 1 && end > position) {
-            const Index first_column = position / height, last_column = (end - 1) / height;
-            box.left = std::min(box.left, first_column);
-            box.right = std::max(box.right, last_column + 1);
-            const bool crosses = first_column != last_column;
-            box.top = std::min(box.top, crosses ? 0 : position % height);
-            box.bottom = std::max(box.bottom, crosses ? height : (end - 1) % height + 1);
+    Index x = 0, y = 0;
+    // Divisions are slow, and few runs are longer than a column.
+    const auto advance = [&](Index pixels) {
+        y += pixels;
+        if (y >= height) {
+            const Index columns = y < 2 * height ? 1 : y / height;
+            x += columns;
+            y -= columns * height;
         }
-        position = end;
+    };
+    for (std::size_t i = 0; i < counts.size(); ++i) {
+        if (i % 2 == 0 || counts[i] == 0) {
+            advance(counts[i]);
+            continue;
+        }
+        const Index column = x, row = y;
+        advance(Index{counts[i]} - 1);
+        const bool crosses = x != column;
+        box.left = std::min(box.left, column);
+        box.right = x + 1;
+        box.top = std::min(box.top, crosses ? 0 : row);
+        box.bottom = std::max(box.bottom, crosses ? height : y + 1);
+        advance(1);
     }
     return box.right == 0 ? PixelBox{} : box;
 }

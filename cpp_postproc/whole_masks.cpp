@@ -1,9 +1,9 @@
 #include <stdexcept>
 #include <string>
 
+#include "column_grid.h"
 #include "grid_mask.h"
 #include "instances.h"
-#include "kernels.h"
 #include "rle.h"
 #include "scratch.h"
 #include "thread_pool.h"
@@ -25,16 +25,9 @@ std::int64_t whole_masks_rle(const FloatStack& masks, float threshold, Size size
     parallel_for(threads, masks.count, 1, [&](Index begin, Index end, int slot) {
         thread_local std::vector<std::uint32_t> counts;
         ScratchFrame local;
-        float* row = local.take<float>(width).data();
         float* grid = local.take<float>(height * width).data();
         for (Index i = begin; i < end; ++i) {
-            for (Index y = 0; y < height; ++y) {
-                nonfinite[static_cast<std::size_t>(slot)] +=
-                    kernels().read(masks.row(i, y), masks.type, masks.strides[2], row, width);
-                for (Index x = 0; x < width; ++x) {
-                    grid[x * height + y] = row[x];
-                }
-            }
+            nonfinite[static_cast<std::size_t>(slot)] += read_columns(masks, i, grid);
             encode_grid_mask({.grid = grid, .rows = rows, .columns = columns, .threshold = threshold}, size.height,
                              size.width, counts);
             codes[static_cast<std::size_t>(i)] = pack_counts(counts);

@@ -9,6 +9,7 @@
 #include "kernels/label_fast.h"
 #include "kernels/mask_fast.h"
 #include "kernels/rows_fast.h"
+#include "kernels/turn_fast.h"
 
 namespace segrt {
 
@@ -24,10 +25,12 @@ const Kernels SEGRT_KERNELS{
     .combine = combine_rows,
     .combine_classes = combine_classes,
     .sum_probabilities = sum_probabilities,
+    .add_probabilities = add_probabilities,
+    .turn = turn,
     .blend_row = blend_row,
     .paint8 = paint_row<std::uint8_t>,
     .paint16 = paint_row<std::uint16_t>,
-    .active_columns = active_columns,
+    .grid_sides = grid_sides,
     .column_changes = column_changes,
     .enlarge_row = enlarge_row,
     .blend_pixels = blend_pixels,

@@ -1,79 +1,122 @@
 // Inner loops of enlarged masks. See fast_table.h for how this file is compiled.
 #pragma once
 
-#include "float_math.h"
 #include "kernels.h"
 #include "kernels/interpolate.h"
+#include "kernels/mask_sides.h"
 
 namespace segrt {
 namespace {
 
-// Interpolation rounds: a value this close (as a share of itself) to the threshold is not decided by its corners.
-constexpr float kSideSlack = 2e-6F;
+// Target rows that are evaluated together.
+constexpr Index kRowsAtOnce = 16;
 
-inline void active_columns(const GridMask& mask, std::uint8_t* active) {
-    const Index rows = mask.rows.source_length;
-    for (Index c = 0; c < mask.columns.source_length; ++c) {
-        const float* column = mask.grid + c * rows;
-        std::int32_t above = 0;
-        for (Index r = 0; r < rows; ++r) {
-            above |= fused(kSideSlack, __builtin_fabsf(column[r]), column[r]) > mask.threshold ? 1 : 0;
-        }
-        active[c] = static_cast<std::uint8_t>(above);
+// Bit i: whether the value between `upper` and `lower` is above the threshold, with the weights of row i, for i <
+// count <= kRowsAtOnce.
+inline std::uint32_t rows_above(float upper, const float* upper_weight, float lower, const float* lower_weight,
+                                float threshold, Index count) {
+#if defined(__AVX512F__)
+    const auto rows = static_cast<__mmask16>((1U << count) - 1);
+    const __m512 below = _mm512_mul_ps(_mm512_set1_ps(lower), _mm512_maskz_loadu_ps(rows, lower_weight));
+    const __m512 value = _mm512_fmadd_ps(_mm512_set1_ps(upper), _mm512_maskz_loadu_ps(rows, upper_weight), below);
+    return _mm512_mask_cmp_ps_mask(rows, value, _mm512_set1_ps(threshold), _CMP_GT_OQ);
+#elif defined(__AVX2__) && defined(__FMA__)
+    std::uint32_t bits = 0;
+    for (int i = 0; i < static_cast<int>(count); i += 8) {
+        const __m256i lane = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
+        const __m256i rows = _mm256_cmpgt_epi32(_mm256_set1_epi32(static_cast<int>(count) - i), lane);
+        const __m256 below = _mm256_mul_ps(_mm256_set1_ps(lower), _mm256_maskload_ps(lower_weight + i, rows));
+        const __m256 value = _mm256_fmadd_ps(_mm256_set1_ps(upper), _mm256_maskload_ps(upper_weight + i, rows), below);
+        const __m256 above = _mm256_cmp_ps(value, _mm256_set1_ps(threshold), _CMP_GT_OQ);
+        const __m256 counted = _mm256_and_ps(above, _mm256_castsi256_ps(rows));
+        bits |= static_cast<std::uint32_t>(_mm256_movemask_ps(counted)) << i;
     }
+    return bits;
+#else
+    std::uint32_t bits = 0;
+    for (Index i = 0; i < count; ++i) {
+        const bool above = lerp(upper, upper_weight[i], lower, lower_weight[i]) > threshold;
+        bits |= (above ? 1U : 0U) << i;
+    }
+    return bits;
+#endif
 }
 
-// Between two grid rows that lie clearly on one side of the threshold, so do all target rows; only elsewhere are they
-// evaluated one by one.
-inline Index column_changes(const GridMask& mask, Index x, const std::int32_t* row_starts, float* column,
-                            std::uint8_t* sides, std::int32_t* changes) {
-    constexpr std::uint8_t kAbove = 1, kBelow = 2;
-    const Index rows = mask.rows.source_length;
-    const float* left = mask.grid + mask.columns.low[x] * rows;
-    const float* right = mask.grid + mask.columns.high[x] * rows;
-    const float left_weight = mask.columns.low_weight[x], right_weight = mask.columns.high_weight[x];
-    const float threshold = mask.threshold;
-    for (Index r = 0; r < rows; ++r) {
-        column[r] = lerp(left[r], left_weight, right[r], right_weight);
-    }
-    for (Index r = 0; r < rows; ++r) {
-        const float slack = kSideSlack * __builtin_fabsf(column[r]);
-        const std::int32_t above = column[r] - slack > threshold ? kAbove : 0;
-        const std::int32_t below = column[r] + slack <= threshold ? kBelow : 0;
-        sides[r] = static_cast<std::uint8_t>(above | below);
-    }
-    sides[rows] = sides[rows - 1];
+// Collects the positions of changes. With gaps, two cells may begin at the same position: a change there and back is
+// none.
+template <bool kGaps>
+struct Changes {
+    std::uint32_t* positions;
     Index count = 0;
-    bool inside = false;
-    Index r = 0;
-    while (r < rows) {
-        const std::uint8_t here = inside ? kAbove : kBelow;
-        // Skip what stays on this side, eight grid rows at a time.
-        std::uint64_t next;
-        while (r + 9 <= rows) {
-            std::memcpy(&next, sides + r + 1, sizeof next);
-            if (sides[r] != here || next != 0x0101010101010101U * here) {
-                break;
+
+    // Without a branch, for whether there is a change is often a toss-up.
+    void add(std::uint32_t position, bool is_change) {
+        if constexpr (kGaps) {
+            if (is_change && count > 0 && positions[count - 1] == position) {
+                --count;
+                return;
             }
-            r += 8;
         }
-        const std::uint8_t both = sides[r] & sides[r + 1];
-        if (both == 0) {
-            for (Index y = row_starts[r]; y < row_starts[r + 1]; ++y) {
-                const float value = lerp(column[mask.rows.low[y]], mask.rows.low_weight[y], column[mask.rows.high[y]],
-                                         mask.rows.high_weight[y]);
-                if ((value > threshold) != inside) {
-                    inside = !inside;
-                    changes[count++] = static_cast<std::int32_t>(y);
-                }
-            }
-        } else if (both != here && row_starts[r] < row_starts[r + 1]) {
-            inside = !inside;
-            changes[count++] = row_starts[r];
-        }
-        ++r;
+        positions[count] = position;
+        count += is_change ? 1 : 0;
     }
-    return count;
+};
+
+// Evaluates the target rows of grid cell r one by one; `inside` is what comes before. Returns what the last one is.
+template <bool kGaps>
+inline bool evaluate_cell(const GridMask& mask, const std::int32_t* starts, const float* column, Index r, bool inside,
+                          std::uint32_t start, Changes<kGaps>& changes) {
+    const Index end = starts[r + 1];
+    for (Index y = starts[r]; y < end; y += kRowsAtOnce) {
+        const Index count = end - y < kRowsAtOnce ? end - y : kRowsAtOnce;
+        const std::uint32_t above = rows_above(column[r], mask.rows.low_weight + y, column[r + 1],
+                                               mask.rows.high_weight + y, mask.threshold, count);
+        const auto position = start + static_cast<std::uint32_t>(y);
+        constexpr std::uint32_t kEnd = 1U << kRowsAtOnce;
+        std::uint32_t changed = (above ^ (above << 1U | (inside ? 1U : 0U))) & ((1U << count) - 1);
+        inside = (above >> (count - 1) & 1U) != 0;
+        changes.add(position + static_cast<std::uint32_t>(__builtin_ctz(changed | kEnd)), changed != 0);
+        for (changed &= changed - 1; changed != 0; changed &= changed - 1) {
+            changes.add(position + static_cast<std::uint32_t>(__builtin_ctz(changed)), true);
+        }
+    }
+    return inside;
+}
+
+// Visits the cells that are not decided. What follows one of them is decided by the side of its lower row, up to the
+// next: decided cells that are neighbours share a row, and with it the side.
+template <bool kGaps>
+inline Index changes_of_cells(const GridMask& mask, const RowCells& cells, const ColumnMemory& memory, bool inside,
+                              std::uint32_t start, std::uint32_t* positions) {
+    Changes<kGaps> changes{positions};
+    const Sides sides = memory.sides;
+    const auto has = [](const std::uint64_t* words, Index r) { return (words[r / 64] >> (r % 64) & 1U) != 0; };
+    if (has(memory.decided, cells.first)) {
+        const bool above = has(sides.above, cells.first);
+        changes.add(start, above != inside);
+        inside = above;
+    }
+    for (Index word = cells.first / 64; word <= cells.last / 64; ++word) {
+        const std::uint64_t next_decided = memory.decided[word] >> 1U | memory.decided[word + 1] << 63U;
+        const std::uint64_t next_above = row_below(sides.above, word);
+        std::uint64_t open = ~memory.decided[word] & cells_in_word(cells, word);
+        for (; open != 0; open &= open - 1) {
+            const auto bit = static_cast<unsigned>(__builtin_ctzll(open));
+            const Index r = 64 * word + bit;
+            inside = evaluate_cell(mask, cells.starts, memory.values, r, inside, start, changes);
+            const bool is_decided = (next_decided >> bit & 1U) != 0, above = (next_above >> bit & 1U) != 0;
+            changes.add(start + static_cast<std::uint32_t>(cells.starts[r + 1]), is_decided && above != inside);
+            inside = is_decided ? above : inside;
+        }
+    }
+    return changes.count;
+}
+
+inline Index column_changes(const GridMask& mask, Index x, const RowCells& cells, Sides shared, bool inside,
+                            const ColumnMemory& memory, std::uint32_t start, std::uint32_t* positions) {
+    decide_cells(mask, x, cells, shared, memory);
+    return cells.gaps ? changes_of_cells<true>(mask, cells, memory, inside, start, positions)
+                      : changes_of_cells<false>(mask, cells, memory, inside, start, positions);
 }
 
 inline void enlarge_row(const float* row, const Axis& columns, float* out, Index count) {

@@ -10,26 +10,28 @@
 namespace segrt {
 namespace {
 
-inline void active_columns(const GridMask& mask, std::uint8_t* active) {
-    std::fill_n(active, mask.columns.source_length, std::uint8_t{1});
+// Nothing is taken for clear.
+inline void grid_sides(const float*, Index rows, float, Sides sides) {
+    std::fill_n(sides.above, side_words(rows), std::uint64_t{0});
+    std::fill_n(sides.below, side_words(rows), std::uint64_t{0});
 }
 
-inline Index column_changes(const GridMask& mask, Index x, const std::int32_t*, float* column, std::uint8_t*,
-                            std::int32_t* changes) {
+inline Index column_changes(const GridMask& mask, Index x, const RowCells&, Sides, bool inside,
+                            const ColumnMemory& memory, std::uint32_t start, std::uint32_t* positions) {
     const Index rows = mask.rows.source_length;
     const float* left = mask.grid + mask.columns.low[x] * rows;
     const float* right = mask.grid + mask.columns.high[x] * rows;
+    float* column = memory.values;
     for (Index r = 0; r < rows; ++r) {
         column[r] = lerp(left[r], mask.columns.low_weight[x], right[r], mask.columns.high_weight[x]);
     }
     Index count = 0;
-    bool inside = false;
     for (Index y = 0; y < mask.rows.length; ++y) {
         const float value = lerp(column[mask.rows.low[y]], mask.rows.low_weight[y], column[mask.rows.high[y]],
                                  mask.rows.high_weight[y]);
         if ((value > mask.threshold) != inside) {
             inside = !inside;
-            changes[count++] = static_cast<std::int32_t>(y);
+            positions[count++] = start + static_cast<std::uint32_t>(y);
         }
     }
     return count;

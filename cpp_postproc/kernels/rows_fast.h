@@ -173,6 +173,36 @@ inline float sum_probabilities(const float* logits, Index count, Index* cells) {
     return total;
 }
 
+inline double add_probabilities(const float* logits, Index count, Index* cells) {
+    constexpr Index kLanes = 16;
+    double sums[kLanes] = {};
+    std::int32_t counts[kLanes] = {};
+    const Index whole = count / kLanes * kLanes;
+    for (Index i = 0; i < whole; i += kLanes) {
+        float probability[kLanes];
+        for (Index j = 0; j < kLanes; ++j) {
+            const float logit = logits[i + j], value = sigmoid_float(logit);
+            probability[j] = logit > 0 ? value : 0.0F;
+            counts[j] += logit > 0 ? 1 : 0;
+        }
+        for (Index j = 0; j < kLanes; ++j) {
+            sums[j] += static_cast<double>(probability[j]);
+        }
+    }
+    double total = 0;
+    for (Index i = whole; i < count; ++i) {
+        if (logits[i] > 0) {
+            total += static_cast<double>(sigmoid_float(logits[i]));
+            ++*cells;
+        }
+    }
+    for (Index j = 0; j < kLanes; ++j) {
+        total += sums[j];
+        *cells += counts[j];
+    }
+    return total;
+}
+
 inline void blend_row(const float* upper, float upper_weight, const float* lower, float lower_weight, float* out,
                       Index count) {
     for (Index x = 0; x < count; ++x) {

@@ -105,6 +105,25 @@ inline float sum_probabilities(const float* logits, Index count, Index* cells) {
     return total;
 }
 
+inline double add_probabilities(const float* logits, Index count, Index* cells) {
+    double sum = 0;
+    for (Index i = 0; i < count; ++i) {
+        if (logits[i] > 0) {
+            sum += static_cast<double>(sigmoid_float(logits[i]));
+            ++*cells;
+        }
+    }
+    return sum;
+}
+
+inline void turn(const float* rows, Index row_stride, Index height, Index width, float* out, Index out_stride) {
+    for (Index y = 0; y < height; ++y) {
+        for (Index x = 0; x < width; ++x) {
+            out[x * out_stride + y] = rows[y * row_stride + x];
+        }
+    }
+}
+
 inline void blend_row(const float* upper, float upper_weight, const float* lower, float lower_weight, float* out,
                       Index count) {
     for (Index x = 0; x < count; ++x) {
