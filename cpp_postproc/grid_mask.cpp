@@ -21,7 +21,8 @@ RowCells row_cells(ScratchFrame& frame, const Axis& rows) {
     starts.back() = static_cast<std::int32_t>(rows.length);
     RowCells cells{.starts = starts.data(), .first = rows.low[0], .last = rows.low[rows.length - 1]};
     for (Index r = cells.first; r <= cells.last; ++r) {
-        cells.gaps = cells.gaps || starts[static_cast<std::size_t>(r)] == starts[static_cast<std::size_t>(r + 1)];
+        const Index count = starts[static_cast<std::size_t>(r + 1)] - starts[static_cast<std::size_t>(r)];
+        cells.plain = cells.plain && count >= 1 && count <= kRowsAtOnce;
     }
     return cells;
 }

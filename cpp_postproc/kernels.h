@@ -22,12 +22,15 @@ struct GridMask {
     [[nodiscard]] bool empty() const { return rows.length <= 0 || columns.length <= 0; }
 };
 
+// Target rows of a column that are evaluated together.
+constexpr Index kRowsAtOnce = 16;
+
 // How the target's rows lie in the grid's: rows [starts[r], starts[r + 1]) lie between grid rows r and r + 1 (the last
 // one and itself). All of them lie in the cells from `first` to `last`.
 struct RowCells {
     const std::int32_t* starts = nullptr;
     Index first = 0, last = 0;
-    bool gaps = false;  // whether a cell between these two has no target row
+    bool plain = true;  // each of them has at least one target row and at most kRowsAtOnce
 };
 
 // On which side of the threshold the rows of a column clearly lie, however often it is interpolated between: bit r of

@@ -8,9 +8,6 @@
 namespace segrt {
 namespace {
 
-// Target rows that are evaluated together.
-constexpr Index kRowsAtOnce = 16;
-
 // Bit i: whether the value between `upper` and `lower` is above the threshold, with the weights of row i, for i <
 // count <= kRowsAtOnce.
 inline std::uint32_t rows_above(float upper, const float* upper_weight, float lower, const float* lower_weight,
@@ -42,16 +39,16 @@ inline std::uint32_t rows_above(float upper, const float* upper_weight, float lo
 #endif
 }
 
-// Collects the positions of changes. With gaps, two cells may begin at the same position: a change there and back is
-// none.
-template <bool kGaps>
+// Collects the positions of changes. Where cells are not plain, two may begin at the same position: a change there and
+// back is none.
+template <bool kPlain>
 struct Changes {
     std::uint32_t* positions;
     Index count = 0;
 
     // Without a branch, for whether there is a change is often a toss-up.
     void add(std::uint32_t position, bool is_change) {
-        if constexpr (kGaps) {
+        if constexpr (!kPlain) {
             if (is_change && count > 0 && positions[count - 1] == position) {
                 --count;
                 return;
@@ -60,53 +57,64 @@ struct Changes {
         positions[count] = position;
         count += is_change ? 1 : 0;
     }
-};
 
-// Evaluates the target rows of grid cell r one by one; `inside` is what comes before. Returns what the last one is.
-template <bool kGaps>
-inline bool evaluate_cell(const GridMask& mask, const std::int32_t* starts, const float* column, Index r, bool inside,
-                          std::uint32_t start, Changes<kGaps>& changes) {
-    const Index end = starts[r + 1];
-    for (Index y = starts[r]; y < end; y += kRowsAtOnce) {
-        const Index count = end - y < kRowsAtOnce ? end - y : kRowsAtOnce;
-        const std::uint32_t above = rows_above(column[r], mask.rows.low_weight + y, column[r + 1],
-                                               mask.rows.high_weight + y, mask.threshold, count);
-        const auto position = start + static_cast<std::uint32_t>(y);
-        constexpr std::uint32_t kEnd = 1U << kRowsAtOnce;
-        std::uint32_t changed = (above ^ (above << 1U | (inside ? 1U : 0U))) & ((1U << count) - 1);
-        inside = (above >> (count - 1) & 1U) != 0;
-        changes.add(position + static_cast<std::uint32_t>(__builtin_ctz(changed | kEnd)), changed != 0);
-        for (changed &= changed - 1; changed != 0; changed &= changed - 1) {
-            changes.add(position + static_cast<std::uint32_t>(__builtin_ctz(changed)), true);
+    // Those among `rows` (at most kRowsAtOnce + 1) pixels from `position` on, of which bit i says whether pixel i
+    // belongs to the mask; `inside` is what comes before.
+    void add_rows(std::uint32_t position, std::uint32_t above, Index rows, bool inside) {
+        constexpr std::uint32_t kEnd = 1U << (kRowsAtOnce + 1);
+        std::uint32_t changed = (above ^ (above << 1U | (inside ? 1U : 0U))) & ((1U << rows) - 1);
+        add(position + static_cast<std::uint32_t>(__builtin_ctz(changed | kEnd)), changed != 0);
+        changed &= changed - 1;
+        while (__builtin_expect(changed != 0, 0)) {
+            add(position + static_cast<std::uint32_t>(__builtin_ctz(changed)), true);
+            changed &= changed - 1;
         }
     }
-    return inside;
-}
+};
 
-// Visits the cells that are not decided. What follows one of them is decided by the side of its lower row, up to the
-// next: decided cells that are neighbours share a row, and with it the side.
-template <bool kGaps>
+// Visits the cells that are not decided, row by row. What follows one of them is decided by the side of its lower row,
+// up to the next: decided cells that are neighbours share a row, and with it the side.
+template <bool kPlain>
 inline Index changes_of_cells(const GridMask& mask, const RowCells& cells, const ColumnMemory& memory, bool inside,
                               std::uint32_t start, std::uint32_t* positions) {
-    Changes<kGaps> changes{positions};
-    const Sides sides = memory.sides;
-    const auto has = [](const std::uint64_t* words, Index r) { return (words[r / 64] >> (r % 64) & 1U) != 0; };
-    if (has(memory.decided, cells.first)) {
-        const bool above = has(sides.above, cells.first);
+    Changes<kPlain> changes{positions};
+    const std::int32_t* const starts = cells.starts;
+    const float* const values = memory.values;
+    const float *const upper_weight = mask.rows.low_weight, *const lower_weight = mask.rows.high_weight;
+    const float threshold = mask.threshold;
+    const auto first_word = cells.first / 64, first_bit = cells.first % 64;
+    if ((memory.decided[first_word] >> first_bit & 1U) != 0) {
+        const bool above = (memory.sides.above[first_word] >> first_bit & 1U) != 0;
         changes.add(start, above != inside);
         inside = above;
     }
-    for (Index word = cells.first / 64; word <= cells.last / 64; ++word) {
+    for (Index word = first_word; word <= cells.last / 64; ++word) {
         const std::uint64_t next_decided = memory.decided[word] >> 1U | memory.decided[word + 1] << 63U;
-        const std::uint64_t next_above = row_below(sides.above, word);
+        const std::uint64_t next_above = row_below(memory.sides.above, word);
         std::uint64_t open = ~memory.decided[word] & cells_in_word(cells, word);
         for (; open != 0; open &= open - 1) {
             const auto bit = static_cast<unsigned>(__builtin_ctzll(open));
-            const Index r = 64 * word + bit;
-            inside = evaluate_cell(mask, cells.starts, memory.values, r, inside, start, changes);
-            const bool is_decided = (next_decided >> bit & 1U) != 0, above = (next_above >> bit & 1U) != 0;
-            changes.add(start + static_cast<std::uint32_t>(cells.starts[r + 1]), is_decided && above != inside);
-            inside = is_decided ? above : inside;
+            const Index r = 64 * word + bit, end = starts[r + 1];
+            // The first row of the next cell follows at once where that cell is decided.
+            const Index known = static_cast<Index>(next_decided >> bit & 1U);
+            const auto side = static_cast<std::uint32_t>(next_above >> bit & 1U);
+            Index y = starts[r];
+            if constexpr (!kPlain) {
+                for (; end - y > kRowsAtOnce; y += kRowsAtOnce) {
+                    const std::uint32_t above = rows_above(values[r], upper_weight + y, values[r + 1], lower_weight + y,
+                                                           threshold, kRowsAtOnce);
+                    changes.add_rows(start + static_cast<std::uint32_t>(y), above, kRowsAtOnce, inside);
+                    inside = above >> (kRowsAtOnce - 1) != 0;
+                }
+            }
+            const Index rows = end - y;
+            const std::uint32_t above =
+                rows_above(values[r], upper_weight + y, values[r + 1], lower_weight + y, threshold, rows) |
+                side << rows;
+            changes.add_rows(start + static_cast<std::uint32_t>(y), above, rows + known, inside);
+            if (kPlain || rows + known > 0) {
+                inside = (above >> (rows + known - 1) & 1U) != 0;
+            }
         }
     }
     return changes.count;
@@ -115,8 +123,8 @@ inline Index changes_of_cells(const GridMask& mask, const RowCells& cells, const
 inline Index column_changes(const GridMask& mask, Index x, const RowCells& cells, Sides shared, bool inside,
                             const ColumnMemory& memory, std::uint32_t start, std::uint32_t* positions) {
     decide_cells(mask, x, cells, shared, memory);
-    return cells.gaps ? changes_of_cells<true>(mask, cells, memory, inside, start, positions)
-                      : changes_of_cells<false>(mask, cells, memory, inside, start, positions);
+    return cells.plain ? changes_of_cells<true>(mask, cells, memory, inside, start, positions)
+                       : changes_of_cells<false>(mask, cells, memory, inside, start, positions);
 }
 
 inline void enlarge_row(const float* row, const Axis& columns, float* out, Index count) {

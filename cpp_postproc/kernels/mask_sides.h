@@ -2,10 +2,11 @@
 //
 // Interpolation between values v with weights w is a sum of v * w, each product and the sum rounded: it is off by at
 // most a few units in the last place of the |v| * w, and by as little because the weights sum up to 1 but for their own
-// rounding. Where each v is further from the threshold than kSideSlack, which is 16 such units, of itself, the sum of
-// the distances outweighs the error, also that of two steps: the result lies on their side. kSmallestSlack does the
-// same for numbers so small that they round by a fixed amount. A cell of the grid whose rows and columns are all clear
-// in this sense is a run, and no pixel of it is computed.
+// rounding. Where each v is further from the threshold than 2e-6 (16 such units) of itself, the sum of the distances
+// outweighs the error, also that of two steps: the result lies on their side. Beyond the limits of Decision this is so,
+// for v - 2e-6 * |v| grows with v and at the limit is above the threshold; likewise below. kSmallest does the same for
+// numbers so small that they round by a fixed amount. A cell of the grid whose corners are all clear in this sense is a
+// run, and no pixel of it is computed.
 #pragma once
 
 #if defined(__x86_64__)
@@ -19,31 +20,34 @@
 namespace segrt {
 namespace {
 
-constexpr float kSideSlack = 2e-6F, kSmallestSlack = 1e-37F;
+// Values above `high` are clearly above the threshold, those up to `low` clearly below; NaN decides nothing.
+struct Decision {
+    float low, high;
+};
+
+inline Decision decision_about(float threshold) {
+    constexpr float kShare = 3e-6F, kSmallest = 1e-36F;
+    const float slack = kShare * __builtin_fabsf(threshold) + kSmallest;
+    return {threshold - slack, threshold + slack};
+}
 
 // The sides of 64 values.
-inline void sides_of_word(const float* values, float threshold, std::uint64_t* above, std::uint64_t* below) {
+inline void sides_of_word(const float* values, Decision decision, std::uint64_t* above, std::uint64_t* below) {
 #if defined(__AVX512F__)
-    const __m512 limit = _mm512_set1_ps(threshold);
     std::uint64_t high = 0, low = 0;
     for (unsigned i = 0; i < 64; i += 16) {
         const __m512 value = _mm512_loadu_ps(values + i);
-        const __m512 slack =
-            _mm512_fmadd_ps(_mm512_abs_ps(value), _mm512_set1_ps(kSideSlack), _mm512_set1_ps(kSmallestSlack));
-        high |= std::uint64_t{_mm512_cmp_ps_mask(_mm512_sub_ps(value, slack), limit, _CMP_GT_OQ)} << i;
-        low |= std::uint64_t{_mm512_cmp_ps_mask(_mm512_add_ps(value, slack), limit, _CMP_LE_OQ)} << i;
+        high |= std::uint64_t{_mm512_cmp_ps_mask(value, _mm512_set1_ps(decision.high), _CMP_GT_OQ)} << i;
+        low |= std::uint64_t{_mm512_cmp_ps_mask(value, _mm512_set1_ps(decision.low), _CMP_LE_OQ)} << i;
     }
     *above = high;
     *below = low;
-#elif defined(__AVX2__) && defined(__FMA__)
-    const __m256 limit = _mm256_set1_ps(threshold), magnitude = _mm256_castsi256_ps(_mm256_set1_epi32(0x7FFFFFFF));
+#elif defined(__AVX2__)
     std::uint64_t high = 0, low = 0;
     for (unsigned i = 0; i < 64; i += 8) {
         const __m256 value = _mm256_loadu_ps(values + i);
-        const __m256 slack = _mm256_fmadd_ps(_mm256_and_ps(value, magnitude), _mm256_set1_ps(kSideSlack),
-                                             _mm256_set1_ps(kSmallestSlack));
-        const __m256 over = _mm256_cmp_ps(_mm256_sub_ps(value, slack), limit, _CMP_GT_OQ);
-        const __m256 under = _mm256_cmp_ps(_mm256_add_ps(value, slack), limit, _CMP_LE_OQ);
+        const __m256 over = _mm256_cmp_ps(value, _mm256_set1_ps(decision.high), _CMP_GT_OQ);
+        const __m256 under = _mm256_cmp_ps(value, _mm256_set1_ps(decision.low), _CMP_LE_OQ);
         high |= std::uint64_t{static_cast<std::uint32_t>(_mm256_movemask_ps(over))} << i;
         low |= std::uint64_t{static_cast<std::uint32_t>(_mm256_movemask_ps(under))} << i;
     }
@@ -52,9 +56,8 @@ inline void sides_of_word(const float* values, float threshold, std::uint64_t* a
 #else
     std::uint8_t over[64], under[64];
     for (Index i = 0; i < 64; ++i) {
-        const float slack = __builtin_fabsf(values[i]) * kSideSlack + kSmallestSlack;
-        over[i] = values[i] - slack > threshold ? 1 : 0;
-        under[i] = values[i] + slack <= threshold ? 1 : 0;
+        over[i] = values[i] > decision.high ? 1 : 0;
+        under[i] = values[i] <= decision.low ? 1 : 0;
     }
     *above = pack_word(over);
     *below = pack_word(under);
@@ -69,13 +72,14 @@ inline void repeat_last_row(Index rows, std::uint64_t* words) {
 }
 
 inline void grid_sides(const float* column, Index rows, float threshold, Sides sides) {
+    const Decision decision = decision_about(threshold);
     Index word = 0;
     for (; 64 * (word + 1) <= rows; ++word) {
-        sides_of_word(column + 64 * word, threshold, sides.above + word, sides.below + word);
+        sides_of_word(column + 64 * word, decision, sides.above + word, sides.below + word);
     }
     float rest[64] = {};
     std::memcpy(rest, column + 64 * word, static_cast<std::size_t>(rows - 64 * word) * sizeof(float));
-    sides_of_word(rest, threshold, sides.above + word, sides.below + word);
+    sides_of_word(rest, decision, sides.above + word, sides.below + word);
     repeat_last_row(rows, sides.above);
     repeat_last_row(rows, sides.below);
 }
@@ -108,6 +112,7 @@ inline void decide_cells(const GridMask& mask, Index x, const RowCells& cells, S
     const float left_weight = mask.columns.low_weight[x], right_weight = mask.columns.high_weight[x];
     const Index first = cells.first / 64, last = (cells.last + 1) / 64;
     const Sides own = memory.sides;
+    const Decision decision = decision_about(mask.threshold);
     std::uint64_t open_before = 0;
     bool is_end = false;
     for (Index word = first; word <= last; ++word) {
@@ -117,10 +122,16 @@ inline void decide_cells(const GridMask& mask, Index x, const RowCells& cells, S
             own.above[word] = shared.above[word];
             own.below[word] = shared.below[word];
         } else {
-            for (Index r = begin; r < end; ++r) {
-                memory.values[r] = lerp(left[r], left_weight, right[r], right_weight);
+            if (end - begin == 64) {
+                for (Index r = begin; r < begin + 64; ++r) {
+                    memory.values[r] = lerp(left[r], left_weight, right[r], right_weight);
+                }
+            } else {
+                for (Index r = begin; r < end; ++r) {
+                    memory.values[r] = lerp(left[r], left_weight, right[r], right_weight);
+                }
             }
-            sides_of_word(memory.values + begin, mask.threshold, own.above + word, own.below + word);
+            sides_of_word(memory.values + begin, decision, own.above + word, own.below + word);
             // What was clear stays decided: the values next to it may not have been computed.
             own.above[word] |= shared.above[word];
             own.below[word] |= shared.below[word];
