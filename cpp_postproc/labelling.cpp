@@ -14,6 +14,8 @@ Index round_up(Index number, Index step) {
     return (number + step - 1) / step * step;
 }
 
+}  // namespace
+
 LabelMemory label_memory(ScratchFrame& frame, const LabelJob& job) {
     constexpr Index kRegister = 16;  // floats of the widest
     const Index blocks = round_up((job.columns.length + kBlock - 1) / kBlock, kRegister);
@@ -36,8 +38,6 @@ LabelMemory label_memory(ScratchFrame& frame, const LabelJob& job) {
     memory.candidates = {integers(job.channels), floats(job.channels * kBlock), floats(job.channels * kBlock)};
     return memory;
 }
-
-}  // namespace
 
 template <class Label>
 std::int64_t label_pixels(LabelJob job, const Window& window, int threads, Map<Label> labels,
@@ -77,8 +77,6 @@ Index made_rows_at_once(Index row_floats) {
     return std::clamp(kFloats / row_floats, Index{4}, Index{32});
 }
 
-namespace {
-
 template <class Label>
 void run_label(const LabelJob& job, Map<Label> labels, const LabelMemory& memory) {
     if constexpr (sizeof(Label) == 1) {
@@ -87,6 +85,11 @@ void run_label(const LabelJob& job, Map<Label> labels, const LabelMemory& memory
         kernels().label16(job, 0, labels.height, labels, nullptr, memory);
     }
 }
+
+template void run_label(const LabelJob&, Map<std::uint8_t>, const LabelMemory&);
+template void run_label(const LabelJob&, Map<std::uint16_t>, const LabelMemory&);
+
+namespace {
 
 // The made rows of one thread: [channel][row][column].
 struct Band {

@@ -16,6 +16,13 @@ namespace segrt {
 template <class Label>
 std::int64_t label_pixels(LabelJob job, const Window& window, int threads, Map<Label> labels, std::span<Tally> tallies);
 
+// The memory of one thread for a job whose columns and source are known.
+LabelMemory label_memory(ScratchFrame& frame, const LabelJob& job);
+
+// Runs a complete job without tallies, on this thread.
+template <class Label>
+void run_label(const LabelJob& job, Map<Label> labels, const LabelMemory& memory);
+
 // Source rows that do not exist until they are needed: writes rows [begin, end) of channel c to `out` + c *
 // channel_stride, one after the other. `slot` is that of parallel_for. A reference to a callable, which must outlive
 // it.

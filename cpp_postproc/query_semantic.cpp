@@ -1,15 +1,14 @@
 #include "query_semantic.h"
 
+#include <atomic>
 #include <stdexcept>
 #include <string>
 
-#include "argmax.h"
 #include "class_scores.h"
+#include "class_sums.h"
 #include "kernels.h"
-#include "labelling.h"
 #include "processed.h"
 #include "scratch.h"
-#include "thread_pool.h"
 
 namespace segrt {
 
@@ -28,61 +27,62 @@ std::span<float> class_probabilities(ScratchFrame& frame, const FloatTable& clas
     return scores;
 }
 
-// Scores of every class on the masks' own grid, then the class map from them.
+// The probabilities on the masks' own grid. Returns how many mask values are not finite, of all rows.
 template <class Label>
-std::int64_t from_grid(const float* scores, const FloatStack& mask_logits, Index count,
-                       const std::optional<Window>& window, int threads, Map<Label> classes) {
+std::int64_t from_grid(const float* scores, const FloatStack& mask_logits, Index count, const Window& window,
+                       int threads, Map<Label> classes) {
     ScratchFrame frame;
     const Index queries = mask_logits.count, height = mask_logits.height, width = mask_logits.width;
-    const auto nonfinite = frame.filled<std::int64_t>(threads, 0);
-    float* sums = frame.take<float>(count * height * width).data();
-    float* rows = frame.take<float>(threads * queries * width).data();
-    parallel_for(threads, height, 1, [&](Index begin, Index end, int slot) {
-        float* probabilities = rows + slot * queries * width;
+    const Axis rows = bilinear_axis(frame, height, window.rows, classes.height);
+    const Axis columns = bilinear_axis(frame, width, window.columns, classes.width, kBlock);
+    // Rows may be read by two threads, or by none when shrinking: both count them alike, once.
+    constexpr std::int64_t kUnread = -1;
+    const auto nonfinite = frame.filled<std::int64_t>(height, kUnread);
+    auto make = [&](Index begin, Index end, float* out, Index query_stride, int) {
         for (Index y = begin; y < end; ++y) {
+            std::int64_t bad = 0;
             for (Index q = 0; q < queries; ++q) {
-                nonfinite[static_cast<std::size_t>(slot)] += kernels().read(
-                    mask_logits.row(q, y), mask_logits.type, mask_logits.strides[2], probabilities + q * width, width);
+                float* row = out + q * query_stride + (y - begin) * width;
+                bad += kernels().read(mask_logits.row(q, y), mask_logits.type, mask_logits.strides[2], row, width);
+                kernels().sigmoid(row, width);
             }
-            kernels().sigmoid(probabilities, queries * width);
-            kernels().combine_classes(scores, count + 1, count, probabilities, width, queries, width, sums + y * width,
-                                      height * width);
+            std::atomic_ref(nonfinite[static_cast<std::size_t>(y)]).store(bad, std::memory_order_relaxed);
         }
-    });
-    constexpr Index kFloat = sizeof(float);
-    const FloatStack stack{.data = reinterpret_cast<const std::byte*>(sums),
-                           .type = FloatType::float32,
-                           .count = count,
-                           .height = height,
-                           .width = width,
-                           .strides = {height * width * kFloat, width * kFloat, kFloat}};
-    argmax_map(stack, window, std::nullopt, threads, classes);
-    return sum(nonfinite);
+    };
+    label_sums({scores, count + 1, queries, count, {height, width}, ProbabilityMaker(make)}, rows, columns, threads,
+               classes);
+    float* row = frame.take<float>(width).data();
+    std::int64_t total = 0;
+    for (Index y = 0; y < height; ++y) {
+        const std::int64_t bad = nonfinite[static_cast<std::size_t>(y)];
+        for (Index q = 0; q < queries && bad == kUnread; ++q) {
+            total += kernels().read(mask_logits.row(q, y), mask_logits.type, mask_logits.strides[2], row, width);
+        }
+        total += bad == kUnread ? 0 : bad;
+    }
+    return total;
 }
 
-// Scores of every class at the processed size, a few rows at a time: all of them would take a hundred megabytes.
+// The probabilities at the processed size.
 template <class Label>
 std::int64_t from_processed(const float* scores, const FloatStack& mask_logits, Index count, const Window& window,
                             Size processed, int threads, Map<Label> classes) {
     ScratchFrame frame;
     const Index queries = mask_logits.count;
     const Processed part = processed_part(frame, {mask_logits.height, mask_logits.width}, window, processed, kBlock);
-    const Index width = part.columns.length, plane = made_rows_at_once(count * width) * width;
-    float* memory = frame.take<float>(threads * queries * plane).data();
-    auto make = [&](Index begin, Index end, float* out, Index channel_stride, int slot) {
+    const Index width = part.columns.length;
+    auto make = [&](Index begin, Index end, float* out, Index query_stride, int) {
         ScratchFrame local;
         ResizedRows resized(local, mask_logits, part.rows, part.columns);
-        float* probabilities = memory + slot * queries * plane;
         for (Index q = 0; q < queries; ++q) {
-            resized.make(q, begin, end, probabilities + q * plane, width);
-            kernels().sigmoid(probabilities + q * plane, (end - begin) * width);
-        }
-        for (Index y = 0; y < end - begin; ++y) {
-            kernels().combine_classes(scores, count + 1, count, probabilities + y * width, plane, queries, width,
-                                      out + y * width, channel_stride);
+            resized.make(q, begin, end, out + q * query_stride, width);
+            kernels().sigmoid(out + q * query_stride, (end - begin) * width);
         }
     };
-    label_made_rows(part.size(), count, part.window, threads, RowMaker(make), classes);
+    const Axis rows = bilinear_axis(frame, part.rows.length, part.window.rows, classes.height);
+    const Axis columns = bilinear_axis(frame, width, part.window.columns, classes.width, kBlock);
+    label_sums({scores, count + 1, queries, count, part.size(), ProbabilityMaker(make)}, rows, columns, threads,
+               classes);
     return count_nonfinite(mask_logits, part.rows, threads);
 }
 
@@ -104,13 +104,13 @@ std::int64_t query_semantic(const FloatTable& class_logits, const FloatStack& ma
     std::int64_t nonfinite = 0;
     const auto scores = class_probabilities(frame, class_logits, nonfinite);
     const Index count = class_logits.columns - 1;
-    if (!processed) {
-        return nonfinite + from_grid(scores.data(), mask_logits, count, window, threads, classes);
-    }
     if (count > (Index{1} << (8 * sizeof(Label)))) {
         throw std::invalid_argument("the class map's type is too small for " + std::to_string(count) + " classes");
     }
     const Window shown = window.value_or(whole_window({mask_logits.height, mask_logits.width}));
+    if (!processed) {
+        return nonfinite + from_grid(scores.data(), mask_logits, count, shown, threads, classes);
+    }
     return nonfinite + from_processed(scores.data(), mask_logits, count, shown, *processed, threads, classes);
 }
 

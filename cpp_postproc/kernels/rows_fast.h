@@ -3,6 +3,7 @@
 
 #include "float_math.h"
 #include "kernels.h"
+#include "kernels/combine_tile.h"
 #include "kernels/halves.h"
 
 namespace segrt {
@@ -95,31 +96,6 @@ inline void combine_rows(const float* weights, Index weight_stride, const float*
             }
         }
         std::memcpy(out + x, sums, static_cast<std::size_t>(step) * sizeof(float));
-    }
-}
-
-// One tile of `step` pixels of kTileClasses classes: the sums stay in registers while the rows pass.
-constexpr Index kTileClasses = 4;
-#if defined(__AVX512F__) || defined(__aarch64__)
-constexpr Index kTile = 32;
-#else
-constexpr Index kTile = 16;
-#endif
-
-inline void combine_tile(const float* weights, Index weight_stride, const float* rows, Index row_stride, Index count,
-                         float* out, Index out_stride) {
-    float sums[kTileClasses][kTile] = {};
-    for (Index i = 0; i < count; ++i) {
-        const float* weight = weights + i * weight_stride;
-        const float* row = rows + i * row_stride;
-        for (Index c = 0; c < kTileClasses; ++c) {
-            for (Index j = 0; j < kTile; ++j) {
-                sums[c][j] = fused(weight[c], row[j], sums[c][j]);
-            }
-        }
-    }
-    for (Index c = 0; c < kTileClasses; ++c) {
-        std::memcpy(out + c * out_stride, sums[c], sizeof sums[c]);
     }
 }
 
