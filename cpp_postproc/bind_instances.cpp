@@ -1,8 +1,10 @@
 // Bindings of instance segmentation.
+#include <memory>
 #include <stdexcept>
 
 #include "bind_arrays.h"
 #include "instances.h"
+#include "kept_memory.h"
 
 namespace segrt {
 namespace {
@@ -77,6 +79,30 @@ PasteRule paste_rule(const std::string& rule) {
         return PasteRule::detectron2;
     }
     throw std::invalid_argument("rule must be torchvision or detectron2, but got " + rule);
+}
+
+// A bool array of this shape whose memory is used again once the last view of it is gone, and whether it is all false.
+py::tuple lent_pictures_(Index count, SizeTuple size) {
+    const Size each = checked_size(size);
+    if (count < 0) {
+        throw std::invalid_argument("count must be at least 0, but got " + std::to_string(count));
+    }
+    struct Lent {
+        std::byte* data;
+        std::size_t bytes;
+    };
+    const std::size_t bytes =
+        static_cast<std::size_t>(count) * static_cast<std::size_t>(each.height) * static_cast<std::size_t>(each.width);
+    auto lent = std::make_unique<Lent>(Lent{nullptr, bytes});
+    const KeptMemory memory = take_memory(bytes);
+    lent->data = memory.data;
+    const py::capsule owner(lent.get(), [](void* pointer) {
+        const std::unique_ptr<Lent> own(static_cast<Lent*>(pointer));
+        give_memory(own->data, own->bytes);
+    });
+    lent.release();
+    return py::make_tuple(py::array(py::dtype("bool"), {count, each.height, each.width}, memory.data, owner),
+                          memory.zeroed);
 }
 
 std::int64_t paste_masks_(const py::array& masks, const py::array& boxes, py::array out, bool zeroed, float threshold,
@@ -165,6 +191,7 @@ void bind_instances(py::module_& module) {
     module.def("query_instances", &query_instances_, "class_logits"_a, "mask_logits"_a, "size"_a, "top_k"_a,
                "score_threshold"_a, "activation"_a, "weigh_by_mask"_a, "score_at"_a, "processed_size"_a, "window"_a,
                "threads"_a);
+    module.def("lent_pictures", &lent_pictures_, "count"_a, "size"_a);
     module.def("paste_masks", &paste_masks_, "masks"_a, "boxes"_a, "out"_a, "zeroed"_a, "threshold"_a, "rule"_a,
                "threads"_a);
     module.def("paste_masks_rle", &paste_masks_rle_, "masks"_a, "boxes"_a, "size"_a, "threshold"_a, "rule"_a,

@@ -22,6 +22,16 @@ from segrt.runtime.postproc.core import core
 from segrt.runtime.postproc.types import Floats, Report, Rle
 
 
+LENT_BYTES = 1 << 20  # results as large as this take memory of such that were let go
+
+
+def _new_pictures(count: int, size: Size) -> tuple[NDArray[np.bool_], bool]:
+    """Bool (count, *size), and whether it is all false; its pages are only written where a box is, or to clear them."""
+    if count * size[0] * size[1] < LENT_BYTES:
+        return np.zeros((count, *size), np.bool_), True
+    return core.lent_pictures(count, size)
+
+
 def paste_masks(
     masks: Floats,
     boxes: Floats,
@@ -50,7 +60,8 @@ def paste_masks(
         report: counts values that are not finite.
 
     Returns:
-        bool (N, H, W).
+        bool (N, H, W). Its memory, where it is a megabyte or more, is used again for the next result once no view of it
+        is left: up to 256 MB are kept so, and what nobody asked for in 10 seconds goes back with the next call.
     """
     size = checked_size("size", size)
     check_boxes("masks", masks, boxes)
@@ -58,8 +69,7 @@ def paste_masks(
     shape = (masks.shape[0], *size)
     zeroed = out is None
     if out is None:
-        # Pages that no box touches are never written, not even with zeros.
-        out = np.zeros(shape, np.bool_)
+        out, zeroed = _new_pictures(len(masks), size)
     elif not isinstance(out, np.ndarray) or out.dtype != np.bool_ or out.shape != shape or not out.flags.c_contiguous:
         raise ArgumentError(f"out must be contiguous bool with shape {shape}, got {describe(out)}")
     threads = checked_threads(threads)
