@@ -1,6 +1,7 @@
 #include "centers.h"
 
 #include <algorithm>
+#include <cmath>
 #include <functional>
 #include <limits>
 
@@ -58,20 +59,78 @@ void find_centers(const float* heat, Size size, float threshold, Index nms_kerne
     }
 }
 
+namespace {
+
+// The least and the largest difference, in size, between a number and those from `low` to `high`.
+struct Difference {
+    float least, most;
+
+    Difference(float number, float low, float high)
+        : least(number < low    ? low - number
+                : number > high ? number - high
+                                : 0.0F),
+          most(std::max(std::abs(number - low), std::abs(number - high))) {}
+};
+
+// Where the pixels of a step point to.
+struct Targets {
+    float y[kCenterStep], x[kCenterStep];
+    Index count;
+
+    // The distances, squared, of any of them to a centre lie between these. They hold exactly: rounded differences,
+    // squares and sums grow with what is rounded.
+    struct Bounds {
+        float least, most;
+    };
+    struct Box {
+        float top, bottom, left, right;
+
+        [[nodiscard]] Bounds bounds(const Center& center) const {
+            const Difference dy(center.y, top, bottom), dx(center.x, left, right);
+            return {dy.least * dy.least + dx.least * dx.least, dy.most * dy.most + dx.most * dx.most};
+        }
+    };
+
+    [[nodiscard]] Box box() const {
+        constexpr float kInfinite = std::numeric_limits<float>::infinity();
+        Box box{kInfinite, -kInfinite, kInfinite, -kInfinite};
+        for (Index i = 0; i < count; ++i) {
+            box.top = std::min(box.top, y[i]);
+            box.bottom = std::max(box.bottom, y[i]);
+            box.left = std::min(box.left, x[i]);
+            box.right = std::max(box.right, x[i]);
+        }
+        return box;
+    }
+};
+
+}  // namespace
+
+// A centre whose least distance is above another's largest is nearest to none of the pixels, nor does it tie.
 void nearest_centers(std::span<const Center> centers, Index y, Index x, const float* offset_y, const float* offset_x,
                      Index count, std::int32_t* nearest) {
-    float at_y[kCenterStep], at_x[kCenterStep], best[kCenterStep];
+    Targets targets;
+    targets.count = count;
+    float best[kCenterStep];
     for (Index i = 0; i < count; ++i) {
-        at_y[i] = static_cast<float>(y) + offset_y[i];
-        at_x[i] = static_cast<float>(x + i) + offset_x[i];
+        targets.y[i] = static_cast<float>(y) + offset_y[i];
+        targets.x[i] = static_cast<float>(x + i) + offset_x[i];
         best[i] = std::numeric_limits<float>::infinity();
         nearest[i] = 1;
+    }
+    const Targets::Box box = targets.box();
+    float limit = std::numeric_limits<float>::infinity();
+    for (const Center& center : centers) {
+        limit = std::min(limit, box.bounds(center).most);
     }
     std::int32_t number = 0;
     for (const Center& center : centers) {
         ++number;
+        if (box.bounds(center).least > limit) {
+            continue;
+        }
         for (Index i = 0; i < count; ++i) {
-            const float dy = center.y - at_y[i], dx = center.x - at_x[i];
+            const float dy = center.y - targets.y[i], dx = center.x - targets.x[i];
             const float distance = dy * dy + dx * dx;
             const bool nearer = distance < best[i];
             best[i] = nearer ? distance : best[i];

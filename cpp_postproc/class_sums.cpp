@@ -22,8 +22,8 @@ Index rows_at_once(const ClassSums& sums) {
 
 // Finds the classes that may win anywhere in a band of rows. With the least and the largest probability that a query
 // has in a tile, the sum of each class is bounded; interpolation stays between. A class whose upper bound is below
-// another's lower bound in every tile wins no pixel, nor ties for one, so that its sums are not needed. Two neighbouring
-// columns lie in one tile at least, for tiles share their outermost columns.
+// another's lower bound in every tile wins no pixel, nor ties for one, so that its sums are not needed. Two
+// neighbouring columns lie in one tile at least, for tiles share their outermost columns.
 class Rivals {
 public:
     Rivals(ScratchFrame& frame, const ClassSums& sums)

@@ -34,7 +34,7 @@ private:
 struct ClassSums {
     const float* scores = nullptr;
     Index score_stride = 0, queries = 0, classes = 0;
-    Size source;           // of the probabilities
+    Size source;  // of the probabilities
     ProbabilityMaker make;
 };
 

@@ -28,8 +28,8 @@ public:
             const std::lock_guard lock(mutex_);
             forget_idle();
             // The one let go last is the most likely to lie in a cache.
-            const auto found =
-                std::find_if(blocks_.rbegin(), blocks_.rend(), [size](const Block& block) { return block.size == size; });
+            const auto found = std::find_if(blocks_.rbegin(), blocks_.rend(),
+                                            [size](const Block& block) { return block.size == size; });
             if (found != blocks_.rend()) {
                 std::byte* data = found->data;
                 kept_ -= size;

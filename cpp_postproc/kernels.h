@@ -80,7 +80,8 @@ struct Kernels {
     // the sums are added in order.
     float (*sum_probabilities)(const float* logits, Index count, Index* cells);
     // The same sum in double, where it is exact whatever the order: each probability of a logit above 0 lies within
-    // [0.25, 1], so that it is a multiple of 2^-25, and fewer than 2^28 of them fit a double's 53 bits. Adds to `cells`.
+    // [0.25, 1], so that it is a multiple of 2^-25, and fewer than 2^28 of them fit a double's 53 bits. Adds to
+    // `cells`.
     double (*add_probabilities)(const float* logits, Index count, Index* cells);
     // out[x * out_stride + y] = rows[y * row_stride + x], y < height, x < width.
     void (*turn)(const float* rows, Index row_stride, Index height, Index width, float* out, Index out_stride);

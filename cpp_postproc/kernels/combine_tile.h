@@ -1,5 +1,5 @@
-// Weighted sums of rows for several classes at once: the sums of a tile stay in registers while the rows pass. Compilers
-// do not keep an array there by themselves. See fast_table.h for how this file is compiled.
+// Weighted sums of rows for several classes at once: the sums of a tile stay in registers while the rows pass.
+// Compilers do not keep an array there by themselves. See fast_table.h for how this file is compiled.
 #pragma once
 
 #if defined(__x86_64__)

@@ -109,8 +109,8 @@ inline Index changes_of_cells(const GridMask& mask, const RowCells& cells, const
             }
             const Index rows = end - y;
             const std::uint32_t above =
-                rows_above(values[r], upper_weight + y, values[r + 1], lower_weight + y, threshold, rows) |
-                side << rows;
+                rows_above(values[r], upper_weight + y, values[r + 1], lower_weight + y, threshold, rows) | side
+                                                                                                                << rows;
             changes.add_rows(start + static_cast<std::uint32_t>(y), above, rows + known, inside);
             if (kPlain || rows + known > 0) {
                 inside = (above >> (rows + known - 1) & 1U) != 0;
