@@ -2,7 +2,8 @@
 
 Ours and the peers run in turn in one process, so that a busy machine slows all of them; times are medians of process
 CPU time, since wall time on a shared machine says little. `pip install '.[bench]'` brings the peers; without torch,
-only OpenCV's remain. The plot needs matplotlib.
+only OpenCV's remain. The plot needs matplotlib. A full run also adds a row to
+history.jsonl and says what moved since the last one of the same machine.
 
     python benchmarks/postproc.py [--repeats N] [--only NAME] [--sizes HxW,HxW] [--out FILE]
 """
@@ -13,6 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import postproc_history
 import postproc_instances
 import postproc_maps
 import postproc_panoptic
@@ -91,6 +93,11 @@ def main() -> None:
     if not options.only and not options.sizes:
         options.out.write_text(postproc_report.results(rows, bandwidth, torch))
         postproc_report.plot(rows, options.out.with_name("postproc.png"))
+        machine = postproc_history.machine_name(postproc_report.processor_name(), _postproc.kernels_name())
+        medians = {
+            f"{row.case.function}, {row.case.detail}, {row.case.size[0]}x{row.case.size[1]}": row.ours for row in rows
+        }
+        print(postproc_history.report(postproc_history.HISTORY, postproc_history.this_run(machine, medians)))
 
 
 if __name__ == "__main__":

@@ -114,7 +114,11 @@ def query_instances_rle(size: Size, torch: Any) -> Iterator[Case]:
     """The 100 best (query, class) pairs of 100 queries, against the same in torch and pycocotools' encoding."""
     rng = np.random.default_rng(8)
     classes = rng.normal(size=(100, 81)).astype(np.float32)
-    masks = smooth(rng, (100, 128, 128))
+    for shape in ((128, 128), (270, 480)):
+        yield _query_instances(size, torch, classes, smooth(rng, (100, *shape)))
+
+
+def _query_instances(size: Size, torch: Any, classes: NDArray[Any], masks: NDArray[Any]) -> Case:
     peers = []
     if torch is not None and size in PEER_SIZES:
         c, m = torch.from_numpy(classes), torch.from_numpy(masks)
@@ -125,11 +129,29 @@ def query_instances_rle(size: Size, torch: Any) -> Iterator[Case]:
             return encode(large.numpy())
 
         peers.append(Peer("torch + pycocotools", peer))
+    if size in PEER_SIZES:
+        peers.append(Peer("cv2 resize + threshold + findContours", _contours(masks, size)))
 
     def ours(threads: int) -> Any:
         return postproc.query_instances_rle(classes, masks, size, threads=threads)
 
-    yield Case("query_instances_rle", "100 of 128x128", size, ours, masks.nbytes, peers)
+    detail = f"100 of {masks.shape[1]}x{masks.shape[2]}"
+    return Case("query_instances_rle", detail, size, ours, masks.nbytes, peers)
+
+
+def _contours(masks: NDArray[Any], size: Size) -> Callable[[], Any]:
+    """Polygons of the enlarged masks, as OpenCV's users make them."""
+    import cv2
+
+    def contours() -> Any:
+        found = []
+        for mask in masks:
+            large = cv2.resize(mask, size[::-1], interpolation=cv2.INTER_LINEAR)
+            _, binary = cv2.threshold(large, 0, 1, cv2.THRESH_BINARY)
+            found.append(cv2.findContours(binary.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)[0])
+        return found
+
+    return contours
 
 
 def matrix_nms(size: Size, torch: Any) -> Iterator[Case]:
