@@ -1,4 +1,4 @@
-"""The medians of each run of `make bench`, a row per run in history.jsonl, and what moved since the machine's last run."""
+"""The medians of each run of `make bench`, a row a run in history.jsonl, and what moved since the machine's last."""
 
 import json
 import os

@@ -21,7 +21,6 @@ from segrt.runtime.postproc.calls import count_nonfinite
 from segrt.runtime.postproc.core import core
 from segrt.runtime.postproc.types import Floats, Report, Rle
 
-
 LENT_BYTES = 1 << 20  # results as large as this take memory of such that were let go
 
 

@@ -35,6 +35,8 @@ def test_a_run_is_compared_with_the_last_of_its_machine_and_kept(history, tmp_pa
 
 def test_this_run_names_machine_commit_date_and_medians(history):
     run = history.this_run(history.machine_name("Some CPU", "avx2"), {"f": 1.23456})
-    assert run.machine.startswith("Some CPU, ") and run.machine.endswith(" processors, avx2")
+    assert run.machine.startswith("Some CPU, ")
+    assert run.machine.endswith(" processors, avx2")
     assert run.medians == {"f": 1.2346}
-    assert run.date.endswith("+00:00") and run.commit
+    assert run.date.endswith("+00:00")
+    assert run.commit
