@@ -6,7 +6,8 @@
 // outweighs the error, also that of two steps: the result lies on their side. Beyond the limits of Decision this is so,
 // for v - 2e-6 * |v| grows with v and at the limit is above the threshold; likewise below. kSmallest does the same for
 // numbers so small that they round by a fixed amount. A cell of the grid whose corners are all clear in this sense is a
-// run, and no pixel of it is computed.
+// run, and no pixel of it is computed. Infinite corners, which sums of prototypes may give, are never clear: times a
+// weight of 0 they are NaN.
 #pragma once
 
 #if defined(__x86_64__)
@@ -31,14 +32,18 @@ inline Decision decision_about(float threshold) {
     return {threshold - slack, threshold + slack};
 }
 
+constexpr float kInfinite = __builtin_inff();
+
 // The sides of 64 values.
 inline void sides_of_word(const float* values, Decision decision, std::uint64_t* above, std::uint64_t* below) {
 #if defined(__AVX512F__)
     std::uint64_t high = 0, low = 0;
     for (unsigned i = 0; i < 64; i += 16) {
         const __m512 value = _mm512_loadu_ps(values + i);
-        high |= std::uint64_t{_mm512_cmp_ps_mask(value, _mm512_set1_ps(decision.high), _CMP_GT_OQ)} << i;
-        low |= std::uint64_t{_mm512_cmp_ps_mask(value, _mm512_set1_ps(decision.low), _CMP_LE_OQ)} << i;
+        const __mmask16 over = _mm512_cmp_ps_mask(value, _mm512_set1_ps(decision.high), _CMP_GT_OQ);
+        const __mmask16 under = _mm512_cmp_ps_mask(value, _mm512_set1_ps(decision.low), _CMP_LE_OQ);
+        high |= std::uint64_t{_mm512_mask_cmp_ps_mask(over, value, _mm512_set1_ps(kInfinite), _CMP_LT_OQ)} << i;
+        low |= std::uint64_t{_mm512_mask_cmp_ps_mask(under, value, _mm512_set1_ps(-kInfinite), _CMP_GT_OQ)} << i;
     }
     *above = high;
     *below = low;
@@ -46,8 +51,10 @@ inline void sides_of_word(const float* values, Decision decision, std::uint64_t*
     std::uint64_t high = 0, low = 0;
     for (unsigned i = 0; i < 64; i += 8) {
         const __m256 value = _mm256_loadu_ps(values + i);
-        const __m256 over = _mm256_cmp_ps(value, _mm256_set1_ps(decision.high), _CMP_GT_OQ);
-        const __m256 under = _mm256_cmp_ps(value, _mm256_set1_ps(decision.low), _CMP_LE_OQ);
+        const __m256 over = _mm256_and_ps(_mm256_cmp_ps(value, _mm256_set1_ps(decision.high), _CMP_GT_OQ),
+                                          _mm256_cmp_ps(value, _mm256_set1_ps(kInfinite), _CMP_LT_OQ));
+        const __m256 under = _mm256_and_ps(_mm256_cmp_ps(value, _mm256_set1_ps(decision.low), _CMP_LE_OQ),
+                                           _mm256_cmp_ps(value, _mm256_set1_ps(-kInfinite), _CMP_GT_OQ));
         high |= std::uint64_t{static_cast<std::uint32_t>(_mm256_movemask_ps(over))} << i;
         low |= std::uint64_t{static_cast<std::uint32_t>(_mm256_movemask_ps(under))} << i;
     }
@@ -56,8 +63,8 @@ inline void sides_of_word(const float* values, Decision decision, std::uint64_t*
 #else
     std::uint8_t over[64], under[64];
     for (Index i = 0; i < 64; ++i) {
-        over[i] = values[i] > decision.high ? 1 : 0;
-        under[i] = values[i] <= decision.low ? 1 : 0;
+        over[i] = values[i] > decision.high && values[i] < kInfinite ? 1 : 0;
+        under[i] = values[i] <= decision.low && values[i] > -kInfinite ? 1 : 0;
     }
     *above = pack_word(over);
     *below = pack_word(under);
