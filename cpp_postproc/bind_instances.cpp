@@ -96,11 +96,10 @@ py::tuple lent_pictures_(Index count, SizeTuple size) {
     auto lent = std::make_unique<Lent>(Lent{nullptr, bytes});
     const KeptMemory memory = take_memory(bytes);
     lent->data = memory.data;
-    const py::capsule owner(lent.get(), [](void* pointer) {
+    const py::capsule owner(lent.release(), [](void* pointer) {
         const std::unique_ptr<Lent> own(static_cast<Lent*>(pointer));
         give_memory(own->data, own->bytes);
     });
-    lent.release();
     return py::make_tuple(py::array(py::dtype("bool"), {count, each.height, each.width}, memory.data, owner),
                           memory.zeroed);
 }

@@ -69,7 +69,7 @@ private:
         for (Index word = 0; word < words_; ++word) {
             shared_.above[word] = grid_.above[left + word] & grid_.above[right + word];
             shared_.below[word] = grid_.below[left + word] & grid_.below[right + word];
-            const Index rows = mask_.rows.source_length - 64 * word;
+            const Index rows = std::max<Index>(mask_.rows.source_length - 64 * word, 0);
             clear &= shared_.below[word] | (rows >= 64 ? 0U : ~std::uint64_t{0} << rows);
         }
         is_below_ = clear == ~std::uint64_t{0};
