@@ -60,6 +60,7 @@ void bind_detections(py::module_& module);
 void bind_rle(py::module_& module);
 void bind_overlaps(py::module_& module);
 void bind_mask_runs(py::module_& module);
+void bind_overlay(py::module_& module);
 void bind_preprocess(py::module_& module);
 
 }  // namespace segrt

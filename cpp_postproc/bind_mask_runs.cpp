@@ -1,10 +1,9 @@
 // Bindings of masks as runs. A set of masks is a pair of arrays: runs int32 (R, 3), starts int64 (N + 1,).
+#include "bind_mask_runs.h"
+
 #include <algorithm>
 #include <limits>
 #include <span>
-
-#include "bind_arrays.h"
-#include "mask_runs.h"
 
 namespace segrt {
 namespace {
@@ -17,20 +16,6 @@ template <class T>
 bool is_plain(const py::array& array, py::ssize_t dimensions) {
     return py::isinstance<py::array_t<T>>(array) && array.ndim() == dimensions &&
            (array.flags() & py::array::c_style) != 0;
-}
-
-MaskRunsView runs_view(const py::array& runs, const py::array& starts, const char* name) {
-    if (!is_plain<std::int32_t>(runs, 2) || runs.shape(1) != 3) {
-        refuse(name, "of runs int32 with shape (R, 3), contiguous", runs);
-    }
-    if (!is_plain<std::int64_t>(starts, 1)) {
-        refuse(name, "of starts int64 with shape (N + 1,), contiguous", starts);
-    }
-    const MaskRunsView view{
-        {static_cast<const LineRun*>(runs.data()), static_cast<std::size_t>(runs.shape(0))},
-        {static_cast<const std::int64_t*>(starts.data()), static_cast<std::size_t>(starts.shape(0))}};
-    check_runs(view, name);
-    return view;
 }
 
 py::tuple arrays_of(const MaskRuns& masks) {
@@ -112,6 +97,20 @@ IntArray count_shared_(const py::array& runs, const py::array& starts, const py:
 }
 
 }  // namespace
+
+MaskRunsView runs_view(const py::array& runs, const py::array& starts, const char* name) {
+    if (!is_plain<std::int32_t>(runs, 2) || runs.shape(1) != 3) {
+        refuse(name, "of runs int32 with shape (R, 3), contiguous", runs);
+    }
+    if (!is_plain<std::int64_t>(starts, 1)) {
+        refuse(name, "of starts int64 with shape (N + 1,), contiguous", starts);
+    }
+    const MaskRunsView view{
+        {static_cast<const LineRun*>(runs.data()), static_cast<std::size_t>(runs.shape(0))},
+        {static_cast<const std::int64_t*>(starts.data()), static_cast<std::size_t>(starts.shape(0))}};
+    check_runs(view, name);
+    return view;
+}
 
 void bind_mask_runs(py::module_& module) {
     using namespace pybind11::literals;

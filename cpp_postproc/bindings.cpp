@@ -44,5 +44,6 @@ PYBIND11_MODULE(_postproc, module) {
     bind_rle(module);
     bind_overlaps(module);
     bind_mask_runs(module);
+    bind_overlay(module);
     bind_preprocess(module);
 }

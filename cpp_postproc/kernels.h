@@ -54,6 +54,9 @@ struct ColumnMemory {
 // Bits of fraction of the weights of filters over bytes (PRECISION_BITS of Pillow's Resample.c).
 inline constexpr int kWeightBits = 22;
 
+// Bytes of a picture that tint_row writes at a time: whole pixels, and whole registers of every instruction set.
+inline constexpr Index kTintBlock = 48;
+
 struct Kernels {
     const char* name;
     std::uint32_t needs;  // the features (kernels/features.h) that it is compiled for
@@ -120,6 +123,25 @@ struct Kernels {
                          std::uint8_t* out, Index count);
     // Sets bytes to 0 that are not in the caches and need not be there afterwards.
     void (*clear_pictures)(std::uint8_t* bytes, Index count);
+    // Bit x of `bits`, 64 to a word: whether pixel x of a row of `count` differs from the next; that of the last is 0.
+    void (*changes8)(const std::uint8_t* row, Index count, std::uint64_t* bits);
+    void (*changes16)(const std::uint16_t* row, Index count, std::uint64_t* bits);
+    void (*changes32)(const std::int32_t* row, Index count, std::uint64_t* bits);
+    // out[i] = image[i] * keep + light[i % 3], fused, then rounded to even; all are within 0 to 255. What follows the
+    // `count` bytes is overwritten up to the next multiple of kTintBlock, but not beyond `room` bytes.
+    void (*tint_row)(const std::uint8_t* image, float keep, const float* light, Index count, Index room,
+                     std::uint8_t* out);
+    // sums[x] = the sum over k < taps of weights[k] * inside[x + k]; `inside` is 0 or 1, all weights sum up to 256.
+    void (*blur_row)(const std::uint8_t* inside, const std::uint16_t* weights, Index taps, std::uint16_t* sums,
+                     Index count);
+    // levels[x] = 255 times the sum over k < taps of weights[k] * first[k * stride + x], as a share of 65536, rounded.
+    // `inside` is the mask at the row's own pixels, 0 or 1, whose weight is above 0; `sums` is memory.
+    void (*blur_columns)(const std::uint16_t* first, Index stride, const std::uint16_t* weights, Index taps,
+                         const std::uint8_t* inside, std::uint16_t* sums, std::uint8_t* levels, Index count);
+    // Lays levels over pixels of three bytes: canvas = canvas * keep[level] / 255, rounded, + light[level], at most 255.
+    // Both tables have 256 entries of four bytes, of which three count; level 0 changes nothing: light 0, keep 255.
+    void (*lay_row)(const std::uint8_t* levels, const std::uint8_t* light, const std::uint8_t* keep,
+                    std::uint8_t* canvas, Index count);
 };
 
 // The readable version, used by tests to hold the others to it.

@@ -1,12 +1,11 @@
 #include "mask_runs.h"
 
 #include <algorithm>
-#include <bit>
-#include <cstring>
 #include <stdexcept>
 #include <string>
 
 #include "id_table.h"
+#include "map_lines.h"
 #include "rle.h"
 
 namespace segrt {
@@ -16,75 +15,6 @@ struct FoundRun {
     std::size_t mask = 0;
     LineRun run;
 };
-
-// Calls run(first pixel, end) for every run of equal ids of a row. Label maps are patches: most blocks hold no change,
-// which is found out for a whole block without a branch.
-template <class T, class F>
-void for_equal(const T* row, Index width, F&& run) {
-    constexpr Index kBlock = sizeof(T) == 1 ? 32 : 16;
-    Index begin = 0, x = 0;
-    const auto end_run = [&](Index last) {
-        run(begin, last + 1);
-        begin = last + 1;
-    };
-    const auto look_through = [&](Index end) {
-        if constexpr (sizeof(T) == 1 && std::endian::native == std::endian::little) {
-            for (; x + 8 <= end; x += 8) {  // each byte that is not 0 is a change
-                std::uint64_t here = 0, next = 0;
-                std::memcpy(&here, row + x, 8);
-                std::memcpy(&next, row + x + 1, 8);
-                for (std::uint64_t changes = here ^ next; changes != 0;) {
-                    const int byte = std::countr_zero(changes) / 8;
-                    end_run(x + byte);
-                    changes &= ~(std::uint64_t{0xFF} << (8 * byte));
-                }
-            }
-        }
-        for (; x < end; ++x) {
-            if (row[x] != row[x + 1]) {
-                end_run(x);
-            }
-        }
-    };
-    while (x + kBlock < width) {
-        T changed = 0;
-        for (Index i = 0; i < kBlock; ++i) {
-            changed = static_cast<T>(changed | (row[x + i] ^ row[x + i + 1]));
-        }
-        if (changed == 0) {
-            x += kBlock;
-        } else {
-            look_through(x + kBlock);
-        }
-    }
-    look_through(width - 1);
-    run(begin, width);
-}
-
-template <class T>
-void find_runs(const ClassMap& map, const IdTable& places, std::vector<FoundRun>& found) {
-    std::vector<T> copy(static_cast<std::size_t>(map.width));
-    for (Index y = 0; y < map.height; ++y) {
-        const std::byte* bytes = map.data + y * map.strides[0];
-        const T* row = copy.data();
-        if (map.strides[1] == static_cast<Index>(sizeof(T)) &&
-            reinterpret_cast<std::uintptr_t>(bytes) % alignof(T) == 0) {
-            row = reinterpret_cast<const T*>(bytes);
-        } else {
-            for (Index x = 0; x < map.width; ++x) {
-                std::memcpy(&copy[static_cast<std::size_t>(x)], bytes + x * map.strides[1], sizeof(T));
-            }
-        }
-        for_equal(row, map.width, [&](Index begin, Index end) {
-            const std::size_t place = places.find(static_cast<std::int32_t>(row[begin]));
-            if (place != 0) {
-                found.push_back(
-                    {place - 1,
-                     {static_cast<std::int32_t>(y), static_cast<std::int32_t>(begin), static_cast<std::int32_t>(end)}});
-            }
-        });
-    }
-}
 
 // Puts runs that came line by line behind each other mask by mask.
 void sort_by_mask(std::span<const FoundRun> found, std::size_t count, MaskRuns& masks) {
@@ -140,21 +70,14 @@ void runs_of_map(const ClassMap& map, std::span<const std::int32_t> ids, MaskRun
     const IdTable places(ids);
     std::vector<FoundRun> found;
     found.reserve(static_cast<std::size_t>(map.height) * 8);
-    if (map.width > 0) {
-        switch (map.item_size) {
-            case 1:
-                find_runs<std::uint8_t>(map, places, found);
-                break;
-            case 2:
-                find_runs<std::uint16_t>(map, places, found);
-                break;
-            case 4:
-                find_runs<std::int32_t>(map, places, found);
-                break;
-            default:
-                throw std::invalid_argument("map must be uint8, uint16 or int32");
+    for_runs(map, "map", 0, map.height, [&](Index y, Index begin, Index end, std::int32_t id) {
+        const std::size_t place = places.find(id);
+        if (place != 0) {
+            found.push_back(
+                {place - 1,
+                 {static_cast<std::int32_t>(y), static_cast<std::int32_t>(begin), static_cast<std::int32_t>(end)}});
         }
-    }
+    });
     sort_by_mask(found, ids.size(), masks);
 }
 

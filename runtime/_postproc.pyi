@@ -95,6 +95,28 @@ def count_shared(
     other_runs: NDArray[np.int32],
     other_starts: NDArray[np.int64],
 ) -> NDArray[np.int64]: ...
+def paint_regions(
+    image: NDArray[np.uint8],
+    map: _Array,  # noqa: A002
+    ids: list[int],
+    values: NDArray[np.uint8],
+    keep: float,
+    light: NDArray[np.float32],
+    painted: NDArray[np.uint8],
+    reach: int,
+    weights: list[int],
+    out: NDArray[np.uint8],
+) -> None: ...
+def paint_objects(
+    canvas: NDArray[np.uint8],
+    runs: NDArray[np.int32],
+    starts: NDArray[np.int64],
+    by_columns: bool,
+    weights: NDArray[np.uint16],
+    tables: list[int],
+    light: NDArray[np.uint8],
+    keep: NDArray[np.uint8],
+) -> None: ...
 def measure_codes(codes: list[bytes], size: _Size) -> tuple[NDArray[np.int64], NDArray[np.int64]]: ...
 def resize_antialias(image: NDArray[np.uint8], out: NDArray[np.uint8], cubic: bool, threads: int) -> None: ...
 def copy_picture(

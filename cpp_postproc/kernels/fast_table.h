@@ -5,9 +5,11 @@
 #include "kernels.h"
 #include "kernels/bits_fast.h"
 #include "kernels/bytes_fast.h"
+#include "kernels/changes_fast.h"
 #include "kernels/features.h"
 #include "kernels/label_fast.h"
 #include "kernels/mask_fast.h"
+#include "kernels/overlay_fast.h"
 #include "kernels/rows_fast.h"
 #include "kernels/turn_fast.h"
 
@@ -41,6 +43,13 @@ const Kernels SEGRT_KERNELS{
     .paint_bits = paint_bits,
     .filter_bytes = filter_bytes,
     .clear_pictures = clear_pictures,
+    .changes8 = row_changes<std::uint8_t>,
+    .changes16 = row_changes<std::uint16_t>,
+    .changes32 = row_changes<std::int32_t>,
+    .tint_row = tint_row,
+    .blur_row = blur_row,
+    .blur_columns = blur_columns,
+    .lay_row = lay_row,
 };
 
 }  // namespace segrt

@@ -2,8 +2,10 @@
 #include "kernels.h"
 #include "kernels/bits_scalar.h"
 #include "kernels/bytes_scalar.h"
+#include "kernels/changes_scalar.h"
 #include "kernels/label_scalar.h"
 #include "kernels/mask_scalar.h"
+#include "kernels/overlay_scalar.h"
 #include "kernels/rows_scalar.h"
 
 namespace segrt {
@@ -35,6 +37,13 @@ const Kernels kScalarKernels{
     .paint_bits = paint_bits,
     .filter_bytes = filter_bytes,
     .clear_pictures = clear_pictures,
+    .changes8 = row_changes<std::uint8_t>,
+    .changes16 = row_changes<std::uint16_t>,
+    .changes32 = row_changes<std::int32_t>,
+    .tint_row = tint_row,
+    .blur_row = blur_row,
+    .blur_columns = blur_columns,
+    .lay_row = lay_row,
 };
 
 }  // namespace segrt

@@ -1,6 +1,6 @@
 """Where labels stand: inside their segment where it is widest, beside it where it is small, never on each other."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,15 +26,17 @@ _REGIONS_PER_CLASS = 2
 
 @dataclass(frozen=True)
 class Subject:
-    """What a label belongs to: `mask` uint8 (h, w), 0 outside, lies at (left, top) of the picture; `area` in pixels.
+    """What a label belongs to: a mask of `shape` (h, w) lies at (left, top) of the picture; `area` in pixels.
 
-    A pixel of the mask stands for `step` by `step` pixels of the picture.
+    `mask()` gives it, uint8, 0 outside: most objects are labelled without one. A pixel of the mask stands for `step` by
+    `step` pixels of the picture.
     """
 
     name: str
     score: float | None
     color: Color
-    mask: Image
+    mask: Callable[[], Image]
+    shape: tuple[int, ...]
     left: int
     top: int
     area: int
@@ -43,7 +45,7 @@ class Subject:
     @property
     def size(self) -> tuple[int, int]:
         """(height, width) of the subject's box in pixels of the picture."""
-        return self.mask.shape[0] * self.step, self.mask.shape[1] * self.step
+        return self.shape[0] * self.step, self.shape[1] * self.step
 
 
 class Board:
@@ -131,10 +133,10 @@ class Board:
 
 def _reduced(subject: Subject) -> Image:
     """Return the subject's mask on the small, squeezed map on which places are sought."""
-    height, width = subject.mask.shape
+    height, width = subject.shape
     factor = min(1.0, _MAP_SIDE / max(height, width))
     size = (max(1, round(width * factor / _SQUEEZE)), max(1, round(height * factor)))
-    return cv2.resize(subject.mask, size, interpolation=cv2.INTER_NEAREST)
+    return cv2.resize(subject.mask(), size, interpolation=cv2.INTER_NEAREST)
 
 
 def _widest_places(subject: Subject, small: Image, count: int) -> list[tuple[int, int, float]]:

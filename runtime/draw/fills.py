@@ -2,9 +2,10 @@
 
 Every edge is drawn from a blurred mask: where a mask of 0 and 255 was blurred with a Gaussian of `sigma`, its value
 tells the distance to the edge, and a table of 256 entries turns that into colour and opacity of fill and outline. One
-table look-up, one product and one sum draw an object with soft edges, whatever its shape.
+table look-up, one product and one sum draw an object with soft edges, whatever its shape. The core does it, row by row.
 """
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from statistics import NormalDist
@@ -14,13 +15,15 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from segrt.runtime.postproc import MaskRuns, ObjectColors, RegionTints, paint_objects, paint_regions
 from segrt.runtime.results.labels.palette import Color, bgr, mix
 
 # uint8; spelled Any because the stubs of OpenCV 4 and 5 state different element types for what is uint8 in fact.
 Image = npt.NDArray[Any]
 
-# Of the light lines between regions, out of 255.
+# Of the light lines between regions, out of 256, where n of the 3x3 pixels around are on the line: soft edges.
 _LINE_OPACITY = 130
+_LINE_WEIGHTS = [round(255 * count / 9) * _LINE_OPACITY >> 8 for count in range(10)]
 
 
 @dataclass(frozen=True)
@@ -53,9 +56,24 @@ def _distances(sigma: float) -> npt.NDArray[np.float32]:
     return np.array([normal.inv_cdf(level) * sigma for level in levels], dtype=np.float32)
 
 
+@lru_cache(maxsize=64)
+def _blur_weights(sigma: float) -> npt.NDArray[np.uint16]:
+    """Return the weights of a Gaussian, 256 in all, as OpenCV's GaussianBlur rounds them for uint8.
+
+    Each weight takes over what rounding left of those before it (getGaussianKernelFixedPoint_ED of smooth.dispatch.cpp).
+    """
+    taps = round(sigma * 6 + 1) | 1
+    exact = cv2.getGaussianKernel(taps, sigma)[:, 0].tolist()
+    half, left = [], 0.0
+    for weight in exact[: taps // 2]:
+        half.append(round(weight * 256 + left))
+        left += weight * 256 - half[-1]
+    return np.array([*half, 256 - 2 * sum(half), *reversed(half)], np.uint16)
+
+
 @lru_cache(maxsize=2048)
-def _object_tables(color: Color, alpha: float, line: float, sigma: float) -> tuple[Image, Image]:
-    """Return (light, keep), uint8 (256, 1, 3): what a blurred mask's value adds to the picture and keeps of it."""
+def _object_tables(color: Color, alpha: float, line: float, sigma: float) -> npt.NDArray[np.uint8]:
+    """Return light and keep, uint8 (2, 256, 4): what a blurred mask's value adds to the picture and keeps of it."""
     distance = _distances(sigma)
     inside = np.clip(distance + 0.5, 0, 1) * alpha
     # The line lies inside the edge with its outer half pixel on it; outside a faint dark rim lifts it off light ground.
@@ -70,49 +88,53 @@ def _object_tables(color: Color, alpha: float, line: float, sigma: float) -> tup
     for cover, tint in ((rim, mix(base, (0, 0, 0), 0.85)), (stroke * 0.95, mix(base, (255, 255, 255), 0.30))):
         light = light * (1 - cover[:, None]) + cover[:, None] * tint
         keep = keep * (1 - cover)
-    keep_table = np.repeat(np.rint(keep * 255).astype(np.uint8)[:, None, None], 3, axis=2)
-    return np.rint(light).clip(0, 255).astype(np.uint8)[:, None, :], keep_table
+    tables = np.zeros((2, 256, 4), np.uint8)
+    tables[0, :, :3] = np.rint(light).clip(0, 255)
+    tables[1] = np.rint(keep * 255)[:, None]
+    return tables
 
 
-def paint_object(
-    canvas: Image, mask: npt.NDArray[Any], left: int, top: int, color: Color, alpha: float, pen: Pen
-) -> None:
-    """Paint one object into `canvas` (H, W, 3): `mask` uint8 0 or 255 (h, w) lies with its corner at (left, top)."""
-    height, width = mask.shape
-    soft = cv2.GaussianBlur(mask, (0, 0), pen.sigma, borderType=cv2.BORDER_REPLICATE)
-    light, keep = _object_tables(color, round(alpha, 3), round(pen.line, 2), round(pen.sigma, 2))
-    region = canvas[top : top + height, left : left + width]
-    kept = cv2.multiply(region, cv2.applyColorMap(soft, keep), scale=1 / 255)
-    canvas[top : top + height, left : left + width] = cv2.add(kept, cv2.applyColorMap(soft, light))
+@lru_cache(maxsize=64)
+def _tables_of(colors: tuple[Color, ...], alpha: float, line: float, sigma: float) -> npt.NDArray[np.uint8]:
+    """Return the tables of several colours, uint8 (2, N, 256, 4)."""
+    return np.stack([_object_tables(color, alpha, line, sigma) for color in colors], axis=1)
 
 
-def paint_regions(
-    image: Image, index: Image, colors: dict[int, Color], alpha: float, pen: Pen, *, lines: bool
-) -> Image:
-    """Return `image` (H, W, 3) with the regions of `index` uint8 (H, W) tinted: an index without a colour stays clear.
+def paint_outlined(canvas: Image, masks: MaskRuns, colors: Sequence[Color], alpha: float, pen: Pen) -> None:
+    """Paint objects into `canvas` (H, W, 3), each in its RGB colour, the first first."""
+    if not colors:
+        return
+    distinct = tuple(sorted(set(colors)))
+    light, keep = _tables_of(distinct, round(alpha, 3), round(pen.line, 2), round(pen.sigma, 2))
+    places = {color: place for place, color in enumerate(distinct)}
+    paint_objects(
+        canvas, masks, _blur_weights(pen.sigma), ObjectColors([places[color] for color in colors], light, keep)
+    )
 
-    `lines` draws a thin light line where two regions meet.
+
+@dataclass(frozen=True, eq=False)
+class Index:
+    """A map of regions: `values` (0 to 255) says which value an id of `ids_map` (H, W) stands for; others are 0."""
+
+    ids_map: npt.NDArray[Any]
+    values: Mapping[int, int]
+
+
+def paint_tinted(image: Image, index: Index, colors: Mapping[int, Color], alpha: float, pen: Pen) -> Image:
+    """Return `image` (H, W, 3) with the regions of a map tinted, a thin light line where two of them meet.
+
+    `colors` has an RGB colour for each value that gets one; others stay as they are.
     """
-    table = np.zeros((256, 1, 3), np.uint8)
+    painted, light = np.zeros(256, np.uint8), np.zeros((256, 3), np.float32)
     for value, color in colors.items():
-        table[value, 0] = color[::-1]
-    painted = cv2.addWeighted(image, 1 - alpha, cv2.applyColorMap(index, table), alpha, 0)
-    clear = np.full(256, 255, np.uint8)
-    clear[list(colors)] = 0
-    cv2.copyTo(image, cv2.LUT(index, clear), painted)
-    if lines:
-        _draw_borders(painted, index, pen)
-    return painted
-
-
-def _draw_borders(canvas: Image, index: Image, pen: Pen) -> None:
-    """Draw a soft light line between different values of `index`."""
-    reach = max(2, round(pen.line))
-    kernel = np.ones((reach, reach), np.uint8)
-    edge = cv2.compare(cv2.dilate(index, kernel), cv2.erode(index, kernel), cv2.CMP_NE)
-    soft = cv2.blur(edge, (3, 3))
-    # Not a full product of line and picture: lines cover a few percent of it.
-    places = np.flatnonzero(soft > 0)
-    flat = canvas.reshape(-1, 3)
-    weight = (soft.reshape(-1)[places].astype(np.uint16) * _LINE_OPACITY >> 8)[:, None]
-    flat[places] = (flat[places] * (255 - weight) + 255 * weight) >> 8
+        painted[value], light[value] = 1, color[::-1]
+    tints = RegionTints(
+        ids=list(index.values),
+        values=np.fromiter(index.values.values(), np.uint8, len(index.values)),
+        keep=1 - alpha,
+        light=light * np.float32(alpha),
+        painted=painted,
+    )
+    out = np.empty_like(image)
+    paint_regions(image, index.ids_map, tints, reach=max(2, round(pen.line)), line_weights=_LINE_WEIGHTS, out=out)
+    return out

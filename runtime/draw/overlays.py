@@ -1,6 +1,8 @@
 """The overlay: a result painted over its picture."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import cv2
@@ -8,7 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from segrt.runtime.draw.captions import SMALLEST_REGION, Board, Subject, regions
-from segrt.runtime.draw.fills import Image, Pen, paint_object, paint_regions
+from segrt.runtime.draw.fills import Image, Index, Pen, paint_outlined, paint_tinted
+from segrt.runtime.postproc import MaskRuns
 from segrt.runtime.results import InstanceResult, Label, PanopticResult, Result, SemanticResult, rle
 from segrt.runtime.results.labels.palette import instance_shades, shade
 from segrt.runtime.results.remap import remap
@@ -62,42 +65,49 @@ def overlay(
         raise ValueError(f"text_scale must be 0.1 to 10, but got {text_scale}")
     pen = Pen.for_size(*result.size, text_scale)
     if isinstance(result, SemanticResult):
-        canvas, objects, index, names = _semantic(image_bgr, result, alpha, pen)
+        painted = _semantic(image_bgr, result, alpha, pen)
     elif isinstance(result, InstanceResult):
-        canvas, objects, index, names = _instance(image_bgr, result, alpha, pen)
+        painted = _instance(image_bgr, result, alpha, pen)
     else:
-        canvas, objects, index, names = _panoptic(image_bgr, result, alpha, pen)
+        painted = _panoptic(image_bgr, result, alpha, pen)
     if captions:
-        board = Board(canvas, pen, reserved)
-        for subject in sorted(objects, key=lambda subject: -subject.area)[:_LABELLED_OBJECTS]:
+        board = Board(painted.canvas, pen, reserved)
+        for subject in sorted(painted.objects, key=lambda subject: -subject.area)[:_LABELLED_OBJECTS]:
             board.label_object(subject, score=scores)
-        if index is not None:
-            for subject in _region_subjects(index, names):
+        if painted.index is not None:
+            for subject in _region_subjects(painted.index, painted.names):
                 board.label_region(subject, score=False)
         board.paste()
-    return canvas
+    return painted.canvas
 
 
-_Painted = tuple[Image, list[Subject], Image | None, dict[int, Label]]
+@dataclass(frozen=True, eq=False)
+class _Painted:
+    """A painted picture, and what is to be labelled in it: objects, and the labels of a map's values."""
+
+    canvas: Image
+    objects: list[Subject]
+    index: Index | None = None
+    names: dict[int, Label] = field(default_factory=dict)
 
 
 def _semantic(image: Image, result: SemanticResult, alpha: float, pen: Pen) -> _Painted:
-    index, names = _class_index(result.class_map, range(len(result.labels)), result.labels)
+    index, names = _class_index(result.class_map, result.labels)
     names = {value: label for value, label in names.items() if is_painted(label)}
     colors = {value: label.color for value, label in names.items()}
-    return paint_regions(image, index, colors, alpha, pen, lines=True), [], index, names
+    return _Painted(paint_tinted(image, index, colors, alpha, pen), [], index, names)
 
 
 def _panoptic(image: Image, result: PanopticResult, alpha: float, pen: Pen) -> _Painted:
     stuff = [segment for segment in result.segments if not segment.isthing]
     things = sorted((segment for segment in result.segments if segment.isthing), key=lambda segment: -segment.area)
-    classes = sorted({segment.class_id for segment in stuff})
-    values = {class_id: value for value, class_id in enumerate(classes[:255], start=1)}
-    table = {segment.id: values.get(segment.class_id, 0) for segment in stuff}
-    index = _look_up(result.segment_ids, table)
+    classes = sorted({segment.class_id for segment in stuff})[:255]
+    values = {class_id: value for value, class_id in enumerate(classes, start=1)}
+    ids = result.stored_ids
+    index = Index(ids, {segment.id: values[segment.class_id] for segment in stuff if segment.class_id in values})
     names = {value: result.labels[class_id] for class_id, value in values.items()}
     colors = {value: label.color for value, label in names.items()}
-    canvas = paint_regions(image, index, colors, alpha * 0.84, pen, lines=True)
+    canvas = paint_tinted(image, index, colors, alpha * 0.84, pen)
 
     shades = instance_shades(
         [segment.class_id for segment in things],
@@ -106,16 +116,15 @@ def _panoptic(image: Image, result: PanopticResult, alpha: float, pen: Pen) -> _
     )
     objects = []
     for segment, number in zip(things, shades, strict=True):
-        cut = _around(segment.bbox, result.size, pen.reach)
-        mask = _where(result.segment_ids[cut], segment.id)
         label = result.labels[segment.class_id]
-        color = shade(label.color, number)
-        paint_object(canvas, mask, cut[1].start, cut[0].start, color, alpha, pen)
         x, y, width, height = segment.bbox
-        tight = mask[y - cut[0].start :, x - cut[1].start :][:height, :width]
+        tight = partial(_where, ids[y : y + height, x : x + width], segment.id)
         name = _named(label, segment.track_id)
-        objects.append(Subject(name, segment.score, color, tight, x, y, segment.area))
-    return canvas, objects, index, names
+        color = shade(label.color, number)
+        objects.append(Subject(name, segment.score, color, tight, (height, width), x, y, segment.area))
+    masks = MaskRuns.of_map(ids, [segment.id for segment in things])
+    paint_outlined(canvas, masks, [subject.color for subject in objects], alpha, pen)
+    return _Painted(canvas, objects, index, names)
 
 
 def _instance(image: Image, result: InstanceResult, alpha: float, pen: Pen) -> _Painted:
@@ -130,19 +139,17 @@ def _instance(image: Image, result: InstanceResult, alpha: float, pen: Pen) -> _
         [(box[0] + box[2] / 2) / result.size[1] for box in boxes],
         tracks,
     )
+    masks = MaskRuns.of_rles([result.rles[position] for position in order])
     objects = []
-    for position, box, number, track in zip(order, boxes, shades, tracks, strict=True):
+    for place, (position, box, number, track) in enumerate(zip(order, boxes, shades, tracks, strict=True)):
         label = result.labels[int(result.class_ids[position])]
-        color = shade(label.color, number)
-        # One mask at a time: all of a 4K picture's would be hundreds of megabytes.
-        whole = rle.decode(result.rles[position]).view(np.uint8)
-        cut = _around(box, result.size, pen.reach)
-        paint_object(canvas, whole[cut] * np.uint8(255), cut[1].start, cut[0].start, color, alpha, pen)
         x, y, width, height = box
-        tight = whole[y : y + height, x : x + width]
+        tight = partial(_filled, masks, place, box)
         score, area = float(result.scores[position]), int(areas[position])
-        objects.append(Subject(_named(label, track), score, color, tight, x, y, area))
-    return canvas, objects, None, {}
+        color = shade(label.color, number)
+        objects.append(Subject(_named(label, track), score, color, tight, (height, width), x, y, area))
+    paint_outlined(canvas, masks, [subject.color for subject in objects], alpha, pen)
+    return _Painted(canvas, objects)
 
 
 def _named(label: Label, track_id: int | None) -> str:
@@ -150,11 +157,12 @@ def _named(label: Label, track_id: int | None) -> str:
     return label.name if track_id is None else f"{label.name} {track_id}"
 
 
-def _region_subjects(index: Image, names: dict[int, Label]) -> Iterable[Subject]:
+def _region_subjects(index: Index, names: dict[int, Label]) -> Iterable[Subject]:
     """Yield what to label in a map of regions: the large connected parts of each class, largest first."""
-    height, width = index.shape
+    height, width = index.ids_map.shape
     step = max(1, round(max(height, width) / _REGION_MAP_SIDE))
-    small = np.ascontiguousarray(index[step // 2 :: step, step // 2 :: step]) if min(height, width) > step else index
+    step = step if min(height, width) > step else 1
+    small = _look_up(np.ascontiguousarray(index.ids_map[step // 2 :: step, step // 2 :: step]), index.values)
     present = np.bincount(small.reshape(-1), minlength=256)
     subjects = []
     for value, label in names.items():
@@ -168,29 +176,29 @@ def _region_subjects(index: Image, names: dict[int, Label]) -> Iterable[Subject]
                 cut, (mask[top : top + cut.shape[0], left : left + cut.shape[1]] > 0).view(np.uint8)
             )
             place = (left * step, top * step, area * step * step, step)
-            subjects.append(Subject(label.name, None, label.color, inside, *place))
+            subjects.append(Subject(label.name, None, label.color, partial(_itself, inside), inside.shape, *place))
     return sorted(subjects, key=lambda subject: -subject.area)
 
 
-def _class_index(
-    class_map: npt.NDArray[Any], classes: Iterable[int], labels: tuple[Label, ...]
-) -> tuple[Image, dict[int, Label]]:
-    """Return a map of uint8 indices and the label of each, for a map of any number of classes."""
+_BYTES = {value: value for value in range(256)}
+
+
+def _class_index(class_map: npt.NDArray[Any], labels: tuple[Label, ...]) -> tuple[Index, dict[int, Label]]:
+    """Return a map as an index, and the label of each of its values, for a map of any number of classes."""
     if class_map.dtype == np.uint8:
-        return np.ascontiguousarray(class_map), {class_id: labels[class_id] for class_id in classes}
+        return Index(class_map, _BYTES), dict(enumerate(labels))
     present = [class_id for class_id in np.unique(class_map).tolist() if class_id < len(labels)][:255]
     values = {class_id: value for value, class_id in enumerate(present, start=1)}
-    return _look_up(class_map, values), {value: labels[class_id] for class_id, value in values.items()}
+    return Index(class_map, values), {value: labels[class_id] for class_id, value in values.items()}
 
 
-def _look_up(ids: npt.NDArray[Any], table: dict[int, int]) -> Image:
+def _look_up(ids: npt.NDArray[Any], table: Mapping[int, int]) -> Image:
     """Return uint8 `table[id]`, or 0, for each of `ids` (H, W)."""
     if int(ids.max()) < 256:
         dense = np.zeros(256, np.uint8)
-        for key, value in table.items():
-            dense[key] = value
+        dense[list(table)] = list(table.values())
         return cv2.LUT(ids.astype(np.uint8), dense)
-    return remap(ids, table, default=0, dtype=np.uint8)
+    return remap(ids, dict(table), default=0, dtype=np.uint8)
 
 
 def _where(ids: npt.NDArray[Any], value: int) -> Image:
@@ -199,13 +207,19 @@ def _where(ids: npt.NDArray[Any], value: int) -> Image:
     return mask
 
 
+def _itself(mask: Image) -> Image:
+    return mask
+
+
+def _filled(masks: MaskRuns, place: int, box: tuple[int, int, int, int]) -> Image:
+    """Return one mask of columns within its box (x, y, width, height), uint8 0 or 1."""
+    x, y, width, height = box
+    mask = np.zeros((height, width), np.uint8)
+    for column, begin, end in masks.one(place).runs.tolist():
+        mask[begin - y : end - y, column - x] = 1
+    return mask
+
+
 def _xywh(extent: npt.NDArray[Any]) -> tuple[int, int, int, int]:
     left, top, right, bottom = (int(side) for side in extent)
     return left, top, right - left, bottom - top
-
-
-def _around(box: tuple[int, int, int, int], size: tuple[int, int], reach: int) -> tuple[slice, slice]:
-    """Return the rows and columns of a box (x, y, width, height), `reach` pixels wider, within the picture."""
-    x, y, width, height = box
-    rows = slice(max(0, y - reach), min(size[0], y + height + reach))
-    return rows, slice(max(0, x - reach), min(size[1], x + width + reach))

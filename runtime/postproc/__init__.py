@@ -27,6 +27,7 @@ from segrt.runtime.postproc.labelled import KEPT, choose_detr_segments, choose_s
 from segrt.runtime.postproc.mask_runs import MaskRuns
 from segrt.runtime.postproc.objects import decode_yolo, matrix_nms, query_instances_rle
 from segrt.runtime.postproc.overlaps import count_ids, count_overlaps, ids_of_colors
+from segrt.runtime.postproc.painting import ObjectColors, RegionTints, paint_objects, paint_regions
 from segrt.runtime.postproc.resizing import (
     antialias_taps,
     copy_picture,
@@ -43,7 +44,9 @@ __all__ = [
     "ArgumentError",
     "MaskRuns",
     "MergedSegment",
+    "ObjectColors",
     "QueryInstances",
+    "RegionTints",
     "Report",
     "Rle",
     "YoloDetections",
@@ -64,6 +67,8 @@ __all__ = [
     "measure_rle",
     "merge_queries",
     "merge_semantic_instances",
+    "paint_objects",
+    "paint_regions",
     "paste_masks",
     "paste_masks_rle",
     "prototype_masks_rle",

@@ -172,7 +172,7 @@ def test_captions_never_lie_on_each_other():
     for number in range(40):
         left, top = int(rng.integers(0, 330)), int(rng.integers(0, 230))
         mask = np.ones((70, 70), np.uint8)
-        subject = Subject("person", 0.5, (200, 60, 80), mask, left, top, mask.size)
+        subject = Subject("person", 0.5, (200, 60, 80), lambda mask=mask: mask, mask.shape, left, top, mask.size)
         if number % 2:
             board.label_object(subject, score=True)
         else:
