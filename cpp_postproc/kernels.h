@@ -56,6 +56,15 @@ inline constexpr int kWeightBits = 22;
 
 // Bytes of a picture that tint_row writes at a time: whole pixels, and whole registers of every instruction set.
 inline constexpr Index kTintBlock = 48;
+// Pixels that are blurred, and that are looked through for lines, at a time.
+inline constexpr Index kBlurBlock = 32, kLineBlock = 64;
+
+// What becomes of a byte of channel c: byte * keep + light[c], rounded; `tinted` has it for all bytes, (3, 256).
+struct Tint {
+    float keep = 0;
+    const float* light = nullptr;
+    const std::uint8_t* tinted = nullptr;
+};
 
 struct Kernels {
     const char* name;
@@ -127,21 +136,32 @@ struct Kernels {
     void (*changes8)(const std::uint8_t* row, Index count, std::uint64_t* bits);
     void (*changes16)(const std::uint16_t* row, Index count, std::uint64_t* bits);
     void (*changes32)(const std::int32_t* row, Index count, std::uint64_t* bits);
-    // out[i] = image[i] * keep + light[i % 3], fused, then rounded to even; all are within 0 to 255. What follows the
-    // `count` bytes is overwritten up to the next multiple of kTintBlock, but not beyond `room` bytes.
-    void (*tint_row)(const std::uint8_t* image, float keep, const float* light, Index count, Index room,
-                     std::uint8_t* out);
-    // sums[x] = the sum over k < taps of weights[k] * inside[x + k]; `inside` is 0 or 1, all weights sum up to 256.
+    // out[i] = image[i] * keep + light[i % 3], fused, then rounded to even, for `count` bytes of whole pixels. What
+    // follows is overwritten up to the next multiple of kTintBlock, but not beyond `room` bytes.
+    void (*tint_row)(const std::uint8_t* image, const Tint& tint, Index count, Index room, std::uint8_t* out);
+    // sums[x] = the sum over k < taps of weights[k] * inside[x + k]; `inside` is 0 or 1, all weights sum up to 256. `count` is a multiple of
+    // kBlurBlock, here and below.
     void (*blur_row)(const std::uint8_t* inside, const std::uint16_t* weights, Index taps, std::uint16_t* sums,
                      Index count);
     // levels[x] = 255 times the sum over k < taps of weights[k] * first[k * stride + x], as a share of 65536, rounded.
-    // `inside` is the mask at the row's own pixels, 0 or 1, whose weight is above 0; `sums` is memory.
+    // `inside` is the mask at the row's own pixels, 0 or 1, whose weight is above 0.
     void (*blur_columns)(const std::uint16_t* first, Index stride, const std::uint16_t* weights, Index taps,
-                         const std::uint8_t* inside, std::uint16_t* sums, std::uint8_t* levels, Index count);
+                         const std::uint8_t* inside, std::uint8_t* levels, Index count);
     // Lays levels over pixels of three bytes: canvas = canvas * keep[level] / 255, rounded, + light[level], at most 255.
     // Both tables have 256 entries of four bytes, of which three count; level 0 changes nothing: light 0, keep 255.
     void (*lay_row)(const std::uint8_t* levels, const std::uint8_t* light, const std::uint8_t* keep,
                     std::uint8_t* canvas, Index count);
+    // out[x] = whether first[x + k] and second[x + k] differ for any k < taps: 0, or anything else. `count` is a multiple
+    // of kLineBlock, here and below.
+    void (*differ_row)(const std::uint8_t* first, const std::uint8_t* second, Index taps, std::uint8_t* out,
+                       Index count);
+    // out[x] = 1 where rows[k * stride + x] is not 0 for any k < taps, else 0.
+    void (*any_row)(const std::uint8_t* rows, Index stride, Index taps, std::uint8_t* out, Index count);
+    // Mixes each pixel with white, of which it takes weights[4 * n] / 256 for the n of the 3x3 entries of three rows
+    // around x that are 1, the others being 0; n = 0 takes none. Entries before and behind the rows are read; an entry
+    // of `weights` stands there three times. `levels` is memory for `count` bytes; `count` may be any number.
+    void (*line_row)(const std::uint8_t* above, const std::uint8_t* here, const std::uint8_t* below,
+                     const std::uint8_t* weights, std::uint8_t* levels, std::uint8_t* canvas, Index count);
 };
 
 // The readable version, used by tests to hold the others to it.

@@ -1,9 +1,11 @@
 #include "overlay.h"
 
 #include <algorithm>
-#include <bit>
+#include <cmath>
 #include <cstring>
+#include <optional>
 #include <stdexcept>
+#include <string>
 
 #include "id_table.h"
 #include "kernels.h"
@@ -40,162 +42,101 @@ private:
     bool bytes_ = false;
 };
 
-using Words = std::span<std::uint64_t>;
-
-// Rows of bits, 64 pixels to a word; a row knows whether any is 1.
-struct BitRows {
-    BitRows(ScratchFrame& frame, Index height, Index width)
-        : words((width + 63) / 64), bits(frame.filled<std::uint64_t>(height * words, 0)),
-          any(frame.filled<std::uint8_t>(height, 0)) {}
-
-    [[nodiscard]] Words row(Index y) const {
-        return bits.subspan(static_cast<std::size_t>(y * words), static_cast<std::size_t>(words));
-    }
-
-    Index words;
-    Words bits;
-    std::span<std::uint8_t> any;
-};
-
-// target[x] |= source[x + by].
-void add_moved(Words target, std::span<const std::uint64_t> source, Index by) {
-    const auto count = static_cast<Index>(target.size());
-    const Index whole = by >= 0 ? by / 64 : -((63 - by) / 64), rest = by - 64 * whole;  // rest is 0 to 63
-    for (Index i = 0; i < count; ++i) {
-        const Index at = i + whole;
-        std::uint64_t word = at >= 0 && at < count ? source[static_cast<std::size_t>(at)] >> rest : 0;
-        if (rest != 0 && at + 1 >= 0 && at + 1 < count) {
-            word |= source[static_cast<std::size_t>(at + 1)] << (64 - rest);
-        }
-        target[static_cast<std::size_t>(i)] |= word;
-    }
-}
-
 // The lines between regions. A pixel is on one where the window of reach by reach pixels around it, which begins
-// reach / 2 pixels before it, holds several values; then neighbours in a row or in a column differ within it.
+// reach / 2 pixels before it, holds several values; then neighbours in a row or in a column differ within it. Rows come
+// one by one, and lines are drawn as soon as all that they depend on has come.
 class Borders {
 public:
     Borders(ScratchFrame& frame, const RegionLines& lines, const Canvas& out)
-        : lines_(lines), out_(out), across_(frame, out.height, out.width), down_(frame, out.height, out.width),
-          edges_(frame, out.height, out.width),
-          differs_(frame.filled<std::uint8_t>(across_.words * 64, 0)),
-          found_(frame.take<std::uint64_t>(across_.words)), near_(frame.take<std::uint64_t>(across_.words)) {}
-
-    // Between pixels x and x + 1 of row y the value changes.
-    void change(Index y, Index x) {
-        across_.row(y)[static_cast<std::size_t>(x / 64)] |= std::uint64_t{1} << (x % 64);
-        across_.any[static_cast<std::size_t>(y)] = 1;
+        : out_(out), before_(lines.reach / 2), after_(lines.reach - 1 - before_),
+          count_((out.width + kLineBlock - 1) / kLineBlock * kLineBlock), stride_(count_ + lines.reach + kLineBlock),
+          values_(frame.filled<std::uint8_t>(2 * stride_, 0)),
+          across_(frame.filled<std::uint8_t>(2 * count_, 0)),
+          changes_(frame.filled<std::uint8_t>(lines.reach * count_, 0)),
+          edges_(frame.filled<std::uint8_t>(3 * stride_, 0)), levels_(frame.take<std::uint8_t>(count_)) {
+        for (std::size_t n = 0; n < lines.weights.size(); ++n) {
+            std::fill_n(&weights_[4 * n], 4, lines.weights[n]);
+        }
     }
 
-    // Rows y and y + 1 have these values.
-    void compare(Index y, const std::uint8_t* upper, const std::uint8_t* lower) {
-        if (std::memcmp(upper, lower, static_cast<std::size_t>(out_.width)) == 0) {
-            return;
+    // Where the values of row y are to be written.
+    [[nodiscard]] std::uint8_t* values(Index y) const { return values_.data() + y % 2 * stride_ + before_; }
+
+    // The values of row y are there.
+    void add(Index y) {
+        std::uint8_t* row = values(y);
+        std::fill_n(row - before_, before_, row[0]);
+        std::fill_n(row + out_.width, count_ + after_ + 1 - out_.width, row[out_.width - 1]);
+        kernels().differ_row(row - before_, row - before_ + 1, before_ + after_, across(y), count_);
+        if (y > 0) {
+            change(y - 1, row);
         }
-        for (Index x = 0; x < out_.width; ++x) {
-            differs_[static_cast<std::size_t>(x)] = upper[x] ^ lower[x];
-        }
-        kernels().pack_row(differs_.data(), out_.width, down_.row(y).data());
-        down_.any[static_cast<std::size_t>(y)] = 1;
+        find(y - after_, across(y));
     }
 
-    void draw() {
-        const Index before = lines_.reach / 2, after = lines_.reach - 1 - before;
-        for (Index y = 0; y < out_.height; ++y) {
-            widen(across_, y, before, after - 1);
-            widen(down_, y, before, after);
+    // All rows have come.
+    void finish() {
+        const Index height = out_.height;
+        change(height - 1, values(height - 1));
+        for (Index y = height; y < height + after_; ++y) {
+            find(y - after_, nullptr);
+            std::fill_n(changed(y), count_, std::uint8_t{0});
         }
-        for (Index y = 0; y < out_.height; ++y) {
-            collect(across_, y, y - before, y + after);
-            collect(down_, y, y - before, y + after - 1);
-        }
-        for (Index y = 0; y < out_.height; ++y) {
-            mix_row(y);
-        }
+        mix(height - 1);
     }
 
 private:
-    // A row's bits spread to all pixels whose window begins `before` pixels before them and ends `after` behind.
-    void widen(const BitRows& rows, Index y, Index before, Index after) {
-        if (rows.any[static_cast<std::size_t>(y)] == 0) {
+    [[nodiscard]] std::uint8_t* across(Index y) const { return across_.data() + y % 2 * count_; }
+    // A line depends on as many rows of changes, in any order, as there are; in the last one stands what was found
+    // across the newest row.
+    [[nodiscard]] std::uint8_t* changed(Index y) const {
+        return changes_.data() + y % (before_ + after_) * count_;
+    }
+    [[nodiscard]] std::uint8_t* edges(Index y) const { return edges_.data() + y % 3 * stride_ + 1; }
+
+    // What changes across row y, and from it to the next, whose values these are.
+    void change(Index y, const std::uint8_t* next) {
+        std::uint8_t* found = changed(y);
+        kernels().differ_row(values(y) - before_, next - before_, before_ + after_ + 1, found, count_);
+        const std::uint8_t* own = across(y);
+        for (Index x = 0; x < count_; ++x) {
+            found[x] |= own[x];
+        }
+    }
+
+    // Finds the edges of row y, then draws the row before.
+    void find(Index y, const std::uint8_t* newest) {
+        if (y < 0) {
             return;
         }
-        std::ranges::fill(found_, 0);
-        for (Index by = -before; by <= after; ++by) {
-            add_moved(found_, rows.row(y), by);
+        std::uint8_t* last = changes_.data() + (before_ + after_) * count_;
+        if (newest != nullptr) {
+            std::copy_n(newest, count_, last);
+        } else {
+            std::fill_n(last, count_, std::uint8_t{0});
         }
-        if (out_.width % 64 != 0) {
-            found_.back() &= (std::uint64_t{1} << (out_.width % 64)) - 1;
-        }
-        std::ranges::copy(found_, rows.row(y).begin());
-    }
-
-    void collect(const BitRows& rows, Index y, Index first, Index last) {
-        for (Index from = std::max<Index>(first, 0); from <= std::min(last, out_.height - 1); ++from) {
-            if (rows.any[static_cast<std::size_t>(from)] != 0) {
-                add_moved(edges_.row(y), rows.row(from), 0);
-                edges_.any[static_cast<std::size_t>(y)] = 1;
-            }
+        std::uint8_t* found = edges(y);
+        kernels().any_row(changes_.data(), count_, before_ + after_ + 1, found, count_);
+        // Beyond the picture's border it goes on as in a mirror (BORDER_REFLECT_101 of OpenCV).
+        found[-1] = found[std::min<Index>(1, out_.width - 1)];
+        found[out_.width] = found[std::max<Index>(0, out_.width - 2)];
+        if (y > 0) {
+            mix(y - 1);
         }
     }
 
-    // The border pixels go on as a mirror would show them (BORDER_REFLECT_101 of OpenCV).
-    static Index mirrored(Index at, Index length) {
-        const Index within = at < 0 ? -at : at >= length ? 2 * length - 2 - at : at;
-        return std::clamp<Index>(within, 0, length - 1);
+    void mix(Index y) {
+        const Index last = out_.height - 1;
+        const Index above = y > 0 ? y - 1 : std::min<Index>(1, last);
+        const Index below = y < last ? y + 1 : std::max<Index>(0, last - 1);
+        kernels().line_row(edges(above), edges(y), edges(below), weights_.data(), levels_.data(),
+                           out_.data + y * out_.stride, out_.width);
     }
 
-    void mix_row(Index y) {
-        const Index rows[3] = {mirrored(y - 1, out_.height), y, mirrored(y + 1, out_.height)};
-        std::ranges::fill(near_, 0);
-        for (const Index row : rows) {
-            if (edges_.any[static_cast<std::size_t>(row)] != 0) {
-                for (const Index by : {-1, 0, 1}) {
-                    add_moved(near_, edges_.row(row), by);
-                }
-            }
-        }
-        const Index last = out_.width - 1;
-        for (Index i = 0; i < across_.words; ++i) {
-            std::uint64_t word = near_[static_cast<std::size_t>(i)];
-            for (; word != 0; word &= word - 1) {
-                const Index x = 64 * i + std::countr_zero(word);
-                if (x > last) {
-                    break;
-                }
-                mix_pixel(y, x, lines_.weights[static_cast<std::size_t>(edges_around(rows, x))]);
-            }
-        }
-    }
-
-    [[nodiscard]] int edges_around(const Index (&rows)[3], Index x) const {
-        int count = 0;
-        for (const Index row : rows) {
-            const std::span<const std::uint64_t> bits = edges_.row(row);
-            if (x % 64 != 0 && x % 64 != 63 && x + 1 < out_.width) {
-                count += std::popcount(bits[static_cast<std::size_t>(x / 64)] >> (x % 64 - 1) & 7U);
-                continue;
-            }
-            for (const Index by : {-1, 0, 1}) {
-                const Index at = mirrored(x + by, out_.width);
-                count += static_cast<int>(bits[static_cast<std::size_t>(at / 64)] >> (at % 64) & 1U);
-            }
-        }
-        return count;
-    }
-
-    void mix_pixel(Index y, Index x, unsigned weight) const {
-        std::uint8_t* pixel = out_.data + y * out_.stride + 3 * x;
-        for (Index c = 0; c < 3; ++c) {
-            pixel[c] = static_cast<std::uint8_t>((pixel[c] * (255 - weight) + 255 * weight) >> 8U);
-        }
-    }
-
-    const RegionLines& lines_;
     const Canvas& out_;
-    BitRows across_, down_, edges_;
-    std::span<std::uint8_t> differs_;
-    Words found_, near_;
+    Index before_, after_, count_, stride_;
+    std::span<std::uint8_t> values_, across_, changes_, edges_, levels_;
+    std::array<std::uint8_t, 40> weights_{};
 };
 
 void check_regions(const PictureView& image, const ClassMap& map, const RegionTints& tints, const RegionLines& lines,
@@ -210,6 +151,20 @@ void check_regions(const PictureView& image, const ClassMap& map, const RegionTi
     if (lines.reach != 0 && (lines.reach < 2 || lines.reach > 1000)) {
         throw std::invalid_argument("reach must be 0 or 2 to 1000, but is " + std::to_string(lines.reach));
     }
+}
+
+// What every byte of every channel becomes in each value, (256, 3, 256); of those that are not painted, nothing.
+std::span<std::uint8_t> tables_of(ScratchFrame& frame, const RegionTints& tints) {
+    const std::span<std::uint8_t> tables = frame.take<std::uint8_t>(Index{256} * 3 * 256);
+    for (std::size_t value = 0; value < 256; ++value) {
+        for (std::size_t c = 0; tints.painted[value] != 0 && c < 3; ++c) {
+            for (std::size_t byte = 0; byte < 256; ++byte) {
+                const float tinted = std::fma(static_cast<float>(byte), tints.keep, tints.light[3 * value + c]);
+                tables[(3 * value + c) * 256 + byte] = static_cast<std::uint8_t>(std::lrintf(tinted));
+            }
+        }
+    }
+    return tables;
 }
 
 // The part of the picture that an object and its blur reach.
@@ -229,11 +184,15 @@ Part part_of(std::span<const LineRun> runs, bool by_columns, Index radius, const
     return {rows.first, columns.first, rows.second - rows.first, columns.second - columns.first};
 }
 
+Index whole_blocks(Index count) {
+    return (count + kBlurBlock - 1) / kBlurBlock * kBlurBlock;
+}
+
 // The mask within the part, 0 or 1, with `radius` pixels more on each side.
 class Inside {
 public:
     Inside(ScratchFrame& frame, const Part& part, Index radius)
-        : part_(part), radius_(radius), stride_(part.width + 2 * radius),
+        : part_(part), radius_(radius), stride_(whole_blocks(part.width) + 2 * radius),
           pixels_(frame.filled<std::uint8_t>((part.height + 2 * radius) * stride_, 0)) {}
 
     [[nodiscard]] std::uint8_t* row(Index y) const { return pixels_.data() + (y + radius_) * stride_; }
@@ -287,8 +246,8 @@ private:
 constexpr std::size_t kTable = 256 * std::size_t{4};
 
 struct ObjectTables {
-    const std::uint8_t* light;
-    const std::uint8_t* keep;
+    const std::uint8_t* light = nullptr;
+    const std::uint8_t* keep = nullptr;
 };
 
 void paint_object(const Canvas& canvas, std::span<const LineRun> runs, bool by_columns,
@@ -304,13 +263,12 @@ void paint_object(const Canvas& canvas, std::span<const LineRun> runs, bool by_c
     inside.fill(runs, by_columns, canvas);
     inside.go_on(canvas);
     // The sums of the rows that a row's blur sees, each where its number modulo `taps` says: weights turn, not rows.
-    const std::span<std::uint16_t> sums = frame.take<std::uint16_t>(taps * part.width);
+    const Index count = whole_blocks(part.width);
+    const std::span<std::uint16_t> sums = frame.take<std::uint16_t>(taps * count);
     const std::span<std::uint16_t> turned = frame.take<std::uint16_t>(taps);
-    const std::span<std::uint16_t> memory = frame.take<std::uint16_t>(part.width);
-    const std::span<std::uint8_t> levels = frame.take<std::uint8_t>(part.width);
+    const std::span<std::uint8_t> levels = frame.take<std::uint8_t>(count);
     const auto add_row = [&](Index y) {  // y counts from `radius` rows above the part on
-        kernels().blur_row(inside.row(y - radius), weights.data(), taps, &sums[static_cast<std::size_t>(y % taps * part.width)],
-                           part.width);
+        kernels().blur_row(inside.row(y - radius), weights.data(), taps, sums.data() + y % taps * count, count);
     };
     for (Index y = 0; y + 1 < taps; ++y) {
         add_row(y);
@@ -320,8 +278,7 @@ void paint_object(const Canvas& canvas, std::span<const LineRun> runs, bool by_c
         for (Index k = 0; k < taps; ++k) {
             turned[static_cast<std::size_t>((y + k) % taps)] = weights[static_cast<std::size_t>(k)];
         }
-        kernels().blur_columns(sums.data(), part.width, turned.data(), taps, inside.row(y) + radius, memory.data(),
-                               levels.data(), part.width);
+        kernels().blur_columns(sums.data(), count, turned.data(), taps, inside.row(y) + radius, levels.data(), count);
         kernels().lay_row(levels.data(), tables.light, tables.keep,
                           canvas.data + (part.top + y) * canvas.stride + 3 * part.left, part.width);
     }
@@ -337,35 +294,31 @@ void paint_regions(const PictureView& image, const ClassMap& map, const RegionTi
     }
     const Values values(tints, map.item_size == 1);
     ScratchFrame frame;
-    Borders borders(frame, lines, out);
-    const bool lined = lines.reach != 0;
-    const std::span<std::uint8_t> rows = frame.take<std::uint8_t>(2 * map.width);
-    const auto row_of = [&](Index y) { return rows.data() + y % 2 * map.width; };
+    const std::span<std::uint8_t> tinted = tables_of(frame, tints);
+    std::optional<Borders> borders;
+    if (lines.reach != 0) {
+        borders.emplace(frame, lines, out);
+    }
     for_runs(map, "map", 0, map.height, [&](Index y, Index begin, Index end, std::int32_t id) {
         const std::uint8_t value = values.of(id);
         const std::uint8_t* source = image.data + y * image.stride + 3 * begin;
         std::uint8_t* target = out.data + y * out.stride + 3 * begin;
         const Index count = 3 * (end - begin);
         if (tints.painted[value] != 0) {
-            kernels().tint_row(source, tints.keep, &tints.light[std::size_t{3} * value], count,
-                               3 * (map.width - begin), target);
+            const Tint tint{tints.keep, &tints.light[std::size_t{3} * value], &tinted[std::size_t{768} * value]};
+            kernels().tint_row(source, tint, count, 3 * (map.width - begin), target);
         } else {
             std::memcpy(target, source, static_cast<std::size_t>(count));
         }
-        if (!lined) {
-            return;
-        }
-        std::uint8_t* row = row_of(y);
-        if (begin > 0 && row[begin - 1] != value) {
-            borders.change(y, begin - 1);
-        }
-        std::memset(row + begin, value, static_cast<std::size_t>(end - begin));
-        if (end == map.width && y > 0) {
-            borders.compare(y - 1, row_of(y - 1), row);
+        if (borders) {
+            std::memset(borders->values(y) + begin, value, static_cast<std::size_t>(end - begin));
+            if (end == map.width) {
+                borders->add(y);
+            }
         }
     });
-    if (lined) {
-        borders.draw();
+    if (borders) {
+        borders->finish();
     }
 }
 

@@ -50,6 +50,9 @@ const Kernels SEGRT_KERNELS{
     .blur_row = blur_row,
     .blur_columns = blur_columns,
     .lay_row = lay_row,
+    .differ_row = differ_row,
+    .any_row = any_row,
+    .line_row = line_row,
 };
 
 }  // namespace segrt

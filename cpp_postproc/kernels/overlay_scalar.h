@@ -10,10 +10,10 @@
 namespace segrt {
 namespace {
 
-inline void tint_row(const std::uint8_t* image, float keep, const float* light, Index count, Index /*room*/,
-                     std::uint8_t* out) {
+inline void tint_row(const std::uint8_t* image, const Tint& tint, Index count, Index /*room*/, std::uint8_t* out) {
     for (Index x = 0; x < count; ++x) {
-        out[x] = static_cast<std::uint8_t>(std::lrintf(std::fma(static_cast<float>(image[x]), keep, light[x % 3])));
+        const float value = std::fma(static_cast<float>(image[x]), tint.keep, tint.light[x % 3]);
+        out[x] = static_cast<std::uint8_t>(std::lrintf(value));
     }
 }
 
@@ -29,7 +29,7 @@ inline void blur_row(const std::uint8_t* inside, const std::uint16_t* weights, I
 }
 
 inline void blur_columns(const std::uint16_t* first, Index stride, const std::uint16_t* weights, Index taps,
-                         const std::uint8_t* /*inside*/, std::uint16_t* /*sums*/, std::uint8_t* levels, Index count) {
+                         const std::uint8_t* /*inside*/, std::uint8_t* levels, Index count) {
     for (Index x = 0; x < count; ++x) {
         std::uint32_t sum = 0;
         for (Index k = 0; k < taps; ++k) {
@@ -46,6 +46,41 @@ inline void lay_row(const std::uint8_t* levels, const std::uint8_t* light, const
             const int product = canvas[3 * x + c] * keep[4 * levels[x] + c];
             const auto kept = static_cast<int>(std::lrint(product / 255.0));
             canvas[3 * x + c] = static_cast<std::uint8_t>(std::min(kept + light[4 * levels[x] + c], 255));
+        }
+    }
+}
+
+inline void differ_row(const std::uint8_t* first, const std::uint8_t* second, Index taps, std::uint8_t* out,
+                       Index count) {
+    for (Index x = 0; x < count; ++x) {
+        out[x] = 0;
+        for (Index k = 0; k < taps; ++k) {
+            out[x] = static_cast<std::uint8_t>(out[x] | (first[x + k] ^ second[x + k]));
+        }
+    }
+}
+
+inline void any_row(const std::uint8_t* rows, Index stride, Index taps, std::uint8_t* out, Index count) {
+    for (Index x = 0; x < count; ++x) {
+        out[x] = 0;
+        for (Index k = 0; k < taps; ++k) {
+            out[x] = rows[k * stride + x] != 0 ? 1 : out[x];
+        }
+    }
+}
+
+inline void line_row(const std::uint8_t* above, const std::uint8_t* here, const std::uint8_t* below,
+                     const std::uint8_t* weights, std::uint8_t* levels, std::uint8_t* canvas, Index count) {
+    for (Index x = 0; x < count; ++x) {
+        levels[x] = 0;
+        for (const std::uint8_t* row : {above, here, below}) {
+            for (Index at = x - 1; at <= x + 1; ++at) {
+                levels[x] = static_cast<std::uint8_t>(levels[x] + row[at]);
+            }
+        }
+        const unsigned weight = weights[4 * levels[x]];
+        for (Index i = 3 * x; levels[x] != 0 && i < 3 * x + 3; ++i) {
+            canvas[i] = static_cast<std::uint8_t>((canvas[i] * (255 - weight) + 255 * weight) >> 8U);
         }
     }
 }

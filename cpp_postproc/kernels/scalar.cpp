@@ -44,6 +44,9 @@ const Kernels kScalarKernels{
     .blur_row = blur_row,
     .blur_columns = blur_columns,
     .lay_row = lay_row,
+    .differ_row = differ_row,
+    .any_row = any_row,
+    .line_row = line_row,
 };
 
 }  // namespace segrt
