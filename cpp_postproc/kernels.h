@@ -59,7 +59,8 @@ inline constexpr Index kTintBlock = 48;
 // Pixels that are blurred, and that are looked through for lines, at a time.
 inline constexpr Index kBlurBlock = 32, kLineBlock = 64;
 
-// What becomes of a byte of channel c: byte * keep + light[c], rounded; `tinted` has it for all bytes, (3, 256).
+// What becomes of a byte of channel c: byte * keep + light[c], rounded; `light` has kTintBlock entries, of all channels
+// in turn, and `tinted` what becomes of each byte, (3, 256).
 struct Tint {
     float keep = 0;
     const float* light = nullptr;
@@ -136,7 +137,7 @@ struct Kernels {
     void (*changes8)(const std::uint8_t* row, Index count, std::uint64_t* bits);
     void (*changes16)(const std::uint16_t* row, Index count, std::uint64_t* bits);
     void (*changes32)(const std::int32_t* row, Index count, std::uint64_t* bits);
-    // out[i] = image[i] * keep + light[i % 3], fused, then rounded to even, for `count` bytes of whole pixels. What
+    // out[i] = image[i] * keep + the light of its channel, fused, then rounded to even, for `count` bytes of whole pixels. What
     // follows is overwritten up to the next multiple of kTintBlock, but not beyond `room` bytes.
     void (*tint_row)(const std::uint8_t* image, const Tint& tint, Index count, Index room, std::uint8_t* out);
     // sums[x] = the sum over k < taps of weights[k] * inside[x + k]; `inside` is 0 or 1, all weights sum up to 256. `count` is a multiple of

@@ -99,7 +99,7 @@ private:
         std::uint8_t* found = changed(y);
         kernels().differ_row(values(y) - before_, next - before_, before_ + after_ + 1, found, count_);
         const std::uint8_t* own = across(y);
-        for (Index x = 0; x < count_; ++x) {
+        for (Index x = 0, count = count_; x < count; ++x) {
             found[x] |= own[x];
         }
     }
@@ -153,19 +153,35 @@ void check_regions(const PictureView& image, const ClassMap& map, const RegionTi
     }
 }
 
-// What every byte of every channel becomes in each value, (256, 3, 256); of those that are not painted, nothing.
-std::span<std::uint8_t> tables_of(ScratchFrame& frame, const RegionTints& tints) {
-    const std::span<std::uint8_t> tables = frame.take<std::uint8_t>(Index{256} * 3 * 256);
-    for (std::size_t value = 0; value < 256; ++value) {
-        for (std::size_t c = 0; tints.painted[value] != 0 && c < 3; ++c) {
-            for (std::size_t byte = 0; byte < 256; ++byte) {
-                const float tinted = std::fma(static_cast<float>(byte), tints.keep, tints.light[3 * value + c]);
-                tables[(3 * value + c) * 256 + byte] = static_cast<std::uint8_t>(std::lrintf(tinted));
+// The tints of all values; those that are not painted have none.
+class Tints {
+public:
+    Tints(ScratchFrame& frame, const RegionTints& tints)
+        : keep_(tints.keep), light_(frame.take<float>(256 * kTintBlock)), tinted_(frame.take<std::uint8_t>(256 * 768)) {
+        for (std::size_t value = 0; value < 256; ++value) {
+            if (tints.painted[value] == 0) {
+                continue;
+            }
+            const std::span<const float> light = tints.light.subspan(3 * value, 3);
+            for (std::size_t i = 0; i < std::size_t{kTintBlock}; ++i) {
+                light_[kTintBlock * value + i] = light[i % 3];
+            }
+            for (std::size_t i = 0; i < 768; ++i) {
+                const float tinted = std::fma(static_cast<float>(i % 256), keep_, light[i / 256]);
+                tinted_[768 * value + i] = static_cast<std::uint8_t>(std::lrintf(tinted));
             }
         }
     }
-    return tables;
-}
+
+    [[nodiscard]] Tint of(std::size_t value) const {
+        return {keep_, &light_[kTintBlock * value], &tinted_[768 * value]};
+    }
+
+private:
+    float keep_;
+    std::span<float> light_;
+    std::span<std::uint8_t> tinted_;
+};
 
 // The part of the picture that an object and its blur reach.
 struct Part {
@@ -294,7 +310,7 @@ void paint_regions(const PictureView& image, const ClassMap& map, const RegionTi
     }
     const Values values(tints, map.item_size == 1);
     ScratchFrame frame;
-    const std::span<std::uint8_t> tinted = tables_of(frame, tints);
+    const Tints painted(frame, tints);
     std::optional<Borders> borders;
     if (lines.reach != 0) {
         borders.emplace(frame, lines, out);
@@ -305,8 +321,7 @@ void paint_regions(const PictureView& image, const ClassMap& map, const RegionTi
         std::uint8_t* target = out.data + y * out.stride + 3 * begin;
         const Index count = 3 * (end - begin);
         if (tints.painted[value] != 0) {
-            const Tint tint{tints.keep, &tints.light[std::size_t{3} * value], &tinted[std::size_t{768} * value]};
-            kernels().tint_row(source, tint, count, 3 * (map.width - begin), target);
+            kernels().tint_row(source, painted.of(value), count, 3 * (map.width - begin), target);
         } else {
             std::memcpy(target, source, static_cast<std::size_t>(count));
         }

@@ -1,6 +1,10 @@
 // Inner loops that paint over pictures, three bytes a pixel. See fast_table.h for how this file is compiled.
 #pragma once
 
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
 #include <cstdint>
 #include <cstring>
 
@@ -11,7 +15,7 @@ namespace segrt {
 namespace {
 
 // A float from 0 to 255, rounded to the nearest whole number, halves to even.
-inline std::uint8_t whole_byte(float value) {
+[[maybe_unused]] inline std::uint8_t whole_byte(float value) {
     const float shifted = value + 12582912.0F;  // 1.5 * 2^23: the number stands in the lowest bits
     std::uint32_t bits;
     std::memcpy(&bits, &shifted, sizeof bits);
@@ -20,15 +24,23 @@ inline std::uint8_t whole_byte(float value) {
 
 inline void tint_row(const std::uint8_t* image, const Tint& tint, Index count, Index room, std::uint8_t* out) {
     Index x = 0;
-#if defined(__FMA__) || defined(__aarch64__)
-    const float keep = tint.keep;
-    float pattern[kTintBlock];
-    for (Index i = 0; i < kTintBlock; ++i) {
-        pattern[i] = tint.light[i % 3];
+#if defined(__AVX512F__)
+    const __m512 keep = _mm512_set1_ps(tint.keep);
+    for (; x < count && x + kTintBlock <= room; x += kTintBlock) {
+        for (Index i = 0; i < kTintBlock; i += 16) {
+            const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(image + x + i));
+            const __m512 light = _mm512_loadu_ps(tint.light + i);
+            const __m512 value = _mm512_fmadd_ps(_mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(bytes)), keep, light);
+            _mm_storeu_si128(reinterpret_cast<__m128i*>(out + x + i), _mm512_cvtepi32_epi8(_mm512_cvtps_epi32(value)));
+        }
     }
+#elif defined(__FMA__) || defined(__aarch64__)
+    const float keep = tint.keep;
+    float light[kTintBlock];  // a copy: what is written cannot be in it
+    std::memcpy(light, tint.light, sizeof light);
     for (; x < count && x + kTintBlock <= room; x += kTintBlock) {
         for (Index i = 0; i < kTintBlock; ++i) {
-            out[x + i] = whole_byte(fused(static_cast<float>(image[x + i]), keep, pattern[i]));
+            out[x + i] = whole_byte(fused(static_cast<float>(image[x + i]), keep, light[i]));
         }
     }
 #else
