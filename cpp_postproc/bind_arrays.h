@@ -62,5 +62,6 @@ void bind_overlaps(py::module_& module);
 void bind_mask_runs(py::module_& module);
 void bind_overlay(py::module_& module);
 void bind_preprocess(py::module_& module);
+void bind_track_fits(py::module_& module);
 
 }  // namespace segrt

@@ -46,4 +46,5 @@ PYBIND11_MODULE(_postproc, module) {
     bind_mask_runs(module);
     bind_overlay(module);
     bind_preprocess(module);
+    bind_track_fits(module);
 }

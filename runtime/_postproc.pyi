@@ -117,6 +117,16 @@ def paint_objects(
     light: NDArray[np.uint8],
     keep: NDArray[np.uint8],
 ) -> None: ...
+def fit_tracks(
+    tracks: tuple[NDArray[np.int32], NDArray[np.int64]],
+    things: tuple[NDArray[np.int32], NDArray[np.int64]],
+    by_columns: bool,
+    size: _Size,
+    known: NDArray[np.float64],
+    predicted: NDArray[np.float64],
+    seen: NDArray[np.float64],
+    worth: tuple[float, float, float, float, float],
+) -> NDArray[np.float64]: ...
 def measure_codes(codes: list[bytes], size: _Size) -> tuple[NDArray[np.int64], NDArray[np.int64]]: ...
 def resize_antialias(image: NDArray[np.uint8], out: NDArray[np.uint8], cubic: bool, threads: int) -> None: ...
 def copy_picture(

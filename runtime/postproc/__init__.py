@@ -37,11 +37,13 @@ from segrt.runtime.postproc.resizing import (
 )
 from segrt.runtime.postproc.run_lengths import decode_rle, encode_rle, measure_rle
 from segrt.runtime.postproc.segments import group_centers, merge_queries, merge_semantic_instances
+from segrt.runtime.postproc.track_fits import FitWorth, TrackRows, fit_tracks
 from segrt.runtime.postproc.types import MergedSegment, QueryInstances, Report, Rle, YoloDetections
 
 __all__ = [
     "KEPT",
     "ArgumentError",
+    "FitWorth",
     "MaskRuns",
     "MergedSegment",
     "ObjectColors",
@@ -49,6 +51,7 @@ __all__ = [
     "RegionTints",
     "Report",
     "Rle",
+    "TrackRows",
     "YoloDetections",
     "antialias_taps",
     "argmax_map",
@@ -61,6 +64,7 @@ __all__ = [
     "decode_rle",
     "decode_yolo",
     "encode_rle",
+    "fit_tracks",
     "group_centers",
     "ids_of_colors",
     "matrix_nms",

@@ -66,6 +66,15 @@ class MaskRuns:
         starts = [part.starts[:-1] + offset for part, offset in zip(parts, offsets[:-1], strict=True)]
         return cls(runs, np.concatenate((*starts, offsets[-1:])).astype(np.int64, copy=False), by_columns)
 
+    @classmethod
+    def of_parts(cls, parts: Sequence[NDArray[np.int32]], *, by_columns: bool) -> "MaskRuns":
+        """Return the masks whose runs, int32 (R, 3), are given each for itself."""
+        if not parts:
+            return cls.none(by_columns=by_columns)
+        starts = np.zeros(len(parts) + 1, np.int64)
+        np.cumsum([len(part) for part in parts], out=starts[1:])
+        return cls(np.concatenate(parts), starts, by_columns)
+
     def __len__(self) -> int:
         """Return the number of masks."""
         return len(self.starts) - 1

@@ -152,10 +152,7 @@ class PanopticResult(Viewable):
     def with_tracks(self, track_ids: Sequence[int | None]) -> "PanopticResult":
         """Return this result with a track id for each segment, in their order; the map is shared."""
         tracked = copy(self)
-        segments = [  # not by `replace`, which takes twice as long
-            Segment(item.id, item.class_id, item.isthing, item.score, item.area, item.bbox, item.name, track)
-            for item, track in zip(self.segments, track_ids, strict=True)
-        ]
+        segments = [_with_track(item, track) for item, track in zip(self.segments, track_ids, strict=True)]
         object.__setattr__(tracked, "segments", segments)
         return tracked
 
@@ -286,6 +283,13 @@ class PanopticResult(Viewable):
                 for segment in self.segments
             ],
         }
+
+
+def _with_track(segment: Segment, track_id: int | None) -> Segment:
+    """Return the segment with a track id: not by `replace`, which takes five times as long, in each frame for each."""
+    copied = object.__new__(Segment)
+    copied.__dict__.update(segment.__dict__, track_id=track_id)
+    return copied
 
 
 def _xyxy(bbox: tuple[int, int, int, int]) -> tuple[int, int, int, int]:

@@ -1,7 +1,8 @@
 """What of a result is followed: its things, with their masks as runs."""
 
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -15,8 +16,7 @@ from segrt.runtime.results import InstanceResult, PanopticResult, Result
 class Things:
     """The N things of a frame: `places` in their result, class ids, scores, masks, and the masks' areas and boxes.
 
-    `boxes` float64 (N, 4) are x0, y0, x1, y1, edges in pixels, 0 of an empty mask. `frame` is one mask, the whole
-    picture's.
+    `boxes` float64 (N, 4) are x0, y0, x1, y1, edges in pixels, 0 of an empty mask. `size` is the picture's (H, W).
     """
 
     places: list[int]
@@ -25,10 +25,23 @@ class Things:
     masks: MaskRuns
     areas: npt.NDArray[np.int64]
     boxes: npt.NDArray[np.float64]
-    frame: MaskRuns
+    size: tuple[int, int]
 
     def __len__(self) -> int:
         return len(self.places)
+
+    @cached_property
+    def rows(self) -> npt.NDArray[np.float64]:
+        """Each thing's area, box and class id, float64 (N, 6)."""
+        rows = np.empty((len(self), 6))
+        rows[:, 0], rows[:, 1:5], rows[:, 5] = self.areas, self.boxes, self.class_ids
+        return rows
+
+    @cached_property
+    def parts(self) -> list[npt.NDArray[np.int32]]:
+        """Each thing's runs, int32 (R, 3): copies, which keep none of the others."""
+        starts = self.masks.starts.tolist()
+        return [self.masks.runs[begin:end].copy() for begin, end in pairwise(starts)]
 
     @cached_property
     def listed(self) -> list[tuple[int, float, int, list[float]]]:
@@ -61,7 +74,7 @@ def _of_panoptic(result: PanopticResult) -> Things:
         masks,
         areas,
         boxes.astype(np.float64),
-        _whole(result.size, by_columns=False),
+        result.size,
     )
 
 
@@ -75,14 +88,5 @@ def _of_instances(result: InstanceResult) -> Things:
         masks,
         areas,
         boxes.astype(np.float64),
-        _whole(result.size, by_columns=True),
+        result.size,
     )
-
-
-@lru_cache(maxsize=8)
-def _whole(size: tuple[int, int], *, by_columns: bool) -> MaskRuns:
-    """Return the mask of a whole picture (H, W), shared by all that ask for it."""
-    lines, length = size[::-1] if by_columns else size
-    runs = np.zeros((lines, 3), np.int32)
-    runs[:, 0], runs[:, 2] = np.arange(lines), length
-    return MaskRuns(runs, np.array([0, lines], np.int64), by_columns)

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from segrt.runtime.postproc import MaskRuns
+from segrt.runtime.postproc import FitWorth, MaskRuns, TrackRows, fit_tracks
 from segrt.runtime.tracking.assignment import assign
-from segrt.runtime.tracking.box_overlap import Floats, box_iou, box_nearness
+from segrt.runtime.tracking.box_overlap import Floats
 from segrt.runtime.tracking.followed_things import Things
 from segrt.runtime.tracking.limits import Bools, Kinds
 from segrt.runtime.tracking.track import Record
@@ -87,40 +87,19 @@ def fits_of(
     union is then taken of what may be seen of the track. Things are near (`_EMERGING`) that hold what was seen before
     they came into view, or lie where the track may be by now: `deviations` (N, 2) say how sure its place is.
     """
-    anchors = np.array([record.anchor for record in records]).reshape(-1, 2)
-    shifts = np.rint(np.clip(places[:, :2] - anchors, -1e6, 1e6)).astype(np.int64)
-    masks = MaskRuns.joined([record.mask for record in records], by_columns=things.masks.by_columns)
-    areas = np.array([record.area for record in records], np.float64)[:, None]
-    counts = masks.shared(MaskRuns.joined([things.masks, things.frame], by_columns=things.masks.by_columns), shifts)
-    shared, inside = counts[:, :-1].astype(np.float64), counts[:, -1:].astype(np.float64)
-    under = np.minimum(shared.sum(axis=1, keepdims=True), inside) - shared
-    hidden = np.maximum(under, 0) + areas - inside
-    thing_areas = things.areas.astype(np.float64)
-    iou = shared / np.maximum(areas + thing_areas - shared, 1)
-    visible = shared / np.maximum(areas - hidden + thing_areas - shared, 1)
-    contained = shared / np.maximum(np.minimum(areas, thing_areas), 1)
-    overlap = np.maximum(iou, box_iou(boxes, things.boxes))
-    overlap = np.maximum(overlap, _UNSEEN * visible)
-    overlap = np.maximum(overlap, _SEEN_LAST * box_iou(_moved_boxes(records, places), things.boxes))
-    near = box_iou(boxes, things.boxes, enlarged=options.reach) if options.reach else np.zeros_like(overlap)
-    near = np.maximum(near, _EMERGING * contained)
-    near = np.maximum(near, _EMERGING * box_nearness(boxes, things.boxes, _TURNING * deviations))
-    near[thing_areas > _GROWN * areas] = 0
-    worth: Floats = np.where(
-        np.array([record.class_id for record in records], np.int64)[:, None] == things.class_ids,
-        1.0,
-        _OTHER_CLASS if options.across_classes else 0.0,
+    known = [(*one.anchor, one.area, *one.box, *one.seen_at, one.class_id) for one in records]
+    tracks = TrackRows(
+        MaskRuns.of_parts([record.mask for record in records], by_columns=things.masks.by_columns),
+        np.array(known, np.float64).reshape(-1, 10),
+        np.concatenate((places[:, :2], boxes, _TURNING * deviations), axis=1),
     )
+    other_class = _OTHER_CLASS if options.across_classes else 0.0
+    worth = FitWorth(_UNSEEN, _SEEN_LAST, _EMERGING, other_class, options.reach)
+    overlap, near, hidden, visible = fit_tracks(tracks, things.masks, things.rows, things.size, worth)
+    near[things.areas > _GROWN * tracks.known[:, 2:3]] = 0
     if colors is not None:
-        known = np.array([record.colors for record in records]).reshape(len(records), colors.shape[1])
-        alike = np.minimum(known[:, None], colors[None]).sum(axis=-1)
-        worth = worth * (1 - options.appearance + options.appearance * alike)
-    return Fits(overlap * worth, near * worth, hidden / np.maximum(areas, 1), visible)
-
-
-def _moved_boxes(records: Sequence[Record], places: Floats) -> Floats:
-    """Return the boxes that were seen last, moved as their tracks were since then."""
-    boxes = np.array([record.box for record in records]).reshape(-1, 4)
-    seen_at = np.array([record.seen_at for record in records]).reshape(-1, 2)
-    moved: Floats = boxes + np.tile(places[:, :2] - seen_at, 2)
-    return moved
+        histograms = np.array([record.colors for record in records]).reshape(len(records), colors.shape[1])
+        alike = np.minimum(histograms[:, None], colors[None]).sum(axis=-1)
+        share = 1 - options.appearance + options.appearance * alike
+        overlap, near = overlap * share, near * share
+    return Fits(overlap, near, hidden, visible)

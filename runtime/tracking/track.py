@@ -8,7 +8,6 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from segrt.runtime.postproc import MaskRuns
 from segrt.runtime.tracking.followed_things import Things
 
 State = Literal["new", "tracked", "lost"]
@@ -41,8 +40,8 @@ class Track:
 class Record:
     """What a tracker keeps of a track beside its motion; `track_id` is 0 until it is confirmed.
 
-    What was seen last has `box`, and was seen when the track's centre (x, y) was `seen_at`; `mask` is the
-    last of the whole thing, not of a part that stood out behind another, with `area` pixels, seen at the time `whole`
+    What was seen last has `box`, and was seen when the track's centre (x, y) was `seen_at`; `mask`, runs
+    int32 (R, 3), is the last of the whole thing, not of a part that stood out behind another, with `area` pixels, seen at the time `whole`
     and the centre `anchor`. `place` says which thing of the newest result it is, None where it is lost; `colors` is its
     histogram where colours count.
     """
@@ -55,7 +54,7 @@ class Record:
     last_seen: float = 0.0
     seen_at: tuple[float, float] = (0.0, 0.0)
     box: tuple[float, float, float, float] = (0.0, 0.0, 0.0, 0.0)
-    mask: MaskRuns = field(default_factory=MaskRuns.none)
+    mask: npt.NDArray[np.int32] = field(default_factory=lambda: np.zeros((0, 3), np.int32))
     area: int = 0
     anchor: tuple[float, float] = (0.0, 0.0)
     whole: float = 0.0
@@ -76,7 +75,7 @@ class Record:
 
     def see_whole(self, things: Things, index: int, now: float) -> None:
         """Keep the mask of this thing, which has just been seen, as that of the whole object."""
-        self.mask, self.area = things.masks.one(index), things.listed[index][2]
+        self.mask, self.area = things.parts[index], things.listed[index][2]
         self.anchor, self.whole = self.seen_at, now
 
     def shown(self) -> Track:
