@@ -8,7 +8,7 @@ from segrt.runtime.zones.line_crossing import CentrePath
 from segrt.runtime.zones.shapes import Line, Zone, ZonePlan
 from segrt.runtime.zones.things import Thing, things_of
 from segrt.runtime.zones.zone_events import Event
-from segrt.runtime.zones.zone_masks import ZoneMask, masks_of
+from segrt.runtime.zones.zone_masks import ZoneMasks
 
 GONE_SECONDS = 2.0
 """A thing that was not seen for so long is gone, and with it its stays."""
@@ -67,7 +67,7 @@ class ZoneCounter:
     def __init__(self, plan: ZonePlan, source: str = "", *, gone_seconds: float = GONE_SECONDS) -> None:
         self._plan, self._source, self._gone = plan, source, gone_seconds
         self._classes = frozenset(number for number in range(len(plan.class_names)) if plan.takes(number))
-        self._masks: tuple[ZoneMask, ...] = ()
+        self._masks = ZoneMasks((), (1, 1))
         self._size: tuple[int, int] | None = None
         self._last: Moment | None = None
         self._counts: dict[str, dict[str, int]] = {zone.name: {} for zone in plan.zones}
@@ -87,7 +87,7 @@ class ZoneCounter:
             if self._size is not None:  # places in pixels mean nothing in another picture
                 for trail in self.trails.values():
                     trail.paths.clear()
-            self._size, self._masks = result.size, masks_of(self._plan.zones, result.size)
+            self._size, self._masks = result.size, ZoneMasks(self._plan.zones, result.size)
         things = things_of(result, self._masks, self._classes, centres=bool(self._plan.lines))
         inside: dict[str, Counter[str]] = {zone.name: Counter() for zone in self._plan.zones}
         for thing in things:

@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
-from segrt.runtime.files.images import quiet_cv2
-from segrt.runtime.postproc import count_overlaps
-from segrt.runtime.results import InstanceResult, PanopticResult, Result, rle
-from segrt.runtime.zones.run_sums import centre, overlap, runs_of
-from segrt.runtime.zones.zone_masks import ZoneMask
+from segrt.runtime.postproc import MaskRuns
+from segrt.runtime.results import InstanceResult, PanopticResult, Result
+from segrt.runtime.zones.run_sums import centres_of
+from segrt.runtime.zones.zone_masks import ZoneMasks
 
 
 @dataclass(frozen=True)
@@ -25,59 +25,51 @@ class Thing:
     centre: tuple[float, float] | None = None
 
 
-def things_of(result: Result, masks: Sequence[ZoneMask], classes: frozenset[int], *, centres: bool) -> list[Thing]:
+@dataclass(frozen=True, eq=False)
+class _Masks:
+    """What things of zones are made of: track and class of each, its mask, the areas (N,) that shares are of."""
+
+    tracks: list[int | None]
+    class_ids: list[int]
+    masks: MaskRuns
+    areas: npt.NDArray[np.int64]
+
+
+def things_of(result: Result, zones: ZoneMasks, classes: frozenset[int], *, centres: bool) -> list[Thing]:
     """Return the things of `classes` in a result, in its order; empty masks are none. Semantic results have none."""
-    if isinstance(result, PanopticResult):
-        return _of_segments(result, masks, classes, centres)
-    return _of_instances(result, masks, classes, centres) if isinstance(result, InstanceResult) else []
-
-
-def _of_segments(
-    result: PanopticResult, masks: Sequence[ZoneMask], classes: frozenset[int], centres: bool
-) -> list[Thing]:
-    things = [item for item in result.segments if item.isthing and item.area and item.class_id in classes]
-    if not things:
+    found = _masks_of(result, classes)
+    if found is None:
         return []
-    ids = result.segment_ids
-    shares = np.zeros((len(things), len(masks)))
-    for column, mask in enumerate(masks):
-        near = [row for row, item in enumerate(things) if mask.meets(*_edges(item.bbox))]
-        if near:
-            counted = count_overlaps(ids[mask.cut], mask.inside, [things[row].id for row in near], [1])
-            shares[near, column] = counted[1:, 1] / [things[row].area for row in near]
-    found = []
-    for item, row in zip(things, shares.tolist(), strict=True):
-        middle = None
-        if centres:
-            left, top, right, bottom = _edges(item.bbox)
-            part = (ids[top:bottom, left:right] == item.id).view(np.uint8)
-            moments = quiet_cv2().moments(part, binaryImage=True)
-            if moments["m00"]:
-                middle = (left + moments["m10"] / moments["m00"] + 0.5, top + moments["m01"] / moments["m00"] + 0.5)
-        found.append(Thing(item.track_id, item.class_id, tuple(row), middle))
-    return found
+    places: Sequence[tuple[float, float] | None] = [None] * len(found.tracks)
+    if centres:
+        places = centres_of(found.masks)
+    counts = found.masks.shared(zones.runs(by_columns=found.masks.by_columns))
+    shares = (counts / found.areas[:, None]).tolist()
+    return [
+        Thing(track, class_id, tuple(row), place)
+        for track, class_id, row, place in zip(found.tracks, found.class_ids, shares, places, strict=True)
+    ]
 
 
-def _of_instances(
-    result: InstanceResult, masks: Sequence[ZoneMask], classes: frozenset[int], centres: bool
-) -> list[Thing]:
-    areas, extents = rle.measure(result.rles)
-    found = []
-    for item, area, box in zip(result, areas.tolist(), extents.tolist(), strict=True):
-        if not area or item.class_id not in classes:
-            continue
-        near = [mask.meets(*box) for mask in masks]
-        runs = runs_of(item.rle) if centres or any(near) else None
-        shares = [0.0] * len(masks)
-        for column, mask in enumerate(masks):
-            if runs is not None and near[column]:
-                shares[column] = overlap(runs, mask.inside_before, mask.left * mask.height) / area
-        middle = centre(runs, result.size[0]) if centres and runs is not None else None
-        track_id = None if item.track_id is None or item.track_id < 0 else item.track_id
-        found.append(Thing(track_id, item.class_id, tuple(shares), middle))
-    return found
-
-
-def _edges(bbox: tuple[int, int, int, int]) -> tuple[int, int, int, int]:
-    x, y, width, height = bbox
-    return x, y, x + width, y + height
+def _masks_of(result: Result, classes: frozenset[int]) -> _Masks | None:
+    """Return what there is of `classes`, None where there is nothing."""
+    if isinstance(result, PanopticResult):
+        things = [item for item in result.segments if item.isthing and item.area and item.class_id in classes]
+        if not things:
+            return None
+        masks = MaskRuns.of_map(result.stored_ids, [item.id for item in things])
+        areas = np.array([item.area for item in things])
+        return _Masks([item.track_id for item in things], [item.class_id for item in things], masks, areas)
+    if isinstance(result, InstanceResult):
+        chosen = [item for item in result if item.class_id in classes]
+        masks = MaskRuns.of_rles([item.rle for item in chosen])
+        areas = masks.measure()[0]
+        kept = np.flatnonzero(areas).tolist()
+        if not kept:
+            return None
+        if len(kept) < len(chosen):
+            masks = MaskRuns.joined([masks.one(place) for place in kept], by_columns=True)
+        tracks = [chosen[place].track_id for place in kept]
+        known = [None if track is None or track < 0 else track for track in tracks]
+        return _Masks(known, [chosen[place].class_id for place in kept], masks, areas[kept])
+    return None

@@ -2,54 +2,52 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
 
+from segrt.runtime.postproc import MaskRuns
 from segrt.runtime.zones.shapes import Zone
+
+
+class ZoneMasks:
+    """The pixels of zones in a picture of `size` (H, W), as runs: those whose centres are inside.
+
+    So zones that share an edge share no pixel. One that holds no centre has the pixel in its midst.
+    """
+
+    def __init__(self, zones: Sequence[Zone], size: tuple[int, int]) -> None:
+        self._zones, self._size = tuple(zones), size
+        self._runs: dict[bool, MaskRuns] = {}
+
+    def runs(self, *, by_columns: bool) -> MaskRuns:
+        """Return the zones' masks, lines of one kind, made when they are first asked for."""
+        if by_columns not in self._runs:
+            masks = [_lines_of(mask_of(zone, self._size), by_columns) for zone in self._zones]
+            self._runs[by_columns] = MaskRuns.of_parts(masks, by_columns=by_columns)
+        return self._runs[by_columns]
 
 
 @dataclass(frozen=True, eq=False)
 class ZoneMask:
-    """The pixels of a zone: `inside` uint8 (h, w), 1 or 0, of the part of the picture that begins at (left, top).
-
-    `height` is the picture's.
-    """
+    """The pixels of a zone: `inside` uint8 (h, w), 1 or 0, of the part of the picture that begins at (left, top)."""
 
     left: int
     top: int
     inside: npt.NDArray[np.uint8]
-    height: int
-
-    @property
-    def cut(self) -> tuple[slice, slice]:
-        """The rows and columns of the part."""
-        rows, columns = self.inside.shape
-        return slice(self.top, self.top + rows), slice(self.left, self.left + columns)
-
-    def meets(self, left: float, top: float, right: float, bottom: float) -> bool:
-        """Say whether a box, its edges in pixels, meets the part."""
-        rows, columns = self.inside.shape
-        return left < self.left + columns and right > self.left and top < self.top + rows and bottom > self.top
-
-    @cached_property
-    def inside_before(self) -> npt.NDArray[np.int32]:
-        """How many pixels down the columns, from the part's first column on, are inside; int32 (columns * H + 1,)."""
-        whole = np.zeros((self.inside.shape[1], self.height), np.int32)
-        whole[:, self.cut[0]] = self.inside.T
-        return np.concatenate((np.zeros(1, np.int32), np.cumsum(whole.reshape(-1), dtype=np.int32)))
 
 
-def masks_of(zones: Sequence[Zone], size: tuple[int, int]) -> tuple[ZoneMask, ...]:
-    """Return the masks of zones in a picture of `size` (H, W): the pixels whose centres are inside.
+def _lines_of(mask: ZoneMask, by_columns: bool) -> npt.NDArray[np.int32]:  # noqa: FBT001
+    """Return a mask's runs, int32 (R, 3), in the whole picture."""
+    inside, line, along = mask.inside, mask.top, mask.left
+    if by_columns:
+        inside, line, along = inside.T, along, line
+    runs = MaskRuns.of_map(np.ascontiguousarray(inside), [1]).runs
+    return runs + np.array([line, along, along], np.int32)
 
-    So zones that share an edge share no pixel. One that holds no centre has the pixel in its midst.
-    """
-    return tuple(_mask_of(zone, size) for zone in zones)
 
-
-def _mask_of(zone: Zone, size: tuple[int, int]) -> ZoneMask:
+def mask_of(zone: Zone, size: tuple[int, int]) -> ZoneMask:
+    """Return the mask of one zone in a picture of `size` (H, W)."""
     height, width = size
     corners = np.array(zone.polygon, np.float64) * (width, height)
     left, top = (int(edge) for edge in np.clip(np.floor(corners.min(axis=0)), 0, (width - 1, height - 1)))
@@ -67,4 +65,4 @@ def _mask_of(zone: Zone, size: tuple[int, int]) -> ZoneMask:
     if not inside.any():
         x, y = corners.mean(axis=0)
         inside[min(int(y), bottom - 1) - top, min(int(x), right - 1) - left] = 1
-    return ZoneMask(left, top, np.ascontiguousarray(inside), height)
+    return ZoneMask(left, top, np.ascontiguousarray(inside))
