@@ -36,6 +36,12 @@ class ZoneMask:
     top: int
     inside: npt.NDArray[np.uint8]
 
+    @property
+    def cut(self) -> tuple[slice, slice]:
+        """The rows and columns of the part."""
+        rows, columns = self.inside.shape
+        return slice(self.top, self.top + rows), slice(self.left, self.left + columns)
+
 
 def _lines_of(mask: ZoneMask, by_columns: bool) -> npt.NDArray[np.int32]:  # noqa: FBT001
     """Return a mask's runs, int32 (R, 3), in the whole picture."""

@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 from tracked_things import LABELS, panoptic
 
+from segrt.runtime.postproc import MaskRuns
 from segrt.runtime.results import rle
 from segrt.runtime.zones.counting import ZoneCounter
-from segrt.runtime.zones.run_sums import centre, overlap, runs_of
+from segrt.runtime.zones.run_sums import centres_of
 from segrt.runtime.zones.shapes import Line, Zone, ZonePlan
 from segrt.runtime.zones.zone_events import line_of_event
-from segrt.runtime.zones.zone_masks import masks_of
+from segrt.runtime.zones.zone_masks import ZoneMasks, mask_of
 
 NAMES = tuple(label.name for label in LABELS)
 PERSON, CAR = 0, 1
@@ -163,25 +164,24 @@ def test_sums_over_runs_are_those_over_pixels(seed):
     mask[rng.integers(height), rng.integers(width)] = True
     if seed % 3 == 0:
         mask = np.kron(mask, np.ones((9, 40), bool))  # long runs
-    height, width = mask.shape
-    runs = runs_of(rle.encode(mask))
-    down = np.zeros(mask.size, bool)
-    for begin, stop in zip(*runs, strict=True):
-        down[begin:stop] = True
-    assert np.array_equal(down.reshape(width, height).T, mask)
+    zones = [Zone(str(at), polygon=tuple(map(tuple, rng.random((3, 2))))) for at in range(3)]
+    in_zones = np.zeros((3, *mask.shape), bool)
+    for inside, zone in zip(in_zones, (mask_of(zone, mask.shape) for zone in zones), strict=True):
+        inside[zone.cut] = zone.inside
     rows, columns = np.nonzero(mask)
-    assert centre(runs, height) == pytest.approx((columns.mean() + 0.5, rows.mean() + 0.5))
-    zone = masks_of([Zone("z", polygon=tuple(map(tuple, rng.random((3, 2)))))], mask.shape)[0]
-    inside = np.zeros(mask.shape, bool)
-    inside[zone.cut] = zone.inside
-    assert overlap(runs, zone.inside_before, zone.left * height) == (inside & mask).sum()
+    masks = ZoneMasks(zones, mask.shape)
+    for runs in (MaskRuns.of_rles([rle.encode(mask)]), MaskRuns.of_map(mask.view(np.uint8), [1])):
+        assert centres_of(runs)[0] == pytest.approx((columns.mean() + 0.5, rows.mean() + 0.5))
+        shared = runs.shared(masks.runs(by_columns=runs.by_columns))
+        assert shared.tolist() == [(in_zones & mask).sum(axis=(1, 2)).tolist()]
+    assert centres_of(MaskRuns.of_map(mask.view(np.uint8), [9, 1]))[0] is None
 
 
 def test_a_zone_has_the_pixels_whose_centres_are_inside():
     quarter = Zone("q", polygon=((0.25, 0.5), (0.75, 0.5), (0.75, 1.0), (0.25, 1.0)))
     whole = Zone("w", polygon=((0.0, 0.0), (1.0, 0.0), (1.0, 1.0), (0.0, 1.0)))
     sliver = Zone("s", polygon=((0.5, 0.501), (0.6, 0.501), (0.6, 0.502)))
-    one, all_of_it, speck = masks_of([quarter, whole, sliver], (40, 80))
+    one, all_of_it, speck = (mask_of(zone, (40, 80)) for zone in (quarter, whole, sliver))
     assert (one.cut, one.inside.all()) == ((slice(20, 40), slice(20, 60)), True)
     assert (all_of_it.inside.shape, all_of_it.inside.all()) == ((40, 80), True)
     assert speck.inside.sum() == 1
@@ -194,7 +194,7 @@ def test_zones_that_share_edges_share_no_pixel_and_leave_none_out(seed):
     corners = [(0.0, 0.0), (1.0, 0.0), (1.0, 1.0), (0.0, 1.0)]
     parts = [Zone(str(at), polygon=(corners[at - 1], corners[at], middle)) for at in range(4)]
     total = np.zeros((37, 53), int)
-    for mask in masks_of(parts, total.shape):
+    for mask in (mask_of(part, total.shape) for part in parts):
         total[mask.cut] += mask.inside
     assert (total == 1).all()
 

@@ -1,0 +1,110 @@
+// Painting over pictures without Python: every kernel paints what the readable ones paint, at any width and strides.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <stdexcept>
+
+#include "everywhere.h"
+#include "overlay.h"
+#include "scenes.h"
+#include "track_fits.h"
+
+namespace segrt::test {
+namespace {
+
+using Bytes = std::vector<std::uint8_t>;
+
+Bytes noise(std::mt19937& random, Index count) {
+    Bytes bytes(static_cast<std::size_t>(count));
+    for (std::uint8_t& byte : bytes) {
+        byte = static_cast<std::uint8_t>(random());
+    }
+    return bytes;
+}
+
+// Patches of ids 0 to 4.
+Bytes patches(std::mt19937& random, Index height, Index width) {
+    Bytes ids(static_cast<std::size_t>(height * width));
+    for (std::size_t i = 0; i < ids.size(); ++i) {
+        ids[i] = i % 23 == 0 ? static_cast<std::uint8_t>(random() % 5) : ids[i - 1];
+    }
+    return ids;
+}
+
+TEST(Overlay, EveryKernelTintsRegionsAndDrawsTheirLines) {
+    std::mt19937 random(3);
+    for (const Index width : {1, 2, 17, 63, 64, 65, 130, 200}) {
+        const Index height = between(random, 1, 12);
+        const Bytes image = noise(random, 3 * height * width), ids = patches(random, height, width);
+        const ClassMap map{reinterpret_cast<const std::byte*>(ids.data()), 1, height, width, {width, 1}};
+        const std::vector<std::int32_t> listed{1, 3, 4};
+        const Bytes values{7, 255, 0};
+        std::vector<float> light(768, 41.25F);
+        Bytes painted(256);
+        painted[7] = 1;
+        const RegionLines lines{between(random, 2, 9), {0, 14, 28, 43, 57, 72, 86, 100, 115, 129}};
+        expect_same_everywhere([&](int) {
+            Bytes out(image.size());
+            paint_regions({image.data(), height, width, 3 * width}, map, {listed, values, 0.58F, light, painted}, lines,
+                          {out.data(), height, width, 3 * width});
+            return out;
+        });
+    }
+}
+
+TEST(Overlay, EveryKernelPaintsObjectsWithSoftEdges) {
+    std::mt19937 random(5);
+    const std::vector<std::uint16_t> weights{1, 4, 13, 28, 45, 74, 45, 28, 13, 4, 1};
+    Bytes light = noise(random, 2048), keep = noise(random, 2048);
+    for (const std::size_t table : {0, 1024}) {
+        std::fill_n(light.begin() + static_cast<Index>(table), 4, std::uint8_t{0});
+        std::fill_n(keep.begin() + static_cast<Index>(table), 4, std::uint8_t{255});
+    }
+    for (const Index width : {1, 5, 15, 16, 17, 40, 111}) {
+        const Index height = between(random, 1, 40);
+        const Bytes image = noise(random, 3 * height * width), ids = patches(random, height, width);
+        const ClassMap map{reinterpret_cast<const std::byte*>(ids.data()), 1, height, width, {width, 1}};
+        MaskRuns masks;
+        runs_of_map(map, std::vector<std::int32_t>{2, 9, 1}, masks);
+        expect_same_everywhere([&](int) {
+            Bytes canvas = image;
+            const std::vector<std::int64_t> tables{1, 0, 0};
+            paint_objects({canvas.data(), height, width, 3 * width}, {masks.runs, masks.starts}, false, weights,
+                          {tables, light, keep});
+            return canvas;
+        });
+    }
+}
+
+TEST(Overlay, MasksBeyondTheCanvasAreRefused) {
+    Bytes canvas(3 * 4 * 4), light(1024), keep(1024);
+    const std::vector<std::uint16_t> weights{64, 128, 64};
+    const std::vector<std::int64_t> tables{0}, starts{0, 1};
+    for (const LineRun& run : {LineRun{4, 0, 2}, LineRun{-1, 0, 2}, LineRun{0, 2, 5}, LineRun{0, -1, 2}}) {
+        const std::vector<LineRun> runs{run};
+        for (const bool by_columns : {false, true}) {
+            EXPECT_THROW(paint_objects({canvas.data(), 4, 4, 12}, {runs, starts}, by_columns, weights,
+                                       {tables, light, keep}),
+                         std::invalid_argument);
+        }
+    }
+}
+
+TEST(TrackFits, AMaskThatMovedAsPredictedFitsWholly) {
+    const std::vector<LineRun> track{{2, 3, 7}, {3, 3, 7}}, thing{{4, 8, 12}, {5, 8, 12}};
+    const std::vector<std::int64_t> starts{0, 2};
+    const KnownTrack known{5, 3, 8, {3, 2, 7, 4}, 5, 3, 1};
+    const PredictedTrack predicted{10, 5, {8, 4, 12, 6}, 1, 1};
+    for (const double class_id : {1.0, 2.0}) {
+        std::array<double, 4> fits{};
+        const std::span<double> all(fits);
+        fit_tracks({{track, starts}, {thing, starts}, false, 20, 20}, {&known, 1}, {&predicted, 1},
+                   std::array{SeenThing{8, {8, 4, 12, 6}, class_id}}, {0.7, 0.9, 0.3, 0, 0.5},
+                   {all.subspan(0, 1), all.subspan(1, 1), all.subspan(2, 1), all.subspan(3, 1)});
+        const double same = class_id == 1.0 ? 1.0 : 0.0;
+        EXPECT_EQ(fits, (std::array{same, same, 0.0, 1.0}));
+    }
+}
+
+}  // namespace
+}  // namespace segrt::test
