@@ -3,7 +3,8 @@
     python benchmarks/tracking.py speed [--frames N]
     python benchmarks/tracking.py quality [--seeds 1-20] [--fps F] [--busy B]
 
-- speed: `Tracker.update` with 50 tracks at 1080x1920, on one processor: masks, association, paths
+- speed: 50 tracks at 1080x1920, on one processor: `Tracker.update` (masks, association, paths), the overlay as a stream draws
+  it, and the counting of five large zones; the peers follow boxes, and draw and count nothing here
 - quality: HOTA and IDF1, by mask IoU, on street clips: the embedded panoptic model's things, and the truth's masks as
   things. ByteTrack gets the same things as boxes; its ids are then those of their masks
 
@@ -24,6 +25,7 @@ import cv2
 import numpy as np
 
 from segrt.runtime import open_bundle
+from segrt.runtime.draw import overlay
 from segrt.runtime.evaluate.clips.track_scores import FrameMatches, TrackScores
 from segrt.runtime.postproc import count_overlaps
 from segrt.runtime.results import Label, PanopticResult, Segment
@@ -31,6 +33,8 @@ from segrt.runtime.streetworld import StreetWorld
 from segrt.runtime.streetworld.taxonomy import STUFF, street_labels
 from segrt.runtime.streetworld.world import StreetView
 from segrt.runtime.tracking import Tracker
+from segrt.runtime.zones.counting import ZoneCounter
+from segrt.runtime.zones.shapes import Line, Zone, ZonePlan
 
 STREET = street_labels()
 LABELS = (Label("ground", 1, False, (90, 90, 90)), Label("thing", 2, True, (200, 0, 0)))
@@ -116,19 +120,43 @@ def moving_things(frames: int, things: int = 50, size: tuple[int, int] = (1080, 
     return results
 
 
+def timed(what: Callable[[int], Any], frames: int) -> tuple[list[Any], np.ndarray]:
+    """Return what each frame gave, and the milliseconds of processor time that it took."""
+    given, times = [], []
+    for index in range(frames):
+        begin = time.process_time()
+        given.append(what(index))
+        times.append((time.process_time() - begin) * 1e3)
+    return given, np.array(times)
+
+
 def measure_speed(frames: int) -> None:
-    """Print milliseconds a frame, on one processor."""
+    """Print milliseconds a frame, of one processor's time."""
     os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+    cv2.setNumThreads(1)
     results = moving_things(frames)
     print(f"{np.mean([len(result) - 1 for result in results]):.1f} things in 1080x1920, {frames} frames, one processor")
+
+    def told(name: str, times: np.ndarray) -> None:
+        print(f"{name}: median {np.median(times):.3f} ms, p10 {np.percentile(times, 10):.3f}, mean {times.mean():.3f}")
+
     for name, make in peers(25.0).items():
-        follow, times, cpu = make(), [], time.process_time()
-        for index, result in enumerate(results):
-            begin = time.perf_counter()
-            follow(result, index / 25)
-            times.append((time.perf_counter() - begin) * 1e3)
-        cpu = (time.process_time() - cpu) * 1e3 / frames
-        print(f"{name}: median {np.median(times):.3f} ms, p10 {np.percentile(times, 10):.3f}, CPU time {cpu:.3f} ms")
+        follow = make()
+        told(name, timed(lambda index, follow=follow: follow(results[index], index / 25), frames)[1])
+    tracker = Tracker()
+    tracked, following = timed(lambda index: tracker.update(results[index], index / 25), frames)
+    grain = np.random.default_rng(0).integers(0, 256, (108, 192, 3), dtype=np.uint8)
+    picture = cv2.resize(grain, (1920, 1080), interpolation=cv2.INTER_LINEAR)
+    for name, captions in (("overlay", True), ("overlay without captions", False)):
+        overlay(picture, tracked[0], captions=captions)
+        drawing = timed(lambda index, captions=captions: overlay(picture, tracked[index], captions=captions), frames)[1]
+        told(name, drawing)
+        told(f"update and {name}", following + drawing)
+    corners = [((0.02 * n, 0.02), (0.9 + 0.02 * n, 0.05), (0.95, 0.95), (0.05, 0.9)) for n in range(5)]
+    zones = tuple(Zone(f"zone {n}", polygon=polygon) for n, polygon in enumerate(corners))
+    line = Line("line", start=(0.5, 0.0), end=(0.5, 1.0))
+    counter = ZoneCounter(ZonePlan(zones, (line,), tuple(label.name for label in LABELS)))
+    told("five zones and a line", timed(lambda index: counter.update(index, index / 25, tracked[index]), frames)[1])
 
 
 @dataclass(frozen=True)

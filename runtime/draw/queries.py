@@ -7,8 +7,9 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from segrt.runtime.draw.fills import Image, Pen, paint_object
+from segrt.runtime.draw.fills import Image, Pen, paint_outlined
 from segrt.runtime.draw.panels import Panel, fit, side_by_side
+from segrt.runtime.postproc import MaskRuns
 from segrt.runtime.results import Label
 
 _PANEL_SIDE = 480
@@ -92,7 +93,6 @@ def _lit(picture: Image, probability: npt.NDArray[np.float32], label: Label) -> 
     weight = probability[..., None]
     tinted = picture.astype(np.float32) * 0.78 + np.array(label.color[::-1], np.float32) * 0.22
     canvas = np.rint(grey * (1 - weight) + tinted * weight).clip(0, 255).astype(np.uint8)
-    mask = (probability > 0.5).astype(np.uint8) * 255
-    if mask.any():
-        paint_object(canvas, mask, 0, 0, label.color, 0.0, Pen.for_size(*canvas.shape[:2]))
+    mask = MaskRuns.of_map((probability > 0.5).view(np.uint8), [1])
+    paint_outlined(canvas, mask, [label.color], 0.0, Pen.for_size(*canvas.shape[:2]))
     return canvas
