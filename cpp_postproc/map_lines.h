@@ -14,8 +14,8 @@
 
 namespace segrt {
 
-// Calls run(y, begin, end, id) for each run of pixels [begin, end) of the rows [top, bottom) of `map`, in order; its ids
-// are T.
+// Calls run(y, begin, end, id) for each run of pixels [begin, end) of the rows [top, bottom) of `map`, in order; its
+// ids are T.
 template <class T, class Run>
 void for_runs_of(const ClassMap& map, Index top, Index bottom, Run&& run) {
     ScratchFrame frame;

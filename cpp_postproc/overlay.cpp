@@ -48,12 +48,16 @@ private:
 class Borders {
 public:
     Borders(ScratchFrame& frame, const RegionLines& lines, const Canvas& out)
-        : out_(out), before_(lines.reach / 2), after_(lines.reach - 1 - before_),
-          count_((out.width + kLineBlock - 1) / kLineBlock * kLineBlock), stride_(count_ + lines.reach + kLineBlock),
+        : out_(out),
+          before_(lines.reach / 2),
+          after_(lines.reach - 1 - before_),
+          count_((out.width + kLineBlock - 1) / kLineBlock * kLineBlock),
+          stride_(count_ + lines.reach + kLineBlock),
           values_(frame.filled<std::uint8_t>(2 * stride_, 0)),
           across_(frame.filled<std::uint8_t>(2 * count_, 0)),
           changes_(frame.filled<std::uint8_t>(lines.reach * count_, 0)),
-          edges_(frame.filled<std::uint8_t>(3 * stride_, 0)), levels_(frame.take<std::uint8_t>(count_)) {
+          edges_(frame.filled<std::uint8_t>(3 * stride_, 0)),
+          levels_(frame.take<std::uint8_t>(count_)) {
         for (std::size_t n = 0; n < lines.weights.size(); ++n) {
             std::fill_n(&weights_[4 * n], 4, lines.weights[n]);
         }
@@ -89,9 +93,7 @@ private:
     [[nodiscard]] std::uint8_t* across(Index y) const { return across_.data() + y % 2 * count_; }
     // A line depends on as many rows of changes, in any order, as there are; in the last one stands what was found
     // across the newest row.
-    [[nodiscard]] std::uint8_t* changed(Index y) const {
-        return changes_.data() + y % (before_ + after_) * count_;
-    }
+    [[nodiscard]] std::uint8_t* changed(Index y) const { return changes_.data() + y % (before_ + after_) * count_; }
     [[nodiscard]] std::uint8_t* edges(Index y) const { return edges_.data() + y % 3 * stride_ + 1; }
 
     // What changes across row y, and from it to the next, whose values these are.
@@ -208,7 +210,9 @@ Index whole_blocks(Index count) {
 class Inside {
 public:
     Inside(ScratchFrame& frame, const Part& part, Index radius)
-        : part_(part), radius_(radius), stride_(whole_blocks(part.width) + 2 * radius),
+        : part_(part),
+          radius_(radius),
+          stride_(whole_blocks(part.width) + 2 * radius),
           pixels_(frame.filled<std::uint8_t>((part.height + 2 * radius) * stride_, 0)) {}
 
     [[nodiscard]] std::uint8_t* row(Index y) const { return pixels_.data() + (y + radius_) * stride_; }
@@ -352,7 +356,8 @@ void paint_objects(const Canvas& canvas, const MaskRunsView& masks, bool by_colu
         colors.tables, [&](std::int64_t table) { return table >= 0 && table < static_cast<std::int64_t>(tables); });
     if (colors.light.size() != kTable * tables || colors.keep.size() != colors.light.size() ||
         colors.tables.size() != masks.count() || !known) {
-        throw std::invalid_argument("light and keep must have shape (T, 256, 4), tables an entry below T for each mask");
+        throw std::invalid_argument(
+            "light and keep must have shape (T, 256, 4), tables an entry below T for each mask");
     }
     for (std::size_t i = 0; i < masks.count(); ++i) {
         const std::size_t begin = kTable * static_cast<std::size_t>(colors.tables[i]);

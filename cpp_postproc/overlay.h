@@ -51,8 +51,8 @@ struct ObjectColors {
 };
 
 // Paints objects over `canvas`, the first first. A mask is blurred by `weights` (odd in number, 256 in all, that in the
-// middle above 0) in both directions, as if its pixels at the picture's border went on beyond it; each of the 256 levels that comes of it
-// adds its light and keeps its share of the canvas.
+// middle above 0) in both directions, as if its pixels at the picture's border went on beyond it; each of the 256
+// levels that comes of it adds its light and keeps its share of the canvas.
 void paint_objects(const Canvas& canvas, const MaskRunsView& masks, bool by_columns,
                    std::span<const std::uint16_t> weights, const ObjectColors& colors);
 

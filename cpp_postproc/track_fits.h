@@ -34,8 +34,8 @@ struct SeenThing {
     double class_id = 0;
 };
 
-// What overlaps of a kind are worth beside the IoU of whole masks, 0 to 1; `reach` enlarges boxes by that share of their
-// sides, 0 compares none.
+// What overlaps of a kind are worth beside the IoU of whole masks, 0 to 1; `reach` enlarges boxes by that share of
+// their sides, 0 compares none.
 struct FitWorth {
     double unseen = 0, seen_last = 0, emerging = 0, other_class = 0, reach = 0;
 };

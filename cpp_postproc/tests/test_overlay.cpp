@@ -83,9 +83,9 @@ TEST(Overlay, MasksBeyondTheCanvasAreRefused) {
     for (const LineRun& run : {LineRun{4, 0, 2}, LineRun{-1, 0, 2}, LineRun{0, 2, 5}, LineRun{0, -1, 2}}) {
         const std::vector<LineRun> runs{run};
         for (const bool by_columns : {false, true}) {
-            EXPECT_THROW(paint_objects({canvas.data(), 4, 4, 12}, {runs, starts}, by_columns, weights,
-                                       {tables, light, keep}),
-                         std::invalid_argument);
+            EXPECT_THROW(
+                paint_objects({canvas.data(), 4, 4, 12}, {runs, starts}, by_columns, weights, {tables, light, keep}),
+                std::invalid_argument);
         }
     }
 }
