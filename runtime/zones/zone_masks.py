@@ -43,7 +43,7 @@ class ZoneMask:
         return slice(self.top, self.top + rows), slice(self.left, self.left + columns)
 
 
-def _lines_of(mask: ZoneMask, by_columns: bool) -> npt.NDArray[np.int32]:  # noqa: FBT001
+def _lines_of(mask: ZoneMask, by_columns: bool) -> npt.NDArray[np.int32]:
     """Return a mask's runs, int32 (R, 3), in the whole picture."""
     inside, line, along = mask.inside, mask.top, mask.left
     if by_columns:
