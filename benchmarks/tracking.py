@@ -3,8 +3,8 @@
     python benchmarks/tracking.py speed [--frames N]
     python benchmarks/tracking.py quality [--seeds 1-20] [--fps F] [--busy B]
 
-- speed: 50 tracks at 1080x1920, on one processor: `Tracker.update` (masks, association, paths), the overlay as a stream draws
-  it, and the counting of five large zones; the peers follow boxes, and draw and count nothing here
+- speed: 50 tracks at 1080x1920, on one processor: `Tracker.update` (masks, association, paths), the overlay as a stream
+  draws it, and the counting of five large zones; the peers follow boxes, and draw and count nothing here
 - quality: HOTA and IDF1, by mask IoU, on street clips: the embedded panoptic model's things, and the truth's masks as
   things. ByteTrack gets the same things as boxes; its ids are then those of their masks
 

@@ -60,7 +60,7 @@ def _distances(sigma: float) -> npt.NDArray[np.float32]:
 def _blur_weights(sigma: float) -> npt.NDArray[np.uint16]:
     """Return the weights of a Gaussian, 256 in all, as OpenCV's GaussianBlur rounds them for uint8.
 
-    Each weight takes over what rounding left of those before it (getGaussianKernelFixedPoint_ED of smooth.dispatch.cpp).
+    Each takes over what rounding left of those before it (getGaussianKernelFixedPoint_ED of smooth.dispatch.cpp).
     """
     taps = round(sigma * 6 + 1) | 1
     exact = cv2.getGaussianKernel(taps, sigma)[:, 0].tolist()

@@ -66,10 +66,10 @@ def paint_objects(
     """Paint objects over `canvas`, uint8 (H, W, 3), the first first.
 
     Each mask, 0 or 255, is blurred by `weights` (K,), odd in number, 256 in all, that in the middle above 0, in both
-    directions, its pixels at the picture's border going on beyond it; each pixel is then keep / 255 of what it was, plus
-    light.
+    directions, its pixels at the picture's border going on beyond it; each pixel is then keep / 255 of what it was,
+    plus light.
     """
     call_checked(
-        core.paint_objects, canvas, masks.runs, masks.starts, masks.by_columns, weights, class_list("tables", colors.tables),
-        colors.light, colors.keep,
+        core.paint_objects, canvas, masks.runs, masks.starts, masks.by_columns, weights,
+        class_list("tables", colors.tables), colors.light, colors.keep,
     )  # fmt: skip
