@@ -40,10 +40,10 @@ class Track:
 class Record:
     """What a tracker keeps of a track beside its motion; `track_id` is 0 until it is confirmed.
 
-    What was seen last has `box`, and was seen when the track's centre (x, y) was `seen_at`; `mask`, runs int32 (R, 3), is
-    the last of the whole thing, not of a part that stood out behind another, with `area` pixels, seen at the time `whole`
-    and the centre `anchor`. `place` says which thing of the newest result it is, None where it is lost; `colors` is its
-    histogram where colours count.
+    What was seen last has `box`, and was seen when the track's centre (x, y) was `seen_at`; `mask`, runs int32 (R, 3),
+    is the last of the whole thing, not of a part that stood out behind another, with `area` pixels, seen at the time
+    `whole` and the centre `anchor`. `place` says which thing of the newest result it is, None where it is lost;
+    `colors` is its histogram where colours count.
     """
 
     born: float
