@@ -121,7 +121,7 @@ class ZoneCounter:
                 events.append(self._event("count", now, zone=name, counts={}))
         self._plan, self._counts = plan, {name: self._counts.get(name, {}) for name in zones}
         self._classes = frozenset(number for number in range(len(plan.class_names)) if plan.takes(number))
-        self._masks = () if self._size is None else masks_of(plan.zones, self._size)
+        self._masks = ZoneMasks(plan.zones, self._size or (1, 1))
         return tuple(events)
 
     def finish(self) -> tuple[Event, ...]:

@@ -66,9 +66,9 @@ def test_fits_are_those_of_the_formulas(seed, by_columns):
     boxes = np.sort(rng.uniform(0, 60, (5, 4)).reshape(5, 2, 2), axis=1).reshape(5, 4)
     known = np.column_stack((centres, tracks.measure()[0], boxes, centres + rng.normal(0, 2, (5, 2)), [0, 1, 0, 1, 2]))
     places = centres + rng.uniform(-12, 12, (5, 2))
-    predicted = np.column_stack((places, boxes + 3.5, rng.uniform(0.5, 9, (5, 2))))
+    predicted = np.ascontiguousarray(np.column_stack((places, boxes + 3.5, rng.uniform(0.5, 9, (5, 2)))))
     areas, extents = others.measure()
-    rows = np.column_stack((areas, extents, [0, 1, 0, 1, 0, 1, 2])).astype(float)
+    rows = np.ascontiguousarray(np.column_stack((areas, extents, [0, 1, 0, 1, 0, 1, 2])), float)
     found = fit_tracks(TrackRows(tracks, known, predicted), others, rows, SIZE, worth)
     np.testing.assert_allclose(found, fits_slowly(masks, things, known, predicted, rows, worth), rtol=1e-13, atol=1e-15)
 
