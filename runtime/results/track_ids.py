@@ -1,9 +1,12 @@
 """Which object of a video a thing is: numbers that a tracker gives, absent where nothing was tracked."""
 
 from collections.abc import Sequence
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
+
+_Item = TypeVar("_Item")
 
 
 def tracked(track_id: int | None) -> dict[str, int]:
@@ -23,3 +26,10 @@ def enclosing(first: tuple[int, int, int, int], second: tuple[int, int, int, int
     x, y = min(first[0], second[0]), min(first[1], second[1])
     right = max(first[0] + first[2], second[0] + second[2])
     return x, y, right - x, max(first[1] + first[3], second[1] + second[3]) - y
+
+
+def with_track(item: _Item, track_id: int | None) -> _Item:
+    """Return a copy of a frozen dataclass with this `track_id`; `replace` takes five times as long, for each thing."""
+    copied = object.__new__(type(item))
+    copied.__dict__.update(item.__dict__, track_id=track_id)
+    return copied
