@@ -98,7 +98,7 @@ extern "C" __global__ void measure_cells(segrt::Floats scores, segrt::Floats lea
     }
     tables.area[cell] = area;
     tables.live[cell] = live;
-    if (static_cast<float>(area) > least_areas.at(cell)) {
+    if (area > 0 && static_cast<float>(area) > least_areas.at(cell)) {
         const float mean = static_cast<float>(sum / static_cast<double>(area));
         keys[atomicAdd(&state->large, 1)] = key_of(__float_as_uint(scores.at(cell) * mean), cell);
     }

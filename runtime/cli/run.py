@@ -19,7 +19,8 @@ from segrt.runtime.console.words import comma_separated, counted
 if TYPE_CHECKING:
     from segrt.runtime.decode.rule_changes import RuleChanges
     from segrt.runtime.inference.execution import Execution
-    from segrt.runtime.outputs.run_savers import Savers, Segmented
+    from segrt.runtime.outputs.run_savers import Savers
+    from segrt.runtime.outputs.saver import Segmented
     from segrt.runtime.segmenter import Segmenter
 
 
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
     default="overlay",
     show_default=True,
     metavar="KINDS",
-    help="What to save, comma-separated: overlay, panoptic, coco, labels, queries.",
+    help="What to save, comma-separated: overlay, panoptic, coco, labels, queries, cutouts, masks.",
 )
 @click.option("--skip-bad", is_flag=True, help="Report pictures that cannot be read and go on with the next.")
 @CLASSES
@@ -65,7 +66,8 @@ def run(
     """
     from segrt.runtime.errors import ImageError
     from segrt.runtime.files.finding import find_pictures, image_ids, unique_names
-    from segrt.runtime.outputs.run_savers import Origin, Savers
+    from segrt.runtime.outputs.run_savers import Savers
+    from segrt.runtime.outputs.saver import Origin
     from segrt.runtime.segmenter import find_bundle, open_bundle
 
     manifest = find_bundle(bundle).manifest
@@ -123,7 +125,7 @@ def _refuse_sources_in(out: Path, paths: list[Path]) -> None:
 
 
 def _segment(segmenter: "Segmenter", savers: "Savers", path: Path, name: str, image_id: int | str) -> "Segmented":
-    from segrt.runtime.outputs.run_savers import Segmented
+    from segrt.runtime.outputs.saver import Segmented
     from segrt.runtime.preprocess.channels import shown
 
     image = segmenter.read(path)

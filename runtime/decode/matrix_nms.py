@@ -63,7 +63,8 @@ def matrix_nms(heads: Mapping[str, Array], geometry: Geometry, context: Context)
     probabilities = np.asarray(heads["mask_probabilities"][chosen], np.float32)
     inside = probabilities > rule.mask_threshold
     areas = np.count_nonzero(inside, axis=(1, 2)).astype(np.float32)
-    large = np.flatnonzero(areas > np.asarray(heads["least_areas"], np.float32)[chosen])
+    # A mask without a cell has no mean, whatever is asked of it.
+    large = np.flatnonzero(areas > np.maximum(np.asarray(heads["least_areas"], np.float32)[chosen], 0))
     rescored = scores[chosen[large]] * _mean_inside(probabilities[large], inside[large])
     order = np.argsort(-rescored, kind="stable")[: rule.nms_pre]
     rows, rescored = large[order], rescored[order]

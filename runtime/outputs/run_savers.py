@@ -4,73 +4,26 @@ Every file is whole as soon as it is there; a JSON that covers all pictures is w
 it ends with an error, so what was saved stays valid.
 """
 
-from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import msgspec
-import numpy.typing as npt
 
-from segrt.runtime.bundle.manifest import Manifest
 from segrt.runtime.decode.merge_queries import MergeQueries
 from segrt.runtime.decode.query_instances import QueryInstances
 from segrt.runtime.decode.query_semantic import QuerySemantic
-from segrt.runtime.decode.rule import DecodeRule
 from segrt.runtime.errors import SegrtError
 from segrt.runtime.files.atomic import check_folder, make_folder, write_atomic
-from segrt.runtime.files.images import Picture, write_image
+from segrt.runtime.files.images import write_image
 from segrt.runtime.outputs.coco_results import PanopticFolder
-from segrt.runtime.preprocess.geometry import Geometry
+from segrt.runtime.outputs.object_savers import CutoutsSaver, MasksSaver
+from segrt.runtime.outputs.saver import Origin, Saver, Segmented
 from segrt.runtime.registry import Registry
-from segrt.runtime.results import InstanceResult, PanopticResult, Result, SemanticResult
+from segrt.runtime.results import InstanceResult, PanopticResult, SemanticResult
 
 _QUERY_RULES = (MergeQueries, QueryInstances, QuerySemantic)
-
-
-@dataclass(frozen=True)
-class Origin:
-    """What results come from: the bundle's manifest, and its decode rule with the thresholds in force."""
-
-    manifest: Manifest
-    decode: DecodeRule
-
-
-@dataclass(frozen=True)
-class Segmented:
-    """A picture with everything that can be saved of it; `heads` (name → array) only where a saver wants them."""
-
-    path: Path
-    name: str
-    image_id: int | str
-    image: Picture
-    result: Result
-    heads: dict[str, npt.NDArray[Any]]
-    geometry: Geometry | None
-
-
-class Saver(ABC):
-    """Saves one kind of output into the folder `out`."""
-
-    wants_heads = False
-
-    def __init__(self, out: Path, origin: Origin) -> None:
-        self.out = out
-        self.origin = origin
-
-    @staticmethod
-    def why_not(origin: Origin) -> str | None:  # noqa: ARG004 (for those that can't save everything)
-        """Return why this cannot be saved of results from `origin`, or None if it can."""
-        return None
-
-    @abstractmethod
-    def add(self, item: Segmented) -> Path | None:
-        """Save one picture's output; return its file, None where one file is written for all when the work ends."""
-
-    def finish(self) -> None:  # noqa: B027 (most have nothing to finish)
-        """Write what covers all pictures."""
 
 
 class OverlaySaver(Saver):
@@ -194,6 +147,8 @@ SAVERS: Registry[type[Saver]] = Registry(
         "coco": CocoSaver,
         "labels": LabelsSaver,
         "queries": QueriesSaver,
+        "cutouts": CutoutsSaver,
+        "masks": MasksSaver,
     },
 )
 

@@ -66,6 +66,14 @@ def test_equals_the_cpu_bit_for_bit(dtype, count, stride, size, window, ids, rul
     compare(rule.replaced(stride=stride), heads, geometry_of(size, window), order)
 
 
+def test_a_mask_without_a_cell_is_no_object_even_where_no_area_is_asked_for():
+    heads = scene(np.random.default_rng(4), 3, (8, 6), np.float32, np.int32)
+    heads["scores"][:], heads["least_areas"][:] = 0.9, -np.inf
+    heads["mask_probabilities"][1] = 0
+    rule = MatrixNms(stride=8, score_threshold=0.0, filter_threshold=0.0)
+    assert len(compare(rule, heads, geometry_of((64, 48), WHOLE))) < 3
+
+
 def test_more_than_255_masks_keep_their_order():
     heads = scene(np.random.default_rng(2), 262, (8, 6), np.float16, np.int32)
     heads["scores"][:] = np.linspace(0.2, 1, 262)

@@ -146,7 +146,7 @@ def test_a_run_that_saves_nothing_leaves_what_was_there_and_makes_nothing(
         ("argmax", "coco", "coco needs an instance or panoptic bundle"),
         ("query_instances", "labels", "labels needs a semantic or panoptic bundle"),
         ("paste_masks", "queries", "queries needs a bundle of a network with softmax queries"),
-        ("argmax", " ,", "--save must be of overlay, panoptic, coco, labels, queries, but is empty"),
+        ("argmax", " ,", "--save must be of overlay, panoptic, coco, labels, queries, cutouts, masks, but is"),
         ("argmax", "overlay,everything", "--save must be of overlay, panoptic, coco, labels, queries"),
     ],
 )

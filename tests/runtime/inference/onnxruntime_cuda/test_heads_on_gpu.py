@@ -9,7 +9,6 @@ import pytest
 from simulated_gpu import FakeCuda, fake_flavor
 from test_onnxruntime_cuda import opened, picture, put_in_place
 
-from segrt.runtime import segmenter as segmenter_module
 from segrt.runtime.authoring.two_pictures import check_two_pictures
 from segrt.runtime.authoring.verification import verify
 from segrt.runtime.bundle.bundle import Bundle
@@ -26,7 +25,7 @@ from segrt.runtime.inference.tensorrt.engine_backend import TensorRtBackend
 from segrt.runtime.inference.tensorrt.engine_cache import Engine
 from segrt.runtime.inference.tensorrt.engine_record import EngineRecord
 from segrt.runtime.profiling.sampling import sample
-from segrt.runtime.segmenter import Segmenter
+from segrt.runtime.segmenter import Segmenter, frame_steps
 from segrt.runtime.stream import stream
 
 SHA = "a" * 64
@@ -137,7 +136,7 @@ def decoding(tiny: SimpleNamespace, monkeypatch: pytest.MonkeyPatch) -> Any:
         return find_decoder(context.decode, "cpu")(on_host, geometry, context)
 
     monkeypatch.setattr(
-        segmenter_module.calling,
+        frame_steps,
         "find_decoder",
         lambda rule, device: decode if device == "cuda" else find_decoder(rule, device),
     )
