@@ -32,6 +32,7 @@ public:
           most_(frame.take<float>(sums.source.width)),
           low_(frame.take<float>(tiles() * sums.classes)),
           high_(frame.take<float>(tiles() * sums.classes)),
+          best_(frame.take<float>(tiles())),
           classes_(frame.take<std::int32_t>(sums.classes)) {}
 
     // probabilities: [query][row][column], queries `plane` apart.
@@ -83,12 +84,16 @@ private:
         // rounds by at most 2^-24 of itself, or by a fixed amount far below kSmallest.
         const float slack = static_cast<float>(sums_.queries + 16) * 0x1p-22F;
         constexpr float kSmallest = 1e-30F;
+        for (Index tile = 0; tile < tiles(); ++tile) {
+            const auto begin = low_.begin() + tile * sums_.classes;
+            best_[static_cast<std::size_t>(tile)] = *std::max_element(begin, begin + sums_.classes) * (1 - slack);
+        }
         std::size_t count = 0;
         for (Index c = 0; c < sums_.classes; ++c) {
             bool rival = false;
             for (Index tile = 0; tile < tiles() && !rival; ++tile) {
                 rival = high_[static_cast<std::size_t>(tile * sums_.classes + c)] * (1 + slack) + kSmallest >=
-                        best_low(tile) * (1 - slack);
+                        best_[static_cast<std::size_t>(tile)];
             }
             if (rival) {
                 classes_[count++] = static_cast<std::int32_t>(c);
@@ -97,14 +102,10 @@ private:
         return classes_.first(count);
     }
 
-    [[nodiscard]] float best_low(Index tile) const {
-        const auto begin = low_.begin() + tile * sums_.classes;
-        return *std::max_element(begin, begin + sums_.classes);
-    }
-
     const ClassSums& sums_;
     const std::span<float> least_, most_;  // [column], of one query
     const std::span<float> low_, high_;    // [tile][class]
+    const std::span<float> best_;          // [tile], what a class must reach
     const std::span<std::int32_t> classes_;
 };
 

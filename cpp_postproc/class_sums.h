@@ -39,8 +39,8 @@ struct ClassSums {
 };
 
 // The class of the highest interpolated sum, the first of equal ones. `columns` has kBlock entries of padding. Label is
-// std::uint8_t or std::uint16_t and holds `classes`. Every source row from the first that `rows` looks at to the last
-// is made at least once, a thread's in ascending order.
+// std::uint8_t or std::uint16_t and holds `classes`. A thread's source rows are made in ascending
+// order, some twice; those that no target row looks at may be left out.
 template <class Label>
 void label_sums(const ClassSums& sums, const Axis& rows, const Axis& columns, int threads, Map<Label> labels);
 

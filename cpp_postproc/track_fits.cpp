@@ -20,6 +20,7 @@ double box_iou(const Box& one, double one_area, const Box& other, double other_a
     return shared / std::max(one_area + other_area - shared, 1e-9);
 }
 
+// Boxes that are near meet when they are enlarged (C-BIoU, https://arxiv.org/abs/2211.14317).
 Box grown(const Box& box, double share) {
     const double x = share * (box.x1 - box.x0), y = share * (box.y1 - box.y0);
     return {box.x0 - x, box.y0 - y, box.x1 + x, box.y1 + y};
@@ -99,8 +100,6 @@ void fit_pair(const KnownTrack& known, const PredictedTrack& track, const TrackB
 
 void check_tables(const FitMasks& masks, std::size_t tracks, std::size_t predicted, std::size_t things,
                   const FitTables& out) {
-    check_runs(masks.tracks, "tracks");
-    check_runs(masks.things, "things");
     const bool tables = std::ranges::all_of(std::array{out.overlap, out.near, out.hidden, out.visible},
                                             [&](std::span<double> table) { return table.size() == tracks * things; });
     if (masks.tracks.count() != tracks || predicted != tracks || masks.things.count() != things || !tables) {

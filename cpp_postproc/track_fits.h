@@ -21,7 +21,7 @@ struct KnownTrack {
     double seen_x = 0, seen_y = 0, class_id = 0;
 };
 
-// Where a track should be now, and how uncertain its centre is, standard deviations in pixels.
+// Where a track should be now, and how far its centre may be off, as a deviation in pixels.
 struct PredictedTrack {
     double x = 0, y = 0;
     Box box;

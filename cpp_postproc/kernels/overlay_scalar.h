@@ -79,7 +79,7 @@ inline void line_row(const std::uint8_t* above, const std::uint8_t* here, const 
             }
         }
         const unsigned weight = weights[4 * levels[x]];
-        for (Index i = 3 * x; levels[x] != 0 && i < 3 * x + 3; ++i) {
+        for (Index i = 3 * x; weight != 0 && i < 3 * x + 3; ++i) {
             canvas[i] = static_cast<std::uint8_t>((canvas[i] * (255 - weight) + 255 * weight) >> 8U);
         }
     }

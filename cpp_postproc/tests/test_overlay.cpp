@@ -52,6 +52,24 @@ TEST(Overlay, EveryKernelTintsRegionsAndDrawsTheirLines) {
     }
 }
 
+TEST(Overlay, LinesOfNoWeightLeaveThePicture) {
+    const Index height = 3, width = 40;
+    const Bytes image(static_cast<std::size_t>(3 * height * width), 200);
+    Bytes ids(static_cast<std::size_t>(height * width), 1);
+    std::fill_n(ids.begin() + 20, 20, std::uint8_t{2});
+    const ClassMap map{reinterpret_cast<const std::byte*>(ids.data()), 1, height, width, {width, 1}};
+    const std::vector<std::int32_t> listed{1, 2};
+    const Bytes values{1, 2}, painted(256);
+    const std::vector<float> light(768);
+    expect_same_everywhere([&](int) {
+        Bytes out(image.size());
+        paint_regions({image.data(), height, width, 3 * width}, map, {listed, values, 1.0F, light, painted}, {2, {}},
+                      {out.data(), height, width, 3 * width});
+        EXPECT_EQ(out, image);
+        return out;
+    });
+}
+
 TEST(Overlay, EveryKernelPaintsObjectsWithSoftEdges) {
     std::mt19937 random(5);
     const std::vector<std::uint16_t> weights{1, 4, 13, 28, 45, 74, 45, 28, 13, 4, 1};

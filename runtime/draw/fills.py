@@ -40,7 +40,8 @@ class Pen:
         side = float(np.sqrt(height * width))
         outline = max(1.5, side / 360) * max(1.0, 0.5 + 0.5 * scale)
         font = max(9.0, 3.5 + 0.016 * side) * scale
-        return cls(line=outline, sigma=max(0.8, outline * 0.40), font=max(6, round(font)))
+        # A wider blur has no middle: its 256 parts lie beside it.
+        return cls(line=outline, sigma=min(max(0.8, outline * 0.40), 80.0), font=max(6, round(font)))
 
     @property
     def reach(self) -> int:
@@ -125,6 +126,7 @@ def paint_tinted(image: Image, index: Index, colors: Mapping[int, Color], alpha:
 
     `colors` has an RGB colour for each value that gets one; others stay as they are.
     """
+    image = np.ascontiguousarray(image)  # views, of RGB for instance, are pictures, too
     painted, light = np.zeros(256, np.uint8), np.zeros((256, 3), np.float32)
     for value, color in colors.items():
         painted[value], light[value] = 1, color[::-1]

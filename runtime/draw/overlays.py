@@ -196,7 +196,9 @@ def _look_up(ids: npt.NDArray[Any], table: Mapping[int, int]) -> Image:
     """Return uint8 `table[id]`, or 0, for each of `ids` (H, W)."""
     if int(ids.max()) < 256:
         dense = np.zeros(256, np.uint8)
-        dense[list(table)] = list(table.values())
+        for key, value in table.items():
+            if key < 256:  # `ids` may be a part of the map that the table is of
+                dense[key] = value
         return cv2.LUT(ids.astype(np.uint8), dense)
     return remap(ids, dict(table), default=0, dtype=np.uint8)
 

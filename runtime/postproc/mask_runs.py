@@ -53,20 +53,6 @@ class MaskRuns:
         return cls(runs, starts, by_columns=True)
 
     @classmethod
-    def joined(cls, parts: Sequence["MaskRuns"], *, by_columns: bool) -> "MaskRuns":
-        """Return the masks of all parts, one after the other; all have lines of one kind, `by_columns`."""
-        if any(part.by_columns != by_columns for part in parts):
-            raise ArgumentError("parts must all have rows, or all columns, for lines")
-        if not parts:
-            return cls.none(by_columns=by_columns)
-        offsets = np.cumsum([0] + [len(part.runs) for part in parts])
-        runs = np.concatenate([part.runs for part in parts])
-        if all(len(part) == 1 for part in parts):
-            return cls(runs, offsets.astype(np.int64, copy=False), by_columns)
-        starts = [part.starts[:-1] + offset for part, offset in zip(parts, offsets[:-1], strict=True)]
-        return cls(runs, np.concatenate((*starts, offsets[-1:])).astype(np.int64, copy=False), by_columns)
-
-    @classmethod
     def of_parts(cls, parts: Sequence[NDArray[np.int32]], *, by_columns: bool) -> "MaskRuns":
         """Return the masks whose runs, int32 (R, 3), are given each for itself."""
         if not parts:

@@ -30,8 +30,8 @@ class TrackRows:
     """N tracks: `masks`; `known` (N, 10) and `predicted` (N, 8), float64, pixels.
 
     `known` has the centre (x, y) that the mask was seen at, the mask's area, the box that was seen last (x0, y0, x1,
-    y1), the centre that it was seen at, and the class id. `predicted` has the centre and box of now, and the centre's
-    standard deviations in x and y.
+    y1), the centre that it was seen at, and the class id. `predicted` has the centre and box of now, and how far the
+    centre may be off in x and y, as a deviation.
     """
 
     masks: MaskRuns

@@ -68,7 +68,8 @@ def _masks_of(result: Result, classes: frozenset[int]) -> _Masks | None:
         if not kept:
             return None
         if len(kept) < len(chosen):
-            masks = MaskRuns.joined([masks.one(place) for place in kept], by_columns=True)
+            parts = [masks.runs[masks.starts[place] : masks.starts[place + 1]] for place in kept]
+            masks = MaskRuns.of_parts(parts, by_columns=True)
         tracks = [chosen[place].track_id for place in kept]
         known = [None if track is None or track < 0 else track for track in tracks]
         return _Masks(known, [chosen[place].class_id for place in kept], masks, areas[kept])

@@ -71,10 +71,10 @@ def test_masks_of_codes_share_what_their_pixels_share(seed: int, size: Any) -> N
 def test_masks_joined_and_taken_one_by_one_are_the_same() -> None:
     ids = np.random.default_rng(1).integers(0, 6, (20, 30)).astype(np.int32)
     whole = MaskRuns.of_map(ids, [5, 3, 9, 1])
-    again = MaskRuns.joined([whole.one(index) for index in range(4)], by_columns=False)
+    again = MaskRuns.of_parts([whole.one(index).runs for index in range(4)], by_columns=False)
     assert (again.runs == whole.runs).all()
     assert (again.starts == whole.starts).all()
-    assert len(MaskRuns.joined([], by_columns=True)) == len(MaskRuns.of_rles([])) == 0
+    assert len(MaskRuns.of_parts([], by_columns=True)) == len(MaskRuns.of_rles([])) == 0
     assert MaskRuns.of_map(ids, []).shared(whole).shape == (0, 4)
     far = np.full((4, 2), np.iinfo(np.int64).max)
     assert not whole.shared(whole, far).any()

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from segrt.runtime import draw
+from segrt.runtime.draw import fills
 from segrt.runtime.draw.captions import Board, Subject
 from segrt.runtime.draw.fills import Pen
 from segrt.runtime.results import InstanceResult, Label, PanopticResult, Segment, SemanticResult, rle
@@ -223,3 +224,26 @@ def test_the_background_class_of_a_semantic_map_is_left_as_it_is() -> None:
     painted = draw.overlay(image, SemanticResult(class_map, labels), captions=False)
     np.testing.assert_array_equal(painted[:30], image[:30])
     assert np.abs(painted[55:65, 75:95].astype(int) - 200).max() > 50
+
+
+def test_a_small_region_of_a_class_above_255_is_painted():
+    labels = tuple(Label(f"class {index}", index, False, (0, 200, 0)) for index in range(400))
+    class_map = np.full((720, 1280), 3, np.uint16)
+    class_map[1, 1] = 300  # between the pixels that captions look at
+    image = picture(720, 1280)
+    drawn = draw.overlay(image, SemanticResult(class_map, labels))
+    assert (drawn[1, 1] != image[1, 1]).any()
+
+
+def test_views_of_pictures_are_drawn_on_as_their_copies_are():
+    rgb = np.random.default_rng(0).integers(0, 256, (60, 90, 3), np.uint8)
+    for result in (street(60, 90), street(60, 90).to_semantic(), street(60, 90).to_instances()):
+        for view in (rgb[..., ::-1], rgb[:, ::-1], np.asfortranarray(rgb)):
+            np.testing.assert_array_equal(draw.overlay(view, result), draw.overlay(view.copy(order="C"), result))
+
+
+def test_a_very_large_picture_and_large_text_have_outlines_as_wide_as_can_be():
+    assert Pen.for_size(20_000, 30_000, 10).sigma == 80
+    weights = fills._blur_weights(80.0)
+    assert weights.sum() == 256
+    assert weights[len(weights) // 2] > 0

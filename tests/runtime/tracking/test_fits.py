@@ -5,7 +5,7 @@ import pytest
 
 from segrt.runtime.postproc import ArgumentError, FitWorth, MaskRuns, TrackRows, fit_tracks
 from segrt.runtime.results import rle
-from segrt.runtime.tracking.box_overlap import box_iou, box_nearness
+from segrt.runtime.tracking.box_overlap import box_iou
 
 SIZE = (48, 70)
 WORTH = FitWorth(unseen=0.7, seen_last=0.9, emerging=0.3, other_class=0.5, reach=0.5)
@@ -23,7 +23,20 @@ def runs_of(masks, by_columns):
     if by_columns:
         return MaskRuns.of_rles([rle.encode(mask) for mask in masks])
     parts = [MaskRuns.of_map(np.ascontiguousarray(mask.astype(np.uint8)), [1]) for mask in masks]
-    return MaskRuns.joined(parts, by_columns=False)
+    return MaskRuns.of_parts([part.runs for part in parts], by_columns=False)
+
+
+def grown(boxes, share):
+    margin = share * (boxes[:, 2:] - boxes[:, :2])
+    return np.concatenate((boxes[:, :2] - margin, boxes[:, 2:] + margin), axis=1)
+
+
+def box_nearness(boxes, others, deviations):
+    """How likely the smaller of each pair is a part of the larger: 1 inside, 0.61 at one deviation outside."""
+    low = boxes[:, None, :2] - others[None, :, :2]
+    high = boxes[:, None, 2:] - others[None, :, 2:]
+    outside = np.where(low * high > 0, np.minimum(np.abs(low), np.abs(high)), 0.0)
+    return np.exp(-0.5 * ((outside / deviations[:, None]) ** 2).sum(axis=-1))
 
 
 def moved(mask, dx, dy):
@@ -47,7 +60,7 @@ def fits_slowly(masks, things, known, predicted, rows, worth):
         worth.unseen * visible, worth.seen_last * box_iou(last, rows[:, 1:5]),
     ])  # fmt: skip
     near = np.maximum.reduce([
-        box_iou(boxes, rows[:, 1:5], enlarged=worth.reach) if worth.reach else np.zeros_like(overlap),
+        box_iou(grown(boxes, worth.reach), grown(rows[:, 1:5], worth.reach)) if worth.reach else np.zeros_like(overlap),
         worth.emerging * shared / np.maximum(np.minimum(areas, rows[:, 0]), 1),
         worth.emerging * box_nearness(boxes, rows[:, 1:5], deviations),
     ])  # fmt: skip
