@@ -12,7 +12,6 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "cli"))
 
 from triton_server import TritonServer, why_not
 
-from segrt.runtime import cli
 from segrt.runtime.bundle.locating import embedded_names, read_bundle
 from segrt.runtime.triton.repository import export_model
 from segrt.runtime.triton.serving_options import ServingOptions
@@ -58,20 +57,3 @@ def server(tmp_path_factory: pytest.TempPathFactory, batched: Path) -> Iterator[
         config.write_text(text.replace('"0.1.0"', '"0.0.9"'))
     with TritonServer(repository, work) as running:
         yield running
-
-
-@pytest.fixture
-def segrt(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]):
-    """Call the command line in this process: arguments → (exit code, standard output, standard error)."""
-
-    def call(*arguments: object) -> tuple[int, str, str]:
-        monkeypatch.setattr("sys.argv", ["segrt", *map(str, arguments)])
-        code = 0
-        try:
-            cli.main()
-        except SystemExit as end:
-            code = int(end.code or 0)
-        out, err = capfd.readouterr()
-        return code, out, err
-
-    return call
