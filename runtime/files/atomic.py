@@ -8,20 +8,23 @@ from pathlib import Path
 from segrt.runtime.errors import SegrtError
 
 
-def write_atomic(path: Path, data: bytes | memoryview) -> None:
+def write_atomic(path: Path, data: bytes | memoryview, *, mode: int | None = None) -> None:
     """Write `data` to `path` so that a reader sees the old file or the whole new one, never a part.
 
-    Raises SegrtError when it cannot be written. The folder must exist.
+    `mode` are its permissions, those of new files by default. Raises SegrtError when it cannot be written. The folder
+    must exist.
     """
-    replace_atomic(path, (data,))
+    replace_atomic(path, (data,), mode=mode)
 
 
-def replace_atomic(path: Path, parts: Iterable[bytes | memoryview]) -> None:
+def replace_atomic(path: Path, parts: Iterable[bytes | memoryview], *, mode: int | None = None) -> None:
     """Write `parts` one after the other, as `write_atomic` does."""
     try:
         aside = path.with_name(f".{path.name}.{secrets.token_hex(4)}.partial")
         try:
             with aside.open("xb") as file:
+                if mode is not None:
+                    os.fchmod(file.fileno(), mode)
                 for part in parts:
                     file.write(part)
                 file.flush()

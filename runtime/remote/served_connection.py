@@ -130,7 +130,7 @@ class Server:
             ) from None
 
     def _asked_for_description(self) -> bytes:
-        """Return what the model says of itself; where its queue is full, in the end."""
+        """Return what the model says of itself; where it is busy or starts anew, in the end."""
         address = self.address
         question = Question(ENCODED, np.zeros((1, 0), np.uint8), {}, [DESCRIPTION])
         patience = Outages(address.shown, address.patience, self.queue_size).patience()
@@ -140,7 +140,7 @@ class Server:
             reply.done.wait()
             if reply.trouble is None:
                 return bytes(reply.tensors[DESCRIPTION][0])
-            if reply.trouble.kind != "full":
+            if reply.trouble.kind not in ("full", "late", "away"):
                 raise BackendError(f"{address.shown}: does not describe itself ({reply.trouble.text}); export it again")
             patience.wait(reply.trouble, reply.arrived, Run())
 

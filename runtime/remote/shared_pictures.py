@@ -1,7 +1,8 @@
 """Memory that this process and a server on the same host share: pictures go there, maps come back in it.
 
 A region is a POSIX shared memory object, which the server is told of by name. Whoever waits in vain for an answer must
-not use its region again, for the server may still write into it: it is retired, and another takes its place.
+not use its region again, for the server may still write into it: it is retired, and another takes its place. Retired
+ones are freed when no answer can come any more; while there are many, pictures travel over the connection.
 """
 
 import itertools
@@ -9,10 +10,13 @@ import logging
 import os
 import secrets
 import socket
+import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.shared_memory import SharedMemory
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,6 +26,9 @@ from segrt.runtime.remote.troubles import trouble_of
 
 log = logging.getLogger("segrt.remote")
 _PAGE = 1 << 16
+_MOST_RETIRED = 16
+_RETIRED_SECONDS = 60.0
+_FILES = Path("/dev/shm")  # where Linux has shared memory
 Place = tuple[int, int]
 
 
@@ -34,13 +41,19 @@ class Region:
     size: int
 
     def write(self, picture: npt.NDArray[Any]) -> None:
-        """Copy a picture to the beginning."""
-        view: npt.NDArray[Any] = np.ndarray(picture.shape, picture.dtype, self.memory.buf)
+        """Copy a picture to the beginning; raise ValueError where the memory is closed."""
+        view: npt.NDArray[Any] = np.ndarray(picture.shape, picture.dtype, self._bytes())
         view[...] = picture
 
     def read(self, offset: int, shape: tuple[int, ...], dtype: "np.dtype[Any]") -> npt.NDArray[Any]:
-        """Return a copy of the array at `offset`."""
-        return np.array(np.ndarray(shape, dtype, self.memory.buf, offset))
+        """Return a copy of the array at `offset`; raise ValueError where the memory is closed."""
+        return np.array(np.ndarray(shape, dtype, self._bytes(), offset))
+
+    def _bytes(self) -> memoryview:
+        # NumPy takes memory of its own where it is given None, as closed memory has it.
+        if (view := self.memory.buf) is None:
+            raise ValueError("the shared memory is closed")
+        return view
 
 
 class SharedPictures:
@@ -56,36 +69,54 @@ class SharedPictures:
         self._prefix = f"segrt-{os.getpid()}-{secrets.token_hex(4)}"
         self._numbers = itertools.count()
         self._regions: dict[Place, Region] = {}
-        self._retired: list[Region] = []
-        self._refused = False
+        self._lock = threading.Lock()
+        self._retired: list[tuple[float, Region]] = []
+        self._refused = self._closed = False
 
     def region(self, place: Place, size: int) -> Region | None:
-        """Return the region of a place, of at least `size` bytes; None where the server has refused one."""
+        """Return the region of a place, of at least `size` bytes; None where the picture is to travel otherwise."""
+        self._free_retired(time.monotonic() - _RETIRED_SECONDS)
         known = self._regions.get(place)
         if known is not None and known.size >= size:
             return known
         if known is not None:
             self._drop(self._regions.pop(place))
-        return None if self._refused else self._make(place, size)
+        if self._refused or self._closed or len(self._retired) >= _MOST_RETIRED:
+            return None
+        return self._make(place, size)
 
     def renew(self, place: Place) -> None:
         """Tell the server again of a region that it has forgotten, for it has started anew."""
         known = self._regions.get(place)
-        if known is not None:
-            self._try(known)
+        if known is not None and not self._try(known):
+            self.retire(place)
 
     def retire(self, place: Place) -> None:
-        """Use a region no more, into which a late answer may still be written; it is freed in the end."""
+        """Use a region no more, into which a late answer may still be written."""
         known = self._regions.pop(place, None)
         if known is not None:
-            self._retired.append(known)
+            with self._lock:
+                self._retired.append((time.monotonic(), known))
+
+    def give_up(self, place: Place, reason: str) -> None:
+        """Use no memory any more that is not registered yet, nor that of `place`."""
+        self._refuse(reason)
+        self.retire(place)
 
     def close(self) -> None:
         """Let the server forget all regions, and free them."""
-        regions = [*self._regions.values(), *self._retired]
+        self._closed = True
+        regions = list(self._regions.values())
         self._regions.clear()
-        self._retired.clear()
         for region in regions:
+            self._drop(region)
+        self._free_retired(float("inf"))
+
+    def _free_retired(self, before: float) -> None:
+        with self._lock:
+            old = [region for retired, region in self._retired if retired < before]
+            self._retired = [(retired, region) for retired, region in self._retired if retired >= before]
+        for region in old:
             self._drop(region)
 
     def _make(self, place: Place, size: int) -> Region | None:
@@ -97,11 +128,26 @@ class SharedPictures:
             self._refuse(str(error.strerror))
             return None
         region = Region(memory, name, length)
-        if not self._try(region):
+        if not self._reserve(region) or not self._try(region):
             _free(region)
             return None
         self._regions[place] = region
         return region
+
+    def _reserve(self, region: Region) -> bool:
+        """Take the memory now: its pages come as they are touched, and where there are none left, that is fatal."""
+        path = _FILES / region.memory.name.lstrip("/")
+        if not path.exists():
+            return True
+        file = os.open(path, os.O_RDWR)
+        try:
+            os.posix_fallocate(file, 0, region.size)
+        except OSError as error:
+            self._refuse(f"{_FILES}: {error.strerror}")
+            return False
+        finally:
+            os.close(file)
+        return True
 
     def _try(self, region: Region) -> bool:
         try:

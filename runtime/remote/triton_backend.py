@@ -24,6 +24,7 @@ ANSWERS = "answers"
 """The one "head" of this backend: its array is a list, for each place of the batch the tensors of its result."""
 _WIDEST = 2  # bytes of a map's value
 _TICK_SECONDS = 0.1
+_LAST_ANSWERS_SECONDS = 0.5
 
 
 @dataclass(eq=False)
@@ -116,6 +117,7 @@ class TritonBackend(Backend):
     def _answer(self, slot: Slot, asked: _Asked) -> Mapping[str, npt.NDArray[Any]]:
         """Return the answer to a picture, however often it must be asked for."""
         run, patience = self._run_now, self._outages.patience()
+        before: Trouble | None = None
         while True:
             self._wait(asked, run)
             trouble = asked.reply.trouble
@@ -124,9 +126,11 @@ class TritonBackend(Backend):
                 return asked.reply.tensors
             if trouble.error is not None:
                 raise trouble.error
-            self._mend(slot, asked, trouble)
+            again = before is not None and before.kind == trouble.kind
+            self._mend(slot, asked, trouble, again=again)
             if trouble.kind != "region":
                 patience.wait(trouble, asked.reply.arrived, run)
+            before = trouble
             self._send(slot, asked)
 
     def _wait(self, asked: _Asked, run: Run) -> None:
@@ -140,13 +144,18 @@ class TritonBackend(Backend):
             if self._shared is not None and not asked.reply.done.is_set():
                 self._shared.retire((slot.index, asked.index))
 
-    def _mend(self, slot: Slot, asked: _Asked, trouble: Trouble) -> None:
-        if self._shared is None:
-            return
+    def _mend(self, slot: Slot, asked: _Asked, trouble: Trouble, *, again: bool) -> None:
+        """Do what lets the next attempt succeed; `again` says that the last one had the same trouble."""
+        place = (slot.index, asked.index)
         if trouble.kind == "region":
-            self._shared.renew((slot.index, asked.index))
-        else:
-            self._shared.retire((slot.index, asked.index))
+            if self._shared is None:  # none of ours was named
+                raise BackendError(trouble.text)
+            if again:
+                self._shared.give_up(place, trouble.text)
+            else:
+                self._shared.renew(place)
+        elif self._shared is not None and trouble.kind != "full":  # what was refused is never written
+            self._shared.retire(place)
 
     def _send(self, slot: Slot, asked: _Asked) -> None:
         asked.reply = Reply()
@@ -167,5 +176,9 @@ class TritonBackend(Backend):
 
     def _shut(self) -> None:
         if self._shared is not None:
+            # The server forgets no memory that a question is still about.
+            until = time.monotonic() + _LAST_ANSWERS_SECONDS
+            for asked in [asked for several in list(self._asked.values()) for asked in several]:
+                asked.reply.done.wait(max(0.0, until - time.monotonic()))
             self._shared.close()
         self._server.close()

@@ -3,15 +3,16 @@
 import hashlib
 import logging
 import os
+import stat
 import threading
-from collections.abc import Collection
-from contextlib import suppress
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 from segrt.runtime.console.words import counted
 from segrt.runtime.errors import SegrtError
 from segrt.runtime.files.atomic import check_folder, write_atomic
 from segrt.runtime.stream.zone_plans import Planned, PlanReader, refuse_other_sources
+from segrt.runtime.zones.shapes import ZonePlan
 from segrt.runtime.zones.zone_file import read_zone_bytes
 
 log = logging.getLogger("segrt.stream")
@@ -37,10 +38,12 @@ class ZoneSaving:
         self.name = path.name
         self.sources: Collection[str] = ()
         """The names of the sources that zones may be of."""
+        self.on_saved: Callable[[ZonePlan], None] = _nothing
+        """Called with what is saved before `revision` changes: whoever reads that first sees these zones, or newer."""
         self._lock = threading.Lock()
 
-    def save(self, data: bytes, revision: str | None = None) -> None:
-        """Check `data` as the file is checked at the start, write it, and let the run count by it.
+    def save(self, data: bytes, revision: str | None = None) -> str:
+        """Check `data` as the file is checked at the start, write it, let the run count by it; return its revision.
 
         The file before is kept beside it, as NAME.bak. Raises SegrtError, and changes nothing, when `data` is not
         right or cannot be written; ZonesChangedError when `revision` is given and is not that of now, or when
@@ -57,21 +60,25 @@ class ZoneSaving:
                     f"{self.name}: was changed on the device since it was read; start the stream again to take it up"
                 )
             self._write(data, before)
-            self.planned, self.revision = planned, _revision(data)
+            saved = _revision(data)
+            self.on_saved(planned.plan)
+            self.planned, self.revision = planned, saved
         zones, lines = counted(len(planned.plan.zones), "zone"), counted(len(planned.plan.lines), "line")
         log.warning("zones: saved from the live page, %s and %s", zones, lines)
+        return saved
 
     def _on_disk(self) -> bytes | None:
         return read_zone_bytes(self._path) if os.path.lexists(self._path) else None
 
     def _write(self, data: bytes, before: bytes | None) -> None:
+        mode = None if before is None else stat.S_IMODE(self._path.stat().st_mode)  # who may read it stays the same
         if before is not None:
-            write_atomic(self._path.with_name(f"{self._path.name}.bak"), before)
-        mode = None if before is None else self._path.stat().st_mode
-        write_atomic(self._path, data)
-        if mode is not None:
-            with suppress(OSError):  # who may read and write it stays the same, where the owner is
-                self._path.chmod(mode & 0o7777)
+            write_atomic(self._path.with_name(f"{self._path.name}.bak"), before, mode=mode)
+        write_atomic(self._path, data, mode=mode)
+
+
+def _nothing(_: ZonePlan) -> None:
+    """Tell nobody."""
 
 
 def _revision(data: bytes | None) -> str:

@@ -48,8 +48,11 @@ class ZonesStep(Step):
         clips: ClipKeeper | None = None,
         saving: ZoneSaving | None = None,
     ) -> None:
-        self._planned = Planned(plan, read_rules(plan.rules, plan, "rule"), tuple(recorded))
         self._saving = saving
+        if saving is None:
+            self._planned = Planned(plan, read_rules(plan.rules, plan, "rule"), tuple(recorded))
+        else:
+            self._planned = saving.planned
         self.totals = ZoneTotals()
         self.counted: WeakKeyDictionary[Result, tuple[ZonePlan, Mapping[str, Mapping[str, int]]]] = WeakKeyDictionary()
         """What is inside the zones of results that are still somewhere, for whoever draws them."""
@@ -73,7 +76,7 @@ class ZonesStep(Step):
             watched = self._watched[source_id] = _Watched(self._planned, source_id, name)
             self.totals.begin(source_id, watched.plan)
         if self._saving is not None:
-            self._saving.sources = known
+            self._saving.sources, self._saving.on_saved = known, self._show
         self._recorder = recorder
         recorder.zones, recorder.zone_saving = self.totals, self._saving
         if self._clips is not None:
@@ -151,6 +154,11 @@ class ZonesStep(Step):
             name = f"{output.name} {number + 1}" if several else output.name
             output.begin(self._recorder, name, live=self._live)
 
+    def _show(self, plan: ZonePlan) -> None:
+        """Let the page have zones that were saved before the next frame counts by them."""
+        for watched in self._watched.values():
+            self.totals.begin(watched.source_id, plan.of_source(watched.source_id, watched.name))
+
     def _renew(self, watched: "_Watched", now: Moment) -> Sequence[Event]:
         """Let a source count by what has been saved since its last frame; return what ends by that."""
         if self._saving is None or self._saving.planned is watched.planned:
@@ -170,7 +178,7 @@ class _Watched:
     """One source's zones and rules."""
 
     def __init__(self, planned: Planned, source_id: str, name: str) -> None:
-        self.planned, self.source_id, self._name = planned, source_id, name
+        self.planned, self.source_id, self.name = planned, source_id, name
         self.plan = planned.plan.of_source(source_id, name)
         self.counter = ZoneCounter(self.plan, source_id)
         self.rules = RuleWatch(planned.rules, self.plan, source_id, self.counter)
@@ -178,7 +186,7 @@ class _Watched:
 
     def change(self, planned: Planned, now: Moment) -> Sequence[Event]:
         """Count by what is planned from now on; return what ends by that."""
-        self.planned, self.plan = planned, planned.plan.of_source(self.source_id, self._name)
+        self.planned, self.plan = planned, planned.plan.of_source(self.source_id, self.name)
         self.rules.change(planned.rules, self.plan)
         self.recorded.change(planned.recorded, self.plan)
         return self.counter.change(self.plan, now.index, now.pts)

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -27,7 +28,8 @@ from segrt.runtime.files.atomic import make_folder, write_atomic
 from segrt.runtime.files.file_check import check_file
 from segrt.runtime.preprocess.channels import Raster, image_input, read_input
 from segrt.runtime.remote.description import own_version
-from segrt.runtime.triton.model_config import LABELS, WARMUP, Served, config_text
+from segrt.runtime.remote.result_tensors import result_kinds
+from segrt.runtime.triton.model_config import LABELS, WARMUP, Served, config_text, image_dims
 from segrt.runtime.triton.serving_options import BUNDLE, SERVING, Serving, ServingOptions
 
 CONFIG, WARMUP_FOLDER = "config.pbtxt", "warmup"
@@ -76,7 +78,7 @@ def export_model(bundle: Bundle, repository: Path, options: ServingOptions) -> E
     is_new = not (repository / name).exists()
     folder = make_folder(repository / name)
     try:
-        _refuse_other_model(folder, manifest)
+        _refuse_other_model(folder, manifest, options.versions)
         return _write(Bundle(bundle.folder, manifest), data, serving, options, folder)
     except BaseException as error:
         if is_new:  # servers refuse folders without a configuration
@@ -97,11 +99,15 @@ def _write(bundle: Bundle, data: bytes, serving: Serving, options: ServingOption
         (aside / "model.py").write_text(_MODEL.format(version=own_version()))
         (aside / SERVING).write_bytes(msgspec.json.format(msgspec.json.encode(serving)) + b"\n")
         aside.rename(folder / str(version))
-    (folder / WARMUP_FOLDER).mkdir(exist_ok=True)
-    write_atomic(folder / WARMUP_FOLDER / WARMUP, picture.tobytes())
-    write_atomic(folder / LABELS, "".join(f"{label.name}\n" for label in bundle.manifest.labels).encode())
-    served = Served(folder.name, bundle.manifest, hashlib.sha256(data).hexdigest(), serving.batch, picture.shape)
-    write_atomic(folder / CONFIG, config_text(served, options).encode())
+    try:
+        (folder / WARMUP_FOLDER).mkdir(exist_ok=True)
+        write_atomic(folder / WARMUP_FOLDER / WARMUP, picture.tobytes())
+        write_atomic(folder / LABELS, "".join(f"{label.name}\n" for label in bundle.manifest.labels).encode())
+        served = Served(folder.name, bundle.manifest, hashlib.sha256(data).hexdigest(), serving.batch, picture.shape)
+        write_atomic(folder / CONFIG, config_text(served, options).encode())
+    except BaseException:  # the configuration that is there speaks of the older versions
+        shutil.rmtree(folder / str(version), ignore_errors=True)
+        raise
     return Exported(folder, version, serving.batch)
 
 
@@ -129,18 +135,31 @@ def _batch(bundle: Bundle, options: ServingOptions) -> int:
     return options.batch
 
 
-def _refuse_other_model(folder: Path, manifest: Manifest) -> None:
-    """Raise BundleError where `folder` is another's model, or one whose results are of another kind."""
+def _refuse_other_model(folder: Path, manifest: Manifest, versions: int) -> None:
+    """Raise BundleError where `folder` is another's model, or one of another kind.
+
+    One configuration describes all `versions` that are served: with several, their tensors must be alike.
+    """
     newest = folder / str(_next_version(folder) - 1) / BUNDLE
     if not newest.is_dir():
         if any(folder.iterdir()):
             raise BundleError(f"{folder}: is there and is no model of segrt; choose another --name or --out")
         return
-    found = read_bundle(newest).manifest.technique
-    if found != manifest.technique:
+    found = read_bundle(newest).manifest
+    if found.technique != manifest.technique:
         raise BundleError(
-            f"{folder}: is a {found} model, but the bundle is {manifest.technique}; choose another --name"
+            f"{folder}: is a {found.technique} model, but the bundle is {manifest.technique}; choose another --name"
         )
+    if versions > 1 and _tensors(found) != _tensors(manifest):
+        raise BundleError(
+            f"{folder}: its newest version takes or gives tensors of other types, so that both cannot be served; leave "
+            "--versions out, or choose another --name"
+        )
+
+
+def _tensors(manifest: Manifest) -> tuple[Any, ...]:
+    """Return what the server is told of a model's tensors."""
+    return result_kinds(manifest), image_dims(manifest), image_input(manifest.inputs).value_dtype
 
 
 def _next_version(folder: Path) -> int:

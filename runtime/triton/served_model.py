@@ -95,14 +95,21 @@ class ServedModel:
             with _failing_alone(answers, index):
                 pictures.append(self._picture(index, request))
         running: list[tuple[Segmenter, Slot, list[_Picture]]] = []
-        for segmenter, group in self._groups(pictures):
-            if len(running) == segmenter.backend.slots:  # one is in the network while another is brought there
+        try:
+            for segmenter, group in self._groups(pictures):
+                if len(running) == segmenter.backend.slots:  # one is in the network while another is brought there
+                    self._finish(*running.pop(0), answers)
+                started = self._start(segmenter, group, answers)
+                if started is not None:
+                    running.append(started)
+            while running:
                 self._finish(*running.pop(0), answers)
-            started = self._start(segmenter, group, answers)
-            if started is not None:
-                running.append(started)
-        for begun in running:
-            self._finish(*begun, answers)
+        finally:  # after a fault of ours, too, every slot is there for the next requests
+            for segmenter, slot, _ in running:
+                with suppress(SegrtError):
+                    segmenter.backend.wait(slot)
+                with suppress(BackendError):
+                    segmenter.backend.release(slot)
         return [answers[index] for index in range(len(requests))]
 
     def close(self) -> None:
@@ -143,16 +150,19 @@ class ServedModel:
         """Bring pictures into a slot and start the network; one that cannot be brought there fails alone."""
         slot = segmenter.backend.acquire()
         placed: list[_Picture] = []
-        for picture in group:
-            with _failing_alone(answers, picture.index):
-                picture.geometry = segmenter.preprocess(picture.image, slot, len(placed))
-                placed.append(picture)
         try:
+            for picture in group:
+                with _failing_alone(answers, picture.index):
+                    picture.geometry = segmenter.preprocess(picture.image, slot, len(placed))
+                    placed.append(picture)
             if placed:
                 segmenter.backend.submit(slot)
                 return segmenter, slot, placed
         except SegrtError as error:
             answers |= {picture.index: error for picture in placed}
+        except BaseException:
+            segmenter.backend.release(slot)
+            raise
         segmenter.backend.release(slot)
         return None
 

@@ -88,15 +88,17 @@ class _Answers:
 
     async def state(self, _: Request) -> Response:
         hub, run = self._hub, self._recorder()
+        metrics = await apart(run.metrics) if run else None
+        zones_file = file_of(run)  # before the zones: a page may know older ones than they are, never newer
         document: dict[str, Any] = {
             "technique": hub.technique,
             "clients": hub.clients(),
             "labels": [_described(label) for label in hub.labels],
             "states": run.states() if run else {},
             "newest": {name: run.newest(name) for name in hub.source_ids} if run else {},
-            "metrics": await apart(run.metrics) if run else None,
+            "metrics": metrics,
             "zones": _zones(run),
-            "zones_file": file_of(run),
+            "zones_file": zones_file,
         }
         return json_answer(document)
 

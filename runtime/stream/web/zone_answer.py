@@ -41,11 +41,11 @@ def zone_answer(recorder: Callable[[], Recorder | None]) -> Callable[[Request], 
             return json_answer({"error": "the zones did not come whole"}, 400)
         revision = request.headers.get("if-match")
         try:
-            await apart(saving.save, data, None if revision is None else revision.strip('"'))
+            saved = await apart(saving.save, data, None if revision is None else revision.strip('"'))
         except ZonesChangedError as error:
             return json_answer({"error": str(error)}, 412)
         except SegrtError as error:
             return json_answer({"error": str(error)}, 422)
-        return json_answer({"revision": saving.revision})
+        return json_answer({"revision": saved})
 
     return save

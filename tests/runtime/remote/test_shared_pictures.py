@@ -1,6 +1,8 @@
 """Shared memory: refused for good only by a server that is there; a retired region is used no more; nothing is left."""
 
+import errno
 import os
+import time
 from pathlib import Path
 
 import numpy as np
@@ -65,6 +67,60 @@ def test_a_server_that_is_away_has_not_refused(caplog: pytest.LogCaptureFixture)
     assert caplog.text.count("shared memory is refused (cannot open it)") == 1
     shared.close()
     assert left() == []
+
+
+def test_memory_that_is_not_there_is_not_promised(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "posix_fallocate", full)
+    shared = SharedPictures("here", lambda *_: None, lambda _: None)
+    assert shared.region((0, 0), 10) is None
+    assert caplog.text.count("shared memory is refused (/dev/shm: No space left on device)") == 1
+    assert left() == []
+
+
+def test_retired_memory_is_bounded_and_freed_when_no_answer_can_come(monkeypatch: pytest.MonkeyPatch) -> None:
+    forgotten: list[str] = []
+    shared = SharedPictures("here", lambda *_: None, forgotten.append)
+    for _ in range(16):
+        assert shared.region((0, 0), 10) is not None
+        shared.retire((0, 0))
+    assert shared.region((0, 0), 10) is None, "pictures travel over the connection"
+    assert len(left()) == 16
+    now = time.monotonic()
+    monkeypatch.setattr(time, "monotonic", lambda: now + 100)
+    assert shared.region((0, 0), 10) is not None
+    assert len(forgotten) == 16
+    assert len(left()) == 1
+    shared.close()
+    assert shared.region((0, 0), 10) is None, "nothing is made that nobody frees"
+    assert left() == []
+
+
+def test_a_renewal_that_is_refused_retires_the_region() -> None:
+    answers: list[Exception | None] = [None, Exception("no such key")]
+
+    def register(*_: object) -> None:
+        if (answer := answers.pop(0)) is not None:
+            raise answer
+
+    shared = SharedPictures("here", register, lambda _: None)
+    assert shared.region((0, 0), 10) is not None
+    shared.renew((0, 0))
+    assert shared.region((0, 0), 10) is None
+    shared.close()
+
+
+def test_closed_memory_gives_no_picture() -> None:
+    shared = SharedPictures("here", lambda *_: None, lambda _: None)
+    region = shared.region((0, 0), 100)
+    assert region is not None
+    shared.close()
+    with pytest.raises(ValueError, match="is closed"):
+        region.read(0, (2, 2), np.dtype(np.uint8))
 
 
 def test_only_addresses_of_this_machine_are_this_host() -> None:

@@ -120,3 +120,36 @@ def test_closing_ends_the_waiting(tiny: SimpleNamespace) -> None:
     backend.close()
     with pytest.raises(BackendError, match="is closed"):
         backend.wait(slot)
+
+
+def test_a_full_queue_keeps_the_memory_of_what_it_refused(tiny: SimpleNamespace) -> None:
+    server = FakeServer("", failing("full"), failing("full"), answered)
+    with backend_on(tiny, server) as backend:
+        slot = backend.acquire()
+        backend.put(slot, 0, PICTURE)
+        backend.execute(slot)
+        backend.release(slot)
+    first, *others = (question.region for question in server.questions)
+    assert first is not None
+    assert all(other is first for other in others)
+
+
+def test_a_server_that_never_knows_the_memory_gets_the_picture_itself(tiny: SimpleNamespace) -> None:
+    server = FakeServer("", failing("region"), failing("region"), answered)
+    with backend_on(tiny, server) as backend:
+        slot = backend.acquire()
+        backend.put(slot, 0, PICTURE)
+        assert len(backend.execute(slot)[ANSWERS].array) == 1
+        backend.release(slot)
+    regions = [question.region for question in server.questions]
+    assert regions[0] is regions[1]
+    assert regions[2] is None
+
+
+def test_a_complaint_about_memory_that_nobody_shares_is_an_error(tiny: SimpleNamespace) -> None:
+    with backend_on(tiny, FakeServer("encoding=png", failing("region"))) as backend:
+        slot = backend.acquire()
+        backend.put(slot, 0, PICTURE)
+        with pytest.raises(BackendError, match="region"):
+            backend.execute(slot)
+        backend.release(slot)

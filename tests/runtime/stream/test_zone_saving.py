@@ -38,6 +38,7 @@ def test_what_is_saved_is_the_file_and_what_was_before_lies_beside_it(tmp_path):
     assert path.read_bytes() == document(LEFT_ENTRY)
     assert (tmp_path / "zones.json.bak").read_bytes() == document(DOOR_ENTRY)
     assert path.stat().st_mode & 0o777 == 0o640
+    assert (tmp_path / "zones.json.bak").stat().st_mode & 0o777 == 0o640
     assert [zone.name for zone in saving.planned.plan.zones] == ["left"]
     assert saving_at(path).revision == saving.revision
     assert sorted(file.name for file in tmp_path.iterdir()) == ["zones.json", "zones.json.bak"]
@@ -67,6 +68,16 @@ def test_what_is_not_right_is_refused_in_one_line_and_changes_nothing(tmp_path, 
     assert "\n" not in str(refusal.value)
     assert saving.planned is planned
     assert path.read_bytes() == document(DOOR_ENTRY)
+
+
+def test_the_page_never_has_older_zones_than_its_revision_says(tmp_path):
+    path = tmp_path / "zones.json"
+    path.write_bytes(document(DOOR_ENTRY))
+    saving = saving_at(path)
+    before, seen = saving.revision, []
+    saving.on_saved = lambda plan: seen.append(([zone.name for zone in plan.zones], saving.revision))
+    assert saving.save(document(LEFT_ENTRY)) == saving.revision != before
+    assert seen == [(["left"], before)]
 
 
 def test_what_others_have_changed_meanwhile_is_not_lost(tmp_path):
@@ -122,6 +133,8 @@ def test_the_stream_counts_by_what_was_saved_from_the_next_frame_on(fakes, tmp_p
     def with_saving(frame, result):
         if frame.index == 5:
             saving.save(document(DOOR_ENTRY, LEFT_ENTRY, rules=["person in door", "person in left"]))
+            shown = [zone["name"] for zone in step.totals.described("list")["zones"]]
+            assert shown == ["door", "left"], "the page has them before a frame is counted by them"
         if frame.index == 7:
             saving.save(document(LEFT_ENTRY, rules=["person in left"]))
         return take(frame, result)

@@ -4,13 +4,16 @@ from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 
+import msgspec
 import pytest
 from cli_calls import fails
 
 from segrt.runtime import open_bundle
 from segrt.runtime.bundle.locating import read_bundle
-from segrt.runtime.errors import BundleError, ImageError
+from segrt.runtime.errors import BundleError, ImageError, SegrtError
 from segrt.runtime.files.images import encode_image
+from segrt.runtime.segmenter import Segmenter
+from segrt.runtime.triton import repository
 from segrt.runtime.triton.repository import export_model
 from segrt.runtime.triton.served_model import Request, ServedModel
 from segrt.runtime.triton.serving_options import ServingOptions, batch_sizes
@@ -112,6 +115,53 @@ def test_a_served_model_answers_each_request_by_itself(tiny: SimpleNamespace, tm
             answer = answers[index]
             assert not isinstance(answer, Exception)
             assert (answer["class_map"][0] == segmenter(pictures[index]).class_map).all()
+
+
+@pytest.mark.parametrize("step", ["preprocess", "postprocess"])
+def test_a_fault_of_ours_leaves_every_slot_for_the_next_requests(
+    tiny: SimpleNamespace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    written = export_model(read_bundle(tiny.batched_semantic()), tmp_path / "m", ServingOptions(batch=2, threads=1))
+    model = ServedModel(written.folder / "1")
+    requests = [Request(tiny.thirds(20, 40)) for _ in range(9)]
+
+    def fail(*_: object, **__: object) -> None:
+        raise ZeroDivisionError(step)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Segmenter, step, fail)
+        for _ in range(4):  # more often than there are slots
+            with pytest.raises(ZeroDivisionError, match=step):
+                model.answer(requests)
+    assert not any(isinstance(answer, Exception) for answer in model.answer(requests))
+    model.close()
+
+
+def test_a_version_whose_configuration_cannot_be_written_is_not_left(
+    tiny: SimpleNamespace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bundle = read_bundle(tiny.bundle("argmax"))
+    folder = export_model(bundle, tmp_path / "m", ServingOptions()).folder
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(repository, "config_text", full)
+    with pytest.raises(SegrtError, match="cannot be written"):
+        export_model(bundle, tmp_path / "m", ServingOptions())
+    assert not (folder / "2").exists()
+    assert (folder / "config.pbtxt").exists()
+
+
+def test_versions_that_are_served_together_have_the_same_tensors(tiny: SimpleNamespace, tmp_path: Path) -> None:
+    bundle = read_bundle(tiny.bundle("argmax"))
+    folder = export_model(bundle, tmp_path / "m", ServingOptions()).folder
+    export_model(bundle, tmp_path / "m", ServingOptions(versions=2))
+    many = tuple(msgspec.structs.replace(bundle.manifest.labels[0], name=f"c{index}") for index in range(300))
+    wide = msgspec.structs.replace(bundle.manifest, labels=many)  # whose class map has two bytes
+    repository._refuse_other_model(folder, wide, 1)
+    with pytest.raises(BundleError, match="tensors of other types, so that both cannot be served"):
+        repository._refuse_other_model(folder, wide, 2)
 
 
 def test_a_model_of_another_segrt_does_not_load(tiny: SimpleNamespace, tmp_path: Path) -> None:
