@@ -12,6 +12,7 @@ import click
 from segrt.runtime.cli.domain_remark import remark_on_domain
 from segrt.runtime.cli.kept_classes import CLASSES, class_ids
 from segrt.runtime.cli.options import execution_options, rule_options
+from segrt.runtime.cli.reading_options import ReadingOptions, reading_options
 from segrt.runtime.cli.stream_outputs import refuse_edits_nowhere, say_before, say_written, sinks_of
 from segrt.runtime.cli.stream_tracking import TRACKING
 from segrt.runtime.cli.zone_options import ZoneOptions, refuse_overwriting_zones, zone_options, zones_step
@@ -19,7 +20,7 @@ from segrt.runtime.console.exits import leave_at_once
 from segrt.runtime.console.interruptions import Interruptions, exit_code_of
 from segrt.runtime.console.printable import PrintableFormatter
 from segrt.runtime.console.progress import Bars
-from segrt.runtime.console.quantities import DURATION, DURATION_SAID_LATER, SIZE, FiniteRange
+from segrt.runtime.console.quantities import DURATION, DURATION_SAID_LATER, SIZE
 from segrt.runtime.console.words import counted
 
 if TYPE_CHECKING:
@@ -84,18 +85,7 @@ class _SinkOption(click.Option):
 @click.option(
     "--metrics", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", help="Write metrics as JSON."
 )
-@click.option("--every", type=click.IntRange(min=1), default=1, metavar="N", help="Take every N-th frame only.")
-@click.option("--target-fps", type=FiniteRange(0.001), metavar="F", help="Take at most F frames a second.")
-@click.option("--max-age", type=DURATION, metavar="TIME", help="Drop frames that waited for longer, as 500ms.")
-@click.option(
-    "--read-timeout",
-    type=DURATION,
-    default="4s",
-    show_default=True,
-    metavar="TIME",
-    help="Without data for so long, a live source hangs and is opened again.",
-)
-@click.option("--rtsp-transport", type=click.Choice(["tcp", "udp"]), default="tcp", show_default=True, help="For RTSP.")
+@reading_options
 @click.option(
     "--segment", type=DURATION_SAID_LATER, metavar="TIME", help="Begin a new mp4 and jsonl file so often, as 10m."
 )
@@ -127,11 +117,7 @@ def stream(
     policy: str | None,
     max_frames: int | None,
     metrics: Path | None,
-    every: int,
-    target_fps: float | None,
-    max_age: float | None,
-    read_timeout: float,
-    rtsp_transport: str,
+    reading: ReadingOptions,
     segment: float | None,
     keep: float | None,
     batch: int | None,
@@ -159,8 +145,6 @@ def stream(
             from segrt.runtime.outputs.sink_options import SinkOptions
             from segrt.runtime.segmenter import find_bundle, open_bundle
             from segrt.runtime.stream.loop import open_pipeline
-            from segrt.runtime.stream.sources.live import LiveOptions
-            from segrt.runtime.stream.thinning import Thinning
             from segrt.runtime.stream.tracked import tracking_steps
 
         interruptions.check()
@@ -194,8 +178,9 @@ def stream(
                     outputs,
                     policy=policy,
                     max_frames=max_frames,
-                    thinning=Thinning(every, target_fps, max_age),
-                    live=LiveOptions(read_timeout, rtsp_transport),
+                    thinning=reading.thinning,
+                    live=reading.live,
+                    decode_video=reading.decode_video,
                     writing=writing,
                     metrics=metrics,
                     classes=kept,

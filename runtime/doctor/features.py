@@ -94,6 +94,16 @@ def _video(facts: Facts) -> Feature:
     return Feature(name, "works", f"PyAV {facts.video['version']}, {writes}")
 
 
+def _gpu_video(facts: Facts) -> Feature:
+    name = "video decoded on the GPU (NVDEC)"
+    if not facts.has_gpu:
+        return Feature(name, "off", *_no_gpu(facts))
+    reason = facts.video.get("why_not_on_gpu", "PyAV is missing")
+    if reason is None:
+        return Feature(name, "works", f"PyAV {facts.video['version']}")
+    return Feature(name, "off", str(reason))
+
+
 def _cameras(facts: Facts) -> Feature:
     name = "CSI cameras and gst: pipelines (GStreamer)"
     elements = facts.gstreamer.get("elements", ())
@@ -144,6 +154,7 @@ CHECKS: Registry[Check] = Registry(
         "decoding on the GPU": decoding,
         "building of engines": _building,
         "video": _video,
+        "video on the GPU": _gpu_video,
         "cameras": _cameras,
         "opencv": _opencv,
         "tracking": _tracking,

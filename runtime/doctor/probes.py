@@ -162,8 +162,14 @@ def gstreamer() -> dict[str, Any]:
 
 def video() -> dict[str, Any]:
     """What PyAV reads and writes."""
+    from segrt.runtime.stream.sources.gpu_decoder import why_no_gpu_decoder
+
     av = import_module("av")
-    return {"version": av.__version__, "encoders": [name for name in ("libx264", "libopenh264") if _encodes(av, name)]}
+    return {
+        "version": av.__version__,
+        "why_not_on_gpu": why_no_gpu_decoder(),
+        "encoders": [name for name in ("libx264", "libopenh264") if _encodes(av, name)],
+    }
 
 
 def core() -> dict[str, Any]:

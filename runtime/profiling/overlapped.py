@@ -21,6 +21,7 @@ from segrt.runtime.stream.sources.source import Source, SourceInfo
 
 if TYPE_CHECKING:
     from segrt.runtime.inference.tensors import Head, Slot
+    from segrt.runtime.preprocess.cuda.device_picture import DevicePicture
     from segrt.runtime.preprocess.geometry import Geometry
     from segrt.runtime.segmenter import Segmenter
 
@@ -182,7 +183,7 @@ class TracedSegmenter:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._segmenter, name)
 
-    def preprocess(self, image: Picture, slot: "Slot", index: int = 0) -> "Geometry":
+    def preprocess(self, image: "Picture | DevicePicture", slot: "Slot", index: int = 0) -> "Geometry":
         """Preprocess, and note it."""
         begin = time.monotonic()
         geometry = self._segmenter.preprocess(image, slot, index)

@@ -10,6 +10,7 @@ from segrt.runtime.decode.rule import DecodeRule
 from segrt.runtime.errors import BackendError, ImageError
 from segrt.runtime.inference.tensors import Device, Head, Slot
 from segrt.runtime.preprocess.channels import Raster, image_input, wanted
+from segrt.runtime.preprocess.cuda.device_picture import DevicePicture, on_host
 from segrt.runtime.preprocess.geometry import Geometry
 from segrt.runtime.remote.address import Encoding
 from segrt.runtime.remote.result_tensors import to_result
@@ -33,9 +34,9 @@ class RemoteSteps:
         """Nothing is done here."""
         return "cpu"
 
-    def fill(self, image: Raster, slot: Slot, index: int) -> Geometry:
+    def fill(self, image: Raster | DevicePicture, slot: Slot, index: int) -> Geometry:
         """Put a picture into the slot's next request."""
-        picture = self._checked(image)
+        picture = self._checked(on_host(image))
         if self._encoding != "raw":
             done, coded = cv2.imencode(_SUFFIXES[self._encoding], picture)
             if not done:

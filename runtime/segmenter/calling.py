@@ -18,6 +18,7 @@ from segrt.runtime.files.images import Picture
 from segrt.runtime.inference.backend import Backend, Stopwatch
 from segrt.runtime.inference.tensors import Device, Head, Slot
 from segrt.runtime.preprocess.channels import read_input
+from segrt.runtime.preprocess.cuda.device_picture import DevicePicture
 from segrt.runtime.preprocess.geometry import Geometry
 from segrt.runtime.results import Label, Result, Timings
 from segrt.runtime.results.viewing import with_picture
@@ -179,7 +180,7 @@ class Segmenter:
         finally:
             self.backend.release(slot)
 
-    def preprocess(self, image: Picture, slot: Slot, index: int = 0) -> Geometry:
+    def preprocess(self, image: Picture | DevicePicture, slot: Slot, index: int = 0) -> Geometry:
         """Write `image`, uint8 BGR (H, W, 3), into place `index` of the slot's batch; return where it lies there.
 
         Where heads are decoded on the GPU it goes straight there, as far as the kernels do what the inputs want; the

@@ -11,6 +11,7 @@ from segrt.runtime.decode.rule import Context, DecodeRule
 from segrt.runtime.inference.backend import Backend
 from segrt.runtime.inference.tensors import Device, Head, Slot
 from segrt.runtime.preprocess.channels import Raster
+from segrt.runtime.preprocess.cuda.device_picture import DevicePicture, on_host
 from segrt.runtime.preprocess.cuda.slot_pictures import SlotPictures, why_not_pictures
 from segrt.runtime.preprocess.geometry import Geometry
 from segrt.runtime.preprocess.member_inputs import fill_members
@@ -25,7 +26,7 @@ class FrameSteps(Protocol):
     def preprocess_device(self) -> Device:
         """Where pictures are brought to the inputs."""
 
-    def fill(self, image: Raster, slot: Slot, index: int) -> Geometry:
+    def fill(self, image: Raster | DevicePicture, slot: Slot, index: int) -> Geometry:
         """Put a picture into place `index` of the slot's batch; return where it lies there."""
 
     def fill_on_cpu(self, image: Raster, slot: Slot, index: int) -> Geometry:
@@ -61,10 +62,10 @@ class NetworkSteps:
         """Where pictures are brought to the inputs."""
         return self._device
 
-    def fill(self, image: Raster, slot: Slot, index: int) -> Geometry:
+    def fill(self, image: Raster | DevicePicture, slot: Slot, index: int) -> Geometry:
         """Write a picture into the inputs: straight on the GPU where heads are decoded there, as far as kernels can."""
         if self._device == "cpu" or slot.gpu is None:
-            return self.fill_on_cpu(image, slot, index)
+            return self.fill_on_cpu(on_host(image), slot, index)
         if slot.index not in self._on_gpu:
             self._on_gpu[slot.index] = SlotPictures(self._inputs, slot, threads=self._context.threads)
         return self._on_gpu[slot.index].fill(image, index)

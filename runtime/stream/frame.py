@@ -1,10 +1,11 @@
 """The frame: one picture of a source on its way through the pipeline."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:  # who only asks what kinds of sources there are can do without numpy
     from segrt.runtime.files.images import Picture
+    from segrt.runtime.preprocess.cuda.device_picture import DevicePicture
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,7 +31,49 @@ class Frame:
     image_id: int | str | None = None
 
     @property
+    def picture(self) -> "Picture | DevicePicture":
+        """The image where it lies: for whoever takes it there, and copies nothing to the host."""
+        return self.image
+
+    @property
     def size(self) -> tuple[int, int]:
         """(H, W) in pixels."""
-        height, width = self.image.shape[:2]
+        height, width = self.picture.shape[:2]
         return height, width
+
+
+class GpuFrame(Frame):
+    """A frame whose picture lies on the GPU; its `image` is copied to the host when somebody asks for it."""
+
+    _picture: "DevicePicture"
+
+    def __init__(
+        self, picture: "DevicePicture", index: int, pts: float | None, capture_time: float, source_id: str
+    ) -> None:
+        for name, value in (
+            ("_picture", picture),
+            ("index", index),
+            ("pts", pts),
+            ("capture_time", capture_time),
+            ("source_id", source_id),
+        ):
+            object.__setattr__(self, name, value)
+
+    @property
+    def image(self) -> "Picture":
+        """See `Frame`."""
+        return self._picture.array()
+
+    @property
+    def picture(self) -> "DevicePicture":
+        """See `Frame`."""
+        return self._picture
+
+
+def frame_of(
+    picture: "Picture | DevicePicture", index: int, pts: float | None, capture_time: float, source_id: str
+) -> Frame:
+    """Return the frame of a picture wherever it lies; see `Frame`."""
+    kind: Any = Frame if hasattr(picture, "dtype") else GpuFrame
+    frame: Frame = kind(picture, index, pts, capture_time, source_id)
+    return frame

@@ -6,6 +6,7 @@ from typing import Protocol, runtime_checkable
 from segrt.runtime.bundle.manifest import Variant
 from segrt.runtime.files.images import Picture
 from segrt.runtime.inference.tensors import Head, Slot
+from segrt.runtime.preprocess.cuda.device_picture import DevicePicture
 from segrt.runtime.preprocess.geometry import Geometry
 from segrt.runtime.results import Result
 
@@ -78,8 +79,11 @@ class FrameSegmenter(Protocol):
     def technique(self) -> str:
         """`semantic`, `instance` or `panoptic`."""
 
-    def preprocess(self, image: Picture, slot: Slot, index: int = 0) -> Geometry:
-        """Write `image`, uint8 BGR (H, W, 3), into place `index` of the slot's batch; return where it lies there."""
+    def preprocess(self, image: Picture | DevicePicture, slot: Slot, index: int = 0) -> Geometry:
+        """Write `image`, uint8 BGR (H, W, 3), into place `index` of the slot's batch; return where it lies there.
+
+        A wrapper that looks at pictures takes `on_host(image)`: see `segrt.runtime.preprocess.cuda.device_picture`.
+        """
 
     def postprocess(self, heads: Mapping[str, Head], geometry: Geometry, index: int = 0) -> Result:
         """Decode place `index` of the heads into a result at source size, its `nonfinite_heads` counted."""

@@ -16,9 +16,11 @@ from segrt.runtime.stream.pipeline import Pipeline
 from segrt.runtime.stream.pipeline_options import PipelineOptions
 from segrt.runtime.stream.sinks.sink import Sink
 from segrt.runtime.stream.sinks.sink_kinds import open_sink
+from segrt.runtime.stream.sources.cpu_decoder import WantedDecoder
 from segrt.runtime.stream.sources.live import LiveOptions
 from segrt.runtime.stream.sources.source import Source
 from segrt.runtime.stream.sources.source_kinds import AnySource, open_sources
+from segrt.runtime.stream.sources.video_decoder import choose_decoder
 from segrt.runtime.stream.step import Draw, Step
 from segrt.runtime.stream.stream_metrics import StreamMetrics
 from segrt.runtime.stream.thinning import Thinning
@@ -34,16 +36,18 @@ def stream(
     max_frames: int | None = None,
     thinning: Thinning | None = None,
     live: LiveOptions | None = None,
+    decode_video: WantedDecoder = "auto",
     track: bool | TrackerOptions = False,
 ) -> Iterator[tuple[Frame, Result]]:
     """Return an iterator of (frame, result) over a video, picture, folder of pictures or stream, or several of them.
 
     Capture, preprocessing, inference and post-processing run ahead of the loop in threads, a few frames at most;
     frames of one source come in order. `policy`: "all" processes every frame, "latest" the newest (default: "latest"
-    for live sources, else "all"); `thinning` leaves frames out. A live source that fails is opened again for as long as
-    the loop runs. Leaving the loop, by `break` or an exception, ends the threads. Results carry their timings and their
-    frame's picture; with `track` their things carry the id of their object, the same in each frame (see
-    `segrt.runtime.tracking`).
+    for live sources, else "all"); `thinning` leaves frames out; `decode_video` is what decodes video: "cuda", the GPU's
+    decoder, "cpu", or with "auto" the GPU where pictures are prepared there. A live source that fails is opened again
+    for as long as the loop runs. Leaving the loop, by `break` or an exception, ends the threads. Results carry their
+    timings and their frame's picture; with `track` their things carry the id of their object, the same in each frame
+    (see `segrt.runtime.tracking`).
 
     Raises VideoError or ImageError for a source that cannot be opened, at once; and what a stage raises in the loop,
     after the results of the frames before.
@@ -56,6 +60,7 @@ def stream(
         deliver=True,
         thinning=thinning,
         live=live,
+        decode_video=decode_video,
         steps=tracking_steps(track),
     )
     return _results(pipeline)
@@ -72,13 +77,15 @@ def run_stream(
     progress: Callable[[int], None] | None = None,
     thinning: Thinning | None = None,
     live: LiveOptions | None = None,
+    decode_video: WantedDecoder = "auto",
     track: bool | TrackerOptions = False,
 ) -> StreamMetrics:
     """Run sources through the segmenter into sinks (FILE.mp4, FILE.jsonl, DIR, "null", or `Sink`s) to their end.
 
     `draw` paints the picture for those that need one (default: `segrt.runtime.draw.overlay`); `progress` is called
-    with the number of results ten times a second; `track` is that of `stream`. Returns the metrics. Raises what a
-    source, stage or sink raises when all files are closed; so does an interruption (KeyboardInterrupt).
+    with the number of results ten times a second; `decode_video` and `track` are those of `stream`. Returns the
+    metrics. Raises what a source, stage or sink raises when all files are closed; so does an interruption
+    (KeyboardInterrupt).
     """
     pipeline = open_pipeline(
         segmenter,
@@ -89,6 +96,7 @@ def run_stream(
         draw=draw,
         thinning=thinning,
         live=live,
+        decode_video=decode_video,
         steps=tracking_steps(track),
     )
     pipeline.run(progress)
@@ -106,6 +114,7 @@ def open_pipeline(
     draw: Draw | None = None,
     thinning: Thinning | None = None,
     live: LiveOptions | None = None,
+    decode_video: WantedDecoder = "auto",
     writing: SinkOptions | None = None,
     metrics: Path | None = None,
     classes: frozenset[int] | None = None,
@@ -114,8 +123,8 @@ def open_pipeline(
     """Open sources and sinks and return a pipeline that has not started.
 
     `policy`, `max_frames`, `deliver`, `draw`, `thinning`, `classes` and `steps` are those of `PipelineOptions`. `live`
-    says how live sources are read, `writing` how sinks write, `metrics` where the caller will write what was measured:
-    checked here, as the sinks' files are.
+    says how live sources are read, `decode_video` what decodes video, `writing` how sinks write, `metrics` where the
+    caller will write what was measured: checked here, as the sinks' files are.
 
     Raises SegrtError for what cannot be opened; then nothing is left open.
     """
@@ -128,6 +137,7 @@ def open_pipeline(
     sources = [source_or_sources] if isinstance(source_or_sources, (str, PathLike, Source)) else list(source_or_sources)
     opened = open_sources(sources, live)
     try:
+        choose_decoder(opened, decode_video, getattr(segmenter, "preprocess_device", "cpu"))
         prunes = writing is not None and writing.keep_bytes is not None
         others = {title: files for step in steps for title, files in step.files().items()}
         infos = [source.info for source in opened]

@@ -71,11 +71,12 @@ class Recorder(Listener):
         with self._lock:
             self._tallies[source_id].skipped += 1
 
-    def entered(self, source_id: str) -> None:
-        """Count a frame that enters the pipeline."""
+    def entered(self, source_id: str, *, on_gpu: bool = False) -> None:
+        """Count a frame that enters the pipeline, and whether its picture lies on the GPU."""
         with self._lock:
             tally = self._tallies[source_id]
             tally.frames_in += 1
+            tally.gpu_frames += on_gpu
             if tally.waiting_since is None:
                 tally.waiting_since = time.monotonic()
 

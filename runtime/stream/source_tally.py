@@ -48,7 +48,7 @@ class Tally:
 
     def __init__(self) -> None:
         self.frames_in = self.frames_out = self.dropped = self.reconnects = self.nonfinite_heads = 0
-        self.skipped = self.frozen = self.black = 0
+        self.skipped = self.frozen = self.black = self.gpu_frames = 0
         self.state = "live"
         self.alive = time.monotonic()
         self.ended = False
@@ -89,6 +89,7 @@ def summarize(
         skipped=sum(tally.skipped for tally in tallies),
         frozen=sum(tally.frozen for tally in tallies),
         black=sum(tally.black for tally in tallies),
+        gpu_frames=sum(tally.gpu_frames for tally in tallies),
         sinks=sinks or {},
     )
 

@@ -13,7 +13,7 @@ from segrt.runtime.inference.backend import Stopwatch
 from segrt.runtime.results import Timings
 from segrt.runtime.stream.batches import Batch, BatchedFrame, Job, pass_on, release
 from segrt.runtime.stream.channel import Channel, Stopped
-from segrt.runtime.stream.frame import Frame
+from segrt.runtime.stream.frame import Frame, GpuFrame
 from segrt.runtime.stream.frame_segmenter import FrameBackend, FrameSegmenter
 from segrt.runtime.stream.pipeline_options import PipelineOptions
 from segrt.runtime.stream.recorder import Recorder
@@ -98,9 +98,9 @@ def preprocess(
                 if options.thinning.too_old(frame):
                     recorder.dropped(frame.source_id)
                     continue
-                recorder.entered(frame.source_id)
+                recorder.entered(frame.source_id, on_gpu=isinstance(frame, GpuFrame))
                 watch = Stopwatch()
-                geometry = segmenter.preprocess(frame.image, slot, len(frames))
+                geometry = segmenter.preprocess(frame.picture, slot, len(frames))
                 frames.append(BatchedFrame(frame, geometry, watch.ms()))
             if delivered is not None:
                 delivered.unreserve(wanted - len(frames))

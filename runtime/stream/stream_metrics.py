@@ -45,6 +45,8 @@ class StreamMetrics(msgspec.Struct, frozen=True, omit_defaults=True):
     `skipped` counts frames that `every` and `target_fps` left out, which are in no other count; `frozen` and `black`
     how often a live source's picture became so. `sinks` has a name for each sink.
 
+    `gpu_frames` counts the frames that the GPU decoded, and that went from there into the network.
+
     `server_outages` counts how often the server that executes the network was away.
 
     `model` is the bundle's name. `backend`, `device` and `precision` are what executed the network, `backend_reason` is
@@ -72,6 +74,7 @@ class StreamMetrics(msgspec.Struct, frozen=True, omit_defaults=True):
     decode_reason: str = ""
     model: str = ""
     server_outages: int = 0
+    gpu_frames: int = 0
 
     def write(self, path: Path) -> None:
         """Write as JSON, whole or not at all; raise SegrtError when that fails."""

@@ -13,6 +13,7 @@ import sys
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 from segrt.runtime.inference.cuda.cuda_errors import CudaError
@@ -26,6 +27,7 @@ from simulated_gpu import FakeCuda  # noqa: E402
 
 CORE = ROOT / "cpp_postproc"
 OUT = ROOT / "build" / "cuda"
+_ONE_AT_A_TIME = Lock()  # the emulator has one set of threads
 FLAGS = ("-std=c++20", "-O1", "-g1", "-Wall", "-Wextra", "-ffp-contract=off", "-fno-math-errno", "-fPIC")
 
 
@@ -78,9 +80,10 @@ class EmulatedCuda(FakeCuda):
 
     def _run(self, function: Any, grid: Any, block: Any, arguments: Sequence[Any]) -> None:
         self.launched.append(function.name)
-        self.library.choose_order(self.order)
         shape = (ctypes.c_uint * 6)(*grid, *block)
-        function.entry(shape, (ctypes.c_void_p * len(arguments))(*map(ctypes.addressof, arguments)))
+        with _ONE_AT_A_TIME:
+            self.library.choose_order(self.order)
+            function.entry(shape, (ctypes.c_void_p * len(arguments))(*map(ctypes.addressof, arguments)))
 
 
 def emulated_kernels(cuda: EmulatedCuda) -> Kernels:

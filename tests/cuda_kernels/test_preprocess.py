@@ -212,7 +212,7 @@ def test_rows_that_no_kernel_reads_are_not_uploaded():
     image = pictures(np.random.default_rng(4), (250, 60))
     slot.fill(image)
     slot.compare()
-    assert slot.filler._staging[0]._picture_bytes == 2 * 24 * 60 * 3
+    assert slot.filler._staging[0, False]._picture_bytes == 2 * 24 * 60 * 3
     slot.fill(image[:, ::-1])
     slot.compare()
 

@@ -139,6 +139,10 @@ class CudaPython(Cuda):
         """See `Cuda`."""
         return _Stream(self._call)
 
+    def default_stream(self) -> Stream:
+        """See `Cuda`."""
+        return _DefaultStream(self._call)
+
     def event(self) -> Event:
         """See `Cuda`."""
         return _Event(self._call)
@@ -246,6 +250,12 @@ class _Stream(Stream):
         handle, self.handle = self.handle, 0
         if handle:
             self._call("cudaStreamDestroy", handle)
+
+
+class _DefaultStream(_Stream):
+    def __init__(self, call: Runtime) -> None:
+        self._call = call
+        self.handle = 0
 
 
 class _Event(Event):

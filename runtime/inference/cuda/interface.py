@@ -141,6 +141,10 @@ class Cuda(ABC):
         """Return a new stream, which does not wait for the default one."""
 
     @abstractmethod
+    def default_stream(self) -> Stream:
+        """Return the stream of whoever names none, in which other libraries' work lies; `free` leaves it be."""
+
+    @abstractmethod
     def event(self) -> Event:
         """Return a new event with a time."""
 

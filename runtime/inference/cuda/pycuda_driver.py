@@ -80,6 +80,10 @@ class PyCuda(Cuda):
         """See `Cuda`."""
         return _Stream(self._driver)
 
+    def default_stream(self) -> Stream:
+        """See `Cuda`."""
+        return _DefaultStream(self._driver)
+
     def event(self) -> Event:
         """See `Cuda`."""
         return _Event(self._driver)
@@ -211,6 +215,18 @@ class _Stream(Stream):
 
     def free(self) -> None:
         self.stream = None  # pycuda destroys it with its last reference
+
+
+class _DefaultStream(_Stream):
+    """pycuda's calls take None for it, and wait for nothing but whole contexts and streams that they made."""
+
+    def __init__(self, driver: Any) -> None:
+        self._driver = driver
+        self.stream, self.handle = None, 0
+
+    def synchronize(self) -> None:
+        with translated(self._driver):
+            self._driver.Context.synchronize()
 
 
 class _Event(Event):

@@ -15,6 +15,7 @@ from segrt.runtime.inference.cuda.launching import tiles
 from segrt.runtime.postproc import copy_picture
 from segrt.runtime.preprocess.channels import image_input
 from segrt.runtime.preprocess.cuda.axis_tables import Table
+from segrt.runtime.preprocess.cuda.device_picture import DevicePicture
 from segrt.runtime.preprocess.cuda.picture_kernels import (
     BLOCK,
     PictureKernel,
@@ -51,20 +52,21 @@ class PictureFiller:
         self._specs, self._inputs, self._kernels, self._threads = tuple(specs), inputs, kernels, threads
         self._image = image_input(specs)
         self._queue = inputs[self._image.name].queue
-        self._staging: dict[int, _Staging] = {}
+        self._staging: dict[tuple[int, bool], _Staging] = {}
 
-    def fill(self, image: Picture, index: int = 0) -> Geometry:
+    def fill(self, image: Picture | DevicePicture, index: int = 0) -> Geometry:
         """Put upload and kernels for place `index` of the batch into the queue's stream; return without waiting.
 
-        `image` is uint8 BGR (H, W, 3) and may be changed as soon as this returns. The slot's host views are left out of
-        this frame's upload. Raises ImageError as `fill_inputs` does, CudaError where the
-        GPU's memory is full.
+        `image` is uint8 BGR (H, W, 3) and may be changed as soon as this returns; one that lies on this GPU is read
+        there, and kept until the place is filled again. The slot's host views are left out of this frame's upload.
+        Raises ImageError as `fill_inputs` does, CudaError where the GPU's memory is full.
         """
-        image = check_picture(image)
+        resident = isinstance(image, DevicePicture)
+        picture = image if isinstance(image, DevicePicture) else check_picture(image)
         with self._queue.cuda.current():
-            staging = self._prepared(index, (image.shape[0], image.shape[1]))
+            staging = self._prepared(index, (picture.shape[0], picture.shape[1]), resident=resident)
             self._queue.picture_begins()
-            staging.upload(image, self._queue.stream, self._threads)
+            staging.upload(picture, self._queue.stream, self._threads)
             self._queue.picture_uploaded()
             for launch in staging.launches:
                 self._queue.cuda.launch(launch.function, launch.grid, BLOCK, launch.parameters, self._queue.stream)
@@ -77,12 +79,13 @@ class PictureFiller:
             while self._staging:
                 self._staging.popitem()[1].free()
 
-    def _prepared(self, index: int, size: tuple[int, int]) -> "_Staging":
+    def _prepared(self, index: int, size: tuple[int, int], *, resident: bool) -> "_Staging":
         """Return the memory of a place, ready for pictures of `size`."""
-        staging = self._staging.setdefault(index, _Staging(self._queue.cuda))
+        staging = self._staging.setdefault((index, resident), _Staging(self._queue.cuda, resident=resident))
         if not staging.launches or staging.geometry.source_size != size:
             staging.launches = []
-            kernel = picture_kernel(self._image, place(size, self._image.size, self._image.resize))
+            geometry = place(size, self._image.size, self._image.resize)
+            kernel = picture_kernel(self._image, geometry, whole=resident)
             staging.prepare(kernel)
             staging.launches = [
                 self._picture_launch(kernel, staging, index),
@@ -92,9 +95,8 @@ class PictureFiller:
 
     def _picture_launch(self, kernel: PictureKernel, staging: "_Staging", index: int) -> "_Launch":
         target = picture_input(self._image, kernel.geometry, self._inputs[self._image.name][index].address)
-        pixels = Pixels(staging.address, *kernel.stored_size)
         function = self._kernels.function(kernel.file, kernel.name)
-        return _Launch(function, kernel.grid, (target, pixels, *kernel.axes(staging.table_addresses)))
+        return _Launch(function, kernel.grid, (target, staging.pixels, *kernel.axes(staging.table_addresses)))
 
     def _mask_launch(self, spec: InputSpec, geometry: Geometry, index: int) -> "_Launch":
         mask = self._inputs[spec.name][index]
@@ -128,11 +130,15 @@ def _copy(image: Picture, rows: slice | Table, target: Picture, threads: int) ->
 class _Staging:
     """Page-locked memory for a picture and its kernel's tables, and the same on the GPU; it grows.
 
-    On GPUs that share the host's memory the kernels read the page-locked memory itself.
+    On GPUs that share the host's memory the kernels read the page-locked memory itself. Of pictures that are `resident`
+    on the GPU nothing but the tables lies here, and the last one is kept. `pixels` is where kernels find the picture.
     """
 
-    def __init__(self, cuda: Cuda) -> None:
+    def __init__(self, cuda: Cuda, *, resident: bool) -> None:
+        self.pixels = Pixels()
         self.kernel: PictureKernel | None = None
+        self._resident: DevicePicture | None = None
+        self._holds_pictures = not resident
         self.table_addresses: tuple[int, ...] = ()
         self.launches: list[_Launch] = []
         self._cuda = cuda
@@ -158,7 +164,7 @@ class _Staging:
     def prepare(self, kernel: PictureKernel) -> None:
         """Make room for pictures of the kernel's size and its tables."""
         height, width = kernel.stored_size
-        picture_bytes = height * width * 3
+        picture_bytes = height * width * 3 if self._holds_pictures else 0
         starts, end = [], picture_bytes
         for table in kernel.tables:
             starts.append(-(-end // _ALIGNED) * _ALIGNED)
@@ -172,9 +178,26 @@ class _Staging:
             self._host.array[start : start + table.nbytes] = table.ravel().view(np.uint8)
         self.kernel = kernel
         self.table_addresses = tuple(self.address + start for start in starts)
+        self.pixels.data, self.pixels.height, self.pixels.width = self.address, height, width
 
-    def upload(self, image: Picture, stream: Stream, threads: int) -> None:
+    def upload(self, image: Picture | DevicePicture, stream: Stream, threads: int) -> None:
         """Copy what the kernel reads of `image` here, and put its upload into the stream."""
+        if isinstance(image, DevicePicture):
+            self._resident, self.pixels.data = image, image.address
+        else:
+            self._upload_picture(image, stream, threads)
+        if self._new_tables:
+            self._send(self._picture_bytes, self._nbytes - self._picture_bytes, stream)
+            self._new_tables = False
+
+    def free(self) -> None:
+        """Give the memory back."""
+        for memory in (self._host, self._device):
+            if memory is not None:
+                memory.free()
+        self._host, self._device, self.kernel, self._resident = None, None, None, None
+
+    def _upload_picture(self, image: Picture, stream: Stream, threads: int) -> None:
         assert self._host is not None
         assert self.kernel is not None
         (height, width), used = self.kernel.stored_size, self.kernel.used_rows
@@ -185,16 +208,6 @@ class _Staging:
             part = here[strip]
             _copy(image, strip if used is None else used[strip], part, threads)
             self._send(first * 3 * width, part.nbytes, stream)
-        if self._new_tables:
-            self._send(self._picture_bytes, self._nbytes - self._picture_bytes, stream)
-            self._new_tables = False
-
-    def free(self) -> None:
-        """Give the memory back."""
-        for memory in (self._host, self._device):
-            if memory is not None:
-                memory.free()
-        self._host, self._device, self.kernel = None, None, None
 
     def _reserve(self, nbytes: int) -> None:
         if self._host is not None and self._host.array.nbytes >= nbytes:

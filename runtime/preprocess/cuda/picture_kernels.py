@@ -108,14 +108,18 @@ def why_not_on_gpu(spec: InputSpec) -> str | None:
     return None
 
 
-def picture_kernel(spec: InputSpec, geometry: Geometry) -> PictureKernel:
-    """Return the launch that does what `picture._fill_image` does on the CPU."""
+def picture_kernel(spec: InputSpec, geometry: Geometry, *, whole: bool = False) -> PictureKernel:
+    """Return the launch that does what `picture._fill_image` does on the CPU.
+
+    With `whole` it reads the picture as it is, for it lies on the GPU already, and not the rows that were chosen of it.
+    """
     (height, width), (source_height, source_width) = inner_size(geometry), geometry.source_size
     number, resize = _NUMBERS[spec.dtype], spec.resize
     rows, columns = spec.size
     grid = tiles(columns, rows, 32, 8)
     if (height, width) == (source_height, source_width) or resize.interpolation == "nearest":
-        used, table = stored_rows(nearest_pixels(source_height, height), 1)
+        rows_table = nearest_pixels(source_height, height)
+        used, table = (None, rows_table) if whole else stored_rows(rows_table, 1)
         tables = table, nearest_pixels(source_width, width)
         return PictureKernel("preprocess", f"picture_nearest_{number}", grid, tables, geometry, used)
     if resize.antialias:
@@ -126,7 +130,8 @@ def picture_kernel(spec: InputSpec, geometry: Geometry) -> PictureKernel:
         )
         return PictureKernel("antialias", f"picture_filter_{number}", tiles(columns, rows, 32, 16), filters, geometry)
     if number == "byte":
-        used, table = stored_rows(fixed_taps(source_height, height), 2)
+        rows_table = fixed_taps(source_height, height)
+        used, table = (None, rows_table) if whole else stored_rows(rows_table, 2)
         tables = table, fixed_taps(source_width, width)
         return PictureKernel("preprocess", "picture_fixed_byte", grid, tables, geometry, used)
     return PictureKernel("preprocess", f"picture_linear_{number}", grid, (), geometry)

@@ -10,6 +10,7 @@ from segrt.runtime.inference.cuda.cuda_errors import explained
 from segrt.runtime.inference.cuda.device_array import GpuQueue
 from segrt.runtime.inference.cuda.kernels import built_files, kernels_on
 from segrt.runtime.inference.tensors import Slot, prefixed
+from segrt.runtime.preprocess.cuda.device_picture import DevicePicture, on_host
 from segrt.runtime.preprocess.cuda.picture_filler import PictureFiller, why_not
 from segrt.runtime.preprocess.geometry import Geometry
 from segrt.runtime.preprocess.input_spec import InputSpec
@@ -44,7 +45,7 @@ class SlotPictures:
                 self._fillers[member] = PictureFiller(specs, inputs, kernels_on(self._queue.cuda), threads=threads)
         self._queue.own(self)
 
-    def fill(self, image: Picture, index: int = 0) -> Geometry:
+    def fill(self, image: Picture | DevicePicture, index: int = 0) -> Geometry:
         """Put what brings `image` to place `index` into the slot's queue; see `PictureFiller.fill`.
 
         Raises DeviceLostError when the GPU is lost or has no memory left.
@@ -61,12 +62,12 @@ class SlotPictures:
         while self._fillers:
             self._fillers.popitem()[1].free()
 
-    def _filled(self, member: str, image: Picture, index: int) -> Geometry:
+    def _filled(self, member: str, image: Picture | DevicePicture, index: int) -> Geometry:
         if member in self._fillers:
             return self._fillers[member].fill(image, index)
         specs = self._members[member]
         views: dict[str, npt.NDArray[Any]] = {spec.name: self._slot.inputs[_name(member, spec)] for spec in specs}
-        return fill_inputs(image, specs, views, index, threads=self._threads)
+        return fill_inputs(on_host(image), specs, views, index, threads=self._threads)
 
 
 def _name(member: str, spec: InputSpec) -> str:

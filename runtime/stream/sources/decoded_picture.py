@@ -11,7 +11,9 @@ import numpy as np
 from segrt.runtime.files.images import Picture
 from segrt.runtime.files.swscale import one_thread
 
-_FULL_RANGE = 2  # AVCOL_RANGE_JPEG
+FULL_RANGE = 2
+"""`color_range` of pictures whose luma goes from 0 to 255 (AVCOL_RANGE_JPEG)."""
+
 _OTHER_MATRICES = (1, 7, 9)  # AVCOL_SPC_BT709, SMPTE240M, BT2020_NCL
 Matrix = tuple[float, float, float, float]
 
@@ -31,10 +33,16 @@ def to_picture(decoded: av.VideoFrame, pixel_ratio: Fraction, matrix: Matrix | N
     if decoded.colorspace in _OTHER_MATRICES and decoded.format.name.startswith("yuv"):
         # BGR has no matrix, but naming one makes PyAV before 17 apply the source's, which it else takes for BT.601.
         options["dst_colorspace"] = "ITU601"
-        if decoded.color_range == _FULL_RANGE:
+        if decoded.color_range == FULL_RANGE:
             options["src_color_range"] = "JPEG"
     picture = np.asarray(decoded.to_ndarray(**options), dtype=np.uint8)
     return picture if matrix is None else turn(picture, matrix)
+
+
+def pixel_ratio_of(stream: Any) -> Fraction:
+    """Return width to height of a pixel; 1 where the file says nothing, or nonsense."""
+    ratio = stream.sample_aspect_ratio
+    return Fraction(ratio) if ratio and Fraction(1, 4) <= ratio <= 4 else Fraction(1)
 
 
 def display_matrix(decoded: av.VideoFrame) -> Matrix | None:

@@ -1,8 +1,13 @@
 """Looks whether a live picture lives: a camera may go on sending one and the same picture, or black."""
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from segrt.runtime.files.images import Picture
+
+if TYPE_CHECKING:
+    from segrt.runtime.preprocess.cuda.device_picture import DevicePicture
 
 _GRID = 64  # samples along each side
 _SAME = 2  # grey levels; a frozen picture that is encoded again still wavers a little
@@ -18,10 +23,11 @@ class PictureWatch:
         self._changed = 0.0
         self._lit = 0.0
 
-    def look(self, picture: Picture, now: float) -> str | None:
+    def look(self, picture: "Picture | DevicePicture", now: float) -> str | None:
         """Take the picture of the moment `now` (monotonic seconds); return "frozen", "black" or None (it lives)."""
         height, width = picture.shape[:2]
-        sample = picture[:: max(1, height // _GRID), :: max(1, width // _GRID)]
+        steps = max(1, height // _GRID), max(1, width // _GRID)
+        sample = picture[:: steps[0], :: steps[1]] if isinstance(picture, np.ndarray) else picture.every(*steps)
         before = self._sample
         if before is None or before.shape != sample.shape:
             self._changed, self._sample = now, sample.copy()

@@ -12,14 +12,18 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import TYPE_CHECKING
 
 from segrt.runtime.errors import SegrtError, VideoError
 from segrt.runtime.files.images import Picture
 from segrt.runtime.files.uri import redact_error
 from segrt.runtime.stream.backoff import Backoff
-from segrt.runtime.stream.frame import Frame
+from segrt.runtime.stream.frame import Frame, frame_of
 from segrt.runtime.stream.sources.frozen_picture import PictureWatch
 from segrt.runtime.stream.sources.source import Source, SourceInfo
+
+if TYPE_CHECKING:
+    from segrt.runtime.preprocess.cuda.device_picture import DevicePicture
 
 log = logging.getLogger("segrt.stream")
 READ_TIMEOUT = 4.0
@@ -41,9 +45,9 @@ class LiveOptions:
 
 @dataclass(frozen=True, eq=False)
 class Shot:
-    """What a feed reads: a picture, uint8 BGR (H, W, 3), its time in the feed's own seconds, and its capture."""
+    """What a feed reads: a picture, uint8 BGR (H, W, 3) or on the GPU, its time in the feed's seconds, its capture."""
 
-    picture: Picture
+    picture: "Picture | DevicePicture"
     pts: float | None
     capture_time: float
 
@@ -118,7 +122,7 @@ class LiveSource(Source):
                     pts = timeline.pts(shot)
                     if self.tap is not None and shot.pts is not None:
                         self.tap.align(pts - shot.pts)
-                    yield Frame(shot.picture, index, pts, shot.capture_time, self.info.source_id)
+                    yield frame_of(shot.picture, index, pts, shot.capture_time, self.info.source_id)
                     index += 1
             except (SegrtError, OSError, ValueError) as error:  # ValueError is what PyAV raises for some wrong data
                 reason = redact_error(str(error), self._address)

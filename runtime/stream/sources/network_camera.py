@@ -16,6 +16,7 @@ class NetworkSource(LiveSource):
     """
 
     forms: ClassVar = {"rtsp": "rtsp://...", "http": "http://...", "https": ""}
+    decodes_video: ClassVar = True
 
     def __init__(self, uri: str, source_id: str, options: LiveOptions | None = None) -> None:
         options = options or LiveOptions()
@@ -31,7 +32,14 @@ class NetworkSource(LiveSource):
         def connect() -> Feed:
             from segrt.runtime.stream.sources.packets import PacketFeed
 
-            return PacketFeed(address, timeout=options.read_timeout, options=_options(address, options), tap=self.tap)
+            return PacketFeed(
+                address,
+                timeout=options.read_timeout,
+                options=_options(address, options),
+                tap=self.tap,
+                decoder=self.wanted_decoder,
+                name=source_id,
+            )
 
         super().__init__(source_id, connect, options=options, address=uri)
 

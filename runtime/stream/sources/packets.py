@@ -11,17 +11,17 @@ import av.error
 
 from segrt.runtime.errors import VideoError
 from segrt.runtime.stream.sources.bounded_bytes import BoundedBytes
-from segrt.runtime.stream.sources.decoded_picture import display_matrix, to_picture
+from segrt.runtime.stream.sources.cpu_decoder import VideoDecoder, WantedDecoder
 from segrt.runtime.stream.sources.flood_guard import FloodGuard
 from segrt.runtime.stream.sources.live import Feed, RefusedError, Shot
 from segrt.runtime.stream.sources.packet_tap import PacketTap
-from segrt.runtime.stream.sources.video_file import pixel_ratio_of, reason_of
+from segrt.runtime.stream.sources.video_decoder import open_decoder
+from segrt.runtime.stream.sources.video_file import reason_of
 
 _WAITED = 0.002  # seconds: a packet that took longer to come was not lying in the socket
 _BARE = frozenset(("mjpeg", "mpjpeg", "image2", "image2pipe"))  # formats whose times are made up
 _LONGEST_LAG = 30.0
 _REFUSALS = (av.error.HTTPUnauthorizedError, av.error.HTTPForbiddenError, av.error.ProtocolNotFoundError)
-_LOW_DELAY = 1 << 19  # AV_CODEC_FLAG_LOW_DELAY
 
 
 class PacketFeed(Feed):
@@ -31,8 +31,8 @@ class PacketFeed(Feed):
     busy, is older than that: it is then taken from the stream's own time, for which the last packet that we had to
     wait for gives the relation.
 
-    `tap` is told of its packets. Raises VideoError when it cannot be opened within `timeout` seconds; `read` when
-    nothing came for so long.
+    `tap` is told of its packets; `decoder` says what decodes them. Raises VideoError when it cannot be opened within
+    `timeout` seconds; `read` when nothing came for so long.
     """
 
     def __init__(
@@ -43,6 +43,8 @@ class PacketFeed(Feed):
         demuxer: str | None = None,
         options: Mapping[str, str] | None = None,
         tap: PacketTap | None = None,
+        decoder: WantedDecoder = "cpu",
+        name: str = "",
     ) -> None:
         self._timeout = timeout
         self._tap = tap
@@ -50,8 +52,7 @@ class PacketFeed(Feed):
         read = timeout / 2 if address.lower().startswith("rtsp") else timeout
         self._offset: float | None = None
         self._ready: deque[Shot] = deque()
-        self._matrix_of: tuple[int, int] | None = None
-        self._matrix: Any = None
+        self._decoder: VideoDecoder | None = None
         self._budget: BoundedBytes | FloodGuard | None = None
         start = time.monotonic()
         try:
@@ -68,11 +69,8 @@ class PacketFeed(Feed):
             self._stream: Any = self._container.streams.video[0]
             if self._stream.codec_context is None:
                 raise VideoError("has a video codec that is not known to this PyAV")
-            self._stream.thread_type = "AUTO"
-            self._stream.thread_count = 1  # frame threads would hold frames back
-            self._stream.codec_context.flags |= _LOW_DELAY
+            self._decoder = self._opened_decoder(decoder, name)
             self._timed = self._container.format.name not in _BARE
-            self._ratio = pixel_ratio_of(self._stream)
             self._packets = self._container.demux(self._stream)
             if self._tap is not None and self._timed:
                 self._tap.begin(self._stream)
@@ -104,6 +102,8 @@ class PacketFeed(Feed):
 
     def close(self) -> None:
         """End the connection."""
+        if self._decoder is not None:
+            self._decoder.close()
         with suppress(av.error.FFmpegError, OSError):
             self._container.close()
         if self._budget is not None:
@@ -136,19 +136,25 @@ class PacketFeed(Feed):
             content.close()
         return _av_open(address, demuxer, options, timeout)
 
+    def _opened_decoder(self, wanted: WantedDecoder, name: str) -> VideoDecoder:
+        """Return the decoder; one thread, for frame threads would hold frames back."""
+        try:
+            return open_decoder(self._stream, wanted, name, low_delay=True)
+        except VideoError as error:
+            raise RefusedError(str(error)) from None
+
     def _decode(self, packet: Any, now: float, *, fresh: bool) -> None:
+        assert self._decoder is not None
         if self._timed and packet.pts is not None and (fresh or self._offset is None):
             self._offset = now - float(packet.pts * packet.time_base)
         try:
-            decoded = packet.decode()
+            decoded = self._decoder.decode(packet)
         except (av.error.FFmpegError, ValueError):  # damaged packets: the next key frame mends it
             return
         for frame in decoded:
             if frame.is_corrupt:
                 continue
-            if self._matrix_of != (frame.width, frame.height):
-                self._matrix_of, self._matrix = (frame.width, frame.height), display_matrix(frame)
-            picture = to_picture(frame, self._ratio, self._matrix)
+            picture = self._decoder.picture(frame)
             pts = frame.time if self._timed else None
             captured = now
             if pts is not None and self._offset is not None:

@@ -5,13 +5,16 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from segrt.runtime.files.uri import scheme_of
 from segrt.runtime.stream.frame import Frame
 from segrt.runtime.stream.needs import Needs
 from segrt.runtime.stream.sources.packet_tap import PacketTap
 from segrt.runtime.stream.uri_options import Reader
+
+if TYPE_CHECKING:
+    from segrt.runtime.stream.sources.cpu_decoder import WantedDecoder
 
 
 @dataclass(frozen=True)
@@ -56,12 +59,18 @@ class Source(ABC):
     needs: ClassVar[Needs | None] = None
     """Packages beyond segrt's own, if there are any."""
 
+    decodes_video: ClassVar[bool] = False
+    """Whether a video decoder makes its pictures, which `wanted_decoder` chooses."""
+
     info: SourceInfo
     refusal: str | None = None
     """Why a live source has ended although nobody stopped it, if it has: its camera lets nobody in."""
     listener: Listener = Listener()
     tap: PacketTap | None = None
     """Who takes its packets, set before `frames` is called; told nothing by a source that has none."""
+
+    wanted_decoder: "WantedDecoder" = "cpu"
+    """What decodes its video, set before `frames` is called; see `video_decoder`."""
 
     @classmethod
     def files(cls, spec: str) -> tuple[Path, ...]:

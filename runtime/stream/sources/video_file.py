@@ -5,17 +5,22 @@ from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 from stat import S_ISREG
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import av
 import av.error
 
 from segrt.runtime.errors import VideoError
 from segrt.runtime.files.reading import is_folder
-from segrt.runtime.stream.frame import Frame
-from segrt.runtime.stream.sources.decoded_picture import display_matrix, to_picture
+from segrt.runtime.stream.frame import Frame, frame_of
+from segrt.runtime.stream.sources.cpu_decoder import VideoDecoder
 from segrt.runtime.stream.sources.file_extent import missing_bytes
 from segrt.runtime.stream.sources.source import Source, SourceInfo
+from segrt.runtime.stream.sources.video_decoder import open_decoder
+
+if TYPE_CHECKING:
+    from segrt.runtime.files.images import Picture
+    from segrt.runtime.preprocess.cuda.device_picture import DevicePicture
 
 # Demuxers that accept any text file, and show it as a film of letters.
 _NO_VIDEO_FORMATS = frozenset(("tty", "bin", "xbin", "adf", "idf"))
@@ -29,14 +34,14 @@ class VideoSource(Source):
     """
 
     forms: ClassVar = {"video": "a video file"}
+    decodes_video: ClassVar = True
 
     def __init__(self, path: Path, source_id: str, *, threads: int = 1) -> None:
         self._path = path
         self._container = _open(path)
         try:
             self._stream = _video_stream(self._container, path)
-            self._stream.thread_type = "AUTO"
-            self._stream.thread_count = threads
+            self._threads = threads
             rate = self._stream.average_rate or self._stream.guessed_rate
             self.info = SourceInfo(
                 source_id=source_id,
@@ -53,7 +58,7 @@ class VideoSource(Source):
         Raises VideoError after the last good frame of a file that is cut off, holds damaged frames or none at all.
         """
         count = damaged = 0
-        pixel_ratio, matrix, coded_size = pixel_ratio_of(self._stream), None, None
+        decoder = self._decoder()
         if self.tap is not None:
             self.tap.begin(self._stream)
         try:
@@ -61,29 +66,41 @@ class VideoSource(Source):
                 if self.tap is not None and packet.size:
                     self.tap.packet(packet)
                 try:
-                    decoded = packet.decode()
+                    decoded = decoder.decode(packet)
                 except av.error.InvalidDataError:
                     damaged += 1
                     continue
-                for picture in decoded:
-                    if picture.is_corrupt:
+                for frame in decoded:
+                    if frame.is_corrupt:
                         # Before the first good frame this is a recording that begins between two key frames.
                         damaged += 1 if count else 0
                         continue
-                    if coded_size != (picture.width, picture.height):  # a file states it once, for all its frames
-                        coded_size, matrix = (picture.width, picture.height), display_matrix(picture)
-                    image = to_picture(picture, pixel_ratio, matrix)
-                    yield Frame(image, count, picture.time, time.monotonic(), self.info.source_id)
+                    picture = self._picture(decoder, frame)
+                    yield frame_of(picture, count, frame.time, time.monotonic(), self.info.source_id)
                     count += 1
         except (av.error.FFmpegError, OSError) as error:
             raise VideoError(
                 f"{self._path}: reading stopped after {count} frames ({reason_of(error)}); check the file and its disk"
             ) from error
+        finally:
+            decoder.close()
         self._check_end(count, damaged)
 
     def close(self) -> None:
         """Close the file."""
         self._container.close()
+
+    def _decoder(self) -> VideoDecoder:
+        try:
+            return open_decoder(self._stream, self.wanted_decoder, self.info.source_id, threads=self._threads)
+        except VideoError as error:
+            raise VideoError(f"{self._path}: {error}") from None
+
+    def _picture(self, decoder: VideoDecoder, frame: av.VideoFrame) -> "Picture | DevicePicture":
+        try:
+            return decoder.picture(frame)
+        except VideoError as error:
+            raise VideoError(f"{self._path}: {error}") from None
 
     def _check_end(self, count: int, damaged: int) -> None:
         path, of = self._path, f" of {self.info.frames}" if self.info.frames else ""
@@ -143,12 +160,6 @@ def _is_cover(stream: Any) -> bool:
     disposition = getattr(stream, "disposition", None)
     flag = getattr(type(disposition), "attached_pic", None)
     return bool(disposition is not None and flag is not None and disposition & flag)
-
-
-def pixel_ratio_of(stream: Any) -> Fraction:
-    """Return width to height of a pixel; 1 where the file says nothing, or nonsense."""
-    ratio = stream.sample_aspect_ratio
-    return Fraction(ratio) if ratio and Fraction(1, 4) <= ratio <= 4 else Fraction(1)
 
 
 def reason_of(error: BaseException) -> str:

@@ -71,6 +71,9 @@ class FakeCuda(Cuda):
     def stream(self) -> Stream:
         return FakeStream(self)
 
+    def default_stream(self) -> Stream:
+        return FakeDefaultStream(self)
+
     def event(self) -> Event:
         return FakeEvent(self)
 
@@ -157,6 +160,18 @@ class FakeStream(Alive, Stream):
             work()
             if what:
                 self.cuda.log.append(what)
+
+
+class FakeDefaultStream(FakeStream):
+    """Is there without anybody making it."""
+
+    def __init__(self, cuda: FakeCuda) -> None:
+        super().__init__(cuda)
+        self.handle, self.freed = 0, True
+        cuda.alive -= 1
+
+    def free(self) -> None:
+        pass
 
 
 class FakeEvent(Alive, Event):
