@@ -22,6 +22,7 @@ import transformers_way
 import trials
 from gpu_scenes import NAMES, scene_of
 
+from segrt.runtime import open_bundle
 from segrt.runtime.authoring.verification import Check
 from segrt.runtime.decode.decoders import PROGRAMS
 from segrt.runtime.errors import SegrtError
@@ -92,6 +93,15 @@ def test_results_that_differ_in_a_bit_or_in_kind_are_no_equals() -> None:
     assert equality.difference(Result(-one.values), one) == "2 of 2 values of values differ"
     assert "is float64 (2,), not float32" in equality.difference(Result(one.values.astype(float)), one)
     assert equality.difference(3, one) == "int is no Result"
+
+
+def test_a_result_that_knows_its_picture_is_the_one_that_does_not() -> None:
+    picture = np.zeros((4, 6, 3), np.uint8)
+    with open_bundle("street-semantic", threads=1) as segmenter:
+        result, heads, geometry = segmenter.detailed(picture)
+        decoded = segmenter.decoded(heads, geometry)
+    assert (result.image is None, decoded.image is None) == (False, True)
+    assert equality.difference(result, decoded) == equality.difference(decoded, result) == ""
 
 
 def test_a_scene_of_every_rule_has_something_to_decode() -> None:

@@ -273,8 +273,34 @@ def test_a_decoder_that_does_not_take_the_stream_falls_back_or_ends(
         got = frames_of(clip, "auto")
     for one, other in zip(got, wanted, strict=True):
         np.testing.assert_array_equal(one.image, other.image)
-    assert caplog.text.count("does not take its h264 of 130x96; decoded on the CPU") == 1
-    with pytest.raises(VideoError, match="does not take its h264 of 130x96; take --decode-video cpu"):
+    assert caplog.text.count("does not take it (h264 of 130x96); decoded on the CPU") == 1
+    with pytest.raises(VideoError, match=r"does not take it \(h264 of 130x96\); take --decode-video cpu"):
+        frames_of(clip, "cuda")
+    assert nvdec.alive == 0
+
+
+@pytest.mark.parametrize("first", [0, 3])
+def test_a_decoder_that_fails_before_its_first_frame_leaves_all_of_them_to_the_cpu(
+    first: int, nvdec: EmulatedCuda, clip: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    packets = 0
+
+    def decode(_: FakeNvdec, packet: Any) -> list[Any]:  # noqa: ARG001 (as FakeNvdec has it)
+        nonlocal packets
+        packets += 1
+        if packets > first:
+            raise av.error.ArgumentError(22, "Invalid argument")
+        return []
+
+    wanted = frames_of(clip, "cpu")
+    monkeypatch.setattr(FakeNvdec, "decode", decode)
+    got = frames_of(clip, "auto")
+    assert [frame.pts for frame in got] == [frame.pts for frame in wanted]
+    for one, other in zip(got, wanted, strict=True):
+        np.testing.assert_array_equal(one.image, other.image)
+    assert caplog.text.count("decoded on the CPU") == 1
+    packets = 0
+    with pytest.raises(VideoError, match="Invalid argument"):
         frames_of(clip, "cuda")
     assert nvdec.alive == 0
 

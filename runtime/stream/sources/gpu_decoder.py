@@ -6,6 +6,7 @@ Pictures that have to be turned upright are copied to the host.
 
 import ctypes
 import logging
+from contextlib import suppress
 from functools import cache
 from typing import Any
 
@@ -25,6 +26,7 @@ from segrt.runtime.stream.sources.decoded_picture import FULL_RANGE, pixel_ratio
 log = logging.getLogger("segrt.stream")
 _FORMATS = ("yuv420p", "yuvj420p", "nv12")
 _LOW_DELAY = 1 << 19  # AV_CODEC_FLAG_LOW_DELAY
+_MOST_UNSEEN = 64  # packets without a frame: far more than any decoder holds back
 _LIBRARY = "libnvcuvid.so.1"  # NVIDIA's video decoder, which the driver brings
 
 
@@ -83,10 +85,12 @@ class GpuDecoder:
         self._strict, self._name, self._fell_back = strict, name, False
         self._upright, self._time_base = Upright(stream), stream.time_base
         self._matrices: dict[tuple[int, bool], Any] = {}
+        # Until the first frame, so that the CPU can begin where the GPU's decoder gives none.
+        self._unseen: list[Any] | None = None if strict else []
         try:
-            self._context = _hardware_context(stream, fall_back=not strict)
             cuda = open_cuda()
             with cuda.current():
+                self._context: Any = _hardware_context(stream, fall_back=not strict)
                 self._memory = PictureMemory(cuda, cuda.default_stream())
                 self._kernel = self._memory.kernels.function("video", "bgr_of_nv12")
         except (av.error.FFmpegError, OSError, NotImplementedError, BackendError) as error:
@@ -96,7 +100,20 @@ class GpuDecoder:
 
     def decode(self, packet: Any) -> list[av.VideoFrame]:
         """See `VideoDecoder`."""
-        frames: list[av.VideoFrame] = self._context.decode(packet)
+        if self._context is None:
+            return self._by_cpu(packet)
+        try:
+            frames: list[av.VideoFrame] = self._context.decode(packet)
+        except av.error.InvalidDataError:
+            raise
+        except (av.error.FFmpegError, OSError) as error:
+            if self._unseen is None:
+                raise
+            return self._begin_on_cpu(packet, str(error))
+        if frames or len(self._unseen or ()) == _MOST_UNSEEN:
+            self._unseen = None
+        elif self._unseen is not None:
+            self._unseen.append(packet)
         for frame in frames:  # the last packet, which is empty, has no time base to hand on
             frame.time_base = self._time_base
         return frames
@@ -105,7 +122,8 @@ class GpuDecoder:
         """See `VideoDecoder`. Raises DeviceLostError when the GPU is lost or has no memory left."""
         sw_format = getattr(frame, "sw_format", None)
         if sw_format is None:
-            self._say_fallback(frame)
+            if self._context is not None:
+                self._fall_back(f"{self._context.name} of {frame.width}x{frame.height}")
             return self._upright.picture(frame)
         if sw_format.name != "nv12" or frame.width % 2 or frame.height % 2 or frame.colorspace not in COLOR_SPACES:
             raise VideoError(
@@ -120,6 +138,20 @@ class GpuDecoder:
         """See `VideoDecoder`."""
         self._context = None
         self._memory.close()
+
+    def _begin_on_cpu(self, packet: Any, reason: str) -> list[av.VideoFrame]:
+        """Give the CPU's decoder everything that the GPU's has made nothing of."""
+        self._fall_back(reason)
+        packets, self._unseen, self._context = [*(self._unseen or ()), packet], None, None
+        frames = []
+        for unseen in packets:
+            with suppress(av.error.InvalidDataError):
+                frames += self._by_cpu(unseen)
+        return frames
+
+    def _by_cpu(self, packet: Any) -> list[av.VideoFrame]:
+        frames: list[av.VideoFrame] = packet.decode()
+        return frames
 
     def _converted(self, frame: av.VideoFrame) -> DevicePicture:
         """Return the frame as BGR on the GPU; FFmpeg may have its memory back afterwards."""
@@ -136,14 +168,14 @@ class GpuDecoder:
             memory.stream.synchronize()
         return picture
 
-    def _say_fallback(self, frame: av.VideoFrame) -> None:
+    def _fall_back(self, reason: str) -> None:
         """Say once that the CPU decodes, or that it must not."""
-        what = f"this GPU's video decoder does not take its {self._context.name} of {frame.width}x{frame.height}"
         if self._strict:
-            raise VideoError(f"{what}; take --decode-video cpu")
+            raise VideoError(f"this GPU's video decoder does not take it ({reason}); take --decode-video cpu")
         if not self._fell_back:
             self._fell_back, self.device = True, "cpu"
-            log.warning("%s: %s; decoded on the CPU", self._name, what)
+            what = "this GPU's video decoder does not take it"
+            log.warning("%s: %s (%s); decoded on the CPU", self._name, what, reason)
 
 
 def _codec_of(stream: Any) -> Any:
@@ -152,9 +184,14 @@ def _codec_of(stream: Any) -> Any:
 
 
 def _hardware_context(stream: Any, *, fall_back: bool) -> Any:
+    """Return a decoder that works in the CUDA context which is current.
+
+    A primary context that somebody has made before, as ONNX Runtime does, FFmpeg refuses to take by itself.
+    """
     from av.codec.hwaccel import HWAccel
 
-    accel = HWAccel("cuda", allow_software_fallback=fall_back, is_hw_owned=True)
+    options: dict[str, object] = {"primary_ctx": "0", "current_ctx": "1"}
+    accel = HWAccel("cuda", allow_software_fallback=fall_back, options=options, is_hw_owned=True)
     context: Any = av.CodecContext.create(_codec_of(stream), "r", hwaccel=accel)
     context.extradata = stream.codec_context.extradata
     context.thread_count = 1
