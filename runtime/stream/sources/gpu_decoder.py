@@ -58,6 +58,8 @@ def why_not_on_gpu(stream: Any) -> str | None:
     context = stream.codec_context
     if (reason := why_no_gpu_decoder()) is not None:
         return reason
+    if context.codec.canonical_name == "av1":  # as seen with PyAV 18 on an H200, whose NVDEC knows AV1
+        return "FFmpeg's AV1 decoder does not hand its work to the GPU through PyAV"
     if context.pix_fmt not in _FORMATS:
         return f"its pixels are {context.pix_fmt}, and only 8-bit 4:2:0 is taken there"
     if context.width % 2 or context.height % 2:
