@@ -18,7 +18,6 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import ClassVar
 
 import av
 
@@ -33,12 +32,15 @@ from segrt.runtime.streetworld import StreetWorld
 class Camera(Source):
     """Plays a clip again and again for `seconds`; with `fps` as a camera does, which waits for nobody."""
 
-    decodes_video: ClassVar = True
-
     def __init__(self, clip: Path, number: int, seconds: float, fps: float | None) -> None:
         self.info = SourceInfo(source_id=f"camera {number}", live=fps is not None)
         self._clip, self._seconds, self._fps = clip, seconds, fps
         self._stopped = False
+
+    @classmethod
+    def why_not_on_gpu(cls) -> str | None:
+        """See `Source`."""
+        return VideoSource.why_not_on_gpu()
 
     def frames(self) -> Iterator[Frame]:
         """Yield frames until the time is over."""

@@ -312,9 +312,11 @@ def test_without_a_decoder_auto_is_the_cpu_and_cuda_an_error(
     monkeypatch.setattr(gpu_decoder, "why_no_gpu_decoder", lambda: "there is none")
     with open_bundle("street-semantic", threads=1) as segmenter:
         assert run_stream(segmenter, clip, ["null"]).gpu_frames == 0
-        with pytest.raises(VideoError, match=r"^decode_video cuda: there is none; or take cpu$"):
+        with pytest.raises(
+            VideoError, match=r"^decode_video cuda: .*clip.mp4: there is none; leave it out, or take cpu$"
+        ):
             open_pipeline(segmenter, clip, decode_video="cuda")
-        with pytest.raises(VideoError, match=r"street:.* is no video that the GPU's decoder could take"):
+        with pytest.raises(VideoError, match=r"street:.* its pictures are no video that the GPU decodes"):
             open_pipeline(segmenter, "street://?seed=1", decode_video="cuda")
 
 

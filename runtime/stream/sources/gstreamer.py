@@ -7,7 +7,7 @@ import sys
 import time
 import warnings
 from importlib import import_module
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 from urllib.parse import urlsplit
 
 import numpy as np
@@ -17,9 +17,14 @@ from segrt.runtime.files.uri import redact, redact_error
 from segrt.runtime.stream.sources.live import Feed, LiveOptions, LiveSource, Shot
 from segrt.runtime.stream.uri_options import EDGES, number, read_query, read_size, whole
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from segrt.runtime.files.images import Picture
+    from segrt.runtime.preprocess.cuda.device_picture import DevicePicture
+
 _SYSTEM_PACKAGES = "/usr/lib/python3/dist-packages"  # where Debian and JetPack put python3-gi
 _SINK = "appsink name=segrt max-buffers=2 drop=true sync=false"
-_BGR = "videoconvert ! video/x-raw,format=BGR"
 _LAST_WORDS = 0.2  # seconds; a sink that has ended says so a little before its pipeline does
 _PACKAGES = "python3-gi gir1.2-gstreamer-1.0 gir1.2-gst-plugins-base-1.0 gstreamer1.0-plugins-base"
 
@@ -32,12 +37,17 @@ class GstreamerSource(LiveSource):
 
     forms: ClassVar = {"gst": "gst:PIPELINE"}
 
+    @classmethod
+    def why_not_on_gpu(cls) -> str | None:
+        """See `Source`."""
+        return _why_no_nvmm()
+
     def __init__(self, uri: str, source_id: str, options: LiveOptions | None = None) -> None:
         text = uri.partition(":")[2].strip().removeprefix("//").strip()
         if not text:
             raise VideoError("gst: names no pipeline; give gst:videotestsrc ! appsink")
         start(redact(uri))
-        _open(self, source_id, text, options)
+        _open(self, source_id, lambda _: text, options)
 
 
 class CsiSource(LiveSource):
@@ -45,6 +55,11 @@ class CsiSource(LiveSource):
 
     forms: ClassVar = {"csi": "csi://0"}
     options: ClassVar = {**EDGES, "fps": number(1, 240)}
+
+    @classmethod
+    def why_not_on_gpu(cls) -> str | None:
+        """See `Source`."""
+        return _why_no_nvmm()
 
     def __init__(self, uri: str, source_id: str, options: LiveOptions | None = None) -> None:
         parts = urlsplit(uri)
@@ -58,17 +73,23 @@ class CsiSource(LiveSource):
         _open(self, source_id, csi_pipeline(gst, redact(uri), sensor, size, fps), options)
 
 
-def csi_pipeline(gst: Any, name: str, sensor: int, size: tuple[int, int], fps: float) -> str:
-    """Return the pipeline of a CSI camera for the elements that this system has.
+def _why_no_nvmm() -> str | None:
+    from segrt.runtime.stream.sources.nvmm import why_no_nvmm
 
-    Raises VideoError, naming source `name`, without any.
+    return why_no_nvmm()
+
+
+def csi_pipeline(gst: Any, name: str, sensor: int, size: tuple[int, int], fps: float) -> "Callable[[bool], str]":
+    """Return what makes the pipeline of a CSI camera for the elements that this system has.
+
+    It is told whether pictures stay in the hardware's memory. Raises VideoError, naming source `name`, without any.
     """
     shape = f"width={size[0]},height={size[1]},framerate={round(fps)}/1"
     if gst.ElementFactory.find("nvarguscamerasrc"):
-        converted = "nvvidconv ! video/x-raw,format=BGRx"
-        return f"nvarguscamerasrc sensor-id={sensor} ! video/x-raw(memory:NVMM),{shape} ! {converted}"
+        camera = f"nvarguscamerasrc sensor-id={sensor} ! video/x-raw(memory:NVMM),{shape}"
+        return lambda nvmm: camera if nvmm else f"{camera} ! nvvidconv ! video/x-raw,format=BGRx"
     if gst.ElementFactory.find("libcamerasrc"):
-        return f"libcamerasrc ! video/x-raw,{shape}"
+        return lambda _: f"libcamerasrc ! video/x-raw,{shape}"
     raise VideoError(f"{name}: this GStreamer has neither nvarguscamerasrc (JetPack) nor libcamerasrc; install one")
 
 
@@ -104,20 +125,62 @@ def _import_gi() -> Any:
             sys.path.remove(_SYSTEM_PACKAGES)
 
 
-def _open(source: LiveSource, source_id: str, pipeline: str, options: LiveOptions | None) -> None:
+def _open(source: LiveSource, source_id: str, pipeline: "Callable[[bool], str]", options: LiveOptions | None) -> None:
     options = options or LiveOptions()
-    LiveSource.__init__(source, source_id, lambda: GstreamerFeed(pipeline, options.read_timeout), options=options)
+
+    def connect() -> Feed:
+        nvmm = source.wanted_decoder == "cuda"  # never by itself: see `nvmm`
+        pictures: PictureReader = BgrPictures()
+        if nvmm:
+            from segrt.runtime.stream.sources.nvmm import NvmmPictures
+
+            pictures = NvmmPictures()
+        return GstreamerFeed(pipeline(nvmm), options.read_timeout, pictures)
+
+    LiveSource.__init__(source, source_id, connect, options=options)
+
+
+class PictureReader(Protocol):
+    """Makes pictures of what an appsink gives: `ending` is what comes before it, `format` that of its caps."""
+
+    ending: str
+    format: str
+
+    def picture(self, data: Any, caps: Any) -> "Picture | DevicePicture":
+        """Return the picture of a mapped buffer's `data`, whose caps' structure is `caps`."""
+
+    def close(self) -> None:
+        """Free what it holds."""
+
+
+class BgrPictures:
+    """BGR in the host's memory."""
+
+    ending = "videoconvert ! video/x-raw,format=BGR"
+    format = "BGR"
+
+    def picture(self, data: Any, caps: Any) -> "Picture":
+        """See `PictureReader`."""
+        width, height = caps.get_value("width"), caps.get_value("height")
+        stride = (width * 3 + 3) // 4 * 4
+        rows = np.frombuffer(data, np.uint8)[: stride * height].reshape(height, stride)
+        picture: Picture = rows[:, : width * 3].reshape(height, width, 3).copy()
+        return picture
+
+    def close(self) -> None:
+        """Hold nothing."""
 
 
 class GstreamerFeed(Feed):
-    """Runs a pipeline and takes BGR pictures from its appsink."""
+    """Runs a pipeline and takes pictures from its appsink: BGR ones by default."""
 
-    def __init__(self, pipeline: str, timeout: float) -> None:
+    def __init__(self, pipeline: str, timeout: float, pictures: PictureReader | None = None) -> None:
+        self._pictures = pictures or BgrPictures()
         self._gst = start(redact("gst:" + pipeline))
         self._timeout = timeout
         self._address = "gst:" + pipeline
         try:
-            self._pipeline = self._gst.parse_launch(_with_sink(pipeline))
+            self._pipeline = self._gst.parse_launch(_with_sink(pipeline, self._pictures.ending))
         except Exception as error:  # GLib.Error, whose class comes with gi
             raise VideoError(f"is no GStreamer pipeline ({self._text(error)})") from None
         self._sink = self._find_sink()
@@ -132,17 +195,14 @@ class GstreamerFeed(Feed):
             raise VideoError(self._reason())
         arrived = time.monotonic()
         caps = sample.get_caps().get_structure(0)
-        width, height = caps.get_value("width"), caps.get_value("height")
-        if caps.get_value("format") != "BGR":
-            raise VideoError(f"the appsink gives {caps.get_value('format')}; put '{_BGR}' before it")
+        if caps.get_value("format") != self._pictures.format:
+            raise VideoError(f"the appsink gives {caps.get_value('format')}; put '{self._pictures.ending}' before it")
         buffer = sample.get_buffer()
         mapped, info = buffer.map(self._gst.MapFlags.READ)
         if not mapped:
             raise VideoError("a picture cannot be read from the pipeline's memory")
         try:
-            stride = (width * 3 + 3) // 4 * 4
-            rows = np.frombuffer(info.data, np.uint8)[: stride * height].reshape(height, stride)
-            picture = rows[:, : width * 3].reshape(height, width, 3).copy()
+            picture = self._pictures.picture(info.data, caps)
         finally:
             buffer.unmap(info)
         pts = None if buffer.pts == self._gst.CLOCK_TIME_NONE else buffer.pts / self._gst.SECOND
@@ -151,6 +211,7 @@ class GstreamerFeed(Feed):
     def close(self) -> None:
         """Stop the pipeline."""
         self._pipeline.set_state(self._gst.State.NULL)
+        self._pictures.close()
 
     def _find_sink(self) -> Any:
         elements = self._pipeline.iterate_recurse()
@@ -175,9 +236,9 @@ class GstreamerFeed(Feed):
         return redact_error(str(getattr(error, "message", error)), self._address)
 
 
-def _with_sink(pipeline: str) -> str:
+def _with_sink(pipeline: str, ending: str) -> str:
     last = pipeline.rpartition("!")[2].split()
     if last and last[0] == "appsink":
         before = pipeline.rpartition("!")[0].rstrip().rstrip("!")
-        return f"{before} ! {_BGR} ! {' '.join(last)}" if before else pipeline
-    return f"{pipeline} ! {_BGR} ! {_SINK}"
+        return f"{before} ! {ending} ! {' '.join(last)}" if before else pipeline
+    return f"{pipeline} ! {ending} ! {_SINK}"

@@ -16,7 +16,13 @@ class NetworkSource(LiveSource):
     """
 
     forms: ClassVar = {"rtsp": "rtsp://...", "http": "http://...", "https": ""}
-    decodes_video: ClassVar = True
+
+    @classmethod
+    def why_not_on_gpu(cls) -> str | None:
+        """See `Source`."""
+        from segrt.runtime.stream.sources.gpu_decoder import why_no_gpu_decoder
+
+        return why_no_gpu_decoder()
 
     def __init__(self, uri: str, source_id: str, options: LiveOptions | None = None) -> None:
         options = options or LiveOptions()

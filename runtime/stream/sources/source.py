@@ -59,9 +59,6 @@ class Source(ABC):
     needs: ClassVar[Needs | None] = None
     """Packages beyond segrt's own, if there are any."""
 
-    decodes_video: ClassVar[bool] = False
-    """Whether a video decoder makes its pictures, which `wanted_decoder` chooses."""
-
     info: SourceInfo
     refusal: str | None = None
     """Why a live source has ended although nobody stopped it, if it has: its camera lets nobody in."""
@@ -70,7 +67,7 @@ class Source(ABC):
     """Who takes its packets, set before `frames` is called; told nothing by a source that has none."""
 
     wanted_decoder: "WantedDecoder" = "cpu"
-    """What decodes its video, set before `frames` is called; see `video_decoder`."""
+    """What decodes its video, set before `frames` is called; "auto" leaves it to the source."""
 
     @classmethod
     def files(cls, spec: str) -> tuple[Path, ...]:
@@ -79,6 +76,11 @@ class Source(ABC):
         Asked to refuse outputs that would overwrite them.
         """
         return () if scheme_of(spec) else (Path(spec),)
+
+    @classmethod
+    def why_not_on_gpu(cls) -> str | None:
+        """Return why its pictures cannot come from the GPU's video decoder here, or None where they can."""
+        return "its pictures are no video that the GPU decodes"
 
     @abstractmethod
     def frames(self) -> Iterator[Frame]:

@@ -16,18 +16,21 @@ def choose_decoder(sources: Sequence[Source], wanted: WantedDecoder, preprocess_
 
     Raises VideoError where the GPU is wanted and cannot be had, or none of the sources is video that could use it.
     """
-    videos = [source for source in sources if source.decodes_video]
     if wanted == "cuda":
-        from segrt.runtime.stream.sources.gpu_decoder import why_no_gpu_decoder
-
-        if not videos:
-            names = ", ".join(source.info.source_id for source in sources)
-            raise VideoError(f"decode_video cuda: {names} is no video that the GPU's decoder could take; leave it out")
-        if (reason := why_no_gpu_decoder()) is not None:
-            raise VideoError(f"decode_video cuda: {reason}; or take cpu")
+        reasons = {source.info.source_id: source.why_not_on_gpu() for source in sources}
+        if all(reasons.values()):
+            name, reason = next(iter(reasons.items()))
+            raise VideoError(f"decode_video cuda: {name}: {reason}; leave it out, or take cpu")
     chosen: WantedDecoder = "cpu" if wanted == "auto" and preprocess_device != "cuda" else wanted
-    for source in videos:
+    for source in sources:
         source.wanted_decoder = chosen
+
+
+def why_no_gpu_decoder() -> str | None:
+    """Return why no video is decoded on this machine's GPU, or None; see `gpu_decoder`."""
+    from segrt.runtime.stream.sources import gpu_decoder
+
+    return gpu_decoder.why_no_gpu_decoder()
 
 
 def open_decoder(

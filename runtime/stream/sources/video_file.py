@@ -16,7 +16,7 @@ from segrt.runtime.stream.frame import Frame, frame_of
 from segrt.runtime.stream.sources.cpu_decoder import VideoDecoder
 from segrt.runtime.stream.sources.file_extent import missing_bytes
 from segrt.runtime.stream.sources.source import Source, SourceInfo
-from segrt.runtime.stream.sources.video_decoder import open_decoder
+from segrt.runtime.stream.sources.video_decoder import open_decoder, why_no_gpu_decoder
 
 if TYPE_CHECKING:
     from segrt.runtime.files.images import Picture
@@ -34,7 +34,11 @@ class VideoSource(Source):
     """
 
     forms: ClassVar = {"video": "a video file"}
-    decodes_video: ClassVar = True
+
+    @classmethod
+    def why_not_on_gpu(cls) -> str | None:
+        """See `Source`."""
+        return why_no_gpu_decoder()
 
     def __init__(self, path: Path, source_id: str, *, threads: int = 1) -> None:
         self._path = path
