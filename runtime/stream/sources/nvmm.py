@@ -2,8 +2,8 @@
 
 GStreamer's buffers of `video/x-raw(memory:NVMM)` hold an `NvBufSurface` (nvbufsurface.h of Jetson Linux); its memory
 becomes an EGL image, and that a frame of CUDA (cudaEGL.h). No Jetson was to hand: this is written against NVIDIA's
-headers and the real bindings, and tested with surfaces that a test makes. It is used where `--decode-video cuda` asks for
-it, and never by itself.
+headers and the real bindings, and tested with surfaces that a test makes. It is used where `--decode-video cuda` asks
+for it, and never by itself.
 """
 
 import ctypes
