@@ -70,7 +70,8 @@ class CsiSource(LiveSource):
         given = read_query(uri, self.options)
         gst = start(redact(uri))
         size, fps = read_size(uri, given) or (1280, 720), given.get("fps", 30)
-        _open(self, source_id, csi_pipeline(gst, redact(uri), sensor, size, fps), options)
+        on_host, in_hardware = (csi_pipeline(gst, redact(uri), sensor, size, fps, nvmm=nvmm) for nvmm in (False, True))
+        _open(self, source_id, lambda nvmm: in_hardware if nvmm else on_host, options)
 
 
 def _why_no_nvmm() -> str | None:
@@ -79,17 +80,17 @@ def _why_no_nvmm() -> str | None:
     return why_no_nvmm()
 
 
-def csi_pipeline(gst: Any, name: str, sensor: int, size: tuple[int, int], fps: float) -> "Callable[[bool], str]":
-    """Return what makes the pipeline of a CSI camera for the elements that this system has.
+def csi_pipeline(gst: Any, name: str, sensor: int, size: tuple[int, int], fps: float, *, nvmm: bool = False) -> str:
+    """Return the pipeline of a CSI camera for the elements that this system has; with `nvmm` pictures stay in hardware.
 
-    It is told whether pictures stay in the hardware's memory. Raises VideoError, naming source `name`, without any.
+    Raises VideoError, naming source `name`, without any.
     """
     shape = f"width={size[0]},height={size[1]},framerate={round(fps)}/1"
     if gst.ElementFactory.find("nvarguscamerasrc"):
         camera = f"nvarguscamerasrc sensor-id={sensor} ! video/x-raw(memory:NVMM),{shape}"
-        return lambda nvmm: camera if nvmm else f"{camera} ! nvvidconv ! video/x-raw,format=BGRx"
+        return camera if nvmm else f"{camera} ! nvvidconv ! video/x-raw,format=BGRx"
     if gst.ElementFactory.find("libcamerasrc"):
-        return lambda _: f"libcamerasrc ! video/x-raw,{shape}"
+        return f"libcamerasrc ! video/x-raw,{shape}"
     raise VideoError(f"{name}: this GStreamer has neither nvarguscamerasrc (JetPack) nor libcamerasrc; install one")
 
 
