@@ -5,9 +5,11 @@ from fractions import Fraction
 from typing import Any
 
 import av
+import av.error
 import cv2
 import numpy as np
 
+from segrt.runtime.errors import VideoError
 from segrt.runtime.files.images import Picture
 from segrt.runtime.files.swscale import one_thread
 
@@ -15,6 +17,9 @@ FULL_RANGE = 2
 """`color_range` of pictures whose luma goes from 0 to 255 (AVCOL_RANGE_JPEG)."""
 
 _OTHER_MATRICES = (1, 7, 9)  # AVCOL_SPC_BT709, SMPTE240M, BT2020_NCL
+_UNCONVERTED = {3: "of a reserved kind", 8: "YCgCo", 10: "BT.2020 with constant luminance"}
+_UNCONVERTED |= {11: "SMPTE 2085", 12: "chromaticity-derived", 13: "chromaticity-derived", 14: "ICtCp"}
+_UNCONVERTED |= {15: "IPT-C2", 16: "YCgCo-R", 17: "YCgCo-R"}
 Matrix = tuple[float, float, float, float]
 
 
@@ -22,7 +27,8 @@ def to_picture(decoded: av.VideoFrame, pixel_ratio: Fraction, matrix: Matrix | N
     """Return the decoded frame as uint8 BGR (H, W, 3) with square pixels, turned as its display `matrix` says.
 
     `pixel_ratio` is width to height of a pixel; the shorter side of the pixel is stretched, so that nothing is lost.
-    Bit depth, chroma subsampling, colour matrix and range are converted by swscale.
+    Bit depth, chroma subsampling, colour matrix and range are converted by swscale. Raises VideoError for colours that
+    it does not convert.
     """
     width, height = decoded.width, decoded.height
     if pixel_ratio > 1:
@@ -35,7 +41,14 @@ def to_picture(decoded: av.VideoFrame, pixel_ratio: Fraction, matrix: Matrix | N
         options["dst_colorspace"] = "ITU601"
         if decoded.color_range == FULL_RANGE:
             options["src_color_range"] = "JPEG"
-    picture = np.asarray(decoded.to_ndarray(**options), dtype=np.uint8)
+    try:
+        picture = np.asarray(decoded.to_ndarray(**options), dtype=np.uint8)
+    except (av.error.FFmpegError, OSError):
+        if decoded.colorspace not in _UNCONVERTED:
+            raise
+        raise VideoError(
+            f"its colours are {_UNCONVERTED[decoded.colorspace]}, which FFmpeg does not convert; encode it again as BT.709"
+        ) from None
     return picture if matrix is None else turn(picture, matrix)
 
 

@@ -154,7 +154,10 @@ class PacketFeed(Feed):
         for frame in decoded:
             if frame.is_corrupt:
                 continue
-            picture = self._decoder.picture(frame)
+            try:
+                picture = self._decoder.picture(frame)
+            except VideoError as error:  # the next attempt meets the same
+                raise RefusedError(str(error)) from None
             pts = frame.time if self._timed else None
             captured = now
             if pts is not None and self._offset is not None:

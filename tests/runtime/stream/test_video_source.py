@@ -11,6 +11,8 @@ import pytest
 from segrt.runtime.errors import ImageError, SegrtError, VideoError
 from segrt.runtime.stream.sources.decoded_picture import turn
 from segrt.runtime.stream.sources.file_extent import missing_bytes
+from segrt.runtime.stream.sources.live import RefusedError
+from segrt.runtime.stream.sources.packets import PacketFeed
 from segrt.runtime.stream.sources.source_kinds import open_source
 
 FASTSTART = {"movflags": "faststart"}
@@ -120,6 +122,24 @@ def test_the_tagged_matrix_is_applied(tmp_path, matrix):
         container.mux(stream.encode(None))
     frames, _ = read(tmp_path / "a.mp4")
     assert frames[0].image[20, 30].astype(int) == pytest.approx([0, 0, 255], abs=6)
+
+
+@pytest.mark.skipif(int(av.__version__.split(".")[0]) < 17, reason="before PyAV 17 all of these are BT.601's")
+def test_colours_that_ffmpeg_does_not_convert_are_named(tmp_path):
+    """x264 writes the matrix that it is told into the stream, and what is encoded is something else."""
+    path = tmp_path / "a.mp4"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=25, options={"colorspace": "ycgco"})
+        stream.height, stream.width, stream.pix_fmt = 48, 64, "yuv420p"
+        container.mux(stream.encode(av.VideoFrame.from_ndarray(np.zeros((72, 64), np.uint8), format="yuv420p")))
+        container.mux(stream.encode(None))
+    frames, error = read(path)
+    assert (frames, str(error)) == (
+        [],
+        f"{path}: its colours are YCgCo, which FFmpeg does not convert; encode it again as BT.709",
+    )
+    with pytest.raises(RefusedError, match="its colours are YCgCo"):
+        PacketFeed(str(path), timeout=4).read()
 
 
 def test_colours_survive(tmp_path, fakes):
