@@ -46,9 +46,8 @@ def to_picture(decoded: av.VideoFrame, pixel_ratio: Fraction, matrix: Matrix | N
     except (av.error.FFmpegError, OSError):
         if decoded.colorspace not in _UNCONVERTED:
             raise
-        raise VideoError(
-            f"its colours are {_UNCONVERTED[decoded.colorspace]}, which FFmpeg does not convert; encode it again as BT.709"
-        ) from None
+        what = _UNCONVERTED[decoded.colorspace]
+        raise VideoError(f"its colours are {what}, which FFmpeg does not convert; encode it again as BT.709") from None
     return picture if matrix is None else turn(picture, matrix)
 
 

@@ -131,7 +131,8 @@ def test_colours_that_ffmpeg_does_not_convert_are_named(tmp_path):
     with av.open(str(path), "w") as container:
         stream = container.add_stream("libx264", rate=25, options={"colorspace": "ycgco"})
         stream.height, stream.width, stream.pix_fmt = 48, 64, "yuv420p"
-        container.mux(stream.encode(av.VideoFrame.from_ndarray(np.zeros((72, 64), np.uint8), format="yuv420p")))
+        for _ in range(60):
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(np.zeros((72, 64), np.uint8), format="yuv420p")))
         container.mux(stream.encode(None))
     frames, error = read(path)
     assert (frames, str(error)) == (
