@@ -28,9 +28,9 @@ from triton_server import TritonServer
 
 from segrt.runtime import Segmenter, open_bundle
 from segrt.runtime.bundle.locating import read_bundle
+from segrt.runtime.scale.triton.repository import export_model
+from segrt.runtime.scale.triton.serving_options import ServingOptions
 from segrt.runtime.streetworld import StreetWorld
-from segrt.runtime.triton.repository import export_model
-from segrt.runtime.triton.serving_options import ServingOptions
 
 NAME = "street-panoptic"
 CLIENTS = (1, 2, 4, 8)

@@ -11,11 +11,11 @@ from segrt.runtime.console.printable import say
 from segrt.runtime.console.quantities import DURATION
 
 if TYPE_CHECKING:
-    from segrt.runtime.triton.serving_options import ServingOptions
+    from segrt.runtime.scale.triton.serving_options import ServingOptions
 
 
 def _options(**given: Any) -> "ServingOptions":
-    from segrt.runtime.triton.serving_options import ServingOptions
+    from segrt.runtime.scale.triton.serving_options import ServingOptions
 
     return ServingOptions(**given)
 
@@ -88,7 +88,7 @@ def export_triton(bundles: tuple[str, ...], out: Path, serving: "ServingOptions"
     from segrt.runtime.errors import SegrtError
     from segrt.runtime.inference.backends import check_choice
     from segrt.runtime.inference.network_file import Opening
-    from segrt.runtime.triton.repository import export_model, model_name
+    from segrt.runtime.scale.triton.repository import export_model, model_name
 
     check_choice(serving.backend, Opening(serving.threads))
     if serving.gpus and serving.kind != "gpu":

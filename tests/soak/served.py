@@ -22,10 +22,10 @@ from triton_server import TritonServer
 from segrt.runtime import open_bundle
 from segrt.runtime.bundle.locating import read_bundle
 from segrt.runtime.profiling.overlapped import MemorySource
+from segrt.runtime.scale.triton.repository import export_model
+from segrt.runtime.scale.triton.serving_options import ServingOptions
 from segrt.runtime.stream.loop import open_pipeline
 from segrt.runtime.stream.pipeline import Pipeline
-from segrt.runtime.triton.repository import export_model
-from segrt.runtime.triton.serving_options import ServingOptions
 
 NAME = "street-semantic"
 PERIOD_SECONDS = 20.0

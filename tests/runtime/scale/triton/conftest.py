@@ -7,14 +7,14 @@ from types import SimpleNamespace
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "cli"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "cli"))
 
 from triton_server import TritonServer, why_not
 
 from segrt.runtime.bundle.locating import embedded_names, read_bundle
-from segrt.runtime.triton.repository import export_model
-from segrt.runtime.triton.serving_options import ServingOptions
+from segrt.runtime.scale.triton.repository import export_model
+from segrt.runtime.scale.triton.serving_options import ServingOptions
 
 STREETS = ("street-semantic", "street-instance", "street-panoptic")
 _FOREIGN = """

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from triton_server import TritonServer
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "docs"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[3] / "docs"))
 
 import code_blocks
 

@@ -29,15 +29,15 @@ from segrt.runtime.files.file_check import check_file
 from segrt.runtime.preprocess.channels import Raster, image_input, read_input
 from segrt.runtime.remote.description import own_version
 from segrt.runtime.remote.result_tensors import result_kinds
-from segrt.runtime.triton.model_config import LABELS, WARMUP, Served, config_text, image_dims
-from segrt.runtime.triton.serving_options import BUNDLE, SERVING, Serving, ServingOptions
+from segrt.runtime.scale.triton.model_config import LABELS, WARMUP, Served, config_text, image_dims
+from segrt.runtime.scale.triton.serving_options import BUNDLE, SERVING, Serving, ServingOptions
 
 CONFIG, WARMUP_FOLDER = "config.pbtxt", "warmup"
 _DEFAULT_BATCH = 4
 _MODEL = '''"""Serves the bundle beside this file on a Triton server. Written by `segrt export-triton`."""
 
 try:
-    from segrt.runtime.triton.python_model import TritonPythonModel  # noqa: F401
+    from segrt.runtime.scale.triton.python_model import TritonPythonModel  # noqa: F401
 except ImportError as error:
     raise ImportError(
         f"this model needs segrt {version} in the Python that runs the server's models ({{error}}); "

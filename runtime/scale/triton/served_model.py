@@ -21,9 +21,9 @@ from segrt.runtime.remote.description import Description, own_version, same_rele
 from segrt.runtime.remote.result_tensors import PROTOCOL, to_tensors
 from segrt.runtime.remote.rule_parameters import BUNDLE as EXPECTED
 from segrt.runtime.remote.rule_parameters import to_changes
+from segrt.runtime.scale.triton.serving_options import BUNDLE, SERVING, Serving, batch_sizes
 from segrt.runtime.segmenter import Segmenter, open_segmenter
 from segrt.runtime.segmenter.given_pictures import given_picture
-from segrt.runtime.triton.serving_options import BUNDLE, SERVING, Serving, batch_sizes
 
 _MAX_SERVING = 1 << 16
 

@@ -12,11 +12,11 @@ from segrt.runtime import open_bundle
 from segrt.runtime.bundle.locating import read_bundle
 from segrt.runtime.errors import BundleError, ImageError, SegrtError
 from segrt.runtime.files.images import encode_image
+from segrt.runtime.scale.triton import repository
+from segrt.runtime.scale.triton.repository import export_model
+from segrt.runtime.scale.triton.served_model import Request, ServedModel
+from segrt.runtime.scale.triton.serving_options import ServingOptions, batch_sizes
 from segrt.runtime.segmenter import Segmenter
-from segrt.runtime.triton import repository
-from segrt.runtime.triton.repository import export_model
-from segrt.runtime.triton.served_model import Request, ServedModel
-from segrt.runtime.triton.serving_options import ServingOptions, batch_sizes
 
 Segrt = Callable[..., tuple[int, str, str]]
 

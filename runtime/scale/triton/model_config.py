@@ -11,7 +11,7 @@ from segrt.runtime.bundle.manifest import Manifest
 from segrt.runtime.preprocess.channels import image_input
 from segrt.runtime.remote.description import PARAMETER, own_version
 from segrt.runtime.remote.result_tensors import DESCRIPTION, ENCODED, IMAGE, PROTOCOL, result_kinds
-from segrt.runtime.triton.serving_options import ServingOptions
+from segrt.runtime.scale.triton.serving_options import ServingOptions
 
 LABELS = "labels.txt"
 WARMUP = "picture"

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from segrt.runtime.errors import ImageError, SegrtError
 from segrt.runtime.remote.result_tensors import DESCRIPTION, ENCODED, IMAGE
 from segrt.runtime.remote.troubles import told
-from segrt.runtime.triton.served_model import Request, ServedModel
+from segrt.runtime.scale.triton.served_model import Request, ServedModel
 
 _TAKEN_BY_TRITON, _TAKEN = b"used_dlpack", b"used_dltensor"
 

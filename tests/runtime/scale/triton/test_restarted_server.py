@@ -13,9 +13,9 @@ from segrt.runtime import open_bundle
 from segrt.runtime.bundle.locating import read_bundle
 from segrt.runtime.errors import BackendError, BundleError
 from segrt.runtime.profiling.overlapped import MemorySource
+from segrt.runtime.scale.triton.repository import export_model
+from segrt.runtime.scale.triton.serving_options import ServingOptions
 from segrt.runtime.stream.loop import open_pipeline
-from segrt.runtime.triton.repository import export_model
-from segrt.runtime.triton.serving_options import ServingOptions
 
 pytestmark = pytest.mark.timeout(120)
 
