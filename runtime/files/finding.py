@@ -10,7 +10,8 @@ from segrt.runtime.files.images import SUFFIXES
 from segrt.runtime.files.rasters import ARRAYS
 from segrt.runtime.files.reading import exists, is_folder, is_regular
 
-_VIDEOS = frozenset({".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".ts", ".webm", ".wmv"})
+VIDEOS = frozenset({".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".ts", ".webm", ".wmv"})
+"""Suffixes of videos."""
 
 
 def find_pictures(sources: Iterable[str], *, arrays: bool = False) -> list[Path]:
@@ -45,7 +46,7 @@ def _expand(source: str, suffixes: frozenset[str]) -> list[Path]:
             raise ImageError(f"{path}: holds no pictures ({', '.join(sorted(suffixes))}); give another folder")
         return pictures
     if exists(path):
-        if path.suffix.lower() in _VIDEOS:
+        if path.suffix.lower() in VIDEOS:
             raise ImageError(f"{path}: is a video; use `segrt stream` for it")
         return [path]
     if "://" in source:

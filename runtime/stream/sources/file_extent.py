@@ -15,18 +15,23 @@ _BOXES = (b"ftyp", b"moov", b"mdat", b"moof", b"free", b"wide", b"styp", b"pnot"
 
 def missing_bytes(path: Path) -> int:
     """Return how many bytes the file lacks by its own account; 0 when it is whole or its format does not say."""
-    size = path.stat().st_size
     with path.open("rb") as file:
-        head = file.read(12)
-        file.seek(0)
-        if head[4:8] in _BOXES:
-            end = _end_of_boxes(file, size)
-        elif head[:4] == b"RIFF" and head[8:12] == b"AVI ":
-            end = _end_of_chunks(file, size)
-        elif head[:4] == _EBML:
-            end = _end_of_segment(file, size)
-        else:
-            end = size
+        return missing_bytes_of(file, path.stat().st_size)
+
+
+def missing_bytes_of(file: BinaryIO, size: int) -> int:
+    """Do as `missing_bytes` for an open file of `size` bytes, wherever it lies."""
+    file.seek(0)
+    head = file.read(12)
+    file.seek(0)
+    if head[4:8] in _BOXES:
+        end = _end_of_boxes(file, size)
+    elif head[:4] == b"RIFF" and head[8:12] == b"AVI ":
+        end = _end_of_chunks(file, size)
+    elif head[:4] == _EBML:
+        end = _end_of_segment(file, size)
+    else:
+        end = size
     return max(0, end - size)
 
 

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from segrt.runtime.files.images import Picture
     from segrt.runtime.preprocess.cuda.device_picture import DevicePicture
 
-# Demuxers that accept any text file, and show it as a film of letters.
-_NO_VIDEO_FORMATS = frozenset(("tty", "bin", "xbin", "adf", "idf"))
+NO_VIDEO_FORMATS = frozenset(("tty", "bin", "xbin", "adf", "idf"))
+"""Demuxers that accept any text file, and show it as a film of letters."""
 
 
 class VideoSource(Source):
@@ -44,7 +44,7 @@ class VideoSource(Source):
         self._path = path
         self._container = _open(path)
         try:
-            self._stream = _video_stream(self._container, path)
+            self._stream = video_stream(self._container, path)
             self._threads = threads
             rate = self._stream.average_rate or self._stream.guessed_rate
             self.info = SourceInfo(
@@ -142,14 +142,14 @@ def _open(path: Path) -> "av.container.InputContainer":
                 "copy it again"
             ) from None
         raise VideoError(f"{path}: cannot be opened as a video ({reason_of(error)}); give a video file") from None
-    if container.format.name in _NO_VIDEO_FORMATS:
+    if container.format.name in NO_VIDEO_FORMATS:
         container.close()
         raise VideoError(f"{path}: is no video; give a video file")
     return container
 
 
-def _video_stream(container: "av.container.InputContainer", path: Path) -> Any:
-    """Return the first stream that moves: a cover picture is not a video."""
+def video_stream(container: "av.container.InputContainer", path: Path | str) -> Any:
+    """Return the first stream that moves: a cover picture is not a video; raise VideoError, naming `path`, for none."""
     streams = [stream for stream in container.streams.video if not _is_cover(stream)]
     if not streams:
         # Not stream.type: PyAV 14 crashes on a stream of unknown type.

@@ -1,0 +1,161 @@
+"""Decodes the frames of one clip: those that the whole file has there, with its numbers and times."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import av.error
+
+from segrt.runtime.errors import VideoError
+from segrt.runtime.files.images import Picture
+from segrt.runtime.scale.archive.clips import Clip
+from segrt.runtime.scale.archive.video_access import open_video
+from segrt.runtime.stream.sources.decoded_picture import display_matrix, pixel_ratio_of, to_picture
+from segrt.runtime.stream.sources.video_file import reason_of
+
+
+@dataclass(frozen=True)
+class ClipFrame:
+    """A frame of a file: its number there, seconds (None where the file states none), uint8 BGR (H, W, 3)."""
+
+    index: int
+    pts: float | None
+    image: Picture
+
+
+class DamagedError(VideoError):
+    """Some frames of a clip could not be decoded; those that could were yielded before."""
+
+
+class _LateStartError(Exception):
+    """The decoder gave no good frame at the clip's beginning: its key frame alone is not enough to begin with."""
+
+
+def clip_frames(clip: Clip) -> Iterator[ClipFrame]:
+    """Yield the frames of a clip of a video, in the order of their times.
+
+    Raises VideoError for a file that cannot be read, DamagedError after the last frame where some were damaged.
+    """
+    if clip.start is None and clip.end is None:
+        yield from _whole(clip)
+        return
+    begin, tries = clip.start, [clip.start, clip.before, None] if clip.start is not None else [None]
+    for begin in dict.fromkeys(tries):
+        try:
+            yield from _part(clip, begin)
+        except _LateStartError:
+            continue
+        return
+
+
+def _whole(clip: Clip) -> Iterator[ClipFrame]:
+    """Yield all frames of a file, counted as they come."""
+    (file,) = clip.files
+    count, damage = 0, _Damage()
+    with open_video(file) as (container, stream, missing):
+        make = _Pictures(stream)
+        for picture in _decoded(container, stream, damage):
+            if picture.is_corrupt:
+                damage.corrupt += 1 if count else 0  # before the first good one: begun between two key frames
+                continue
+            yield ClipFrame(count, picture.time, make(picture))
+            count += 1
+    damage.check(clip, count, None, missing)
+
+
+def _part(clip: Clip, begin: int | None) -> Iterator[ClipFrame]:
+    """Yield the clip's frames, decoding from the key frame at `begin` (ticks), or from the file's beginning.
+
+    Raises _LateStartError before the first frame where that beginning is not enough, unless it is the file's own.
+    """
+    (file,) = clip.files
+    count, damage, place = 0, _Damage(), clip.first_frame
+    with open_video(file) as (container, stream, missing):
+        make = _Pictures(stream)
+        for picture in _decoded(container, stream, damage, begin):
+            if picture.pts is None or picture.is_corrupt:
+                damage.corrupt += 1
+                continue
+            if clip.start is not None and picture.pts < clip.start:
+                continue
+            if clip.end is not None and picture.pts >= clip.end:
+                break
+            if not count and clip.start is not None and picture.pts != clip.start and begin is not None:
+                raise _LateStartError
+            yield ClipFrame(place, picture.time, make(picture))
+            count, place = count + 1, place + 1
+        if not count and begin is not None:
+            raise _LateStartError
+    damage.check(clip, count, clip.frames, missing if clip.end is None else 0)
+
+
+@dataclass
+class _Damage:
+    """What went wrong with packets and frames of a clip."""
+
+    corrupt: int = 0
+    stopped: str = ""
+
+    def check(self, clip: Clip, count: int, expected: int | None, missing: int) -> None:
+        """Raise DamagedError, or VideoError where nothing could be decoded."""
+        name = clip.files[0].name
+        lost = self.corrupt if expected is None else max(0, expected - count)
+        if self.stopped:
+            raise _error(count, f"{name}: reading stopped after {count} frames ({self.stopped})")
+        if missing:
+            raise _error(count, f"{name}: ends early, {missing} bytes are missing: {count} frames could be read")
+        if not count:
+            raise VideoError(f"{name}: holds no frames that can be decoded; is it encrypted, or no video?")
+        if lost:
+            raise DamagedError(f"{name}: {lost} frames are damaged, {count} of these could be read")
+
+
+def _error(count: int, text: str) -> VideoError:
+    return (DamagedError if count else VideoError)(f"{text}; copy it again")
+
+
+class _Pictures:
+    """Makes pictures of decoded frames; what the file states once for a size is looked up once."""
+
+    def __init__(self, stream: Any) -> None:
+        self._ratio, self._matrix, self._size = pixel_ratio_of(stream), None, (0, 0)
+
+    def __call__(self, picture: Any) -> Picture:
+        if self._size != (picture.width, picture.height):
+            self._size, self._matrix = (picture.width, picture.height), display_matrix(picture)
+        return to_picture(picture, self._ratio, self._matrix)
+
+
+def _decoded(container: Any, stream: Any, damage: _Damage, begin: int | None = None) -> Iterator[Any]:
+    """Yield what the decoder gives from the key frame at `begin` on; without one, from the file's beginning."""
+    try:
+        for packet in _packets_from(container, stream, begin):
+            try:
+                yield from packet.decode()
+            except av.error.InvalidDataError:
+                damage.corrupt += 1
+    except (av.error.FFmpegError, OSError) as error:
+        damage.stopped = reason_of(error)
+
+
+def _packets_from(container: Any, stream: Any, begin: int | None) -> Iterator[Any]:
+    if begin is None:
+        yield from container.demux(stream)
+        return
+    container.seek(begin, stream=stream, backward=True)
+    packets = container.demux(stream)
+    for packet in packets:
+        if packet.pts == begin and packet.is_keyframe:
+            yield packet
+            yield from packets
+            return
+        if not packet.size or (packet.is_keyframe and packet.pts is not None and packet.pts > begin):
+            break
+    # The container's index led behind the key frame, or nowhere: look for it from the beginning.
+    container.seek(0, backward=True)
+    packets = container.demux(stream)
+    for packet in packets:
+        if packet.pts == begin and packet.is_keyframe:
+            yield packet
+            yield from packets
+            return
