@@ -30,6 +30,7 @@ COMMANDS = {
     "run": ("segrt.runtime.cli.run:run", "Segment images and save the results."),
     "compare": ("segrt.runtime.cli.compare:compare", "Put several bundles' results on one image side by side."),
     "stream": ("segrt.runtime.cli.stream:stream", "Segment video, frame by frame, into sinks."),
+    "archive": ("segrt.runtime.cli.archive:archive", "Segment whole archives into Parquet, by many workers."),
     "pack": ("segrt.runtime.cli.pack:pack", "Write a bundle as one file, signed if you like."),
     "unpack": ("segrt.runtime.cli.unpack:unpack", "Turn a pack into a bundle's folder again."),
     "sign": ("segrt.runtime.cli.sign:sign", "Sign what a release executes, or the key that comes next."),

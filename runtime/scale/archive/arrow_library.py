@@ -13,6 +13,6 @@ def arrow(module: str = "") -> Any:
         return import_module(name)
     except ImportError as error:
         raise SegrtError(
-            f"segrt archive needs {error.name or name} (`pip install 'segrt[archive]'`), with the systems of files that "
-            "its addresses name"
+            f"archives need {error.name or name} (`pip install 'segrt[archive]'`), built with the file systems "
+            "that their addresses name"
         ) from None

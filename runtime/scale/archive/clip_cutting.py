@@ -53,7 +53,7 @@ def cut_video(file: SourceFile, seconds: float) -> list[Clip]:
     if not len(shown) or np.any(shown[1:] == shown[:-1]):
         return whole
     borders = _borders(times, packets.keys, seconds / float(tick))
-    return _between(file, borders, shown)
+    return _between(file, borders, shown, float(tick))
 
 
 def _frames_are_packets(container: Any, stream: Any) -> bool:
@@ -102,13 +102,16 @@ def _borders(times: npt.NDArray[np.int64], keys: list[int], ticks: float) -> lis
     return borders
 
 
-def _between(file: SourceFile, borders: list[int], shown: npt.NDArray[np.int64]) -> list[Clip]:
+def _between(file: SourceFile, borders: list[int], shown: npt.NDArray[np.int64], tick: float) -> list[Clip]:
+    """Return a clip from each border to the next, the first from the file's beginning and the last to its end."""
     places = [0, *np.searchsorted(shown, borders[1:]).tolist(), len(shown)]
+    starts: list[int | None] = [None, *borders[1:]]
     ends: list[int | None] = [*borders[1:], None]
     clips = []
-    for number, (start, end) in enumerate(zip(borders, ends, strict=True)):
+    for number, (start, end) in enumerate(zip(starts, ends, strict=True)):
         frames = places[number + 1] - places[number]
         before = borders[number - 1] if number else None
+        seconds = (None if at is None else at * tick for at in (start, end))
         if frames:
-            clips.append(Clip((file,), start if number else None, end, places[number], frames, before))
+            clips.append(Clip((file,), start, end, places[number], frames, before, *seconds))
     return clips

@@ -10,7 +10,7 @@ from segrt.runtime.errors import VideoError
 from segrt.runtime.files.images import Picture
 from segrt.runtime.scale.archive.clips import Clip
 from segrt.runtime.scale.archive.video_access import open_video
-from segrt.runtime.stream.sources.decoded_picture import display_matrix, pixel_ratio_of, to_picture
+from segrt.runtime.stream.sources.decoded_picture import Matrix, display_matrix, pixel_ratio_of, to_picture
 from segrt.runtime.stream.sources.video_file import reason_of
 
 
@@ -118,7 +118,8 @@ class _Pictures:
     """Makes pictures of decoded frames; what the file states once for a size is looked up once."""
 
     def __init__(self, stream: Any) -> None:
-        self._ratio, self._matrix, self._size = pixel_ratio_of(stream), None, (0, 0)
+        self._ratio, self._size = pixel_ratio_of(stream), (0, 0)
+        self._matrix: Matrix | None = None
 
     def __call__(self, picture: Any) -> Picture:
         if self._size != (picture.width, picture.height):
@@ -132,7 +133,7 @@ def _decoded(container: Any, stream: Any, damage: _Damage, begin: int | None = N
         for packet in _packets_from(container, stream, begin):
             try:
                 yield from packet.decode()
-            except av.error.InvalidDataError:
+            except av.error.InvalidDataError:  # noqa: PERF203 (one packet's, others follow)
                 damage.corrupt += 1
     except (av.error.FFmpegError, OSError) as error:
         damage.stopped = reason_of(error)

@@ -11,7 +11,7 @@ Root = str
 
 @dataclass(frozen=True)
 class SourceFile:
-    """A file: `path` in the file system of `root`; `name` is what rows say; bytes and nanoseconds tell if it changed."""
+    """A file: `path` in the file system of `root`; `name` is what rows say; size and time tell a changed one."""
 
     root: Root
     path: str
@@ -32,7 +32,7 @@ class Clip:
 
     None for `start` is the file's beginning, for `end` its end. `first_frame` is the place of the first frame in its
     file; `frames` how many there are, None where only decoding tells. `before` is a key frame further ahead, for
-    streams whose key frames are not enough to begin with.
+    streams whose key frames are not enough to begin with. `begins` and `ends` are `start` and `end` in seconds.
     """
 
     files: tuple[SourceFile, ...]
@@ -41,6 +41,8 @@ class Clip:
     first_frame: int = 0
     frames: int | None = None
     before: int | None = None
+    begins: float | None = None
+    ends: float | None = None
 
     @property
     def clip_id(self) -> str:
