@@ -45,8 +45,8 @@ class ArchiveStore:
 
     def __init__(self, out: str) -> None:
         self.out = out if scheme_of(out) else os.path.abspath(out)  # noqa: PTH100 (links stay as they are)
-        self.shown = redact(out)
         opened = open_address(self.out)
+        self.shown = out if opened.is_local else opened.prefix + opened.path
         self._system, self._base, self._local = opened.system, opened.path.rstrip("/"), opened.is_local
 
     def prepare(self, tables: tuple[str, ...]) -> None:

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from segrt.runtime.scale.archive.clips import Clip, SourceFile
+from segrt.runtime.scale.archive.key_frames import begins_anew
 from segrt.runtime.scale.archive.video_access import open_video
 
 CUTTABLE = frozenset({"av1", "dnxhd", "h264", "hevc", "mjpeg", "mpeg2video", "mpeg4", "prores", "vp9"})
@@ -75,6 +76,7 @@ def _frames_are_packets(container: Any, stream: Any) -> bool:
 
 def _demuxed(container: Any, stream: Any) -> _Packets:
     packets = _Packets()
+    codec, extradata = stream.codec_context.name, bytes(stream.codec_context.extradata or b"")
     try:
         for packet in container.demux(stream):
             if not packet.size:
@@ -82,7 +84,7 @@ def _demuxed(container: Any, stream: Any) -> _Packets:
             if packet.pts is None:
                 packets.untimed = True
                 break
-            if packet.is_keyframe:
+            if packet.is_keyframe and begins_anew(codec, bytes(packet), extradata):
                 packets.keys.append(len(packets.times))
             if packet.is_discard:
                 packets.hidden.append(len(packets.times))

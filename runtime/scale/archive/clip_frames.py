@@ -39,13 +39,13 @@ def clip_frames(clip: Clip) -> Iterator[ClipFrame]:
     if clip.start is None and clip.end is None:
         yield from _whole(clip)
         return
-    begin, tries = clip.start, [clip.start, clip.before, None] if clip.start is not None else [None]
-    for begin in dict.fromkeys(tries):
+    if clip.start is not None:
         try:
-            yield from _part(clip, begin)
+            yield from _part(clip, clip.start, strict=True)
+            return
         except _LateStartError:
-            continue
-        return
+            pass
+    yield from _part(clip, clip.before)
 
 
 def _whole(clip: Clip) -> Iterator[ClipFrame]:
@@ -63,10 +63,11 @@ def _whole(clip: Clip) -> Iterator[ClipFrame]:
     damage.check(clip, count, None, missing)
 
 
-def _part(clip: Clip, begin: int | None) -> Iterator[ClipFrame]:
+def _part(clip: Clip, begin: int | None, *, strict: bool = False) -> Iterator[ClipFrame]:
     """Yield the clip's frames, decoding from the key frame at `begin` (ticks), or from the file's beginning.
 
-    Raises _LateStartError before the first frame where that beginning is not enough, unless it is the file's own.
+    Where the first frame is not the clip's, as after a damaged key frame, `strict` raises _LateStartError: frames of
+    before may help, as they do when the whole file is decoded.
     """
     (file,) = clip.files
     count, damage, place = 0, _Damage(), clip.first_frame
@@ -80,11 +81,11 @@ def _part(clip: Clip, begin: int | None) -> Iterator[ClipFrame]:
                 continue
             if clip.end is not None and picture.pts >= clip.end:
                 break
-            if not count and clip.start is not None and picture.pts != clip.start and begin is not None:
+            if strict and not count and picture.pts != clip.start:
                 raise _LateStartError
             yield ClipFrame(place, picture.time, make(picture))
             count, place = count + 1, place + 1
-        if not count and begin is not None:
+        if strict and not count:
             raise _LateStartError
     damage.check(clip, count, clip.frames, missing if clip.end is None else 0)
 

@@ -31,8 +31,8 @@ class Clip:
     """Some pictures, or the frames of one video from `start` to before `end`, presentation times in ticks.
 
     None for `start` is the file's beginning, for `end` its end. `first_frame` is the place of the first frame in its
-    file; `frames` how many there are, None where only decoding tells. `before` is a key frame further ahead, for
-    streams whose key frames are not enough to begin with. `begins` and `ends` are `start` and `end` in seconds.
+    file; `frames` how many there are, None where only decoding tells. `before` is the key frame of the clip
+    before, where decoding begins if this one's is damaged. `begins` and `ends` are `start` and `end` in seconds.
     """
 
     files: tuple[SourceFile, ...]

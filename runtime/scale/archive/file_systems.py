@@ -38,7 +38,7 @@ def open_address(address: str) -> Opened:
         return Opened(fs.LocalFileSystem(), address, "")
     shown = redact(address)
     try:
-        system, path = fs.FileSystem.from_uri(address)
+        system, path = fs.FileSystem.from_uri(address.replace(" ", "%20"))
     except (OSError, ValueError, TypeError, NotImplementedError) as error:
         raise SegrtError(
             f"{shown}: cannot be opened ({reason_of_arrow(error, address)}); give a folder, a file, a pattern or an "
