@@ -1,6 +1,7 @@
 """The whole of `segrt archive`, from what a user asks for to the summary that is written."""
 
 import os
+import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -64,7 +65,8 @@ def archived(request: Request, progress: Progress, say: Callable[[str], None]) -
     found = find_sources(request.sources)
     if found.others:
         say(f"{found.others} files are neither pictures nor videos by their names; they are left out")
-    store = ArchiveStore(job.out)
+    job = replace(job, run=secrets.token_hex(4))
+    store = ArchiveStore(job.out, job.run)
     record = new_record(
         bundle, job.digest, bundle.variant(request.execution.precision).precision,
         _options(bundle, request.changes), clip_seconds=request.clip_seconds, every=request.every,

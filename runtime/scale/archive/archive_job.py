@@ -38,7 +38,8 @@ class ArchiveJob:
 
     opening: opens the bundle in a worker. out: the dataset's folder or address. digest: of the bundle's manifest, which
     each worker's must have. token: stands in the dataset's record, so that a worker knows that it sees the same folder.
-    clip_seconds: the least length of a clip. every: take each so-manieth frame of a video.
+    clip_seconds: the least length of a clip. every: take each so-manieth frame of a video. run: tells this run's
+    unfinished files from those of others.
     """
 
     opening: Callable[[], Segmenter]
@@ -48,6 +49,7 @@ class ArchiveJob:
     token: str
     clip_seconds: float = 60.0
     every: int = 1
+    run: str = ""
 
 
 @dataclass(frozen=True)

@@ -41,9 +41,13 @@ class PartWriter:
 
 
 class ArchiveStore:
-    """The folder `out`: a path, or an address that pyarrow knows; a table is a folder of parts in it."""
+    """The folder `out`: a path, or an address that pyarrow knows; a table is a folder of parts in it.
 
-    def __init__(self, out: str) -> None:
+    `run` is what files are marked with that are not whole yet, so that a run can delete those of its dead workers.
+    """
+
+    def __init__(self, out: str, run: str = "") -> None:
+        self._run = run
         self.out = out if scheme_of(out) else os.path.abspath(out)  # noqa: PTH100 (links stay as they are)
         opened = open_address(self.out)
         self.shown = out if opened.is_local else opened.prefix + opened.path
@@ -80,7 +84,7 @@ class ArchiveStore:
         Raises StoreError where it cannot be written.
         """
         folder = Path(self._base) / table if self._local else Path(tempfile.gettempdir())
-        aside = folder / f".{part}.{secrets.token_hex(4)}{_PARTIAL}"
+        aside = folder / f".{part}.{self._run}-{secrets.token_hex(4)}{_PARTIAL}"
         try:
             with self._trouble():
                 writer = PartWriter(aside, schema)
@@ -137,13 +141,14 @@ class ArchiveStore:
             file.write(data)
 
     def sweep(self, tables: tuple[str, ...]) -> None:
-        """Delete what writers that are no more have left aside."""
+        """Delete what writers that are no more have left aside: those of this run, and of any long ago."""
         if not self._local:
             return
         for table in tables:
             for path in (Path(self._base) / table).glob(f".*{_PARTIAL}"):
                 with suppress(OSError):
-                    if path.stat().st_mtime < time.time() - _LEFT_OVER_SECONDS:
+                    is_ours = self._run and f".{self._run}-" in path.name
+                    if is_ours or path.stat().st_mtime < time.time() - _LEFT_OVER_SECONDS:
                         path.unlink()
 
     def _listed(self, table: str) -> list[Any]:

@@ -50,7 +50,7 @@ class ClipWorker:
     store: ArchiveStore = field(init=False)
 
     def __post_init__(self) -> None:
-        self.store = ArchiveStore(self.job.out)
+        self.store = ArchiveStore(self.job.out, self.job.run)
 
     def trouble(self) -> str | None:
         """Return why this process cannot take part: it does not see the same dataset or bundle, or is another segrt."""

@@ -26,14 +26,14 @@ X264 = "keyint=8:min-keyint=8:scenecut=0:bframes={bframes}:threads=1"
 
 def encoded(
     path: Path, codec: str = "libx264", options: dict[str, str] | None = None, *, frames: int = 40, rate: int = 10,
-    varied: bool = False, muxing: dict[str, str] | None = None, format: str | None = None,
+    varied: bool = False, muxing: dict[str, str] | None = None, kind: str | None = None,
 ) -> Path:  # fmt: skip
     """Write a video of something that moves, 96x64, with a key frame at every eighth frame unless options say else."""
     if options is None:
         options = {"x264-params": X264.format(bframes=2)}
     textures = np.random.default_rng(0).integers(0, 255, (8, 24, 3), np.uint8)
     scene = np.repeat(np.repeat(textures, 8, 0), 8, 1)
-    with av.open(str(path), "w", options=muxing or {}, format=format) as container:
+    with av.open(str(path), "w", options=muxing or {}, format=kind) as container:
         stream = container.add_stream(codec, rate=rate, options=options)
         stream.width, stream.height, stream.gop_size = 96, 64, 8
         stream.pix_fmt = "yuvj420p" if codec == "mjpeg" else "yuv420p"
@@ -60,21 +60,26 @@ class InlineCrew:
 
     @property
     def idle(self) -> int:
+        """1 where it has no task."""
         return int(not self.tasks)
 
     @property
     def busy(self) -> int:
+        """1 where it has one."""
         return len(self.tasks)
 
     def give(self, task: Task) -> None:
+        """Take a task."""
         self.tasks.append(task)
 
     def wait(self, seconds: float) -> list[Finished]:  # noqa: ARG002 (the protocol's)
+        """Do it now."""
         task = self.tasks.popleft()
         self.done.append(task)
         return [Finished(task, self.worker.do(task))]
 
     def close(self) -> None:
+        """Forget what was not done."""
         self.tasks.clear()
 
 
@@ -86,6 +91,7 @@ class Watched:
         self.read = segmenter.read
 
     def __call__(self, image: Any) -> Any:
+        """Segment a picture."""
         self.before(image)
         return self.segmenter(image)
 
@@ -99,6 +105,7 @@ class KilledOpening:
     times: int = 1
 
     def __call__(self) -> Watched:
+        """Open it."""
         seen: list[int] = []
 
         def before(image: Any) -> None:  # noqa: ARG001
@@ -126,8 +133,10 @@ class PoisonedOpening:
     opening: Callable[[], Segmenter]
 
     def __call__(self) -> Watched:
+        """Open it."""
+
         def before(image: Any) -> None:
-            if image.min() > 250:
+            if image.mean() > 240:
                 os.kill(os.getpid(), signal.SIGKILL)
 
         return Watched(self.opening(), before)
@@ -141,6 +150,8 @@ class HungryOpening:
     flag: str
 
     def __call__(self) -> Watched:
+        """Open it."""
+
         def before(image: Any) -> None:  # noqa: ARG001
             try:
                 Path(self.flag).touch(exist_ok=False)

@@ -43,7 +43,7 @@ def archive(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Archived]:
             str(bundle), tuple(map(str, sources)), str(out), options.pop("changes", RuleChanges()),
             options.pop("execution", Execution(threads=1)), clip_seconds=seconds, **options,
         )  # fmt: skip
-        return archived(request, lambda totals: None, call.said.append)  # type: ignore[attr-defined]
+        return archived(request, lambda _: None, call.said.append)  # type: ignore[attr-defined]
 
     call.crews, call.said = [], []  # type: ignore[attr-defined]
     return call

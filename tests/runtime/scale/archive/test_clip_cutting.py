@@ -56,7 +56,7 @@ CASES = {
     "mpeg4.avi": (4, {"codec": "mpeg4", "options": {"bf": "2"}}),
     "mpeg2.ts": (5, {"codec": "mpeg2video", "options": {"bf": "2"}, "rate": 25, "frames": 100}),
     "mjpeg.avi": (5, {"codec": "mjpeg", "options": {}}),
-    "raw.h264": (1, {"format": "h264"}),
+    "raw.h264": (1, {"kind": "h264"}),
 }
 
 
