@@ -109,8 +109,13 @@ def run_for(
 
 
 def calibration_files(folder: Path | None, most: int = 128) -> list[Path]:
-    """Return the pictures of a folder, at most `most`, evenly spread over their names; raise SegrtError without any."""
+    """Return the pictures of a folder, at most `most`, evenly spread over their names; raise SegrtError without any.
+
+    The folder of an archive (`segrt archive`) stands for the frames of its sources.
+    """
     from segrt.runtime.files.finding import find_pictures
+    from segrt.runtime.scale.archive.archived_pictures import archived_pictures
+    from segrt.runtime.scale.archive.archived_results import is_archive_folder
 
     if folder is None:
         raise SegrtError(
@@ -118,6 +123,8 @@ def calibration_files(folder: Path | None, most: int = 128) -> list[Path]:
         )
     if not folder.is_dir():
         raise SegrtError(f"--calibration {folder}: there is no such folder; give one with pictures")
+    if is_archive_folder(folder):
+        return archived_pictures(folder, most)
     pictures = find_pictures([str(folder)])
     return [
         pictures[index] for index in np.linspace(0, len(pictures) - 1, min(most, len(pictures))).round().astype(int)

@@ -100,7 +100,7 @@ prediction_options = grouped(
         type=click.Path(path_type=Path),
         metavar="FILE",
         help="Evaluate this file: a COCO panoptic JSON, or COCO results; of clips in the layouts of --annotations. "
-        "Beside bundles it is what they are compared with.",
+        "Beside bundles it is what they are compared with. Or the folder of an archive, `segrt archive`.",
     ),
     click.option(
         "--predictions-dir",

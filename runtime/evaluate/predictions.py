@@ -10,6 +10,7 @@ import msgspec
 import numpy as np
 
 from segrt.runtime.errors import SegrtError
+from segrt.runtime.evaluate.archived_predictions import ArchivePredictions, open_archive_predictions
 from segrt.runtime.evaluate.class_matching import thing_positions
 from segrt.runtime.evaluate.clips.clip_predictions import (
     ClipPredictions,
@@ -31,6 +32,7 @@ from segrt.runtime.evaluate.measuring import Options, Predictor, Progress, measu
 from segrt.runtime.files.reading import is_folder
 from segrt.runtime.results import Label, SemanticResult, rle
 from segrt.runtime.results.semantic import class_map_dtype
+from segrt.runtime.scale.archive.archived_results import is_archive_folder
 
 
 def evaluate_predictions(
@@ -46,7 +48,8 @@ def evaluate_predictions(
     Args:
         predictions: a COCO panoptic JSON (an object with annotations), or COCO results (a list): of instances, with
             masks or with boxes alone, or of stuff (masks without scores, which is a semantic result). For clips: COCO
-            panoptic video, YouTube-VIS's objects or results, or a folder of KITTI-STEP's maps.
+            panoptic video, YouTube-VIS's objects or results, or a folder of KITTI-STEP's maps. The folder of an archive
+            (`segrt archive`) has predictions of the pictures that are its sources.
         dataset: of `open_dataset`.
         predictions_dir: the folder of a panoptic JSON's PNG files; by default the JSON's path without its suffix.
         options: of `segrt.runtime.evaluate.measuring`.
@@ -62,9 +65,11 @@ def evaluate_predictions(
 
 def open_predictions(
     predictions: "str | os.PathLike[str]", dataset: Dataset, predictions_dir: "str | os.PathLike[str] | None" = None
-) -> "PanopticPredictions | ListedPredictions | ClipPredictions":
+) -> "FilePredictions":
     """Read a file of predictions for a data set; see `evaluate_predictions`."""
     path = Path(predictions)
+    if is_archive_folder(path):
+        return open_archive_predictions(str(path), dataset)
     if clips_of(dataset) and is_folder(path):
         return open_step_predictions(path, dataset)
     content = read_json(path)
@@ -156,13 +161,17 @@ class ListedPredictions:
 class PredictionsOpener:
     """Hands over predictions that were read, in this process or another one."""
 
-    predictor: "PanopticPredictions | ListedPredictions | ClipPredictions"
+    predictor: "FilePredictions"
 
     def __call__(self) -> AbstractContextManager[Predictor]:
         """Return a context with the predictions."""
         from contextlib import nullcontext
 
         return nullcontext(self.predictor)
+
+
+FilePredictions = PanopticPredictions | ListedPredictions | ClipPredictions | ArchivePredictions
+"""What predictions are read as."""
 
 
 def _listed(path: Path, content: list[Any], dataset: Dataset) -> ListedPredictions:

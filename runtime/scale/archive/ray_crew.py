@@ -2,6 +2,7 @@
 
 import logging
 import os
+import socket
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +14,7 @@ from segrt.runtime.scale.archive.clip_worker import ClipWorker, Task
 from segrt.runtime.scale.archive.crew import Finished
 
 log = logging.getLogger("segrt.archive")
+_CONNECT_SECONDS = 5.0
 _MOST_STARTS = 3  # that may fail one after the other, before the cluster's Python is to blame
 
 
@@ -178,8 +180,10 @@ def _connected(ray: Any, place: ClusterPlace) -> bool:
     """Connect, or begin a cluster; return whether it is ours to end. One that this process has joined is used as is."""
     # Actors without a share of a GPU are to see none, as Ray will have it in future; it warns where that is not said.
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    _quieted(ray)
     if ray.is_initialized():
         return False
+    _check_reachable(place.address)
     how: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR", "configure_logging": True}
     if place.address == "local":
         how |= {"include_dashboard": False}
@@ -193,6 +197,28 @@ def _connected(ray: Any, place: ClusterPlace) -> bool:
             "its address, or give --address local"
         ) from None
     return True
+
+
+def _check_reachable(address: str) -> None:
+    """Raise SegrtError where nobody listens at HOST:PORT; Ray would go on asking for minutes."""
+    host, colon, port = address.rpartition("://")[2].partition("/")[0].rpartition(":")
+    if not colon:
+        return
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=_CONNECT_SECONDS).close()
+    except (OSError, ValueError, OverflowError) as error:
+        why = getattr(error, "strerror", None) or one_line(error)
+        raise SegrtError(
+            f"--address {redact(address)}: no cluster answers there ({why}); begin one "
+            " `ray start --head`, give its address, or give --address local"
+        ) from None
+
+
+def _quieted(ray: Any) -> None:
+    """Keep off standard output what Ray prints there, pages long, of workers and nodes that were lost: we say it."""
+    worker = getattr(ray._private, "worker", None)
+    if hasattr(worker, "print_to_stdstream"):
+        worker.print_to_stdstream = lambda *_, **__: None
 
 
 def _room(ray: Any, place: ClusterPlace) -> int:
