@@ -200,24 +200,38 @@ def _connected(ray: Any, place: ClusterPlace) -> bool:
 
 
 def _check_reachable(address: str) -> None:
-    """Raise SegrtError where nobody listens at HOST:PORT; Ray would go on asking for minutes."""
-    host, colon, port = address.rpartition("://")[2].partition("/")[0].rpartition(":")
+    """Raise SegrtError where no server of gRPC, as Ray's are, answers at HOST:PORT; Ray goes on asking for minutes."""
+    place = address.rpartition("://")[2].partition("/")[0]
+    host, colon, port = place.rpartition(":")
     if not colon:
         return
     try:
         socket.create_connection((host.strip("[]"), int(port)), timeout=_CONNECT_SECONDS).close()
+        _greet_grpc(place)
     except (OSError, ValueError, OverflowError) as error:
         why = getattr(error, "strerror", None) or one_line(error)
         raise SegrtError(
-            f"--address {redact(address)}: no cluster answers there ({why}); begin one "
-            " `ray start --head`, give its address, or give --address local"
+            f"--address {redact(address)}: no cluster answers there ({why}); begin one with `ray start --head`, give "
+            "its address, or give --address local"
         ) from None
+
+
+def _greet_grpc(place: str) -> None:
+    try:
+        import grpc
+    except ImportError:  # without Ray's client; then whoever listens there is taken for a cluster
+        return
+    with grpc.insecure_channel(place) as channel:
+        try:
+            grpc.channel_ready_future(channel).result(timeout=_CONNECT_SECONDS)
+        except grpc.FutureTimeoutError:
+            raise OSError("what listens there is no Ray") from None
 
 
 def _quieted(ray: Any) -> None:
     """Keep off standard output what Ray prints there, pages long, of workers and nodes that were lost: we say it."""
     worker = getattr(ray._private, "worker", None)
-    if hasattr(worker, "print_to_stdstream"):
+    if worker is not None and hasattr(worker, "print_to_stdstream"):
         worker.print_to_stdstream = lambda *_, **__: None
 
 

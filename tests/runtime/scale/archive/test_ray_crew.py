@@ -1,6 +1,6 @@
 """Archives on a real Ray cluster of two local nodes: the same parts, whatever is killed meanwhile."""
 
-import os
+import socket
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +15,7 @@ pytest.importorskip("ray", reason="the tests of clusters need ray: pip install '
 
 from segrt.runtime.decode.rule_changes import RuleChanges
 from segrt.runtime.inference.execution import Execution
-from segrt.runtime.scale.archive import archive_command
+from segrt.runtime.scale.archive import archive_command, ray_crew
 from segrt.runtime.scale.archive.archive_command import Request, archived
 from segrt.runtime.scale.archive.crew import Finished
 from segrt.runtime.scale.archive.ray_crew import ClusterPlace, RayCrew
@@ -86,8 +86,9 @@ def test_a_killed_actor_and_a_killed_node_cost_nothing_and_double_nothing(
 
 
 def test_the_command_works_on_a_cluster_and_says_where_there_is_none(
-    nodes: SimpleNamespace, clip: Path, tiny: SimpleNamespace, segrt: Segrt, tmp_path: Path
-) -> None:
+    nodes: SimpleNamespace, clip: Path, tiny: SimpleNamespace, segrt: Segrt, tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
     import ray
 
     begun = ("archive", tiny.bundle("argmax"), clip, "--out", tmp_path / "out")
@@ -97,4 +98,7 @@ def test_the_command_works_on_a_cluster_and_says_where_there_is_none(
     fails(segrt(*begun, "--address", nodes.address, "--gpus-per-worker", "1"), 2, "a worker needs 1 CPUs and 1 GPUs")
     ray.shutdown()
     fails(segrt(*begun, "--address", "127.0.0.1:1"), 2, "--address 127.0.0.1:1: ", "ray start --head")
-    assert os.environ.get("RAY_ADDRESS") is None
+    monkeypatch.setattr(ray_crew, "_CONNECT_SECONDS", 0.3)
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        place = f"127.0.0.1:{other.getsockname()[1]}"
+        fails(segrt(*begun, "--address", place), 2, f"--address {place}: no cluster answers there (what listens there")
