@@ -3,6 +3,7 @@
 import os
 import secrets
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -83,7 +84,8 @@ def archived(request: Request, progress: Progress, say: Callable[[str], None]) -
         interrupted = interruption
     finally:
         crew.close()
-    tidy(store)
+        with suppress(SegrtError):  # what has ended the run is said; the next one begins with this
+            tidy(store)
     write_summary(store)
     return Archived(store.shown, totals, interrupted)
 

@@ -14,6 +14,10 @@ from segrt.runtime.scale.archive.clip_worker import ClipWorker, Task
 from segrt.runtime.scale.archive.crew import Finished
 
 log = logging.getLogger("segrt.archive")
+_CLUSTERS = (
+    "begin one with `ray start --head`, give its address, with its RAY_AUTH_TOKEN in the environment where it has one, "
+    "or give --address local"
+)
 _CONNECT_SECONDS = 5.0
 _MOST_STARTS = 3  # that may fail one after the other, before the cluster's Python is to blame
 
@@ -192,10 +196,7 @@ def _connected(ray: Any, place: ClusterPlace) -> bool:
     try:
         ray.init(address=place.address, **how)
     except Exception as error:  # of many kinds: no cluster, a wrong port, another version of Ray or of Python
-        raise SegrtError(
-            f"--address {redact(place.address)}: {_last_line(error)}; begin a cluster with `ray start --head`, give "
-            "its address, or give --address local"
-        ) from None
+        raise SegrtError(f"--address {redact(place.address)}: {_last_line(error)}; {_CLUSTERS}") from None
     return True
 
 
@@ -210,10 +211,7 @@ def _check_reachable(address: str) -> None:
         _greet_grpc(place)
     except (OSError, ValueError, OverflowError) as error:
         why = getattr(error, "strerror", None) or one_line(error)
-        raise SegrtError(
-            f"--address {redact(address)}: no cluster answers there ({why}); begin one with `ray start --head`, give "
-            "its address, or give --address local"
-        ) from None
+        raise SegrtError(f"--address {redact(address)}: no cluster answers there ({why}); {_CLUSTERS}") from None
 
 
 def _greet_grpc(place: str) -> None:

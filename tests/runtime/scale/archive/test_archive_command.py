@@ -1,10 +1,12 @@
 """`segrt archive` as it is called: what it refuses, in one line, and what it prints."""
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 
+import pyarrow.parquet as pq
 import pytest
 from cli_calls import Segrt, fails
 
@@ -143,6 +145,38 @@ def test_a_part_is_there_whole_or_not_at_all(tmp_path: Path) -> None:
     (tmp_path / FRAMES / "clip-y.parquet").write_bytes(b"no parquet")
     with pytest.raises(SegrtError, match=r"frames/clip-y.parquet cannot be read"):
         store.read(FRAMES, "clip-y")
+
+
+def test_sources_and_dataset_behind_an_address_are_as_those_on_a_disk(
+    archive: Callable[..., Archived], bundle: Path, clip: Path, tiny: SimpleNamespace, tmp_path: Path
+) -> None:
+    import cv2
+
+    scheme = "fsspec+file://"
+    try:
+        open_address(f"{scheme}{tmp_path}")
+    except SegrtError:
+        pytest.skip("this pyarrow has no file system of fsspec's")
+    there = tmp_path / "there"
+    there.mkdir()
+    shutil.copy(clip, there / "clip.mp4")
+    cv2.imwrite(str(there / "picture.png"), tiny.thirds(24, 48))
+    (there / "broken.mp4").write_bytes(b"\0" * 999)
+    archive(bundle, there, out=tmp_path / "disk")
+    asked = (bundle, f"{scheme}{there}/*.*")
+    done = archive(*asked, out=f"{scheme}{tmp_path}/far")
+    assert (done.totals.frames, done.totals.failures, done.out) == (41, 1, f"{scheme}{tmp_path}/far")
+    assert archive(*asked, out=f"{scheme}{tmp_path}/far").totals.clips == 0
+    for table in ("segments", "frames", "failures", "sources.parquet"):
+        near, far = (
+            sorted(
+                str({**row, "source": row["source"].replace(scheme, ""), "clip": "", "message": ""})
+                for row in pq.read_table(tmp_path / place / table).to_pylist()
+            )
+            for place in ("disk", "far")
+        )
+        assert near == far
+        assert len(near) > 0
 
 
 def test_addresses_and_patterns_name_what_paths_name(clip: Path, tmp_path: Path) -> None:
