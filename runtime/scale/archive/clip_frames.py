@@ -31,24 +31,24 @@ class _LateStartError(Exception):
     """The decoder gave no good frame at the clip's beginning: its key frame alone is not enough to begin with."""
 
 
-def clip_frames(clip: Clip) -> Iterator[ClipFrame]:
-    """Yield the frames of a clip of a video, in the order of their times.
+def clip_frames(clip: Clip, every: int = 1) -> Iterator[ClipFrame]:
+    """Yield the frames of a clip of a video, in the order of their times; of `every` so many that one by its number.
 
     Raises VideoError for a file that cannot be read, DamagedError after the last frame where some were damaged.
     """
     if clip.start is None and clip.end is None:
-        yield from _whole(clip)
+        yield from _whole(clip, every)
         return
     if clip.start is not None:
         try:
-            yield from _part(clip, clip.start, strict=True)
+            yield from _part(clip, clip.start, every, strict=True)
             return
         except _LateStartError:
             pass
-    yield from _part(clip, clip.before)
+    yield from _part(clip, clip.before, every)
 
 
-def _whole(clip: Clip) -> Iterator[ClipFrame]:
+def _whole(clip: Clip, every: int) -> Iterator[ClipFrame]:
     """Yield all frames of a file, counted as they come."""
     (file,) = clip.files
     count, damage = 0, _Damage()
@@ -58,12 +58,13 @@ def _whole(clip: Clip) -> Iterator[ClipFrame]:
             if picture.is_corrupt:
                 damage.corrupt += 1 if count else 0  # before the first good one: begun between two key frames
                 continue
-            yield ClipFrame(count, picture.time, make(picture))
+            if count % every == 0:
+                yield ClipFrame(count, picture.time, make(picture))
             count += 1
     damage.check(clip, count, None, missing)
 
 
-def _part(clip: Clip, begin: int | None, *, strict: bool = False) -> Iterator[ClipFrame]:
+def _part(clip: Clip, begin: int | None, every: int, *, strict: bool = False) -> Iterator[ClipFrame]:
     """Yield the clip's frames, decoding from the key frame at `begin` (ticks), or from the file's beginning.
 
     Where the first frame is not the clip's, as after a damaged key frame, `strict` raises _LateStartError: frames of
@@ -83,7 +84,8 @@ def _part(clip: Clip, begin: int | None, *, strict: bool = False) -> Iterator[Cl
                 break
             if strict and not count and picture.pts != clip.start:
                 raise _LateStartError
-            yield ClipFrame(place, picture.time, make(picture))
+            if place % every == 0:
+                yield ClipFrame(place, picture.time, make(picture))
             count, place = count + 1, place + 1
         if strict and not count:
             raise _LateStartError

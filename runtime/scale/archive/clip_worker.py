@@ -105,9 +105,8 @@ class ClipWorker:
     def _frames(self, clip: Clip, failures: list[dict[str, Any]]) -> Iterator[tuple[Place, Raster]]:
         (file,) = clip.files
         try:
-            for frame in clip_frames(clip):
-                if frame.index % self.job.every == 0:
-                    yield Place(file.name, frame.index, frame.pts), frame.image
+            for frame in clip_frames(clip, self.job.every):
+                yield Place(file.name, frame.index, frame.pts), frame.image
         except DamagedError as error:
             failures.append(failure_row(clip, "damaged", str(error)))
 
