@@ -11,7 +11,8 @@ from segrt.runtime.cli import cli
 
 # What belongs to the system: that it is there is not ours to say.
 _SYSTEM = (
-    ".", "apt-get", "cat", "mkdir", "openssl", "ssh", "ssh-keygen", "sed", "source", "sudo", "tritonserver", "umask",
+    ".", "apt-get", "cat", "mkdir", "openssl", "ray", "ssh", "ssh-keygen", "sed", "source", "sudo", "tritonserver",
+    "umask",
 )  # fmt: skip
 
 

@@ -3,6 +3,7 @@
 import logging
 import os
 import socket
+import time
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -18,6 +19,7 @@ _CLUSTERS = (
     "begin one with `ray start --head`, give its address, with its RAY_AUTH_TOKEN in the environment where it has one, "
     "or give --address local"
 )
+_AGAIN_SECONDS = 0.3
 _CONNECT_SECONDS = 5.0
 _MOST_STARTS = 3  # that may fail one after the other, before the cluster's Python is to blame
 
@@ -46,6 +48,7 @@ class _Actor:
     is_up: bool = False
     node: str = ""
     failed_starts: int = 0
+    greet_at: float = 0.0
 
 
 class RayCrew:
@@ -89,8 +92,12 @@ class RayCrew:
 
     def wait(self, seconds: float) -> list[Finished]:
         """Return what was finished or lost, as soon as there is something, after `seconds` at most."""
+        self._greet_those_due()
         waiting = {actor.waiting_for: actor for actor in self._actors if actor.waiting_for is not None}
-        finished = []
+        finished: list[Finished] = []
+        if not waiting:
+            time.sleep(min(seconds, _AGAIN_SECONDS))
+            return finished
         try:
             ready, _ = self._ray.wait(list(waiting), num_returns=1, timeout=seconds)
             if ready:
@@ -117,21 +124,26 @@ class RayCrew:
         if self._begun:
             self._ray.shutdown()
 
-    def _greet(self, actor: _Actor) -> None:
-        actor.is_up = False
-        actor.waiting_for = actor.handle.greet.remote()
+    def _greet(self, actor: _Actor, after: float = 0.0) -> None:
+        """Ask an actor in a moment whether it is up: of one that comes up elsewhere Ray says at once that it is not."""
+        actor.is_up, actor.greet_at = False, time.monotonic() + after
+
+    def _greet_those_due(self) -> None:
+        for actor in self._actors:
+            if not actor.is_up and actor.waiting_for is None and time.monotonic() >= actor.greet_at:
+                actor.waiting_for = actor.handle.greet.remote()
 
     def _came_up(self, actor: _Actor, reference: Any) -> None:
         try:
             actor.node, trouble = self._ray.get(reference)
         except self._ray.exceptions.RayError as error:
-            actor.failed_starts += 1
+            actor.failed_starts += not isinstance(error, self._ray.exceptions.ActorUnavailableError)
             if actor.failed_starts >= _MOST_STARTS:
                 raise SegrtError(
                     f"--address: workers cannot start ({_last_line(error)}); install the same segrt, with "
                     "`segrt[ray]`, on every node"
                 ) from None
-            self._greet(actor)
+            self._greet(actor, _AGAIN_SECONDS)
             return
         if trouble is not None:
             raise SegrtError(f"--address: {trouble}")
@@ -147,7 +159,7 @@ class RayCrew:
             return Finished(task, FailedOutcome(f"{task.name}: {_last_line(error)}; please report it", "error"))
         except exceptions.RayError as error:
             node_is_gone = actor.node not in _nodes(self._ray)
-            self._greet(actor)
+            self._greet(actor, _AGAIN_SECONDS)
             what = "was lost with its node" if node_is_gone else f"ended ({_last_line(error)})"
             return Finished(task, LostOutcome(f"its worker {what}", blamed=not node_is_gone))
 
