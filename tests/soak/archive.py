@@ -91,8 +91,8 @@ def round_of(cluster: Cluster, sources: Path, out: Path, place: random.Random) -
         def wait(self, seconds: float) -> list[Finished]:
             """Kill what is due."""
             if time.monotonic() > self.due:
-                self.due = time.monotonic() + KILL_SECONDS
                 (cluster.kill_node if place.random() < 0.3 else cluster.kill_process)()
+                self.due = time.monotonic() + KILL_SECONDS
             finished = super().wait(seconds)
             self.done += len(finished)
             if not interrupted and self.done >= interrupt_at:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from segrt.runtime.decode.rule_changes import RuleChanges
 from segrt.runtime.inference.execution import Execution
-from segrt.runtime.scale.archive.clips import Clip
+from segrt.runtime.scale.archive.archive_clips import Clip
 from segrt.runtime.segmenter import Segmenter, find_bundle, open_segmenter
 
 

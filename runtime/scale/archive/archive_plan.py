@@ -4,9 +4,9 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from segrt.runtime.scale.archive.archive_clips import Clip, SourceFile
 from segrt.runtime.scale.archive.archive_store import ArchiveStore
 from segrt.runtime.scale.archive.clip_worker import Task
-from segrt.runtime.scale.archive.clips import Clip, SourceFile
 from segrt.runtime.scale.archive.row_tables import FRAMES, INDEX, table_of
 
 PICTURES_OF_A_CLIP = 64

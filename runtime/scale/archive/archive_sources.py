@@ -14,8 +14,8 @@ from segrt.runtime.files.finding import VIDEOS
 from segrt.runtime.files.images import SUFFIXES
 from segrt.runtime.files.reading import exists, is_folder
 from segrt.runtime.files.uri import redact, scheme_of
+from segrt.runtime.scale.archive.archive_clips import Kind, SourceFile
 from segrt.runtime.scale.archive.arrow_library import arrow
-from segrt.runtime.scale.archive.clips import Kind, SourceFile
 from segrt.runtime.scale.archive.file_systems import Opened, open_address, reason_of_arrow
 
 

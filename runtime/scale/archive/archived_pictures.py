@@ -9,7 +9,7 @@ from segrt.runtime.files.images import write_image
 from segrt.runtime.scale.archive.archive_plan import clip_of
 from segrt.runtime.scale.archive.archive_sources import find_sources
 from segrt.runtime.scale.archive.archived_results import ArchivedResults, evenly
-from segrt.runtime.scale.archive.clip_frames import DamagedError, clip_frames
+from segrt.runtime.scale.archive.clip_decoding import DamagedError, clip_frames
 from segrt.runtime.scale.archive.row_tables import INDEX
 
 

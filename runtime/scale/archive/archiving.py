@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from segrt.runtime.errors import SegrtError
+from segrt.runtime.scale.archive.archive_clips import SourceFile
 from segrt.runtime.scale.archive.archive_job import (
     ClipsOutcome,
     DoneOutcome,
@@ -17,7 +18,6 @@ from segrt.runtime.scale.archive.archive_job import (
 from segrt.runtime.scale.archive.archive_plan import ArchivePlan
 from segrt.runtime.scale.archive.archive_store import ArchiveStore
 from segrt.runtime.scale.archive.clip_worker import Task, failure_row
-from segrt.runtime.scale.archive.clips import SourceFile
 from segrt.runtime.scale.archive.crew import Crew
 from segrt.runtime.scale.archive.row_tables import FAILURES, FRAMES, SEGMENTS, table_of
 

@@ -12,7 +12,7 @@ import av.error
 import numpy as np
 import numpy.typing as npt
 
-from segrt.runtime.scale.archive.clips import Clip, SourceFile
+from segrt.runtime.scale.archive.archive_clips import Clip, SourceFile
 from segrt.runtime.scale.archive.key_frames import begins_anew
 from segrt.runtime.scale.archive.video_access import open_video
 

@@ -13,6 +13,7 @@ from segrt.runtime.bundle.manifest_parsing import dump_manifest
 from segrt.runtime.errors import DeviceLostError, SegrtError, one_line
 from segrt.runtime.files.images import decode_image
 from segrt.runtime.preprocess.channels import Raster
+from segrt.runtime.scale.archive.archive_clips import Clip, SourceFile
 from segrt.runtime.scale.archive.archive_dataset import token_in
 from segrt.runtime.scale.archive.archive_job import (
     ArchiveJob,
@@ -25,8 +26,7 @@ from segrt.runtime.scale.archive.archive_job import (
 )
 from segrt.runtime.scale.archive.archive_store import ArchiveStore, StoreError
 from segrt.runtime.scale.archive.clip_cutting import cut_video
-from segrt.runtime.scale.archive.clip_frames import DamagedError, clip_frames
-from segrt.runtime.scale.archive.clips import Clip, SourceFile
+from segrt.runtime.scale.archive.clip_decoding import DamagedError, clip_frames
 from segrt.runtime.scale.archive.row_buffer import RowBuffer
 from segrt.runtime.scale.archive.row_tables import FAILURES, FRAMES, Place, table_of
 from segrt.runtime.scale.archive.video_access import open_file

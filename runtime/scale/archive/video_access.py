@@ -10,7 +10,7 @@ import av.error
 
 from segrt.runtime.errors import SegrtError, VideoError
 from segrt.runtime.files.reading import open_regular
-from segrt.runtime.scale.archive.clips import SourceFile
+from segrt.runtime.scale.archive.archive_clips import SourceFile
 from segrt.runtime.scale.archive.file_systems import open_address, reason_of_arrow
 from segrt.runtime.stream.sources.file_extent import missing_bytes_of
 from segrt.runtime.stream.sources.video_file import NO_VIDEO_FORMATS, reason_of, video_stream

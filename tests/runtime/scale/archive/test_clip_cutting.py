@@ -8,10 +8,10 @@ import pytest
 from archive_cases import X264, encoded
 
 from segrt.runtime.errors import SegrtError, VideoError
+from segrt.runtime.scale.archive.archive_clips import Clip, SourceFile
 from segrt.runtime.scale.archive.archive_sources import find_sources
 from segrt.runtime.scale.archive.clip_cutting import cut_video
-from segrt.runtime.scale.archive.clip_frames import DamagedError, clip_frames
-from segrt.runtime.scale.archive.clips import Clip, SourceFile
+from segrt.runtime.scale.archive.clip_decoding import DamagedError, clip_frames
 from segrt.runtime.stream.sources.video_file import VideoSource
 
 Seen = list[tuple[int, float | None, str]]

@@ -8,7 +8,7 @@ import av.error
 
 from segrt.runtime.errors import VideoError
 from segrt.runtime.files.images import Picture
-from segrt.runtime.scale.archive.clips import Clip
+from segrt.runtime.scale.archive.archive_clips import Clip
 from segrt.runtime.scale.archive.video_access import open_video
 from segrt.runtime.stream.sources.decoded_picture import Matrix, display_matrix, pixel_ratio_of, to_picture
 from segrt.runtime.stream.sources.video_file import reason_of
