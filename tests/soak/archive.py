@@ -1,6 +1,6 @@
 """An archive on a cluster that loses something every few seconds: `python tests/soak/archive.py [--minutes N]`.
 
-Streets are archived again and again on a Ray cluster of two local nodes, one CPU each; every four seconds a worker's
+Streets are archived again and again on a Ray cluster of two local nodes, one CPU each; every eight seconds a worker's
 process is killed, or a node with all that is on it, which comes up again; the command itself is interrupted once a
 round and run again. At the end of each round every clip must be there once, byte for byte as one process makes it,
 broken files must be listed as failures, and nothing unfinished may lie about. With `--moto PATH`, of a `moto_server`
@@ -31,7 +31,7 @@ from segrt.runtime.scale.archive.crew import Finished
 from segrt.runtime.scale.archive.ray_crew import ClusterPlace, RayCrew
 
 BUNDLE = "street-semantic"
-KILL_SECONDS = 4.0
+KILL_SECONDS = 8.0
 
 
 class Cluster:
@@ -158,7 +158,7 @@ def main() -> None:
         sources = folder / "cams"
         sources.mkdir()
         for number in range(4):
-            encoded(sources / f"cam{number}.mp4", frames=300, rate=10)
+            encoded(sources / f"cam{number}.mp4", frames=120, rate=10)
         (sources / "broken.mp4").write_bytes(b"\0" * 4000)
         request = Request(BUNDLE, (str(sources),), str(folder / "alone"), RuleChanges(), Execution(threads=1), 1.5)
         alone = archived(request, lambda _: None, print).totals

@@ -1,5 +1,6 @@
 """Workers that die in the midst of a clip: the clip is done by another, once; one that always kills is given up."""
 
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -9,12 +10,13 @@ from typing import Any
 import av
 import numpy as np
 import pytest
-from archive_cases import HungryOpening, KilledOpening, PoisonedOpening, encoded
+from archive_cases import HungryOpening, InlineCrew, KilledOpening, PoisonedOpening
 
 from segrt.runtime.errors import SegrtError
 from segrt.runtime.scale.archive import archive_command
 from segrt.runtime.scale.archive.archive_command import Archived, Request, archived
-from segrt.runtime.scale.archive.archive_job import ArchiveJob
+from segrt.runtime.scale.archive.archive_job import ArchiveJob, LostOutcome
+from segrt.runtime.scale.archive.crew import Finished
 from segrt.runtime.scale.archive.local_crew import LocalCrew
 
 Parts = dict[str, bytes]
@@ -96,22 +98,19 @@ def test_a_clip_that_kills_every_worker_is_a_failure_and_others_go_on(
 
 
 def test_workers_that_never_stay_alive_end_the_run(
-    tmp_path: Path, request_for: Callable[..., Request], by_processes: Any
+    clip: Path, request_for: Callable[..., Request], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    sources = [encoded(tmp_path / f"{name}.mp4", frames=8) for name in "ab"]
-    request = replace(request_for(tmp_path / "out", *sources), workers=1)
+    class DeadCrew(InlineCrew):
+        """Loses whatever it is given."""
+
+        def wait(self, seconds: float) -> list[Finished]:  # noqa: ARG002 (the protocol's)
+            """Lose it now."""
+            return [Finished(self.tasks.popleft(), LostOutcome("its worker ended with code 9"))]
+
+    monkeypatch.setattr(archive_command, "_crew_kind", lambda _: DeadCrew)
+    sources = [tmp_path / f"{name}.mp4" for name in "abc"]
+    for source in sources:
+        shutil.copy(clip, source)
     with pytest.raises(SegrtError, match="no worker stays alive, 6 ended: its worker ended with code 9"):
-        by_processes(request, _Deadly)
+        archived(request_for(tmp_path / "out", *sources), lambda _: None, print)
     assert list((tmp_path / "out" / "frames").iterdir()) == []
-
-
-class _Deadly:
-    """A job's opening that cannot even be read by a worker."""
-
-    def __init__(self, usual: Any) -> None:
-        self.usual = usual
-
-    def __reduce__(self) -> Any:
-        import os
-
-        return os._exit, (9,)
