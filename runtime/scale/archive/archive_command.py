@@ -10,6 +10,7 @@ from pathlib import Path
 import msgspec
 
 from segrt.runtime.bundle.bundle import Bundle
+from segrt.runtime.console.words import counted
 from segrt.runtime.decode.rule_changes import RuleChanges
 from segrt.runtime.errors import SegrtError
 from segrt.runtime.files.uri import scheme_of
@@ -65,7 +66,7 @@ def archived(request: Request, progress: Progress, say: Callable[[str], None]) -
     job, crew_of = _job(request, bundle), _crew_kind(request)
     found = find_sources(request.sources)
     if found.others:
-        say(f"{found.others} files are neither pictures nor videos by their names; they are left out")
+        say(f"left out: {counted(found.others, 'file')} with the name of neither picture nor video")
     job = replace(job, run=secrets.token_hex(4))
     store = ArchiveStore(job.out, job.run)
     record = new_record(

@@ -97,7 +97,7 @@ def test_pictures_are_sources_of_one_frame_and_empty_ones_count(
     (folder / "notes.txt").write_text("no picture")
     done = archive(tiny.bundle("query_instances"), tmp_path / "pictures", out=tmp_path / "out")
     assert done.totals.clips == 1
-    assert archive.said == ["1 files are neither pictures nor videos by their names; they are left out"]  # type: ignore[attr-defined]
+    assert archive.said == ["left out: 1 file with the name of neither picture nor video"]  # type: ignore[attr-defined]
     frames = table(tmp_path / "out", "frames")
     assert [(Path(row["source"]).name, row["frame"], row["pts"]) for row in frames] == [
         ("a.png", 0, None), ("b.png", 0, None),
