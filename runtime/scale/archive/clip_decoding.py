@@ -10,7 +10,7 @@ from segrt.runtime.errors import VideoError
 from segrt.runtime.files.images import Picture
 from segrt.runtime.scale.archive.archive_clips import Clip
 from segrt.runtime.scale.archive.video_access import open_video
-from segrt.runtime.stream.sources.decoded_picture import Matrix, display_matrix, pixel_ratio_of, to_picture
+from segrt.runtime.stream.sources.cpu_decoder import Upright
 from segrt.runtime.stream.sources.video_file import reason_of
 
 
@@ -53,13 +53,13 @@ def _whole(clip: Clip, every: int) -> Iterator[ClipFrame]:
     (file,) = clip.files
     count, damage = 0, _Damage()
     with open_video(file) as (container, stream, missing):
-        make = _Pictures(stream)
+        upright = Upright(stream)
         for picture in _decoded(container, stream, damage):
             if picture.is_corrupt:
                 damage.corrupt += 1 if count else 0  # before the first good one: begun between two key frames
                 continue
             if count % every == 0:
-                yield ClipFrame(count, picture.time, make(picture))
+                yield ClipFrame(count, picture.time, upright.picture(picture))
             count += 1
     damage.check(clip, count, None, missing)
 
@@ -73,7 +73,7 @@ def _part(clip: Clip, begin: int | None, every: int, *, strict: bool = False) ->
     (file,) = clip.files
     count, damage, place = 0, _Damage(), clip.first_frame
     with open_video(file) as (container, stream, missing):
-        make = _Pictures(stream)
+        upright = Upright(stream)
         for picture in _decoded(container, stream, damage, begin):
             if picture.pts is None or picture.is_corrupt:
                 damage.corrupt += 1
@@ -85,7 +85,7 @@ def _part(clip: Clip, begin: int | None, every: int, *, strict: bool = False) ->
             if strict and not count and picture.pts != clip.start:
                 raise _LateStartError
             if place % every == 0:
-                yield ClipFrame(place, picture.time, make(picture))
+                yield ClipFrame(place, picture.time, upright.picture(picture))
             count, place = count + 1, place + 1
         if strict and not count:
             raise _LateStartError
@@ -115,19 +115,6 @@ class _Damage:
 
 def _error(count: int, text: str) -> VideoError:
     return (DamagedError if count else VideoError)(f"{text}; copy it again")
-
-
-class _Pictures:
-    """Makes pictures of decoded frames; what the file states once for a size is looked up once."""
-
-    def __init__(self, stream: Any) -> None:
-        self._ratio, self._size = pixel_ratio_of(stream), (0, 0)
-        self._matrix: Matrix | None = None
-
-    def __call__(self, picture: Any) -> Picture:
-        if self._size != (picture.width, picture.height):
-            self._size, self._matrix = (picture.width, picture.height), display_matrix(picture)
-        return to_picture(picture, self._ratio, self._matrix)
 
 
 def _decoded(container: Any, stream: Any, damage: _Damage, begin: int | None = None) -> Iterator[Any]:
