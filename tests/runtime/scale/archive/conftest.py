@@ -10,14 +10,18 @@ import pytest
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "cli"))
 
-pytest.importorskip("pyarrow", reason="archives need pyarrow: pip install 'segrt[archive]'")
-
 from archive_cases import InlineCrew, encoded
 
 from segrt.runtime.decode.rule_changes import RuleChanges
 from segrt.runtime.inference.execution import Execution
 from segrt.runtime.scale.archive import archive_command
 from segrt.runtime.scale.archive.archive_command import Archived, Request, archived
+
+
+@pytest.fixture(autouse=True)
+def needs_arrow() -> None:
+    """Skip where what the archive extra brings is not here."""
+    pytest.importorskip("pyarrow", reason="archives need pyarrow: pip install 'segrt[archive]'")
 
 
 @pytest.fixture(scope="session")

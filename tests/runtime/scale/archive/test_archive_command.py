@@ -6,7 +6,6 @@ from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 
-import pyarrow.parquet as pq
 import pytest
 from cli_calls import Segrt, fails
 
@@ -16,6 +15,8 @@ from segrt.runtime.scale.archive.archive_command import Archived
 from segrt.runtime.scale.archive.archive_sources import find_sources
 from segrt.runtime.scale.archive.archive_store import ArchiveStore
 from segrt.runtime.scale.archive.file_systems import open_address
+
+pq = pytest.importorskip("pyarrow.parquet", reason="archives need pyarrow: pip install 'segrt[archive]'")
 
 
 @pytest.fixture

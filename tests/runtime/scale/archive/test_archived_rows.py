@@ -7,7 +7,6 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
-import pyarrow.parquet as pq
 import pytest
 from archive_cases import encoded
 
@@ -17,6 +16,8 @@ from segrt.runtime.scale.archive import clip_worker
 from segrt.runtime.scale.archive.archive_command import Archived
 from segrt.runtime.streetworld.moments import Clip, scattered
 from segrt.runtime.streetworld.writing import write_dataset, write_video
+
+pq = pytest.importorskip("pyarrow.parquet", reason="archives need pyarrow: pip install 'segrt[archive]'")
 
 Archive = Callable[..., Archived]
 
