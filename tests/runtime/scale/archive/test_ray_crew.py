@@ -79,8 +79,8 @@ def test_a_killed_actor_and_a_killed_node_cost_nothing_and_double_nothing(
     request = Request(bundle, (str(clip),), str(out), RuleChanges(), Execution(threads=1), clip_seconds=0.3)
     done = archived(request, lambda _: None, print)
     assert killed
-    assert (done.totals.frames, done.totals.failures) == (40, 0)
-    assert done.totals.lost >= 2
+    assert (done.totals.done, done.totals.failures) == (5, 0)
+    assert done.totals.lost >= 1  # 2 unless what the node took with it was the very process that was to be killed
     assert parts(out) == parts(alone)
     assert len(parts(out)) == 10
 
