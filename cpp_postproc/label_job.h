@@ -38,7 +38,10 @@ struct LabelJob {
 // Target pixels of a row that are decided together.
 constexpr Index kBlock = 32;
 
-// The values of channels in a row of blocks lie between these: [channel][block].
+// Channels whose bounds are worked on together; memory for bounds has entries for a multiple of it.
+constexpr Index kChannelsAtOnce = 16;
+
+// The values of channels lie between these: [block][channel].
 struct BlockBounds {
     float* low = nullptr;
     float* high = nullptr;
@@ -50,30 +53,34 @@ struct SourceRow {
     BlockBounds bounds;
 };
 
-// What bounds say of each block.
+// What bounds say of kChannelsAtOnce channels in one block, a bit for each.
+struct ChannelMarks {
+    std::uint32_t may_win = 0, claims_some = 0, claims_all = 0;  // pixels of the block
+};
+
+// What bounds say of the channels of one block.
 struct BlockContest {
-    float* best_low = nullptr;       // the highest lower bound
-    std::int32_t* rivals = nullptr;  // how many channels may win
-    std::int32_t* winner = nullptr;  // the last of them
+    BlockBounds ranks;              // [channel]
+    ChannelMarks* marks = nullptr;  // of kChannelsAtOnce channels each
 };
 
 // The channels that are evaluated in one block, and their source rows interpolated across it.
 struct BlockCandidates {
-    std::int32_t* channels = nullptr;
-    float* upper = nullptr;  // [candidate][pixel of the block]
+    std::int32_t* channels = nullptr;  // and as many again to sort them
+    float* upper = nullptr;            // [candidate][pixel of the block]
     float* lower = nullptr;
 };
 
 // Working memory of one thread for one job.
 struct LabelMemory {
     Index row_stride = 0;           // from a channel's row to the next channel's
-    Index bound_stride = 0;         // from a channel's bounds to the next channel's
+    Index bound_stride = 0;         // from a block's bounds to the next block's
+    Index turned_columns = 0;       // at least as many as lie under any block
     std::int32_t* first = nullptr;  // [block]: source columns [first, last] lie under it
     std::int32_t* last = nullptr;
-    SourceRow rows[2];             // those that a band lies between
-    float* sliding_low = nullptr;  // [column]: extremes of the columns from here on
-    float* sliding_high = nullptr;
-    BlockBounds band;
+    float* weights = nullptr;  // [channel]
+    SourceRow rows[2];         // those that a band lies between
+    float* turned = nullptr;   // [column][channel]: some columns of a row
     BlockContest contest;
     BlockCandidates candidates;
 };

@@ -17,25 +17,35 @@ Index round_up(Index number, Index step) {
 }  // namespace
 
 LabelMemory label_memory(ScratchFrame& frame, const LabelJob& job) {
-    constexpr Index kRegister = 16;  // floats of the widest
-    const Index blocks = round_up((job.columns.length + kBlock - 1) / kBlock, kRegister);
+    constexpr Index kFewestTurned = 64;
+    const Axis& columns = job.columns;
+    const Index blocks = (columns.length + kBlock - 1) / kBlock;
     const Index width = round_up(job.source.width + kRowPadding, kRowPadding);
+    const Index channels = round_up(job.channels, kChannelsAtOnce);
     const auto floats = [&frame](Index count) { return frame.take<float>(count).data(); };
-    const auto integers = [&frame](Index count) { return frame.take<std::int32_t>(count).data(); };
-    const auto bounds = [&] { return BlockBounds{floats(job.channels * blocks), floats(job.channels * blocks)}; };
+    const auto bounds = [&](Index count) { return BlockBounds{floats(count * channels), floats(count * channels)}; };
     LabelMemory memory;
     memory.row_stride = width;
-    memory.bound_stride = blocks;
-    memory.first = integers(blocks);
-    memory.last = integers(blocks);
-    for (SourceRow& row : memory.rows) {
-        row = {floats(job.channels * width), bounds()};
+    memory.bound_stride = channels;
+    memory.first = frame.take<std::int32_t>(blocks).data();
+    memory.last = frame.take<std::int32_t>(blocks).data();
+    memory.turned_columns = kFewestTurned;
+    for (Index b = 0; b < blocks; ++b) {
+        memory.first[b] = columns.low[b * kBlock];
+        memory.last[b] = columns.high[std::min((b + 1) * kBlock, columns.length) - 1];
+        memory.turned_columns = std::max<Index>(memory.turned_columns, memory.last[b] - memory.first[b] + 1);
     }
-    memory.sliding_low = floats(width);
-    memory.sliding_high = floats(width);
-    memory.band = bounds();
-    memory.contest = {floats(blocks), integers(blocks), integers(blocks)};
-    memory.candidates = {integers(job.channels), floats(job.channels * kBlock), floats(job.channels * kBlock)};
+    memory.weights = frame.filled<float>(channels, 0).data();
+    if (job.weights != nullptr) {
+        std::copy_n(job.weights, job.channels, memory.weights);
+    }
+    for (SourceRow& row : memory.rows) {
+        row = {floats(job.channels * width), bounds(blocks)};
+    }
+    memory.turned = frame.filled<float>(memory.turned_columns * channels, 0).data();
+    memory.contest = {bounds(1), frame.take<ChannelMarks>(channels / kChannelsAtOnce).data()};
+    memory.candidates = {frame.take<std::int32_t>(2 * job.channels).data(), floats(job.channels * kBlock),
+                         floats(job.channels * kBlock)};
     return memory;
 }
 

@@ -2,13 +2,10 @@
 // Compilers do not keep an array there by themselves. See fast_table.h for how this file is compiled.
 #pragma once
 
-#if defined(__x86_64__)
-#include <immintrin.h>
-#endif
-
 #include <cstring>
 
 #include "float_math.h"
+#include "kernels/wide.h"
 #include "views.h"
 
 namespace segrt {
@@ -23,32 +20,6 @@ constexpr Index kTile = 32;
 constexpr Index kTile = 24;
 #else
 constexpr Index kTile = 16;
-#endif
-
-#if defined(__AVX512F__)
-using WideFloat = __m512;
-constexpr Index kWide = 16;
-inline WideFloat wide_load(const float* values) {
-    return _mm512_loadu_ps(values);
-}
-inline WideFloat wide_fused(float a, WideFloat b, WideFloat c) {
-    return _mm512_fmadd_ps(_mm512_set1_ps(a), b, c);
-}
-inline void wide_store(float* values, WideFloat value) {
-    _mm512_storeu_ps(values, value);
-}
-#elif defined(__AVX2__) && defined(__FMA__)
-using WideFloat = __m256;
-constexpr Index kWide = 8;
-inline WideFloat wide_load(const float* values) {
-    return _mm256_loadu_ps(values);
-}
-inline WideFloat wide_fused(float a, WideFloat b, WideFloat c) {
-    return _mm256_fmadd_ps(_mm256_set1_ps(a), b, c);
-}
-inline void wide_store(float* values, WideFloat value) {
-    _mm256_storeu_ps(values, value);
-}
 #endif
 
 // out[c * out_stride + x] = sum over i of weights[i * weight_stride + c] * rows[i * row_stride + x] for c <
@@ -66,7 +37,7 @@ inline void combine_tile(const float* weights, Index weight_stride, const float*
         }
         for (Index c = 0; c < kTileClasses; ++c) {
             for (Index j = 0; j < kRegisters; ++j) {
-                sums[c][j] = wide_fused(weight[c], row[j], sums[c][j]);
+                sums[c][j] = wide_fused(wide_all(weight[c]), row[j], sums[c][j]);
             }
         }
     }

@@ -4,9 +4,14 @@
 
 #include "kernels.h"
 #include "kernels/rows_fast.h"
+#include "kernels/turn_fast.h"
+#include "kernels/wide.h"
 
 namespace segrt {
 namespace {
+
+// How many channels before its turn a row is asked for, and how much of it: the rest processors foresee.
+constexpr Index kChannelsAhead = 4, kMostExpected = 1024, kCacheLine = 64;
 
 class SourceRows {
 public:
@@ -15,17 +20,7 @@ public:
         : job_(job),
           memory_(memory),
           blocks_((job.columns.length + kBlock - 1) / kBlock),
-          narrowest_(job.source.width),
-          own_row_(first_own_row(job.rows, begin)) {
-        for (Index b = 0; b < blocks_; ++b) {
-            const Index x = b * kBlock;
-            const Index end = x + kBlock < job.columns.length ? x + kBlock : job.columns.length;
-            memory.first[b] = job.columns.low[x];
-            memory.last[b] = job.columns.high[end - 1];
-            const Index span = memory.last[b] - memory.first[b] + 1;
-            narrowest_ = span < narrowest_ ? span : narrowest_;
-        }
-    }
+          own_row_(first_own_row(job.rows, begin)) {}
 
     // How many values that were read are not finite.
     [[nodiscard]] std::int64_t nonfinite() const { return nonfinite_; }
@@ -41,6 +36,9 @@ public:
         held_[place] = row;
         has_bounds_[place] = false;
         for (Index k = 0; k < job_.channels; ++k) {
+            if (k + kChannelsAhead < job_.channels) {
+                expect(job_.source.row(job_.images[k + kChannelsAhead], row));
+            }
             float* values = memory_.rows[place].values + k * memory_.row_stride;
             const std::int64_t bad = read_row(job_.source.row(job_.images[k], row), job_.source.type,
                                               job_.source.strides[2], values, job_.source.width);
@@ -63,48 +61,54 @@ public:
         }
         has_bounds_[place] = true;
         const SourceRow& row = memory_.rows[place];
-        for (Index k = 0; k < job_.channels; ++k) {
-            const Index at = k * memory_.bound_stride;
-            bound_blocks(row.values + k * memory_.row_stride, row.bounds.low + at, row.bounds.high + at);
+        Index b = 0;
+        while (b < blocks_) {
+            const Index first = memory_.first[b];
+            const Index stop = first + memory_.turned_columns;
+            Index end = memory_.last[b] + 1, next = b + 1;
+            while (next < blocks_ && memory_.last[next] < stop) {
+                end = memory_.last[next] + 1;
+                ++next;
+            }
+            turn(row.values + first, memory_.row_stride, job_.channels, end - first, memory_.turned,
+                 memory_.bound_stride);
+            for (; b < next; ++b) {
+                bound_block(b, first, row.bounds);
+            }
         }
     }
 
 private:
-    // Lowest and highest value under each block, by extremes of runs whose length doubles.
-    void bound_blocks(const float* values, float* block_low, float* block_high) const {
-        const Index width = job_.source.width;
-        float* low = memory_.sliding_low;
-        float* high = memory_.sliding_high;
-        const float* source_low = values;
-        const float* source_high = values;
-        Index run = 1;
-        while (2 * run <= narrowest_) {
-            for (Index x = 0; x + run < width; ++x) {
-                low[x] = smaller(source_low[x], source_low[x + run]);
-                high[x] = larger(source_high[x], source_high[x + run]);
-            }
-            source_low = low;
-            source_high = high;
-            run *= 2;
+    // Asks for a row of the source that is read soon: channels lie too far apart for processors to foresee it.
+    void expect(const std::byte* row) const {
+        const Index step = job_.source.strides[2];
+        const Index bytes = job_.source.width * (step < 0 ? -step : step);
+        const std::byte* begin = step < 0 ? row - (bytes + step) : row;
+        for (Index at = 0; at < bytes && at < kMostExpected; at += kCacheLine) {
+            __builtin_prefetch(begin + at);
         }
-        for (Index b = 0; b < blocks_; ++b) {
-            const Index first = memory_.first[b], end = memory_.last[b] - run + 1;
-            float lowest = smaller(source_low[first], source_low[end]);
-            float highest = larger(source_high[first], source_high[end]);
-            for (Index x = first + run; x < end; x += run) {
-                lowest = smaller(lowest, source_low[x]);
-                highest = larger(highest, source_high[x]);
+    }
+
+    // Lowest and highest value of all channels under a block; the turned columns begin with source column `first`.
+    void bound_block(Index b, Index first, const BlockBounds& bounds) const {
+        const Index stride = memory_.bound_stride, columns = memory_.last[b] - memory_.first[b] + 1;
+        const float* begin = memory_.turned + (memory_.first[b] - first) * stride;
+        for (Index k = 0; k < job_.channels; k += kWide) {
+            WideFloat low = wide_load(begin + k), high = low;
+            for (Index x = 1; x < columns; ++x) {
+                const WideFloat column = wide_load(begin + x * stride + k);
+                low = wide_smaller(low, column);
+                high = wide_larger(high, column);
             }
-            block_low[b] = lowest;
-            block_high[b] = highest;
+            wide_store(bounds.low + b * stride + k, low);
+            wide_store(bounds.high + b * stride + k, high);
         }
     }
 
     const LabelJob& job_;
     const LabelMemory& memory_;
     const Index blocks_;
-    Index narrowest_;  // source columns under the block that has fewest
-    Index own_row_;    // rows before it are counted already, here or by the thread before
+    Index own_row_;  // rows before it are counted already, here or by the thread before
     Index held_[2] = {-1, -1};
     bool has_bounds_[2] = {false, false};
     std::int64_t nonfinite_ = 0;

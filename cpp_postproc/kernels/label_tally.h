@@ -1,13 +1,21 @@
 // Counting and boxing labels block by block. See fast_table.h for how this file is compiled.
 #pragma once
 
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
+#include <cstring>
+
 #include "kernels.h"
+#include "kernels/bits_fast.h"
 
 namespace segrt {
 namespace {
 
-// Counts of a column of a block fit a byte.
+// The most rows of a block.
 constexpr Index kHighestBand = 128;
+static_assert(kBlock == 32, "pixels of a block's row are bits of a word");
 
 struct Block {
     Index x, columns, top, bottom;
@@ -24,66 +32,52 @@ inline void extend(Region& region, Index left, Index right, Index top, Index bot
     region.bottom = b > region.bottom ? b : region.bottom;
 }
 
+// Bit x: whether pixel x of kBlock is `k`.
 template <class Label>
-inline bool row_has(const Map<Label>& labels, const Block& block, Index y, Label k) {
-    const Label* label = labels.row(y) + block.x;
-    bool has = false;
-    for (Index j = 0; j < block.columns; ++j) {
-        has = has || label[j] == k;
+inline std::uint32_t label_bits(const Label* labels, Label k) {
+#if defined(__AVX2__)
+    if constexpr (sizeof(Label) == 1) {
+        const __m256i row = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(labels));
+        const __m256i same = _mm256_cmpeq_epi8(row, _mm256_set1_epi8(static_cast<char>(k)));
+        return static_cast<std::uint32_t>(_mm256_movemask_epi8(same));
     }
-    return has;
-}
-
-// The exact extent of a label within a block, looked for only where it may be news.
-template <class Label>
-inline void extend_to(Region& region, const Map<Label>& labels, const Block& block, Label k,
-                      const std::uint8_t* in_column) {
-    Index left = 0, right = block.columns - 1, top = block.top, bottom = block.bottom - 1;
-    while (in_column[left] == 0) {
-        ++left;
+#endif
+    std::uint8_t same[64];
+    for (Index j = 0; j < kBlock; ++j) {
+        same[j] = labels[j] == k ? 1 : 0;
+        same[kBlock + j] = 0;
     }
-    while (in_column[right] == 0) {
-        --right;
-    }
-    while (!row_has(labels, block, top, k)) {
-        ++top;
-    }
-    while (!row_has(labels, block, bottom, k)) {
-        --bottom;
-    }
-    extend(region, block.x + left, block.x + right, top, bottom);
+    return static_cast<std::uint32_t>(pack_word(same));
 }
 
 // Counts the pixels of a label in a block that has just been stored.
 template <class Label>
 inline void tally_block(Tally& tally, const Map<Label>& labels, const Block& block, Label k) {
-    std::uint8_t in_column[kBlock] = {};
-    for (Index y = block.top; y < block.bottom; ++y) {
-        const Label* label = labels.row(y) + block.x;
-        if (block.columns == kBlock) {
-            for (Index j = 0; j < kBlock; ++j) {
-                in_column[j] = static_cast<std::uint8_t>(in_column[j] + (label[j] == k ? 1 : 0));
-            }
-        } else {
-            for (Index j = 0; j < block.columns; ++j) {
-                in_column[j] = static_cast<std::uint8_t>(in_column[j] + (label[j] == k ? 1 : 0));
-            }
-        }
-    }
+    const std::uint32_t within =
+        block.columns < kBlock ? (1U << static_cast<std::uint32_t>(block.columns)) - 1 : ~std::uint32_t{0};
+    std::uint32_t columns = 0;
     std::int32_t pixels = 0;
-    for (Index j = 0; j < kBlock; ++j) {
-        pixels += in_column[j];
+    Index top = block.bottom, bottom = block.top;
+    for (Index y = block.top; y < block.bottom; ++y) {
+        const Label* row = labels.row(y) + block.x;
+        Label part[kBlock];
+        if (block.columns < kBlock) {
+            std::memcpy(part, row, static_cast<std::size_t>(block.columns) * sizeof(Label));
+            std::memset(part + block.columns, 0, static_cast<std::size_t>(kBlock - block.columns) * sizeof(Label));
+            row = part;
+        }
+        const std::uint32_t found = label_bits(row, k) & within;
+        columns |= found;
+        pixels += __builtin_popcount(found);
+        top = found != 0 && y < top ? y : top;
+        bottom = found != 0 ? y : bottom;
     }
     if (pixels == 0) {
         return;
     }
     tally.labelled += pixels;
-    Region& visible = tally.visible;
-    visible.area += pixels;
-    if (block.x < visible.left || block.x + block.columns - 1 > visible.right || block.top < visible.top ||
-        block.bottom - 1 > visible.bottom) {
-        extend_to(visible, labels, block, k, in_column);
-    }
+    tally.visible.area += pixels;
+    extend(tally.visible, block.x + __builtin_ctz(columns), block.x + 31 - __builtin_clz(columns), top, bottom);
 }
 
 }  // namespace

@@ -16,11 +16,12 @@ inline float larger(float a, float b) {
     return a > b ? a : b;
 }
 
-// In place; returns how many are not finite.
-inline std::int64_t limit_row(float* values, Index count) {
+// From `source` (which may be `values`); returns how many are not finite.
+inline std::int64_t limit_row(const std::byte* source, float* values, Index count) {
     std::int32_t nonfinite = 0;
     for (Index i = 0; i < count; ++i) {
-        const float value = values[i];
+        float value;
+        std::memcpy(&value, source + i * Index{sizeof value}, sizeof value);
         std::uint32_t bits;
         std::memcpy(&bits, &value, sizeof bits);
         nonfinite += (bits & 0x7F800000U) == 0x7F800000U ? 1 : 0;
@@ -36,11 +37,10 @@ inline std::int64_t read_row(const std::byte* source, FloatType type, Index stri
     }
     if (type == FloatType::float32) {
         if (stride == Index{sizeof(float)}) {
-            std::memcpy(target, source, static_cast<std::size_t>(count) * sizeof(float));
-        } else {
-            for (Index i = 0; i < count; ++i) {
-                std::memcpy(target + i, source + i * stride, sizeof(float));
-            }
+            return limit_row(source, target, count);
+        }
+        for (Index i = 0; i < count; ++i) {
+            std::memcpy(target + i, source + i * stride, sizeof(float));
         }
     } else if (stride == Index{sizeof(std::uint16_t)} && reinterpret_cast<std::uintptr_t>(source) % 2 == 0) {
         halves_to_floats(reinterpret_cast<const std::uint16_t*>(source), target, count);
@@ -51,7 +51,7 @@ inline std::int64_t read_row(const std::byte* source, FloatType type, Index stri
             target[i] = half_to_float(half);
         }
     }
-    return limit_row(target, count);
+    return limit_row(reinterpret_cast<const std::byte*>(target), target, count);
 }
 
 inline void sigmoid_row(float* values, Index count) {
