@@ -37,7 +37,9 @@ def __getattr__(name: str) -> Any:
         return version("segrt")
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    segmenter = import_module("segrt.runtime.segmenter")  # for results, too: it enters what draws them
     if name == "SegrtError":
         return import_module("segrt.runtime.errors").SegrtError
-    return getattr(import_module("segrt.runtime.results") if name in _RESULTS else segmenter, name)
+    if name in _RESULTS:
+        import_module("segrt.runtime.segmenter.drawers")  # enters what draws them
+        return getattr(import_module("segrt.runtime.results"), name)
+    return getattr(import_module("segrt.runtime.segmenter"), name)

@@ -22,6 +22,11 @@ class Bundle:
     manifest: Manifest
 
     @property
+    def is_here(self) -> bool:
+        """Whether its files are on this device; a server's are not."""
+        return True
+
+    @property
     def where(self) -> str:
         """What errors call it."""
         return str(self.folder)

@@ -5,8 +5,6 @@ from pathlib import Path
 from segrt.runtime.bundle.bundle import MANIFEST, Bundle
 from segrt.runtime.bundle.kept_bundles import is_kept, kept_folder, kept_names
 from segrt.runtime.bundle.manifest_parsing import parse_manifest
-from segrt.runtime.bundle.pack.reader import is_pack
-from segrt.runtime.bundle.pack.unpacked import unpacked
 from segrt.runtime.console.suggestions import suggestion
 from segrt.runtime.errors import BundleError
 from segrt.runtime.files.reading import exists, is_folder, is_regular, read_bytes
@@ -50,8 +48,12 @@ def locate(path_or_name: str | Path) -> Path:
         return _models() / str(path_or_name)
     if not exists(path) and is_kept(str(path_or_name)):
         return kept_folder(str(path_or_name))
-    if is_regular(path) and is_pack(path):
-        return unpacked(path)
+    if is_regular(path):
+        from segrt.runtime.bundle.pack.reader import is_pack
+        from segrt.runtime.bundle.pack.unpacked import unpacked
+
+        if is_pack(path):
+            return unpacked(path)
     remedy = f"give a bundle's folder or one of {', '.join(names)}" if names else "give a bundle's folder"
     if is_folder(path):
         raise BundleError(f"{path}: is no bundle, it has no {MANIFEST}; {remedy}")

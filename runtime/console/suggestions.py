@@ -1,7 +1,6 @@
 """What was meant by a name that nothing has."""
 
 from collections.abc import Iterable
-from difflib import get_close_matches
 
 _ALIKE = 0.6
 _LEAST_BEGINNING = 3
@@ -14,6 +13,8 @@ def suggestion(name: str, names: Iterable[str]) -> str | None:
         begun = [known for plainly, known in plain.items() if plainly.startswith(name.casefold())]
         if begun:
             return begun[0]
+    from difflib import get_close_matches
+
     found = get_close_matches(name.casefold(), plain, 1, _ALIKE)
     return plain[found[0]] if found else None
 

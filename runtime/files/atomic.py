@@ -1,7 +1,6 @@
 """Writes files whole or not at all: beside the target first, then renamed over it."""
 
 import os
-import secrets
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -20,7 +19,7 @@ def write_atomic(path: Path, data: bytes | memoryview, *, mode: int | None = Non
 def replace_atomic(path: Path, parts: Iterable[bytes | memoryview], *, mode: int | None = None) -> None:
     """Write `parts` one after the other, as `write_atomic` does."""
     try:
-        aside = path.with_name(f".{path.name}.{secrets.token_hex(4)}.partial")
+        aside = path.with_name(f".{path.name}.{os.urandom(4).hex()}.partial")
         try:
             with aside.open("xb") as file:
                 if mode is not None:

@@ -27,7 +27,7 @@ class BackendKind(Protocol):
 BACKENDS: Registry[BackendKind] = Registry(
     "backend",
     {
-        "tensorrt": "segrt.runtime.inference.tensorrt.engine_backend:TensorRtBackend",
+        "tensorrt": "segrt.runtime.inference.tensorrt.engine_kind:TensorRtKind",
         "onnxruntime": "segrt.runtime.inference.onnxruntime:OnnxRuntimeBackend",
     },
 )

@@ -22,6 +22,11 @@ class RemoteBundle(Bundle):
     served: ServedBundle
 
     @property
+    def is_here(self) -> bool:
+        """False: they are the server's."""
+        return False
+
+    @property
     def where(self) -> str:
         """Its address."""
         return self.address.shown

@@ -1,7 +1,5 @@
 """What all results can do: be drawn, saved, shown, printed in one line, and looked at in a notebook."""
 
-import base64
-import html
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -89,6 +87,9 @@ class Viewable:
 
     def _repr_html_(self) -> str:
         """Return the drawn picture, where it is known, and a table of what was found, for notebooks."""
+        import base64
+        import html
+
         height, width = self.size
         parts = [f"<p><b>{type(self).__name__}</b>, width {width}, height {height}: {html.escape(self.found())}</p>"]
         if self.image is not None:
@@ -116,6 +117,8 @@ def _reduced(picture: Picture) -> Picture:
 def _table(rows: list[dict[str, Any]]) -> str:
     if not rows:
         return ""
+    import html
+
     head = "".join(f"<th>{html.escape(name)}</th>" for name in rows[0])
     lines = [
         "<tr>" + "".join(f"<td>{html.escape(str(value))}</td>" for value in row.values()) + "</tr>"

@@ -1,10 +1,14 @@
 """A bundle opened on a backend: picture in, result out."""
 
-from segrt.runtime.results.viewing import DRAWERS
-from segrt.runtime.segmenter.bundle_finding import find_bundle
-from segrt.runtime.segmenter.bundle_opening import open_bundle, open_segmenter
-from segrt.runtime.segmenter.calling import Segmenter, with_timings
-from segrt.runtime.segmenter.typed_segmenters import InstanceSegmenter, PanopticSegmenter, SemanticSegmenter
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from segrt.runtime.segmenter.bundle_finding import find_bundle
+    from segrt.runtime.segmenter.bundle_opening import open_bundle
+    from segrt.runtime.segmenter.calling import Segmenter, with_timings
+    from segrt.runtime.segmenter.segmenter_opening import open_segmenter
+    from segrt.runtime.segmenter.typed_segmenters import InstanceSegmenter, PanopticSegmenter, SemanticSegmenter
 
 __all__ = [
     "InstanceSegmenter",
@@ -17,4 +21,21 @@ __all__ = [
     "with_timings",
 ]
 
-DRAWERS.add("overlay", "segrt.runtime.segmenter.plotting:plot")
+_HERE = "segrt.runtime.segmenter"
+_HOMES = {
+    "InstanceSegmenter": f"{_HERE}.typed_segmenters",
+    "PanopticSegmenter": f"{_HERE}.typed_segmenters",
+    "Segmenter": f"{_HERE}.calling",
+    "SemanticSegmenter": f"{_HERE}.typed_segmenters",
+    "find_bundle": f"{_HERE}.bundle_finding",
+    "open_bundle": f"{_HERE}.bundle_opening",
+    "open_segmenter": f"{_HERE}.segmenter_opening",
+    "with_timings": f"{_HERE}.calling",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import the module that holds `name`: `open_bundle` costs nothing before it is called."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)

@@ -2,15 +2,18 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from segrt.runtime.bundle.bundle import Bundle
 from segrt.runtime.bundle.locating import read_bundle
 from segrt.runtime.errors import BundleError
 from segrt.runtime.files.uri import redact, scheme_of
 from segrt.runtime.registry import Registry
-from segrt.runtime.remote.remote_bundle import RemoteBundle
 
-SERVERS: Registry[Callable[[str], RemoteBundle]] = Registry(
+if TYPE_CHECKING:
+    from segrt.runtime.remote.remote_bundle import RemoteBundle
+
+SERVERS: Registry[Callable[[str], "RemoteBundle"]] = Registry(
     "server", {"triton": "segrt.runtime.remote.remote_bundle:find_remote"}
 )
 """Scheme of an address → what asks the server there for a bundle."""

@@ -1,39 +1,17 @@
-"""Opens a bundle on a backend, or on the server that has it, as the segmenter of its technique."""
+"""`open_bundle`: a bundle on a backend, or on the server that has it, as the segmenter of its technique."""
 
-import logging
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypedDict, overload
-
-from segrt.runtime.bundle.bundle import Bundle
-from segrt.runtime.bundle.manifest import Variant
-from segrt.runtime.bundle.network_files import member_files, network_file, tensor_specs
-from segrt.runtime.decode.decoding_place import Placement, after_opening, before_opening
-from segrt.runtime.decode.rule import Context, DecodeRule, MemberRule
-from segrt.runtime.decode.rule_changes import RuleChanges
-from segrt.runtime.errors import BackendError, BundleError
-from segrt.runtime.inference.backend import Backend
-from segrt.runtime.inference.backends import check_choice, open_backend, open_members
-from segrt.runtime.inference.engine_policy import EnginePolicy
-from segrt.runtime.inference.execution import WantedPlace
-from segrt.runtime.inference.network_file import Opening
-from segrt.runtime.inference.tensors import WantedDevice
-from segrt.runtime.remote.remote_bundle import RemoteBundle
-from segrt.runtime.remote.remote_steps import RemoteSteps
-from segrt.runtime.results.technique import Technique
-from segrt.runtime.segmenter.bundle_finding import find_bundle
-from segrt.runtime.segmenter.calling import Segmenter
-from segrt.runtime.segmenter.typed_segmenters import (
-    SEGMENTERS,
-    InstanceSegmenter,
-    PanopticSegmenter,
-    SemanticSegmenter,
-)
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
-log = logging.getLogger("segrt.decode")
+    from segrt.runtime.inference.engine_policy import EnginePolicy
+    from segrt.runtime.inference.execution import WantedPlace
+    from segrt.runtime.inference.tensors import WantedDevice
+    from segrt.runtime.results.technique import Technique
+    from segrt.runtime.segmenter.calling import Segmenter
+    from segrt.runtime.segmenter.typed_segmenters import InstanceSegmenter, PanopticSegmenter, SemanticSegmenter
 
 
 class _Options(TypedDict, total=False):
@@ -48,37 +26,37 @@ class _Options(TypedDict, total=False):
     compat: bool | None
     batch: int | None
     sources: int
-    engines: EnginePolicy | None
-    device: WantedDevice
-    decode_on: WantedPlace
+    engines: "EnginePolicy | None"
+    device: "WantedDevice"
+    decode_on: "WantedPlace"
 
 
 @overload
-def open_bundle(path_or_name: Literal["street-semantic"], **options: "Unpack[_Options]") -> SemanticSegmenter: ...
+def open_bundle(path_or_name: Literal["street-semantic"], **options: "Unpack[_Options]") -> "SemanticSegmenter": ...
 @overload
 def open_bundle(
     path_or_name: str | Path, *, technique: Literal["semantic"], **options: "Unpack[_Options]"
-) -> SemanticSegmenter: ...
+) -> "SemanticSegmenter": ...
 @overload
-def open_bundle(path_or_name: Literal["street-instance"], **options: "Unpack[_Options]") -> InstanceSegmenter: ...
+def open_bundle(path_or_name: Literal["street-instance"], **options: "Unpack[_Options]") -> "InstanceSegmenter": ...
 @overload
 def open_bundle(
     path_or_name: str | Path, *, technique: Literal["instance"], **options: "Unpack[_Options]"
-) -> InstanceSegmenter: ...
+) -> "InstanceSegmenter": ...
 @overload
-def open_bundle(path_or_name: Literal["street-panoptic"], **options: "Unpack[_Options]") -> PanopticSegmenter: ...
+def open_bundle(path_or_name: Literal["street-panoptic"], **options: "Unpack[_Options]") -> "PanopticSegmenter": ...
 @overload
 def open_bundle(
     path_or_name: str | Path, *, technique: Literal["panoptic"], **options: "Unpack[_Options]"
-) -> PanopticSegmenter: ...
+) -> "PanopticSegmenter": ...
 @overload
 def open_bundle(
-    path_or_name: str | Path, *, technique: Technique | None = None, **options: "Unpack[_Options]"
-) -> Segmenter: ...
+    path_or_name: str | Path, *, technique: "Technique | None" = None, **options: "Unpack[_Options]"
+) -> "Segmenter": ...
 def open_bundle(
     path_or_name: str | Path,
     *,
-    technique: Technique | None = None,
+    technique: "Technique | None" = None,
     backend: str = "auto",
     precision: str | None = None,
     threads: int = 0,
@@ -88,10 +66,10 @@ def open_bundle(
     compat: bool | None = None,
     batch: int | None = 1,
     sources: int = 1,
-    engines: EnginePolicy | None = None,
-    device: WantedDevice = "auto",
-    decode_on: WantedPlace = "auto",
-) -> Segmenter:
+    engines: "EnginePolicy | None" = None,
+    device: "WantedDevice" = "auto",
+    decode_on: "WantedPlace" = "auto",
+) -> "Segmenter":
     """Open a bundle's folder, an embedded one by name ("street-panoptic"), or a server's, on a backend.
 
     "triton://HOST:8001/NAME" is a model of `segrt export-triton` on a Triton server, which then executes the network
@@ -107,6 +85,11 @@ def open_bundle(
     `decode_on` is what decodes the heads, "cpu", "cuda", or with "auto" where they lie; it is no part of the bundle's
     decode rule. Raises BundleError or BackendError.
     """
+    from segrt.runtime.decode.rule_changes import RuleChanges
+    from segrt.runtime.errors import BundleError
+    from segrt.runtime.segmenter.bundle_finding import find_bundle
+    from segrt.runtime.segmenter.segmenter_opening import batch_for, open_segmenter
+
     bundle = find_bundle(path_or_name)
     if technique is not None and technique != bundle.manifest.technique:
         raise BundleError(
@@ -119,84 +102,8 @@ def open_bundle(
         precision=precision,
         threads=threads,
         changes=RuleChanges(score_threshold, overlap_threshold, merge_rule, compat),
-        batch=_batch_for(bundle, sources) if batch is None else batch,
+        batch=batch_for(bundle, sources) if batch is None else batch,
         engines=engines,
         device=device,
         decode_on=decode_on,
     )
-
-
-def open_segmenter(
-    bundle: Bundle,
-    *,
-    backend: str = "auto",
-    precision: str | None = None,
-    threads: int = 0,
-    changes: RuleChanges | None = None,
-    batch: int = 1,
-    engines: EnginePolicy | None = None,
-    device: WantedDevice = "auto",
-    decode_on: WantedPlace = "auto",
-) -> Segmenter:
-    """Open `bundle`, whose manifest has been read; see `open_bundle`."""
-    decode = (changes or RuleChanges()).of(bundle.manifest.decode, bundle.where)
-    variant = bundle.variant(precision)
-    if isinstance(bundle, RemoteBundle):
-        _refuse_server_choices(bundle, backend, device, decode_on)
-        return _open_remote(bundle, variant, batch, decode, changes or RuleChanges())
-    heads = tensor_specs(bundle.manifest, variant, batch)[1]
-    roles = {spec.role: head for spec, head in zip(bundle.manifest.heads, heads, strict=True)}
-    placement = before_opening(decode_on, decode, roles)
-    opening = Opening(threads, engines=engines or EnginePolicy(), heads_on=placement.device, device=device)
-    opened = _opened(bundle, variant, batch, backend, opening)
-    if placement.device == "cuda":
-        try:
-            placement = after_opening(decode_on, decode, opened)
-        except BaseException:
-            opened.close()
-            raise
-        if placement.device == "cpu" and opened.head_device == "cuda":
-            opened.close()
-            opened = _opened(bundle, variant, batch, backend, replace(opening, heads_on="cpu"))
-    log.info("%s: decoding on %s, %s", bundle.manifest.name, placement.device, placement.reason)
-    members = tuple(
-        MemberRule(member.name, member.decode, member.labels, member.classes) for member in bundle.manifest.members
-    )
-    segmenter = SEGMENTERS[bundle.manifest.technique]
-    return segmenter(bundle, variant, opened, Context(decode, bundle.manifest.labels, threads, members), placement)
-
-
-def _open_remote(
-    bundle: RemoteBundle, variant: Variant, batch: int, decode: DecodeRule, changes: RuleChanges
-) -> Segmenter:
-    backend = bundle.connected(batch=batch, changes=changes)
-    try:
-        steps = RemoteSteps(backend, bundle.manifest, bundle.address.encoding)
-    except BaseException:
-        backend.close()
-        raise
-    log.info("%s: %s", bundle.manifest.name, backend.reason)
-    placement = Placement(bundle.served.description.decode_device, "the server's choice")
-    context = Context(decode, bundle.manifest.labels)
-    return SEGMENTERS[bundle.manifest.technique](bundle, variant, backend, context, placement, steps)
-
-
-def _refuse_server_choices(bundle: RemoteBundle, backend: str, device: str, decode_on: str) -> None:
-    """Raise BackendError for what only whoever exports the model can choose."""
-    for what, given in (("backend", backend), ("device", device), ("decode", decode_on)):
-        if given != "auto":
-            raise BackendError(
-                f"{bundle.where}: {what} is the server's choice, but got {given!r}; leave it out, or give it to "
-                "`segrt export-triton`"
-            )
-
-
-def _opened(bundle: Bundle, variant: Variant, batch: int, backend: str, opening: Opening) -> Backend:
-    check_choice(backend, opening)
-    if bundle.manifest.members:
-        return open_members(member_files(bundle, variant, batch), backend=backend, opening=opening)
-    return open_backend(network_file(bundle, variant, batch), backend=backend, opening=opening)
-
-
-def _batch_for(bundle: Bundle, sources: int) -> int:
-    return sources if all(spec.shape[0] == "N" for spec in bundle.manifest.inputs) else 1

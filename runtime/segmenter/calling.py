@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, overload
 
 import numpy.typing as npt
 
+import segrt.runtime.segmenter.drawers  # noqa: F401 (enters what draws results)
 from segrt.runtime.bundle.bundle import Bundle
 from segrt.runtime.bundle.manifest import Manifest, Variant
 from segrt.runtime.decode.decoders import find_decoder

@@ -1,7 +1,7 @@
 """The two steps around a backend: a picture into a slot, and what comes back into a result."""
 
 from collections.abc import Mapping
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from segrt.runtime.bundle.bundle import Bundle
 from segrt.runtime.bundle.members import member_manifest
@@ -12,11 +12,13 @@ from segrt.runtime.inference.backend import Backend
 from segrt.runtime.inference.tensors import Device, Head, Slot
 from segrt.runtime.preprocess.channels import Raster
 from segrt.runtime.preprocess.cuda.device_picture import DevicePicture, on_host
-from segrt.runtime.preprocess.cuda.slot_pictures import SlotPictures, why_not_pictures
 from segrt.runtime.preprocess.geometry import Geometry
 from segrt.runtime.preprocess.member_inputs import fill_members
 from segrt.runtime.preprocess.picture import fill_inputs
 from segrt.runtime.results import Result
+
+if TYPE_CHECKING:
+    from segrt.runtime.preprocess.cuda.slot_pictures import SlotPictures
 
 
 class FrameSteps(Protocol):
@@ -54,8 +56,15 @@ class NetworkSteps:
         }
         self._inputs = self._member_inputs or {"": bundle.manifest.inputs}
         self._on_gpu: dict[int, SlotPictures] = {}
-        reasons = [why_not_pictures(specs) for specs in self._inputs.values()]
-        self._device: Device = "cpu" if placement is None or all(reasons) else placement.device
+        self._device: Device = "cpu" if placement is None or not self._can(placement.device) else placement.device
+
+    def _can(self, device: Device) -> bool:
+        """Whether the pictures of one input at least can be prepared there."""
+        if device == "cpu":
+            return True
+        from segrt.runtime.preprocess.cuda.slot_pictures import why_not_pictures
+
+        return any(why_not_pictures(specs) is None for specs in self._inputs.values())
 
     @property
     def preprocess_device(self) -> Device:
@@ -67,6 +76,8 @@ class NetworkSteps:
         if self._device == "cpu" or slot.gpu is None:
             return self.fill_on_cpu(on_host(image), slot, index)
         if slot.index not in self._on_gpu:
+            from segrt.runtime.preprocess.cuda.slot_pictures import SlotPictures
+
             self._on_gpu[slot.index] = SlotPictures(self._inputs, slot, threads=self._context.threads)
         return self._on_gpu[slot.index].fill(image, index)
 

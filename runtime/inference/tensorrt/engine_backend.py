@@ -13,7 +13,6 @@ from segrt.runtime.inference.backend import Backend
 from segrt.runtime.inference.cuda.choice import installed_packages, open_cuda
 from segrt.runtime.inference.cuda.cuda_errors import CudaError, explained, lost
 from segrt.runtime.inference.cuda.interface import Cuda
-from segrt.runtime.inference.cuda.presence import why_no_gpu
 from segrt.runtime.inference.layers.raw_layer import RawLayer
 from segrt.runtime.inference.network_file import NetworkFile, Opening, check_network
 from segrt.runtime.inference.tensorrt.engine_cache import Engine, EngineCache, runtime_cache_path
@@ -97,12 +96,7 @@ class TensorRtBackend(Backend):
 
     @classmethod
     def why_not(cls, network: NetworkFile, opening: Opening) -> str | None:
-        """Return why TensorRT cannot execute `network` here, with the remedy, or None if it probably can."""
-        if opening.device == "cpu":
-            return "the CPU is asked for"
-        reason = why_no_gpu()
-        if reason is not None:
-            return f"{reason}; `segrt doctor` says more"
+        """Return why TensorRT cannot execute `network` on this device's GPU, with the remedy, or None if it can."""
         try:
             find_flavor(opening.engines.flavor)
         except BackendError as error:

@@ -18,6 +18,7 @@ from segrt.runtime.inference.engine_policy import BuildOptions
 from segrt.runtime.inference.network_file import Opening
 from segrt.runtime.inference.onnxruntime import OnnxRuntimeBackend
 from segrt.runtime.inference.tensorrt import engine_backend as module
+from segrt.runtime.inference.tensorrt import engine_kind
 from segrt.runtime.inference.tensorrt.engine_backend import TensorRtBackend
 from segrt.runtime.inference.tensorrt.engine_cache import Engine, record_path, runtime_cache_path
 from segrt.runtime.inference.tensorrt.engine_record import EngineRecord, read
@@ -194,7 +195,6 @@ def test_heads_of_varying_length_are_left_to_others(bundle: Bundle, monkeypatch:
     def why_not(of: Bundle) -> str | None:
         return TensorRtBackend.why_not(network_file(of, of.variant()), Opening())
 
-    monkeypatch.setattr(module, "why_no_gpu", lambda: None)
     monkeypatch.setattr(module, "find_flavor", lambda name: name)
     monkeypatch.setattr(module, "installed_packages", lambda: ("cuda-python",))
     assert why_not(bundle) is None
@@ -210,7 +210,7 @@ def test_a_bundle_is_built_opened_and_streamed_through_the_whole_backend(
     cuda = FakeCuda()
     cuda.device = replace(cuda.device, name="Fake RTX", sm="8.9")
     flavor = rtx_on_fake_gpu(find_flavor("tensorrt-rtx"), bundle.network(bundle.variant()), cuda)
-    monkeypatch.setattr(module, "why_no_gpu", lambda: None)
+    monkeypatch.setattr(engine_kind, "why_no_gpu", lambda: None)
     monkeypatch.setattr(module, "open_cuda", lambda: cuda)
     monkeypatch.setattr(module, "find_flavor", lambda _: flavor)
     caplog.set_level(logging.INFO)

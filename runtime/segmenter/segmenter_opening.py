@@ -1,0 +1,80 @@
+"""Opens a bundle whose manifest has been read as the segmenter of its technique."""
+
+import logging
+from dataclasses import replace
+from typing import TYPE_CHECKING, cast
+
+from segrt.runtime.bundle.bundle import Bundle
+from segrt.runtime.bundle.manifest import Variant
+from segrt.runtime.bundle.network_files import member_files, network_file, tensor_specs
+from segrt.runtime.decode.decoding_place import after_opening, before_opening
+from segrt.runtime.decode.rule import Context, MemberRule
+from segrt.runtime.decode.rule_changes import RuleChanges
+from segrt.runtime.inference.backend import Backend
+from segrt.runtime.inference.backends import check_choice, open_backend, open_members
+from segrt.runtime.inference.engine_policy import EnginePolicy
+from segrt.runtime.inference.execution import WantedPlace
+from segrt.runtime.inference.network_file import Opening
+from segrt.runtime.inference.tensors import WantedDevice
+from segrt.runtime.segmenter.calling import Segmenter
+from segrt.runtime.segmenter.typed_segmenters import SEGMENTERS
+
+if TYPE_CHECKING:
+    from segrt.runtime.remote.remote_bundle import RemoteBundle
+
+log = logging.getLogger("segrt.decode")
+
+
+def open_segmenter(
+    bundle: Bundle,
+    *,
+    backend: str = "auto",
+    precision: str | None = None,
+    threads: int = 0,
+    changes: RuleChanges | None = None,
+    batch: int = 1,
+    engines: EnginePolicy | None = None,
+    device: WantedDevice = "auto",
+    decode_on: WantedPlace = "auto",
+) -> Segmenter:
+    """Open `bundle`, whose manifest has been read; see `open_bundle`."""
+    decode = (changes or RuleChanges()).of(bundle.manifest.decode, bundle.where)
+    variant = bundle.variant(precision)
+    if not bundle.is_here:
+        from segrt.runtime.segmenter.served_opening import open_served, refuse_server_choices
+
+        served = cast("RemoteBundle", bundle)
+        refuse_server_choices(served, backend, device, decode_on)
+        return open_served(served, variant, batch, decode, changes or RuleChanges())
+    heads = tensor_specs(bundle.manifest, variant, batch)[1]
+    roles = {spec.role: head for spec, head in zip(bundle.manifest.heads, heads, strict=True)}
+    placement = before_opening(decode_on, decode, roles)
+    opening = Opening(threads, engines=engines or EnginePolicy(), heads_on=placement.device, device=device)
+    opened = _opened(bundle, variant, batch, backend, opening)
+    if placement.device == "cuda":
+        try:
+            placement = after_opening(decode_on, decode, opened)
+        except BaseException:
+            opened.close()
+            raise
+        if placement.device == "cpu" and opened.head_device == "cuda":
+            opened.close()
+            opened = _opened(bundle, variant, batch, backend, replace(opening, heads_on="cpu"))
+    log.info("%s: decoding on %s, %s", bundle.manifest.name, placement.device, placement.reason)
+    members = tuple(
+        MemberRule(member.name, member.decode, member.labels, member.classes) for member in bundle.manifest.members
+    )
+    segmenter = SEGMENTERS[bundle.manifest.technique]
+    return segmenter(bundle, variant, opened, Context(decode, bundle.manifest.labels, threads, members), placement)
+
+
+def _opened(bundle: Bundle, variant: Variant, batch: int, backend: str, opening: Opening) -> Backend:
+    check_choice(backend, opening)
+    if bundle.manifest.members:
+        return open_members(member_files(bundle, variant, batch), backend=backend, opening=opening)
+    return open_backend(network_file(bundle, variant, batch), backend=backend, opening=opening)
+
+
+def batch_for(bundle: Bundle, sources: int) -> int:
+    """Return how many frames a slot of `bundle` holds: one of each source where the network takes so many."""
+    return sources if all(spec.shape[0] == "N" for spec in bundle.manifest.inputs) else 1
