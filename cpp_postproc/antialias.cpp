@@ -170,7 +170,7 @@ void resize_antialias(const Picture& picture, Filter filter, Index height, Index
         return;
     }
     const Taps taps(frame, filter, picture.height, height);
-    parallel_for(threads, height, rows_per_chunk(height, threads), [&](Index begin, Index end, int) {
+    parallel_rows(threads, height, [&](Index begin, Index end, int) {
         for (Index y = begin; y < end; ++y) {
             const auto at = static_cast<std::size_t>(y);
             kernels().filter_bytes(across.data + taps.first[at] * across.row_stride, across.row_stride,

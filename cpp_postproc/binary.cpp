@@ -100,29 +100,28 @@ std::int64_t binary_map(const FloatStack& scores, const BinaryCut& cut, std::opt
     const Axis columns = bilinear_axis(frame, scores.width, shown.columns, classes.width, kBlock);
     const auto nonfinite = frame.filled<std::int64_t>(threads, 0);
     const auto step = static_cast<std::uint8_t>(cut.object - cut.other);
-    parallel_for(threads, classes.height, rows_per_chunk(classes.height, threads),
-                 [&](Index begin, Index end, int slot) {
-                     ScratchFrame local;
-                     ScoreRows sources(local, scores, cut, columns);
-                     sources.begin(first_own_row(rows, begin));
-                     for (Index y = begin; y < end; ++y) {
-                         ScoreRow& upper = sources.fetch(rows.low[y], nullptr);
-                         ScoreRow& lower = sources.fetch(rows.high[y], &upper);
-                         std::uint8_t* row = classes.row(y);
-                         if ((upper.above && lower.above) || (upper.below && lower.below)) {
-                             std::fill_n(row, classes.width, upper.above ? cut.object : cut.other);
-                             continue;
-                         }
-                         kernels().cut_row(sources.widen(upper), rows.low_weight[y], sources.widen(lower),
-                                           rows.high_weight[y], cut.threshold, row, classes.width);
-                         if (step != 1 || cut.other != 0) {
-                             for (Index x = 0; x < classes.width; ++x) {
-                                 row[x] = static_cast<std::uint8_t>(cut.other + row[x] * step);
-                             }
-                         }
-                     }
-                     nonfinite[static_cast<std::size_t>(slot)] += sources.nonfinite();
-                 });
+    parallel_rows(threads, classes.height, [&](Index begin, Index end, int slot) {
+        ScratchFrame local;
+        ScoreRows sources(local, scores, cut, columns);
+        sources.begin(first_own_row(rows, begin));
+        for (Index y = begin; y < end; ++y) {
+            ScoreRow& upper = sources.fetch(rows.low[y], nullptr);
+            ScoreRow& lower = sources.fetch(rows.high[y], &upper);
+            std::uint8_t* row = classes.row(y);
+            if ((upper.above && lower.above) || (upper.below && lower.below)) {
+                std::fill_n(row, classes.width, upper.above ? cut.object : cut.other);
+                continue;
+            }
+            kernels().cut_row(sources.widen(upper), rows.low_weight[y], sources.widen(lower), rows.high_weight[y],
+                              cut.threshold, row, classes.width);
+            if (step != 1 || cut.other != 0) {
+                for (Index x = 0; x < classes.width; ++x) {
+                    row[x] = static_cast<std::uint8_t>(cut.other + row[x] * step);
+                }
+            }
+        }
+        nonfinite[static_cast<std::size_t>(slot)] += sources.nonfinite();
+    });
     return sum(nonfinite);
 }
 

@@ -5,6 +5,8 @@
 #include <functional>
 #include <limits>
 
+#include "thread_pool.h"
+
 namespace segrt {
 namespace {
 
@@ -22,41 +24,62 @@ bool is_peak(const float* heat, Index height, Index width, Index y, Index x, Ind
     return true;
 }
 
-}  // namespace
-
 // Few cells are above the threshold, and most of those have a larger neighbour close by: looking around each is cheaper
 // than a maximum filter over the whole heatmap.
-void find_centers(const float* heat, Size size, float threshold, Index nms_kernel, Index top_k,
-                  std::vector<Center>& centers) {
-    centers.clear();
+void find_in_row(const float* heat, Size size, Index y, float threshold, Index radius, std::vector<Center>& centers) {
+    constexpr Index kStep = 32;
     const auto [height, width] = size;
-    const Index radius = (nms_kernel - 1) / 2;
-    // What is suppressed counts as -1; a centre must be above 0 whatever the threshold.
-    threshold = std::max(threshold, 0.0F);
-    for (Index y = 0; y < height; ++y) {
-        const float* row = heat + y * width;
-        constexpr Index kStep = 32;
-        for (Index begin = 0; begin < width; begin += kStep) {
-            const Index end = std::min(begin + kStep, width);
-            bool above = false;
-            for (Index x = begin; x < end; ++x) {
-                above |= row[x] > threshold;
-            }
-            for (Index x = begin; above && x < end; ++x) {
-                if (row[x] > threshold && is_peak(heat, height, width, y, x, radius)) {
-                    centers.push_back({static_cast<float>(y), static_cast<float>(x), row[x]});
-                }
+    const float* row = heat + y * width;
+    for (Index begin = 0; begin < width; begin += kStep) {
+        const Index end = std::min(begin + kStep, width);
+        bool above = false;
+        for (Index x = begin; x < end; ++x) {
+            above |= row[x] > threshold;
+        }
+        for (Index x = begin; above && x < end; ++x) {
+            if (row[x] > threshold && is_peak(heat, height, width, y, x, radius)) {
+                centers.push_back({static_cast<float>(y), static_cast<float>(x), row[x]});
             }
         }
     }
+}
+
+void keep_hottest(Index top_k, std::vector<Center>& centers) {
     const auto most = static_cast<std::size_t>(top_k);
-    if (centers.size() >= most && most > 0) {
-        std::vector<float> heats(centers.size());
-        std::transform(centers.begin(), centers.end(), heats.begin(), [](const Center& c) { return c.heat; });
-        std::nth_element(heats.begin(), heats.begin() + top_k - 1, heats.end(), std::greater<>());
-        const float limit = heats[most - 1];
-        std::erase_if(centers, [limit](const Center& c) { return !(c.heat > limit); });
+    if (centers.size() < most || most == 0) {
+        return;
     }
+    std::vector<float> heats(centers.size());
+    std::transform(centers.begin(), centers.end(), heats.begin(), [](const Center& c) { return c.heat; });
+    std::nth_element(heats.begin(), heats.begin() + top_k - 1, heats.end(), std::greater<>());
+    const float limit = heats[most - 1];
+    std::erase_if(centers, [limit](const Center& c) { return !(c.heat > limit); });
+}
+
+}  // namespace
+
+void find_centers(const float* heat, Size size, const CenterSearch& search, std::vector<Center>& centers) {
+    const Index radius = (search.nms_kernel - 1) / 2;
+    // What is suppressed counts as -1; a centre must be above 0 whatever the threshold.
+    const float threshold = std::max(search.threshold, 0.0F);
+    thread_local std::vector<std::vector<Center>> of_threads;
+    std::vector<std::vector<Center>>& found = of_threads;  // this thread's, whoever writes to it
+    found.resize(static_cast<std::size_t>(search.threads));
+    for (std::vector<Center>& part : found) {
+        part.clear();
+    }
+    parallel_rows(search.threads, size.height, [&](Index begin, Index end, int slot) {
+        for (Index y = begin; y < end; ++y) {
+            find_in_row(heat, size, y, threshold, radius, found[static_cast<std::size_t>(slot)]);
+        }
+    });
+    centers.clear();
+    for (const std::vector<Center>& part : found) {
+        centers.insert(centers.end(), part.begin(), part.end());
+    }
+    std::sort(centers.begin(), centers.end(),
+              [](const Center& a, const Center& b) { return a.y != b.y ? a.y < b.y : a.x < b.x; });
+    keep_hottest(search.top_k, centers);
 }
 
 namespace {

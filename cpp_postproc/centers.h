@@ -13,10 +13,15 @@ struct Center {
     float y, x, heat;
 };
 
-// The cells above the threshold that are the largest within nms_kernel; of more than top_k, those above the top_k-th
-// value. heat: shape (height, width), contiguous.
-void find_centers(const float* heat, Size size, float threshold, Index nms_kernel, Index top_k,
-                  std::vector<Center>& centers);
+struct CenterSearch {
+    float threshold;
+    Index nms_kernel, top_k;
+    int threads;
+};
+
+// The cells above the threshold that are the largest within nms_kernel, row by row; of more than top_k, those above the
+// top_k-th value. heat: shape (height, width), contiguous.
+void find_centers(const float* heat, Size size, const CenterSearch& search, std::vector<Center>& centers);
 
 // Pixels that nearest_centers looks at together, at most.
 constexpr Index kCenterStep = 64;

@@ -3,25 +3,11 @@
 #include <algorithm>
 
 #include "kernels.h"
-#include "softmax.h"
 
 namespace segrt {
 
 void softmax(std::span<float> logits) {
-    const float largest = *std::max_element(logits.begin(), logits.end());
-    float sums[kSumLanes] = {};
-    for (std::size_t i = 0; i < logits.size(); ++i) {
-        logits[i] = exp_below(logits[i], largest);
-        sums[i % kSumLanes] += logits[i];
-    }
-    for (int step = kSumLanes / 2; step > 0; step /= 2) {
-        for (int i = 0; i < step; ++i) {
-            sums[i] += sums[i + step];
-        }
-    }
-    for (float& value : logits) {
-        value /= sums[0];
-    }
+    kernels().softmax(logits.data(), static_cast<Index>(logits.size()));
 }
 
 std::span<ScoredQuery> confident_queries(ScratchFrame& frame, const FloatTable& class_logits, float threshold,

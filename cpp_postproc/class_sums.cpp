@@ -212,7 +212,7 @@ private:
 
 template <class Label>
 void label_sums(const ClassSums& sums, const Axis& rows, const Axis& columns, int threads, Map<Label> labels) {
-    parallel_for(threads, labels.height, rows_per_chunk(labels.height, threads), [&](Index begin, Index end, int slot) {
+    parallel_rows(threads, labels.height, [&](Index begin, Index end, int slot) {
         ScratchFrame frame;
         SumLabeller<Label>(frame, sums, rows, columns, labels).run(begin, end, slot);
     });

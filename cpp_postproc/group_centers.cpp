@@ -17,13 +17,7 @@ class Grouping {
 public:
     Grouping(const ClassMap& semantic, const FloatStack& heatmap, const FloatStack& offsets,
              const GroupOptions& options, Map<std::int32_t> ids, std::vector<Segment>& segments)
-        : semantic_(semantic),
-          heatmap_(heatmap),
-          offsets_(offsets),
-          options_(options),
-          ids_(ids),
-          segments_(segments),
-          chunk_(rows_per_chunk(ids.height, options.threads)) {
+        : semantic_(semantic), heatmap_(heatmap), offsets_(offsets), options_(options), ids_(ids), segments_(segments) {
         is_thing_ = frame_.filled<std::uint8_t>(kClasses, 0);
         for (const std::int64_t c : options.thing_classes) {
             if (c < 0 || c >= kClasses) {
@@ -38,8 +32,8 @@ public:
         segments_.clear();
         read_inputs();
         thread_local std::vector<Center> centers;
-        find_centers(heat_.data(), {ids_.height, ids_.width}, options_.threshold, options_.nms_kernel, options_.top_k,
-                     centers);
+        find_centers(heat_.data(), {ids_.height, ids_.width},
+                     {options_.threshold, options_.nms_kernel, options_.top_k, options_.threads}, centers);
         assign(centers);
         count();
         choose_instances(centers);
@@ -51,7 +45,7 @@ public:
 private:
     template <class F>
     void for_rows(F&& function) {
-        parallel_for(options_.threads, ids_.height, chunk_, [&](Index begin, Index end, int slot) {
+        parallel_rows(options_.threads, ids_.height, [&](Index begin, Index end, int slot) {
             for (Index y = begin; y < end; ++y) {
                 function(y, slot);
             }
@@ -191,7 +185,7 @@ private:
     const GroupOptions& options_;
     Map<std::int32_t> ids_;
     std::vector<Segment>& segments_;
-    Index chunk_, class_count_ = 0, groups_ = 1;
+    Index class_count_ = 0, groups_ = 1;
     std::span<std::uint8_t> is_thing_;
     std::span<float> heat_;
     std::span<std::uint16_t> classes_;

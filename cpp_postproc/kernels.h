@@ -96,6 +96,10 @@ struct Kernels {
     // [0.25, 1], so that it is a multiple of 2^-25, and fewer than 2^28 of them fit a double's 53 bits. Adds to
     // `cells`.
     double (*add_probabilities)(const float* logits, Index count, Index* cells);
+    // In place, by exp_below() and sums in the order that softmax.h tells; the logits are finite.
+    void (*softmax)(float* logits, Index count);
+    // The least of 1 and mask_decay(gaussian, sigma, overlaps[i], worst[i]) for i < count; what is no number is none.
+    float (*least_decay)(bool gaussian, float sigma, const float* overlaps, const float* worst, Index count);
     // out[x * out_stride + y] = rows[y * row_stride + x], y < height, x < width.
     void (*turn)(const float* rows, Index row_stride, Index height, Index width, float* out, Index out_stride);
     // out[x] = the value between two rows.

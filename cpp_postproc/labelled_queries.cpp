@@ -21,7 +21,7 @@ std::span<std::int32_t> id_table(ScratchFrame& frame) {
 template <class Label>
 void paint(Map<Label> labels, std::span<const std::int32_t> id_of_label, int threads, Map<std::int32_t> ids) {
     const Kernels& loops = kernels();
-    parallel_for(threads, ids.height, rows_per_chunk(ids.height, threads), [&](Index begin, Index end, int) {
+    parallel_rows(threads, ids.height, [&](Index begin, Index end, int) {
         for (Index y = begin; y < end; ++y) {
             if constexpr (sizeof(Label) == 1) {
                 loops.paint8(labels.row(y), id_of_label.data(), ids.row(y), ids.width);

@@ -62,7 +62,7 @@ std::int64_t label_pixels(LabelJob job, const Window& window, int threads, Map<L
     const Index tallied = job.tally ? job.channels : 0;
     const auto own_tallies = frame.filled<Tally>(threads * tallied, Tally{});
     const auto nonfinite = frame.filled<std::int64_t>(threads, 0);
-    parallel_for(threads, labels.height, rows_per_chunk(labels.height, threads), [&](Index begin, Index end, int slot) {
+    parallel_rows(threads, labels.height, [&](Index begin, Index end, int slot) {
         Tally* own = own_tallies.data() + slot * tallied;
         const LabelMemory& own_memory = memory[static_cast<std::size_t>(slot)];
         std::int64_t& bad = nonfinite[static_cast<std::size_t>(slot)];
@@ -148,7 +148,7 @@ void label_made_rows(Size source, Index channels, const Window& window, int thre
     float* bands = frame.take<float>(threads * channels * at_once * source.width).data();
     std::int32_t* low = frame.take<std::int32_t>(labels.height).data();
     std::int32_t* high = frame.take<std::int32_t>(labels.height).data();
-    parallel_for(threads, labels.height, rows_per_chunk(labels.height, threads), [&](Index begin, Index end, int slot) {
+    parallel_rows(threads, labels.height, [&](Index begin, Index end, int slot) {
         Band band{.values = bands + slot * channels * at_once * source.width};
         LabelJob own = job;
         own.source.data = reinterpret_cast<const std::byte*>(band.values);

@@ -88,7 +88,8 @@ void matrix_nms(const MaskStack& masks, std::span<const float> scores, std::span
     const auto overlaps = frame.filled<float>(masks.count * masks.count, 0.0F);
     const auto worst = frame.take<float>(masks.count);
     parallel_for(threads, masks.count, 4, [&](Index begin, Index end, int) {
-        for (auto j = static_cast<std::size_t>(begin); j < static_cast<std::size_t>(end); ++j) {
+        // The last have most to be compared with and come first, so that threads end together.
+        for (std::size_t j = count - static_cast<std::size_t>(begin); j-- > count - static_cast<std::size_t>(end);) {
             float most = 0.0F;
             for (std::size_t i = 0; i < j; ++i) {
                 if (class_ids[order[i]] == class_ids[order[j]]) {
@@ -100,16 +101,14 @@ void matrix_nms(const MaskStack& masks, std::span<const float> scores, std::span
             worst[j] = most;
         }
     });
-    for (std::size_t j = 0; j < count; ++j) {
-        // The best mask, and those of other classes, leave the factor at 1 or above it: their own overlap is 0.
-        float factor = 1.0F;
-        for (std::size_t i = 0; i < j; ++i) {
-            const float value = overlaps[j * count + i];
-            const float decay = mask_decay(kernel == DecayKernel::gaussian, sigma, value, worst[i]);
-            factor = std::min(factor, decay);
+    parallel_for(threads, masks.count, 16, [&](Index begin, Index end, int) {
+        for (auto j = static_cast<std::size_t>(begin); j < static_cast<std::size_t>(end); ++j) {
+            // The best mask, and those of other classes, leave the factor at 1 or above it: their own overlap is 0.
+            const float factor = kernels().least_decay(kernel == DecayKernel::gaussian, sigma, &overlaps[j * count],
+                                                       worst.data(), static_cast<Index>(j));
+            decayed[order[j]] = scores[order[j]] * factor;
         }
-        decayed[order[j]] = scores[order[j]] * factor;
-    }
+    });
 }
 
 }  // namespace segrt

@@ -20,7 +20,7 @@ void resize_normalize(const Picture& picture, const Normalization& normalization
     const Axis columns = bilinear_axis(frame, picture.width, whole.columns, target.width, kBlock);
     const Index plane_stride = picture.width + kRowPadding;
     const Index padded_width = (target.width + kBlock - 1) / kBlock * kBlock;
-    parallel_for(threads, target.height, rows_per_chunk(target.height, threads), [&](Index begin, Index end, int) {
+    parallel_rows(threads, target.height, [&](Index begin, Index end, int) {
         // Down first: of the picture's rows, two that are contiguous in memory; then across, channel by channel.
         ScratchFrame local;
         float* planes = local.filled<float>(3 * plane_stride, 0.0F).data();

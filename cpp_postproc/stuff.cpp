@@ -60,8 +60,7 @@ void add_free_stuff(const ClassMap& semantic, std::span<const std::uint64_t> tak
     const Index words = (ids.width + 63) / 64;
     const auto classes = frame.take<std::uint16_t>(ids.height * ids.width);
     const auto largest = frame.filled<std::int32_t>(threads, 0);
-    const Index chunk = rows_per_chunk(ids.height, threads);
-    parallel_for(threads, ids.height, chunk, [&](Index begin, Index end, int slot) {
+    parallel_rows(threads, ids.height, [&](Index begin, Index end, int slot) {
         std::int32_t& most = largest[static_cast<std::size_t>(slot)];
         for (Index y = begin; y < end; ++y) {
             std::uint16_t* row = classes.data() + y * ids.width;
@@ -75,7 +74,7 @@ void add_free_stuff(const ClassMap& semantic, std::span<const std::uint64_t> tak
     });
     const Index count = *std::max_element(largest.begin(), largest.end()) + 1;
     const auto regions = frame.filled<Region>(threads * count, Region{});
-    parallel_for(threads, ids.height, chunk, [&](Index begin, Index end, int slot) {
+    parallel_rows(threads, ids.height, [&](Index begin, Index end, int slot) {
         Region* own = regions.data() + slot * count;
         for (Index y = begin; y < end; ++y) {
             for_free_words(classes.data() + y * ids.width, taken.data() + y * words, ids.width,
@@ -97,7 +96,7 @@ void add_free_stuff(const ClassMap& semantic, std::span<const std::uint64_t> tak
             segments.push_back(total.segment(next, static_cast<std::int32_t>(c), 1.0F, -1));
         }
     }
-    parallel_for(threads, ids.height, chunk, [&](Index begin, Index end, int) {
+    parallel_rows(threads, ids.height, [&](Index begin, Index end, int) {
         for (Index y = begin; y < end; ++y) {
             std::int32_t* row = ids.row(y);
             for_free_words(classes.data() + y * ids.width, taken.data() + y * words, ids.width,

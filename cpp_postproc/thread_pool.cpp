@@ -21,6 +21,7 @@ namespace {
 struct Job {
     ChunkTask task;
     Index count, chunk;
+    Index shares;  // of what is left, a piece is one, and `chunk` at least; 0: all are `chunk`
     int helpers_wanted;
     std::atomic<Index> position{0};
     std::atomic<int> slots{1};  // slot 0 is the caller's
@@ -28,17 +29,22 @@ struct Job {
     std::exception_ptr error;   // guarded by the pool's mutex
     Job* next = nullptr;
 
-    Job(ChunkTask what, Index how_many, Index at_once, int helpers)
-        : task(what), count(how_many), chunk(at_once), helpers_wanted(helpers) {}
+    Job(ChunkTask what, Index how_many, Index at_once, Index parts, int helpers)
+        : task(what), count(how_many), chunk(at_once), shares(parts), helpers_wanted(helpers) {}
 
     void work(int slot) {
-        for (;;) {
-            const Index begin = position.fetch_add(chunk, std::memory_order_relaxed);
-            if (begin >= count) {
-                return;
+        Index begin = position.load(std::memory_order_relaxed);
+        while (begin < count) {
+            const Index end = begin + piece(count - begin);
+            if (position.compare_exchange_weak(begin, end, std::memory_order_relaxed)) {
+                task(begin, end, slot);
+                begin = position.load(std::memory_order_relaxed);
             }
-            task(begin, std::min(begin + chunk, count), slot);
         }
+    }
+
+    [[nodiscard]] Index piece(Index left) const {
+        return std::min(left, shares == 0 ? chunk : std::max(chunk, left / shares));
     }
 };
 
@@ -193,7 +199,21 @@ void run_chunks(int threads, Index count, Index chunk, ChunkTask task) {
         }
         return;
     }
-    Job job(task, count, chunk, helpers);
+    Job job(task, count, chunk, 0, helpers);
+    pool().run(job);
+}
+
+void run_rows(int threads, Index rows, ChunkTask task) {
+    constexpr Index kFewest = 16;
+    const int helpers = static_cast<int>(std::min<Index>(threads, (rows + kFewest - 1) / kFewest)) - 1;
+    if (helpers <= 0) {
+        if (rows > 0) {
+            task(0, rows, 0);
+        }
+        return;
+    }
+    // The first pieces are two thirds of a thread's share.
+    Job job(task, rows, kFewest, (3 * Index{helpers + 1} + 1) / 2, helpers);
     pool().run(job);
 }
 

@@ -14,7 +14,8 @@ namespace segrt {
 // The number of threads meant by 0: the processors this process may use, or SEGRT_THREADS.
 int default_threads();
 
-// How many rows a thread takes at a time: all when alone, else enough pieces to even out their different costs.
+// How many rows a thread takes at a time where pieces must be alike: all when alone, else enough pieces to even out
+// their different costs.
 Index rows_per_chunk(Index rows, int threads);
 
 // Sums what threads counted apart.
@@ -37,6 +38,7 @@ private:
 };
 
 void run_chunks(int threads, Index count, Index chunk, ChunkTask task);
+void run_rows(int threads, Index rows, ChunkTask task);
 
 // Calls function(begin, end, slot) for pieces of [0, count) of at most `chunk` elements, on at most `threads` threads,
 // the caller's included. A slot in [0, threads) belongs to one thread for the length of the call. The first exception
@@ -44,6 +46,13 @@ void run_chunks(int threads, Index count, Index chunk, ChunkTask task);
 template <class F>
 void parallel_for(int threads, Index count, Index chunk, F&& function) {
     run_chunks(threads, count, chunk, ChunkTask(function));
+}
+
+// parallel_for over rows, whose cost differs: pieces shrink as fewer are left, so that threads end together, and few
+// are cut, for what lies on both sides of a cut is often worked on twice.
+template <class F>
+void parallel_rows(int threads, Index rows, F&& function) {
+    run_rows(threads, rows, ChunkTask(function));
 }
 
 }  // namespace segrt

@@ -28,6 +28,8 @@ const Kernels SEGRT_KERNELS{
     .combine_classes = combine_classes,
     .sum_probabilities = sum_probabilities,
     .add_probabilities = add_probabilities,
+    .softmax = softmax_row,
+    .least_decay = least_decay,
     .turn = turn,
     .blend_row = blend_row,
     .paint8 = paint_row<std::uint8_t>,

@@ -5,6 +5,8 @@
 #include "kernels.h"
 #include "kernels/combine_tile.h"
 #include "kernels/halves.h"
+#include "mask_decay.h"
+#include "softmax.h"
 
 namespace segrt {
 namespace {
@@ -118,6 +120,74 @@ inline void combine_classes(const float* weights, Index weight_stride, Index cla
                          out + c * out_stride + tiled_width);
         }
     }
+}
+
+inline void softmax_row(float* logits, Index count) {
+    const Index whole = count / kSumLanes * kSumLanes;
+    float largest = logits[0];
+    float best[kSumLanes];
+    for (float& value : best) {
+        value = logits[0];
+    }
+    for (Index i = 0; i < whole; i += kSumLanes) {
+        for (Index j = 0; j < kSumLanes; ++j) {
+            best[j] = larger(logits[i + j], best[j]);
+        }
+    }
+    for (const float value : best) {
+        largest = larger(value, largest);
+    }
+    for (Index i = whole; i < count; ++i) {
+        largest = larger(logits[i], largest);
+    }
+    float sums[kSumLanes] = {};
+    for (Index i = 0; i < whole; i += kSumLanes) {
+        for (Index j = 0; j < kSumLanes; ++j) {
+            logits[i + j] = exp_below(logits[i + j], largest);
+            sums[j] += logits[i + j];
+        }
+    }
+    for (Index i = whole; i < count; ++i) {
+        logits[i] = exp_below(logits[i], largest);
+        sums[i - whole] += logits[i];
+    }
+    for (int step = kSumLanes / 2; step > 0; step /= 2) {
+        for (int i = 0; i < step; ++i) {
+            sums[i] += sums[i + step];
+        }
+    }
+    const float sum = sums[0];
+    for (Index i = 0; i < count; ++i) {
+        logits[i] /= sum;
+    }
+}
+
+inline float least_decay(bool gaussian, float sigma, const float* overlaps, const float* worst, Index count) {
+    constexpr Index kLanes = 16;
+    float least[kLanes];
+    for (float& value : least) {
+        value = 1;
+    }
+    const Index whole = count / kLanes * kLanes;
+    for (Index i = 0; i < whole; i += kLanes) {
+        if (gaussian) {
+            for (Index j = 0; j < kLanes; ++j) {
+                least[j] = smaller(mask_decay(true, sigma, overlaps[i + j], worst[i + j]), least[j]);
+            }
+        } else {
+            for (Index j = 0; j < kLanes; ++j) {
+                least[j] = smaller(mask_decay(false, sigma, overlaps[i + j], worst[i + j]), least[j]);
+            }
+        }
+    }
+    for (Index i = whole; i < count; ++i) {
+        least[i - whole] = smaller(mask_decay(gaussian, sigma, overlaps[i], worst[i]), least[i - whole]);
+    }
+    float result = 1;
+    for (const float value : least) {
+        result = smaller(value, result);
+    }
+    return result;
 }
 
 inline float sum_probabilities(const float* logits, Index count, Index* cells) {

@@ -9,6 +9,8 @@
 
 #include "float_math.h"
 #include "kernels.h"
+#include "mask_decay.h"
+#include "softmax.h"
 
 namespace segrt {
 namespace {
@@ -87,6 +89,35 @@ inline void combine_classes(const float* weights, Index weight_stride, Index cla
     for (Index c = 0; c < classes; ++c) {
         combine(weights + c, weight_stride, rows, row_stride, count, width, out + c * out_stride);
     }
+}
+
+inline void softmax(float* logits, Index count) {
+    float largest = logits[0];
+    for (Index i = 1; i < count; ++i) {
+        largest = logits[i] > largest ? logits[i] : largest;
+    }
+    float sums[kSumLanes] = {};
+    for (Index i = 0; i < count; ++i) {
+        logits[i] = exp_below(logits[i], largest);
+        sums[i % kSumLanes] += logits[i];
+    }
+    for (int step = kSumLanes / 2; step > 0; step /= 2) {
+        for (int i = 0; i < step; ++i) {
+            sums[i] += sums[i + step];
+        }
+    }
+    for (Index i = 0; i < count; ++i) {
+        logits[i] /= sums[0];
+    }
+}
+
+inline float least_decay(bool gaussian, float sigma, const float* overlaps, const float* worst, Index count) {
+    float least = 1;
+    for (Index i = 0; i < count; ++i) {
+        const float decay = mask_decay(gaussian, sigma, overlaps[i], worst[i]);
+        least = decay < least ? decay : least;
+    }
+    return least;
 }
 
 inline float sum_probabilities(const float* logits, Index count, Index* cells) {

@@ -22,6 +22,8 @@ const Kernels kScalarKernels{
     .combine_classes = combine_classes,
     .sum_probabilities = sum_probabilities,
     .add_probabilities = add_probabilities,
+    .softmax = softmax,
+    .least_decay = least_decay,
     .turn = turn,
     .blend_row = blend_row,
     .paint8 = paint<std::uint8_t>,
