@@ -93,7 +93,9 @@ private:
     void bound_block(Index b, Index first, const BlockBounds& bounds) const {
         const Index stride = memory_.bound_stride, columns = memory_.last[b] - memory_.first[b] + 1;
         const float* begin = memory_.turned + (memory_.first[b] - first) * stride;
-        for (Index k = 0; k < job_.channels; k += kWide) {
+        // To the last lane of those that are worked on together, so that all of them hold numbers.
+        const Index lanes = (job_.channels + kChannelsAtOnce - 1) / kChannelsAtOnce * kChannelsAtOnce;
+        for (Index k = 0; k < lanes; k += kWide) {
             WideFloat low = wide_load(begin + k), high = low;
             for (Index x = 1; x < columns; ++x) {
                 const WideFloat column = wide_load(begin + x * stride + k);

@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <numeric>
 #include <utility>
 
 #include "everywhere.h"
@@ -85,6 +86,41 @@ TEST(Rows, ProbabilitiesOfLogitsAboveZeroAreSummedTheSame) {
             EXPECT_EQ(cells, std::count_if(logits.values.begin(), logits.values.end(), [](float v) { return v > 0; }));
             return std::pair(sum, cells);
         });
+    }
+}
+
+TEST(Rows, ClassLogitsBecomeTheSameProbabilities) {
+    std::mt19937 random(10);
+    for (const Index count : {1, 2, 31, 32, 33, 64, 134, 200}) {
+        const Floats logits = random_grids(random, 1, 1, count, Kind::noisy);
+        expect_same_everywhere([&](int) {
+            std::vector<float> row = logits.values;
+            kernels().softmax(row.data(), count);
+            EXPECT_NEAR(std::accumulate(row.begin(), row.end(), 0.0), 1, 1e-5);
+            const auto most = std::max_element(logits.values.begin(), logits.values.end());
+            EXPECT_EQ(std::max_element(row.begin(), row.end()) - row.begin(), most - logits.values.begin());
+            return row;
+        });
+    }
+}
+
+TEST(Rows, TheLeastDecayIsThatOfAnyMaskAndOneAtMost) {
+    std::mt19937 random(11);
+    std::uniform_real_distribution<float> share(0, 1);
+    for (const Index count : {0, 1, 15, 16, 17, 50}) {
+        std::vector<float> overlaps(static_cast<std::size_t>(count)), worst(overlaps.size());
+        for (std::size_t i = 0; i < overlaps.size(); ++i) {
+            overlaps[i] = i % 3 == 0 ? 0 : share(random);
+            worst[i] = i % 5 == 0 ? 1 : share(random);
+        }
+        for (const bool gaussian : {true, false}) {
+            expect_same_everywhere([&](int) {
+                const float least = kernels().least_decay(gaussian, 2, overlaps.data(), worst.data(), count);
+                EXPECT_LE(least, 1);
+                EXPECT_EQ(least == 1, count <= 1);
+                return least;
+            });
+        }
     }
 }
 

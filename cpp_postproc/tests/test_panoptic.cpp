@@ -81,5 +81,35 @@ TEST(Fusion, ThreadsDoNotChangeTheMap) {
     }
 }
 
+// Of masks that lie on one another every other one is refused, which no guess foresees.
+TEST(Fusion, ThreadsAgreeOnMasksThatOthersCover) {
+    constexpr Index kSide = 96, kMasks = 24;
+    std::vector<std::uint8_t> semantic(kSide * kSide, 1), bits(kSide * kSide * kMasks, 0);
+    for (Index k = 0; k < kMasks; ++k) {
+        for (Index y = 0; y < kSide; ++y) {
+            for (Index x = 3 * k; x < std::min(3 * k + 5, kSide); ++x) {
+                bits[static_cast<std::size_t>((k * kSide + y) * kSide + x)] = 1;
+            }
+        }
+    }
+    std::vector<float> scores(kMasks, 0.7F);
+    std::vector<std::int64_t> class_ids(kMasks, 3);
+    const ClassMap map{reinterpret_cast<const std::byte*>(semantic.data()), 1, kSide, kSide, {kSide, 1}};
+    const MaskStack masks{bits.data(), kMasks, kSide, kSide, {kSide * kSide, kSide, 1}};
+    for (const double threshold : {0.0, 0.3, 0.39, 0.41, 1.0}) {
+        expect_same_everywhere([&](int threads) {
+            std::vector<std::int32_t> ids(kSide * kSide, -1);
+            std::vector<Segment> segments;
+            merge_semantic_instances(map, masks, scores, class_ids, {0.5F, threshold, 20, threads},
+                                     {ids.data(), kSide, kSide, kSide}, segments);
+            EXPECT_EQ(segments.size(), threshold < 0.4 ? 13U : 25U);
+            for (const Segment& segment : segments) {
+                ids.push_back(segment.left + 100 * segment.width + static_cast<std::int32_t>(segment.area));
+            }
+            return ids;
+        });
+    }
+}
+
 }  // namespace
 }  // namespace segrt::test

@@ -30,6 +30,28 @@ TEST(Argmax, EveryKernelAndThreadCountGivesTheSameMap) {
     }
 }
 
+// More channels than are bounded together, blocks that few columns lie under, and classes that are nearly alike.
+TEST(Argmax, ManyChannelsAreComparedAlikeEverywhere) {
+    for (unsigned seed = 0; seed < 16; ++seed) {
+        std::mt19937 random(seed);
+        const Index classes = between(random, 14, 50), height = between(random, 2, 7), width = between(random, 2, 9);
+        const Size size{between(random, 20, 60), between(random, 33, 150)};
+        Floats logits = random_grids(random, classes, height, width, kKinds[seed % 4]);
+        for (Index k = 1; k < classes && seed % 3 == 0; ++k) {
+            for (Index i = 0; i < height * width; ++i) {
+                float& value = logits.values[static_cast<std::size_t>(k * height * width + i)];
+                value = logits.values[static_cast<std::size_t>(i)] + value * 1e-6F;
+            }
+        }
+        expect_same_everywhere([&](int threads) {
+            std::vector<std::uint8_t> map(static_cast<std::size_t>(size.height * size.width), 99);
+            argmax_map<std::uint8_t>(logits.stack(), std::nullopt, std::nullopt, threads,
+                                     {map.data(), size.height, size.width, size.width});
+            return map;
+        });
+    }
+}
+
 TEST(Argmax, OfOneClassIsRefused) {
     std::mt19937 random(0);
     const Floats logits = random_grids(random, 1, 4, 4, Kind::smooth);

@@ -1,6 +1,7 @@
 // The pool of threads.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <stdexcept>
 #include <thread>
 
@@ -26,6 +27,26 @@ TEST(ThreadPool, VisitsEveryElementOnceAndPassesExceptionsOn) {
                                       }
                                   }),
                      std::runtime_error);
+    }
+}
+
+TEST(ThreadPool, RowsAreVisitedOnceInPiecesThatShrink) {
+    for (const int threads : {1, 2, 5}) {
+        for (const Index rows : {0, 1, 15, 16, 17, 100, 1080}) {
+            std::vector<int> visits(static_cast<std::size_t>(rows), 0);
+            std::vector<Index> lengths(static_cast<std::size_t>(rows), 0);
+            parallel_rows(threads, rows, [&](Index begin, Index end, int slot) {
+                EXPECT_LT(slot, threads);
+                lengths[static_cast<std::size_t>(begin)] = end - begin;
+                for (Index i = begin; i < end; ++i) {
+                    ++visits[static_cast<std::size_t>(i)];
+                }
+            });
+            EXPECT_EQ(visits, std::vector<int>(visits.size(), 1));
+            std::erase(lengths, 0);
+            EXPECT_TRUE(std::is_sorted(lengths.rbegin(), lengths.rend()));
+            EXPECT_LE(lengths.size(), threads == 1 ? 1U : 30U);
+        }
     }
 }
 
