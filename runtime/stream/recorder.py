@@ -94,7 +94,10 @@ class Recorder(Listener):
     def took(self, source_id: str, stage: str, milliseconds: float) -> None:
         """Note how long a stage worked on a frame."""
         with self._lock:
-            self._tallies[source_id].stages.setdefault(stage, Series()).add(milliseconds)
+            stages = self._tallies[source_id].stages
+            if stage not in stages:  # a series takes all its memory at once: none is made that is not kept
+                stages[stage] = Series()
+            stages[stage].add(milliseconds)
 
     def finished(self, source_id: str, age_ms: float, nonfinite_heads: int) -> None:
         """Count a result, `age_ms` after its frame was captured."""
