@@ -132,10 +132,15 @@ inline void gather(const std::uint8_t* levels, const std::uint8_t* table, std::u
 
 inline void lay_row(const std::uint8_t* levels, const std::uint8_t* light, const std::uint8_t* keep,
                     std::uint8_t* canvas, Index count) {
-    for_levels(levels, canvas, count, [=](std::uint8_t* pixels, const std::uint8_t* here) {
-        alignas(64) std::uint8_t lights[kPixelBytes + 1], keeps[kPixelBytes + 1];
-        gather(here, light, lights);
-        gather(here, keep, keeps);
+    alignas(64) std::uint8_t lights[kPixelBytes + 1], keeps[kPixelBytes + 1];
+    std::uint8_t gathered[kPixels] = {};  // level 0 comes to no mix: nothing is gathered for it
+    for_levels(levels, canvas, count, [&](std::uint8_t* pixels, const std::uint8_t* here) {
+        // Within an object all levels are alike, and those of the pixels before.
+        if (std::memcmp(here, gathered, sizeof gathered) != 0) {
+            std::memcpy(gathered, here, sizeof gathered);
+            gather(here, light, lights);
+            gather(here, keep, keeps);
+        }
         for (Index i = 0; i < kPixelBytes; ++i) {
             pixels[i] = laid(pixels[i], keeps[i], lights[i]);
         }
@@ -169,21 +174,45 @@ inline void any_row(const std::uint8_t* rows, Index stride, Index taps, std::uin
     }
 }
 
+// Whether any of the 3x3 entries around kLineBlock pixels from x on is not 0.
+inline bool has_lines(const std::uint8_t* above, const std::uint8_t* here, const std::uint8_t* below, Index x) {
+    std::uint8_t block[kLineBlock];
+    for (Index i = 0; i < kLineBlock; ++i) {
+        const Index left = x + i - 1, right = x + i + 1;
+        block[i] = static_cast<std::uint8_t>(above[left] | above[right] | here[left] | here[right] | below[left] |
+                                             below[right]);
+    }
+    std::uint64_t words[kLineBlock / 8];
+    std::memcpy(words, block, sizeof words);
+    std::uint64_t any = 0;
+    for (const std::uint64_t word : words) {
+        any |= word;
+    }
+    return any != 0;
+}
+
 inline void line_row(const std::uint8_t* above, const std::uint8_t* here, const std::uint8_t* below,
                      const std::uint8_t* weights, std::uint8_t* levels, std::uint8_t* canvas, Index count) {
-    for (Index x = 0; x < count; ++x) {
-        const auto sides = static_cast<std::uint8_t>(above[x - 1] + above[x + 1] + here[x - 1] + here[x + 1] +
-                                                     below[x - 1] + below[x + 1]);
-        levels[x] = static_cast<std::uint8_t>(sides + above[x] + here[x] + below[x]);
-    }
-    for_levels(levels, canvas, count, [=](std::uint8_t* pixels, const std::uint8_t* counts) {
+    const auto mix = [=](std::uint8_t* pixels, const std::uint8_t* counts) {
         alignas(64) std::uint8_t whites[kPixelBytes + 1];
         gather(counts, weights, whites);
         for (Index i = 0; i < kPixelBytes; ++i) {
             const auto keep = static_cast<std::uint16_t>(whites[i] == 0 ? 256 : 255 - whites[i]);
             pixels[i] = static_cast<std::uint8_t>(static_cast<std::uint16_t>(pixels[i] * keep + 255 * whites[i]) >> 8);
         }
-    });
+    };
+    for (Index begin = 0; begin < count; begin += kLineBlock) {
+        const Index end = begin + kLineBlock < count ? begin + kLineBlock : count;
+        if (end == begin + kLineBlock && !has_lines(above, here, below, begin)) {
+            continue;  // as nearly everywhere
+        }
+        for (Index x = begin; x < end; ++x) {
+            const auto sides = static_cast<std::uint8_t>(above[x - 1] + above[x + 1] + here[x - 1] + here[x + 1] +
+                                                         below[x - 1] + below[x + 1]);
+            levels[x] = static_cast<std::uint8_t>(sides + above[x] + here[x] + below[x]);
+        }
+        for_levels(levels + begin, canvas + 3 * begin, end - begin, mix);
+    }
 }
 
 }  // namespace
