@@ -119,12 +119,14 @@ def watch(segmenter: Any, pictures: list[Any], frames: int) -> tuple[dict[str, C
 
     pages = _Pages()
     gc.callbacks.append(pauses)
+    gc.freeze()  # as `segrt stream` does
     try:
         run_stream(
             Watched(segmenter, stages), MemorySource(pictures, frames + WARM_UP), [Drawn()], policy="all", draw=draw,
             progress=pages.look,
         )  # fmt: skip
     finally:
+        gc.unfreeze()
         gc.callbacks.remove(pauses)
     return stages, pauses, pages.each()
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from segrt.runtime.cli.domain_remark import remark_on_domain
+from segrt.runtime.cli.garbage import only_new_garbage
 from segrt.runtime.cli.kept_classes import CLASSES, class_ids
 from segrt.runtime.cli.options import execution_options, rule_options
 from segrt.runtime.cli.reading_options import ReadingOptions, reading_options
@@ -143,7 +144,7 @@ def stream(
     with Interruptions() as interruptions:
         with interruptions.held():  # an exception in the midst of an extension module's start may crash it
             from segrt.runtime.outputs.sink_options import SinkOptions
-            from segrt.runtime.segmenter import find_bundle, open_bundle
+            from segrt.runtime.segmenter import find_bundle, open_bundle, open_segmenter  # noqa: F401 (opens it)
             from segrt.runtime.stream.loop import open_pipeline
             from segrt.runtime.stream.tracked import tracking_steps
 
@@ -254,7 +255,12 @@ def _run(
 
     interruption: KeyboardInterrupt | None = None
     try:
-        with _messages(), Watchdog(pipeline, stall_timeout), _progress(pipeline, max_frames) as show:
+        with (
+            _messages(),
+            only_new_garbage(),
+            Watchdog(pipeline, stall_timeout),
+            _progress(pipeline, max_frames) as show,
+        ):
 
             def progress(count: int) -> None:
                 interruptions.check()
