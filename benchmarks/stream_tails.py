@@ -151,7 +151,8 @@ class _Pages:
 
 def lines(stages: dict[str, Calls], pauses: Pauses, pages: float) -> Iterator[str]:
     """Yield the figures, line by line."""
-    yield f"{'stage':12} {'time':5} {'p50':>8} {'p99':>8} {'max':>8}   p99/p50 (goal {P99_GOAL})   max/p50 (goal {MAX_GOAL:g})"
+    head = f"{'stage':12} {'time':5} {'p50':>8} {'p99':>8} {'max':>8}"
+    yield f"{head}   p99/p50 (goal {P99_GOAL})   max/p50 (goal {MAX_GOAL:g})"
     for name, calls in stages.items():
         for kind in ("wall", "cpu"):
             p50, p99, most = _quantiles(calls.array(kind))
