@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from postproc_case import FULL_HD, PEER_SIZES, Case, Peer, Size, random_boxes, smooth
+from postproc_peers import prototype_peers, query_peers
 
 from segrt.runtime import postproc
 
@@ -102,6 +103,7 @@ def prototype_masks_rle(size: Size, torch: Any) -> Iterator[Case]:
             return encode(large.numpy())
 
         peers.append(Peer("ultralytics' process_mask in torch + pycocotools", peer, 60))
+        peers += prototype_peers(torch, p, c, b, size, encode)
 
     def ours(threads: int) -> Any:
         return postproc.prototype_masks_rle(prototypes, coefficients, boxes, size, threads=threads)
@@ -129,6 +131,7 @@ def _query_instances(size: Size, torch: Any, classes: NDArray[Any], masks: NDArr
             return encode(large.numpy())
 
         peers.append(Peer("torch + pycocotools", peer))
+        peers += query_peers(torch, c, m, size, encode)
     if size in PEER_SIZES:
         peers.append(Peer("cv2 resize + threshold + findContours", _contours(masks, size)))
 

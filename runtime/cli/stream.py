@@ -255,19 +255,15 @@ def _run(
 
     interruption: KeyboardInterrupt | None = None
     try:
-        with (
-            _messages(),
-            only_new_garbage(),
-            Watchdog(pipeline, stall_timeout),
-            _progress(pipeline, max_frames) as show,
-        ):
+        with _messages(), Watchdog(pipeline, stall_timeout), _progress(pipeline, max_frames) as show:
 
             def progress(count: int) -> None:
                 interruptions.check()
                 show(count)
 
             interruptions.check()
-            pipeline.run(progress)
+            with only_new_garbage():
+                pipeline.run(progress)
     except KeyboardInterrupt as error:
         interruption = error
     finally:
