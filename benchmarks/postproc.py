@@ -1,8 +1,8 @@
 """Measures the post-processing against its named peers and writes benchmarks/postproc.md and benchmarks/postproc.png.
 
 Ours and the peers run in turn in one process, so that a busy machine slows all of them; times are medians of process
-CPU time, since wall time on a shared machine says little. `pip install '.[bench]'` brings the peers; without torch,
-only OpenCV's remain; postproc_peers.py tells how the rest are installed. The plot needs matplotlib. A full run also adds
+CPU time, since wall time on a shared machine says little. `pip install '.[bench]'` brings the peers; without torch
+only OpenCV's remain; postproc_peers.py tells how the rest are installed. The plot needs matplotlib. A full run adds
 a row to history.jsonl and says what moved since the last one of the same machine.
 
     python benchmarks/postproc.py [--repeats N] [--only NAME] [--sizes HxW,HxW] [--out FILE]
