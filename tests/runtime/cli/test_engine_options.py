@@ -11,6 +11,7 @@ from segrt.runtime.bundle.locating import embedded_names
 from segrt.runtime.cli import COMMANDS, LazyGroup, cli
 from segrt.runtime.files.images import write_image
 from segrt.runtime.inference.engine_policy import EnginePolicy
+from segrt.runtime.segmenter import segmenter_opening
 from segrt.runtime.streetworld import StreetWorld
 
 STREET = "street://?seed=810000&frames=1&size=96x160"
@@ -41,13 +42,13 @@ def picture(tmp_path: Path) -> Path:
 @pytest.fixture
 def policies(monkeypatch: pytest.MonkeyPatch) -> list[EnginePolicy]:
     seen: list[EnginePolicy] = []
-    open_backend = segmenter.bundle_opening.open_backend
+    open_backend = segmenter_opening.open_backend
 
     def recorded(network, *, backend, opening):
         seen.append(opening.engines)
         return open_backend(network, backend=backend, opening=opening)
 
-    monkeypatch.setattr(segmenter.bundle_opening, "open_backend", recorded)
+    monkeypatch.setattr(segmenter_opening, "open_backend", recorded)
     return seen
 
 
