@@ -39,14 +39,17 @@ def tensors(request: Request) -> Tensors | None:
     return None if path is None else read_tensors(path)
 
 
-def checkpoint_file(request: Request) -> Path | None:
-    """Return the file of the request's weights, fetched where it is published; None for random weights."""
+def checkpoint_file(request: Request, *, kinds: str = ".pth, .pt or .safetensors") -> Path | None:
+    """Return the file of the request's weights, fetched where it is published; None for random weights.
+
+    `kinds` names the files that the network takes in errors.
+    """
     if request.weights.kind == "random":
         return None
     if request.weights.kind == "file":
         path = request.weights.path
         if path is None or not path.is_file():
-            raise SegrtError(f"--weights {path}: there is no such file; give a .pth, .pt or .safetensors file")
+            raise SegrtError(f"--weights {path}: there is no such file; give a {kinds} file")
         return path
     checkpoint = request.model.checkpoint
     if checkpoint is None:

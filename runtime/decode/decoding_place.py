@@ -56,8 +56,9 @@ def why_no_program(decode: DecodeRule, heads: Mapping[str, TensorSpec]) -> str |
     varies = next((head.name for head in heads.values() if not head.is_fixed), None)
     if varies is not None:
         return f"head {varies!r} has a length that varies"
-    why: str | None = PROGRAMS.load(rule).why_not({role: np.dtype(head.dtype) for role, head in heads.items()})
-    return why
+    program = PROGRAMS.load(rule)
+    why: str | None = program.why_not_rule(decode)
+    return why or program.why_not({role: np.dtype(head.dtype) for role, head in heads.items()})
 
 
 def after_opening(wanted: WantedPlace, decode: DecodeRule, backend: Backend) -> Placement:

@@ -37,10 +37,15 @@ def is_at_least(boxes: Tensor, least: float) -> Tensor:
 
 def overlaps_above(boxes: Tensor, threshold: float) -> Tensor:
     """Return which pairs of `boxes` (..., N, 4) have an IoU above `threshold`, bool (..., N, N)."""
-    area = (boxes[..., 2] - boxes[..., 0]) * (boxes[..., 3] - boxes[..., 1])
-    rows, columns = boxes[..., :, None, :], boxes[..., None, :, :]
+    return pairs_above(boxes, boxes, threshold)
+
+
+def pairs_above(boxes: Tensor, others: Tensor, threshold: float) -> Tensor:
+    """Return which pairs of `boxes` (..., N, 4) and `others` (..., M, 4) have an IoU above `threshold`, (..., N, M)."""
+    area, other_area = ((each[..., 2] - each[..., 0]) * (each[..., 3] - each[..., 1]) for each in (boxes, others))
+    rows, columns = boxes[..., :, None, :], others[..., None, :, :]
     sides = (torch.minimum(rows[..., 2:], columns[..., 2:]) - torch.maximum(rows[..., :2], columns[..., :2])).clamp(
         min=0.0
     )
     shared = sides[..., 0] * sides[..., 1]
-    return shared > threshold * (area[..., :, None] + area[..., None, :] - shared)
+    return shared > threshold * (area[..., :, None] + other_area[..., None, :] - shared)

@@ -10,7 +10,7 @@ from segrt.runtime.decode.cuda.program import Heads, Program
 from segrt.runtime.decode.cuda.query_view import view_of
 from segrt.runtime.decode.cuda.workspace import Workspace
 from segrt.runtime.decode.paste_masks import PasteMasks, check_class_ids
-from segrt.runtime.decode.rule import Context
+from segrt.runtime.decode.rule import Context, DecodeRule
 from segrt.runtime.inference.cuda.launching import block_of, blocks
 from segrt.runtime.preprocess.geometry import Geometry
 from segrt.runtime.results import InstanceResult
@@ -43,6 +43,12 @@ class PasteMasksProgram(Program):
         self._here = [
             (workspace.pinned(array.dtype, *array.shape), array) for array in (self._state, self._sorted, self._pasted)
         ]
+
+    @classmethod
+    def why_not_rule(cls, decode: DecodeRule) -> str | None:
+        """See `Program`."""
+        other = cast("PasteMasks", decode).paste_rule
+        return None if other == "torchvision" else f"paste_rule {other} has no kernels"
 
     def enqueue(self) -> None:
         """See `Program`."""

@@ -8,7 +8,7 @@ import numpy as np
 
 from segrt.runtime.decode.cuda.workspace import Workspace
 from segrt.runtime.decode.head_spec import HEAD_FORMS
-from segrt.runtime.decode.rule import Context
+from segrt.runtime.decode.rule import Context, DecodeRule
 from segrt.runtime.inference.cuda.device_array import DeviceArray
 from segrt.runtime.preprocess.geometry import Geometry
 from segrt.runtime.results import Result
@@ -29,6 +29,11 @@ class Program(ABC):
 
     def __init__(self, heads: Heads, geometry: Geometry, context: Context, workspace: Workspace) -> None:
         self.heads, self.geometry, self.context, self.workspace = heads, geometry, context, workspace
+
+    @classmethod
+    def why_not_rule(cls, decode: DecodeRule) -> str | None:  # noqa: ARG003
+        """Return which option of the rule the kernels do not have, or None; by default they have all."""
+        return None
 
     @classmethod
     def why_not(cls, dtypes: Mapping[str, np.dtype[Any]]) -> str | None:

@@ -145,7 +145,8 @@ def _program_for(heads: Heads, context: Context) -> type[Program]:
     if rule not in PROGRAMS:
         raise UnfitHeadsError(f"rule {rule} has no kernels")
     program: type[Program] = PROGRAMS.load(rule)
-    why = program.why_not({role: array.dtype for role, array in heads.items()})
+    why = program.why_not_rule(context.decode)
+    why = why or program.why_not({role: array.dtype for role, array in heads.items()})
     if why is not None:
         raise UnfitHeadsError(why)
     return program

@@ -1,0 +1,150 @@
+"""Matterport's Mask R-CNN as PixelLib runs it, from picture and valid mask to boxes, scores, classes and masks.
+
+A picture is fitted into 1024x1024, its shorter side enlarged to no more than 800, and lies in the middle of black.
+Three things are not as there. Matterport does not shrink a picture whose sides both lie between 800 and 1024; here its
+shorter side comes in at 800. skimage, which resizes there, cuts grey levels off where they are rounded here, and
+blends the outermost row of an enlarged picture with black. Confidence (0.7 in PixelLib) is the decode rule's: proposals
+below it are suppressed with the others, which changes none of those above.
+"""
+
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from segrt.export.family import Exportable, HeadParityLimit, ParityLimits, Request
+from segrt.export.models.pixellib_maskrcnn.matterport_network import (
+    FLOAT_MODULES,
+    MatterportMaskRCNN,
+    MatterportOptions,
+)
+from segrt.export.models.pixellib_maskrcnn.matterport_result import MatterportResult
+from segrt.export.weights import network_weights
+from segrt.export.weights.checkpoint_labels import built_in
+from segrt.export.weights.keras_weights import load_keras
+from segrt.export.weights.random_weights import Spread, calibrate, calibration_pixels, calm, seeded
+from segrt.runtime.decode.paste_masks import PasteMasks
+from segrt.runtime.files.images import Picture
+from segrt.runtime.preprocess.input_spec import Channels, Resize
+from segrt.runtime.preprocess.picture import place
+
+MEAN: Channels = (123.7 / 255, 116.8 / 255, 103.9 / 255)
+STD: Channels = (1 / 255, 1 / 255, 1 / 255)
+CONFIDENCE = 0.7
+_LARGEST, _SHORTEST = (1024, 1024), 800
+_RESIDUAL_GAIN = 0.15
+_CALIBRATED_AT = 512
+
+
+def build(request: Request) -> Exportable:
+    """Return Matterport's network as it is exported; `overrides` are fields of `MatterportOptions`.
+
+    `top_queries` is the number of detections, 100 by default.
+    """
+    labels = request.labels or built_in(request)
+    options: dict[str, Any] = {**request.model.options, "classes": len(labels) + 1, **request.overrides}
+    if request.top_queries is not None:
+        options["detections"] = request.top_queries
+    with seeded(request.weights.seed):
+        network = MatterportMaskRCNN(request.size, MatterportOptions(**options)).eval()
+    path = network_weights.checkpoint_file(request, kinds=".h5")
+    if path is None:
+        _randomise(request, network, MatterportOptions(**options))
+    else:
+        load_keras(network, path)
+    decode = PasteMasks(score_threshold=CONFIDENCE, first_class=1, paste_rule="matterport")
+    resize = _resize(request)
+    return Exportable(
+        core=network,
+        heads=(("boxes", "boxes"), ("scores", "scores"), ("class_ids", "class_ids"), ("masks", "masks")),
+        labels=labels,
+        decode=decode,
+        source=network_weights.source(request),
+        resize=resize,
+        framework_result=MatterportResult(network, decode, labels),
+        framework_pixels=lambda picture: framework_pixels(picture, request, resize),
+        mean=MEAN,
+        std=STD,
+        valid_mask=True,
+        pad_sides=("both",),
+        keep=FLOAT_MODULES,
+        dynamic_batch=False,
+        limits=ParityLimits(
+            # Rows of nearly equal score may change places, so that rows are compared through the final result alone.
+            head=HeadParityLimit(1e-2),
+            heads={"boxes": None, "class_ids": None, "masks": None},
+            agreement=0.97,
+            input_mean=0.6,  # half a grey level is what is lost by cutting off instead of rounding
+        ),
+    )
+
+
+def _resize(request: Request) -> Resize:
+    """Return PixelLib's resize: at its quicker sizes (512, 384, 256) nothing but the input limits a picture."""
+    kept = {"interpolation": "linear", "pad_side": "both", "rounding": "nearest"}
+    if request.size == _LARGEST:
+        return Resize(rule="shortest_edge", shortest_edge=_SHORTEST, **kept)  # type: ignore[arg-type]
+    return Resize(rule="letterbox", **kept)  # type: ignore[arg-type]
+
+
+def framework_pixels(picture: Picture, request: Request, resize: Resize) -> npt.NDArray[np.float32]:
+    """Return the network input (3, h, w) that Matterport makes of `picture`, uint8 BGR (H, W, 3).
+
+    Interpolated as skimage does it, but for the outermost pixels of enlarged pictures, and cut off to whole levels.
+    """
+    window = place((picture.shape[0], picture.shape[1]), request.size, resize).window
+    top, left, bottom, right = (int(edge) for edge in window)
+    floats = cv2.resize(picture.astype(np.float32), (right - left, bottom - top), interpolation=cv2.INTER_LINEAR)
+    canvas = np.zeros((*request.size, 3), np.float32)
+    # What is a whole number must not fall below it by rounding.
+    canvas[top:bottom, left:right] = np.floor(floats[..., ::-1] + 1e-3)
+    pixels: npt.NDArray[np.float32] = ((canvas / 255 - MEAN) / STD).astype(np.float32).transpose(2, 0, 1)
+    return pixels
+
+
+def _randomise(request: Request, network: MatterportMaskRCNN, options: MatterportOptions) -> None:
+    """Set the statistics of random weights so that photos give objects of many classes and sizes.
+
+    The stages follow one another, for each is set from what the one before it lets through.
+    """
+    if next(network.parameters()).is_meta:
+        return  # only counted, see export/convert/figures.py
+    for stage in network.backbone.body.stages:
+        for block in stage:  # type: ignore[union-attr]
+            torch.nn.init.constant_(block.last_norm.weight, _RESIDUAL_GAIN)
+    calm(network)
+    size = (min(request.size[0], _CALIBRATED_AT), min(request.size[1], _CALIBRATED_AT))
+    small = MatterportMaskRCNN(size, options).eval()
+    small.backbone, small.heads = network.backbone, network.heads
+    pixels = calibration_pixels(size, MEAN, STD, count=1, seed=request.weights.seed)
+    mask = torch.ones(1, *size, dtype=torch.bool)
+    heads = network.heads
+    outputs: dict[torch.nn.Module, Spread] = {conv: Spread() for conv in network.backbone.pyramid.output}
+    calibrate(network.backbone, lambda: small.backbone(pixels), outputs)
+    with torch.no_grad():
+        level = small.backbone(pixels)[1:2]
+    # One level stands for all: they share the head, and all have the same mean and deviation by now.
+    proposing: dict[torch.nn.Module, Spread] = {
+        heads.proposal_scores[0]: Spread(1.0),
+        heads.proposal_moves[0]: Spread(1.0),
+    }
+    calibrate(heads, lambda: heads.proposals(level), proposing)
+    spreads: dict[torch.nn.Module, Spread] = {
+        heads.box_classes[0]: Spread(2.5, axis=-1, live=0.1, no_object=0),
+        heads.box_moves[0]: Spread(1.0, axis=-1),
+    }
+    calibrate(heads, lambda: small(pixels, mask), spreads)
+    _spread_masks(small, pixels, mask)
+
+
+def _spread_masks(network: MatterportMaskRCNN, pixels: torch.Tensor, mask: torch.Tensor) -> None:
+    """Spread the logits of the masks, whose last layer is not called as a whole."""
+    seen: list[torch.Tensor] = []
+    handle = network.heads.mask.register_forward_hook(lambda module, inputs, output: seen.append(output))  # noqa: ARG005
+    with torch.no_grad():
+        network(pixels, mask)
+        handle.remove()
+        last = network.heads.mask_classes[0]
+        calibrate(network.heads.mask_classes, lambda: last(seen[0]), {last: Spread(3.0)})
