@@ -112,4 +112,4 @@ def _randomise(network: PixelLibDeepLab, size: Size, seed: int) -> None:
     calm(network)
     pixels = calibration_pixels(size, MEAN, STD, count=2, seed=seed)
     mask = torch.ones(2, *size, dtype=torch.bool)
-    calibrate(network, lambda: network(pixels, mask), {network.classifier: Spread(std=3.0)})
+    calibrate(network, lambda: network(pixels, mask), {network.classifier: Spread(std=2.0)})

@@ -46,8 +46,8 @@ class PictureWindow(nn.Module):
         for axis in (0, 1):
             there = valid.amax(dim=axis)
             count = there.shape[0]
-            edges.append(count - (there * torch.arange(count, 0, -1, dtype=torch.float32)).amax())
-            edges.append((there * torch.arange(1, count + 1, dtype=torch.float32)).amax() - 1.0)
+            edges.append(count - (there * torch.arange(count, 0, -1, dtype=torch.float32)).amax(dim=0))
+            edges.append((there * torch.arange(1, count + 1, dtype=torch.float32)).amax(dim=0) - 1.0)
         return torch.stack([edges[0], edges[2], edges[1], edges[3]])
 
 
