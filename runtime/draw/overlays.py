@@ -3,14 +3,16 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+from typing import Any, Literal, get_args
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
 from segrt.runtime.draw.captions import SMALLEST_REGION, Board, Subject, regions
+from segrt.runtime.draw.detectron2 import detectron2_overlay
 from segrt.runtime.draw.fills import Image, Index, Pen, paint_outlined, paint_tinted
+from segrt.runtime.draw.painted_classes import is_painted
 from segrt.runtime.postproc import MaskRuns
 from segrt.runtime.results import InstanceResult, Label, PanopticResult, Result, SemanticResult, rle
 from segrt.runtime.results.labels.palette import instance_shades, shade
@@ -19,23 +21,21 @@ from segrt.runtime.results.remap import remap
 # Regions are labelled from a reduced map, whose long side is this.
 _REGION_MAP_SIDE = 256
 _LABELLED_OBJECTS = 60
-UNPAINTED = ("background", "other")  # classes of a map that mean "nothing of interest": the picture stays as it is
-
-
-def is_painted(label: Label) -> bool:
-    """Say whether pixels of the class get a colour."""
-    return label.isthing or label.name.lower() not in UNPAINTED
+Style = Literal["segrt", "detectron2", "none"]
+STYLES: tuple[str, ...] = get_args(Style)
 
 
 def overlay(
     image_bgr: Image,
     result: Result,
     *,
-    alpha: float = 0.5,
+    style: Style = "segrt",
+    alpha: float | None = None,
     scores: bool = True,
     captions: bool = True,
     text_scale: float = 1.0,
     reserved: Sequence[tuple[int, int, int, int]] = (),
+    area_threshold: int = 0,
 ) -> Image:
     """Return a copy of the picture with the result painted over it.
 
@@ -43,26 +43,52 @@ def overlay(
         image_bgr: the picture, uint8 (H, W, 3) BGR, of the result's size.
         result: semantic: one tint per class but "background" and "other"; instance: a shade and outline per object;
             panoptic: both. An object of a track has the track's shade, and its number behind the name.
-        alpha: opacity of the fill, 0 to 1.
+        style: "segrt" as above; "detectron2" as its Visualizer draws (see `segrt.runtime.draw.detectron2`); "none"
+            leaves the picture as it is.
+        alpha: opacity of the fill, 0 to 1; None is the style's own: 0.5, of detectron2 0.8, 0.7 and 0.5 for semantic,
+            panoptic and instance results.
         scores: write each object's score behind its name.
         captions: write labels at all.
         text_scale: factor on size of text and width of lines, for a picture that will be shown reduced.
-        reserved: boxes (left, top, right, bottom) in pixels that labels leave free, for what is drawn there later.
+        reserved: boxes (left, top, right, bottom) in pixels that labels leave free, for what is drawn there later;
+            detectron2's stand where they stand.
+        area_threshold: connected parts of stuff of fewer pixels are left out by "detectron2".
 
     Returns:
         uint8 (H, W, 3) BGR.
 
     Raises:
-        ValueError: picture and result differ in size, or `alpha` or `text_scale` is out of range.
+        ValueError: picture and result differ in size, `style` is none of these, or a number is out of range.
     """
     if image_bgr.ndim != 3 or image_bgr.shape[2] != 3 or image_bgr.dtype != np.uint8:
         raise ValueError(f"image_bgr must be uint8 with shape (H, W, 3), but got {image_bgr.dtype} {image_bgr.shape}")
     if image_bgr.shape[:2] != result.size:
         raise ValueError(f"result must have the picture's size {image_bgr.shape[:2]}, but has {result.size}")
-    if not 0 <= alpha <= 1:
+    if style not in STYLES:
+        raise ValueError(f"style must be one of {', '.join(STYLES)}, but got {style!r}")
+    if alpha is not None and not 0 <= alpha <= 1:
         raise ValueError(f"alpha must be 0 to 1, but got {alpha}")
     if not 0.1 <= text_scale <= 10:
         raise ValueError(f"text_scale must be 0.1 to 10, but got {text_scale}")
+    if area_threshold < 0:
+        raise ValueError(f"area_threshold must be 0 or more pixels, but got {area_threshold}")
+    if style == "none":
+        return image_bgr.copy()
+    if style == "detectron2":
+        options = {"alpha": alpha, "scores": scores, "captions": captions, "text_scale": text_scale}
+        return detectron2_overlay(image_bgr, result, **options, area_threshold=area_threshold)  # type: ignore[arg-type]
+    return _segrt_overlay(image_bgr, result, 0.5 if alpha is None else alpha, scores, captions, text_scale, reserved)
+
+
+def _segrt_overlay(
+    image_bgr: Image,
+    result: Result,
+    alpha: float,
+    scores: bool,
+    captions: bool,
+    text_scale: float,
+    reserved: Sequence[tuple[int, int, int, int]],
+) -> Image:
     pen = Pen.for_size(*result.size, text_scale)
     if isinstance(result, SemanticResult):
         painted = _semantic(image_bgr, result, alpha, pen)

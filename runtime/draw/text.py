@@ -16,6 +16,7 @@ _OVERSAMPLING = 4
 _PILL = (18, 20, 26)
 _PILL_OPACITY = 0.80
 _QUIET = 0.72
+_BOX_MARGIN = 0.1
 # What the font lacks: the signs for times, minus, dashes and arrows.
 _SPELLINGS = {0xD7: "x", 0x2212: "-", 0x2013: "-", 0x2014: "-", 0x2192: "->", 0x2026: "..."}
 
@@ -125,6 +126,21 @@ def pill(name: str, score: str, size: int, color: Color) -> Sprite:
         light = light * (1 - cover[..., None]) + cover[..., None] * np.array(tint[::-1], np.float32)
         alpha = alpha * (1 - cover) + cover
     return _sprite(light, alpha)
+
+
+@lru_cache(maxsize=512)
+def boxed(text: str, size: int, color: Color) -> Sprite:
+    """Return one line of text in an RGB colour on a black box, as Detectron2 writes its labels."""
+    letters = line(text, size, color)
+    margin = max(1, round(size * _BOX_MARGIN))
+    height, width = letters.size[0] + 2 * margin, letters.size[1] + 2 * margin
+    light = np.zeros((height, width, 3), np.uint8)
+    keep = np.full((height, width, 3), round((1 - _PILL_OPACITY) * 255), np.uint8)
+    box = Sprite(light, keep)
+    inside = (slice(margin, height - margin), slice(margin, width - margin))
+    light[inside] = letters.light
+    keep[inside] = cv2.multiply(keep[inside], letters.keep, scale=1 / 255)
+    return box
 
 
 def _sprite(light: npt.NDArray[Any], alpha: npt.NDArray[Any]) -> Sprite:

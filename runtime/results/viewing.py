@@ -44,10 +44,12 @@ class Viewable:
         self,
         image: npt.NDArray[Any] | None = None,
         *,
-        alpha: float = 0.5,
+        style: str = "segrt",
+        alpha: float | None = None,
         scores: bool = True,
         captions: bool = True,
         text_scale: float = 1.0,
+        area_threshold: int = 0,
     ) -> Picture:
         """Return the result painted over its picture, uint8 BGR (H, W, 3); the picture itself is left as it is.
 
@@ -60,7 +62,16 @@ class Viewable:
         if "overlay" not in DRAWERS:
             raise SegrtError("plot: what draws is not loaded; `from segrt.runtime import open_bundle` loads it")
         draw = DRAWERS.load("overlay")
-        return draw(image, self, alpha=alpha, scores=scores, captions=captions, text_scale=text_scale)
+        return draw(
+            image,
+            self,
+            style=style,
+            alpha=alpha,
+            scores=scores,
+            captions=captions,
+            text_scale=text_scale,
+            area_threshold=area_threshold,
+        )
 
     def save(self, path: str | Path, image: npt.NDArray[Any] | None = None, **options: Any) -> Path:
         """Write `plot(image, **options)` as a picture, in the format of the suffix, whole or not at all; return where.

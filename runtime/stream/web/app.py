@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from segrt.runtime.draw.overlays import is_painted
+from segrt.runtime.draw.painted_classes import is_painted
 from segrt.runtime.outputs.result_lines import line_of
 from segrt.runtime.results import Label
 from segrt.runtime.stream.recorder import Recorder
