@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from segrt.runtime.cli.domain_remark import remark_on_domain
+from segrt.runtime.cli.drawing_options import STYLE
 from segrt.runtime.cli.kept_classes import CLASSES, class_ids
 from segrt.runtime.cli.latencies import LATENCIES, latency_cells
 from segrt.runtime.cli.options import execution_options, rule_options
@@ -15,6 +16,7 @@ from segrt.runtime.console.words import counted
 
 if TYPE_CHECKING:
     from segrt.runtime.decode.rule_changes import RuleChanges
+    from segrt.runtime.draw.style import Style
     from segrt.runtime.files.images import Picture
     from segrt.runtime.inference.execution import Execution
     from segrt.runtime.results import Result
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
     "--repeat", type=click.IntRange(1, 1000), default=5, show_default=True, help="Runs per bundle that are timed."
 )
 @CLASSES
+@STYLE
 @rule_options
 @execution_options
 def compare(
@@ -37,6 +40,7 @@ def compare(
     out: Path,
     repeat: int,
     classes: tuple[str, ...],
+    style: "Style | None",
     changes: "RuleChanges",
     execution: "Execution",
 ) -> None:
@@ -84,7 +88,7 @@ def compare(
                 kept = frozenset(index for index, label in enumerate(labels) if label.name.casefold() in wanted)
                 results = [result.filter(kept) for result in results]
             rows.append(_row(segmenter, results))
-            panels.append(_panel(segmenter, picture, results))
+            panels.append(_panel(segmenter, picture, results, style or "segrt"))
     remark_on_domain([bundle.manifest for bundle in opened], [image])
     write_image(out, side_by_side(panels))
     print_table(f"{out}", ["bundle", "technique", *LATENCIES, "found"], rows)
@@ -95,12 +99,14 @@ def _row(segmenter: "Segmenter", results: "Sequence[Result]") -> list[str]:
     return [segmenter.manifest.name, segmenter.technique, *medians, _contents(results[-1])]
 
 
-def _panel(segmenter: "Segmenter", picture: "Picture", results: "Sequence[Result]") -> "tuple[str, Picture, list[str]]":
+def _panel(
+    segmenter: "Segmenter", picture: "Picture", results: "Sequence[Result]", style: "Style"
+) -> "tuple[str, Picture, list[str]]":
     from segrt.runtime.draw import overlay
 
     *_, total = latency_cells(result.timings for result in results)
     where = f"{segmenter.backend.name} {segmenter.backend.device}, {segmenter.variant.precision}"
-    drawn = overlay(picture, results[-1], text_scale=1.5)  # the sheet shows it reduced
+    drawn = overlay(picture, results[-1], style=style, text_scale=1.5)  # the sheet shows it reduced
     caption = [f"{total} ({where})", _contents(results[-1])]
     return f"{segmenter.technique}: {segmenter.manifest.name}", drawn, caption
 

@@ -16,7 +16,9 @@ CLASSES = click.option(
 )
 
 
-def class_ids(classes: Sequence[str], labels: "Sequence[Label]", bundle: str) -> frozenset[int] | None:
+def class_ids(
+    classes: Sequence[str], labels: "Sequence[Label]", bundle: str, *, option: str = "--classes"
+) -> frozenset[int] | None:
     """Return the positions in `labels` of the classes that are named, None where none is; of one name all.
 
     A text that is a class's name as a whole is one, commas included. Raises SegrtError for a name that no class has.
@@ -32,13 +34,13 @@ def class_ids(classes: Sequence[str], labels: "Sequence[Label]", bundle: str) ->
         whole = ids_of_name(text.strip(), labels)
         wanted += [text] if whole else [part for part in text.split(",") if part.strip()]
     if not wanted:
-        raise SegrtError(f"--classes: is empty; name classes of {bundle}, {some_names(labels)} for instance")
+        raise SegrtError(f"{option}: is empty; name classes of {bundle}, {some_names(labels)} for instance")
     chosen: set[int] = set()
     for name in (text.strip() for text in wanted):
         ids = ids_of_name(name, labels)
         if not ids:
             meant = did_you_mean(name, [label.name for label in labels]) or _instead(name, labels)
-            raise SegrtError(f"--classes {name}: {bundle} has no such class{meant}")
+            raise SegrtError(f"{option} {name}: {bundle} has no such class{meant}")
         chosen |= ids
     return frozenset(chosen)
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from segrt.runtime.cli.domain_remark import remark_on_domain
+from segrt.runtime.cli.drawing_options import DrawingOptions, drawing_options, edits_of
 from segrt.runtime.cli.kept_classes import CLASSES, class_ids
 from segrt.runtime.cli.latencies import LATENCIES, latency_cells
 from segrt.runtime.cli.options import execution_options, rule_options
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
 )
 @click.option("--skip-bad", is_flag=True, help="Report pictures that cannot be read and go on with the next.")
 @CLASSES
+@drawing_options
 @rule_options
 @execution_options
 def run(
@@ -53,6 +55,7 @@ def run(
     save: str,
     skip_bad: bool,
     classes: tuple[str, ...],
+    drawing: DrawingOptions,
     changes: "RuleChanges",
     execution: "Execution",
 ) -> None:
@@ -75,6 +78,7 @@ def run(
     names = unique_names(paths)
     _refuse_sources_in(out, paths)
     kept = class_ids(classes, manifest.labels, bundle)
+    edits = edits_of(drawing, manifest.labels, kept, bundle)
     times, skipped = [], 0
     with (
         open_bundle(
@@ -86,7 +90,9 @@ def run(
             decode_on=execution.decode_on,
             **changes.given,
         ) as segmenter,
-        Savers(comma_separated(save), out, Origin(segmenter.manifest, segmenter.decode)) as savers,
+        Savers(
+            comma_separated(save), out, Origin(segmenter.manifest, segmenter.decode, drawing.chosen_style)
+        ) as savers,
     ):
         remark_on_domain([manifest], sources)
         items = list(zip(paths, names, image_ids(names), strict=True))
@@ -94,6 +100,7 @@ def run(
             try:
                 item = _segment(segmenter, savers, path, name, image_id)
                 item = item if kept is None else replace(item, result=item.result.filter(kept))
+                item = item if edits is None else replace(item, image=edits(item.image, item.result))
             except ImageError as error:
                 if not skip_bad:
                     raise

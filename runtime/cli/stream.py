@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from segrt.runtime.cli.domain_remark import remark_on_domain
+from segrt.runtime.cli.drawing_options import DrawingOptions, draw_in, drawing_options, edits_of
 from segrt.runtime.cli.garbage import only_new_garbage
 from segrt.runtime.cli.kept_classes import CLASSES, class_ids
 from segrt.runtime.cli.options import execution_options, rule_options
@@ -108,6 +109,7 @@ class _SinkOption(click.Option):
     metavar="TIME",
     help="When nothing has moved for so long, print the stacks of all threads and exit with code 3.",
 )
+@drawing_options
 @zone_options
 @rule_options
 @execution_options
@@ -129,6 +131,7 @@ def stream(
     tracking: "TrackerOptions | None",
     stall_timeout: float | None,
     zoning: ZoneOptions,
+    drawing: DrawingOptions,
     changes: "RuleChanges",
     execution: "Execution",
 ) -> None:
@@ -145,6 +148,7 @@ def stream(
         with interruptions.held():  # an exception in the midst of an extension module's start may crash it
             from segrt.runtime.outputs.sink_options import SinkOptions
             from segrt.runtime.segmenter import find_bundle, open_bundle, open_segmenter  # noqa: F401 (opens it)
+            from segrt.runtime.stream.edits_step import EditsStep
             from segrt.runtime.stream.loop import open_pipeline
             from segrt.runtime.stream.tracked import tracking_steps
 
@@ -153,7 +157,9 @@ def stream(
         refuse_overwriting_zones(zoning, outputs, metrics)
         if zoning.zones_edit:
             refuse_edits_nowhere(outputs)
-        kept = class_ids(classes, find_bundle(bundle).manifest.labels, bundle) if classes else None
+        known = find_bundle(bundle).manifest.labels if classes or drawing.edits_pictures else ()
+        kept = class_ids(classes, known, bundle)
+        edits = edits_of(drawing, known, kept, bundle)
         with open_bundle(
             bundle,
             backend=execution.backend,
@@ -171,6 +177,7 @@ def stream(
             with interruptions.held():
                 steps: list[Step] = [*tracking_steps(tracking or False)]
                 tracked = any(step.name == "tracked" for step in steps)
+                steps += [] if edits is None else [EditsStep(edits)]
                 zones = zones_step(zoning, segmenter, writing, tracked=tracked)
                 steps += [] if zones is None else [zones]
                 pipeline = open_pipeline(
@@ -185,6 +192,7 @@ def stream(
                     writing=writing,
                     metrics=metrics,
                     classes=kept,
+                    draw=draw_in(drawing),
                     steps=steps,
                 )
                 say_before(outputs, keep, segment, sinks, events=bool(zoning.events or zoning.record_on))

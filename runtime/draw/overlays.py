@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, Literal, get_args
+from typing import Any
 
 import cv2
 import numpy as np
@@ -13,6 +13,7 @@ from segrt.runtime.draw.captions import SMALLEST_REGION, Board, Subject, regions
 from segrt.runtime.draw.detectron2 import detectron2_overlay
 from segrt.runtime.draw.fills import Image, Index, Pen, paint_outlined, paint_tinted
 from segrt.runtime.draw.painted_classes import is_painted
+from segrt.runtime.draw.style import STYLES, Style
 from segrt.runtime.postproc import MaskRuns
 from segrt.runtime.results import InstanceResult, Label, PanopticResult, Result, SemanticResult, rle
 from segrt.runtime.results.labels.palette import instance_shades, shade
@@ -21,8 +22,6 @@ from segrt.runtime.results.remap import remap
 # Regions are labelled from a reduced map, whose long side is this.
 _REGION_MAP_SIDE = 256
 _LABELLED_OBJECTS = 60
-Style = Literal["segrt", "detectron2", "none"]
-STYLES: tuple[str, ...] = get_args(Style)
 
 
 def overlay(

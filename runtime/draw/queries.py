@@ -25,7 +25,7 @@ def query_grid(
     score_threshold: float = 0.5,
     window: tuple[float, float, float, float] | None = None,
     width: int = 1800,
-    max_queries: int = 24,
+    max_queries: int | None = None,
 ) -> Image:
     """Return a page with one panel per kept query, best score first: the picture lit where the query's mask is.
 
@@ -41,13 +41,16 @@ def query_grid(
         window: (top, left, bottom, right) in pixels of the mask grid, as floats: the part that shows the picture where
             it was letterboxed or padded; None = all of it.
         width: of the page in pixels.
-        max_queries: how many panels at most.
+        max_queries: how many panels at most, None = one for every kept query; under the last one stands how many are
+            left out.
 
     Returns:
         uint8 (height, width, 3) BGR.
     """
     if class_logits.ndim != 2 or class_logits.shape[1] != len(labels) + 1:
         raise ValueError(f"class_logits must have shape (Q, {len(labels) + 1}), but got {class_logits.shape}")
+    if max_queries is not None and max_queries < 1:
+        raise ValueError(f"max_queries must be 1 or more, or None, but got {max_queries}")
     if mask_logits.ndim != 3 or len(mask_logits) != len(class_logits):
         raise ValueError(f"mask_logits must have shape ({len(class_logits)}, h, w), but got {mask_logits.shape}")
     logits = class_logits.astype(np.float32)
@@ -68,6 +71,10 @@ def query_grid(
         label = labels[int(best[query])]
         lit = _lit(picture, _probability(mask_logits[query], picture.shape[:2], window), label)
         panels.append((f"{label.name}  {score[query]:.2f}", lit, []))
+    left_out = len(kept) - len(panels)
+    if left_out:
+        title, lit, _ = panels[-1]
+        panels[-1] = (title, lit, [f"{left_out} more {'is' if left_out == 1 else 'are'} kept and not shown"])
     aspect = picture.shape[1] / picture.shape[0]
     columns = min(len(panels), max(2, min(6, round(float(np.sqrt(len(panels) * 1.5 / aspect))))))
     return side_by_side(panels, width, columns=columns)

@@ -27,7 +27,7 @@ HARMLESS_PROPERTIES = frozenset(_OF_PIPELINES.split())
 _OF_STREAM = """
     sink policy max-frames metrics every target-fps max-age read-timeout rtsp-transport decode-video segment keep batch
     rle stall-timeout score-threshold overlap-threshold merge-rule compat no-compat backend precision threads decode
-    no-build engine-dir trust-engine classes show track track-lost track-camera track-colors zones
+    no-build engine-dir trust-engine classes style background blur show track track-lost track-camera track-colors zones
     zones-edit events record-on record-to
     pre-roll post-roll help
 """

@@ -34,7 +34,7 @@ class OverlaySaver(Saver):
         from segrt.runtime.draw import overlay
 
         path = make_folder(self.out / "overlay") / f"{item.name}.png"
-        write_image(path, overlay(item.image, item.result))
+        write_image(path, overlay(item.image, item.result, style=self.origin.style))
         return path
 
 

@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from segrt.runtime.bundle.manifest import Manifest
 from segrt.runtime.decode.rule import DecodeRule
+from segrt.runtime.draw.style import Style
 from segrt.runtime.files.images import Picture
 from segrt.runtime.preprocess.geometry import Geometry
 from segrt.runtime.results import Result
@@ -16,10 +17,14 @@ from segrt.runtime.results import Result
 
 @dataclass(frozen=True)
 class Origin:
-    """What results come from: the bundle's manifest, and its decode rule with the thresholds in force."""
+    """What results come from: the bundle's manifest, and its decode rule with the thresholds in force.
+
+    `style` is that of `segrt.runtime.draw.overlay`, in which they are drawn.
+    """
 
     manifest: Manifest
     decode: DecodeRule
+    style: Style = "segrt"
 
 
 @dataclass(frozen=True)

@@ -190,12 +190,14 @@ def _decoded(
     timings = Timings(batched.preprocess_ms, batch.inference_ms, decoding_ms)
     # Nobody else has seen this frozen result yet.
     object.__setattr__(result, "timings", timings)
+    frame = batched.frame
     for step in options.steps:
         watch = Stopwatch()
-        result = step.take(batched.frame, result)
-        recorder.took(batched.frame.source_id, step.name, watch.ms())
-    _note(recorder, batched.frame, timings, result.nonfinite_heads)
-    return Job(batched.frame, result)
+        result = step.take(frame, result)
+        frame = step.frame_of(frame, result)
+        recorder.took(frame.source_id, step.name, watch.ms())
+    _note(recorder, frame, timings, result.nonfinite_heads)
+    return Job(frame, result)
 
 
 def paint(

@@ -38,6 +38,10 @@ class Step(ABC):
     def take(self, frame: Frame, result: Result) -> Result:
         """Return what goes on in the place of `result`. What it raises ends the run."""
 
+    def frame_of(self, frame: Frame, result: Result) -> Frame:  # noqa: ARG002 - most leave pictures alone
+        """Return the frame that goes on with what `take` returned: `frame`, or one with another picture."""
+        return frame
+
     def drawing(self, draw: Draw | None) -> Draw | None:
         """Return what draws results for sinks: `draw`, or it with something over it; None is the usual overlay."""
         return draw

@@ -122,16 +122,12 @@ class Xception(nn.Module):
         self.entry_2 = XceptionBlock("entry_flow_block2", third, (fourth,) * 3, shortcut="conv", stride=2)
         self.entry_3 = XceptionBlock("entry_flow_block3", fourth, middle, shortcut="conv")
         self.middle = nn.ModuleList(
-            XceptionBlock(
-                f"middle_flow_unit_{unit + 1}", options.middle, middle, shortcut="sum", rate=_MIDDLE_RATE
-            )
+            XceptionBlock(f"middle_flow_unit_{unit + 1}", options.middle, middle, shortcut="sum", rate=_MIDDLE_RATE)
             for unit in range(options.middle_units)
         )
         wide, wider, widest = options.exit
         exit_1 = (options.middle, wide, wide)
-        self.exit_1 = XceptionBlock(
-            "exit_flow_block1", options.middle, exit_1, shortcut="conv", rate=_EXIT_RATES[0]
-        )
+        self.exit_1 = XceptionBlock("exit_flow_block1", options.middle, exit_1, shortcut="conv", rate=_EXIT_RATES[0])
         self.exit_2 = XceptionBlock(
             "exit_flow_block2", wide, (wider, wider, widest), shortcut="none", rate=_EXIT_RATES[1], relu_inside=True
         )

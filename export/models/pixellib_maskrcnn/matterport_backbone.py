@@ -97,7 +97,10 @@ class MatterportPyramid(nn.Module):
         super().__init__()
         levels = range(2, 2 + len(inputs))
         self.lateral = named(
-            *((f"fpn_c{level}p{level}", nn.Conv2d(count, channels, 1)) for level, count in zip(levels, inputs, strict=True))
+            *(
+                (f"fpn_c{level}p{level}", nn.Conv2d(count, channels, 1))
+                for level, count in zip(levels, inputs, strict=True)
+            )
         )
         self.output = named(*((f"fpn_p{level}", nn.Conv2d(channels, channels, 3, padding=1)) for level in levels))
 
@@ -130,7 +133,9 @@ class MatterportHeads(nn.Module):
     def __init__(self, classes: int, channels: int, hidden: int, proposal_hidden: int, pooled: int) -> None:
         super().__init__()
         self.pooled = pooled
-        self.proposal = named(("rpn_conv_shared", nn.Conv2d(channels, proposal_hidden, 3, padding=1)), ("relu", nn.ReLU()))
+        self.proposal = named(
+            ("rpn_conv_shared", nn.Conv2d(channels, proposal_hidden, 3, padding=1)), ("relu", nn.ReLU())
+        )
         self.proposal_scores = named(("rpn_class_raw", nn.Conv2d(proposal_hidden, 2 * ANCHORS_PER_CELL, 1)))
         self.proposal_moves = named(("rpn_bbox_pred", nn.Conv2d(proposal_hidden, 4 * ANCHORS_PER_CELL, 1)))
         self.box = named(
@@ -177,7 +182,9 @@ class MatterportHeads(nn.Module):
         features = self.mask(pooled)
         last = self.mask_classes[0]
         kernels = last.weight.flatten(1).index_select(0, class_ids)
-        logits = torch.matmul(kernels[:, None], features.flatten(2))[:, 0] + last.bias.index_select(0, class_ids)[:, None]
+        logits = (
+            torch.matmul(kernels[:, None], features.flatten(2))[:, 0] + last.bias.index_select(0, class_ids)[:, None]
+        )
         return torch.sigmoid(logits).reshape(-1, *features.shape[2:])
 
 

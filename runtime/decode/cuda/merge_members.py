@@ -101,7 +101,9 @@ def _part(heads: Heads, geometry: Geometry, context: Context, workspace: Workspa
     rule = context.decode.rule_name
     if rule in PROGRAMS:
         program: type[Program] = PROGRAMS.load(rule)
-        why = program.why_not_rule(context.decode) or program.why_not({role: head.dtype for role, head in heads.items()})
+        why = program.why_not_rule(context.decode) or program.why_not(
+            {role: head.dtype for role, head in heads.items()}
+        )
         if why is None:
             try:
                 return _OnGpu(program(heads, geometry, context, own))

@@ -234,7 +234,11 @@ def test_the_picture_is_found_in_its_mask() -> None:
 def test_the_backbone_strides_in_a_block_s_first_convolution() -> None:
     backbone = MatterportBackbone((1, 2, 1, 1), 4, 8)
     layers = dict(backbone.named_modules())
-    strides = {name.rpartition(".")[2]: layer.stride for name, layer in layers.items() if "branch" in name and hasattr(layer, "stride")}
+    strides = {
+        name.rpartition(".")[2]: layer.stride
+        for name, layer in layers.items()
+        if "branch" in name and hasattr(layer, "stride")
+    }
     assert strides["res3a_branch2a"] == strides["res3a_branch1"] == (2, 2)
     assert strides["res3a_branch2b"] == strides["res2a_branch2a"] == strides["res3b_branch2a"] == (1, 1)
     with torch.no_grad():

@@ -88,7 +88,9 @@ def test_layers_that_were_made_twice_go_by_their_groups(tmp_path: Path) -> None:
 
 def test_a_layer_of_another_name_is_taken_where_it_is_known(tmp_path: Path) -> None:
     given, path = network(), tmp_path / "weights.h5"
-    given["part"] = nn.Sequential(OrderedDict((name.replace("last", "custom_last"), part) for name, part in given["part"].named_children()))
+    given["part"] = nn.Sequential(
+        OrderedDict((name.replace("last", "custom_last"), part) for name, part in given["part"].named_children())
+    )
     save_as_keras(given, path)
     loaded = network(seed=2)
     load_keras(loaded, path, other_names={"custom_last": "last"})

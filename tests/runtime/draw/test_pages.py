@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from segrt.runtime import draw
+from segrt.runtime.draw import queries
 from segrt.runtime.draw.panels import wrapped
 from segrt.runtime.draw.text import text_width
 from segrt.runtime.results import Label
@@ -109,6 +110,20 @@ def test_a_query_grid_has_one_panel_per_kept_query():
     assert len(bright_blocks(two)) == 2
     assert three.shape[0] > two.shape[0]
     assert none.shape[1] == 1800
+
+
+def test_a_query_grid_shows_all_or_says_how_many_are_left_out(monkeypatch):
+    shown = []
+    monkeypatch.setattr(queries, "side_by_side", lambda panels, *_, **__: shown.append(panels) or np.zeros((1, 1, 3)))
+    class_logits = np.tile(np.array([[9, 0, 0]], np.float32), (40, 1))
+    masks = np.zeros((40, 3, 4), np.float32)
+    draw.query_grid(marked(60, 80), class_logits, masks, LABELS)
+    draw.query_grid(marked(60, 80), class_logits, masks, LABELS, max_queries=24)
+    assert [len(panels) for panels in shown] == [40, 24]
+    assert [lines for _, _, lines in shown[0]] == [[]] * 40
+    assert [lines for _, _, lines in shown[1]] == [[]] * 23 + [["16 more are kept and not shown"]]
+    with pytest.raises(ValueError, match="max_queries must be 1 or more, or None, but got 0"):
+        draw.query_grid(marked(60, 80), class_logits, masks, LABELS, max_queries=0)
 
 
 def bright_blocks(page):
