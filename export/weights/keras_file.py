@@ -82,7 +82,8 @@ def _layers(file: Any, path: Path, h5py: Any) -> Layers:
     if "layer_names" not in root.attrs:
         if "layers" in file or "_layer_checkpoint_dependencies" in file:
             raise SegrtError(
-                f"{path}: is of Keras 3's own format, which does not name layers; load it there and model.save('NAME.h5')"
+                f"{path}: is of Keras 3's own format, which does not name layers; load it there and "
+                "model.save('NAME.h5')"
             )
         raise SegrtError(f"{path}: holds no layers of Keras; {_REMEDY}")
     found: dict[str, LayerArray] = {}

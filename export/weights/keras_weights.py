@@ -74,9 +74,10 @@ def keras_arrays(network: nn.Module) -> dict[str, KerasArray]:
     for path, module in network.named_modules():
         layer = path.rpartition(".")[2]
         for name, tensor in (*module.named_parameters(recurse=False), *module.named_buffers(recurse=False)):
-            if name == "num_batches_tracked" or not isinstance(module, tuple(_KERNELS)):
+            described = _KERNELS.get(type(module))
+            if name == "num_batches_tracked" or described is None:
                 continue
-            kind, order = _KERNELS[type(module)](module, name, tensor)
+            kind, order = described(module, name)
             arrays[f"{layer}/{kind}"] = KerasArray(tensor, order)
     return arrays
 
@@ -90,7 +91,7 @@ def _renamed(found: Layers, other_names: Mapping[str, str]) -> dict[str, LayerAr
     return given
 
 
-def _of_convolution(module: nn.Module, name: str, tensor: torch.Tensor) -> tuple[str, tuple[int, ...]]:
+def _of_convolution(module: nn.Module, name: str) -> tuple[str, tuple[int, ...]]:
     if name == "bias":
         return "bias", (0,)
     if isinstance(module, nn.Conv2d) and module.groups == module.in_channels > 1:
@@ -98,15 +99,15 @@ def _of_convolution(module: nn.Module, name: str, tensor: torch.Tensor) -> tuple
     return "kernel", (2, 3, 1, 0)
 
 
-def _of_linear(module: nn.Module, name: str, tensor: torch.Tensor) -> tuple[str, tuple[int, ...]]:  # noqa: ARG001
+def _of_linear(module: nn.Module, name: str) -> tuple[str, tuple[int, ...]]:  # noqa: ARG001
     return ("bias", (0,)) if name == "bias" else ("kernel", (1, 0))
 
 
-def _of_norm(module: nn.Module, name: str, tensor: torch.Tensor) -> tuple[str, tuple[int, ...]]:  # noqa: ARG001
+def _of_norm(module: nn.Module, name: str) -> tuple[str, tuple[int, ...]]:  # noqa: ARG001
     return _NORM[name], (0,)
 
 
-_Kernel = Callable[[nn.Module, str, torch.Tensor], tuple[str, tuple[int, ...]]]
+_Kernel = Callable[[nn.Module, str], tuple[str, tuple[int, ...]]]
 # torch keeps (out, in, h, w), a transposed convolution (in, out, h, w), Keras (h, w, in, out), transposed (h, w, out,
 # in): the same permutation.
 _KERNELS: Mapping[type[nn.Module], _Kernel] = {

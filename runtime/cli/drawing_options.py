@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 STYLE = click.option(
     "--style",
     type=click.Choice(STYLES),
-    help="How results are drawn: as segrt does, as Detectron2 does, or not at all; segrt, but none where the picture is "
-    "edited.",
+    help="How results are drawn: as segrt does, as Detectron2 does, or not at all; segrt by default, but none where "
+    "pictures are edited.",
 )
 
 
@@ -76,7 +76,7 @@ def edits_of(
 ) -> "PictureEdits | None":
     """Return what is done to pictures, None where nothing is; `kept` are the positions of --classes.
 
-    Raises SegrtError for classes that there are not, for those that --classes leaves out, and where there is no subject.
+    Raises SegrtError for classes that there are not or that --classes leaves out, and where there is no subject.
     """
     from segrt.runtime.draw.background_words import background_of
     from segrt.runtime.draw.picture_edits import PictureEdits

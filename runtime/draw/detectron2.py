@@ -80,7 +80,8 @@ class _Page:
             pixels = max(6, round(self._points * size * _PIXELS_PER_POINT * self._scale))
             sprite = boxed(text, pixels, color)
             sprite.paste(self.canvas, round(x - sprite.size[1] / 2 if centred else x), round(y))
-        return self.canvas
+        drawn: Image = self.canvas
+        return drawn
 
 
 def detectron2_overlay(
@@ -205,7 +206,7 @@ def _area(one: _Object, has_boxes: bool) -> float:
 
 
 def _lighter(color: Color) -> Color:
-    """Return the colour of a label's letters: lighter by 0.7 (HLS), no channel below 0.2, the strongest 0.8 at least."""
+    """Return the colour of a label's letters: lighter by 0.7 (HLS), no channel below 0.2, the strongest 0.8 or more."""
     hue, lightness, saturation = colorsys.rgb_to_hls(*(channel / 255 for channel in color))
     channels = np.maximum(colorsys.hls_to_rgb(hue, min(lightness * 1.7, 1.0), saturation), 0.2)
     strongest = int(np.argmax(channels))

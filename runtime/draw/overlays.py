@@ -72,7 +72,8 @@ def overlay(
     if area_threshold < 0:
         raise ValueError(f"area_threshold must be 0 or more pixels, but got {area_threshold}")
     if style == "none":
-        return image_bgr.copy()
+        unpainted: Image = image_bgr.copy()
+        return unpainted
     if style == "detectron2":
         options = {"alpha": alpha, "scores": scores, "captions": captions, "text_scale": text_scale}
         return detectron2_overlay(image_bgr, result, **options, area_threshold=area_threshold)  # type: ignore[arg-type]

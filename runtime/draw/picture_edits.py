@@ -70,7 +70,8 @@ class Backdrop:
 class PictureEdits:
     """Positions of classes in the bundle's labels say what is edited; the rest of the picture keeps its every bit.
 
-    `blur`: classes that are made unrecognisable, with half a cell around them. `background`: what replaces everything but the classes of `subject`.
+    `blur`: classes that are made unrecognisable, with half a cell around them. `background`: what replaces everything
+    but the classes of `subject`.
     """
 
     blur: Classes = frozenset()
@@ -79,14 +80,14 @@ class PictureEdits:
 
     def __call__(self, image: Image, result: Result) -> Image:
         """Return an edited copy of `image`, uint8 BGR (H, W, 3), of the result's size."""
-        edited = image.copy()
+        edited: Image = image.copy()
         if self.blur:
             hidden = _widened(mask_of(result, self.blur))
             if hidden.any():
                 edited[hidden] = blurred(image)[hidden]
         if self.background is not None:
             beside = ~mask_of(result, self.subject)
-            # The edited picture: what is blurred must not come back in a background that is made of the picture.
+            # Of the edited picture: what is blurred must not come back in a background that is made of it.
             edited[beside] = self.background(edited)[beside]
         return edited
 

@@ -107,8 +107,8 @@ def _randomise(network: PixelLibDeepLab, size: Size, seed: int) -> None:
     if network.classifier.weight.is_meta:  # only counted, see export/convert/figures.py
         return
     for unit in network.backbone.middle:
-        norm: Any = list(unit.third)[-1]  # type: ignore[call-overload]
-        nn.init.constant_(norm.weight, _RESIDUAL_GAIN)
+        last: Any = unit.get_submodule("third")
+        nn.init.constant_(last[-1].weight, _RESIDUAL_GAIN)
     calm(network)
     pixels = calibration_pixels(size, MEAN, STD, count=2, seed=seed)
     mask = torch.ones(2, *size, dtype=torch.bool)

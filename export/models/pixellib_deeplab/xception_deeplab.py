@@ -97,7 +97,7 @@ class XceptionBlock(nn.Module):
         )
 
     def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the block's output (N, outputs, h, w) / stride, and what its second convolution gives, without ReLU."""
+        """Return the block's output (N, outputs, h, w) / stride, and its second convolution's, without ReLU."""
         second = self.second(self.first(features))
         result = self.third(second)
         if self.shortcut is not None:
@@ -190,7 +190,7 @@ class PixelLibDeepLab(nn.Module):
         return self.head[0]
 
     def forward(self, pixels: Tensor, valid_mask: Tensor) -> Tensor:
-        """Return logits (N, C, h/4, w/4) of `pixels` (N, 3, h, w), which count as 0 where `valid_mask` (N, h, w) is false.
+        """Return logits (N, C, h/4, w/4) of `pixels` (N, 3, h, w), 0 where `valid_mask` (N, h, w) is false.
 
         Both sides must be multiples of 8.
         """

@@ -15,6 +15,7 @@ import numpy.typing as npt
 import torch
 
 from segrt.export.family import Exportable, HeadParityLimit, ParityLimits, Request
+from segrt.export.models.pixellib_maskrcnn.matterport_backbone import MatterportBlock
 from segrt.export.models.pixellib_maskrcnn.matterport_network import (
     FLOAT_MODULES,
     MatterportMaskRCNN,
@@ -111,8 +112,8 @@ def _randomise(request: Request, network: MatterportMaskRCNN, options: Matterpor
     """
     if next(network.parameters()).is_meta:
         return  # only counted, see export/convert/figures.py
-    for stage in network.backbone.body.stages:
-        for block in stage:  # type: ignore[union-attr]
+    for block in network.backbone.body.modules():
+        if isinstance(block, MatterportBlock):
             torch.nn.init.constant_(block.last_norm.weight, _RESIDUAL_GAIN)
     calm(network)
     size = (min(request.size[0], _CALIBRATED_AT), min(request.size[1], _CALIBRATED_AT))

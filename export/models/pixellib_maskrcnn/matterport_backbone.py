@@ -6,6 +6,7 @@ their names in Keras ("res4b_branch2a", "bn4b_branch2a", "fpn_c4p4").
 
 from collections import OrderedDict
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -178,9 +179,9 @@ class MatterportHeads(nn.Module):
         return self.box_classes(features), self.box_moves(features).reshape(len(features), -1, 4)
 
     def own_masks(self, pooled: Tensor, class_ids: Tensor) -> Tensor:
-        """Return mask probabilities (D, 2 m, 2 m) of `pooled` (D, C, m, m), each of its own class of `class_ids` (D,)."""
+        """Return mask probabilities (D, 2 m, 2 m) of `pooled` (D, C, m, m), each of its class in `class_ids` (D,)."""
         features = self.mask(pooled)
-        last = self.mask_classes[0]
+        last: Any = self.mask_classes[0]
         kernels = last.weight.flatten(1).index_select(0, class_ids)
         logits = (
             torch.matmul(kernels[:, None], features.flatten(2))[:, 0] + last.bias.index_select(0, class_ids)[:, None]

@@ -4,8 +4,6 @@ Matterport divides coordinates by the picture's sides less one, so that the firs
 are the same before that division: (..., 4) xyxy, from the centre of the first pixel to that of the last, float32.
 """
 
-from collections.abc import Sequence
-
 import numpy as np
 import torch
 from torch import Tensor, nn

@@ -127,7 +127,7 @@ def _detections(
     boxes = _clipped(_moved(proposals, moves[torch.arange(len(moves)), class_ids]), window)
     kept = torch.nonzero((class_ids > 0) & (scores >= least)).flatten()
     chosen = []
-    for class_id in class_ids[kept].unique().tolist():
+    for class_id in np.unique(class_ids[kept].numpy()).tolist():
         own = kept[class_ids[kept] == class_id]
         chosen.append(own[nms(boxes[own], scores[own], _DETECTION_OVERLAP)])
     found = torch.cat(chosen) if chosen else torch.zeros(0, dtype=torch.long)

@@ -112,7 +112,7 @@ def test_classes_of_stuff_alone_have_no_subject(
     tiny: SimpleNamespace,
 ) -> None:
     labels = tuple(msgspec.structs.replace(label, isthing=False) for label in tiny.labels)
-    with pytest.raises(SegrtError, match="--background blur: the classes of b are stuff alone.*--classes"):
+    with pytest.raises(SegrtError, match=r"--background blur: the classes of b are stuff alone.*--classes"):
         edits_of(DrawingOptions(background="blur"), labels, None, "b")
     assert edits_of(DrawingOptions(background="blur"), labels, frozenset({0}), "b") is not None
     assert edits_of(DrawingOptions(style="detectron2"), labels, None, "b") is None
