@@ -110,14 +110,14 @@ def _pooled(levels: list[Tensor], boxes: Tensor, geometry: Geometry, output: int
 
 def _bilinear(features: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
     """Return `features` (C, h, w) at the crossings of `rows` (S,) and `columns` (T,), as (C, S, T)."""
-    for axis, places in ((1, rows), (2, columns)):
-        last = features.shape[axis] - 1
-        first = places.floor().clamp(0, last).long()
-        weight = (places - first).clamp(0, 1)
-        weight = weight[:, None] if axis == 1 else weight
-        beyond = features.index_select(axis, (first + 1).clamp(max=last))
-        features = features.index_select(axis, first) * (1 - weight) + beyond * weight
-    return features
+    ends = []
+    for places, length in ((rows, features.shape[1]), (columns, features.shape[2])):
+        first = places.floor().clamp(0, length - 1).long()
+        ends.append((first, (first + 1).clamp(max=length - 1), (places - first).clamp(0, 1)))
+    (above, below, down), (left, right, across) = ends
+    upper = features[:, above[:, None], left] * (1 - across) + features[:, above[:, None], right] * across
+    lower = features[:, below[:, None], left] * (1 - across) + features[:, below[:, None], right] * across
+    return upper * (1 - down[:, None]) + lower * down[:, None]
 
 
 def _detections(
