@@ -26,7 +26,8 @@ class PasteMasks(
     probabilities; `first_class` is the id that the graph gives to label 0 (1 where it counts a background class).
     `masks_in` says where masks lie: in their `box`, or in the whole `picture` that the network sees, where its graph
     pasted them already (torchvision's own export). `paste_rule` says whose pasting it is where they lie in boxes:
-    torchvision's, or Matterport's (`unmold_detections` of its Mask R-CNN), whose boxes are whole pixels of the picture.
+    torchvision's (the default), or Matterport's (`unmold_detections` of its Mask R-CNN), whose boxes are whole pixels
+    of the picture.
     """
 
     technique: ClassVar[Technique] = "instance"
@@ -36,7 +37,7 @@ class PasteMasks(
     mask_threshold: Share = 0.5
     first_class: Annotated[int, msgspec.Meta(ge=0)] = 0
     masks_in: Literal["box", "picture"] = "box"
-    paste_rule: Literal["torchvision", "matterport"] = "torchvision"
+    paste_rule: Literal["torchvision", "matterport"] | msgspec.UnsetType = msgspec.UNSET
 
 
 def paste_masks(heads: Mapping[str, Array], geometry: Geometry, context: Context) -> InstanceResult:

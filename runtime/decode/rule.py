@@ -38,8 +38,9 @@ class DecodeRule:
 
     @property
     def options(self) -> dict[str, Any]:
-        """The rule's thresholds and other options, name → value."""
-        return {name: getattr(self, name) for name in cast("msgspec.Struct", self).__struct_fields__}
+        """The rule's thresholds and other options, name → value; those that are left out are not among them."""
+        values = {name: getattr(self, name) for name in cast("msgspec.Struct", self).__struct_fields__}
+        return {name: value for name, value in values.items() if value is not msgspec.UNSET}
 
     @property
     def has_no_object_class(self) -> bool:

@@ -48,7 +48,7 @@ class PasteMasksProgram(Program):
     def why_not_rule(cls, decode: DecodeRule) -> str | None:
         """See `Program`."""
         other = cast("PasteMasks", decode).paste_rule
-        return None if other == "torchvision" else f"paste_rule {other} has no kernels"
+        return f"paste_rule {other} has no kernels" if other == "matterport" else None
 
     def enqueue(self) -> None:
         """See `Program`."""
