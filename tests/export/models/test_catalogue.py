@@ -65,7 +65,8 @@ def test_families_are_listed_in_their_order_each_as_one_block() -> None:
     families = [model.family for model in catalogue.models()]
     blocks = [family for place, family in enumerate(families) if families[place - 1 : place] != [family]]
     assert blocks == [
-        "torchvision_semantic", "panoptic_deeplab", "maskrcnn", "solov2", "deeplabv3plus", "segformer", "upernet",
+        "torchvision_semantic", "panoptic_deeplab", "maskrcnn", "pixellib_maskrcnn", "solov2", "deeplabv3plus",
+        "pixellib_deeplab", "segformer", "upernet",
         "rfdetr", "detr", "maskformer", "mask2former", "eomt", "oneformer",
     ]  # fmt: skip
 
