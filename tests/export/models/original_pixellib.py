@@ -78,7 +78,7 @@ def compare_classes(segmenter: Any, theirs: Any, photos: list[Path], work: Path)
             shares.append(float((result.class_map == theirs[f"results/{stem}"])[known].mean()))
         found, _ = segmenter.heads(read_image(work / f"{photo.stem}-fitted.png"))
         wanted = theirs[f"heads/{photo.stem}"].transpose(2, 0, 1)
-        difference = float(np.abs(found["logits"] - wanted).max())
+        difference = float(np.abs(found["logits"][0] - wanted).max())
         heads = max(heads, difference)
         classes = len(np.unique(theirs[f"results/{photo.stem}-fitted"]))
         print(f"{photo.name:28}{classes:4} classes{difference:10.1e}{fitted[-1]:10.4%}{natural[-1]:10.4%}", flush=True)
@@ -98,8 +98,9 @@ def compare_objects(segmenter: Any, theirs: Any, photos: list[Path], work: Path)
             pairs = matched(result, masks, theirs[f"results/{stem}/class_ids"] - 1)
             shares.append(2 * pairs / max(len(masks) + len(result), 1))
             counts.append((len(masks), len(result)))
-        found, _ = segmenter.heads(read_image(work / f"{photo.stem}-fitted.png"))
-        difference = head_difference(found, theirs, photo.stem, SIZES["maskrcnn"])
+        heads_found, geometry = segmenter.heads(read_image(work / f"{photo.stem}-fitted.png"))
+        found = {name: array[0] for name, array in heads_found.items()}
+        difference = head_difference(found, theirs, photo.stem, geometry.network_size[0])
         heads = max(heads, difference)
         print(f"{photo.name:28}{counts!s:24}{difference:10.1e}{fitted[-1]:10.4%}{natural[-1]:10.4%}", flush=True)
     return Compared(heads, fitted, natural)
@@ -143,16 +144,18 @@ def head_difference(found: Any, theirs: Any, stem: str, size: int) -> float:
     return worst
 
 
-def run(name: str, folder: Path, photos: list[Path], python: str, work: Path) -> Compared:
-    """Export what Keras saved, and compare."""
-    size = SIZES[name]
-    prepare(name, size, photos, work)
-    print("running PixelLib", flush=True)
-    script = Path(__file__).with_name("pixellib_in_keras.py")
-    subprocess.run([python, script, name, folder, work, str(size)], check=True, stdout=subprocess.DEVNULL)
-    print("exporting what it saved", flush=True)
-    options = ExportOptions(Weights("file", work / "weights.h5"), parity_images=photos[0].parent, threads=2)
-    export_model(MODELS[name], work / "bundle", options, say=print)
+def run(name: str, size: int, folder: Path, photos: list[Path], python: str, work: Path) -> Compared:
+    """Export what Keras saved, and compare; what lies in `work` already is taken."""
+    if not (work / "theirs.npz").is_file():
+        prepare(name, size, photos, work)
+        print("running PixelLib", flush=True)
+        script = Path(__file__).with_name("pixellib_in_keras.py")
+        subprocess.run([python, script, name, folder, work, str(size)], check=True, stdout=subprocess.DEVNULL)
+    if not (work / "bundle").is_dir():
+        print("exporting what it saved", flush=True)
+        given = Weights("file", work / "weights.h5")
+        options = ExportOptions(given, size=(size, size), parity_images=photos[0].parent, threads=2)
+        export_model(MODELS[name], work / "bundle", options, say=print)
     theirs = np.load(work / "theirs.npz")
     threshold = {} if name == "deeplab" else {"score_threshold": 0.5}
     with open_bundle(work / "bundle", threads=2, **threshold) as segmenter:
@@ -167,13 +170,18 @@ def main() -> None:
     parser.add_argument("pixellib", type=Path)
     parser.add_argument("photos", type=Path, help="a folder of JPEGs, three at least")
     parser.add_argument("--keras-python", default=sys.executable)
+    parser.add_argument("--size", type=int, help="of the network's input; 512 and 1024 are PixelLib's own")
+    parser.add_argument("--work", type=Path, help="a folder where everything is kept, and found again")
     given = parser.parse_args()
     if subprocess.run([given.keras_python, "-c", "import tensorflow"], capture_output=True, check=False).returncode:
         print(f"{given.keras_python} has no TensorFlow: nothing is compared")
         return
     photos = sorted(given.photos.glob("*.jpg"))
+    size = given.size or SIZES[given.network]
     with tempfile.TemporaryDirectory(prefix="pixellib-") as folder:
-        compared = run(given.network, given.pixellib, photos, given.keras_python, Path(folder))
+        work = given.work or Path(folder)
+        work.mkdir(parents=True, exist_ok=True)
+        compared = run(given.network, size, given.pixellib, photos, given.keras_python, work)
     least = LEAST_PIXELS if given.network == "deeplab" else 1.0
     print(f"heads {compared.heads:.1e}, fitted {min(compared.fitted):.4%}, as they are {min(compared.as_they_are):.4%}")
     sys.exit(0 if compared.heads <= MOST_HEADS and min(compared.fitted) >= least else 1)
