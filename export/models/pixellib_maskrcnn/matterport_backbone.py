@@ -162,7 +162,7 @@ class MatterportHeads(nn.Module):
         self.mask_classes = named(("mrcnn_mask", nn.Conv2d(channels, classes, 1)))
 
     def proposals(self, levels: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
-        """Return probabilities (A,) that an anchor holds an object, and moves (A, 4) as dy, dx, log dh, log dw.
+        """Return logits (A, 2), background and object, of anchors, and moves (A, 4) as dy, dx, log dh, log dw.
 
         `levels` are the pyramid's maps (1, C, h, w); the anchors come map by map, row by row, cell by cell.
         """
@@ -171,7 +171,7 @@ class MatterportHeads(nn.Module):
             shared = self.proposal(level)
             scores.append(self.proposal_scores(shared)[0].permute(1, 2, 0).reshape(-1, 2))
             moves.append(self.proposal_moves(shared)[0].permute(1, 2, 0).reshape(-1, 4))
-        return torch.softmax(torch.cat(scores), dim=-1)[:, 1], torch.cat(moves)
+        return torch.cat(scores), torch.cat(moves)
 
     def boxes(self, pooled: Tensor) -> tuple[Tensor, Tensor]:
         """Return class logits (P, K), the background first, and moves (P, K, 4) of `pooled` features (P, C, m, m)."""

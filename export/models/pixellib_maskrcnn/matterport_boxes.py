@@ -87,12 +87,12 @@ class MatterportProposals(nn.Module):
         self.after = min(after, self.before)
         self.size = size
 
-    def forward(self, scores: Tensor, moves: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, logits: Tensor, moves: Tensor) -> tuple[Tensor, Tensor]:
         """Return boxes (P, 4), best first, and which hold a proposal, bool (P,).
 
-        scores: (A,), 0 to 1; moves: (A, 4).
+        logits: (A, 2), background and object; moves: (A, 4).
         """
-        place = best_places(scores, self.before)
+        place = best_places(torch.softmax(logits, dim=-1)[:, 1], self.before)
         box = moved(self.anchors.index_select(0, place), moves.index_select(0, place))
         height, width = self.size
         box = clipped(box, torch.tensor([0.0, 0.0, width - 1.0, height - 1.0]))

@@ -34,7 +34,8 @@ class MatterportResult:
         window = (torch.tensor([top, left, bottom - 1, right - 1], dtype=torch.float32)) / scale
         with torch.no_grad():
             levels = network.backbone(pixels)
-            scores, moves = network.heads.proposals(levels)
+            logits, moves = network.heads.proposals(levels)
+            scores = torch.softmax(logits, 1)[:, 1]
             anchors = network.proposals.anchors[:, [1, 0, 3, 2]] / scale
             proposals = _proposals(anchors, scores, moves, network.proposals.before, network.proposals.after)
             logits, class_moves = network.heads.boxes(_pooled(levels[:4], proposals, geometry, BOX_POOL))
