@@ -18,13 +18,18 @@ from pathlib import Path
 from typing import Any
 
 import cv2
+import msgspec
 import numpy as np
+import torch
 
 from segrt.export.convert.exporting import ExportOptions, build, export_model
 from segrt.export.family import Request, Weights
+from segrt.export.graph.tracing import ByteInput, input_specs
 from segrt.export.models.catalogue import find_model
 from segrt.export.weights.keras_weights import keras_arrays
 from segrt.runtime import open_bundle
+from segrt.runtime.decode.decoders import find_decoder
+from segrt.runtime.decode.rule import Context
 from segrt.runtime.files.images import read_image
 from segrt.runtime.preprocess.picture import network_inputs
 from segrt.runtime.results import InstanceResult, SemanticResult
@@ -47,8 +52,6 @@ def prepare(name: str, size: int, photos: list[Path], work: Path) -> None:
     """Write calibrated weights, the networks' inputs and the pictures into `work`."""
     exportable = build(Request(find_model(MODELS[name]), (size, size), Weights("random", seed=1)))
     np.savez(work / "weights.npz", **{key: array.get() for key, array in keras_arrays(exportable.core).items()})  # type: ignore[arg-type]
-    from segrt.export.graph.tracing import input_specs
-
     inputs: dict[str, Any] = {}
     for photo in photos:
         picture = read_image(photo)
@@ -144,23 +147,48 @@ def head_difference(found: Any, theirs: Any, stem: str, size: int) -> float:
     return worst
 
 
-def run(name: str, size: int, folder: Path, photos: list[Path], python: str, work: Path) -> Compared:
-    """Export what Keras saved, and compare; what lies in `work` already is taken."""
+class InTorch:
+    """The network in torch and the decode rule, called as a segmenter: a bundle without its ONNX file."""
+
+    def __init__(self, name: str, size: int, weights: Path, changes: dict[str, Any]) -> None:
+        made = build(Request(find_model(MODELS[name]), (size, size), Weights("file", weights)))
+        self._exportable = made
+        self._decode = msgspec.structs.replace(made.decode, **changes) if changes else made.decode  # type: ignore[type-var]
+        self._specs, self._network = input_specs(made, (size, size)), ByteInput(made)
+
+    def heads(self, picture: Any) -> tuple[dict[str, np.ndarray], Any]:
+        """Return the heads of a picture, uint8 BGR, and where it lies."""
+        arrays, geometry = network_inputs(self._specs, picture)
+        with torch.no_grad():
+            made = self._network(torch.from_numpy(arrays["image"]), torch.from_numpy(arrays["valid_mask"]))
+        made = made if isinstance(made, tuple) else (made,)
+        return {name: head.numpy() for (name, _), head in zip(self._exportable.heads, made, strict=True)}, geometry
+
+    def __call__(self, picture: Any) -> Any:
+        """Return the result of a picture."""
+        found, geometry = self.heads(picture)
+        by_role = {role: found[name][0] for name, role in self._exportable.heads}
+        return find_decoder(self._decode, "cpu")(by_role, geometry, Context(self._decode, self._exportable.labels))
+
+
+def run(name: str, size: int, folder: Path, photos: list[Path], python: str, work: Path, *, in_torch: bool) -> Compared:
+    """Export what Keras saved, or not with `in_torch`, and compare; what lies in `work` already is taken."""
     if not (work / "theirs.npz").is_file():
         prepare(name, size, photos, work)
         print("running PixelLib", flush=True)
         script = Path(__file__).with_name("pixellib_in_keras.py")
         subprocess.run([python, script, name, folder, work, str(size)], check=True, stdout=subprocess.DEVNULL)
+    threshold = {} if name == "deeplab" else {"score_threshold": 0.5}
+    compare = compare_classes if name == "deeplab" else compare_objects
+    if in_torch:
+        return compare(InTorch(name, size, work / "weights.h5", threshold), np.load(work / "theirs.npz"), photos, work)
     if not (work / "bundle").is_dir():
         print("exporting what it saved", flush=True)
         given = Weights("file", work / "weights.h5")
         options = ExportOptions(given, size=(size, size), parity_images=photos[0].parent, threads=2)
         export_model(MODELS[name], work / "bundle", options, say=print)
-    theirs = np.load(work / "theirs.npz")
-    threshold = {} if name == "deeplab" else {"score_threshold": 0.5}
     with open_bundle(work / "bundle", threads=2, **threshold) as segmenter:
-        compare = compare_classes if name == "deeplab" else compare_objects
-        return compare(segmenter, theirs, photos, work)
+        return compare(segmenter, np.load(work / "theirs.npz"), photos, work)
 
 
 def main() -> None:
@@ -172,6 +200,7 @@ def main() -> None:
     parser.add_argument("--keras-python", default=sys.executable)
     parser.add_argument("--size", type=int, help="of the network's input; 512 and 1024 are PixelLib's own")
     parser.add_argument("--work", type=Path, help="a folder where everything is kept, and found again")
+    parser.add_argument("--torch", action="store_true", help="compare the network in torch, without an export")
     given = parser.parse_args()
     if subprocess.run([given.keras_python, "-c", "import tensorflow"], capture_output=True, check=False).returncode:
         print(f"{given.keras_python} has no TensorFlow: nothing is compared")
@@ -181,7 +210,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="pixellib-") as folder:
         work = given.work or Path(folder)
         work.mkdir(parents=True, exist_ok=True)
-        compared = run(given.network, size, given.pixellib, photos, given.keras_python, work)
+        compared = run(given.network, size, given.pixellib, photos, given.keras_python, work, in_torch=given.torch)
     least = LEAST_PIXELS if given.network == "deeplab" else 1.0
     print(f"heads {compared.heads:.1e}, fitted {min(compared.fitted):.4%}, as they are {min(compared.as_they_are):.4%}")
     sys.exit(0 if compared.heads <= MOST_HEADS and min(compared.fitted) >= least else 1)
