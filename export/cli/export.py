@@ -26,8 +26,8 @@ _PACKAGES = ("torch", "torchvision", "transformers", "onnx", "onnxscript", "onnx
     default="pretrained",
     show_default=True,
     metavar="WHICH",
-    help="pretrained (fetched where it is published), random, or a file: a state dict (.pth, .pt), .safetensors, or the "
-    ".h5 that Keras saved of PixelLib's networks.",
+    help="pretrained (fetched where it is published), random, or a file: a state dict (.pth, .pt), .safetensors, or "
+    "the .h5 that Keras saved of PixelLib's networks.",
 )
 @click.option(
     "--size", metavar="HxW", callback=picture_size, help="Of the network's input; the model's own by default."
