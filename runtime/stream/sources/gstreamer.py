@@ -3,10 +3,7 @@
 GStreamer comes from the system with its Python bindings (python3-gi), never from a package index.
 """
 
-import sys
 import time
-import warnings
-from importlib import import_module
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 from urllib.parse import urlsplit
 
@@ -14,6 +11,7 @@ import numpy as np
 
 from segrt.runtime.errors import VideoError
 from segrt.runtime.files.uri import redact, redact_error
+from segrt.runtime.outputs.gstreamer_bindings import start
 from segrt.runtime.stream.sources.live import Feed, LiveOptions, LiveSource, Shot
 from segrt.runtime.stream.uri_options import EDGES, number, read_query, read_size, whole
 
@@ -23,10 +21,8 @@ if TYPE_CHECKING:
     from segrt.runtime.files.images import Picture
     from segrt.runtime.preprocess.cuda.device_picture import DevicePicture
 
-_SYSTEM_PACKAGES = "/usr/lib/python3/dist-packages"  # where Debian and JetPack put python3-gi
 _SINK = "appsink name=segrt max-buffers=2 drop=true sync=false"
 _LAST_WORDS = 0.2  # seconds; a sink that has ended says so a little before its pipeline does
-_PACKAGES = "python3-gi gir1.2-gstreamer-1.0 gir1.2-gst-plugins-base-1.0 gstreamer1.0-plugins-base"
 
 
 class GstreamerSource(LiveSource):
@@ -92,38 +88,6 @@ def csi_pipeline(gst: Any, name: str, sensor: int, size: tuple[int, int], fps: f
     if gst.ElementFactory.find("libcamerasrc"):
         return f"libcamerasrc ! video/x-raw,{shape}"
     raise VideoError(f"{name}: this GStreamer has neither nvarguscamerasrc (JetPack) nor libcamerasrc; install one")
-
-
-def start(name: str) -> Any:
-    """Return GStreamer's `Gst`, ready for use; raise VideoError, naming source `name`, where it is not installed."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ImportWarning)  # of gi's own way of importing
-            gi = _import_gi()
-            gi.require_version("Gst", "1.0")
-            gi.require_version("GstApp", "1.0")
-            gst = import_module("gi.repository.Gst")
-            import_module("gi.repository.GstApp")  # gives appsinks their methods
-    except (ImportError, ValueError):
-        raise VideoError(f"{name}: needs GStreamer's Python bindings; sudo apt-get install {_PACKAGES}") from None
-    if not gst.is_initialized():
-        gst.init(None)
-    return gst
-
-
-def _import_gi() -> Any:
-    try:
-        return import_module("gi")
-    except ImportError:
-        # A virtual environment does not see the system's packages; only this one is taken from there.
-        sys.path.append(_SYSTEM_PACKAGES)
-        try:
-            gi = import_module("gi")
-            for name in ("gi.repository", "gi.overrides"):
-                import_module(name)
-            return gi
-        finally:
-            sys.path.remove(_SYSTEM_PACKAGES)
 
 
 def _open(source: LiveSource, source_id: str, pipeline: "Callable[[bool], str]", options: LiveOptions | None) -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from segrt.runtime.errors import SegrtError, VideoError
 from segrt.runtime.files.uri import redact
+from segrt.runtime.outputs import gstreamer_bindings
 from segrt.runtime.stream import run_stream, stream, timecode
 from segrt.runtime.stream.backoff import Backoff
 from segrt.runtime.stream.recorder import Recorder
@@ -274,7 +275,7 @@ def test_without_gstreamer_one_line_says_what_to_install(monkeypatch):
     def missing():
         raise ImportError("gi")
 
-    monkeypatch.setattr(gstreamer, "_import_gi", missing)
+    monkeypatch.setattr(gstreamer_bindings, "import_gi", missing)
     for uri in ("csi://0", "gst:rtspsrc location=rtsp://me:hunter2@host/x user-pw=hunter2 ! appsink"):
         with pytest.raises(VideoError, match="sudo apt-get install python3-gi") as failure:
             open_source(uri)

@@ -1,0 +1,47 @@
+"""The way to GStreamer from Python: its bindings come from the system (python3-gi), never from a package index."""
+
+import sys
+import warnings
+from importlib import import_module
+from typing import Any
+
+from segrt.runtime.errors import VideoError
+
+_SYSTEM_PACKAGES = "/usr/lib/python3/dist-packages"  # where Debian and JetPack put python3-gi
+PACKAGES = "python3-gi gir1.2-gstreamer-1.0 gir1.2-gst-plugins-base-1.0 gstreamer1.0-plugins-base"
+
+
+def start(name: str, packages: str = PACKAGES) -> Any:
+    """Return GStreamer's `Gst`, ready for use.
+
+    Raises VideoError, naming the source or sink `name` and Debian's `packages`, where it is not installed.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ImportWarning)  # of gi's own way of importing
+            gi = import_gi()
+            gi.require_version("Gst", "1.0")
+            gi.require_version("GstApp", "1.0")
+            gst = import_module("gi.repository.Gst")
+            import_module("gi.repository.GstApp")  # gives appsinks their methods
+    except (ImportError, ValueError):
+        raise VideoError(f"{name}: needs GStreamer's Python bindings; sudo apt-get install {packages}") from None
+    if not gst.is_initialized():
+        gst.init(None)
+    return gst
+
+
+def import_gi() -> Any:
+    """Return the module `gi`; raise ImportError where there is none for this Python."""
+    try:
+        return import_module("gi")
+    except ImportError:
+        # A virtual environment does not see the system's packages; only this one is taken from there.
+        sys.path.append(_SYSTEM_PACKAGES)
+        try:
+            gi = import_module("gi")
+            for name in ("gi.repository", "gi.overrides"):
+                import_module(name)
+            return gi
+        finally:
+            sys.path.remove(_SYSTEM_PACKAGES)
