@@ -35,6 +35,11 @@ SINKS: "Registry[type[Sink]]" = Registry(
         "http": f"{_ROOM}.live_page:PageSink",
         "mqtt": f"{_ROOM}.mqtt:MqttSink",
         "mqtts": f"{_ROOM}.mqtt:MqttSink",
+        "rtsp": f"{_ROOM}.leaving.network_sinks:RtspSink",
+        "rtsps": f"{_ROOM}.leaving.network_sinks:RtspsSink",
+        "rtmp": f"{_ROOM}.leaving.network_sinks:RtmpSink",
+        "rtmps": f"{_ROOM}.leaving.network_sinks:RtmpSink",
+        "srt": f"{_ROOM}.leaving.network_sinks:SrtSink",
         "null": f"{_ROOM}.null:NullSink",
     },
 )
