@@ -1,20 +1,20 @@
-"""Video that is pushed to a server by PyAV: RTSP (RECORD), RTMP, and SRT where its FFmpeg has that."""
+"""Video that is pushed to a server by PyAV, in a process of its own: RTSP (RECORD), RTMP, SRT where its FFmpeg has it."""
 
-import io
+import json
+import os
+import select
+import subprocess
+import sys
+import time
 from contextlib import suppress
-from fractions import Fraction
-from typing import Any
-
-import av
-import av.error
+from pathlib import Path
 
 from segrt.runtime.errors import VideoError
 from segrt.runtime.files.uri import redact_error
-from segrt.runtime.outputs.encoders.encoded import TICKS, Encoded
-from segrt.runtime.stream.clips.packet_ring import add_like
+from segrt.runtime.outputs.encoders.encoded import Encoded
+from segrt.runtime.stream.sinks.leaving import push_child
 from segrt.runtime.stream.sinks.leaving.outlet import Outlet
 from segrt.runtime.stream.sinks.leaving.target import Target
-from segrt.runtime.stream.sinks.leaving.target_sockets import TargetSockets
 
 _FORMATS = {"rtsp": "rtsp", "rtsps": "rtsp", "rtmp": "flv", "rtmps": "flv", "srt": "mpegts"}
 _OPTIONS = {
@@ -23,12 +23,12 @@ _OPTIONS = {
     "mpegts": {"flush_packets": "1"},
 }
 _OPEN_SECONDS = 8.0
+_SEND_SECONDS = 5.0
 _CLOSE_SECONDS = 1.0
-_FAILURES = (av.error.FFmpegError, OSError, ValueError)
 
 
 class PushOutlet(Outlet):
-    """Connects with the first key picture, and again with the next one after a failure.
+    """Connects with the first key picture, and again with the next one after a failure; see `push_child`.
 
     `uri` is the address as FFmpeg takes it, where that is not the target's own.
     """
@@ -36,32 +36,23 @@ class PushOutlet(Outlet):
     def __init__(self, target: Target, uri: str = "") -> None:
         self._target = target
         self._uri = uri or target.uri
-        self._sockets = TargetSockets(target.host, target.port)
-        self._container: Any = None
-        self._stream: Any = None
+        self._child: subprocess.Popen[bytes] | None = None
         self._number = -1
-        self._first = 0
 
     def wants_key(self) -> bool:
         """Say whether there is no connection."""
-        return self._container is None
+        return self._child is None
 
     def send(self, encoded: Encoded, stream: int) -> None:
         """Send one picture; raise VideoError when the server is away or takes nothing."""
-        if self._container is not None and stream != self._number:
+        if self._child is not None and stream != self._number:
             self.close()
-        if self._container is None:
-            if not encoded.is_key:
-                return
-            self._connect(encoded, stream)
-        packet = av.Packet(encoded.data)
-        packet.stream, packet.time_base = self._stream, Fraction(1, TICKS)
-        packet.pts = packet.dts = encoded.ticks - self._first
-        packet.is_keyframe = encoded.is_key
-        try:
-            self._container.mux(packet)
-        except _FAILURES as error:
-            raise self._failed(error) from None
+        if self._child is None:
+            if encoded.is_key:
+                self._connect(encoded)
+                self._number = stream
+            return
+        self._give(_message(encoded), _SEND_SECONDS)
 
     def restart(self) -> None:
         """Drop the connection that failed."""
@@ -69,43 +60,93 @@ class PushOutlet(Outlet):
 
     def close(self) -> None:
         """Say good-bye to the server, who has a second to hear it."""
-        container, self._container = self._container, None
-        if container is not None:
-            with suppress(*_FAILURES), self._sockets.bounded(_CLOSE_SECONDS):
-                container.close()
-        self._sockets.release()
+        child, self._child = self._child, None
+        if child is None:
+            return
+        assert child.stdin is not None
+        with suppress(OSError):
+            child.stdin.close()
+        with suppress(subprocess.TimeoutExpired):
+            child.wait(_CLOSE_SECONDS)
+        _end(child)
 
-    def _connect(self, encoded: Encoded, stream: int) -> None:
+    def _connect(self, encoded: Encoded) -> None:
         form = _FORMATS[self._target.scheme]
-        container: Any = None
+        order = {"uri": self._uri, "format": form, "options": _OPTIONS[form]}
         try:
-            self._sockets.resolve()
-            with self._sockets.bounded(_OPEN_SECONDS):
-                container = av.open(self._uri, "w", format=form, container_options=_OPTIONS[form])
-                with av.open(io.BytesIO(encoded.data), format="h264") as template:
-                    self._stream = add_like(container, template.streams.video[0])
-                container.start_encoding()
-        except _FAILURES as error:
-            reason = self._failed(error, container)
-            raise reason from None
-        self._container = container
-        self._number, self._first = stream, encoded.ticks
-        self._sockets.claim()
+            self._child = subprocess.Popen(
+                [sys.executable, str(Path(push_child.__file__))],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                start_new_session=True,
+            )
+        except OSError as error:
+            raise self._failed(f"no process can be started: {error.strerror}") from None
+        assert self._child.stdin is not None
+        assert self._child.stdout is not None
+        os.set_blocking(self._child.stdin.fileno(), False)
+        deadline = time.monotonic() + _OPEN_SECONDS
+        self._give(json.dumps(order).encode() + b"\n" + _message(encoded), _OPEN_SECONDS)
+        said = self._hear(deadline)
+        if said != "ok":
+            raise self._failed(said or f"it has not answered for {_OPEN_SECONDS:g} s")
 
-    def _failed(self, error: BaseException, container: Any = None) -> VideoError:
-        reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
-        if self._sockets.hung:
-            reason = f"it has not answered for {_OPEN_SECONDS:g} s"
-        self._container = self._container or container
+    def _give(self, data: bytes, seconds: float) -> None:
+        """Hand bytes to the process; raise VideoError when it has ended, or takes nothing for so long."""
+        assert self._child is not None
+        assert self._child.stdin is not None
+        left, pipe = memoryview(data), self._child.stdin.fileno()
+        deadline = time.monotonic() + seconds
+        while left:
+            waits = max(0.0, deadline - time.monotonic())
+            if not select.select([], [pipe], [], waits)[1]:
+                raise self._failed(f"it has taken nothing for {seconds:g} s")
+            try:
+                left = left[os.write(pipe, left) :]
+            except BlockingIOError:
+                continue
+            except OSError:  # it has ended, and says why
+                raise self._failed(self._last_word()) from None
+
+    def _hear(self, deadline: float) -> str:
+        """Return the line that the process says, "" where it says none in time."""
+        assert self._child is not None
+        assert self._child.stdout is not None
+        pipe, heard = self._child.stdout.fileno(), b""
+        while not heard.endswith(b"\n"):
+            if not select.select([pipe], [], [], max(0.0, deadline - time.monotonic()))[0]:
+                break
+            if not (part := os.read(pipe, 4096)):
+                break
+            heard += part
+        return heard.decode(errors="replace").strip()
+
+    def _last_word(self) -> str:
+        words = self._hear(time.monotonic() + _CLOSE_SECONDS).splitlines()
+        return words[-1] if words else "the connection has ended"
+
+    def _failed(self, reason: str) -> VideoError:
         self._drop()
         said = redact_error(reason, self._uri)
         return VideoError(f"{self._target.shown}: cannot be sent to ({said}); it is tried again")
 
     def _drop(self) -> None:
-        """Let go of a connection without waiting: what is written for its end goes nowhere."""
-        container, self._container = self._container, None
-        self._sockets.shut()
-        self._sockets.release()
-        if container is not None:
-            with suppress(*_FAILURES):
-                container.close()
+        child, self._child = self._child, None
+        if child is not None:
+            _end(child)
+
+
+def _message(encoded: Encoded) -> bytes:
+    return push_child.HEADER.pack(len(encoded.data), encoded.ticks, encoded.is_key) + encoded.data
+
+
+def _end(child: "subprocess.Popen[bytes]") -> None:
+    """End a process, however it hangs, and forget it."""
+    if child.poll() is None:
+        child.kill()
+        child.wait()
+    for pipe in (child.stdin, child.stdout):
+        if pipe is not None:
+            with suppress(OSError):
+                pipe.close()

@@ -124,12 +124,15 @@ class SrtOutlet(Outlet):
 
     def _check(self, seconds: float = 0.0) -> None:
         """Raise VideoError where the pipeline has failed, within so many seconds of its start."""
-        types = self._gst.MessageType.ERROR | self._gst.MessageType.EOS
-        if seconds:
-            types |= self._gst.MessageType.ASYNC_DONE
-        message = self._pipeline.get_bus().timed_pop_filtered(int(seconds * self._gst.SECOND), types)
-        if message is not None and message.type == self._gst.MessageType.ERROR:
+        kinds = self._gst.MessageType  # a warning says that it tries to connect again, which is ours to do and count
+        failures = kinds.ERROR | kinds.WARNING | kinds.EOS
+        wait = int(seconds * self._gst.SECOND)
+        message = self._pipeline.get_bus().timed_pop_filtered(wait, failures | (kinds.ASYNC_DONE if wait else failures))
+        if message is None or message.type == kinds.ASYNC_DONE:
+            return
+        if message.type == kinds.ERROR:
             raise self._failed(str(message.parse_error()[0].message))
+        raise self._failed(str(message.parse_warning()[0].message) if message.type == kinds.WARNING else "it has ended")
 
     def _failed(self, reason: str) -> VideoError:
         self.close()
