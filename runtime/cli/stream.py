@@ -197,7 +197,7 @@ def stream(
                 )
                 say_before(outputs, keep, segment, sinks, events=bool(zoning.events or zoning.record_on))
                 for address in pipeline.addresses:
-                    click.echo(f"live page: {address}")
+                    click.echo(f"{'live page' if address.startswith('http') else 'video'}: {address}")
                 interruption = _run(pipeline, interruptions, stall_timeout, max_frames, metrics)
             if interruption is not None:
                 _exit_interrupted(interruption, pipeline)

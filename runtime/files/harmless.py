@@ -12,7 +12,7 @@ _OF_ADDRESSES = """
     width height resolution framerate quality bitrate compression codec vcodec videocodec rotation mirror
     camera cam channel channels ch stream streamtype substream subtype profile track trackid video audio
     transport protocol proto unicast multicast tcp udp latency buffer timeout version patience in_flight encoding
-    shared_memory
+    shared_memory listen mode
 """
 _OF_PIPELINES = """
     name device sensor-id sensor-mode camera-name is-live num-buffers pattern do-timestamp latency protocols

@@ -32,6 +32,7 @@ SINKS: "Registry[type[Sink]]" = Registry(
         ".jpg": f"{_ROOM}.picture_files:PictureSink",
         ".jpeg": f"{_ROOM}.picture_files:PictureSink",
         ".png": f"{_ROOM}.picture_files:PictureSink",
+        ".m3u8": f"{_ROOM}.leaving.hls_folder:HlsSink",
         "http": f"{_ROOM}.live_page:PageSink",
         "mqtt": f"{_ROOM}.mqtt:MqttSink",
         "mqtts": f"{_ROOM}.mqtt:MqttSink",

@@ -1,7 +1,5 @@
 """Video that is pushed over SRT by GStreamer's srtsink, where PyAV's FFmpeg has no SRT: that of most of its wheels."""
 
-import io
-from fractions import Fraction
 from typing import Any
 
 import av
@@ -9,11 +7,11 @@ import av.error
 
 from segrt.runtime.errors import VideoError
 from segrt.runtime.files.uri import redact_error
-from segrt.runtime.outputs.encoders.encoded import TICKS, Encoded
+from segrt.runtime.outputs.encoders.encoded import Encoded
 from segrt.runtime.outputs.gstreamer_bindings import start
-from segrt.runtime.stream.clips.packet_ring import add_like
 from segrt.runtime.stream.sinks.leaving.outlet import Outlet
 from segrt.runtime.stream.sinks.leaving.target import Target
+from segrt.runtime.stream.sinks.leaving.transport_stream import TransportStream
 
 PACKAGES = (
     "python3-gi gir1.2-gstreamer-1.0 gir1.2-gst-plugins-base-1.0 gstreamer1.0-plugins-base gstreamer1.0-plugins-bad"
@@ -51,11 +49,8 @@ class SrtOutlet(Outlet):
         self._target, self._uri, self._options = target, uri, options
         self._pipeline: Any = None
         self._source: Any = None
-        self._bytes = _Chunks()
-        self._container: Any = None
-        self._stream: Any = None
+        self._stream: TransportStream | None = None
         self._number = -1
-        self._first = 0
 
     def wants_key(self) -> bool:
         """Say whether there is no connection."""
@@ -69,13 +64,9 @@ class SrtOutlet(Outlet):
             if not encoded.is_key:
                 return
             self._connect()
-            self._begin(encoded, stream)
-        packet = av.Packet(encoded.data)
-        packet.stream, packet.time_base = self._stream, Fraction(1, TICKS)
-        packet.pts = packet.dts = encoded.ticks - self._first
-        packet.is_keyframe = encoded.is_key
-        self._container.mux(packet)
-        self._push()
+            self._stream, self._number = TransportStream(encoded), stream
+        assert self._stream is not None
+        self._push(self._stream.mux(encoded))
         self._check()
 
     def restart(self) -> None:
@@ -84,19 +75,12 @@ class SrtOutlet(Outlet):
 
     def close(self) -> None:
         """End the connection."""
-        container, self._container = self._container, None
-        if container is not None:
-            container.close()
+        stream, self._stream = self._stream, None
+        if stream is not None:
+            stream.close()
         pipeline, self._pipeline = self._pipeline, None
         if pipeline is not None:
             pipeline.set_state(self._gst.State.NULL)
-
-    def _begin(self, encoded: Encoded, stream: int) -> None:
-        self._bytes = _Chunks()
-        self._container = av.open(self._bytes, "w", format="mpegts", container_options={"flush_packets": "1"})
-        with av.open(io.BytesIO(encoded.data), format="h264") as template:
-            self._stream = add_like(self._container, template.streams.video[0])
-        self._number, self._first = stream, encoded.ticks
 
     def _connect(self) -> None:
         gst = self._gst
@@ -116,11 +100,11 @@ class SrtOutlet(Outlet):
         self._pipeline.set_state(gst.State.PLAYING)
         self._check(_CONNECT_SECONDS)
 
-    def _push(self) -> None:
+    def _push(self, data: bytes) -> None:
         if self._source.get_property("current-level-bytes") > _MOST_WAITING:
             raise self._failed("it takes nothing")
-        for chunk in self._bytes.take():
-            self._source.emit("push-buffer", self._gst.Buffer.new_wrapped(chunk))
+        for at in range(0, len(data), _MESSAGE_BYTES):
+            self._source.emit("push-buffer", self._gst.Buffer.new_wrapped(data[at : at + _MESSAGE_BYTES]))
 
     def _check(self, seconds: float = 0.0) -> None:
         """Raise VideoError where the pipeline has failed, within so many seconds of its start."""
@@ -138,22 +122,3 @@ class SrtOutlet(Outlet):
         self.close()
         said = redact_error(reason, self._uri)
         return VideoError(f"{self._target.shown}: cannot be sent to ({said}); it is tried again")
-
-
-class _Chunks(io.RawIOBase):
-    """What the muxer writes, as messages of a size that SRT takes."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._held = bytearray()
-
-    def writable(self) -> bool:
-        return True
-
-    def write(self, data: Any) -> int:
-        self._held += bytes(data)
-        return len(data)
-
-    def take(self) -> list[bytes]:
-        data, self._held = bytes(self._held), bytearray()
-        return [data[at : at + _MESSAGE_BYTES] for at in range(0, len(data), _MESSAGE_BYTES)]
