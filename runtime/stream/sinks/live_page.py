@@ -48,10 +48,12 @@ class PageSink(Sink):
         try:
             from segrt.runtime.stream.web import admission
             from segrt.runtime.stream.web.access import Guard, is_loopback
-            from segrt.runtime.stream.web.app import CHANGING, make_app
+            from segrt.runtime.stream.web.app import ASKING, CHANGING, make_app
             from segrt.runtime.stream.web.frame_message import message
             from segrt.runtime.stream.web.hub import MOST_CLIENTS, Hub
             from segrt.runtime.stream.web.server import PageServer
+            from segrt.runtime.stream.web.video_feed import VideoFeed
+            from segrt.runtime.stream.web.video_peers import MOST_PEERS, Peers
         except ImportError as error:
             if (error.name or "").partition(".")[0] not in _PACKAGES:
                 raise
@@ -80,9 +82,12 @@ class PageSink(Sink):
         self.address = f"http://{shown}:{port}/" + (f"?token={made}" if made else "?token=***" if token else "")
         self._hub = Hub(message, min(MOST_CLIENTS, room.connections // 2), self._tallies)
         self._recorder: Recorder | None = None
-        made_app = make_app(self._hub, lambda: self._recorder)
-        app: Any = Guard(made_app, host=host, port=port, token=token, changing=CHANGING if edits else {})
-        self._make_server = partial(PageServer, app, self._socket, room)
+        self._peers = Peers(min(MOST_PEERS, room.connections // 8), lambda *place: self._feed.ask_for_key(*place))
+        self._feed = VideoFeed(self._peers.watched, self._peers.deliver)
+        made_app = make_app(self._hub, lambda: self._recorder, self._peers)
+        changing = CHANGING if edits else {}
+        app: Any = Guard(made_app, host=host, port=port, token=token, changing=changing, asking=ASKING)
+        self._make_server = partial(PageServer, app, self._socket, room, self._peers.close)
         self._server = self._make_server()
         self._thread: threading.Thread | None = None
 
@@ -99,7 +104,13 @@ class PageSink(Sink):
         """Show a result to whoever watches."""
         if self._thread is None or not self._thread.is_alive():
             raise VideoError("the live page's server has ended")
-        self._hub.publish(frame, result)
+        if not self._peers.watched(frame.source_id):
+            self._hub.publish(frame, result)
+            self._feed.rest(frame.source_id)
+            return
+        ticks = self._feed.ticks_of(frame)
+        self._hub.publish(frame, result, ticks)
+        self._feed.publish(frame, ticks)
 
     def reopen(self) -> None:
         """Begin to serve again, if the server has stopped."""
@@ -116,6 +127,7 @@ class PageSink(Sink):
             if self._thread.is_alive():
                 self._server.force_exit = True
                 self._thread.join(_STOP_SECONDS)
+        self._feed.close()
         self._socket.close()
 
     def _tallies(self, source_id: str) -> "Tallies | None":

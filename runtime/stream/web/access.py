@@ -69,12 +69,22 @@ class Guard:
 
     `changing` are the paths that take a PUT of JSON, with the most bytes of each. Such a request must bring the token
     as a header or the cookie, and with the cookie the page's own origin: no address, form or foreign page can make one.
+    `asking` are those that take a POST of JSON, which changes nothing: for it the same holds, but on loopback without a
+    token the page's own origin is enough.
     """
 
     def __init__(
-        self, app: App, *, host: str, port: int, token: str | None, changing: Mapping[str, int] | None = None
+        self,
+        app: App,
+        *,
+        host: str,
+        port: int,
+        token: str | None,
+        changing: Mapping[str, int] | None = None,
+        asking: Mapping[str, int] | None = None,
     ) -> None:
         self._app = app
+        self._asking = dict(asking or {})
         self._changing = {} if token is None else dict(changing or {})
         self._local = is_loopback(host)
         self._token = token
@@ -108,15 +118,16 @@ class Guard:
         await send_guarded({"type": "http.response.body", "body": body})
 
     def _judge(self, scope: Scope) -> _Verdict:
-        changes = scope["method"] == "PUT" and scope["path"] in self._changing
-        if scope["method"] not in ("GET", "HEAD") and not changes:
+        bodies = {"PUT": self._changing, "POST": self._asking}.get(scope["method"], {})
+        most = bodies.get(scope["path"])
+        if scope["method"] not in ("GET", "HEAD") and most is None:
             return _Verdict(405, "only GET is answered here")
         pairs = [(name.decode("latin-1").lower(), value.decode("latin-1")) for name, value in scope["headers"]]
         headers = dict(pairs)
         if any(sum(name == once for name, _ in pairs) > 1 for once in _ONCE):
             return _Verdict(400, "a header is given twice")
-        if changes:
-            return self._judge_change(headers, self._changing[scope["path"]])
+        if most is not None:
+            return self._judge_body(headers, most)
         if headers.get("content-length", "0") != "0" or "transfer-encoding" in headers:
             return _Verdict(400, "a request has no body here")
         refusal = self._refuse_origin(headers)
@@ -133,16 +144,16 @@ class Guard:
             return _Verdict()
         return _Verdict(401, "open this page with the token that segrt has printed: http://HOST:PORT/?token=...")
 
-    def _judge_change(self, headers: dict[str, str], most: int) -> _Verdict:
-        """Judge a request with a body of `most` bytes at most, which changes something."""
+    def _judge_body(self, headers: dict[str, str], most: int) -> _Verdict:
+        """Judge a request with a body of `most` bytes at most; one that changes something is made with a token only."""
         refusal = self._refuse_origin(headers)
         if refusal is not None:
             return _Verdict(403, refusal)
-        if not self._is_known(headers):
+        if self._token is not None and not self._is_known(headers):
             return _Verdict(401, "this takes the token that segrt has printed, as the page's cookie or a bearer token")
         own = "origin" in headers and headers.get("sec-fetch-site", "same-origin") == "same-origin"
         if not own and not self._has_bearer(headers):
-            return _Verdict(403, "only the page itself may change this; from elsewhere, send the bearer token")
+            return _Verdict(403, "only the page itself may send this; from elsewhere, send the bearer token")
         if headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
             return _Verdict(415, "send it as application/json")
         length = headers.get("content-length", "")

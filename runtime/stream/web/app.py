@@ -22,6 +22,9 @@ from segrt.runtime.stream.web.answering import apart, json_answer
 from segrt.runtime.stream.web.frame_message import picture
 from segrt.runtime.stream.web.hub import Client, Hub, Newest
 from segrt.runtime.stream.web.prometheus import exposition
+from segrt.runtime.stream.web.video_answer import MOST_BYTES as MOST_OFFER
+from segrt.runtime.stream.web.video_answer import VIDEO_PATH, video_answer
+from segrt.runtime.stream.web.video_peers import Peers, why_no_webrtc
 from segrt.runtime.stream.web.zone_answer import ZONES_PATH, file_of, zone_answer
 from segrt.runtime.zones.zone_file import MOST_BYTES
 
@@ -32,6 +35,8 @@ _LONGEST_NAME = 64
 _STREAM = "application/octet-stream"
 CHANGING = {ZONES_PATH: MOST_BYTES}
 """What a page that may save takes with PUT → most bytes of it."""
+ASKING = {VIDEO_PATH: MOST_OFFER}
+"""What every page takes with POST, and changes nothing → most bytes of it."""
 _FILES = {
     "/": ("page.html", "text/html; charset=utf-8"),
     "/page.css": ("page.css", "text/css; charset=utf-8"),
@@ -44,6 +49,7 @@ _FILES = {
             "page_messages.js",
             "page_paint.js",
             "page_tracks.js",
+            "page_video.js",
             "page_zones.js",
             "page_zone_editor.js",
         )
@@ -51,12 +57,13 @@ _FILES = {
 }
 
 
-def make_app(hub: Hub, recorder: Callable[[], Recorder | None]) -> Starlette:
-    """Return the application; `recorder` gives the run's metrics once there are some.
+def make_app(hub: Hub, recorder: Callable[[], Recorder | None], peers: Peers) -> Starlette:
+    """Return the application; `recorder` gives the run's metrics once there are some, `peers` take video.
 
     / (the page), /stream (messages, see `frame_message`), /state.json (what the page shows besides), /result.json (the
     latest results), /frame.jpg (the latest picture), /metrics (Prometheus), /healthz (who is not admitted gets no more
-    than yes or no). `?source=` picks one of several. A PUT of /zones.json saves zones, where the run allows it.
+    than yes or no). `?source=` picks one of several. A PUT of /zones.json saves zones, where the run allows it; a POST to
+    /webrtc asks for video.
     """
     answers = _Answers(hub, recorder)
     routes = [Route(path, answers.static) for path in _FILES]
@@ -70,6 +77,7 @@ def make_app(hub: Hub, recorder: Callable[[], Recorder | None]) -> Starlette:
     ):
         routes.append(Route(path, answer))
     routes.append(Route(ZONES_PATH, zone_answer(recorder), methods=["PUT"]))
+    routes.append(Route(VIDEO_PATH, video_answer(hub, peers), methods=["POST"]))
     app = Starlette(routes=routes)
     app.router.redirect_slashes = False
     return app
@@ -97,6 +105,7 @@ class _Answers:
             "states": run.states() if run else {},
             "newest": {name: run.newest(name) for name in hub.source_ids} if run else {},
             "metrics": metrics,
+            "webrtc": why_no_webrtc() is None,
             "zones": _zones(run),
             "zones_file": zones_file,
         }
@@ -143,7 +152,8 @@ class _Answers:
             return json_answer({"error": "there is no such source"}, 404)
         if request.method == "HEAD":
             return Response(media_type=_STREAM)
-        client = self._hub.add(source_id, request.query_params.get("browser", "")[:_LONGEST_NAME])
+        pictured = request.query_params.get("pictures") != "0"
+        client = self._hub.add(source_id, request.query_params.get("browser", "")[:_LONGEST_NAME], pictured=pictured)
         if isinstance(client, str):
             return json_answer({"error": client}, 503)
         return _Messages(self._hub, client)

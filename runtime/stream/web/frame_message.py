@@ -5,7 +5,8 @@ and shows classes as he likes, and nothing is drawn or encoded twice. A message 
 
     4 bytes, big endian: length of the header | header, JSON | JPEG | PNG
 
-The header says `jpeg` and `map` (lengths in bytes), `source`, `index`, `pts`, `size` [H, W], `age_ms`, `ms` (stage →
+The header says `jpeg` and `map` (lengths in bytes; `jpeg` is 0 for a browser that has the picture as video, which has
+it at `ticks`), `source`, `index`, `pts`, `size` [H, W], `age_ms`, `ms` (stage →
 milliseconds) and `regions`. Pixels of the PNG, 8-bit grey, are 0 or the number (from 1) of a region in `regions`:
 [class id, score or null, x, y, width, height], the box as fractions of the picture. Where things are tracked, `tracks`
 has a number or null for each of `regions`; where zones are counted, `zones` is {zones: {name: {class: number}}, lines:
@@ -20,6 +21,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from segrt.runtime.files.images import Picture
 from segrt.runtime.results import InstanceResult, PanopticResult, Result, rle
 from segrt.runtime.results.remap import remap
 from segrt.runtime.stream.frame import Frame
@@ -34,9 +36,14 @@ Map = npt.NDArray[np.uint8]
 Region = tuple[int, float | None, float, float, float, float]
 
 
-def message(frame: Frame, result: Result, tallies: Tallies | None = None) -> bytes:
-    """Return the message for `frame` and its `result`; `tallies` are those of its source's zones."""
-    jpeg = picture(frame)
+def message(
+    frame: Frame, result: Result, tallies: Tallies | None = None, *, pictured: bool = True, ticks: int | None = None
+) -> bytes:
+    """Return the message for `frame` and its `result`, without the picture where it is not `pictured`.
+
+    `tallies` are those of its source's zones, `ticks` is the frame's time in the video.
+    """
+    jpeg = picture(frame) if pictured else b""
     regions, tracks, numbers = region_map(result)
     png = cv2.imencode(".png", numbers, _PNG)[1].tobytes()
     timings = result.timings
@@ -58,19 +65,25 @@ def message(frame: Frame, result: Result, tallies: Tallies | None = None) -> byt
             "regions": regions,
             **({"tracks": tracks} if any(track is not None for track in tracks) else {}),
             **({} if tallies is None else {"zones": tallies}),
+            **({} if ticks is None else {"ticks": ticks}),
         }
     )
     return len(header).to_bytes(4, "big") + header + jpeg + png
 
 
 def picture(frame: Frame) -> bytes:
-    """Return the frame's picture as JPEG, its long side 1280 pixels at most."""
+    """Return the frame's picture as JPEG, as large as it is shown."""
+    return bytes(cv2.imencode(".jpg", shown_picture(frame), _JPEG)[1].tobytes())
+
+
+def shown_picture(frame: Frame) -> Picture:
+    """Return the frame's picture as it is shown, uint8 BGR (H, W, 3), its long side 1280 pixels at most."""
     image, (height, width) = frame.image, frame.size
     scale = _PICTURE_SIDE / max(height, width)
     if scale < 1:
         size = (max(1, round(width * scale)), max(1, round(height * scale)))
         image = np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
-    return bytes(cv2.imencode(".jpg", image, _JPEG)[1].tobytes())
+    return image
 
 
 def region_map(result: Result) -> tuple[list[Region], list[int | None], Map]:

@@ -5,7 +5,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from segrt.runtime.results import Label, Result
 from segrt.runtime.stream.frame import Frame
@@ -25,12 +25,21 @@ class Newest(NamedTuple):
     age_ms: float
 
 
-class Client:
-    """One browser: it has the newest message it has not been sent, and no other."""
+class Encode(Protocol):
+    """Makes a message: see `frame_message.message`."""
 
-    def __init__(self, source_id: str, browser: str = "") -> None:
+    def __call__(  # noqa: D102
+        self, frame: Frame, result: Result, tallies: Tallies | None, *, pictured: bool, ticks: int | None
+    ) -> bytes: ...
+
+
+class Client:
+    """One browser: it has the newest message it has not been sent, and no other; `pictured` ones have pictures."""
+
+    def __init__(self, source_id: str, browser: str = "", *, pictured: bool = True) -> None:
         self.source_id = source_id
         self.browser = browser
+        self.pictured = pictured
         self.dropped = 0
         self._message: bytes | None = None
         self._changed = asyncio.Event()
@@ -64,7 +73,7 @@ class Hub:
 
     def __init__(
         self,
-        encode: Callable[[Frame, Result, Tallies | None], bytes],
+        encode: Encode,
         most_clients: int = MOST_CLIENTS,
         tallies: Callable[[str], Tallies | None] = lambda _: None,
     ) -> None:
@@ -83,26 +92,32 @@ class Hub:
         """Learn the sources."""
         self.source_ids = list(source_ids)
 
-    def publish(self, frame: Frame, result: Result) -> None:
-        """Take a result; encode it if anybody watches its source."""
+    def publish(self, frame: Frame, result: Result, ticks: int | None = None) -> None:
+        """Take a result; encode it if anybody watches its source, once with the picture and once without.
+
+        `ticks` is the frame's time in the video that browsers may have in its place.
+        """
         age = time.monotonic() - frame.capture_time
         newest = Newest(frame, result, time.time() - age, round(age * 1e3, 1))
         with self._lock:
             self._latest[frame.source_id] = newest
-            watched = any(client.source_id == frame.source_id for client in self._clients)
+            watched = {client.pictured for client in self._clients if client.source_id == frame.source_id}
             loop = self._loop
         self.labels = result.labels
         self.technique = type(result).__name__.removesuffix("Result").lower()
-        if watched and loop is not None:
-            message = self._encode(frame, result, self._tallies(frame.source_id))
-            loop.call_soon_threadsafe(self._hand_out, frame.source_id, message)
+        if loop is None:
+            return
+        for pictured in watched:
+            tallies = self._tallies(frame.source_id)
+            message = self._encode(frame, result, tallies, pictured=pictured, ticks=ticks)
+            loop.call_soon_threadsafe(self._hand_out, frame.source_id, pictured, message)
 
     def latest(self, source_id: str) -> Newest | None:
         """Return the latest frame and result of a source."""
         with self._lock:
             return self._latest.get(source_id)
 
-    def add(self, source_id: str, browser: str = "") -> Client | str:
+    def add(self, source_id: str, browser: str = "", *, pictured: bool = True) -> Client | str:
         """Add a client, in the server's loop; return why it has to wait when there are too many.
 
         `browser` is the same for all pages of one browser, "" where that is not known.
@@ -117,7 +132,7 @@ class Hub:
                     "this one goes on when one is closed"
                 )
             self._loop = asyncio.get_running_loop()
-            client = Client(source_id, browser)
+            client = Client(source_id, browser, pictured=pictured)
             self._clients.add(client)
             return client
 
@@ -140,8 +155,8 @@ class Hub:
             for client in clients:
                 loop.call_soon_threadsafe(client.leave)
 
-    def _hand_out(self, source_id: str, message: bytes) -> None:
+    def _hand_out(self, source_id: str, pictured: bool, message: bytes) -> None:
         with self._lock:
-            clients = [client for client in self._clients if client.source_id == source_id]
+            clients = [one for one in self._clients if one.source_id == source_id and one.pictured == pictured]
         for client in clients:
             client.offer(message)

@@ -3,6 +3,7 @@ import { Classes, kept } from "./page_classes.js";
 import { messages, parse, reason } from "./page_messages.js";
 import { amounts, decode, paint, spark } from "./page_paint.js";
 import { Tracks } from "./page_tracks.js";
+import { Film } from "./page_video.js";
 import { ZoneEditor } from "./page_zone_editor.js";
 
 const $ = (id) => document.getElementById(id);
@@ -25,6 +26,7 @@ let attempt = null;
 let times = [];
 let waiting = ""; // why there is no stream
 let ended = false;
+const film = new Film(() => attempt && attempt.abort(), (message, video) => present({ ...message, picture: video }));
 
 function browser() { // tabs of one browser share its few connections; the server is told which belong together
   const name = kept("segrt browser") || Array.from(crypto.getRandomValues(new Uint8Array(8)), (one) => one.toString(16)).join("");
@@ -40,7 +42,8 @@ async function watch() {
   for (;;) {
     attempt = new AbortController();
     try {
-      const query = new URLSearchParams({ browser: browser(), ...(source ? { source } : {}) });
+      const seen = film.playing ? { pictures: 0 } : {};
+      const query = new URLSearchParams({ browser: browser(), ...(source ? { source } : {}), ...seen });
       const answer = await fetch("stream?" + query, { signal: attempt.signal, cache: "no-store" });
       if (answer.ok) {
         waiting = "";
@@ -53,13 +56,18 @@ async function watch() {
         waiting = await reason(answer);
       }
     } catch (error) { /* the connection is gone: again in a second */ }
-    await new Promise((resume) => setTimeout(resume, 1000));
+    await new Promise((resume) => setTimeout(resume, attempt.signal.aborted ? 0 : 1000));
   }
 }
 
 async function show(message) {
   const shown = await decode(message);
-  if (last) { last.picture.close(); }
+  if (shown.picture) { film.waiting.set(shown.head.ticks, shown); present(shown); } else { film.take(shown); }
+}
+
+// Shows a picture, which came by itself or as video, with what belongs to it.
+function present(shown) {
+  if (last && last.picture.close) { last.picture.close(); }
   last = shown;
   lastAt = performance.now();
   ended = false;
@@ -109,6 +117,7 @@ async function refresh() {
     state = await (await fetch("state.json", { cache: "no-store", signal: AbortSignal.timeout(5000) })).json();
   } catch (error) { /* shown below */ }
   if (state && state.metrics) { told(state); }
+  film.look(source, Boolean(state && state.webrtc));
   status(state);
   if (last) {
     const found = amounts(last);

@@ -6,7 +6,7 @@ const CAPTION = 12.5; // pixels on the screen, however small the picture is show
 export async function decode({ head, jpeg, map }) {
   const plain = { colorSpaceConversion: "none", premultiplyAlpha: "none" };
   const [picture, flat] = await Promise.all([
-    createImageBitmap(new Blob([jpeg], { type: "image/jpeg" })),
+    jpeg.length ? createImageBitmap(new Blob([jpeg], { type: "image/jpeg" })) : null, // else it comes as video
     createImageBitmap(new Blob([map], { type: "image/png" }), plain),
   ]);
   const { width, height } = flat, pen = new OffscreenCanvas(width, height).getContext("2d", { willReadFrequently: true });
@@ -47,9 +47,10 @@ export function tracks({ head }) {
 // `taken` are boxes of the picture that captions leave free: { left, top, wide, tall }.
 export function paint(canvas, shown, classes, opacity, taken = []) {
   const { head, picture, width, height, numbers } = shown, pen = canvas.getContext("2d");
-  if (canvas.width !== picture.width || canvas.height !== picture.height) {
-    canvas.width = picture.width;
-    canvas.height = picture.height;
+  const [wide, high] = [picture.videoWidth || picture.width, picture.videoHeight || picture.height];
+  if (canvas.width !== wide || canvas.height !== high) {
+    canvas.width = wide;
+    canvas.height = high;
   }
   pen.drawImage(picture, 0, 0);
   const alpha = Math.round(opacity * 255);

@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Any
 
@@ -22,10 +23,14 @@ class PageServer(uvicorn.Server):
 
     Everybody is let in, so that health can always be asked; when there are too many, the one that is missed least
     leaves. Connections come no faster than they can be dealt with beside a recording: the rest waits in the kernel.
+    `leaving` ends what the application has opened in the server's loop.
     """
 
-    def __init__(self, app: App, listening: socket.socket, budget: Budget) -> None:
+    def __init__(
+        self, app: App, listening: socket.socket, budget: Budget, leaving: Callable[[], Awaitable[None]]
+    ) -> None:
         served: Any = app
+        self._leaving = leaving
         super().__init__(
             uvicorn.Config(
                 served,
@@ -57,6 +62,7 @@ class PageServer(uvicorn.Server):
         """Take no more connections and end those that there are."""
         if self._accepting is not None:
             self._accepting.cancel()
+        await self._leaving()
         await super().shutdown(sockets=sockets)
 
     def _stop(self, _accepting: "asyncio.Task[None]") -> None:

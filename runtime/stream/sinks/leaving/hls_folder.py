@@ -76,7 +76,7 @@ class HlsFolder(Outlet):
         self._data = bytearray()
         self._began = self._newest = 0
         self._period = 0
-        self._broken = True
+        self._broken = False
         self._take_up()
 
     def wants_key(self) -> bool:
@@ -117,7 +117,7 @@ class HlsFolder(Outlet):
         if self._options.live and self._playlist.ended:
             raise VideoError(f"{self.path}: holds a finished recording; write to another name")
         listed = [segment.name for segment in self._playlist.segments]
-        passed = [path for path in self._earlier() if listed and path.name < listed[0]]
+        passed = self._before(listed[0]) if listed else []
         if not self._options.live:
             for path in (*passed, *(self.path.parent / name for name in listed)):
                 with suppress(OSError):
@@ -130,11 +130,13 @@ class HlsFolder(Outlet):
                 self._sizes[path.name] = path.stat().st_size
         self._broken = bool(listed)
 
-    def _earlier(self) -> list[Path]:
-        """Return the segments that lie there, oldest first."""
+    def _before(self, name: str) -> list[Path]:
+        """Return the segments that lie there with smaller numbers than that of segment `name`, oldest first."""
         names = numbered_names(self._segments)
-        found = [(int(match[1]), path) for path in self.path.parent.iterdir() if (match := names.fullmatch(path.name))]
-        return [path for _, path in sorted(found)]
+        found = [(match, path) for path in self.path.parent.iterdir() if (match := names.fullmatch(path.name))]
+        numbers = {path: int(match[1]) for match, path in found}
+        bound = numbers.get(self.path.parent / name, 0)
+        return sorted((path for path, number in numbers.items() if number < bound), key=lambda path: numbers[path])
 
     def _begin_anew(self) -> None:
         muxer, self._muxer = self._muxer, None
