@@ -17,18 +17,21 @@ def start(name: str, packages: str = PACKAGES) -> Any:
     Raises VideoError, naming the source or sink `name` and Debian's `packages`, where it is not installed.
     """
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ImportWarning)  # of gi's own way of importing
-            gi = import_gi()
-            gi.require_version("Gst", "1.0")
-            gi.require_version("GstApp", "1.0")
-            gst = import_module("gi.repository.Gst")
-            import_module("gi.repository.GstApp")  # gives appsinks their methods
+        gst = library("Gst", "1.0")
+        library("GstApp", "1.0")  # gives appsinks their methods
     except (ImportError, ValueError):
         raise VideoError(f"{name}: needs GStreamer's Python bindings; sudo apt-get install {packages}") from None
     if not gst.is_initialized():
         gst.init(None)
     return gst
+
+
+def library(name: str, version: str) -> Any:
+    """Return a library of GObject's world, "GstRtspServer"; raise ImportError or ValueError where it is not there."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ImportWarning)  # of gi's own way of importing
+        import_gi().require_version(name, version)
+        return import_module(f"gi.repository.{name}")
 
 
 def import_gi() -> Any:

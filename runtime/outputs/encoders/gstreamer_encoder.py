@@ -35,6 +35,8 @@ class GstreamerEncoder(Encoder):
         self._in, self._out = self._pipeline.get_by_name("in"), self._pipeline.get_by_name("out")
         self._sets = ParameterSets()
         self._given = False
+        self._first: int | None = None
+        self._shift: int | None = None
         if self._pipeline.set_state(gst.State.PLAYING) == gst.StateChangeReturn.FAILURE:
             reason = self._reason()
             self.close()
@@ -47,6 +49,7 @@ class GstreamerEncoder(Encoder):
             self._ask_for_key()
         buffer = gst.Buffer.new_wrapped(picture.tobytes())
         buffer.pts = ticks * gst.SECOND // TICKS
+        self._first = buffer.pts if self._first is None else self._first
         if self._in.emit("push-buffer", buffer) != gst.FlowReturn.OK:
             raise EncoderError(self._reason())
         found: list[Encoded] = []
@@ -66,7 +69,9 @@ class GstreamerEncoder(Encoder):
 
     def _encoded(self, buffer: Any) -> Encoded:
         data, is_key = self._sets.complete(bytes(buffer.extract_dup(0, buffer.get_size())))
-        return Encoded(data, round(buffer.pts * TICKS / self._gst.SECOND), is_key)
+        if self._shift is None:  # some elements add a thousand hours, so that no time gets below 0
+            self._shift = buffer.pts - (self._first or 0)
+        return Encoded(data, round((buffer.pts - self._shift) * TICKS / self._gst.SECOND), is_key)
 
     def _ask_for_key(self) -> None:
         """Send what GstVideo.video_event_new_downstream_force_key_unit makes, which needs a further package."""

@@ -4,12 +4,11 @@ import logging
 import socket
 import threading
 import time
-from importlib import import_module
 from typing import Any
 
 from segrt.runtime.errors import VideoError
 from segrt.runtime.outputs.encoders.encoded import Encoded
-from segrt.runtime.outputs.gstreamer_bindings import start
+from segrt.runtime.outputs.gstreamer_bindings import library, start
 from segrt.runtime.stream.sinks.leaving.outlet import Outlet
 from segrt.runtime.stream.sinks.leaving.target import Target
 from segrt.runtime.stream.stage_thread import start as start_thread
@@ -44,17 +43,16 @@ class RtspServer:
         title = f"sink {target.shown}"
         self._gst = gst = start(title, PACKAGES)
         try:
-            import_module("gi").require_version("GstRtspServer", "1.0")
-            self._library = library = import_module("gi.repository.GstRtspServer")
+            self._library = served = library("GstRtspServer", "1.0")
+            self._glib = glib = library("GLib", "2.0")
         except (ImportError, ValueError):
             raise VideoError(f"{title}: needs GStreamer's RTSP server; sudo apt-get install {PACKAGES}") from None
         lacking = [package for name, package in _ELEMENTS.items() if gst.ElementFactory.find(name) is None]
         if lacking:
             raise VideoError(f"{title}: this GStreamer lacks parts; sudo apt-get install {' '.join(lacking)}")
         port = _try_port(title, target)
-        self._glib = glib = import_module("gi.repository.GLib")
         self._target = target
-        self._server = server = library.RTSPServer.new()
+        self._server = server = served.RTSPServer.new()
         server.set_address(target.host)
         server.set_service(str(port))
         self._connections: dict[Any, float] = {}
@@ -64,8 +62,10 @@ class RtspServer:
         if target.user:
             self._ask_for(target.user, target.password)
         self._context = glib.MainContext.new()
-        if not server.attach(self._context):
+        listening = server.attach(self._context)
+        if not listening:
             raise VideoError(f"{title}: cannot listen there; choose another port or host")
+        self._listening: Any = self._context.find_source_by_id(listening)
         self.port = int(server.get_bound_port())
         looking = glib.timeout_source_new_seconds(_LOOK_SECONDS)
         looking.set_callback(self._look)
@@ -105,6 +105,9 @@ class RtspServer:
             clients = list(self._connections)
         for client in clients:
             client.close()
+        listening, self._listening = self._listening, None
+        if listening is not None:
+            listening.destroy()  # closes the socket
         thread, self._thread = self._thread, None
         if thread is not None:
             self._glib.MainContext.invoke_full(self._context, 0, self._stop)
