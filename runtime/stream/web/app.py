@@ -65,7 +65,7 @@ def make_app(hub: Hub, recorder: Callable[[], Recorder | None], peers: Peers) ->
     than yes or no). `?source=` picks one of several. A PUT of /zones.json saves zones, where the run allows it; a POST to
     /webrtc asks for video.
     """
-    answers = _Answers(hub, recorder)
+    answers = _Answers(hub, recorder, peers)
     routes = [Route(path, answers.static) for path in _FILES]
     for path, answer in (
         ("/state.json", answers.state),
@@ -86,8 +86,9 @@ def make_app(hub: Hub, recorder: Callable[[], Recorder | None], peers: Peers) ->
 class _Answers:
     """What each path answers."""
 
-    def __init__(self, hub: Hub, recorder: Callable[[], Recorder | None]) -> None:
+    def __init__(self, hub: Hub, recorder: Callable[[], Recorder | None], peers: Peers) -> None:
         self._hub = hub
+        self._peers = peers
         self._recorder = recorder
 
     async def static(self, request: Request) -> Response:
@@ -152,11 +153,11 @@ class _Answers:
             return json_answer({"error": "there is no such source"}, 404)
         if request.method == "HEAD":
             return Response(media_type=_STREAM)
-        pictured = request.query_params.get("pictures") != "0"
-        client = self._hub.add(source_id, request.query_params.get("browser", "")[:_LONGEST_NAME], pictured=pictured)
+        film = request.query_params.get("film", "")  # the video that it has in the place of pictures
+        client = self._hub.add(source_id, request.query_params.get("browser", "")[:_LONGEST_NAME], pictured=not film)
         if isinstance(client, str):
             return json_answer({"error": client}, 503)
-        return _Messages(self._hub, client)
+        return _Messages(self._hub, client, self._peers, film)
 
     def _source_of(self, request: Request) -> str | None:
         name = request.query_params.get("source") or next(iter(self._hub.source_ids), None)
@@ -194,12 +195,14 @@ def _answer(latest: Newest) -> dict[str, Any]:
 class _Messages(Response):
     """Sends a client its messages for as long as it takes them."""
 
-    def __init__(self, hub: Hub, client: Client) -> None:
+    def __init__(self, hub: Hub, client: Client, peers: Peers, film: str) -> None:
         super().__init__()
         self._hub, self._client = hub, client
+        self._peers, self._film = peers, film
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002
         leaving = asyncio.ensure_future(self._leave_with(receive))
+        self._peers.hold(self._film)
         try:
             kind = (b"content-type", _STREAM.encode())
             await send({"type": "http.response.start", "status": 200, "headers": [kind]})
@@ -213,6 +216,7 @@ class _Messages(Response):
         finally:
             leaving.cancel()
             self._hub.remove(self._client)
+            self._peers.release(self._film)
 
     async def _leave_with(self, receive: Receive) -> None:
         while (await receive())["type"] != "http.disconnect":

@@ -42,7 +42,7 @@ async function watch() {
   for (;;) {
     attempt = new AbortController();
     try {
-      const seen = film.playing ? { pictures: 0 } : {};
+      const seen = film.playing ? { film: film.name } : {}; // then without pictures
       const query = new URLSearchParams({ browser: browser(), ...(source ? { source } : {}), ...seen });
       const answer = await fetch("stream?" + query, { signal: attempt.signal, cache: "no-store" });
       if (answer.ok) {

@@ -73,8 +73,11 @@ export class Film {
         body: JSON.stringify({ sdp: connection.localDescription.sdp, source }),
       });
       if (!answer.ok) { throw new Error(String(answer.status)); }
-      const { sdp } = await answer.json();
-      if (connection === this.connection) { await connection.setRemoteDescription({ type: "answer", sdp }); }
+      const { sdp, film } = await answer.json();
+      if (connection === this.connection) {
+        this.name = film;
+        await connection.setRemoteDescription({ type: "answer", sdp });
+      }
     } catch (error) {
       if (connection === this.connection) { this.stop(); }
     }

@@ -25,7 +25,7 @@ class Offer(msgspec.Struct, forbid_unknown_fields=True):
 
 
 def video_answer(hub: Hub, peers: Peers) -> Callable[[Request], Awaitable[Response]]:
-    """Return what answers an `Offer` with {"sdp": ...} or {"error": ...}."""
+    """Return what answers an `Offer` with {"sdp": ..., "film": ...} or {"error": ...}."""
 
     async def negotiate(request: Request) -> Response:
         if (reason := why_no_webrtc()) is not None:
@@ -46,7 +46,7 @@ def video_answer(hub: Hub, peers: Peers) -> Callable[[Request], Awaitable[Respon
             return json_answer({"error": str(error)}, 422)
         if answer is None:
             return json_answer({"error": "too many browsers take video; this one gets single pictures"}, 503)
-        return json_answer({"sdp": answer})
+        return json_answer({"sdp": answer[0], "film": answer[1]})
 
     return negotiate
 

@@ -8,6 +8,7 @@ pictures instead.
 import asyncio
 import logging
 import re
+import secrets
 import threading
 from collections import Counter, deque
 from collections.abc import Callable, Collection
@@ -24,6 +25,7 @@ from segrt.runtime.stream.web.video_feed import CODECS
 MOST_PEERS = 8
 _WAITING = 8  # pictures that a browser may be behind; then it goes on with the next key picture
 _CONNECT_SECONDS = 10.0
+_LEFT_SECONDS = 3.0  # after the page's own stream has ended; a page that goes on takes the next one at once
 _CANDIDATE = re.compile(r"(a=candidate:\S+ \d+ \w+ \d+ )\S+\.local( )")
 _MEDIA = re.compile(r"^m=video \d+ \S+ (\d+)", re.MULTILINE)
 
@@ -59,8 +61,10 @@ class Peers:
             with suppress(RuntimeError):  # the loop has ended
                 loop.call_soon_threadsafe(self._hand_out, source_id, codec, encoded)
 
-    async def answer(self, source_id: str, offer: str, host: str) -> str | None:
-        """Return the answer to a browser at `host` that offers to take a source; None where there are too many.
+    async def answer(self, source_id: str, offer: str, host: str) -> tuple[str, str] | None:
+        """Return the answer to a browser at `host` that offers to take a source, and what its video is called.
+
+        None where there are too many.
 
         Raises ValueError for an offer that holds nothing that can be sent.
         """
@@ -81,7 +85,19 @@ class Peers:
         peer.connection.on("connectionstatechange", lambda: self._changed(peer))
         peer.on_loss(lambda: self._ask(peer.source_id, peer.codec))
         self._loop.call_later(_CONNECT_SECONDS, self._end_unless_connected, peer)
-        return text
+        return text, peer.film
+
+    def hold(self, film: str) -> None:
+        """Note that a page reads what belongs to its video."""
+        for peer in self._peers:
+            peer.readers += peer.film == film
+
+    def release(self, film: str) -> None:
+        """Note that it reads no more: unless it soon does again, it has left, which WebRTC would notice late."""
+        for peer in [peer for peer in self._peers if peer.film == film]:
+            peer.readers -= 1
+            if self._loop is not None:
+                self._loop.call_later(_LEFT_SECONDS, self._end_unless_read, peer)
 
     async def close(self) -> None:
         """Send everybody away."""
@@ -111,6 +127,10 @@ class Peers:
         if not peer.counted and peer in self._peers:
             asyncio.ensure_future(self._end(peer))  # noqa: RUF006
 
+    def _end_unless_read(self, peer: "_Peer") -> None:
+        if peer.readers <= 0 and peer in self._peers:
+            asyncio.ensure_future(self._end(peer))  # noqa: RUF006
+
     async def _end(self, peer: "_Peer") -> None:
         if peer not in self._peers:
             return
@@ -130,6 +150,8 @@ class _Peer:
         self.source_id = source_id
         self.codec = ""
         self.counted = False
+        self.film = secrets.token_urlsafe(12)
+        self.readers = 0
         self.track: Any = None
         self._sender: Any = None
 

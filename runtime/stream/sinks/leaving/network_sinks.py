@@ -10,9 +10,9 @@ from segrt.runtime.outputs.sink_options import SinkOptions
 from segrt.runtime.outputs.written_files import WrittenFiles
 from segrt.runtime.stream.sinks.leaving.leaving_sink import LeavingSink
 from segrt.runtime.stream.sinks.leaving.outlet import Outlet
-from segrt.runtime.stream.sinks.leaving.push_outlet import PushOutlet
+from segrt.runtime.stream.sinks.leaving.push_outlet import PushOutlet, libav_pusher
 from segrt.runtime.stream.sinks.leaving.rtsp_serving import RtspServer
-from segrt.runtime.stream.sinks.leaving.srt_outlet import SrtOutlet, check_srtsink, has_srt
+from segrt.runtime.stream.sinks.leaving.srt_ways import gstreamer_pusher, has_srt
 from segrt.runtime.stream.sinks.leaving.target import SERVED, read_pushed, read_served, read_srt, serves, srt_uri
 from segrt.runtime.stream.sources.source import SourceInfo
 
@@ -50,9 +50,12 @@ class SrtSink(LeavingSink):
         self._target = target = read_pushed(uri)
         self._given = read_srt(target)
         super().__init__(target.shown, options)
-        self._through_libav = has_srt()
-        if not self._through_libav:
-            check_srtsink(target.shown)
+        milliseconds = self._given.get("latency")
+        if has_srt():
+            of_libav = {} if milliseconds is None else {"latency": str(int(milliseconds) * 1000)}
+            self._pusher = libav_pusher(target, srt_uri(target, {**self._given, **of_libav}))
+        else:
+            self._pusher = gstreamer_pusher(target, self._given)
 
     @classmethod
     def files(cls, spec: str, source_ids: Sequence[str]) -> WrittenFiles:
@@ -62,12 +65,7 @@ class SrtSink(LeavingSink):
         return WrittenFiles()
 
     def _outlet(self, name: str) -> Outlet:  # noqa: ARG002 (there is one)
-        uri = srt_uri(self._target, self._given)
-        if self._through_libav:
-            milliseconds = self._given.get("latency")
-            of_libav = {} if milliseconds is None else {"latency": str(int(milliseconds) * 1000)}
-            return PushOutlet(self._target, srt_uri(self._target, {**self._given, **of_libav}))
-        return SrtOutlet(self._target, uri, self._given)
+        return PushOutlet(self._target, self._pusher)
 
 
 class RtspSink(LeavingSink):

@@ -1,4 +1,4 @@
-"""Video that is pushed to a server by PyAV, in a process of its own: RTSP (RECORD), RTMP, SRT where its FFmpeg has it."""
+"""Video that is pushed to a server, in a process of its own: by PyAV over RTSP (RECORD), RTMP, and SRT where it has it."""
 
 import json
 import os
@@ -6,8 +6,11 @@ import select
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from segrt.runtime.errors import VideoError
 from segrt.runtime.files.uri import redact_error
@@ -27,15 +30,27 @@ _SEND_SECONDS = 5.0
 _CLOSE_SECONDS = 1.0
 
 
+@dataclass(frozen=True)
+class Pusher:
+    """Who pushes: a file that is run as a process, and what it is told beside the pictures; see `push_child`."""
+
+    file: Path
+    order: Mapping[str, Any] = field(repr=False)
+
+
+def libav_pusher(target: Target, uri: str = "") -> Pusher:
+    """Return PyAV; `uri` is the address as FFmpeg takes it, where that is not the target's own."""
+    form = _FORMATS[target.scheme]
+    order = {"uri": uri or target.uri, "format": form, "options": _OPTIONS[form]}
+    return Pusher(Path(push_child.__file__), order)
+
+
 class PushOutlet(Outlet):
-    """Connects with the first key picture, and again with the next one after a failure; see `push_child`.
+    """Connects with the first key picture, and again with the next one after a failure."""
 
-    `uri` is the address as FFmpeg takes it, where that is not the target's own.
-    """
-
-    def __init__(self, target: Target, uri: str = "") -> None:
+    def __init__(self, target: Target, pusher: Pusher | None = None) -> None:
         self._target = target
-        self._uri = uri or target.uri
+        self._pusher = pusher or libav_pusher(target)
         self._child: subprocess.Popen[bytes] | None = None
         self._number = -1
 
@@ -71,11 +86,9 @@ class PushOutlet(Outlet):
         _end(child)
 
     def _connect(self, encoded: Encoded) -> None:
-        form = _FORMATS[self._target.scheme]
-        order = {"uri": self._uri, "format": form, "options": _OPTIONS[form]}
         try:
             self._child = subprocess.Popen(
-                [sys.executable, str(Path(push_child.__file__))],
+                [sys.executable, str(self._pusher.file)],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
@@ -87,7 +100,7 @@ class PushOutlet(Outlet):
         assert self._child.stdout is not None
         os.set_blocking(self._child.stdin.fileno(), False)
         deadline = time.monotonic() + _OPEN_SECONDS
-        self._give(json.dumps(order).encode() + b"\n" + _message(encoded), _OPEN_SECONDS)
+        self._give(json.dumps(self._pusher.order).encode() + b"\n" + _message(encoded), _OPEN_SECONDS)
         said = self._hear(deadline)
         if said != "ok":
             raise self._failed(said or f"it has not answered for {_OPEN_SECONDS:g} s")
@@ -128,7 +141,7 @@ class PushOutlet(Outlet):
 
     def _failed(self, reason: str) -> VideoError:
         self._drop()
-        said = redact_error(reason, self._uri)
+        said = redact_error(redact_error(reason, self._target.uri), str(self._pusher.order["uri"]))
         return VideoError(f"{self._target.shown}: cannot be sent to ({said}); it is tried again")
 
     def _drop(self) -> None:

@@ -1,0 +1,140 @@
+"""Video pushed to real servers: RTSP and SRT by GStreamer, RTMP by FFmpeg; away, killed, hanging, refusing."""
+
+import socket
+import subprocess
+import threading
+import time
+
+import av
+import pytest
+from leaving_camera import SIZE, Camera, PushedTo, free_port, need_gstreamer
+
+from segrt.runtime.errors import VideoError
+from segrt.runtime.outputs.encoders.encoded import Encoded
+from segrt.runtime.outputs.encoders.live_encoder import LiveEncoder
+from segrt.runtime.stream import timecode
+from segrt.runtime.stream.sinks.leaving import push_outlet
+from segrt.runtime.stream.sinks.leaving.push_outlet import PushOutlet
+from segrt.runtime.stream.sinks.leaving.target import read_pushed
+
+pytestmark = pytest.mark.timeout(60)
+
+
+def test_rtsp_goes_on_when_its_server_comes_and_goes(caplog):
+    need_gstreamer("rtph264depay", "h264parse", rtsp_server=True)
+    port = free_port()
+    server = PushedTo("record_server.py", port, "me:hunter2")
+    camera = Camera(f"rtsp://me:hunter2@127.0.0.1:{port}/in")
+    deadline = time.monotonic() + 10
+    while not caplog.records and time.monotonic() < deadline:
+        time.sleep(0.02)
+    server.start()
+    try:
+        width, height, seconds, arrived = server.wait(5)
+        assert (height, width) == SIZE
+        assert arrived - seconds < 1.0
+        server.kill()
+        server.start()
+        assert server.wait(5)[2] > seconds
+    finally:
+        counts = camera.counts()
+        camera.end()
+        server.kill()
+    assert counts.failures == 2
+    assert counts.dropped > 0
+    assert counts.written >= 10
+    assert "cannot be sent to (Connection refused)" in caplog.text
+    assert "works again" in caplog.text
+    assert "hunter2" not in caplog.text
+
+
+def test_srt_goes_to_a_listener_with_a_passphrase(caplog):
+    need_gstreamer("srtsrc", "srtsink", "tsdemux", "h264parse")
+    port = free_port()
+    server = PushedTo("srt_server.py", port, "hunter2hunter2")
+    server.start()
+    camera = Camera(f"srt://127.0.0.1:{port}?latency=60&passphrase=hunter2hunter2")
+    try:
+        width, height, seconds, arrived = server.wait(5)
+        assert (height, width) == SIZE
+        assert arrived - seconds < 1.0
+        server.kill()
+        deadline = time.monotonic() + 10
+        while not caplog.records and time.monotonic() < deadline:
+            time.sleep(0.02)
+    finally:
+        camera.end()
+        server.kill()
+    assert "cannot be sent to" in caplog.text
+    assert "hunter2" not in caplog.text
+
+
+def test_rtmp_reaches_a_server():
+    port = free_port()
+    uri = f"rtmp://127.0.0.1:{port}/app/key"
+    seen = []
+
+    def listen():
+        with av.open(uri, options={"listen": "1", "analyzeduration": "200000"}, timeout=20) as container:
+            for frame in container.decode(video=0):
+                seen.append((frame.height, frame.width, timecode.read(frame.to_ndarray(format="bgr24"))))
+                if len(seen) == 5:
+                    return
+
+    listening = threading.Thread(target=listen)
+    listening.start()
+    time.sleep(0.2)
+    camera = Camera(uri)
+    listening.join(20)
+    camera.end()
+    assert [size for *size, _ in seen] == [list(SIZE)] * 5
+    codes = [code for *_, code in seen]
+    assert codes == sorted(codes)
+
+
+def test_a_server_that_says_nothing_holds_up_its_own_sink_alone(monkeypatch):
+    monkeypatch.setattr(push_outlet, "_OPEN_SECONDS", 1.0)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        uri = f"rtmp://me:hunter2@127.0.0.1:{silent.getsockname()[1]}/app/key"
+        outlet = PushOutlet(read_pushed(uri))
+        key = LiveEncoder(25).encode(picture_of(1), 0)[0]
+        ticking, counted = threading.Event(), []
+        ticker = threading.Thread(target=lambda: [counted.append(1) for _ in iter(lambda: ticking.wait(0.01), True)])
+        ticker.start()
+        with pytest.raises(VideoError, match=r"cannot be sent to \(it has not answered for 1 s\)") as failure:
+            outlet.send(key, 1)
+        ticking.set()
+        ticker.join()
+        assert len(counted) > 30, "other threads have run meanwhile"
+        assert "hunter2" not in str(failure.value)
+        outlet.close()
+
+
+def test_a_server_that_takes_nothing_is_noticed(monkeypatch):
+    monkeypatch.setattr(push_outlet, "_SEND_SECONDS", 0.3)
+    command = ["sh", "-c", "echo ok; exec sleep 60"]  # in the place of a child whose server reads no more
+    real = subprocess.Popen
+    monkeypatch.setattr(push_outlet.subprocess, "Popen", lambda _, **given: real(command, **given))
+    outlet = PushOutlet(read_pushed("rtmp://192.0.2.10/app/key"))
+    outlet.send(Encoded(b"key", 0, True), 1)
+    child = outlet._child
+    with pytest.raises(VideoError, match=r"it has taken nothing for 0\.3 s"):
+        for index in range(1, 50):
+            outlet.send(Encoded(bytes(10_000), index, False), 1)
+    assert child.poll() is not None, "it was ended"
+    assert outlet.wants_key()
+
+
+def test_a_refusal_names_its_reason_and_no_secret():
+    outlet = PushOutlet(read_pushed(f"rtmp://127.0.0.1:{free_port()}/app/key?token=hunter2"))
+    with pytest.raises(VideoError) as failure:
+        outlet.send(LiveEncoder(25).encode(picture_of(1), 0)[0], 1)
+    assert "Connection refused" in str(failure.value)
+    assert "hunter2" not in str(failure.value)
+    outlet.close()
+
+
+def picture_of(seconds):
+    from leaving_camera import picture
+
+    return picture(seconds)
