@@ -91,7 +91,20 @@ def _video(facts: Facts) -> Feature:
         return Feature(name, "missing", error, remedies.pip(facts, "av", "reads and writes video"))
     encoders = facts.video.get("encoders") or ()
     writes = f"writes H.264 with {encoders[0]}" if encoders else "cannot write H.264"
-    return Feature(name, "works", f"PyAV {facts.video['version']}, {writes}")
+    live = facts.video.get("live_encoders") or ()
+    sends = f", sends it with {live[0]}" if live and live[0] not in encoders[:1] else ""
+    return Feature(name, "works", f"PyAV {facts.video['version']}, {writes}{sends}")
+
+
+def _webrtc(facts: Facts) -> Feature:
+    return needing(facts, Needs("video on the live page (WebRTC)", ("aiortc",), "webrtc"))
+
+
+def _rtsp_serving(facts: Facts) -> Feature:
+    name = "serving of RTSP (rtsp://HOST:PORT/NAME?listen=1)"
+    if facts.gstreamer.get("rtsp_server"):
+        return Feature(name, "works", "GStreamer's RTSP server")
+    return Feature(name, "off", "GStreamer's RTSP server is not installed", remedies.rtsp_server(facts))
 
 
 def _gpu_video(facts: Facts) -> Feature:
@@ -158,6 +171,8 @@ CHECKS: Registry[Check] = Registry(
         "cameras": _cameras,
         "opencv": _opencv,
         "tracking": _tracking,
+        "serving of RTSP": _rtsp_serving,
+        "video on the live page": _webrtc,
     },
 )
 """Name → function that looks at the facts for one feature; what is added from outside is shown like segrt's own."""

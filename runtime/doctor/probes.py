@@ -39,7 +39,7 @@ def packages() -> dict[str, Any]:
     names = (
         "segrt", "numpy", "opencv-python", "opencv-python-headless", "av", "onnxruntime", "onnxruntime-gpu", "torch",
         "torchvision", "transformers", "onnx", "cuda-python", "cuda-bindings", "pycuda", "tensorrt", "tensorrt-rtx",
-        "scipy",
+        "scipy", "aiortc",
     )  # fmt: skip
     return versions(*names)
 
@@ -157,11 +157,18 @@ def gstreamer() -> dict[str, Any]:
     gst = import_module("gi.repository.Gst")
     gst.init(None)
     elements = ("appsink", "v4l2src", "nvarguscamerasrc", "nvvidconv", "nvv4l2decoder", "nvv4l2h264enc", "x264enc")
-    return {"version": gst.version_string(), "elements": [name for name in elements if gst.ElementFactory.find(name)]}
+    found = [name for name in elements if gst.ElementFactory.find(name)]
+    try:
+        gi.require_version("GstRtspServer", "1.0")
+        serves = all(gst.ElementFactory.find(name) for name in ("appsrc", "h264parse", "rtph264pay"))
+    except ValueError:
+        serves = False
+    return {"version": gst.version_string(), "elements": found, "rtsp_server": serves}
 
 
 def video() -> dict[str, Any]:
-    """What PyAV reads and writes."""
+    """What PyAV reads and writes, and what encodes live H.264 here, the best first."""
+    from segrt.runtime.outputs.encoders.h264_encoders import h264_here
     from segrt.runtime.stream.sources.gpu_decoder import why_no_gpu_decoder
 
     av = import_module("av")
@@ -169,6 +176,7 @@ def video() -> dict[str, Any]:
         "version": av.__version__,
         "why_not_on_gpu": why_no_gpu_decoder(),
         "encoders": [name for name in ("libx264", "libopenh264") if _encodes(av, name)],
+        "live_encoders": h264_here(),
     }
 
 

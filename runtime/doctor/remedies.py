@@ -134,6 +134,15 @@ def gstreamer(facts: Facts) -> Remedies:
     return tuple(remedies)
 
 
+def rtsp_server(facts: Facts) -> Remedies:
+    """Bring GStreamer's RTSP server."""
+    if facts.kind not in ("jetson", "debian"):
+        return ()
+    packages = "python3-gi gir1.2-gst-rtsp-server-1.0 gir1.2-gst-plugins-base-1.0 gstreamer1.0-plugins-base"
+    more = "gstreamer1.0-plugins-good gstreamer1.0-plugins-bad"
+    return (Remedy(f"sudo apt-get install -y {packages} {more}", "serves video over RTSP to several readers"),)
+
+
 def jetson_gstreamer(facts: Facts) -> Remedies:  # noqa: ARG001 (all remedies are alike)
     """Bring Jetson's own elements."""
     return (Remedy("sudo apt-get install -y nvidia-l4t-gstreamer", "Jetson's cameras and codecs in GStreamer"),)

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from segrt.runtime.errors import VideoError
-from segrt.runtime.outputs.encoders import presence
+from segrt.runtime.outputs.encoders import h264_presence
 from segrt.runtime.outputs.encoders.encoded import Encoder, EncoderError, Wanted
 from segrt.runtime.outputs.encoders.gstreamer_encoder import JetsonEncoder
 from segrt.runtime.outputs.encoders.libav_encoder import NvencEncoder, V4l2Encoder, X264Encoder
@@ -26,10 +26,10 @@ class EncoderKind:
 H264: Registry[EncoderKind] = Registry(
     "H.264 encoder",
     {
-        "nvv4l2h264enc": EncoderKind(presence.has_jetson, JetsonEncoder),
-        "h264_nvenc": EncoderKind(presence.has_nvenc, NvencEncoder),
-        "h264_v4l2m2m": EncoderKind(presence.has_v4l2, V4l2Encoder),
-        "libx264": EncoderKind(presence.has_x264, X264Encoder),
+        "nvv4l2h264enc": EncoderKind(h264_presence.has_jetson, JetsonEncoder),
+        "h264_nvenc": EncoderKind(h264_presence.has_nvenc, NvencEncoder),
+        "h264_v4l2m2m": EncoderKind(h264_presence.has_v4l2, V4l2Encoder),
+        "libx264": EncoderKind(h264_presence.has_x264, X264Encoder),
     },
 )
 _failed: set[str] = set()  # of this process: said once, and not tried again

@@ -8,7 +8,7 @@ import numpy as np
 
 from segrt.runtime.errors import VideoError
 from segrt.runtime.files.images import Picture
-from segrt.runtime.outputs.encoders.encoded import TICKS, Encoded, Encoder, EncoderError, Wanted
+from segrt.runtime.outputs.encoders.encoded import Encoded, Encoder, EncoderError, Wanted
 from segrt.runtime.outputs.encoders.h264_encoders import give_up, open_h264
 
 _KEY_SECONDS = 2  # from key picture to key picture

@@ -62,8 +62,8 @@ def make_app(hub: Hub, recorder: Callable[[], Recorder | None], peers: Peers) ->
 
     / (the page), /stream (messages, see `frame_message`), /state.json (what the page shows besides), /result.json (the
     latest results), /frame.jpg (the latest picture), /metrics (Prometheus), /healthz (who is not admitted gets no more
-    than yes or no). `?source=` picks one of several. A PUT of /zones.json saves zones, where the run allows it; a POST to
-    /webrtc asks for video.
+    than yes or no). `?source=` picks one of several. A PUT of /zones.json saves zones, where the run allows it; a POST
+    to /webrtc asks for video.
     """
     answers = _Answers(hub, recorder, peers)
     routes = [Route(path, answers.static) for path in _FILES]

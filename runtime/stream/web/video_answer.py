@@ -34,7 +34,7 @@ def video_answer(hub: Hub, peers: Peers) -> Callable[[Request], Awaitable[Respon
             data = await asyncio.wait_for(request.body(), _BODY_SECONDS)
             offer = msgspec.json.decode(data, type=Offer)
         except (asyncio.TimeoutError, ClientDisconnect, msgspec.MsgspecError):
-            return json_answer({"error": "this is no offer: send {\"sdp\": ..., \"source\": ...}"}, 400)
+            return json_answer({"error": 'this is no offer: send {"sdp": ..., "source": ...}'}, 400)
         source = offer.source or next(iter(hub.source_ids), "")
         if source not in hub.source_ids:
             return json_answer({"error": "there is no such source"}, 404)

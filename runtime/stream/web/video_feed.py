@@ -23,9 +23,7 @@ class VideoFeed:
     `watched` says which codecs are taken of a source; nothing is encoded of others.
     """
 
-    def __init__(
-        self, watched: Callable[[str], Collection[str]], deliver: Callable[[str, str, Encoded], None]
-    ) -> None:
+    def __init__(self, watched: Callable[[str], Collection[str]], deliver: Callable[[str, str, Encoded], None]) -> None:
         self._watched, self._deliver = watched, deliver
         self._encoders: dict[tuple[str, str], LiveEncoder] = {}
         self._lock = threading.Lock()

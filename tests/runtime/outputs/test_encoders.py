@@ -9,7 +9,7 @@ import pytest
 
 from segrt.runtime.errors import VideoError
 from segrt.runtime.outputs import gstreamer_bindings
-from segrt.runtime.outputs.encoders import h264_encoders, presence
+from segrt.runtime.outputs.encoders import h264_encoders, h264_presence
 from segrt.runtime.outputs.encoders.annex_b import ParameterSets, unit_types
 from segrt.runtime.outputs.encoders.encoded import Encoded, Encoder, EncoderError, Wanted
 from segrt.runtime.outputs.encoders.gstreamer_encoder import GstreamerEncoder
@@ -117,7 +117,7 @@ def test_an_encoder_that_is_here_but_does_not_open_is_said_once_and_passed_over(
         "H.264 encoder nvenc: is here, but does not work (no capable devices found); another one encodes"
     ]
     table.remove("good")
-    with pytest.raises(VideoError, match="H.264 cannot be encoded here"):
+    with pytest.raises(VideoError, match=r"H\.264 cannot be encoded here"):
         open_h264(WANTED)
 
 
@@ -136,7 +136,7 @@ def test_an_encoder_that_fails_on_its_way_is_replaced_and_nothing_is_lost(table,
 
 def test_an_encoder_that_is_the_last_one_fails_with_its_reason(table):
     table.add("libx264", EncoderKind(lambda: True, lambda wanted: Fake("x", fail_at=0)))  # noqa: ARG005
-    with pytest.raises(VideoError, match="H.264 cannot be encoded here"):
+    with pytest.raises(VideoError, match=r"H\.264 cannot be encoded here"):
         LiveEncoder(25).encode(picture(0), 0)
 
 
@@ -166,21 +166,23 @@ def test_a_memory_to_memory_device_is_asked_for_h264(tmp_path):
         return answer
 
     path = str(tmp_path / "video0")
-    assert presence.gives_h264(path, ioctl([b"MJPG", b"H264"], 0x4000))
-    assert not presence.gives_h264(path, ioctl([b"MJPG"], 0x4000))
-    assert not presence.gives_h264(path, ioctl([b"H264"], 0x1)), "a camera that gives H.264 encodes nothing of ours"
-    assert not presence.gives_h264(str(tmp_path / "none"), ioctl([b"H264"], 0x4000))
+    assert h264_presence.gives_h264(path, ioctl([b"MJPG", b"H264"], 0x4000))
+    assert not h264_presence.gives_h264(path, ioctl([b"MJPG"], 0x4000))
+    assert not h264_presence.gives_h264(path, ioctl([b"H264"], 0x1)), (
+        "a camera that gives H.264 encodes nothing of ours"
+    )
+    assert not h264_presence.gives_h264(str(tmp_path / "none"), ioctl([b"H264"], 0x4000))
 
 
 def test_jetsons_encoder_needs_its_device_and_its_element(monkeypatch):
     there = SimpleNamespace(ElementFactory=SimpleNamespace(find=lambda name: name == "nvv4l2h264enc" or None))
-    monkeypatch.setattr(presence, "start", lambda name: there)  # noqa: ARG005
-    monkeypatch.setattr(presence.os.path, "exists", lambda path: False)  # noqa: ARG005
-    assert not presence.has_jetson(), "as on an Orin Nano"
-    monkeypatch.setattr(presence.os.path, "exists", lambda path: path == "/dev/v4l2-nvenc")
-    assert presence.has_jetson()
+    monkeypatch.setattr(h264_presence, "start", lambda name: there)  # noqa: ARG005
+    monkeypatch.setattr(h264_presence.os.path, "exists", lambda path: False)  # noqa: ARG005
+    assert not h264_presence.has_jetson(), "as on an Orin Nano"
+    monkeypatch.setattr(h264_presence.os.path, "exists", lambda path: path == "/dev/v4l2-nvenc")
+    assert h264_presence.has_jetson()
     there.ElementFactory.find = lambda name: None  # noqa: ARG005
-    assert not presence.has_jetson()
+    assert not h264_presence.has_jetson()
 
 
 def test_a_gstreamer_element_encodes_like_the_others():
@@ -192,9 +194,7 @@ def test_a_gstreamer_element_encodes_like_the_others():
         pytest.skip("needs gstreamer1.0-plugins-ugly gstreamer1.0-plugins-bad from Debian (apt-get)")
     element = "videoconvert ! video/x-raw,format=I420 ! x264enc tune=zerolatency threads=1 key-int-max=100"
     encoder = GstreamerEncoder(WANTED, element)
-    items = [
-        item for index in range(10) for item in encoder.encode(picture(index), index * 3600, key=index in (0, 6))
-    ]
+    items = [item for index in range(10) for item in encoder.encode(picture(index), index * 3600, key=index in (0, 6))]
     encoder.close()
     assert [index for index, item in enumerate(items) if item.is_key] == [0, 6]
     assert [item.ticks for item in items] == [index * 3600 for index in range(len(items))]

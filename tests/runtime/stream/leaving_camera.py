@@ -1,8 +1,8 @@
-"""What the tests of video that leaves share: a camera that feeds one sink as a live stream does, and servers to push to."""
+"""What the tests of video that leaves share: a camera that feeds a sink as a stream does, and servers to push to."""
+
+# ruff: noqa: D102 (names say it)
 
 import contextlib
-import os
-import signal
 import socket
 import subprocess
 import sys
@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 from segrt.runtime.errors import VideoError
+from segrt.runtime.outputs.encoders.live_encoder import LiveEncoder
 from segrt.runtime.outputs.gstreamer_bindings import start
 from segrt.runtime.outputs.sink_options import SinkOptions
 from segrt.runtime.stream import timecode
@@ -54,8 +55,20 @@ def need_gstreamer(*elements, rtsp_server=False):
         pytest.skip(f"needs gstreamer1.0-plugins-bad (has no {', '.join(missing)})")
 
 
+def count_encoding(monkeypatch):
+    """Return the list of what is encoded from now on: the ticks of each picture."""
+    encoded, real = [], LiveEncoder.encode
+
+    def encode(self, image, ticks):
+        encoded.append(ticks)
+        return real(self, image, ticks)
+
+    monkeypatch.setattr(LiveEncoder, "encode", encode)
+    return encoded
+
+
 class Camera:
-    """Feeds a sink 25 pictures a second, each with the moment of its capture, the way the last stage of a stream does."""
+    """Feeds a sink 25 pictures a second, each with the moment of its capture, as the last stage of a stream does."""
 
     def __init__(self, spec, sources=("cam",)):
         self.sources = sources
@@ -110,11 +123,12 @@ class PushedTo:
         threading.Thread(target=self._read, args=(self.process, self.pictures), daemon=True).start()
 
     def _read(self, process, pictures):
-        for line in process.stdout:
-            words = line.split()
-            if words[0] == b"picture":
-                seconds = None if words[3] == b"None" else float(words[3])
-                pictures.append((int(words[1]), int(words[2]), seconds, time.monotonic()))
+        with contextlib.suppress(ValueError, OSError):  # it was ended
+            for line in process.stdout:
+                words = line.split()
+                if words[0] == b"picture":
+                    seconds = None if words[3] == b"None" else float(words[3])
+                    pictures.append((int(words[1]), int(words[2]), seconds, time.monotonic()))
 
     def wait(self, count, seconds=15):
         deadline = time.monotonic() + seconds
@@ -122,9 +136,6 @@ class PushedTo:
             time.sleep(0.02)
         assert len(self.pictures) >= count, f"{len(self.pictures)} pictures came"
         return self.pictures[-1]
-
-    def freeze(self):
-        os.kill(self.process.pid, signal.SIGSTOP)
 
     def kill(self):
         if self.process is not None:

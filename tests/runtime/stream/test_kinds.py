@@ -98,7 +98,7 @@ def shown(arguments) -> str:
 def test_the_help_names_what_was_added_and_nothing_that_was_removed(kinds):  # noqa: ARG001
     text = shown(["--help"])
     assert "gst:PIPELINE, street://?seed=1, shades://FILE?frames=3. When a file ends early" in text
-    assert "mqtt://HOST/TOPIC, null (the default), FILE.tally (a line each) or FILE.plain." in text
+    assert "srt://HOST:PORT (pushed there), null (the default), FILE.tally (a line each) or FILE.plain." in text
     source_kinds.SOURCES.remove("shades")
     assert "shades" not in shown(["--help"])
     source_kinds.SOURCES.add("shades", ShadesSource)
@@ -112,7 +112,9 @@ def test_segrts_own_kinds_are_named_in_a_fixed_order():
     ) in text
     assert (
         "Where results go, repeatable: FILE.mp4, FILE.jsonl, FILE.json (COCO panoptic), DIR, DIR/%06d.png, "
-        "http://HOST:PORT (a live page), mqtt://HOST/TOPIC or null (the default)."
+        "DIR/NAME.m3u8 (HLS), http://HOST:PORT (a live page), mqtt://HOST/TOPIC, rtsp://HOST:PORT/NAME?listen=1 "
+        "(served here), rtsp://HOST/NAME (pushed there), rtsps://HOST/NAME (pushed there), rtmp://HOST/APP/KEY (pushed "
+        "there), srt://HOST:PORT (pushed there) or null (the default)."
     ) in text
     with pytest.raises(VideoError) as unknown:
         source_kinds.open_source("ftp://host/x")
@@ -120,14 +122,16 @@ def test_segrts_own_kinds_are_named_in_a_fixed_order():
     with pytest.raises(VideoError) as unknown:
         sink_kinds.open_sink("amqp://host/x")
     assert str(unknown.value).endswith(
-        "use FILE.mp4, FILE.jsonl, FILE.json, DIR, DIR/%06d.png, http://HOST:PORT, mqtt://HOST/TOPIC or null"
+        "use FILE.mp4, FILE.jsonl, FILE.json, DIR, DIR/%06d.png, DIR/NAME.m3u8, http://HOST:PORT, mqtt://HOST/TOPIC, "
+        "rtsp://HOST:PORT/NAME?listen=1, rtsp://HOST/NAME, rtsps://HOST/NAME, rtmp://HOST/APP/KEY, srt://HOST:PORT or "
+        "null"
     )
 
 
 def test_errors_about_unknown_kinds_name_what_was_added(kinds):  # noqa: ARG001
     with pytest.raises(VideoError, match="gst, street and shades, or a file or folder"):
         source_kinds.open_source("ftp://host/x")
-    with pytest.raises(VideoError, match=r"mqtt://HOST/TOPIC, null, FILE\.tally or FILE\.plain"):
+    with pytest.raises(VideoError, match=r"srt://HOST:PORT, null, FILE\.tally or FILE\.plain"):
         sink_kinds.open_sink("out.avi")
 
 

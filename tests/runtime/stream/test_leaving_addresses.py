@@ -7,7 +7,7 @@ from segrt.runtime.cli.stream import stream as command
 from segrt.runtime.errors import VideoError
 from segrt.runtime.outputs import gstreamer_bindings
 from segrt.runtime.stream.sinks.leaving import leaving_sink, network_sinks
-from segrt.runtime.stream.sinks.leaving.target import read_pushed, read_served, read_srt, serves, srt_uri
+from segrt.runtime.stream.sinks.leaving.leaving_address import read_pushed, read_served, read_srt, serves, srt_uri
 from segrt.runtime.stream.sinks.sink_kinds import files_of, open_sink
 
 
@@ -62,7 +62,15 @@ def test_what_can_never_succeed_is_refused_in_one_line(uri, reason):
 
 def test_the_command_says_it_and_ends_with_2(tmp_path):
     result = CliRunner().invoke(
-        command, ["street-semantic", "street://?seed=1", "--sink", "rtmp://me:hunter2@192.0.2.10", "--sink", f"{tmp_path}/a.jsonl"]
+        command,
+        [
+            "street-semantic",
+            "street://?seed=1",
+            "--sink",
+            "rtmp://me:hunter2@192.0.2.10",
+            "--sink",
+            f"{tmp_path}/a.jsonl",
+        ],
     )
     assert isinstance(result.exception, VideoError), "which the program makes one line and exit code 2"
     assert "hunter2" not in str(result.exception)
@@ -99,5 +107,5 @@ def test_without_gstreamers_server_one_line_says_what_to_install(monkeypatch):
 def test_without_an_encoder_one_line_says_so(monkeypatch):
     monkeypatch.setattr(leaving_sink, "h264_here", list)
     for uri in ("rtmp://192.0.2.10/app/key", "rtsp://127.0.0.1:8554/cam?listen=1"):
-        with pytest.raises(VideoError, match="nothing here encodes H.264"):
+        with pytest.raises(VideoError, match=r"nothing here encodes H\.264"):
             open_sink(uri)

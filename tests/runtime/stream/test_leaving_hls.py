@@ -1,7 +1,10 @@
 """HLS folders: what players find there at every moment, what goes, and how a restart goes on."""
 
+# ruff: noqa: D102 (names say it)
+
 import re
 from fractions import Fraction
+from itertools import pairwise
 
 import av
 import pytest
@@ -55,9 +58,11 @@ def test_segments_hold_all_pictures_once_and_each_plays_by_itself(tmp_path):
     assert names(path) == ["live-00001.ts", "live-00002.ts"], "what is whole is there while it runs"
     run.sink.close()
     assert lines(path)[:5] == [
-        "#EXTM3U", "#EXT-X-VERSION:3", "#EXT-X-INDEPENDENT-SEGMENTS", "#EXT-X-TARGETDURATION:2", "#EXT-X-MEDIA-SEQUENCE:1",
+        "#EXTM3U", "#EXT-X-VERSION:3", "#EXT-X-INDEPENDENT-SEGMENTS", "#EXT-X-TARGETDURATION:2",
+        "#EXT-X-MEDIA-SEQUENCE:1",
     ]  # fmt: skip
-    assert [line for line in lines(path) if line.startswith("#EXTINF")] == ["#EXTINF:2.00000,"] * 2 + ["#EXTINF:1.00000,"]
+    lengths = [line for line in lines(path) if line.startswith("#EXTINF")]
+    assert lengths == ["#EXTINF:2.00000,"] * 2 + ["#EXTINF:1.00000,"]
     found = [code for name in names(path) for code in codes(path.parent, name)]
     assert found == [index / FPS for index in range(5 * FPS)]
     assert "#EXT-X-ENDLIST" not in lines(path), "a live stream may go on"
@@ -65,7 +70,7 @@ def test_segments_hold_all_pictures_once_and_each_plays_by_itself(tmp_path):
     whole.write_text(path.read_text() + "#EXT-X-ENDLIST\n")
     with av.open(str(whole)) as container:
         times = [packet.pts * packet.time_base for packet in container.demux(video=0) if packet.pts is not None]
-        assert [float(after - before) for before, after in zip(times, times[1:], strict=False)] == [0.2] * 24
+        assert [float(after - before) for before, after in pairwise(times)] == [0.2] * 24
 
 
 def test_of_a_live_stream_the_oldest_go_later_than_they_leave_the_list(tmp_path, monkeypatch):

@@ -7,10 +7,9 @@ import time
 import av
 import av.error
 import pytest
-from leaving_camera import FPS, SIZE, Camera, free_port, need_gstreamer
+from leaving_camera import FPS, SIZE, Camera, count_encoding, free_port, need_gstreamer
 
 from segrt.runtime.errors import VideoError
-from segrt.runtime.outputs.encoders.live_encoder import LiveEncoder
 from segrt.runtime.outputs.sink_options import SinkOptions
 from segrt.runtime.stream import timecode
 from segrt.runtime.stream.sinks.leaving import rtsp_serving
@@ -37,9 +36,7 @@ def watch(uri, count, seen, transport="tcp"):
 
 
 def test_two_readers_get_every_picture_of_one_encoder_which_rests_without_them(port, monkeypatch):
-    encoded = []
-    real = LiveEncoder.encode
-    monkeypatch.setattr(LiveEncoder, "encode", lambda self, image, ticks: encoded.append(ticks) or real(self, image, ticks))
+    encoded = count_encoding(monkeypatch)
     uri = f"rtsp://127.0.0.1:{port}/cam"
     camera = Camera(f"{uri}?listen=1")
     assert camera.sink.address == uri
@@ -75,7 +72,9 @@ def test_a_reader_that_reads_nothing_disturbs_nobody(port):
     with socket.create_connection(("127.0.0.1", port)) as deaf:
         deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         ask(deaf, f"DESCRIBE {uri} RTSP/1.0\r\nCSeq: 1\r\nAccept: application/sdp")
-        answer = ask(deaf, f"SETUP {uri}/stream=0 RTSP/1.0\r\nCSeq: 2\r\nTransport: RTP/AVP/TCP;unicast;interleaved=0-1")
+        answer = ask(
+            deaf, f"SETUP {uri}/stream=0 RTSP/1.0\r\nCSeq: 2\r\nTransport: RTP/AVP/TCP;unicast;interleaved=0-1"
+        )
         session = answer.partition("Session: ")[2].split(";")[0].split("\r\n")[0]
         ask(deaf, f"PLAY {uri} RTSP/1.0\r\nCSeq: 3\r\nSession: {session}")
         seen = []

@@ -1,4 +1,6 @@
-"""The live page's video over WebRTC: in a real Chromium, in step with the map, encoded once, and without it pictures."""
+"""The live page's video over WebRTC in a real Chromium: in step with the map, encoded once; without it pictures."""
+
+# ruff: noqa: D102 (names say it)
 
 import json
 import shutil
@@ -10,9 +12,9 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
+from leaving_camera import count_encoding
 
 from segrt.runtime.outputs.encoders.encoded import Encoded
-from segrt.runtime.outputs.encoders.live_encoder import LiveEncoder
 from segrt.runtime.outputs.sink_options import SinkOptions
 from segrt.runtime.results import Label, PanopticResult, Segment
 from segrt.runtime.stream.frame import Frame
@@ -22,7 +24,7 @@ from segrt.runtime.stream.sources.source import SourceInfo
 pytest.importorskip("uvicorn", reason="needs the extra segrt[web]")
 pytestmark = pytest.mark.timeout(90)
 CHROMIUM = shutil.which("chromium")
-SIZE, FPS, SOURCE = (180, 320), 15, "cam"
+SIZE, FPS, SOURCE = (180, 320), 40, "cam"
 LABELS = (Label(name="car", dataset_id=0, isthing=True, color=(0, 0, 255)),)
 # How many pixels of the painted picture are the object's yellow (not covered by its map), and its map's half blue.
 COUNT = """() => {
@@ -138,9 +140,10 @@ def need_another_address():
 def test_two_browsers_get_video_of_one_encoder_in_step_with_the_map(pages, browser, monkeypatch):
     pytest.importorskip("aiortc", reason="needs the extra segrt[webrtc]")
     need_another_address()
-    encoded = []
-    real = LiveEncoder.encode
-    monkeypatch.setattr(LiveEncoder, "encode", lambda self, image, ticks: encoded.append(ticks) or real(self, image, ticks))
+    from segrt.runtime.stream.web import video_peers
+
+    monkeypatch.setattr(video_peers, "_LEFT_SECONDS", 0.3)
+    encoded = count_encoding(monkeypatch)
     page = pages()
     time.sleep(0.2)
     assert encoded == [], "nobody looks"

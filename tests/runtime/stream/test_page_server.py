@@ -244,7 +244,7 @@ def wait_for(condition):
 
 def test_a_frame_is_encoded_once_for_all_and_not_at_all_for_nobody(served, monkeypatch):
     calls = []
-    monkeypatch.setattr(served.sink._hub, "_encode", lambda *pair: calls.append(pair) or b"x" * 100)
+    monkeypatch.setattr(served.sink._hub, "_encode", lambda *pair, **_: calls.append(pair) or b"x" * 100)
     served.show(0)
     assert calls == []
     viewers = [open_stream(served) for _ in range(5)]
@@ -261,7 +261,7 @@ def test_a_frame_is_encoded_once_for_all_and_not_at_all_for_nobody(served, monke
 
 def test_a_browser_that_sleeps_is_dropped_and_holds_nobody_up(served, monkeypatch):
     monkeypatch.setattr("segrt.runtime.stream.web.app.SEND_SECONDS", 0.5)
-    monkeypatch.setattr(served.sink._hub, "_encode", lambda *_: bytes(2_000_000))
+    monkeypatch.setattr(served.sink._hub, "_encode", lambda *_, **__: bytes(2_000_000))
     sleeper = open_stream(served)
     wait_for(lambda: served.sink._hub.clients() == 1)
     longest = 0.0

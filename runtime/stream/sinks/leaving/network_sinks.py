@@ -8,12 +8,19 @@ from segrt.runtime.errors import VideoError
 from segrt.runtime.files.uri import redact
 from segrt.runtime.outputs.sink_options import SinkOptions
 from segrt.runtime.outputs.written_files import WrittenFiles
+from segrt.runtime.stream.sinks.leaving.leaving_address import (
+    SERVED,
+    read_pushed,
+    read_served,
+    read_srt,
+    serves,
+    srt_uri,
+)
 from segrt.runtime.stream.sinks.leaving.leaving_sink import LeavingSink
 from segrt.runtime.stream.sinks.leaving.outlet import Outlet
 from segrt.runtime.stream.sinks.leaving.push_outlet import PushOutlet, libav_pusher
 from segrt.runtime.stream.sinks.leaving.rtsp_serving import RtspServer
 from segrt.runtime.stream.sinks.leaving.srt_ways import gstreamer_pusher, has_srt
-from segrt.runtime.stream.sinks.leaving.target import SERVED, read_pushed, read_served, read_srt, serves, srt_uri
 from segrt.runtime.stream.sources.source import SourceInfo
 
 log = logging.getLogger("segrt.stream")
@@ -91,7 +98,8 @@ class RtspSink(LeavingSink):
         self.address = f"rtsp://{user}{host}:{self._server.port}{self._target.path}"
         if not self._target.user and self._target.host not in _LOOPBACK:
             log.warning(
-                "sink %s: whoever reaches this port may watch; rtsp://USER:PASSWORD@... asks for them", self._target.shown
+                "sink %s: whoever reaches this port may watch; rtsp://USER:PASSWORD@... asks for them",
+                self._target.shown,
             )
 
     def open(self, sources: Sequence[SourceInfo]) -> None:

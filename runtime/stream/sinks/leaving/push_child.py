@@ -1,12 +1,12 @@
 """The process that pushes video to a server: run as a file, with packets on its standard input.
 
 PyAV opens an address that is written to while it holds Python's lock, and FFmpeg sets itself no time limits there: a
-server that accepts a connection and says nothing would stop every thread of the process. So it has a process of its own,
-which whoever feeds it can kill.
+server that accepts a connection and says nothing would stop every thread of the process. So it has a process of its
+own, which whoever feeds it can kill.
 
-Standard input is one line of JSON (`uri`, `format`, `options`), then pictures, each a header of `HEADER` (length, ticks,
-whether it is a key picture) and H.264 with start codes; the first is a key picture. Standard output is "ok" when the
-server has taken the stream, or the reason why not. Nothing of segrt is imported.
+Standard input is one line of JSON (`uri`, `format`, `options`), then pictures, each a header of `HEADER` (length,
+ticks, whether it is a key picture) and H.264 with start codes; the first is a key picture. Standard output is "ok" when
+the server has taken the stream, or the reason why not. Nothing of segrt is imported.
 """
 
 import ctypes
@@ -83,7 +83,7 @@ def _stream_like(container: Any, template: Any) -> Any:
 
 def _limit_sockets() -> None:
     """Let connections of this process end when the other host is gone; FFmpeg would wait for a quarter of an hour."""
-    for name in os.listdir("/proc/self/fd"):
+    for name in os.listdir("/proc/self/fd"):  # noqa: PTH208 (descriptors, no files)
         with suppress(OSError), socket.socket(fileno=os.dup(int(name))) as own:
             if own.type == socket.SOCK_STREAM and own.family in (socket.AF_INET, socket.AF_INET6):
                 own.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _UNHEARD_MS)

@@ -1,4 +1,4 @@
-"""Video that is pushed to a server, in a process of its own: by PyAV over RTSP (RECORD), RTMP, and SRT where it has it."""
+"""Video that is pushed to a server, in a process of its own: by PyAV over RTSP, RTMP, and SRT where it has that."""
 
 import json
 import os
@@ -16,8 +16,8 @@ from segrt.runtime.errors import VideoError
 from segrt.runtime.files.uri import redact_error
 from segrt.runtime.outputs.encoders.encoded import Encoded
 from segrt.runtime.stream.sinks.leaving import push_child
+from segrt.runtime.stream.sinks.leaving.leaving_address import Target
 from segrt.runtime.stream.sinks.leaving.outlet import Outlet
-from segrt.runtime.stream.sinks.leaving.target import Target
 
 _FORMATS = {"rtsp": "rtsp", "rtsps": "rtsp", "rtmp": "flv", "rtmps": "flv", "srt": "mpegts"}
 _OPTIONS = {

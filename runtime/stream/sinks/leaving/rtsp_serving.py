@@ -9,8 +9,8 @@ from typing import Any
 from segrt.runtime.errors import VideoError
 from segrt.runtime.outputs.encoders.encoded import Encoded
 from segrt.runtime.outputs.gstreamer_bindings import library, start
+from segrt.runtime.stream.sinks.leaving.leaving_address import Target
 from segrt.runtime.stream.sinks.leaving.outlet import Outlet
-from segrt.runtime.stream.sinks.leaving.target import Target
 from segrt.runtime.stream.stage_thread import start as start_thread
 
 log = logging.getLogger("segrt.stream")

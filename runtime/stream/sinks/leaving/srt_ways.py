@@ -10,8 +10,8 @@ import av.error
 from segrt.runtime.errors import VideoError
 from segrt.runtime.outputs.gstreamer_bindings import start
 from segrt.runtime.stream.sinks.leaving import srt_child
+from segrt.runtime.stream.sinks.leaving.leaving_address import Target
 from segrt.runtime.stream.sinks.leaving.push_outlet import Pusher
-from segrt.runtime.stream.sinks.leaving.target import Target
 
 _PACKAGES = (
     "python3-gi gir1.2-gstreamer-1.0 gir1.2-gst-plugins-base-1.0 gstreamer1.0-plugins-base gstreamer1.0-plugins-bad"

@@ -5,7 +5,7 @@ import fcntl
 import os
 import struct
 from collections.abc import Callable
-from glob import glob
+from pathlib import Path
 from typing import Any
 
 import av
@@ -39,7 +39,7 @@ def has_x264() -> bool:
 
 def has_nvenc() -> bool:
     """Say whether FFmpeg knows NVENC, and a driver is there with its library; the GPU may lack the encoder."""
-    if not encodes("h264_nvenc") or not glob("/dev/nvidia[0-9]*"):
+    if not encodes("h264_nvenc") or not _devices("nvidia[0-9]*"):
         return False
     try:
         ctypes.CDLL("libnvidia-encode.so.1")
@@ -50,7 +50,11 @@ def has_nvenc() -> bool:
 
 def has_v4l2() -> bool:
     """Say whether a memory-to-memory device gives H.264."""
-    return encodes("h264_v4l2m2m") and any(gives_h264(path) for path in sorted(glob("/dev/video[0-9]*")))
+    return encodes("h264_v4l2m2m") and any(gives_h264(path) for path in _devices("video[0-9]*"))
+
+
+def _devices(pattern: str) -> list[str]:
+    return sorted(map(str, Path("/dev").glob(pattern)))
 
 
 def has_jetson() -> bool:

@@ -45,9 +45,7 @@ class Target:
         parts = urlsplit(self.uri)
         path = f"{self.path}-{name}"
         uri = urlunsplit(parts._replace(path=path))
-        return Target(
-            uri, redact(uri), self.scheme, self.host, self.port, path, self.user, self.password, self.query
-        )
+        return Target(uri, redact(uri), self.scheme, self.host, self.port, path, self.user, self.password, self.query)
 
 
 def serves(uri: str) -> bool:
@@ -74,7 +72,7 @@ def read_pushed(uri: str) -> Target:
     """Return the target of an address that is pushed to; raise VideoError for one that cannot be."""
     target = _read(uri, explicit_port=False)
     listens = {name: value for name, value in target.query if name in ("listen", "mode")}
-    if target.scheme in ("rtsps", "rtmp", "rtmps") and "listen" in listens or listens.get("mode") in _LISTENING:
+    if (target.scheme in ("rtsps", "rtmp", "rtmps") and "listen" in listens) or listens.get("mode") in _LISTENING:
         raise VideoError(f"sink {target.shown}: only RTSP is served here, as {SERVED}; push {target.scheme}:// instead")
     return target
 
