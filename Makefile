@@ -30,7 +30,7 @@ help:
 	@echo "make format    rewrite the code as the linters want it"
 	@echo "make bench     measure against the peers"
 	@echo "make accuracy  mIoU, mask AP and PQ of the embedded models on 200 held-out streets"
-	@echo "make soak      10,000 changed files; live video for half an hour; floods of the page; 500 signals; a Triton server; a Ray cluster"
+	@echo "make soak      10,000 changed files; live video for half an hour; floods of the page; 500 signals; a Triton server; a Ray cluster; video that leaves"
 	@echo "make families  export the smallest model of each family at its default size, five seeds each (hours)"
 	@echo "make sanitize  the C++ core's own tests under AddressSanitizer, UBSan and ThreadSanitizer"
 	@echo "make fuzz      a libFuzzer target for each function, FUZZ_SECONDS each (60); new files for each reader"
@@ -109,6 +109,7 @@ soak: $(VENV)/.dev
 	$(BIN)/python tests/soak/tracking.py --frames 100000
 	$(BIN)/python tests/soak/served.py --minutes 10
 	$(BIN)/python tests/soak/archive.py --minutes 10
+	$(BIN)/python tests/soak/leaving.py --minutes 10
 
 families: $(VENV)/.dev
 	OMP_NUM_THREADS=1 $(BIN)/python tests/soak/families.py
