@@ -62,7 +62,7 @@ async function watch() {
 
 async function show(message) {
   const shown = await decode(message);
-  if (shown.picture) { film.waiting.set(shown.head.ticks, shown); present(shown); } else { film.take(shown); }
+  if (shown.picture) { film.note(shown); present(shown); } else { film.take(shown); }
 }
 
 // Shows a picture, which came by itself or as video, with what belongs to it.

@@ -3,11 +3,12 @@ const FIRST_MS = 8000; // until the first picture is here; then the page does wi
 const SILENT_MS = 3000; // without a picture the connection counts as lost
 const AGAIN_MS = 30000;
 const KEPT = 90; // heads of messages, and maps, that wait for their picture
+const PATIENCE = 60; // pictures in a row whose times fit nothing
 
 // The browser says a picture's time shifted by a number that it does not tell. Times are uneven, so that the gaps
 // between a few of them leave one shift alone.
 export class Shift {
-  constructor() { this.found = null; this.possible = null; }
+  constructor() { this.found = null; this.possible = null; this.missed = 0; }
 
   // Takes a picture's time; `known` are the times that messages have told. Returns its own time, null if not known yet.
   take(stamp, known) {
@@ -17,7 +18,7 @@ export class Shift {
     } else {
       const left = [...this.possible].filter((shift) => known.has(wrap(stamp - shift)));
       if (left.length) { this.possible = new Set(left); this.found = left.length === 1 ? left[0] : null; this.missed = 0; }
-      else if ((this.missed = (this.missed || 0) + 1) > 5) { this.possible = null; this.found = null; } // lost messages, or another run
+      else if (++this.missed > PATIENCE) { this.possible = null; this.missed = 0; } // a page that is behind gets few messages
     }
     return this.found === null ? null : wrap(stamp - this.found);
   }
@@ -54,6 +55,7 @@ export class Film {
     this.source = source;
     this.lastAt = performance.now();
     this.shift = new Shift();
+    this.unknown = 0;
     this.waiting.clear();
     try {
       const { receiver } = connection.addTransceiver("video", { direction: "recvonly" });
@@ -94,32 +96,41 @@ export class Film {
     if (playing) { this.changed(); }
   }
 
-  // A message without a picture: it waits for its picture, or the picture that is there waits for it.
-  take(message) {
+  // Keeps a message for its picture; returns its time in the video, null if it has none.
+  note(message) {
+    if (message.head.ticks === undefined) { return null; }
     const ticks = wrap(message.head.ticks);
     this.waiting.set(ticks, message);
     while (this.waiting.size > KEPT) { this.waiting.delete(this.waiting.keys().next().value); }
-    if (this.missing === ticks) { this.missing = null; this.shown(message, this.video); }
+    return ticks;
+  }
+
+  // A message without a picture: it waits for its picture, or the picture that is there waits for it.
+  take(message) {
+    const ticks = this.note(message);
+    if (ticks !== null && this.missing === ticks) { this.missing = null; this.shown(message, this.video); }
   }
 
   next(connection) {
     this.video.requestVideoFrameCallback((now, about) => {
       if (connection !== this.connection) { return; }
       this.lastAt = performance.now();
-      if (!this.playing) { this.playing = true; this.changed(); }
-      this.show(about.rtpTimestamp);
+      const seen = this.show(about.rtpTimestamp);
+      if (seen && !this.playing) { this.playing = true; this.changed(); }
       this.next(connection);
     });
   }
 
+  // Shows the video's picture with its own map; returns whether that was found, or soon will be.
   show(stamp) {
-    const messages = [...this.waiting.values()];
-    if (!messages.length) { return; }
-    // A browser that does not say its pictures' times gets the newest map, which is ahead by the time in the network.
     const ticks = stamp === undefined ? null : this.shift.take(wrap(stamp), this.waiting);
-    const own = ticks === null ? messages[messages.length - 1] : this.waiting.get(ticks);
+    if (stamp !== undefined && ticks === null && ++this.unknown < PATIENCE) { return false; }
+    // A browser that does not say its pictures' times gets the newest map, which is ahead by the time in the network.
+    const own = ticks === null ? [...this.waiting.values()].pop() : this.waiting.get(ticks);
     this.missing = own ? null : ticks;
+    if (ticks !== null) { this.unknown = 0; }
     if (own) { this.shown(own, this.video); }
+    return Boolean(own);
   }
 }
 

@@ -1,6 +1,7 @@
 """What a browser's offer to take video over WebRTC is answered; who may make one is decided before."""
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable
 
 import msgspec
@@ -53,3 +54,6 @@ def video_answer(hub: Hub, peers: Peers) -> Callable[[Request], Awaitable[Respon
 
 def _load() -> None:
     import aiortc  # noqa: F401
+
+    for name in ("aiortc", "aioice"):  # they tell of every browser's addresses
+        logging.getLogger(name).setLevel(logging.ERROR)

@@ -1,5 +1,6 @@
 """The camera's pictures as video for browsers: each encoded once for every codec that anybody takes."""
 
+import logging
 import threading
 import zlib
 from collections.abc import Callable, Collection
@@ -12,6 +13,7 @@ from segrt.runtime.outputs.encoders.live_encoder import LiveEncoder
 from segrt.runtime.stream.frame import Frame
 from segrt.runtime.stream.web.frame_message import shown_picture
 
+log = logging.getLogger("segrt.stream")
 CODECS = ("H264", "VP8")
 """What browsers may take, the better first."""
 _UNEVEN = 0xFF  # ticks, below 3 ms
@@ -29,6 +31,7 @@ class VideoFeed:
         self._lock = threading.Lock()
         self._keys: set[tuple[str, str]] = set()
         self._last: dict[str, int] = {}
+        self._said: set[str] = set()
 
     def ask_for_key(self, source_id: str, codec: str) -> None:
         """Let the next picture be one that can be shown without those before; called from any thread."""
@@ -64,8 +67,10 @@ class VideoFeed:
             try:
                 for encoded in encoder.encode(shown_picture(frame), ticks):
                     self._deliver(frame.source_id, codec, encoded)
-            except VideoError:
-                continue  # the page goes on with pictures
+            except VideoError as error:  # the page goes on with single pictures
+                if str(error) not in self._said:
+                    self._said.add(str(error))
+                    log.warning("video on the live page: %s", error)
 
     def rest(self, source_id: str) -> None:
         """Free the encoders of a source that nobody takes."""

@@ -6,7 +6,6 @@ pictures instead.
 """
 
 import asyncio
-import logging
 import re
 import secrets
 import threading
@@ -227,7 +226,3 @@ def _track_class() -> Any:
             self._changed.set()
 
     return EncodedTrack
-
-
-logging.getLogger("aiortc").setLevel(logging.ERROR)
-logging.getLogger("aioice").setLevel(logging.ERROR)

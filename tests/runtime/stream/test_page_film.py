@@ -24,7 +24,7 @@ from segrt.runtime.stream.sources.source import SourceInfo
 pytest.importorskip("uvicorn", reason="needs the extra segrt[web]")
 pytestmark = pytest.mark.timeout(90)
 CHROMIUM = shutil.which("chromium")
-SIZE, FPS, SOURCE = (180, 320), 40, "cam"
+SIZE, FPS, SOURCE = (180, 320), 30, "cam"
 LABELS = (Label(name="car", dataset_id=0, isthing=True, color=(0, 0, 255)),)
 # How many pixels of the painted picture are the object's yellow (not covered by its map), and its map's half blue.
 COUNT = """() => {
@@ -261,3 +261,39 @@ def test_a_browser_that_is_behind_goes_on_with_the_next_key_picture():
     asked, taken = asyncio.run(watch())
     assert taken == [b"15", b"16", b"17"]
     assert asked == [False] * 8 + [True] * 6 + [False] * 3
+
+
+def test_a_browser_without_h264_gets_vp8_and_one_too_many_gets_pictures(pages):
+    aiortc = pytest.importorskip("aiortc", reason="needs the extra segrt[webrtc]")
+    need_another_address()
+    import asyncio
+
+    page = pages()
+
+    async def watch():
+        connection = aiortc.RTCPeerConnection(aiortc.RTCConfiguration(iceServers=[]))
+        transceiver = connection.addTransceiver("video", direction="recvonly")
+        codecs = aiortc.RTCRtpReceiver.getCapabilities("video").codecs
+        transceiver.setCodecPreferences([codec for codec in codecs if codec.mimeType == "video/VP8"])
+        tracks = []
+        connection.on("track", tracks.append)
+        await connection.setLocalDescription(await connection.createOffer())
+        offer = {"sdp": connection.localDescription.sdp}
+        origin = page.address.rstrip("/")
+        status, text = await asyncio.to_thread(post, page.address, offer, origin=origin)
+        assert status == 200, text
+        page.sink._peers._most = 1
+        refused = await asyncio.to_thread(post, page.address, offer, origin=origin)
+        await connection.setRemoteDescription(aiortc.RTCSessionDescription(json.loads(text)["sdp"], "answer"))
+        frames = [await asyncio.wait_for(tracks[0].recv(), 15) for _ in range(5)]
+        watched = list(page.sink._peers.watched(SOURCE))
+        await connection.close()
+        return frames, watched, refused
+
+    frames, watched, (status, text) = asyncio.run(watch())
+    assert watched == ["VP8"]
+    assert [(frame.height, frame.width) for frame in frames] == [SIZE] * 5
+    yellow = frames[-1].to_ndarray(format="bgr24").reshape(-1, 3)
+    assert (yellow[:, 0] < 100)[yellow[:, 1] > 150].mean() > 0.9, "the object, in its colour"
+    assert status == 503
+    assert "too many browsers take video" in text

@@ -32,7 +32,8 @@ def main() -> int:
     libc = ctypes.CDLL(None)
     libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)  # whoever fed this process is gone: nothing to wait for
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    sys.path.pop(0)  # this file's folder, whose modules are none of anybody's
+    if sys.path[0] == os.path.dirname(os.path.abspath(__file__)):  # noqa: PTH100, PTH120 (as Python has put it there)
+        sys.path.pop(0)  # nobody means the modules of this folder
     try:
         import av
     except ImportError as error:

@@ -32,7 +32,7 @@ def main() -> int:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     taken = sys.stdin.buffer
     order = json.loads(taken.readline())
-    sys.path[0] = order["folder"]
+    sys.path.append(order["folder"])
     gi = import_module("gi")
     gi.require_version("Gst", "1.0")
     gst = import_module("gi.repository.Gst")
