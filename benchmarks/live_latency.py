@@ -2,7 +2,8 @@
 
 A street camera writes the moment of each capture into its picture (`timecode=1`), `segrt stream` segments it and serves
 the live page, and a real Chromium reads the time from what the page shows, and compares it with its clock: this
-machine's. Measured twice: with video over WebRTC, and with single pictures, in a browser that has no WebRTC.
+machine's. Measured twice: with video over WebRTC, and with single pictures, in a browser that has no WebRTC. `result`
+is how old pictures were (the median) when their results were there, before anything was made for a browser.
 """
 
 import argparse
@@ -21,7 +22,8 @@ _READ = """() => {
     const at = 4 * Math.floor((bit + 0.5) * width / 40);
     return data[at] + data[at + 1] + data[at + 2] > 375 ? "1" : "0";
   });
-  return [bits.join(""), performance.timeOrigin + performance.now()];
+  const result = parseFloat(document.getElementById("age").textContent);
+  return [bits.join(""), performance.timeOrigin + performance.now(), result];
 }"""
 _CLEAR = """() => {
   const opacity = document.getElementById("opacity");
@@ -38,15 +40,16 @@ def main() -> None:
     parser.add_argument("--source", default="street://?seed=1&fps=25&width=1280&height=720&timecode=1")
     parser.add_argument("--seconds", type=float, default=20.0)
     given = parser.parse_args()
-    print(f"{'':16} {'pictures':>9} {'p50':>8} {'p95':>8} {'most':>8}   from capture to browser")
+    print(f"{'':16} {'pictures':>9} {'p50':>8} {'p95':>8} {'most':>8} {'result':>8}")
     for name, script in (("WebRTC", ""), ("single pictures", _WITHOUT)):
-        ages = measure(given.bundle, given.source, given.seconds, script)
+        ages, results = measure(given.bundle, given.source, given.seconds, script)
         shares = [ages[min(len(ages) - 1, int(len(ages) * share))] for share in (0.5, 0.95, 1.0)]
+        shares.append(results[len(results) // 2])
         print(f"{name:16} {len(ages):>9} " + " ".join(f"{age:>5.0f} ms" for age in shares))
 
 
-def measure(bundle: str, source: str, seconds: float, script: str) -> list[float]:
-    """Return the ages in milliseconds of pictures, smallest first, in a browser that has run `script`."""
+def measure(bundle: str, source: str, seconds: float, script: str) -> tuple[list[float], list[float]]:
+    """Return the ages in milliseconds of pictures, and of their results, smallest first; the browser runs `script`."""
     command = [sys.executable, "-c", "from segrt.runtime.cli import main; main()"]
     stream = subprocess.Popen(
         [*command, "stream", bundle, source, "--sink", "http://127.0.0.1:0"], stdout=subprocess.PIPE, text=True
@@ -64,26 +67,27 @@ def measure(bundle: str, source: str, seconds: float, script: str) -> list[float
             page.wait_for_selector("#state.live", timeout=60_000)
             page.evaluate(_CLEAR)
             time.sleep(3)  # for the video to be there
-            ages = watch(page, seconds)
+            ages, results = watch(page, seconds)
             browser.close()
     finally:
         stream.terminate()
         stream.wait()
-    return ages
+    return ages, results
 
 
-def watch(page: Page, seconds: float) -> list[float]:
-    """Return the ages of what is shown, in milliseconds, for so many seconds."""
+def watch(page: Page, seconds: float) -> tuple[list[float], list[float]]:
+    """Return the ages of what is shown, and of its results when they were made, in milliseconds."""
     offset = time.time() - time.monotonic()
-    ages, end = [], time.monotonic() + seconds
+    ages, results, end = [], [], time.monotonic() + seconds
     while time.monotonic() < end:
-        bits, shown = page.evaluate(_READ)
+        bits, shown, result = page.evaluate(_READ)
         word = int(bits, 2)
         value = word >> 8
         if (sum(value.to_bytes(4, "big")) ^ 0x5A) & 0xFF == word & 0xFF:
             ages.append(shown - (offset * 1000 + value))
+            results.append(result)
         time.sleep(0.037)  # out of step with the pictures
-    return sorted(ages)
+    return sorted(ages), sorted(results)
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 import logging
 import threading
+import time
 import zlib
 from collections.abc import Callable, Collection
 
@@ -39,13 +40,15 @@ class VideoFeed:
             self._keys.add((source_id, codec))
 
     def ticks_of(self, frame: Frame) -> int:
-        """Return the time that the frame's picture has in the video: that of its capture.
+        """Return the time that the frame's picture has in the video: now.
 
+        A browser holds pictures back for as long as their ways have differed, so that they are shown evenly; what the
+        network of the model and the queues before it have added shall not be held back for.
         It is uneven, by less than 3 ms, in a way that does not repeat: so a browser, which gets these times shifted by
         a number that nobody tells, finds the shift by the gaps between them (see page_video.js).
         """
         uneven = zlib.crc32(frame.index.to_bytes(8, "big")) & _UNEVEN
-        ticks = max(round(frame.capture_time * TICKS) + uneven, self._last.get(frame.source_id, -1) + 1)
+        ticks = max(round(time.monotonic() * TICKS) + uneven, self._last.get(frame.source_id, -1) + 1)
         self._last[frame.source_id] = ticks
         return ticks
 
