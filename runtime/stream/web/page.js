@@ -26,7 +26,7 @@ let attempt = null;
 let times = [];
 let waiting = ""; // why there is no stream
 let ended = false;
-const film = new Film(() => attempt && attempt.abort(), (message, video) => present({ ...message, picture: video }));
+const film = new Film(() => attempt && attempt.abort(), (message, still) => present({ ...message, picture: still }));
 
 function browser() { // tabs of one browser share its few connections; the server is told which belong together
   const name = kept("segrt browser") || Array.from(crypto.getRandomValues(new Uint8Array(8)), (one) => one.toString(16)).join("");

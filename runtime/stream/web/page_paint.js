@@ -47,10 +47,9 @@ export function tracks({ head }) {
 // `taken` are boxes of the picture that captions leave free: { left, top, wide, tall }.
 export function paint(canvas, shown, classes, opacity, taken = []) {
   const { head, picture, width, height, numbers } = shown, pen = canvas.getContext("2d");
-  const [wide, high] = [picture.videoWidth || picture.width, picture.videoHeight || picture.height];
-  if (canvas.width !== wide || canvas.height !== high) {
-    canvas.width = wide;
-    canvas.height = high;
+  if (canvas.width !== picture.width || canvas.height !== picture.height) {
+    canvas.width = picture.width;
+    canvas.height = picture.height;
   }
   pen.drawImage(picture, 0, 0);
   const alpha = Math.round(opacity * 255);

@@ -8,25 +8,28 @@ const PATIENCE = 60; // pictures in a row whose times fit nothing
 // The browser says a picture's time shifted by a number that it does not tell. Times are uneven, so that the gaps
 // between a few of them leave one shift alone.
 export class Shift {
-  constructor() { this.found = null; this.possible = null; this.missed = 0; }
+  constructor() { this.found = null; this.possible = []; this.sure = this.missed = 0; }
 
   // Takes a picture's time; `known` are the times that messages have told. Returns its own time, null if not known yet.
   take(stamp, known) {
-    if (this.possible === null || this.possible.size === 0) {
-      this.possible = new Set([...known].map((ticks) => wrap(stamp - ticks)));
+    const left = this.possible.filter((shift) => known.has(wrap(stamp - shift)));
+    if (left.length) {
+      this.possible = left;
+      this.missed = 0;
+      if (left.length === 1 && this.sure++) { this.found = left[0]; }
+    } else if (this.found === null || ++this.missed > PATIENCE) { // its message was lost; or it is another run
+      this.possible = [...known.keys()].map((ticks) => wrap(stamp - ticks));
       this.found = null;
-    } else {
-      const left = [...this.possible].filter((shift) => known.has(wrap(stamp - shift)));
-      if (left.length) { this.possible = new Set(left); this.found = left.length === 1 ? left[0] : null; this.missed = 0; }
-      else if (++this.missed > PATIENCE) { this.possible = null; this.missed = 0; } // a page that is behind gets few messages
+      this.sure = this.missed = 0;
     }
     return this.found === null ? null : wrap(stamp - this.found);
   }
 }
 
-const wrap = (ticks) => ticks >>> 0 === ticks ? ticks : ((ticks % 4294967296) + 4294967296) % 4294967296;
+export const wrap = (ticks) => ticks >>> 0 === ticks ? ticks : ((ticks % 4294967296) + 4294967296) % 4294967296;
 
-// `changed` is called when video begins and ends, `shown(message, video)` with each picture and what belongs to it.
+// `changed` is called when video begins and ends, `shown(message, still)` with each picture and what belongs to it; the
+// still stays as it is until the next one is shown.
 export class Film {
   constructor(changed, shown) {
     this.changed = changed;
@@ -35,6 +38,7 @@ export class Film {
     this.wanted = false;
     this.video = Object.assign(document.createElement("video"), { muted: true, autoplay: true, playsInline: true });
     this.waiting = new Map(); // ticks -> message
+    this.stills = [new OffscreenCanvas(1, 1), new OffscreenCanvas(1, 1)]; // the next one, and the one that is shown
     this.connection = null;
     this.againAt = 0;
   }
@@ -108,13 +112,26 @@ export class Film {
   // A message without a picture: it waits for its picture, or the picture that is there waits for it.
   take(message) {
     const ticks = this.note(message);
-    if (ticks !== null && this.missing === ticks) { this.missing = null; this.shown(message, this.video); }
+    if (ticks !== null && this.missing === ticks) { this.missing = null; this.present(message); }
+  }
+
+  // Takes the picture of this moment: the video goes on.
+  hold() {
+    const [still] = this.stills, { videoWidth, videoHeight } = this.video;
+    if (still.width !== videoWidth || still.height !== videoHeight) { Object.assign(still, { width: videoWidth, height: videoHeight }); }
+    still.getContext("2d").drawImage(this.video, 0, 0);
+  }
+
+  present(message) {
+    this.shown(message, this.stills[0]);
+    this.stills.reverse();
   }
 
   next(connection) {
     this.video.requestVideoFrameCallback((now, about) => {
       if (connection !== this.connection) { return; }
       this.lastAt = performance.now();
+      this.hold();
       const seen = this.show(about.rtpTimestamp);
       if (seen && !this.playing) { this.playing = true; this.changed(); }
       this.next(connection);
@@ -129,7 +146,7 @@ export class Film {
     const own = ticks === null ? [...this.waiting.values()].pop() : this.waiting.get(ticks);
     this.missing = own ? null : ticks;
     if (ticks !== null) { this.unknown = 0; }
-    if (own) { this.shown(own, this.video); }
+    if (own) { this.present(own); }
     return Boolean(own);
   }
 }
