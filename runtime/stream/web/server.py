@@ -62,8 +62,8 @@ class PageServer(uvicorn.Server):
         """Take no more connections and end those that there are."""
         if self._accepting is not None:
             self._accepting.cancel()
-        await self._leaving()
         await super().shutdown(sockets=sockets)
+        await self._leaving()  # after the pages have read the end of their stream: a broken video is no end
 
     def _stop(self, _accepting: "asyncio.Task[None]") -> None:
         """End with the task that takes connections: a server that takes none is noticed, and begun again."""

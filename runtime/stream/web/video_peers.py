@@ -24,6 +24,7 @@ from segrt.runtime.stream.web.video_feed import CODECS
 MOST_PEERS = 8
 _WAITING = 8  # pictures that a browser may be behind; then it goes on with the next key picture
 _CONNECT_SECONDS = 10.0
+_CLOSE_SECONDS = 0.5
 _LEFT_SECONDS = 3.0  # after the page's own stream has ended; a page that goes on takes the next one at once
 _CANDIDATE = re.compile(r"(a=candidate:\S+ \d+ \w+ \d+ )\S+\.local( )")
 _MEDIA = re.compile(r"^m=video \d+ \S+ (\d+)", re.MULTILINE)
@@ -100,8 +101,9 @@ class Peers:
 
     async def close(self) -> None:
         """Send everybody away."""
-        for peer in list(self._peers):
-            await self._end(peer)
+        endings = asyncio.gather(*(self._end(peer) for peer in list(self._peers)))
+        with suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(endings, _CLOSE_SECONDS)
 
     def count(self) -> int:
         """Return how many browsers watch, or are about to."""
