@@ -61,6 +61,7 @@ async function watch() {
 }
 
 async function show(message) {
+  ended = false;
   const shown = await decode(message);
   if (shown.picture) { film.note(shown); present(shown); } else { film.take(shown); }
 }
@@ -70,7 +71,6 @@ function present(shown) {
   if (last && last.picture.close) { last.picture.close(); }
   last = shown;
   lastAt = performance.now();
-  ended = false;
   times.push(lastAt);
   times = times.filter((moment) => moment > lastAt - 2000);
   Object.entries(last.head.ms).forEach(([stage, ms]) => remember(stage, ms));
