@@ -117,7 +117,7 @@ async function refresh() {
     state = await (await fetch("state.json", { cache: "no-store", signal: AbortSignal.timeout(5000) })).json();
   } catch (error) { /* shown below */ }
   if (state && state.metrics) { told(state); }
-  film.look(source, Boolean(state && state.webrtc));
+  film.look(source, Boolean(state && state.webrtc && !waiting));
   status(state);
   if (last) {
     const found = amounts(last);
