@@ -2,7 +2,8 @@
 
 Cameras stream into a real server, each from a client of its own; the server is killed and started again every 20
 seconds. In the end every client must have gone on after each outage, memory of the clients must be flat, and no shared
-memory left. Then 20,000 small pictures go through one client, and the server's processes must not have grown with them.
+memory left. Then 20,000 small pictures go through one client, and the server's processes must not have grown with them;
+and every frame of both clips of ../shared/fixtures/video, where they are, must have the results of the bundle itself.
 """
 
 import argparse
@@ -22,6 +23,7 @@ from triton_server import TritonServer
 from segrt.runtime import open_bundle
 from segrt.runtime.bundle.locating import read_bundle
 from segrt.runtime.profiling.overlapped import MemorySource
+from segrt.runtime.results import SemanticResult
 from segrt.runtime.scale.triton.repository import export_model
 from segrt.runtime.scale.triton.serving_options import ServingOptions
 from segrt.runtime.stream.loop import open_pipeline
@@ -98,8 +100,22 @@ def many_pictures(server: TritonServer, count: int) -> None:
     print(f"{count} pictures: the server's memory {after - before:+.1f} MB")
 
 
+def real_clips(server: TritonServer) -> None:
+    """Compare every frame's result with the bundle's own."""
+    folder = Path(__file__).resolve().parents[3] / "shared" / "fixtures" / "video"
+    for clip in sorted(folder.glob("*.mp4")):
+        frames = 0
+        with open_bundle(NAME, threads=1) as own, open_bundle(server.address(NAME)) as served:
+            for (_, wanted), (_, answered) in zip(own.stream(clip), served.stream(clip), strict=True):
+                assert isinstance(wanted, SemanticResult)
+                assert isinstance(answered, SemanticResult)
+                assert np.array_equal(wanted.class_map, answered.class_map), f"{clip.name}: frame {frames} differs"
+                frames += 1
+        print(f"{clip.name}: {frames} frames, all with the same results")
+
+
 def main() -> None:
-    """Run both."""
+    """Run all."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--minutes", type=float, default=10.0)
     parser.add_argument("--cameras", type=int, default=4)
@@ -111,6 +127,7 @@ def main() -> None:
         with TritonServer(work / "models", work) as server:
             outages(server, arguments.cameras, arguments.minutes)
             many_pictures(server, arguments.pictures)
+            real_clips(server)
     left = list(Path("/dev/shm").glob("segrt-*"))
     assert left == [], left
 

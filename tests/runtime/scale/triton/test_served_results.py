@@ -59,6 +59,16 @@ def test_results_are_those_of_the_bundle_itself(server: TritonServer, name: str)
                     assert answered.timings is not None
 
 
+@pytest.mark.parametrize("clip", ["car-detection.mp4", "one-by-one-person-detection.mp4"])
+def test_a_real_clip_gives_the_same_results(server: TritonServer, fixtures: Path, clip: str) -> None:
+    path = fixtures / "video" / clip
+    with open_bundle("street-panoptic", threads=1) as own, open_bundle(server.address("street-panoptic")) as served:
+        pairs = zip(own.stream(path, max_frames=8), served.stream(path, max_frames=8), strict=True)
+        for (frame, wanted), (other, answered) in pairs:
+            assert (frame.index, frame.pts) == (other.index, other.pts)
+            assert same(answered, wanted)
+
+
 def test_thresholds_go_along(server: TritonServer) -> None:
     picture = StreetWorld(700_001).render(0.0, (192, 320)).image
     counts = []
