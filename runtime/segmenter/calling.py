@@ -28,6 +28,7 @@ from segrt.runtime.segmenter.given_pictures import AnyPicture, given_picture
 
 if TYPE_CHECKING:
     from segrt.runtime.stream.frame import Frame
+    from segrt.runtime.stream.sources.cpu_decoder import WantedDecoder
     from segrt.runtime.tracking import TrackerOptions
 
 _Self = TypeVar("_Self", bound="Segmenter")
@@ -211,18 +212,24 @@ class Segmenter:
         return find_decoder(decode, "cpu")(arrays, geometry, self._context.by(decode))
 
     def stream(
-        self, source: str | Path | int, *, policy: str | None = None, track: "bool | TrackerOptions" = False
+        self,
+        source: str | Path | int,
+        *,
+        policy: str | None = None,
+        track: "bool | TrackerOptions" = False,
+        decode_video: "WantedDecoder" = "auto",
     ) -> "Iterator[tuple[Frame, Result]]":
         """Yield (frame, result) for a video, stream or camera (0 is /dev/video0); see `segrt.runtime.stream`.
 
         Each result knows its frame's picture: `result.plot()` draws on it. With `track` each thing has a `track_id`,
-        which says what object it is, the same in each frame.
+        which says what object it is, the same in each frame. `decode_video` is what decodes video, "cpu", "cuda" or
+        "auto".
         """
         from segrt.runtime.stream import stream
 
         if isinstance(source, int):
             source = f"v4l2:///dev/video{source}"
-        return stream(self, source, policy=policy, track=track)
+        return stream(self, source, policy=policy, track=track, decode_video=decode_video)
 
     def close(self) -> None:
         """Free the network. Closing twice does nothing."""

@@ -226,7 +226,7 @@ def test_where_pictures_are_prepared_on_the_cpu_video_is_decoded_there(nvdec: Em
         wanted = [result.class_map for _, result in stream(segmenter, clip)]
         asked = run_stream(segmenter, clip, ["null"], decode_video="cuda")
         assert asked.gpu_frames == 9
-        got = [result.class_map for _, result in stream(segmenter, clip, decode_video="cuda")]
+        got = [result.class_map for _, result in segmenter.stream(clip, decode_video="cuda")]
     np.testing.assert_array_equal(got, wanted)
 
 

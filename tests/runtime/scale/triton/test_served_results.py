@@ -17,6 +17,7 @@ from segrt.runtime import open_bundle
 from segrt.runtime.errors import BackendError, BundleError, ImageError
 from segrt.runtime.files.images import write_image
 from segrt.runtime.results import InstanceResult, PanopticResult, Result, SemanticResult
+from segrt.runtime.stream import stream
 from segrt.runtime.streetworld import StreetWorld
 
 pytestmark = pytest.mark.timeout(120)
@@ -63,8 +64,8 @@ def test_results_are_those_of_the_bundle_itself(server: TritonServer, name: str)
 def test_a_real_clip_gives_the_same_results(server: TritonServer, fixtures: Path, clip: str) -> None:
     path = fixtures / "video" / clip
     with open_bundle("street-panoptic", threads=1) as own, open_bundle(server.address("street-panoptic")) as served:
-        pairs = zip(own.stream(path, max_frames=8), served.stream(path, max_frames=8), strict=True)
-        for (frame, wanted), (other, answered) in pairs:
+        both = (stream(segmenter, path, max_frames=8) for segmenter in (own, served))
+        for (frame, wanted), (other, answered) in zip(*both, strict=True):
             assert (frame.index, frame.pts) == (other.index, other.pts)
             assert same(answered, wanted)
 
