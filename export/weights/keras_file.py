@@ -56,7 +56,7 @@ def open_layers(path: Path) -> Iterator[Layers]:
     with file:
         try:
             layers = _layers(file, path, h5py)
-        except (OSError, KeyError, RuntimeError, UnicodeDecodeError, TypeError, AttributeError) as error:
+        except (OSError, KeyError, RuntimeError, ValueError, TypeError, AttributeError) as error:
             raise SegrtError(f"{path}: is damaged ({one_line(error, 120)}); fetch it again") from None
         yield layers
 
@@ -77,8 +77,8 @@ def _check_kind(path: Path) -> None:
 
 def _layers(file: Any, path: Path, h5py: Any) -> Layers:
     root = file
-    if "layer_names" not in root.attrs and isinstance(root.get("model_weights"), h5py.Group):
-        root = root["model_weights"]
+    if "layer_names" not in root.attrs and "model_weights" in root:
+        root = _member(root, "model_weights", path, h5py)
     if "layer_names" not in root.attrs:
         if "layers" in file or "_layer_checkpoint_dependencies" in file:
             raise SegrtError(
@@ -88,13 +88,14 @@ def _layers(file: Any, path: Path, h5py: Any) -> Layers:
         raise SegrtError(f"{path}: holds no layers of Keras; {_REMEDY}")
     found: dict[str, LayerArray] = {}
     for group in map(_text, root.attrs["layer_names"]):
-        names = [_text(name) for name in root[group].attrs["weight_names"]]
+        held = _member(root, group, path, h5py)
+        names = [_text(name) for name in held.attrs["weight_names"]]
         inner = {_layer_of(name) for name in names}
         for name in names:
             # A layer that was made a second time in a session is saved under a counted name; its group is not.
             layer = group if len(inner) == 1 else _layer_of(name)
             kind = _COUNTED.sub("", name.rpartition("/")[2].partition(":")[0])
-            found[f"{layer}/{kind}"] = _array(root[group], name, path, h5py)
+            found[f"{layer}/{kind}"] = _array(held, name, path, h5py)
     return found
 
 
@@ -104,14 +105,21 @@ def _layer_of(weight_name: str) -> str:
 
 
 def _array(group: Any, name: str, path: Path, h5py: Any) -> LayerArray:
-    at = group
-    for part in name.split("/"):
-        if not isinstance(at, h5py.Group) or not isinstance(at.get(part, getlink=True), h5py.HardLink):
-            raise SegrtError(f"{path}: {group.name}/{name} is missing or a link to elsewhere; fetch it again")
-        at = at[part]
+    at = _member(group, name, path, h5py)
     if not isinstance(at, h5py.Dataset) or at.external or at.is_virtual or at.dtype.kind != "f":
         raise SegrtError(f"{path}: {group.name}/{name} is no array of floats in this file; fetch it again")
     return LayerArray(tuple(int(side) for side in at.shape), at)
+
+
+def _member(group: Any, name: str, path: Path, h5py: Any) -> Any:
+    """Return what lies below `group` under a name like "a/b", without following a link to elsewhere."""
+    at = group
+    for part in name.split("/"):
+        if not isinstance(at, h5py.Group) or not isinstance(at.get(part, getlink=True), h5py.HardLink):
+            where = f"{group.name}/{name}".replace("//", "/")
+            raise SegrtError(f"{path}: {where} is missing or a link to elsewhere; fetch it again")
+        at = at[part]
+    return at
 
 
 def _text(name: Any) -> str:

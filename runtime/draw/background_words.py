@@ -1,6 +1,7 @@
 """What a background is called: "blur", "grey", a colour by name or as #RRGGBB, or a picture's file."""
 
 import re
+from contextlib import suppress
 from pathlib import Path
 
 from segrt.runtime.draw.picture_edits import Backdrop, Background, Blurred, Greyed, Plain
@@ -30,8 +31,9 @@ def background_of(word: str) -> Background:
         return Greyed()
     if plain in _COLORS:
         return Plain(_COLORS[plain])
-    if Path(word).is_file():
-        return Backdrop(read_image(Path(word)))
+    with suppress(OSError, ValueError):  # a word that no file could be called
+        if Path(word).is_file():
+            return Backdrop(read_image(Path(word)))
     number = _HEX.fullmatch(plain)
     if number is not None:
         red, green, blue = bytes.fromhex(number[1])

@@ -137,8 +137,9 @@ def _masks(result: InstanceResult) -> "zip[tuple[int, rle.Rle]]":
 def _covering(picture: Image, size: tuple[int, ...]) -> Image:
     """Return the middle of `picture`, of the shape of `size` (h, w), at that size."""
     scale = max(size[0] / picture.shape[0], size[1] / picture.shape[1])
-    height, width = max(size[0], round(picture.shape[0] * scale)), max(size[1], round(picture.shape[1] * scale))
+    # Cut before it is enlarged: what sticks out of a long, narrow picture may be more than any memory holds.
+    height, width = (min(picture.shape[axis], max(1, round(size[axis] / scale))) for axis in (0, 1))
+    top, left = (picture.shape[0] - height) // 2, (picture.shape[1] - width) // 2
     way = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR_EXACT
-    resized = cv2.resize(picture, (width, height), interpolation=way)
-    top, left = (height - size[0]) // 2, (width - size[1]) // 2
-    return np.ascontiguousarray(resized[top : top + size[0], left : left + size[1]])
+    resized: Image = cv2.resize(picture[top : top + height, left : left + width], (size[1], size[0]), interpolation=way)
+    return resized

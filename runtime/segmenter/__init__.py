@@ -34,6 +34,11 @@ _HOMES = {
 }
 
 
+def __dir__() -> list[str]:
+    """Name what can be imported from here, also what nobody has asked for yet."""
+    return sorted({*globals(), *__all__})
+
+
 def __getattr__(name: str) -> Any:
     """Import the module that holds `name`: `open_bundle` costs nothing before it is called."""
     if name not in _HOMES:

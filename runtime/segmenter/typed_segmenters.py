@@ -41,7 +41,12 @@ class _SegmenterOf(Segmenter, Generic[_R]):
         def decoded(self, heads: Mapping[str, npt.NDArray[Any]], geometry: Geometry, **thresholds: float) -> _R: ...
 
         def stream(
-            self, source: str | Path | int, *, policy: str | None = None, track: bool | TrackerOptions = False
+            self,
+            source: str | Path | int,
+            *,
+            policy: str | None = None,
+            track: bool | TrackerOptions = False,
+            decode_video: WantedDecoder = "auto",
         ) -> Iterator[tuple[Frame, _R]]: ...
 
 

@@ -13,6 +13,7 @@ class EditsStep(Step):
 
     name: ClassVar[str] = "edited"
     asked_by: ClassVar[str] = "--background, --blur"
+    edits_pictures: ClassVar[bool] = True
 
     def __init__(self, edits: PictureEdits) -> None:
         self._edits = edits

@@ -35,6 +35,10 @@ class Frame:
         """The image where it lies: for whoever takes it there, and copies nothing to the host."""
         return self.image
 
+    def on_host(self) -> "Frame":
+        """Return the frame with its picture on the host, for whoever may keep it for long."""
+        return self
+
     @property
     def size(self) -> tuple[int, int]:
         """(H, W) in pixels."""
@@ -68,6 +72,14 @@ class GpuFrame(Frame):
     def picture(self) -> "DevicePicture":
         """See `Frame`."""
         return self._picture
+
+    def on_host(self) -> Frame:
+        """See `Frame`: the GPU's memory can be used again when nobody refers to this one any more."""
+        return Frame(self.image, self.index, self.pts, self.capture_time, self.source_id)
+
+    def __reduce__(self) -> Any:
+        """Let copies, in other processes too, have the picture on the host."""
+        return Frame, (self.image, self.index, self.pts, self.capture_time, self.source_id)
 
 
 def frame_of(

@@ -134,6 +134,9 @@ def open_pipeline(
                 f"{step.asked_by or step.name}: takes {' or '.join(step.techniques)} results, but the bundle's are "
                 f"{segmenter.technique}; leave it out or take an {' or '.join(step.techniques)} bundle"
             )
+    edits = [place for place, step in enumerate(steps) if step.edits_pictures]
+    if edits and any(step.name == "zones" for step in steps[: edits[-1]]):
+        raise SegrtError("steps that edit pictures must come before the zones, whose clips would show them unedited")
     sources = [source_or_sources] if isinstance(source_or_sources, (str, PathLike, Source)) else list(source_or_sources)
     opened = open_sources(sources, live)
     try:
@@ -173,6 +176,7 @@ def _results(pipeline: Pipeline) -> Iterator[tuple[Frame, Result]]:
     try:
         pipeline.start()
         for frame, result in pipeline.results():
+            frame = frame.on_host()
             yield frame, with_picture(result, frame.image)
     except BaseException:
         pipeline.abandon()

@@ -63,7 +63,9 @@ class Pipeline:
         self._backend = segmenter.backend
         recorder.executed_by(segmenter)
         self._steps = options.steps
+        edited = any(step.edits_pictures for step in self._steps)
         for step in self._steps:
+            step.among_edited = edited
             step.watch(self._sources, recorder)
         self._failures: list[BaseException] = []
         self._cancelled = False

@@ -27,6 +27,10 @@ class Step(ABC):
     name: ClassVar[str]
     asked_by: ClassVar[str] = ""
     techniques: ClassVar[tuple[str, ...] | None] = None
+    edits_pictures: ClassVar[bool] = False
+    """Whether `frame_of` gives frames with other pictures, so that nothing may keep what the source sent."""
+    among_edited: bool = False
+    """Whether a step of its run edits pictures, set before `watch` is called."""
 
     def watch(self, sources: Sequence[Source], recorder: Recorder) -> None:  # noqa: B027 (few steps care)
         """Take the sources whose frames will come, and the run's metrics; called once, before anything has started.

@@ -30,7 +30,8 @@ class Tracked(Step):
         assert isinstance(result, (InstanceResult, PanopticResult))  # no other technique gets here
         if frame.source_id not in self._trackers:
             self._trackers[frame.source_id] = Tracker(self._options)
-        return self._trackers[frame.source_id].update(result, frame.pts, frame.image)
+        image = frame.image if self._options.needs_pictures else None
+        return self._trackers[frame.source_id].update(result, frame.pts, image)
 
 
 def tracking_steps(track: bool | TrackerOptions) -> tuple[Step, ...]:

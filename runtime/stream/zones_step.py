@@ -80,7 +80,7 @@ class ZonesStep(Step):
         self._recorder = recorder
         recorder.zones, recorder.zone_saving = self.totals, self._saving
         if self._clips is not None:
-            self._clips.watch(sources, recorder)
+            self._clips.watch(sources, recorder, packets=not self.among_edited)
 
     def take(self, frame: Frame, result: Result) -> Result:
         """Count, and tell what happens."""

@@ -2,12 +2,14 @@
 
 import weakref
 from collections import deque
+from contextlib import suppress
 from threading import Lock, RLock
 from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
+from segrt.runtime.errors import BackendError
 from segrt.runtime.files.images import Picture
 from segrt.runtime.inference.cuda.cuda_errors import explained
 from segrt.runtime.inference.cuda.interface import Cuda, DeviceBuffer, Stream
@@ -80,9 +82,10 @@ class PictureMemory:
             if not self._closed and len(self._free) < _KEPT:
                 self._free.append(buffer)
                 return
-            with self.cuda.current():
-                buffer.free()
-            self._end_if_done()
+            with suppress(BackendError):  # a lost device takes nothing back, and nobody could be told here
+                with self.cuda.current():
+                    buffer.free()
+                self._end_if_done()
 
     def download(self, address: int, shape: tuple[int, ...]) -> Picture:
         """Return a copy of a picture on the host."""
@@ -109,14 +112,15 @@ class PictureMemory:
         return sampled
 
     def close(self) -> None:
-        """Free what is not lent; the rest is freed as it comes back."""
-        with self._lock, self.cuda.current():
+        """Free what is not lent; the rest is freed as it comes back. A lost device takes nothing back."""
+        with self._lock:
             if self._closed:
                 return
             self._closed = True
-            while self._free:
-                self._free.popleft().free()
-            self._end_if_done()
+            with suppress(BackendError), self.cuda.current():
+                while self._free:
+                    self._free.popleft().free()
+                self._end_if_done()
 
     def _end_if_done(self) -> None:
         """Let go of what pictures need as long as there are some."""

@@ -34,8 +34,8 @@ class ClipKeeper:
     """Writes clips into `folder`, from `before` seconds before a rule held to `after` seconds after it last did.
 
     A clip has the source's own packets, from a key frame on, where an mp4 can hold them, as of video files, RTSP and
-    HTTP streams; frames of other sources are encoded as they come. Of live sources all work is done in a thread of
-    its own, and a clip that cannot be written is given up, said and counted; else that ends the run.
+    HTTP streams; frames of other sources, and edited ones, are encoded as they come. Of live sources all work is done in
+    a thread of its own, and a clip that cannot be written is given up, said and counted; else that ends the run.
     """
 
     def __init__(self, folder: Path, options: SinkOptions, *, before: float, after: float) -> None:
@@ -49,14 +49,15 @@ class ClipKeeper:
         self._apart = False
         self._thread: threading.Thread | None = None
 
-    def watch(self, sources: Sequence[Source], recorder: Recorder) -> None:
-        """Take the sources, and tap their packets."""
+    def watch(self, sources: Sequence[Source], recorder: Recorder, *, packets: bool = True) -> None:
+        """Take the sources, and tap their packets; without `packets` clips are of the frames that `take` is given."""
         self._recorder = recorder
         self._apart = any(source.info.live for source in sources)
         names = names_of_sources([source.info.source_id for source in sources])
         for source in sources:
             ring = PacketRing(self._before)
-            source.tap = ring
+            if packets:
+                source.tap = ring
             name = names[source.info.source_id]
             encoder = FrameEncoder(ring, f"--record-on, {source.info.source_id}")
             self._sources[source.info.source_id] = _Clips(name, ring, encoder)

@@ -25,6 +25,8 @@ from segrt.runtime.stream.sources.decoded_picture import FULL_RANGE, pixel_ratio
 
 log = logging.getLogger("segrt.stream")
 _FORMATS = ("yuv420p", "yuvj420p", "nv12")
+_UNSPECIFIED = 2  # AVCOL_SPC_UNSPECIFIED
+_PLANAR = {"nv12": "yuv420p", "p010le": "yuv420p10le", "p016le": "yuv420p16le", "nv16": "yuv422p", "nv24": "yuv444p"}
 _LOW_DELAY = 1 << 19  # AV_CODEC_FLAG_LOW_DELAY
 _MOST_UNSEEN = 64  # packets without a frame: far more than any decoder holds back
 _LIBRARY = "libnvcuvid.so.1"  # NVIDIA's video decoder, which the driver brings
@@ -87,6 +89,8 @@ class GpuDecoder:
         self._strict, self._name, self._fell_back = strict, name, False
         self._upright, self._time_base = Upright(stream), stream.time_base
         self._matrices: dict[tuple[int, bool], Any] = {}
+        # What the container alone states: the CPU's decoder is given it with the stream.
+        self._stated = stream.codec_context.colorspace, stream.codec_context.color_range
         # Until the first frame, so that the CPU can begin where the GPU's decoder gives none.
         self._unseen: list[Any] | None = None if strict else []
         try:
@@ -128,10 +132,8 @@ class GpuDecoder:
                 self._fall_back(f"{self._context.name} of {frame.width}x{frame.height}")
             return self._upright.picture(frame)
         if sw_format.name != "nv12" or frame.width % 2 or frame.height % 2 or frame.colorspace not in COLOR_SPACES:
-            raise VideoError(
-                f"its pictures became {frame.width}x{frame.height} {sw_format.name}, which is not taken on the GPU; "
-                "take --decode-video cpu"
-            )
+            self._fall_back(f"pictures of {frame.width}x{frame.height} {sw_format.name}")
+            return self._upright.picture(self._on_host(frame, sw_format.name))
         picture = self._converted(frame)
         matrix = self._upright.matrix(frame)
         return picture if matrix is None else turn(picture.array(), matrix)
@@ -158,7 +160,7 @@ class GpuDecoder:
     def _converted(self, frame: av.VideoFrame) -> DevicePicture:
         """Return the frame as BGR on the GPU; FFmpeg may have its memory back afterwards."""
         memory = self._memory
-        key = frame.colorspace, frame.color_range == FULL_RANGE
+        key = self._colors(frame)
         if key not in self._matrices:
             self._matrices[key] = yuv_matrix(key[0], full_range=key[1])
         luma, chroma = frame.planes
@@ -169,6 +171,21 @@ class GpuDecoder:
             memory.cuda.launch(self._kernel, launch.grid, launch.block, launch.parameters, memory.stream)
             memory.stream.synchronize()
         return picture
+
+    def _colors(self, frame: av.VideoFrame) -> tuple[int, bool]:
+        """Return the colour space, and whether luma goes from 0 to 255: as frame or container state it."""
+        space = frame.colorspace if frame.colorspace != _UNSPECIFIED else self._stated[0]
+        color_range = frame.color_range or self._stated[1]
+        return (space if space in COLOR_SPACES else _UNSPECIFIED), color_range == FULL_RANGE
+
+    def _on_host(self, frame: av.VideoFrame, sw_format: str) -> av.VideoFrame:
+        """Return a frame that the kernel does not take on the host, planar, as the CPU's decoder gives it."""
+        on_host = frame.reformat(format=_PLANAR.get(sw_format, sw_format))
+        on_host.colorspace, on_host.color_range = frame.colorspace, frame.color_range
+        if on_host.colorspace == _UNSPECIFIED:
+            on_host.colorspace = self._stated[0]
+        on_host.color_range = on_host.color_range or self._stated[1]
+        return on_host
 
     def _fall_back(self, reason: str) -> None:
         """Say once that the CPU decodes, or that it must not."""

@@ -156,8 +156,9 @@ class PacketFeed(Feed):
                 continue
             try:
                 picture = self._decoder.picture(frame)
-            except VideoError as error:  # the next attempt meets the same
-                raise RefusedError(str(error)) from None
+            except VideoError as error:
+                # Of the CPU's decoder the next attempt meets the same.
+                raise (RefusedError if self._decoder.device == "cpu" else VideoError)(str(error)) from None
             pts = frame.time if self._timed else None
             captured = now
             if pts is not None and self._offset is not None:

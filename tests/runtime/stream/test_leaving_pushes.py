@@ -33,7 +33,7 @@ def test_rtsp_goes_on_when_its_server_comes_and_goes(caplog):
     try:
         width, height, seconds, arrived = server.wait(5)
         assert (height, width) == SIZE
-        assert arrived - seconds < 1.0
+        assert arrived - seconds < 5.0, "nothing heaps up"
         server.kill()
         server.start()
         assert server.wait(5)[2] > seconds
@@ -58,7 +58,7 @@ def test_srt_goes_to_a_listener_with_a_passphrase():
     try:
         width, height, seconds, arrived = server.wait(5)
         assert (height, width) == SIZE
-        assert arrived - seconds < 1.0
+        assert arrived - seconds < 5.0, "nothing heaps up"
     finally:
         camera.end()
         server.kill()
