@@ -77,7 +77,7 @@ def _check_kind(path: Path) -> None:
 
 def _layers(file: Any, path: Path, h5py: Any) -> Layers:
     root = file
-    if "layer_names" not in root.attrs and "model_weights" in root:
+    if "layer_names" not in root.attrs and root.get("model_weights", getlink=True) is not None:
         root = _member(root, "model_weights", path, h5py)
     if "layer_names" not in root.attrs:
         if "layers" in file or "_layer_checkpoint_dependencies" in file:

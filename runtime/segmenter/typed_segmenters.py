@@ -16,6 +16,7 @@ from segrt.runtime.segmenter.given_pictures import AnyPicture
 
 if TYPE_CHECKING:
     from segrt.runtime.stream.frame import Frame
+    from segrt.runtime.stream.sources.cpu_decoder import WantedDecoder
     from segrt.runtime.tracking import TrackerOptions
 
 _R = TypeVar("_R", bound=Result)

@@ -1,6 +1,8 @@
 """Video that the GPU decodes: FFmpeg's own decoder plays NVDEC, and leaves NV12 where the emulator reads it."""
 
 import logging
+import pickle
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -19,7 +21,7 @@ from segrt.runtime.inference.cuda.cuda_errors import CudaError
 from segrt.runtime.inference.cuda.kernels import Kernels
 from segrt.runtime.preprocess.cuda.device_picture import DevicePicture, PictureMemory, on_host
 from segrt.runtime.preprocess.cuda.video_kernels import COLOR_SPACES, Nv12, bgr_launch, yuv_matrix
-from segrt.runtime.stream.frame import GpuFrame
+from segrt.runtime.stream.frame import Frame, GpuFrame
 from segrt.runtime.stream.loop import open_pipeline, run_stream, stream
 from segrt.runtime.stream.sources import cpu_decoder, gpu_decoder
 from segrt.runtime.stream.sources.decoded_picture import to_picture
@@ -61,9 +63,11 @@ class FakeNvdec:
 class HardwareFrame:
     """A decoded frame as PyAV gives it when it lies on the GPU."""
 
+    kind = "nv12"
+
     def __init__(self, frame: Any) -> None:
         self.__dict__["_frame"] = frame
-        self.sw_format = frame.reformat(format="nv12").format
+        self.sw_format = frame.reformat(format=self.kind).format
         self.planes = tuple(map(Plane, nv12_planes(frame)))
 
     def __getattr__(self, name: str) -> Any:
@@ -228,6 +232,52 @@ def test_where_pictures_are_prepared_on_the_cpu_video_is_decoded_there(nvdec: Em
         assert asked.gpu_frames == 9
         got = [result.class_map for _, result in segmenter.stream(clip, decode_video="cuda")]
     np.testing.assert_array_equal(got, wanted)
+
+
+def test_colours_that_the_container_alone_states_are_taken(nvdec: EmulatedCuda, clip: Path, tmp_path: Path) -> None:
+    path = tmp_path / "stated.mp4"
+    with av.open(str(clip)) as source, av.open(str(path), "w", options={"movflags": "+write_colr"}) as target:
+        given = source.streams.video[0]
+        taken = target.add_stream_from_template(given)
+        taken.codec_context.colorspace, taken.codec_context.color_range = 1, 2
+        taken.codec_context.color_primaries = taken.codec_context.color_trc = 1
+        for packet in source.demux(given):
+            if packet.dts is not None:
+                packet.stream = taken
+                target.mux(packet)
+    with av.open(str(path)) as stated:
+        assert stated.streams.video[0].codec_context.colorspace == 1
+    other = frames_of(clip, "cpu")[0].image
+    for got, wanted in zip(frames_of(path, "cuda"), frames_of(path, "cpu"), strict=True):
+        assert isinstance(got, GpuFrame)
+        np.testing.assert_array_equal(got.image, wanted.image)
+    assert (got.image != other).any()
+    del got
+    assert nvdec.alive == 0
+
+
+def test_pictures_that_change_on_the_way_go_to_the_host_or_end(
+    nvdec: EmulatedCuda, clip: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(HardwareFrame, "kind", "p010le")
+    wanted = frames_of(clip, "cpu")
+    for got, other in zip(frames_of(clip, "auto"), wanted, strict=True):
+        assert np.abs(got.image.astype(int) - other.image).max() <= 2
+    assert caplog.text.count("pictures of 130x96 p010le); decoded on the CPU") == 1
+    with pytest.raises(VideoError, match=r"pictures of 130x96 p010le\); take --decode-video cpu"):
+        frames_of(clip, "cuda")
+    assert nvdec.alive == 0
+
+
+def test_frames_of_a_loop_can_be_kept_copied_and_pickled(nvdec: EmulatedCuda, clip: Path) -> None:
+    with open_bundle("street-semantic", threads=1) as segmenter:
+        kept = [frame for frame, _ in segmenter.stream(clip)]
+    assert nvdec.alive == 0, "kept frames hold nothing of the GPU"
+    assert replace(kept[0], index=7).index == 7
+    (on_gpu, *_) = frames_of(clip, "cuda")
+    copied = pickle.loads(pickle.dumps(on_gpu))
+    assert type(copied) is Frame
+    np.testing.assert_array_equal(copied.image, kept[0].image)
 
 
 def test_a_turned_video_comes_to_the_host(nvdec: EmulatedCuda, clip: Path, monkeypatch: pytest.MonkeyPatch) -> None:

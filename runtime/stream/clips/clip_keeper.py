@@ -34,8 +34,8 @@ class ClipKeeper:
     """Writes clips into `folder`, from `before` seconds before a rule held to `after` seconds after it last did.
 
     A clip has the source's own packets, from a key frame on, where an mp4 can hold them, as of video files, RTSP and
-    HTTP streams; frames of other sources, and edited ones, are encoded as they come. Of live sources all work is done in
-    a thread of its own, and a clip that cannot be written is given up, said and counted; else that ends the run.
+    HTTP streams; frames of other sources, and edited ones, are encoded as they come. Of live sources all work is done
+    in a thread of its own, and a clip that cannot be written is given up, said and counted; else that ends the run.
     """
 
     def __init__(self, folder: Path, options: SinkOptions, *, before: float, after: float) -> None:

@@ -148,6 +148,20 @@ def _linked(path: Path) -> None:
         file["first/first/kernel:0"] = h5py.ExternalLink(str(path.with_name("elsewhere.h5")), "first/first/kernel:0")
 
 
+def _linked_layer(path: Path) -> None:
+    save_as_keras(network(), path)
+    save_as_keras(network(), path.with_name("elsewhere.h5"))
+    with h5py.File(path, "a") as file:
+        del file["first"]
+        file["first"] = h5py.ExternalLink(str(path.with_name("elsewhere.h5")), "/first")
+
+
+def _linked_model(path: Path) -> None:
+    save_as_keras(network(), path.with_name("elsewhere.h5"))
+    with h5py.File(path, "w") as file:
+        file["model_weights"] = h5py.ExternalLink(str(path.with_name("elsewhere.h5")), "/")
+
+
 def _text_arrays(path: Path) -> None:
     save_as_keras(network(), path)
     with h5py.File(path, "a") as file:
@@ -170,10 +184,12 @@ def _unnamed(path: Path) -> None:
         (_cut_off, r"cannot be read as HDF5 \(.*\); fetch it again"),
         (_other_hdf5, "holds no layers of Keras; give what"),
         (_linked, "/first/first/kernel:0 is missing or a link to elsewhere; fetch it again"),
+        (_linked_layer, "/first is missing or a link to elsewhere; fetch it again"),
+        (_linked_model, "/model_weights is missing or a link to elsewhere; fetch it again"),
         (_text_arrays, "/first/first/bias:0 is no array of floats in this file"),
         (_unnamed, r"is damaged \(.*\); fetch it again"),
     ],
-    ids=["text", "zip", "keras3", "cut off", "other", "link", "text array", "unnamed"],
+    ids=["text", "zip", "keras3", "cut off", "other", "link", "linked layer", "linked model", "text array", "unnamed"],
 )
 def test_what_is_not_keras_is_refused(tmp_path: Path, write: Any, told: str) -> None:
     path = tmp_path / "weights.h5"

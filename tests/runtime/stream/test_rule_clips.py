@@ -1,14 +1,20 @@
 """Clips that a rule keeps: the source's own packets, from before it to after it, whatever the source is."""
 
+from dataclasses import replace
+
 import av
 import numpy as np
 import pytest
 from walkers import DOOR, lines_of, plan, run, wait_for, write_film
 
+from segrt.runtime.draw.picture_edits import PictureEdits, Plain
+from segrt.runtime.errors import SegrtError
 from segrt.runtime.outputs.sink_options import SinkOptions
 from segrt.runtime.stream.clips.clip_keeper import ClipKeeper
 from segrt.runtime.stream.clips.packet_ring import PacketRing
+from segrt.runtime.stream.edits_step import EditsStep
 from segrt.runtime.stream.events.event_kinds import open_events
+from segrt.runtime.stream.sources.source_kinds import open_source
 from segrt.runtime.stream.zones_step import ZonesStep
 from segrt.runtime.zones.rules import read_rules
 
@@ -43,6 +49,27 @@ def test_a_clip_has_the_films_own_packets_from_before_the_rule_to_after_it(fakes
     assert 54 <= second[-1] <= 56
     told = [one for one in lines_of(events) if one["event"] == "recording"]
     assert [(one["index"], one["file"]) for one in told] == [(25, str(clips[0])), (50, str(clips[1]))]
+
+
+@pytest.mark.parametrize("live", [False, True])
+def test_a_clip_shows_edited_pictures_and_not_the_cameras_packets(fakes, tmp_path, live):
+    film, zones = tmp_path / "film.mp4", plan(DOOR)
+    write_film(film)
+    rules = read_rules(["person in door"], zones, "--record-on")
+    step = ZonesStep(zones, recorded=rules, clips=keeper(tmp_path / "clips"))
+    edits = EditsStep(PictureEdits(background=Plain((0, 255, 0)), subject=frozenset()))
+    source = open_source(str(film))
+    if live:
+        source.info = replace(source.info, live=True)
+    pipeline = run(fakes, source, [edits, step], range(25, 30))
+    (clip,) = [path for path in pipeline.written() if path.suffix == ".mp4"]
+    with av.open(str(clip)) as recorded:
+        pictures = [frame.to_ndarray(format="bgr24") for frame in recorded.decode(video=0)]
+    assert len(pictures) >= 5
+    for picture in pictures:
+        assert np.abs(picture.astype(int) - (0, 255, 0)).max() < 40
+    with pytest.raises(SegrtError, match="must come before the zones"):
+        run(fakes, str(film), [step, edits], [])
 
 
 def test_frames_of_a_source_without_packets_are_encoded(fakes, tmp_path):

@@ -40,8 +40,10 @@ class Walker(Step):
 
 
 def run(fakes, source, step, inside, *, track=1, sinks=()):
+    """Run one step or several behind a walker."""
+    behind = step if isinstance(step, list) else [step]
     with fakes.PanopticSegmenter() as segmenter:
-        pipeline = open_pipeline(segmenter, source, sinks, steps=[Walker(inside, track), step])
+        pipeline = open_pipeline(segmenter, source, sinks, steps=[Walker(inside, track), *behind])
         pipeline.run()
     return pipeline
 
