@@ -15,7 +15,7 @@ from segrt.runtime.segmenter import segmenter_opening
 from segrt.runtime.streetworld import StreetWorld
 
 STREET = "street://?seed=810000&frames=1&size=96x160"
-OPENING = {"demo", "verify", "run", "compare", "stream", "profile", "tune", "eval"}
+OPENING = {"archive", "demo", "verify", "run", "compare", "stream", "profile", "tune", "eval"}
 OPTIONS = {"engine_dir", "no_build", "trust_engine"}
 
 

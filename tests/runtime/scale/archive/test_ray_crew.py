@@ -4,6 +4,7 @@ import socket
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import SimpleNamespace
 from typing import Any
 
@@ -28,14 +29,16 @@ pytestmark = [
 
 
 @pytest.fixture(scope="module")
-def nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SimpleNamespace]:
+def nodes() -> Iterator[SimpleNamespace]:
     """A cluster of two nodes with one CPU each; its workers find what tests give them by name."""
     import ray
     from ray.cluster_utils import Cluster
 
-    with pytest.MonkeyPatch.context() as patch:
+    # Names of sockets have 107 bytes at most, of which pytest's own folders leave too few.
+    folder = TemporaryDirectory(prefix="ray-", dir="/tmp", ignore_cleanup_errors=True)
+    with folder as short, pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYTHONPATH", str(Path(__file__).resolve().parent))
-        patch.setenv("RAY_TMPDIR", str(tmp_path_factory.mktemp("ray")))
+        patch.setenv("RAY_TMPDIR", short)
         patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
         patch.setenv("OMP_NUM_THREADS", "1")
         small = {"num_cpus": 1, "object_store_memory": 80 << 20, "include_dashboard": False}
