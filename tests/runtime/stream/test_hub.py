@@ -11,7 +11,9 @@ from segrt.runtime.stream.web.hub import Hub
 def test_a_result_is_encoded_once_for_all_who_watch_its_source_and_never_for_nobody() -> None:
     encoded: list[str] = []
 
-    def encode(frame: Any, _result: Any, _tallies: Any) -> bytes:
+    def encode(frame: Any, _result: Any, _tallies: Any, *, pictured: bool, ticks: int | None) -> bytes:
+        assert pictured
+        assert ticks is None
         encoded.append(frame.source_id)
         return f"message {len(encoded)}".encode()
 
