@@ -19,6 +19,7 @@ from segrt.runtime.files.harmless import (
 )
 from segrt.runtime.files.pipeline_text import show_pipeline
 
+_KEYED = ("rtmp", "rtmps")  # their paths end with a stream key
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 _PIPELINE = re.compile(r"gst:", re.IGNORECASE)
 _SEPARATOR = re.compile(r"([?&;#])")
@@ -47,7 +48,7 @@ def redact(uri: str) -> str:
     A password may contain anything, "/" and "@" included, so everything up to the last "@" goes, and what follows as
     well if there is a "?" or "#" before it; a path with an "@" loses its host, which is the price. `${NAME}`, a
     variable that is filled in later, is shown. Plain paths are returned as they are, unless they look like an address
-    whose scheme was forgotten.
+    whose scheme was forgotten. The path of rtmp and rtmps ends with a stream key, which is masked.
     """
     return _Redaction().show(uri)
 
@@ -113,24 +114,38 @@ class _Redaction:
         scheme = _SCHEME.match(uri)
         if scheme is None:
             return self._show_path(uri)
-        return scheme.group() + self._show_rest(uri[scheme.end() :])
+        keyed = scheme.group(1).lower() in _KEYED
+        return scheme.group() + self._show_rest(uri[scheme.end() :], keyed=keyed)
 
     def _mask(self, text: str) -> str:
         self._masked.append(text)
         return MASK
 
-    def _show_rest(self, text: str) -> str:
-        """Return what stands behind the scheme."""
+    def _show_rest(self, text: str, *, keyed: bool = False) -> str:
+        """Return what stands behind the scheme; with `keyed` the path ends with a secret."""
         user, at, rest = text.rpartition("@")
         if re.search(r"[?#]", user):  # is it a password with a "?" or an option with an "@"? Both are hidden
+            self._show_user(user)
+            return self._mask(text)
+        if keyed and "/" in user and "/" not in rest:  # is it a host, or the rest of a key with an "@"?
             self._show_user(user)
             return self._mask(text)
         first, *parameters = _SEPARATOR.split(rest)
         shown = self._show_user(user) + at if at else ""
         host, slash, path = first.partition("/")
         shown += self._show_host(host) + slash
-        shown += "/".join(self._show_parameter(part) if _EQUALS.search(part) else part for part in path.split("/"))
+        shown += self._show_keyed_path(path) if keyed else self._show_parts(path)
         return shown + self._show_parameters(parameters)
+
+    def _show_parts(self, path: str) -> str:
+        return "/".join(self._show_parameter(part) if _EQUALS.search(part) else part for part in path.split("/"))
+
+    def _show_keyed_path(self, path: str) -> str:
+        """Return a path without its last part, unless that is a variable."""
+        bare = path.rstrip("/")
+        before, slash, key = bare.rpartition("/")
+        shown = key if not key or is_reference(key) else self._mask(key)
+        return self._show_parts(before) + slash + shown + path[len(bare) :]
 
     def _show_user(self, user: str) -> str:
         if not user or _REFERENCES.fullmatch(user):

@@ -187,6 +187,12 @@ def test_no_secret_of_a_command_line_is_shown(secret):
         ("gst:souphttpsrc cookies=\"a b\" location=http://h/?k=1", "gst:souphttpsrc cookies=*** location=http://h/?k=***"),
         ('gst:udpsrc caps="application/x-rtp,views=1,key=1"', 'gst:udpsrc caps="application/x-rtp,views=1,key=***"'),
         ("rtsp://admin:x1?@h/x", "rtsp://***"),
+        ("rtmp://a.rtmp.youtube.com/live2/abcd-secret-key", "rtmp://a.rtmp.youtube.com/live2/***"),
+        ("RTMPS://me:x1@h:443/a/b/key/?token=x", "RTMPS://***@h:443/a/b/***/?token=***"),
+        ("rtmp://h/app/${KEY}", "rtmp://h/app/${KEY}"),
+        ("rtmp://h/app/ke=y1", "rtmp://h/app/***"),
+        ("rtmp://h/app/k@ey1", "rtmp://***"),
+        ("gst:x ! rtmpsink location=rtmp://h/app/key1", "gst:x ! rtmpsink location=rtmp://h/app/***"),
     ],
 )  # fmt: skip
 def test_what_stays_readable(address, shown):
@@ -199,6 +205,15 @@ def test_every_option_of_a_stream_but_the_token_may_be_shown():
     }
     assert options - HARMLESS_OPTIONS == {"--token"}
     assert HARMLESS_OPTIONS - options <= {"--help"}
+
+
+def test_a_stream_key_in_a_path_is_not_said():
+    address = "rtmp://a.rtmp.youtube.com/live2/abcd-secret-key"
+    assert redact_error(f"{address} : abcd-secret-key is refused", address) == (
+        "rtmp://a.rtmp.youtube.com/live2/*** : *** is refused"
+    )
+    assert "secret" not in redact_error(f"cannot open '{address}'")
+    assert "secret" not in " ".join(redact_arguments(["--sink", address, f"--sink={address}"]))
 
 
 def test_a_short_secret_is_masked_as_a_word_only():

@@ -28,12 +28,12 @@ class Target:
     `path` begins with "/", `user` and `password` are "" where there are none, `query` has what is meant for the server.
     """
 
-    uri: str
+    uri: str = field(repr=False)
     shown: str
     scheme: str
     host: str
     port: int
-    path: str
+    path: str = field(repr=False)
     user: str = field(repr=False, default="")
     password: str = field(repr=False, default="")
     query: tuple[tuple[str, str], ...] = field(repr=False, default=())
