@@ -18,6 +18,7 @@ pipeline = gst.parse_launch(
     "! video/x-h264,stream-format=byte-stream,alignment=au ! appsink name=out sync=false"
 )
 pipeline.set_state(gst.State.PLAYING)
+pipeline.get_state(gst.SECOND)  # a live source has opened its socket then
 print("serving", flush=True)
 decoder = av.CodecContext.create("h264", "r")
 while (sample := pipeline.get_by_name("out").emit("pull-sample")) is not None:
