@@ -12,8 +12,9 @@ from leaving_camera import SIZE, Camera, PushedTo, free_port, need_gstreamer
 from segrt.runtime.errors import VideoError
 from segrt.runtime.outputs.encoders.encoded import Encoded
 from segrt.runtime.outputs.encoders.live_encoder import LiveEncoder
+from segrt.runtime.outputs.gstreamer_bindings import start
 from segrt.runtime.stream import timecode
-from segrt.runtime.stream.sinks.leaving import push_outlet
+from segrt.runtime.stream.sinks.leaving import push_outlet, srt_child
 from segrt.runtime.stream.sinks.leaving.leaving_address import read_pushed
 from segrt.runtime.stream.sinks.leaving.push_outlet import PushOutlet
 from segrt.runtime.stream.sinks.sink_kinds import open_sink
@@ -75,6 +76,24 @@ def test_srt_to_nobody_is_said_without_its_passphrase(monkeypatch):
         outlet.send(LiveEncoder(25).encode(picture_of(1), 0)[0], 1)
     assert "hunter2" not in str(failure.value)
     assert outlet.wants_key()
+
+
+def test_the_last_pictures_leave_over_srt(tmp_path):
+    need_gstreamer("mpegtsmux", "h264parse")
+    gst, file = start("this test"), tmp_path / "sent.ts"
+    pipeline = gst.parse_launch(srt_child._LAUNCH.partition("srtsink")[0] + f"filesink location={file} buffer-mode=2")
+    pipeline.set_state(gst.State.PLAYING)
+    encoder = LiveEncoder(25)
+    sent = [item for index in range(8) for item in encoder.encode(picture_of(index), index * 3600)]
+    for item in sent:
+        buffer = gst.Buffer.new_wrapped(item.data)
+        buffer.pts = buffer.dts = item.ticks * gst.SECOND // 90_000
+        pipeline.get_by_name("in").emit("push-buffer", buffer)
+    srt_child._finish(gst, pipeline)
+    with av.open(str(file)) as container:  # before the pipeline is taken apart, which the child never does
+        arrived = sum(1 for _ in container.decode(video=0))
+    pipeline.set_state(gst.State.NULL)
+    assert arrived == len(sent)
 
 
 def test_rtmp_reaches_a_server():

@@ -20,6 +20,8 @@ TICKS = 90_000
 _PR_SET_PDEATHSIG = 1
 _MOST_WAITING = 4 << 20  # bytes
 _CONNECT_SECONDS = 6.0
+_SOCKET_SECONDS = 0.2  # SRT sends on after the pipeline has ended
+_LAST_SECONDS = 0.8  # for what is on its way at the end; whoever feeds us waits for one second
 _LAUNCH = (
     "appsrc name=in is-live=true format=time caps=video/x-h264,stream-format=byte-stream,alignment=au "
     "! h264parse config-interval=-1 ! mpegtsmux alignment=7 ! srtsink name=out sync=false wait-for-connection=false"
@@ -62,7 +64,18 @@ def main() -> int:
             return _say(reason)
         if source.get_property("current-level-bytes") > _MOST_WAITING:
             return _say("it takes nothing")
+    _finish(gst, pipeline)
     return 0
+
+
+def _finish(gst: Any, pipeline: Any) -> None:
+    """Let the last pictures get through the pipeline, and out of the socket, within a time."""
+    deadline = time.monotonic() + _LAST_SECONDS
+    pipeline.get_by_name("in").emit("end-of-stream")
+    kinds = gst.MessageType
+    message = pipeline.get_bus().timed_pop_filtered(int(_LAST_SECONDS * gst.SECOND), kinds.EOS | kinds.ERROR)
+    if message is not None and message.type == kinds.EOS:
+        time.sleep(max(0.0, min(_SOCKET_SECONDS, deadline - time.monotonic())))
 
 
 def _is_connected(sink: Any) -> bool:
