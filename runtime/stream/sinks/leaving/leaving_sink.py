@@ -1,5 +1,6 @@
 """What the sinks of video that leaves have in common: an encoder and an outlet for each source."""
 
+import threading
 import time
 from abc import abstractmethod
 from collections.abc import Sequence
@@ -20,7 +21,7 @@ from segrt.runtime.stream.sinks.leaving.outlet import Outlet
 from segrt.runtime.stream.sinks.sink import Sink
 from segrt.runtime.stream.sources.source import SourceInfo
 
-_LONGEST_WAIT = 1.0  # seconds for a picture that is not due yet, so that an end is noticed
+_LONGEST_WAIT = 30.0  # seconds for a picture that is not due yet: more is a leap of its clock
 _DEFAULT_RATE = Fraction(25)
 
 
@@ -78,6 +79,7 @@ class _Track:
         self._encoder = LiveEncoder(rate)
         self._clock = Clock(rate or _DEFAULT_RATE)
         self._began: float | None = None
+        self._closed = threading.Event()
         self._failed = False
 
     def write(self, picture: Picture, pts: float | None) -> None:
@@ -103,12 +105,14 @@ class _Track:
             self._outlet.restart()
 
     def close(self) -> None:
+        self._closed.set()
         self._encoder.close()
         self._outlet.close()
 
     def _wait(self, seconds: float) -> None:
-        """Wait until the picture of `seconds` after the first is due."""
+        """Wait until the picture of `seconds` after the first is due, or the sink is closed."""
         now = time.monotonic()
         if self._began is None:
             self._began = now - seconds
-        time.sleep(min(_LONGEST_WAIT, max(0.0, self._began + seconds - now)))
+        self._began = min(self._began, now + _LONGEST_WAIT - seconds)
+        self._closed.wait(max(0.0, self._began + seconds - now))
