@@ -15,6 +15,7 @@ from segrt.runtime.stream.sinks.sink_kinds import files_of, open_sink
     ("uri", "served"),
     [
         ("rtsp://127.0.0.1:8554/cam?listen=1", True),
+        ("rtsp://127.0.0.1:8554/cam?listen", True),
         ("rtsp://0.0.0.0:8554/cam", True),
         ("rtsp://[::]:8554/cam", True),
         ("rtsp://me:p%2Fw@0.0.0.0:8554/cam", True),
@@ -49,6 +50,7 @@ def test_what_is_served_and_what_is_pushed_to(uri, served):
         ("srt://192.0.2.10:9000?mode=listener", "only RTSP is served here"),
         ("srt://192.0.2.10:9000?latency=long", "latency must be a whole number"),
         ("srt://192.0.2.10:9000?passphrase=hunter2", "the passphrase must have 10 to 79 signs"),
+        ("srt://192.0.2.10:9000?pbkeylen=hunter2hunter2", "pbkeylen must be 16, 24 or 32"),
         ("srt://192.0.2.10:9000?passwort=hunter2hunter2", "there is no option 'passwort'"),
     ],
 )

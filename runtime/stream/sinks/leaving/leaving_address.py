@@ -49,10 +49,11 @@ class Target:
 
 
 def serves(uri: str) -> bool:
-    """Say whether an address asks to be served here: `listen=1` in its query, or a wildcard host."""
+    """Say whether an address asks to be served here: `listen` or `listen=1` in its query, or a wildcard host."""
     try:
         parts = urlsplit(encode_user(uri))
-        return parts.hostname in _WILDCARDS or any(name == "listen" for name, _ in parse_qsl(parts.query))
+        names = [name for name, _ in parse_qsl(parts.query, keep_blank_values=True)]
+        return parts.hostname in _WILDCARDS or "listen" in names
     except ValueError:
         return False
 
@@ -80,12 +81,14 @@ def read_pushed(uri: str) -> Target:
 def read_srt(target: Target) -> dict[str, str]:
     """Return SRT's options, times in milliseconds; raise VideoError for unknown ones."""
     options = {
-        "latency": whole(0, 60_000), "streamid": _as_it_is, "passphrase": _as_it_is, "pbkeylen": whole(16, 32),
+        "latency": whole(0, 60_000), "streamid": _as_it_is, "passphrase": _as_it_is, "pbkeylen": _as_it_is,
         "mode": _caller,
     }  # fmt: skip
     given = read_query(target.uri, options)
     if not 10 <= len(given.get("passphrase", "of ten and more")) <= 79:  # a secret, which no error repeats
         raise VideoError(f"sink {target.shown}: the passphrase must have 10 to 79 signs")
+    if given.get("pbkeylen", "16") not in ("16", "24", "32"):  # it may be the passphrase, in the wrong place
+        raise VideoError(f"sink {target.shown}: pbkeylen must be 16, 24 or 32")
     if not 1 <= len(given.get("streamid", "some")) <= 512:
         raise VideoError(f"sink {target.shown}: the streamid must have 1 to 512 signs")
     return {name: str(value) for name, value in given.items() if name != "mode"}
