@@ -11,6 +11,7 @@ from segrt.runtime.outputs.gstreamer_bindings import start
 
 _FIRST_SECONDS = 3.0  # until an encoder that works has given its first picture
 _NEXT_SECONDS = 0.5
+_MOST_EMPTY = 50  # pictures in a row for which nothing has come
 
 
 class GstreamerEncoder(Encoder):
@@ -35,6 +36,7 @@ class GstreamerEncoder(Encoder):
         self._in, self._out = self._pipeline.get_by_name("in"), self._pipeline.get_by_name("out")
         self._sets = ParameterSets()
         self._given = False
+        self._empty = 0
         self._first: int | None = None
         self._shift: int | None = None
         if self._pipeline.set_state(gst.State.PLAYING) == gst.StateChangeReturn.FAILURE:
@@ -56,7 +58,8 @@ class GstreamerEncoder(Encoder):
         wait = _NEXT_SECONDS if self._given else _FIRST_SECONDS
         while (sample := self._out.try_pull_sample(0 if found else int(wait * gst.SECOND))) is not None:
             found.append(self._encoded(sample.get_buffer()))
-        if not found and not self._given:
+        self._empty = 0 if found else self._empty + 1
+        if not found and (not self._given or self._empty >= _MOST_EMPTY):
             raise EncoderError(self._reason())
         self._given = True
         return found

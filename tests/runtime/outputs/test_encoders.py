@@ -9,7 +9,7 @@ import pytest
 
 from segrt.runtime.errors import VideoError
 from segrt.runtime.outputs import gstreamer_bindings
-from segrt.runtime.outputs.encoders import h264_encoders, h264_presence
+from segrt.runtime.outputs.encoders import gstreamer_encoder, h264_encoders, h264_presence
 from segrt.runtime.outputs.encoders.annex_b import ParameterSets, unit_types
 from segrt.runtime.outputs.encoders.encoded import Encoded, Encoder, EncoderError, Wanted
 from segrt.runtime.outputs.encoders.gstreamer_encoder import GstreamerEncoder
@@ -185,13 +185,30 @@ def test_jetsons_encoder_needs_its_device_and_its_element(monkeypatch):
     assert not h264_presence.has_jetson()
 
 
-def test_a_gstreamer_element_encodes_like_the_others():
+def need_x264enc():
     try:
         gst = gstreamer_bindings.start("this test")
     except VideoError:
         pytest.skip("needs python3-gi gir1.2-gst-plugins-base-1.0 from Debian (apt-get)")
     if not (gst.ElementFactory.find("x264enc") and gst.ElementFactory.find("h264parse")):
         pytest.skip("needs gstreamer1.0-plugins-ugly gstreamer1.0-plugins-bad from Debian (apt-get)")
+
+
+def test_a_gstreamer_element_that_gives_no_more_has_failed(monkeypatch):
+    need_x264enc()
+    monkeypatch.setattr(gstreamer_encoder, "_NEXT_SECONDS", 0.01)
+    element = "videoconvert ! video/x-raw,format=I420 ! valve name=valve ! x264enc tune=zerolatency threads=1"
+    encoder = GstreamerEncoder(WANTED, element)
+    assert encoder.encode(picture(0), 0, key=True)
+    encoder._pipeline.get_by_name("valve").set_property("drop", True)
+    with pytest.raises(EncoderError, match="gives nothing"):
+        for index in range(1, 100):
+            encoder.encode(picture(index), index * 3600, key=False)
+    encoder.close()
+
+
+def test_a_gstreamer_element_encodes_like_the_others():
+    need_x264enc()
     element = "videoconvert ! video/x-raw,format=I420 ! x264enc tune=zerolatency threads=1 key-int-max=100"
     encoder = GstreamerEncoder(WANTED, element)
     items = [item for index in range(10) for item in encoder.encode(picture(index), index * 3600, key=index in (0, 6))]
