@@ -25,7 +25,7 @@ def port():
 
 
 def watch(uri, count, seen, transport="tcp", until=lambda: True):
-    """Read `count` pictures, and more `until` that is so, for 20 s at most; note (time code, age in seconds) of each."""
+    """Read `count` pictures, and more until `until()`, for 20 s at most; note (time code, age in seconds) of each."""
     deadline = time.monotonic() + 20
     with av.open(uri, options={"rtsp_transport": transport}, timeout=10) as container:
         for frame in container.decode(video=0):
