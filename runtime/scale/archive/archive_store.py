@@ -71,6 +71,12 @@ class ArchiveStore:
         names = (Path(info.path).name for info in self._listed(table))
         return {name[: -len(PART)] for name in names if name.endswith(PART) and not name.startswith((".", "_"))}
 
+    def left_over(self, table: str) -> set[str]:
+        """Return the names of a table's parts that nobody can still be busy with: those of long ago."""
+        latest = (time.time() - _LEFT_OVER_SECONDS) * 1e9
+        old = [info.path for info in self._listed(table) if info.mtime_ns is not None and info.mtime_ns < latest]
+        return {Path(path).name.removesuffix(PART) for path in old} & self.parts(table)
+
     def has(self, table: str, part: str) -> bool:
         """Say whether a part is there."""
         with self._trouble():

@@ -167,7 +167,7 @@ class ArchiveRun:
 
 
 def tidy(store: ArchiveStore) -> None:
-    """Delete segments of clips that are not complete; nobody may be writing."""
-    for part in store.parts(SEGMENTS) - store.parts(FRAMES):
+    """Delete old segments of clips that are not complete; of a fresh part, `frames` may be there in a moment."""
+    for part in store.left_over(SEGMENTS) - store.parts(FRAMES):
         store.delete(SEGMENTS, part)
     store.sweep((SEGMENTS, FRAMES, FAILURES))

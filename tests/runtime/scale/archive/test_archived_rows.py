@@ -1,5 +1,6 @@
 """What an archive holds is what the segmenter gives for each frame; it is there once, whatever was interrupted."""
 
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -126,7 +127,9 @@ def test_an_interrupted_run_goes_on_with_what_is_missing(
         assert archive(bundle, clip, out=out).interrupted is not None
     stamps = {path: path.stat().st_mtime_ns for path in (out / "frames").iterdir()}
     assert len(stamps) == 2
-    (out / "segments" / "clip-of-a-killed-worker.parquet").write_bytes(b"half")
+    orphan = out / "segments" / "clip-of-a-killed-worker.parquet"
+    orphan.write_bytes(b"half")
+    os.utime(orphan, (0, 0))
     done = archive(bundle, clip, out=out)
     assert (done.totals.clips, done.totals.done, done.totals.frames) == (3, 5, 24)
     assert {path: path.stat().st_mtime_ns for path in stamps} == stamps
@@ -134,6 +137,17 @@ def test_an_interrupted_run_goes_on_with_what_is_missing(
         assert table(out, name) == table(whole, name)
     assert archive(bundle, clip, out=out).totals.clips == 0
     assert table(out, "frames") == table(whole, "frames")
+
+
+def test_segments_whose_frames_may_still_come_are_kept(
+    clip: Path, archive: Archive, tiny: SimpleNamespace, tmp_path: Path
+) -> None:
+    out, bundle = tmp_path / "out", tiny.bundle("query_instances")
+    archive(bundle, clip, out=out)
+    fresh = out / "segments" / "clip-of-another-command.parquet"
+    shutil.copy(next((out / "segments").iterdir()), fresh)
+    archive(bundle, clip, out=out)
+    assert fresh.exists()
 
 
 def test_a_worker_that_was_given_up_does_not_double_its_clip(
