@@ -114,7 +114,7 @@ def archive(
             click.echo("segrt: interrupted; run the command again to go on", err=True)
             sys.exit(exit_code_of(done.interrupted))
     totals = done.totals
-    if totals.failures and not totals.done:
+    if (totals.failures or totals.damaged) and not done.frames:
         raise SegrtError(
             f"{done.out}: nothing could be archived, {counted(totals.failures, 'failure')}; first: "
             f"{totals.first_failure}"

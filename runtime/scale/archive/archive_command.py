@@ -50,11 +50,12 @@ class Request:
 
 @dataclass(frozen=True)
 class Archived:
-    """What was done, where, and what has interrupted it, if anything."""
+    """What was done, where, and what has interrupted it, if anything; `frames` are those that the dataset has then."""
 
     out: str
     totals: ArchiveTotals
     interrupted: KeyboardInterrupt | None = None
+    frames: int = 0
 
 
 def archived(request: Request, progress: Progress, say: Callable[[str], None]) -> Archived:
@@ -87,8 +88,7 @@ def archived(request: Request, progress: Progress, say: Callable[[str], None]) -
         crew.close()
         with suppress(SegrtError):  # what has ended the run is said; the next one begins with this
             tidy(store)
-    write_summary(store)
-    return Archived(store.shown, totals, interrupted)
+    return Archived(store.shown, totals, interrupted, 0 if interrupted else write_summary(store))
 
 
 def _options(bundle: Bundle, changes: RuleChanges) -> dict[str, object]:

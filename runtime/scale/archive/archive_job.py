@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 from segrt.runtime.decode.rule_changes import RuleChanges
 from segrt.runtime.inference.execution import Execution
@@ -71,10 +72,14 @@ class DoneOutcome:
 
 @dataclass(frozen=True)
 class FailedOutcome:
-    """A file or clip cannot be used; others can. `kind` is a word for the table of failures."""
+    """A file or clip cannot be used; others can.
+
+    `kind` is a word for the table of failures; `rows` are what that table is told, where it is more than that.
+    """
 
     message: str
     kind: str = "unreadable"
+    rows: tuple[dict[str, Any], ...] = ()
 
 
 @dataclass(frozen=True)

@@ -2,8 +2,9 @@
 
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from segrt.runtime.errors import SegrtError
 from segrt.runtime.scale.archive.archive_clips import SourceFile
@@ -112,7 +113,7 @@ class ArchiveRun:
         elif isinstance(outcome, DoneOutcome):
             self._done(task, outcome)
         elif isinstance(outcome, FailedOutcome):
-            self._fail(task, outcome.kind, outcome.message)
+            self._fail(task, outcome.rows or (failure_row(task, outcome.kind, outcome.message),))
         else:
             self._lost(task, outcome)
 
@@ -132,22 +133,23 @@ class ArchiveRun:
         if not self._proven and self.totals.lost >= MOST_ATTEMPTS * (self.crew.size + 1):
             raise SegrtError(f"no worker stays alive, {self.totals.lost} ended: {outcome.message}; use fewer --workers")
         if attempts >= MOST_ATTEMPTS:
-            self._fail(task, "worker", f"{task.name}: {outcome.message}, {attempts} times", attempts)
+            text = f"{task.name}: {outcome.message}, {attempts} times"
+            self._fail(task, (failure_row(task, "worker", text, attempts),))
         else:
             self._again.append(task)
 
-    def _fail(self, task: Task, kind: str, message: str, attempts: int = 1) -> None:
+    def _fail(self, task: Task, rows: Sequence[dict[str, Any]]) -> None:
         part = task.source_id if isinstance(task, SourceFile) else task.clip_id
-        self.store.write(FAILURES, part, table_of(FAILURES, [failure_row(task, kind, message, attempts)]))
+        self.store.write(FAILURES, part, table_of(FAILURES, rows))
         self._attempts.pop(task, None)
-        self.totals.failures += 1
-        self._note(message)
+        self.totals.failures += len(rows)
+        self._note(rows[0]["message"])
 
     def _take_changed(self) -> None:
         while self.plan.changed:
             file = self.plan.changed.pop()
             text = "has changed since it was archived; its rows are those of then, archive it into a new folder"
-            self._fail(file, "changed", f"{file.name}: {text}")
+            self._fail(file, (failure_row(file, "changed", f"{file.name}: {text}"),))
 
     def _clear_failure(self, part: str) -> None:
         """Forget what had failed in an earlier run and has not now."""

@@ -36,6 +36,10 @@ Task = SourceFile | Clip
 """A file to be cut, or a clip to be segmented."""
 
 
+class _NoPictureError(Exception):
+    """None of a clip's pictures could be read: it is not complete."""
+
+
 def digest_of(bundle: Bundle) -> str:
     """Return the SHA-256 of a bundle's manifest, which has those of its files."""
     return hashlib.sha256(dump_manifest(bundle.manifest)).hexdigest()
@@ -94,13 +98,24 @@ class ClipWorker:
             except SegrtError as error:
                 return EndOutcome(str(error))
         failures: list[dict[str, Any]] = []
-        with RowBuffer(self.store, clip_id) as rows:
+        try:
+            rows = self._written(clip, failures)
+        except _NoPictureError:
+            return FailedOutcome(failures[0]["message"], rows=tuple(failures))
+        return DoneOutcome(rows.frames, rows.segments, damage=failures[0]["message"] if failures else "")
+
+    def _written(self, clip: Clip, failures: list[dict[str, Any]]) -> RowBuffer:
+        """Write the rows of a clip, and its failures; raise _NoPictureError where none of its pictures gave rows."""
+        assert self.segmenter is not None
+        with RowBuffer(self.store, clip.clip_id) as rows:
             taken = self._pictures(clip, failures) if clip.files[0].kind == "picture" else self._frames(clip, failures)
             for place, image in taken:
                 rows.add(place, self.segmenter(image))
+            if failures and not rows.frames and clip.files[0].kind == "picture":
+                raise _NoPictureError
             if failures:
-                self.store.write(FAILURES, clip_id, table_of(FAILURES, failures))
-        return DoneOutcome(rows.frames, rows.segments, damage=failures[0]["message"] if failures else "")
+                self.store.write(FAILURES, clip.clip_id, table_of(FAILURES, failures))
+        return rows
 
     def _frames(self, clip: Clip, failures: list[dict[str, Any]]) -> Iterator[tuple[Place, Raster]]:
         (file,) = clip.files

@@ -32,7 +32,7 @@ class _Source:
 
 
 def write_summary(store: ArchiveStore) -> int:
-    """Write `sources.parquet` anew from all parts of `frames` and `failures`; return how many sources it has."""
+    """Write `sources.parquet` anew from all parts of `frames` and `failures`; return how many frames that are."""
     sources: dict[str, _Source] = {}
     for part in sorted(store.parts(FRAMES)):
         for group in _groups(store.read(FRAMES, part, ["source", "pts", "segments"])):
@@ -42,7 +42,7 @@ def write_summary(store: ArchiveStore) -> int:
             sources.setdefault(name, _Source(name)).failures += 1
     rows = [asdict(sources[name]) for name in sorted(sources)]
     store.write("", SOURCES, table_of(SOURCES, rows))
-    return len(rows)
+    return sum(row["frames"] for row in rows)
 
 
 def _groups(frames: Any) -> list[dict[str, Any]]:

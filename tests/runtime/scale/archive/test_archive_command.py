@@ -107,9 +107,10 @@ def test_an_extra_that_is_missing_is_named(
     fails(segrt("archive", bundle, clip, "--out", tmp_path / "o", *option), 2, f"pip install 'segrt[{extra}]'")
 
 
-def test_nothing_that_could_be_read_is_an_error(segrt: Segrt, bundle: Path, tmp_path: Path) -> None:
-    (tmp_path / "a.mp4").write_bytes(b"\0" * 1000)
-    code, _, err = segrt("archive", bundle, tmp_path / "a.mp4", "--out", tmp_path / "out")
+@pytest.mark.parametrize("name", ["a.mp4", "a.jpg"])
+def test_nothing_that_could_be_read_is_an_error(name: str, segrt: Segrt, bundle: Path, tmp_path: Path) -> None:
+    (tmp_path / name).write_bytes(b"\0" * 1000)
+    code, _, err = segrt("archive", bundle, tmp_path / name, "--out", tmp_path / "out")
     assert code == 2
     assert err.count("\n") == 1
     assert "nothing could be archived, 1 failure; first: " in err

@@ -191,6 +191,38 @@ def test_a_file_that_changed_is_a_failure_and_keeps_its_rows(
     assert table(out, "frames") == before
 
 
+@pytest.mark.parametrize("name", ["cam.mp4", "a.png"])
+def test_a_file_without_rows_that_changes_is_new(
+    name: str, clip: Path, archive: Archive, tiny: SimpleNamespace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cv2 = pytest.importorskip("cv2")
+    path, out, bundle = tmp_path / name, tmp_path / "out", tiny.bundle("argmax")
+    shutil.copy(clip, path) if name == "cam.mp4" else cv2.imwrite(str(path), tiny.thirds(24, 48))
+
+    def interrupted(*_: Any) -> Any:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(clip_worker.ClipWorker, "_segmented", interrupted)
+        assert archive(bundle, path, out=out).interrupted is not None
+    encoded(path, frames=48) if name == "cam.mp4" else cv2.imwrite(str(path), tiny.thirds(36, 48))
+    done = archive(bundle, path, out=out)
+    assert (done.totals.frames, done.totals.failures) == (48 if name == "cam.mp4" else 1, 0)
+
+
+def test_a_changed_file_that_is_what_it_was_is_no_failure(
+    clip: Path, archive: Archive, tiny: SimpleNamespace, tmp_path: Path
+) -> None:
+    path, out, bundle = tmp_path / "cam.mp4", tmp_path / "out", tiny.bundle("argmax")
+    shutil.copy2(clip, path)
+    archive(bundle, path, out=out)
+    encoded(path, frames=48)
+    assert archive(bundle, path, out=out).totals.failures == 1
+    shutil.copy2(clip, path)
+    assert archive(bundle, path, out=out).totals.failures == 0
+    assert list((out / "failures").iterdir()) == []
+
+
 def test_a_broken_file_among_good_ones_ends_nothing(
     clip: Path, archive: Archive, tiny: SimpleNamespace, tmp_path: Path
 ) -> None:
@@ -201,7 +233,7 @@ def test_a_broken_file_among_good_ones_ends_nothing(
     (folder / "c.mp4").symlink_to("nowhere")
     shutil.copy(clip, folder / "d.mp4")
     done = archive(bundle, folder, out=out)
-    assert (done.totals.frames, done.totals.failures, done.totals.damaged) == (40, 2, 1)
+    assert (done.totals.frames, done.totals.failures, done.totals.damaged) == (40, 3, 0)
     failures = {Path(row["source"]).name: row for row in table(out, "failures")}
     assert sorted(failures) == ["a.mp4", "b.jpg", "c.mp4"]
     assert "cannot be read" in failures["c.mp4"]["message"]
@@ -209,3 +241,26 @@ def test_a_broken_file_among_good_ones_ends_nothing(
     shutil.copy(clip, folder / "a.mp4")
     assert archive(bundle, folder, out=out).totals.frames == 40
     assert sorted(Path(row["source"]).name for row in table(out, "failures")) == ["b.jpg", "c.mp4"]
+
+
+def test_a_picture_that_could_not_be_read_is_tried_again(
+    archive: Archive, tiny: SimpleNamespace, tmp_path: Path
+) -> None:
+    cv2 = pytest.importorskip("cv2")
+    folder, out, bundle = tmp_path / "pictures", tmp_path / "out", tiny.bundle("argmax")
+    folder.mkdir()
+    cv2.imwrite(str(folder / "a.png"), tiny.thirds(24, 48))
+    for name in ("b.jpg", "c.jpg"):
+        (folder / name).write_bytes(b"\xff\xd8 cut")
+    assert archive(bundle, folder, out=out).totals.frames == 1
+    again = archive(bundle, folder, out=out).totals
+    assert (again.frames, again.failures, len(table(out, "failures"))) == (0, 2, 2)
+    cv2.imwrite(str(folder / "b.jpg"), tiny.thirds(24, 48))
+    assert archive(bundle, folder, out=out).totals.frames == 1
+    assert [Path(row["source"]).name for row in table(out, "frames")] == ["a.png", "b.jpg"]
+    assert [Path(row["source"]).name for row in table(out, "failures")] == ["c.jpg"]
+    cv2.imwrite(str(folder / "c.jpg"), tiny.thirds(24, 48))
+    assert archive(bundle, folder, out=out).totals.frames == 1
+    assert archive(bundle, folder, out=out).totals.clips == 0
+    assert [Path(row["source"]).name for row in table(out, "frames")] == ["a.png", "b.jpg", "c.jpg"]
+    assert list((out / "failures").iterdir()) == []
