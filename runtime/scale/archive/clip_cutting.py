@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from segrt.runtime.scale.archive.archive_clips import Clip, SourceFile
 from segrt.runtime.scale.archive.key_frames import begins_anew
-from segrt.runtime.scale.archive.video_access import open_video
+from segrt.runtime.scale.archive.video_access import open_video, unreadable
 
 CUTTABLE = frozenset({"av1", "dnxhd", "h264", "hevc", "mjpeg", "mpeg2video", "mpeg4", "prores", "vp9"})
 """Codecs of which a packet is a frame, as their containers have them; VP8 for one has packets that are not shown."""
@@ -36,6 +36,13 @@ def cut_video(file: SourceFile, seconds: float) -> list[Clip]:
 
     Raises VideoError for a file that cannot be opened; of one that ends early there are clips as far as it goes.
     """
+    try:
+        return _cut(file, seconds)
+    except OSError as error:  # the file's place, not its bytes: another time it may all be there
+        raise unreadable(file, error) from None
+
+
+def _cut(file: SourceFile, seconds: float) -> list[Clip]:
     whole = [Clip((file,))]
     with open_video(file) as (container, stream, _):
         codec, tick = stream.codec_context.name, stream.time_base
@@ -67,7 +74,7 @@ def _frames_are_packets(container: Any, stream: Any) -> bool:
             decoded += [picture.pts for picture in packet.decode()]
             if number >= _LOOKED_AT:
                 break
-    except (av.error.FFmpegError, OSError):
+    except av.error.FFmpegError:
         return False
     if None in expected or None in decoded or not decoded:
         return False
@@ -89,7 +96,7 @@ def _demuxed(container: Any, stream: Any) -> _Packets:
             if packet.is_discard:
                 packets.hidden.append(len(packets.times))
             packets.times.append(packet.pts)
-    except (av.error.FFmpegError, OSError):
+    except av.error.FFmpegError:
         packets.untimed = True  # whoever decodes it says where it is damaged
     return packets
 

@@ -8,8 +8,8 @@ import av.error
 
 from segrt.runtime.errors import VideoError
 from segrt.runtime.files.images import Picture
-from segrt.runtime.scale.archive.archive_clips import Clip
-from segrt.runtime.scale.archive.video_access import open_video
+from segrt.runtime.scale.archive.archive_clips import Clip, SourceFile
+from segrt.runtime.scale.archive.video_access import open_video, unreadable
 from segrt.runtime.stream.sources.cpu_decoder import Upright
 from segrt.runtime.stream.sources.video_file import reason_of
 
@@ -54,7 +54,7 @@ def _whole(clip: Clip, every: int) -> Iterator[ClipFrame]:
     count, damage = 0, _Damage()
     with open_video(file) as (container, stream, missing):
         upright = Upright(stream)
-        for picture in _decoded(container, stream, damage):
+        for picture in _decoded(file, container, stream, damage):
             if picture.is_corrupt:
                 damage.corrupt += 1 if count else 0  # before the first good one: begun between two key frames
                 continue
@@ -74,7 +74,7 @@ def _part(clip: Clip, begin: int | None, every: int, *, strict: bool = False) ->
     count, damage, place = 0, _Damage(), clip.first_frame
     with open_video(file) as (container, stream, missing):
         upright = Upright(stream)
-        for picture in _decoded(container, stream, damage, begin):
+        for picture in _decoded(file, container, stream, damage, begin):
             if picture.pts is None or picture.is_corrupt:
                 damage.corrupt += 1
                 continue
@@ -117,7 +117,7 @@ def _error(count: int, text: str) -> VideoError:
     return (DamagedError if count else VideoError)(f"{text}; copy it again")
 
 
-def _decoded(container: Any, stream: Any, damage: _Damage, begin: int | None = None) -> Iterator[Any]:
+def _decoded(file: SourceFile, container: Any, stream: Any, damage: _Damage, begin: int | None = None) -> Iterator[Any]:
     """Yield what the decoder gives from the key frame at `begin` on; without one, from the file's beginning."""
     try:
         for packet in _packets_from(container, stream, begin):
@@ -125,8 +125,10 @@ def _decoded(container: Any, stream: Any, damage: _Damage, begin: int | None = N
                 yield from packet.decode()
             except av.error.InvalidDataError:  # noqa: PERF203 (one packet's, others follow)
                 damage.corrupt += 1
-    except (av.error.FFmpegError, OSError) as error:
+    except av.error.FFmpegError as error:
         damage.stopped = reason_of(error)
+    except OSError as error:  # the file's place, not its bytes: another time it may all be there
+        raise unreadable(file, error) from None
 
 
 def _packets_from(container: Any, stream: Any, begin: int | None) -> Iterator[Any]:

@@ -8,7 +8,7 @@ from typing import Any, BinaryIO
 import av
 import av.error
 
-from segrt.runtime.errors import SegrtError, VideoError
+from segrt.runtime.errors import VideoError
 from segrt.runtime.files.reading import open_regular
 from segrt.runtime.scale.archive.archive_clips import SourceFile
 from segrt.runtime.scale.archive.file_systems import open_address, reason_of_arrow
@@ -24,10 +24,15 @@ def open_file(file: SourceFile) -> Iterator[BinaryIO]:
             open_address(file.root).system.open_input_file(file.path) if file.root else open_regular(Path(file.path))
         )
     except OSError as error:
-        text = error.strerror if not file.root and error.strerror else reason_of_arrow(error, file.root)
-        raise SegrtError(f"{file.name}: cannot be read ({text}); check it and its permissions") from None
+        raise unreadable(file, error) from None
     with opened:
         yield opened
+
+
+def unreadable(file: SourceFile, error: OSError) -> VideoError:
+    """Return what is said of a file that its disk or address did not give, or stopped giving."""
+    text = error.strerror if not file.root and error.strerror else reason_of_arrow(error, file.root)
+    return VideoError(f"{file.name}: cannot be read ({text}); check it and its permissions")
 
 
 @contextmanager

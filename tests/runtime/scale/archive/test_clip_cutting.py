@@ -1,13 +1,16 @@
 """Clips of a video hold the frames of the whole: none twice, none lost, their numbers, times and pixels the same."""
 
 import hashlib
+import io
 from pathlib import Path
+from types import SimpleNamespace
 
 import av
 import pytest
 from archive_cases import X264, encoded
 
 from segrt.runtime.errors import SegrtError, VideoError
+from segrt.runtime.scale.archive import video_access
 from segrt.runtime.scale.archive.archive_clips import Clip, SourceFile
 from segrt.runtime.scale.archive.archive_sources import find_sources
 from segrt.runtime.scale.archive.clip_cutting import cut_video
@@ -157,3 +160,27 @@ def test_an_encrypted_video_is_a_failure_not_a_wrong_result(tmp_path: Path) -> N
     path = encoded(tmp_path / "secret.mp4", muxing=key)
     with pytest.raises(VideoError, match=f"{path}: .*(cannot be decoded|can be decoded|damaged)"):
         by_clips(cut_video(file_of(path), 0.75))
+
+
+def test_a_place_that_stops_giving_bytes_is_no_damage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = encoded(tmp_path / "clip.mp4", frames=400).read_bytes()
+    far = SourceFile("far://", "clip.mp4", "far://clip.mp4", "video", len(data), 0)
+    limits = [len(data)]
+
+    class Expiring(io.BytesIO):
+        def read(self, size: int | None = -1) -> bytes:
+            if self.tell() > limits[0] and self.tell() < len(data) * 3 // 4:
+                raise OSError("ExpiredToken")
+            return super().read(size if size is None or size < 0 else min(size, 4096))
+
+    there = SimpleNamespace(system=SimpleNamespace(open_input_file=lambda _: Expiring(data)))
+    monkeypatch.setattr(video_access, "open_address", lambda _: there)
+    clips = cut_video(far, 1.5)
+    limits[0] = len(data) // 3
+    with pytest.raises(VideoError, match="cannot be read") as cut:
+        cut_video(far, 1.5)
+    assert not isinstance(cut.value, DamagedError)
+    for clip in (Clip((far,)), Clip((far,), end=clips[-1].start, frames=clips[-1].first_frame)):
+        with pytest.raises(VideoError, match="cannot be read") as stopped:
+            list(clip_frames(clip))
+        assert not isinstance(stopped.value, DamagedError)
