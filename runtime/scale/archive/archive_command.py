@@ -5,6 +5,7 @@ import secrets
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from itertools import takewhile
 from pathlib import Path
 
 import msgspec
@@ -125,11 +126,25 @@ def _crew_kind(request: Request) -> Callable[[ArchiveJob], Crew]:
         return lambda job: RayCrew(job, place)
     from segrt.runtime.scale.archive.local_crew import LocalCrew
 
-    gpus = None if not share else tuple(int(number * share + 1e-9) for number in range(count))
-    seen = len([name for name in gpu_files() if name.startswith("/dev/nvidia")])
-    if gpus is not None and max(gpus) >= max(seen, 1 if gpu_files() else 0):
-        raise SegrtError(
-            f"--gpus-per-worker {share:g}: {count} workers need {max(gpus) + 1} GPUs, but here are {seen}; give fewer "
-            "--workers or a smaller share"
-        )
+    gpus = None if not share else _gpus_of(share, count)
     return lambda job: LocalCrew(job, count, gpus)
+
+
+def _gpus_of(share: float, count: int) -> tuple[str, ...]:
+    """Return what CUDA calls the GPU of each worker; raise SegrtError for more than there are."""
+    places, seen = [int(number * share + 1e-9) for number in range(count)], _visible_gpus()
+    if max(places) >= len(seen):
+        raise SegrtError(
+            f"--gpus-per-worker {share:g}: {count} workers need {max(places) + 1} GPUs, but here are {len(seen)}; give "
+            "fewer --workers or a smaller share"
+        )
+    return tuple(seen[place] for place in places)
+
+
+def _visible_gpus() -> list[str]:
+    """Return what CUDA calls the GPUs that this process may use: CUDA_VISIBLE_DEVICES, up to -1, or all."""
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if not gpu_files() or visible is None:
+        numbered = sum(name.startswith("/dev/nvidia") for name in gpu_files())
+        return [str(number) for number in range(max(numbered, 1 if gpu_files() else 0))]
+    return list(takewhile(lambda name: name not in ("", "-1"), (name.strip() for name in visible.split(","))))

@@ -149,4 +149,7 @@ def _matcher(pattern: str) -> re.Pattern[str]:
             text += token.replace("[!", "[^", 1)
         else:
             text += re.escape(token)
-    return re.compile(text)
+    try:
+        return re.compile(text)
+    except re.error as error:
+        raise SegrtError(f"{pattern}: is no pattern ({error}); give one such as **/*.mp4") from None

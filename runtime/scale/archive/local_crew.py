@@ -23,14 +23,14 @@ class _Member:
 
     process: BaseProcess
     pipe: "Connection[Any, Any]"
-    gpu: int | None
+    gpu: str | None
     task: Task | None = None
 
 
 class LocalCrew:
-    """`count` processes, each with its own segmenter; `gpus` are the numbers that they see, one each, or None."""
+    """`count` processes, each with its own segmenter; `gpus` is what CUDA calls the one that each sees, or None."""
 
-    def __init__(self, job: ArchiveJob, count: int, gpus: tuple[int, ...] | None = None) -> None:
+    def __init__(self, job: ArchiveJob, count: int, gpus: tuple[str, ...] | None = None) -> None:
         self._job = job
         self._context = multiprocessing.get_context("spawn")
         self._members: list[_Member] = []
@@ -83,7 +83,7 @@ class LocalCrew:
             member.pipe.close()
         self._members.clear()
 
-    def _started(self, gpu: int | None) -> _Member:
+    def _started(self, gpu: str | None) -> _Member:
         ours, theirs = self._context.Pipe()
         process = self._context.Process(target=_serve, args=(self._job, theirs, gpu), daemon=True, name="segrt archive")
         process.start()
@@ -103,12 +103,12 @@ class LocalCrew:
         return f"ended with code {code}"
 
 
-def _serve(job: ArchiveJob, pipe: "Connection[Any, Any]", gpu: int | None) -> None:
+def _serve(job: ArchiveJob, pipe: "Connection[Any, Any]", gpu: str | None) -> None:
     """Do tasks until the other end is closed; a process's main function."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends it to all; whoever hands out tasks ends this one
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     if gpu is not None:
-        os.environ["CUDA_VISIBLE_DEVICES"] = str(gpu)
+        os.environ["CUDA_VISIBLE_DEVICES"] = gpu
     worker = ClipWorker(job)
     with contextlib.suppress(EOFError, OSError):
         while True:

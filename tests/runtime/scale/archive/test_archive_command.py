@@ -10,7 +10,7 @@ import pytest
 from cli_calls import Segrt, fails
 
 from segrt.runtime.errors import SegrtError
-from segrt.runtime.scale.archive import archive_store
+from segrt.runtime.scale.archive import archive_command, archive_store
 from segrt.runtime.scale.archive.archive_command import Archived
 from segrt.runtime.scale.archive.archive_sources import find_sources
 from segrt.runtime.scale.archive.archive_store import ArchiveStore
@@ -193,3 +193,36 @@ def test_addresses_and_patterns_name_what_paths_name(clip: Path, tmp_path: Path)
     twice = find_sources([names[2], f"file://{tmp_path}/a"])
     assert [file.name for file in twice.files] == [names[2], *names[:2]]
     assert [file.kind for file in twice.files] == ["video", "video", "picture"]
+
+
+@pytest.mark.parametrize(
+    ("visible", "count", "gpus"),
+    [
+        (None, 4, ("0", "0", "1", "1")),
+        ("2, 3", 4, ("2", "2", "3", "3")),
+        ("GPU-a,-1,1", 2, ("GPU-a", "GPU-a")),
+        ("2", 3, None),
+        ("", 1, None),
+    ],
+)
+def test_workers_share_the_gpus_that_may_be_used(
+    visible: str | None, count: int, gpus: tuple[str, ...] | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(archive_command, "gpu_files", lambda: tuple(f"/dev/nvidia{number}" for number in range(4)))
+    if visible is None:
+        monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    else:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    if gpus is None:
+        with pytest.raises(SegrtError, match=f"{count} workers need .* but here are"):
+            archive_command._gpus_of(0.5, count)
+    else:
+        assert archive_command._gpus_of(0.5, count) == gpus
+
+
+def test_a_pattern_behind_an_address_that_is_none_is_said() -> None:
+    from segrt.runtime.scale.archive import archive_sources
+
+    with pytest.raises(SegrtError, match=r"\[z-a\]\*\.mp4: is no pattern") as refused:
+        archive_sources._matcher("[z-a]*.mp4")
+    assert "\n" not in str(refused.value)
