@@ -4,10 +4,10 @@ import os
 import secrets
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from segrt.runtime.errors import SegrtError
 from segrt.runtime.files.atomic import make_folder, write_atomic
@@ -28,8 +28,8 @@ class StoreError(SegrtError):
 class PartWriter:
     """Takes the rows of one part, table by table, into a file aside."""
 
-    def __init__(self, path: Path, schema: Any) -> None:
-        self._writer = arrow("parquet").ParquetWriter(str(path), schema, compression="zstd")
+    def __init__(self, where: Any, schema: Any) -> None:
+        self._writer = arrow("parquet").ParquetWriter(where, schema, compression="zstd")
 
     def add(self, table: Any) -> None:
         """Write rows: a table of the part's schema, as one group."""
@@ -89,9 +89,7 @@ class ArchiveStore:
 
         Raises StoreError where it cannot be written.
         """
-        folder = Path(self._base) / table if self._local else Path(tempfile.gettempdir())
-        aside = folder / f".{part}.{self._run}-{secrets.token_hex(4)}{_PARTIAL}"
-        try:
+        with self._aside(table, part) as (aside, publish):
             with self._trouble():
                 writer = PartWriter(aside, schema)
             try:
@@ -102,10 +100,7 @@ class ArchiveStore:
                 raise
             with self._trouble():
                 writer.close()
-                self._publish(aside, self._path(table, part))
-        finally:
-            with suppress(OSError):
-                aside.unlink(missing_ok=True)
+                publish()
 
     def write(self, table: str, part: str, rows: Any) -> None:
         """Write a table of pyarrow's as a part; raise StoreError where that fails."""
@@ -166,17 +161,33 @@ class ArchiveStore:
     def _path(self, table: str, part: str) -> str:
         return f"{self._base}/{table}/{part}{PART}" if table else f"{self._base}/{part}{PART}"
 
-    def _publish(self, aside: Path, path: str) -> None:
-        """Bring a whole file to its place: by renaming it, or by sending it, which shows it when it is complete."""
-        if self._local:
-            with aside.open("rb") as file:
-                os.fsync(file.fileno())
-            aside.replace(path)
+    @contextmanager
+    def _aside(self, table: str, part: str) -> Iterator[tuple[Any, Callable[[], None]]]:
+        """Yield where a part is written first, and what brings it to its place; an address gets it of a nameless file.
+
+        Renaming shows a file when it is whole, and so does sending one.
+        """
+        path = self._path(table, part)
+        if not self._local:
+            with ExitStack() as stack:
+                with self._trouble():
+                    file = stack.enter_context(tempfile.TemporaryFile())
+                yield file, lambda: self._send(file, path)
             return
-        with aside.open("rb") as file, self._system.open_output_stream(path) as target:
+        aside = Path(self._base) / table / f".{part}.{self._run}-{secrets.token_hex(4)}{_PARTIAL}"
+        try:
+            yield str(aside), lambda: _rename(aside, path)
+        finally:
+            with suppress(OSError):
+                aside.unlink(missing_ok=True)
+
+    def _send(self, file: BinaryIO, path: str) -> None:
+        size = file.seek(0, os.SEEK_END)
+        file.seek(0)
+        with self._system.open_output_stream(path) as target:
             while piece := file.read(_PIECE):
                 target.write(piece)
-        if self._system.get_file_info(path).size != aside.stat().st_size:
+        if self._system.get_file_info(path).size != size:
             self._system.delete_file(path)
             raise OSError("it was cut off on its way")
 
@@ -191,6 +202,12 @@ class ArchiveStore:
         except OSError as error:
             text = error.strerror or reason_of_arrow(error, self.out)
             raise StoreError(f"{self.shown}: cannot be {done} ({redact(text)}); {remedy}") from None
+
+
+def _rename(aside: Path, path: str) -> None:
+    with aside.open("rb") as file:
+        os.fsync(file.fileno())
+    aside.replace(path)
 
 
 class _Guarded(PartWriter):

@@ -150,6 +150,20 @@ def test_a_part_is_there_whole_or_not_at_all(tmp_path: Path) -> None:
         store.read(FRAMES, "clip-y")
 
 
+def test_a_part_for_an_address_has_no_name_until_it_is_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from segrt.runtime.scale.archive.row_tables import FRAMES, schema_of
+
+    aside = tmp_path / "aside"
+    aside.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(aside))
+    store = ArchiveStore(str(tmp_path / "far"))
+    store.prepare((FRAMES,))
+    monkeypatch.setattr(store, "_local", False)
+    with store.new_part(FRAMES, "clip-x", schema_of(FRAMES)):
+        assert list(aside.iterdir()) == list((tmp_path / "far" / FRAMES).iterdir()) == []
+    assert store.read(FRAMES, "clip-x").num_rows == 0
+
+
 def test_sources_and_dataset_behind_an_address_are_as_those_on_a_disk(
     archive: Callable[..., Archived], bundle: Path, clip: Path, tiny: SimpleNamespace, tmp_path: Path
 ) -> None:

@@ -125,6 +125,7 @@ def test_an_interrupted_run_goes_on_with_what_is_missing(
     with monkeypatch.context() as patch:
         patch.setattr(clip_worker.ClipWorker, "do", interrupted)
         assert archive(bundle, clip, out=out).interrupted is not None
+    assert not (out / "sources.parquet").exists()
     stamps = {path: path.stat().st_mtime_ns for path in (out / "frames").iterdir()}
     assert len(stamps) == 2
     orphan = out / "segments" / "clip-of-a-killed-worker.parquet"
