@@ -1,6 +1,7 @@
 """What is done to a picture by what was found in it: another background, objects made unrecognisable."""
 
 from dataclasses import dataclass
+from math import ceil
 from typing import Protocol
 
 import cv2
@@ -14,6 +15,7 @@ from segrt.runtime.results.labels.palette import Color
 # The long side has so many cells: what is smaller than some of them is not recognised any more.
 _CELLS = 64
 _LEAST_CELL = 8
+_LEAST_SHARE = 0.1  # of its box that an object's mask fills where it can be trusted to cover the object
 
 Classes = frozenset[int]
 
@@ -70,8 +72,8 @@ class Backdrop:
 class PictureEdits:
     """Positions of classes in the bundle's labels say what is edited; the rest of the picture keeps its every bit.
 
-    `blur`: classes that are made unrecognisable, with half a cell around them. `background`: what replaces everything
-    but the classes of `subject`.
+    `blur`: classes that are made unrecognisable, with half a cell around them; an instance whose mask leaves nine
+    tenths of its box bare goes with its box. `background`: what replaces everything but the classes of `subject`.
     """
 
     blur: Classes = frozenset()
@@ -82,7 +84,7 @@ class PictureEdits:
         """Return an edited copy of `image`, uint8 BGR (H, W, 3), of the result's size."""
         edited: Image = image.copy()
         if self.blur:
-            hidden = _widened(mask_of(result, self.blur))
+            hidden = _widened(mask_of(result, self.blur) | _boxes_without_masks(result, self.blur))
             if hidden.any():
                 edited[hidden] = blurred(image)[hidden]
         if self.background is not None:
@@ -128,6 +130,17 @@ def mask_of(result: Result, classes: Classes) -> npt.NDArray[np.bool_]:
         if class_id in classes:
             found |= rle.decode(mask).astype(bool)
     return found
+
+
+def _boxes_without_masks(result: Result, classes: Classes) -> npt.NDArray[np.bool_]:
+    """Return the boxes of instances of `classes` that their masks leave bare, bool (H, W): they are found, too."""
+    bare = np.zeros(result.size, bool)
+    if isinstance(result, InstanceResult):
+        for (class_id, mask), (left, top, right, bottom) in zip(_masks(result), result.boxes, strict=True):
+            if class_id in classes and rle.area(mask) < _LEAST_SHARE * (right - left) * (bottom - top):
+                rows, columns = slice(int(max(0, top)), ceil(bottom)), slice(int(max(0, left)), ceil(right))
+                bare[rows, columns] = True
+    return bare
 
 
 def _masks(result: InstanceResult) -> "zip[tuple[int, rle.Rle]]":

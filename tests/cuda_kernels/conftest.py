@@ -31,3 +31,30 @@ def gpu(monkeypatch: pytest.MonkeyPatch):
     cuda_provider.load_libraries.cache_clear()
     monkeypatch.setattr(session_backend, "open_cuda", lambda: cuda)
     return cuda
+
+
+@pytest.fixture
+def nvdec(gpu, monkeypatch: pytest.MonkeyPatch):
+    """Let segrt see a GPU that decodes video."""
+    from nvdec_double import FakeNvdec
+
+    from segrt.runtime.decode.decoders import PROGRAMS
+    from segrt.runtime.stream.sources import gpu_decoder
+
+    for module in ("decode.decoding_place", "inference.cuda.kernels", "preprocess.cuda.slot_pictures"):
+        files = ("antialias", "preprocess", "video", *PROGRAMS)
+        monkeypatch.setattr(f"segrt.runtime.{module}.built_files", lambda files=files: files)
+    monkeypatch.setattr(gpu_decoder, "why_no_gpu_decoder", lambda: None)
+    monkeypatch.setattr(gpu_decoder, "open_cuda", lambda: gpu)
+    monkeypatch.setattr(gpu_decoder, "_hardware_context", FakeNvdec)
+    return gpu
+
+
+@pytest.fixture
+def clip(tmp_path: Path) -> Path:
+    """Return a clip of nine pictures with times that B-frames reorder."""
+    from nvdec_double import write_clip
+
+    path = tmp_path / "clip.mp4"
+    write_clip(path)
+    return path

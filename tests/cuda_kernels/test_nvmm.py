@@ -12,7 +12,7 @@ import av
 import numpy as np
 import pytest
 from emulated_cuda import EmulatedCuda
-from test_gpu_video import nv12_planes
+from nvdec_double import nv12_planes
 
 from segrt.runtime.errors import DeviceLostError, VideoError
 from segrt.runtime.inference.cuda.cuda_errors import CudaError

@@ -11,7 +11,8 @@ if TYPE_CHECKING:
     from segrt.runtime.preprocess.cuda.device_picture import DevicePicture
 
 WantedDecoder = Literal["auto", "cpu", "cuda"]
-_LOW_DELAY = 1 << 19  # AV_CODEC_FLAG_LOW_DELAY
+LOW_DELAY = 1 << 19
+"""The flag of decoders that hold no frame back (AV_CODEC_FLAG_LOW_DELAY)."""
 
 
 class VideoDecoder(Protocol):
@@ -40,7 +41,7 @@ class CpuDecoder:
         stream.thread_type = "AUTO"
         stream.thread_count = threads
         if low_delay:
-            stream.codec_context.flags |= _LOW_DELAY
+            stream.codec_context.flags |= LOW_DELAY
         self._upright = Upright(stream)
 
     def decode(self, packet: Any) -> list[av.VideoFrame]:

@@ -7,7 +7,7 @@ Pictures that have to be turned upright are copied to the host.
 import ctypes
 import logging
 from contextlib import suppress
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import av
@@ -20,14 +20,13 @@ from segrt.runtime.inference.cuda.cuda_errors import explained
 from segrt.runtime.inference.cuda.kernels import built_files
 from segrt.runtime.preprocess.cuda.device_picture import DevicePicture, PictureMemory
 from segrt.runtime.preprocess.cuda.video_kernels import COLOR_SPACES, Nv12, bgr_launch, yuv_matrix
-from segrt.runtime.stream.sources.cpu_decoder import Upright
+from segrt.runtime.stream.sources.cpu_decoder import LOW_DELAY, CpuDecoder, Upright
 from segrt.runtime.stream.sources.decoded_picture import FULL_RANGE, pixel_ratio_of, turn
 
 log = logging.getLogger("segrt.stream")
 _FORMATS = ("yuv420p", "yuvj420p", "nv12")
 _UNSPECIFIED = 2  # AVCOL_SPC_UNSPECIFIED
 _PLANAR = {"nv12": "yuv420p", "p010le": "yuv420p10le", "p016le": "yuv420p16le", "nv16": "yuv422p", "nv24": "yuv444p"}
-_LOW_DELAY = 1 << 19  # AV_CODEC_FLAG_LOW_DELAY
 _MOST_UNSEEN = 64  # packets without a frame: far more than any decoder holds back
 _LIBRARY = "libnvcuvid.so.1"  # NVIDIA's video decoder, which the driver brings
 
@@ -79,14 +78,16 @@ class GpuDecoder:
     """Decodes a stream of which `why_not_on_gpu` says nothing.
 
     FFmpeg finds out with the first frame whether this GPU's decoder takes the stream. If it does not, with `strict` a
-    VideoError is raised; else frames are decoded on the CPU, which is said once. Raises VideoError where the GPU cannot
-    be opened.
+    VideoError is raised; else frames are decoded on the CPU by `threads`, which is said once. Raises VideoError where
+    the GPU cannot be opened.
     """
 
     device = "cuda"
 
-    def __init__(self, stream: Any, *, strict: bool, name: str, low_delay: bool = False) -> None:
+    def __init__(self, stream: Any, *, strict: bool, name: str, threads: int = 1, low_delay: bool = False) -> None:
         self._strict, self._name, self._fell_back = strict, name, False
+        self._on_cpu: CpuDecoder | None = None
+        self._make_on_cpu = partial(CpuDecoder, stream, threads=threads, low_delay=low_delay)
         self._upright, self._time_base = Upright(stream), stream.time_base
         self._matrices: dict[tuple[int, bool], Any] = {}
         # What the container alone states: the CPU's decoder is given it with the stream.
@@ -102,12 +103,12 @@ class GpuDecoder:
         except (av.error.FFmpegError, OSError, NotImplementedError, BackendError) as error:
             raise VideoError(f"the GPU's video decoder cannot be opened ({error})") from None
         if low_delay:
-            self._context.flags |= _LOW_DELAY
+            self._context.flags |= LOW_DELAY
 
     def decode(self, packet: Any) -> list[av.VideoFrame]:
         """See `VideoDecoder`."""
-        if self._context is None:
-            return self._by_cpu(packet)
+        if self._on_cpu is not None:
+            return self._on_cpu.decode(packet)
         try:
             frames: list[av.VideoFrame] = self._context.decode(packet)
         except av.error.InvalidDataError:
@@ -128,7 +129,7 @@ class GpuDecoder:
         """See `VideoDecoder`. Raises DeviceLostError when the GPU is lost or has no memory left."""
         sw_format = getattr(frame, "sw_format", None)
         if sw_format is None:
-            if self._context is not None:
+            if self._on_cpu is None:
                 self._fall_back(f"{self._context.name} of {frame.width}x{frame.height}")
             return self._upright.picture(frame)
         if sw_format.name != "nv12" or frame.width % 2 or frame.height % 2 or frame.colorspace not in COLOR_SPACES:
@@ -147,14 +148,11 @@ class GpuDecoder:
         """Give the CPU's decoder everything that the GPU's has made nothing of."""
         self._fall_back(reason)
         packets, self._unseen, self._context = [*(self._unseen or ()), packet], None, None
+        self._on_cpu = self._make_on_cpu()
         frames = []
         for unseen in packets:
             with suppress(av.error.InvalidDataError):
-                frames += self._by_cpu(unseen)
-        return frames
-
-    def _by_cpu(self, packet: Any) -> list[av.VideoFrame]:
-        frames: list[av.VideoFrame] = packet.decode()
+                frames += self._on_cpu.decode(unseen)
         return frames
 
     def _converted(self, frame: av.VideoFrame) -> DevicePicture:

@@ -26,13 +26,6 @@ def choose_decoder(sources: Sequence[Source], wanted: WantedDecoder, preprocess_
         source.wanted_decoder = chosen
 
 
-def why_no_gpu_decoder() -> str | None:
-    """Return why no video is decoded on this machine's GPU, or None; see `gpu_decoder`."""
-    from segrt.runtime.stream.sources import gpu_decoder
-
-    return gpu_decoder.why_no_gpu_decoder()
-
-
 def open_decoder(
     stream: Any, wanted: WantedDecoder, name: str, *, threads: int = 1, low_delay: bool = False
 ) -> VideoDecoder:
@@ -48,7 +41,7 @@ def open_decoder(
     reason = why_not_on_gpu(stream)
     if reason is None:
         try:
-            return GpuDecoder(stream, strict=wanted == "cuda", name=name, low_delay=low_delay)
+            return GpuDecoder(stream, strict=wanted == "cuda", name=name, threads=threads, low_delay=low_delay)
         except VideoError as error:
             reason = str(error)
     if wanted == "cuda":

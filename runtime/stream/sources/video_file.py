@@ -16,7 +16,7 @@ from segrt.runtime.stream.frame import Frame, frame_of
 from segrt.runtime.stream.sources.cpu_decoder import VideoDecoder
 from segrt.runtime.stream.sources.file_extent import missing_bytes
 from segrt.runtime.stream.sources.source import Source, SourceInfo
-from segrt.runtime.stream.sources.video_decoder import open_decoder, why_no_gpu_decoder
+from segrt.runtime.stream.sources.video_decoder import open_decoder
 
 if TYPE_CHECKING:
     from segrt.runtime.files.images import Picture
@@ -38,6 +38,8 @@ class VideoSource(Source):
     @classmethod
     def why_not_on_gpu(cls) -> str | None:
         """See `Source`."""
+        from segrt.runtime.stream.sources.gpu_decoder import why_no_gpu_decoder
+
         return why_no_gpu_decoder()
 
     def __init__(self, path: Path, source_id: str, *, threads: int = 1) -> None:

@@ -96,6 +96,26 @@ def test_blurring_leaves_nothing_finer_than_a_cell() -> None:
     np.testing.assert_array_equal(blurred(others.reshape(given.shape)), found)
 
 
+def test_an_instance_that_is_found_without_a_mask_is_hidden_with_its_box() -> None:
+    random = np.random.default_rng(5).integers(0, 256, (64, 64, 3), np.uint8)
+    masks = np.zeros((3, 64, 64), bool)
+    masks[1, 40:60, 40:60] = True
+    boxes = np.array([[4.5, 6, 20, 22], [40, 40, 60, 60], [30, 2, 60, 20]], np.float32)
+    found = InstanceResult(
+        boxes=boxes,
+        scores=np.full(3, 0.9, np.float32),
+        class_ids=np.array([0, 0, 1]),
+        rles=[rle.encode(mask) for mask in masks],
+        size=(64, 64),
+        labels=LABELS,
+    )
+    edited = PictureEdits(blur=frozenset({0}))(random, found)
+    changed = (edited != random).any(2)
+    assert changed[6:22, 5:20].mean() > 0.95, "no mask at all"
+    assert changed[40:60, 40:60].mean() > 0.95, "a mask"
+    assert not changed[2:20, 34:60].any(), "another class"
+
+
 def test_a_blurred_object_does_not_come_back_in_a_background_of_the_picture() -> None:
     given, result = image(), results()[2]
     edited = PictureEdits(blur=frozenset({2}), background=Greyed(), subject=frozenset({1}))(given, result)

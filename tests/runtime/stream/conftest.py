@@ -2,6 +2,7 @@
 
 # ruff: noqa: D102 (what the fakes' methods do is in the interfaces)
 
+import shutil
 import sys
 import threading
 import time
@@ -25,6 +26,7 @@ from segrt.runtime.stream.sources.source import Source, SourceInfo
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
+CHROMIUM = shutil.which("chromium")
 LABELS = tuple(Label(name=f"class {i}", dataset_id=i, isthing=False, color=(i, i, i)) for i in range(250))
 SIZE = (4, 6)
 
@@ -273,3 +275,17 @@ def no_thread_is_left():
     while stage_threads() and time.monotonic() < deadline:
         time.sleep(0.01)
     assert stage_threads() == []
+
+
+@pytest.fixture
+def browser():
+    """A real Chromium; skips, with the reason, where there is none."""
+    api = pytest.importorskip("playwright.sync_api", reason="needs playwright (pip install 'segrt[dev]')")
+    if CHROMIUM is None:
+        pytest.skip("needs Chromium (apt-get install chromium)")
+    with api.sync_playwright() as playwright:
+        opened = playwright.chromium.launch(
+            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
+        )
+        yield opened
+        opened.close()

@@ -15,7 +15,8 @@ start("the test's server")
 import gi  # noqa: E402 (found by `start`)
 
 gi.require_version("GstRtspServer", "1.0")
-from gi.repository import GLib, Gst, GstRtspServer  # noqa: E402
+from gi.repository import Gst, GstRtspServer  # noqa: E402
+from rtsp_service import serve  # noqa: E402
 
 LAUNCH = (
     "( rtph264depay name=depay0 ! h264parse config-interval=-1 ! video/x-h264,stream-format=byte-stream,alignment=au "
@@ -41,24 +42,8 @@ def configure(_factory, media):
     media.get_element().get_by_name("out").connect("new-sample", Viewer().show)
 
 
-server = GstRtspServer.RTSPServer.new()
-server.set_address("127.0.0.1")
-server.set_service(str(PORT))
 factory = GstRtspServer.RTSPMediaFactory.new()
 factory.set_launch(LAUNCH)
 factory.set_transport_mode(GstRtspServer.RTSPTransportMode.RECORD)
 factory.connect("media-configure", configure)
-if USER:
-    auth = GstRtspServer.RTSPAuth.new()
-    token = GstRtspServer.RTSPToken()
-    token.set_string("media.factory.role", "user")
-    auth.add_basic(GstRtspServer.RTSPAuth.make_basic(*USER.split(":")), token)
-    server.set_auth(auth)
-    permissions = GstRtspServer.RTSPPermissions()
-    permissions.add_permission_for_role("user", "media.factory.access", True)
-    permissions.add_permission_for_role("user", "media.factory.construct", True)
-    factory.set_permissions(permissions)
-server.get_mount_points().add_factory("/in", factory)
-server.attach(None)
-print("serving", flush=True)
-GLib.MainLoop().run()
+serve(factory, PORT, "/in", USER)

@@ -20,6 +20,7 @@ import gi  # noqa: E402 (found by `start`)
 
 gi.require_version("GstRtspServer", "1.0")
 from gi.repository import GLib, Gst, GstRtspServer  # noqa: E402
+from rtsp_service import serve  # noqa: E402
 
 WORLD = StreetWorld(4)
 PICTURES = [WORLD.render(index / 5, (HEIGHT, WIDTH)).image for index in range(10)]
@@ -56,23 +57,8 @@ def configure(_factory, media):
     GLib.timeout_add(1000 // FPS, push)
 
 
-server = GstRtspServer.RTSPServer.new()
-server.set_service(str(PORT))
 factory = GstRtspServer.RTSPMediaFactory.new()
 factory.set_launch(LAUNCH)
 factory.set_shared(True)
 factory.connect("media-configure", configure)
-if ":" in MODE:
-    auth = GstRtspServer.RTSPAuth.new()
-    token = GstRtspServer.RTSPToken()
-    token.set_string("media.factory.role", "user")
-    auth.add_basic(GstRtspServer.RTSPAuth.make_basic(*MODE.split(":")), token)
-    server.set_auth(auth)
-    permissions = GstRtspServer.RTSPPermissions()
-    permissions.add_permission_for_role("user", "media.factory.access", True)
-    permissions.add_permission_for_role("user", "media.factory.construct", True)
-    factory.set_permissions(permissions)
-server.get_mount_points().add_factory("/cam", factory)
-server.attach(None)
-print("serving", flush=True)
-GLib.MainLoop().run()
+serve(factory, PORT, "/cam", MODE if ":" in MODE else "")

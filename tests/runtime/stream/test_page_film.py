@@ -3,7 +3,6 @@
 # ruff: noqa: D102 (names say it)
 
 import json
-import shutil
 import threading
 import time
 import urllib.error
@@ -23,7 +22,6 @@ from segrt.runtime.stream.sources.source import SourceInfo
 
 pytest.importorskip("uvicorn", reason="needs the extra segrt[web]")
 pytestmark = pytest.mark.timeout(240)
-CHROMIUM = shutil.which("chromium")
 SIZE, FPS, SOURCE = (180, 320), 30, "cam"
 LABELS = (Label(name="car", dataset_id=0, isthing=True, color=(0, 0, 255)),)
 # How many pixels of the painted picture are the object's yellow (not covered by its map), and its map's half blue.
@@ -112,19 +110,6 @@ def pages():
     yield make
     for page in opened:
         page.end()
-
-
-@pytest.fixture
-def browser():
-    api = pytest.importorskip("playwright.sync_api", reason="needs playwright (pip install 'segrt[dev]')")
-    if CHROMIUM is None:
-        pytest.skip("needs Chromium (apt-get install chromium)")
-    with api.sync_playwright() as playwright:
-        opened = playwright.chromium.launch(
-            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
-        )
-        yield opened
-        opened.close()
 
 
 def wait_until(condition, seconds=60):
