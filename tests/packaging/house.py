@@ -126,7 +126,7 @@ def entries(folder: Path) -> tuple[list[str], list[str]]:
     """Return the (folders, modules) that a reader who opens `folder` sees."""
     shown = [path for path in sorted(folder.iterdir()) if not path.name.startswith((".", "__pycache__"))]
     return (
-        [path.name for path in shown if path.is_dir()],
+        [path.name for path in shown if any(_is_kept(inner) for inner in path.glob("**/*"))],
         [path.name for path in shown if path.suffix == ".py"],
     )
 
@@ -194,6 +194,11 @@ def _named(tree: ast.AST, files: Mapping[str, Path]) -> Iterator[str]:
                     name = name.rpartition(".")[0]
                 if name in files and name.count(".") > 1:
                     yield name
+
+
+def _is_kept(path: Path) -> bool:
+    """Say whether `path` is a file that is no by-product: a folder that moved away may leave compiled modules behind."""
+    return path.is_file() and path.parent.name != "__pycache__"
 
 
 def _room(module: str) -> str:

@@ -1,6 +1,7 @@
 """The floor plan holds: how much each folder shows, who may import whom, no circles, no name twice."""
 
 import re
+from pathlib import Path
 
 import house
 import pytest
@@ -45,6 +46,13 @@ def test_a_circle_an_upward_import_and_a_name_in_a_text_are_seen() -> None:
     across = {"segrt.runtime.doctor.facts": frozenset({"segrt.runtime.deploy.plan", "segrt.export.quiet"})}
     assert len(house.upward(across)) == 2
     assert "segrt.runtime.inference.onnxruntime" in IMPORTS.texts["segrt.runtime.inference.backends"]
+
+
+def test_a_folder_of_compiled_modules_alone_is_no_room(tmp_path: Path) -> None:
+    for name in ("moved/__pycache__/a.pyc", "here/inner/a.py", "__init__.py"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    assert house.entries(tmp_path) == (["here"], ["__init__.py"])
 
 
 def test_contributing_quotes_the_measures(capsys: pytest.CaptureFixture[str]) -> None:
