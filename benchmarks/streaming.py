@@ -7,7 +7,7 @@
   ONNX Runtime session does on the same pictures; both in turn
 - CPU time of queues, bookkeeping and metrics for a frame: a network that takes no time, 640x360 pictures
 - with the embedded panoptic network on two threads and pictures of 1080p, drawn: p50, p99 and the most that each stage
-  takes over 10,000 frames (`--tails`, 0 to leave it out), what breaks it, and the most memory
+  takes over 10,000 frames (`--tails`, 0 to leave it out), and what breaks it
 """
 
 import argparse
