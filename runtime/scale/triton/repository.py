@@ -33,7 +33,7 @@ from segrt.runtime.scale.triton.model_config import LABELS, WARMUP, Served, conf
 from segrt.runtime.scale.triton.serving_options import BUNDLE, SERVING, Serving, ServingOptions
 
 CONFIG, WARMUP_FOLDER = "config.pbtxt", "warmup"
-_DEFAULT_BATCH = 4
+_DEFAULT_BATCH, _PARTIAL = 4, ".partial"
 _MODEL = '''"""Serves the bundle beside this file on a Triton server. Written by `segrt export-triton`."""
 
 try:
@@ -81,7 +81,7 @@ def export_model(bundle: Bundle, repository: Path, options: ServingOptions) -> E
         _refuse_other_model(folder, manifest, options.versions)
         return _write(Bundle(bundle.folder, manifest), data, serving, options, folder)
     except BaseException as error:
-        if is_new:  # servers refuse folders without a configuration
+        if is_new and not _has_versions(folder):  # servers refuse folders without a configuration
             shutil.rmtree(folder, ignore_errors=True)
         if not isinstance(error, OSError):
             raise
@@ -111,10 +111,16 @@ def _write(bundle: Bundle, data: bytes, serving: Serving, options: ServingOption
     return Exported(folder, version, serving.batch)
 
 
+def _has_versions(folder: Path) -> bool:
+    """Say whether versions lie in `folder`, or are being written there by another command of this moment."""
+    entries = folder.iterdir() if folder.is_dir() else ()
+    return any(entry.name.isdecimal() or entry.name.endswith(_PARTIAL) for entry in entries)
+
+
 @contextmanager
 def _aside(folder: Path, version: int) -> Iterator[Path]:
     """Make a folder in which a version is written; what is left of it in the end is removed."""
-    aside = folder / f".{version}.{secrets.token_hex(4)}.partial"
+    aside = folder / f".{version}.{secrets.token_hex(4)}{_PARTIAL}"
     aside.mkdir()
     try:
         yield aside

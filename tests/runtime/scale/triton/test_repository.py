@@ -153,6 +153,27 @@ def test_a_version_whose_configuration_cannot_be_written_is_not_left(
     assert (folder / "config.pbtxt").exists()
 
 
+def test_a_first_version_that_another_command_wrote_meanwhile_stays(
+    tiny: SimpleNamespace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bundle = read_bundle(tiny.bundle("argmax"))
+
+    def after_another(_: Path) -> Path:
+        monkeypatch.undo()
+        other = export_model(bundle, tmp_path / "m", ServingOptions()).folder
+        monkeypatch.setattr(repository, "config_text", full)
+        return other
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(repository, "make_folder", after_another)
+    with pytest.raises(SegrtError, match="cannot be written"):
+        export_model(bundle, tmp_path / "m", ServingOptions())
+    left = sorted(entry.name for entry in (tmp_path / "m" / bundle.manifest.name).iterdir())
+    assert left == ["1", "config.pbtxt", "labels.txt", "warmup"]
+
+
 def test_versions_that_are_served_together_have_the_same_tensors(tiny: SimpleNamespace, tmp_path: Path) -> None:
     bundle = read_bundle(tiny.bundle("argmax"))
     folder = export_model(bundle, tmp_path / "m", ServingOptions()).folder
