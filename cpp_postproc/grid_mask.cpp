@@ -1,6 +1,8 @@
 #include "grid_mask.h"
 
 #include <algorithm>
+#include <cmath>
+#include <limits>
 #include <numeric>
 
 #include "processed.h"
@@ -9,7 +11,52 @@
 namespace segrt {
 namespace {
 
-RowCells row_cells(ScratchFrame& frame, const Axis& rows) {
+// How many rows an axis may have for float32 to tell where in its cells they lie.
+constexpr Index kMostRows = 8192;
+
+// So that differences have normal reciprocals.
+constexpr float kSafe = 1e37F;
+
+bool is_safe(const GridMask& mask) {
+    const Index rows = mask.rows.source_length;
+    const float* const begin = mask.grid + mask.columns.low[0] * rows;
+    const float* const end = mask.grid + (mask.columns.high[mask.columns.length - 1] + 1) * rows;
+    std::uint32_t unsafe = 0;
+    for (const float* value = begin; value < end; ++value) {
+        unsafe |= std::fabs(*value) <= kSafe ? 0U : 1U;  // NaN is not, either
+    }
+    return unsafe == 0;
+}
+
+// Fills in where rows lie in their cells. All of an axis lies on one line but for what is held at its ends: where the
+// first and the last row of a cell lie on it, so do those between.
+void place_rows(ScratchFrame& frame, const Axis& rows, RowCells& cells) {
+    const auto place = [&](Index y) { return double{rows.high_weight[y]} + rows.low[y]; };
+    const Index from = rows.length / 4, to = rows.length - 1 - from;
+    const double length = place(to) - place(from);
+    if (rows.length > kMostRows || !(length > 0)) {
+        return;
+    }
+    const double rows_in_cell = static_cast<double>(to - from) / length;
+    const auto offsets = frame.take<float>(side_words(rows.source_length) * 64);
+    constexpr double kOff = 1.0 / 1024;
+    for (Index r = cells.first; r <= cells.last; ++r) {
+        const Index first = cells.starts[r], last = cells.starts[r + 1] - 1;
+        const double offset = static_cast<double>(first) - rows.high_weight[first] * rows_in_cell;
+        const double off = offset + rows.high_weight[last] * rows_in_cell - static_cast<double>(last);
+        const bool whole = offset > static_cast<double>(first - 1) - kOff &&
+                           offset + rows_in_cell < static_cast<double>(last + 1) + kOff;
+        offsets[static_cast<std::size_t>(r)] =
+            whole && std::fabs(off) < kOff ? static_cast<float>(offset) : std::numeric_limits<float>::quiet_NaN();
+    }
+    cells.crosses_once = true;
+    cells.rows_in_cell = static_cast<float>(rows_in_cell);
+    cells.near = 1.0F / 256 + cells.rows_in_cell / 8192;
+    cells.offsets = offsets.data();
+}
+
+RowCells row_cells(ScratchFrame& frame, const GridMask& mask) {
+    const Axis& rows = mask.rows;
     const auto starts = frame.take<std::int32_t>(rows.source_length + 1);
     std::int32_t y = 0;
     for (std::size_t r = 0; r < starts.size(); ++r) {
@@ -20,9 +67,14 @@ RowCells row_cells(ScratchFrame& frame, const Axis& rows) {
     }
     starts.back() = static_cast<std::int32_t>(rows.length);
     RowCells cells{.starts = starts.data(), .first = rows.low[0], .last = rows.low[rows.length - 1]};
+    bool dense = true;  // a row in each cell
     for (Index r = cells.first; r <= cells.last; ++r) {
         const Index count = starts[static_cast<std::size_t>(r + 1)] - starts[static_cast<std::size_t>(r)];
-        cells.plain = cells.plain && count >= 1 && count <= kRowsAtOnce;
+        dense = dense && count >= 1;
+        cells.plain = cells.plain && dense && count <= kRowsAtOnce;
+    }
+    if (dense && mask.threshold == 0 && is_safe(mask)) {
+        place_rows(frame, rows, cells);
     }
     return cells;
 }
@@ -37,7 +89,7 @@ public:
     Columns(ScratchFrame& frame, const GridMask& mask)
         : mask_(mask),
           words_(side_words(mask.rows.source_length)),
-          cells_(row_cells(frame, mask.rows)),
+          cells_(row_cells(frame, mask)),
           grid_(take_sides(frame, words_ * mask.columns.source_length)),
           shared_(take_sides(frame, words_ + 1)),
           memory_{.values = frame.filled<float>(64 * words_ + 1, 0.0F).data(),
@@ -145,7 +197,7 @@ void add_changes(const GridMask& mask, Index height, Positions& positions, MeanP
             positions.push(top);
             open = false;
         }
-        std::uint32_t* changes = positions.room(mask.rows.length + 1);
+        std::uint32_t* changes = positions.room(mask.rows.length + 1 + kPositionPadding);
         const Index count = columns.changes(x, open, start, changes);
         const bool inside = open != (count % 2 == 1);
         if (mean != nullptr) {

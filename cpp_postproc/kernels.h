@@ -24,6 +24,8 @@ struct GridMask {
 
 // Target rows of a column that are evaluated together.
 constexpr Index kRowsAtOnce = 16;
+// Positions that may be overwritten beyond those that column_changes writes.
+constexpr Index kPositionPadding = 16;
 
 // How the target's rows lie in the grid's: rows [starts[r], starts[r + 1]) lie between grid rows r and r + 1 (the last
 // one and itself). All of them lie in the cells from `first` to `last`.
@@ -31,6 +33,12 @@ struct RowCells {
     const std::int32_t* starts = nullptr;
     Index first = 0, last = 0;
     bool plain = true;  // each of them has at least one target row and at most kRowsAtOnce
+    // Whether the values are finite logits cut at 0, and each cell has a target row: then there is at most one change
+    // in a cell, rows_in_cell * (its share of the cell) + offsets[r] rows below the top; NaN where that does not hold.
+    bool crosses_once = false;
+    float rows_in_cell = 0;
+    float near = 0;  // of a row: how far rounding may move a change
+    const float* offsets = nullptr;
 };
 
 // On which side of the threshold the rows of a column clearly lie, however often it is interpolated between: bit r of
@@ -112,7 +120,7 @@ struct Kernels {
     void (*grid_sides)(const float* column, Index rows, float threshold, Sides sides);
     // The positions where the mask changes in target column x, whose first pixel has position `start`; `inside` is what
     // comes before it. `shared` holds the sides that both grid columns beside it have. Returns how many they are;
-    // `positions` has room for one more than the target has rows.
+    // `positions` has room for one more than the target has rows, and kPositionPadding.
     Index (*column_changes)(const GridMask& mask, Index x, const RowCells& cells, Sides shared, bool inside,
                             const ColumnMemory& memory, std::uint32_t start, std::uint32_t* positions);
     // One grid row at target width; `count` is a multiple of kBlock.

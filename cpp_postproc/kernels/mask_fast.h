@@ -3,6 +3,7 @@
 
 #include "kernels.h"
 #include "kernels/interpolate.h"
+#include "kernels/mask_crossings.h"
 #include "kernels/mask_sides.h"
 
 namespace segrt {
@@ -122,6 +123,12 @@ inline Index changes_of_cells(const GridMask& mask, const RowCells& cells, const
 
 inline Index column_changes(const GridMask& mask, Index x, const RowCells& cells, Sides shared, bool inside,
                             const ColumnMemory& memory, std::uint32_t start, std::uint32_t* positions) {
+    if (cells.crosses_once) {
+        const Index count = changes_by_crossings(mask, x, cells, shared, inside, memory, start, positions);
+        if (count >= 0) {
+            return count;
+        }
+    }
     decide_cells(mask, x, cells, shared, memory);
     return cells.plain ? changes_of_cells<true>(mask, cells, memory, inside, start, positions)
                        : changes_of_cells<false>(mask, cells, memory, inside, start, positions);
