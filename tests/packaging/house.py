@@ -197,7 +197,7 @@ def _named(tree: ast.AST, files: Mapping[str, Path]) -> Iterator[str]:
 
 
 def _is_kept(path: Path) -> bool:
-    """Say whether `path` is a file that is no by-product: a folder that moved away may leave compiled modules behind."""
+    """Say whether `path` is a file and no by-product: a folder that moved away may leave compiled modules behind."""
     return path.is_file() and path.parent.name != "__pycache__"
 
 
