@@ -24,6 +24,9 @@ from segrt.runtime.results.technique import Technique
 if TYPE_CHECKING:
     import torch
 
+ATTENTION_SCORES = "attention-scores"
+"""A pattern of nodes to keep in float32 that stands for every attention's products of queries and keys, up to the
+softmax; see `segrt.export.precision.attention_scores`."""
 Size = tuple[int, int]
 PadSide = Literal["both", "bottom_right"]
 
@@ -47,7 +50,8 @@ class Model:
     `size` is the default network size (h, w); `multiple` what both sides must be multiples of; `labels` the built-in
     class list of the published weights; `parameters` and `gmacs` (at `size`) are counted, `head_bytes` is what one
     frame's float32 heads take; `needs` lists packages beyond torch, torchvision and transformers. `builder` is the
-    module with the family's function `build`; the catalogue names that of segrt's own families.
+    module with the family's function `build`; the catalogue names that of segrt's own families. `folder` is where
+    configuration and weights lie that a library's save_pretrained wrote, for a network that was named by it.
     """
 
     name: str
@@ -64,6 +68,7 @@ class Model:
     head_bytes: int = 0
     needs: tuple[str, ...] = ()
     builder: str = ""
+    folder: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -150,7 +155,8 @@ class Exportable:
         (H, W, 3)) for the same network size: float32 (3, h, w), normalised, padding included. None where the
         framework has no image processor.
     keep: nodes or modules that stay in float32 in every variant, as patterns ("*nms*", "decoder.boxes"): arithmetic on
-        pixels and indices, for instance. Box heads' own arithmetic stays in it without being named.
+        pixels and indices, for instance. Box heads' own arithmetic stays in it without being named. `ATTENTION_SCORES`
+        stands for the scores of all attention.
     pad_sides: where padding may be; the framework's own pixels have the picture at the top left.
     dynamic_batch: whether the network may be exported for any number of pictures.
     opset: the least opset that it needs.

@@ -20,7 +20,12 @@ if TYPE_CHECKING:
 @click.option("--precision", "precisions", required=True, metavar="LIST", help="fp16, int8, int8-cpu; comma-separated.")
 @click.option("--out", required=True, type=PATH, metavar="BUNDLE", help="The new bundle.")
 @click.option("--calibration", type=PATH, metavar="DIR", help="Typical pictures, for int8: a hundred or so.")
-@click.option("--keep", multiple=True, metavar="PATTERN", help="A node or module to keep in fp32; may be repeated.")
+@click.option(
+    "--keep",
+    multiple=True,
+    metavar="PATTERN",
+    help="A node or module to keep in fp32, or attention-scores: products of queries and keys; may be repeated.",
+)
 @click.option(
     "--agreement",
     type=SHARE,

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
+from segrt.export.family import ATTENTION_SCORES
+from segrt.export.precision.attention_scores import score_nodes
 from segrt.export.precision.indexed_graph import IndexedGraph, module_of
 from segrt.export.precision.precision_counts import MAC_OPS, count_graph
 from segrt.runtime.errors import SegrtError
@@ -52,6 +54,7 @@ def find_layers(net: IndexedGraph) -> list[Layer]:
 def kept_nodes(net: IndexedGraph, patterns: Sequence[str], *, must_fit: bool = True) -> set[str]:
     """Return the nodes whose name, or whose module's, fits one of the patterns ("*nms*"); the modules inside it too.
 
+    `ATTENTION_SCORES` fits the nodes of `score_nodes`, whatever they are called.
     With `must_fit` a pattern that fits nothing raises SegrtError, for what it means would not be kept.
     """
     kept: set[str] = set()
@@ -59,6 +62,8 @@ def kept_nodes(net: IndexedGraph, patterns: Sequence[str], *, must_fit: bool = T
         fitting = {
             node.name for node in net.nodes if fnmatchcase(node.name, pattern) or _inside(module_of(node, net), pattern)
         }
+        if pattern == ATTENTION_SCORES:
+            fitting |= score_nodes(net)
         if must_fit and not fitting:
             raise SegrtError(
                 f"no node or module of the network is called {pattern!r}; correct the name or leave it out"

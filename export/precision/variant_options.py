@@ -28,8 +28,8 @@ class VariantOptions:
     pictures: those that variants are compared with float32 on, uint8 BGR; without any some of the calibration pictures
         are held back for it.
     golden: the bundle's golden pictures, which the variant's own tolerance must allow for.
-    keep: nodes or modules that stay in float32, as patterns ("*nms*", "head.boxes"); each must fit something, unless
-        they are a family's own for all of its networks and sizes (`keep_must_fit`).
+    keep: nodes or modules that stay in float32, as patterns ("*nms*", "head.boxes", "attention-scores"); each must fit
+        something, unless they are a family's own for all of its networks and sizes (`keep_must_fit`).
     limits: the least mean agreement by precision, where it is not that of `LIMITS`; the classes need overlap no more
         then.
     search_steps, search_seconds: how long layers to keep are searched for; with 0 steps a variant that misses its limit
