@@ -10,7 +10,7 @@ from typing import Any, cast
 import torch
 from torch import nn
 
-from segrt.export.family import Exportable, HeadParityLimit, ParityLimits, Request
+from segrt.export.family import ATTENTION_SCORES, Exportable, HeadParityLimit, ParityLimits, Request
 from segrt.export.models.shared import framework_results, transformers_queries
 from segrt.export.models.shared.query_calibration import calibrate_queries
 from segrt.export.models.shared.query_core import HEADS, QueryCore
@@ -25,6 +25,7 @@ from segrt.runtime.preprocess.input_spec import Resize
 from segrt.runtime.results import Label, Result
 
 SCORE_THRESHOLDS = {"panoptic": 0.8, "instance": 0.5, "semantic": 0.0}
+_AUTHORS_ENCODER = "network.encoder.backbone."
 
 
 def build(request: Request) -> Exportable:
@@ -39,8 +40,12 @@ def build(request: Request) -> Exportable:
     network_class: Any = (
         transformers.EomtDinov3ForUniversalSegmentation if is_dinov3 else transformers.EomtForUniversalSegmentation
     )
-    config = transformers_queries.configuration(config_class, request, labels, {**options, "image_size": side})
-    model = network_weights.load_transformers(network_class, config, request)
+    config = transformers_queries.configuration(config_class, request, labels, options)
+    config.image_size = side  # whatever the checkpoint's own says: the grid of patches is that of this size
+    given = network_weights.tensors(request)
+    if is_dinov3:
+        _refuse_differences(request, given)
+    model = network_weights.load_transformers(network_class, config, request, given)
     transformers_queries.use_plain_attention(model)
     if request.weights.kind == "random":
         model.attn_mask_probs.zero_()  # training ends without masks
@@ -79,6 +84,7 @@ def build(request: Request) -> Exportable:
         framework_result=framework_result,
         framework_pixels=transformers_queries.pixels_of(processor, request, resize, do_split_image=False),
         pad_sides=("bottom_right",),
+        keep=(ATTENTION_SCORES,) if is_dinov3 else (),  # in float16 they overflow
         dynamic_batch=False,
         limits=ParityLimits(
             head=HeadParityLimit(5e-3, 1e-3),
@@ -166,6 +172,16 @@ def _checked_side(request: Request, *, is_free: bool) -> int:
             f"{trained[0]}x{trained[1]} alone; leave --size out"
         )
     return height
+
+
+def _refuse_differences(request: Request, given: network_weights.Tensors | None) -> None:
+    """Raise SegrtError for files of the authors' own code, which hold the encoder's difference to DINOv3's weights."""
+    if any(name.startswith(_AUTHORS_ENCODER) for name in given or ()):
+        whole = request.model.checkpoint.address if request.model.checkpoint else "one that transformers saved"
+        raise SegrtError(
+            f"{network_weights.name_of(request)}: holds what EoMT's authors add to the weights of DINOv3, not weights; "
+            f"give whole ones ({whole})"
+        )
 
 
 def _processed(

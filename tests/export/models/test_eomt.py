@@ -1,11 +1,16 @@
 """EoMT: the bundle's results are those of transformers' own model and post-processing."""
 
+import shutil
 from pathlib import Path
 
 import pytest
 import torch
 from harness import check_export
 
+from segrt.export.convert.exporting import build
+from segrt.export.family import ATTENTION_SCORES, Request, Weights
+from segrt.export.models.catalogue import find_model
+from segrt.export.models.eomt import MODELS
 from segrt.export.models.eomt.build import EomtCore
 from segrt.runtime.decode.merge_queries import MergeQueries
 from segrt.runtime.decode.query_instances import QueryInstances
@@ -47,6 +52,78 @@ def test_instances_are_those_of_transformers(tmp_path: Path, photos: Path) -> No
     assert isinstance(decode, QueryInstances)
     assert (decode.processed_size, decode.score_at) == ("network", "picture")
     assert checked.report.parity.agreement >= 0.99
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small EoMT on DINOv3 as save_pretrained writes it, made for 64 x 64."""
+    from transformers import EomtDinov3Config, EomtDinov3ForUniversalSegmentation
+
+    folder = tmp_path_factory.mktemp("eomt")
+    torch.manual_seed(0)
+    config = EomtDinov3Config(
+        **SMALL, intermediate_size=128, image_size=64, id2label={0: "person", 1: "sky-other-merged", 2: "car"}
+    )
+    model = EomtDinov3ForUniversalSegmentation(config)
+    model.attn_mask_probs.zero_()
+    model.save_pretrained(folder)
+    return folder
+
+
+def test_dinov3_takes_other_sizes_than_its_configuration_names(saved: Path) -> None:
+    from transformers import EomtDinov3ForUniversalSegmentation
+
+    model = find_model("eomt-large-640-dinov3-coco-panoptic")
+    weights = Weights("file", saved / "model.safetensors")
+    exportable = build(Request(model, (96, 96), weights))
+    assert exportable.keep == (ATTENTION_SCORES,)
+    assert [(label.name, label.isthing) for label in exportable.labels] == [
+        ("person", True),
+        ("sky-other-merged", False),
+        ("car", True),
+    ]
+    framework = EomtDinov3ForUniversalSegmentation.from_pretrained(saved).eval()
+    framework.grid_size = (6, 6)
+    pixels = torch.randn(1, 3, 96, 96)
+    with torch.no_grad():
+        class_logits, mask_logits = exportable.core(pixels)
+        wanted = framework(pixel_values=pixels)
+    torch.testing.assert_close(class_logits, wanted.class_queries_logits, atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(mask_logits, wanted.masks_queries_logits, atol=1e-4, rtol=1e-4)
+
+
+def test_differences_to_dinov3_are_no_weights(tmp_path: Path) -> None:
+    path = tmp_path / "pytorch_model.bin"
+    torch.save({"network.encoder.backbone.norm.weight": torch.zeros(4), "network.q.weight": torch.zeros(4, 4)}, path)
+    model = find_model("eomt-small-640-dinov3-coco-panoptic")
+    with pytest.raises(SegrtError, match=r"not weights; give whole ones \(tue-mps/eomt-dinov3-coco-panoptic-small-640"):
+        build(Request(model, model.size, Weights("file", path)))
+
+
+@pytest.mark.parametrize("name", ["eomt-small-640-dinov3-coco-panoptic", "eomt-large-512-dinov3-ade20k-semantic"])
+def test_weights_of_another_network_are_refused_in_one_line(name: str, saved: Path, tmp_path: Path) -> None:
+    shutil.copy(saved / "model.safetensors", tmp_path / "other.safetensors")  # without the configuration beside it
+    model = find_model(name)
+    with pytest.raises(SegrtError, match=r"the weights do not fit: .* of another shape") as raised:
+        build(Request(model, model.size, Weights("file", tmp_path / "other.safetensors")))
+    assert "\n" not in str(raised.value)
+
+
+def test_the_published_networks_on_dinov3_are_listed() -> None:
+    listed = {
+        model.checkpoint.address: (model.size[0], model.options["num_queries"], model.options["num_blocks"])
+        for model in MODELS
+        if model.options["backbone"] == "dinov3" and model.checkpoint is not None
+    }
+    assert listed == {
+        "tue-mps/eomt-dinov3-coco-panoptic-small-640": (640, 200, 3),
+        "tue-mps/eomt-dinov3-coco-panoptic-base-640": (640, 200, 3),
+        "tue-mps/eomt-dinov3-coco-panoptic-large-640": (640, 200, 4),
+        "tue-mps/eomt-dinov3-coco-panoptic-large-1280": (1280, 200, 4),
+        "tue-mps/eomt-dinov3-coco-instance-large-640": (640, 200, 4),
+        "tue-mps/eomt-dinov3-coco-instance-large-1280": (1280, 200, 4),
+        "tue-mps/eomt-dinov3-ade-semantic-large-512": (512, 100, 4),
+    }
 
 
 @pytest.mark.parametrize("probabilities", [(0.0, 0.0), (1.0, 0.0), (1.0, 1.0)])

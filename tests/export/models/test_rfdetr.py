@@ -10,6 +10,7 @@ from harness import check_export
 from segrt.export.convert.exporting import build
 from segrt.export.family import Request, Weights
 from segrt.export.models.catalogue import find_model
+from segrt.export.models.rfdetr import MODELS
 from segrt.runtime.errors import SegrtError
 from segrt.runtime.results import InstanceResult, Label
 
@@ -85,6 +86,28 @@ def test_positions_for_another_size_are_those_of_the_network() -> None:
 def test_sizes_that_do_not_fit_name_the_next(size: tuple[int, int]) -> None:
     with pytest.raises(SegrtError, match=r"squares of a multiple of 24; the next are .*120x120"):
         build(Request(find_model("rfdetr-seg-small"), size, Weights("random"), overrides=SHALLOW))
+
+
+def test_every_published_size_is_listed() -> None:
+    # (resolution, windows, layers of the decoder, queries) of the rfdetr package's RFDETRSeg…Config.
+    listed = {
+        model.name.removeprefix("rfdetr-seg-"): (
+            model.size[0],
+            model.options["backbone_config"]["num_windows"],
+            model.options["decoder_layers"],
+            model.options["num_queries"],
+        )
+        for model in MODELS
+    }
+    assert listed == {
+        "nano": (312, 1, 4, 100),
+        "small": (384, 2, 4, 100),
+        "medium": (432, 2, 5, 200),
+        "large": (504, 2, 5, 300),
+        "xlarge": (624, 2, 6, 300),
+        "2xlarge": (768, 2, 6, 300),
+        "preview": (432, 2, 4, 200),
+    }
 
 
 def test_checkpoints_of_the_rfdetr_package_load(tmp_path: Path) -> None:
