@@ -74,7 +74,9 @@ _PACKAGES = ("torch", "torchvision", "transformers", "onnx", "onnxscript", "onnx
 def export(model: str, out: Path, weights: str, precisions: str, seed: int, **known: Any) -> None:
     """Export MODEL, one of those that `segrt models` lists, into a bundle, and compare it with torch.
 
-    hf:ORGANISATION/NAME is a semantic network of the Hugging Face hub, hf:FOLDER one that save_pretrained wrote.
+    hf:ORGANISATION/NAME is a network of the Hugging Face hub, hf:FOLDER one that save_pretrained wrote; where neither
+    name nor classes tell what it was trained for, it is said before: hf:instance:FOLDER. smp:ARCHITECTURE/ENCODER
+    (smp:unet/resnet34) and smp:FOLDER are networks of segmentation_models_pytorch.
 
     Every head, the final result and the network's input are compared with what the source framework itself gives, on
     pictures that were not used for the export; outside the family's limits nothing is written and the exit code is 1.

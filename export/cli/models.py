@@ -12,6 +12,16 @@ from segrt.runtime.console.tables import print_table
 if TYPE_CHECKING:
     from segrt.export.family import Model
 
+_TRANSFORMERS = "hf:ORGANISATION/NAME, hf:FOLDER: other {} networks of Hugging Face transformers"
+_BY_NAME = {
+    "semantic": (
+        _TRANSFORMERS.format("semantic"),
+        "smp:ARCHITECTURE/ENCODER, smp:FOLDER: networks of segmentation_models_pytorch, with weights of your own",
+    ),
+    "instance": (_TRANSFORMERS.format("instance"),),
+    "panoptic": (_TRANSFORMERS.format("panoptic"),),
+}
+
 
 @click.command(cls=JsonCommand)
 @json_option("the table")
@@ -38,8 +48,9 @@ def models(json_path: Path | None, technique: str | None) -> None:
         group = [model for model in found if model.technique == name]
         if group:
             _print_group(name.capitalize(), group)
-            if name == "semantic":
-                say("  hf:ORGANISATION/NAME, hf:FOLDER: other semantic networks of Hugging Face transformers\n")
+            for line in _BY_NAME[name]:
+                say(f"  {line}")
+            say("")
 
 
 def _print_group(title: str, models: "list[Model]") -> None:

@@ -18,6 +18,7 @@ from segrt.export.models.catalogue import find_model
 from segrt.export.precision import converters
 from segrt.export.precision.calibration import calibration_files
 from segrt.export.quiet import quiet
+from segrt.export.weights.saved_folder import with_own_weights
 from segrt.runtime.bundle.bundle_writer import BundleWriter
 from segrt.runtime.bundle.golden import QUERY_ROLES
 from segrt.runtime.bundle.manifest import HeadTolerance, Tolerance
@@ -133,14 +134,14 @@ def export_model(
 
 def build(request: Request) -> Exportable:
     """Return what the family of the request's model makes of it."""
+    request = with_own_weights(request)
     if request.weights.kind == "pretrained" and request.model.checkpoint is None:
         raise SegrtError(
             f"{request.model.name}: has no published weights; give yours with --weights FILE, or --weights random"
         )
     try:
-        family = import_module(request.model.builder)
         with quiet():
-            exportable: Exportable = family.build(request)
+            exportable: Exportable = import_module(request.model.builder).build(request)
     except ImportError as error:
         if (error.name or "").startswith("segrt"):
             raise

@@ -6,11 +6,17 @@ they are listed; families stand in the order of their `POSITION`, those without 
 
 import difflib
 import pkgutil
+from collections.abc import Callable
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 
 from segrt.export.family import Model
+from segrt.export.models.auto_semantic import hub_entry
+from segrt.export.models.shared import query_entry
+from segrt.export.models.shared.hub_network import PREFIX as HUGGING_FACE
+from segrt.export.models.shared.hub_network import read_network
+from segrt.export.models.smp import smp_entry
 from segrt.runtime.errors import SegrtError
 from segrt.runtime.registry import Registry
 
@@ -18,6 +24,19 @@ _SHARED = "shared"  # the one package here that is no family
 _LAST = 1 << 16
 
 REGISTRY: Registry[Model] = Registry("model")
+
+
+def _of_hugging_face(name: str) -> Model:
+    """Return the entry of a network of transformers: hf:ORGANISATION/NAME, hf:FOLDER, or with a technique before."""
+    network = read_network(name)
+    return query_entry.entry(network) if query_entry.has_queries(network) else hub_entry.entry(network)
+
+
+_DESCRIBED: dict[str, Callable[[str], Model]] = {
+    HUGGING_FACE: _of_hugging_face,
+    smp_entry.PREFIX: smp_entry.describe,
+}
+"""What makes the entry of a network that has none, by the beginning of its name."""
 
 
 def register(model: Model) -> None:
@@ -33,16 +52,15 @@ def models() -> tuple[Model, ...]:
 
 
 def find_model(name: str) -> Model:
-    """Return the model of that name, "hf:" before a repository of the Hugging Face hub or a folder for one beside it.
+    """Return the model of that name; "hf:" and "smp:" name networks that have no entry (see their `describe`).
 
     Raises SegrtError with the nearest names when there is none.
     """
     if name in REGISTRY:
         return REGISTRY.load(name)
-    if name.startswith("hf:"):
-        from segrt.export.models.auto_semantic.hub_entry import describe
-
-        return replace(describe(name), builder="segrt.export.models.auto_semantic.build")
+    described = next((describe(name) for prefix, describe in _DESCRIBED.items() if name.startswith(prefix)), None)
+    if described is not None:
+        return replace(described, builder=f"segrt.export.models.{described.family}.build")
     near = difflib.get_close_matches(name, REGISTRY.names(), n=3, cutoff=0.4)
     hint = f"did you mean {', '.join(near)}?" if near else "`segrt models` lists them"
     raise SegrtError(f"there is no model {name!r}; {hint}")

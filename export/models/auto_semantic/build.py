@@ -1,13 +1,11 @@
 """Any semantic network of transformers, as its checkpoint's config.json and preprocessor_config.json describe it."""
 
-import dataclasses
-from pathlib import Path
 from typing import Any
 
-from segrt.export.family import Exportable, Request, Weights
+from segrt.export.family import Exportable, Request
 from segrt.export.models.auto_semantic.hub_entry import ONE_SIZE
 from segrt.export.models.shared import transformers_semantic
-from segrt.export.weights import checkpoint_labels, checkpoints, network_weights
+from segrt.export.weights import checkpoint_labels, network_weights
 from segrt.export.weights.config_file import class_names, made_by_transformers
 from segrt.runtime.errors import SegrtError
 from segrt.runtime.results import Label
@@ -20,9 +18,6 @@ def build(request: Request) -> Exportable:
     """Return the network as it is exported; `overrides` are fields of its configuration."""
     from transformers import AutoConfig, AutoModelForSemanticSegmentation
 
-    folder = request.model.options.get("folder")
-    if folder is not None and request.weights.kind == "pretrained":
-        request = dataclasses.replace(request, weights=Weights("file", _weights_in(Path(folder))))
     labels = labels_of(request)
     fields: dict[str, Any] = {**request.model.options["config"], **request.overrides}
     channels = labels[-1:] if _has_one_class(request) else labels
@@ -38,7 +33,7 @@ def build(request: Request) -> Exportable:
         )
     classes: Any = AutoModelForSemanticSegmentation._model_mapping
     network = network_weights.load_transformers(classes[type(config)], config, request)
-    processor = transformers_semantic.processor_of(request, None, None if folder is None else Path(folder))
+    processor = transformers_semantic.processor_of(request, None, request.model.folder)
     return transformers_semantic.exportable(request, network, processor, labels)
 
 
@@ -70,13 +65,3 @@ def labels_of(request: Request) -> tuple[Label, ...]:
 def _has_one_class(request: Request) -> bool:
     """Whether the checkpoint is of one channel, the logit of an object, which may have a name for the rest, too."""
     return len(request.model.options["config"].get("id2label") or {}) == 1
-
-
-def _weights_in(folder: Path) -> Path:
-    """Return the file of weights in `folder`; raise SegrtError when there is none."""
-    for name in checkpoints.WEIGHT_FILES:
-        if (folder / name).is_file():
-            return folder / name
-    raise SegrtError(
-        f"{folder}: has none of {', '.join(checkpoints.WEIGHT_FILES)}; save the network with save_pretrained"
-    )

@@ -1,20 +1,18 @@
-"""The entry of a semantic network that is not in the catalogue: hf:ORGANISATION/NAME on the hub, or hf:FOLDER.
+"""The entry of a semantic network of transformers that is not in the catalogue, as its own files describe it.
 
 Read without torch: config.json says what the network is, preprocessor_config.json at which size it works.
 """
 
-import re
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
-from segrt.export.family import Checkpoint, Model
+from segrt.export.family import Model
+from segrt.export.models.shared.hub_network import PREFIX, HubNetwork
+from segrt.export.models.shared.query_entry import ARCHITECTURES
 from segrt.export.weights import checkpoints
 from segrt.export.weights.checkpoints import PROCESSOR_FILE
-from segrt.export.weights.config_file import read_config
 from segrt.runtime.errors import SegrtError
 
-PREFIX = "hf:"
 # transformers' model types that are known to export, and what both sides must be multiples of (None: the patch size).
 MULTIPLES: Mapping[str, int | None] = {
     "beit": None,
@@ -27,46 +25,26 @@ MULTIPLES: Mapping[str, int | None] = {
     "upernet": 32,
 }
 ONE_SIZE = ("beit", "data2vec-vision")  # relative positions: tables for one size alone
-_REMEDY = "save network and image processor with save_pretrained"
-_REPOSITORY = re.compile(r"[\w.-]+/[\w.-]+")
 
 
-def describe(name: str) -> Model:
-    """Return the entry of `name`, "hf:" before a repository or a folder; raise SegrtError for other networks.
+def entry(network: HubNetwork) -> Model:
+    """Return the entry of `network`; raise SegrtError for those that are not known to export.
 
-    Its options hold the network's configuration, and the folder if it is one.
+    Its options hold the network's configuration.
     """
-    address = name.removeprefix(PREFIX)
-    folder = Path(address).expanduser()
-    if folder.is_dir():
-        config = read_config(folder / checkpoints.CONFIG, _REMEDY)
-        processor = read_config(folder / PROCESSOR_FILE, _REMEDY)
-        options = {"config": config, "folder": str(folder.resolve())}
-        checkpoint = Checkpoint(str(folder.resolve()), "unknown")
-        name = PREFIX + folder.resolve().name
-    elif _REPOSITORY.fullmatch(address):
-        config = read_config(checkpoints.fetch_hub(address, (checkpoints.CONFIG,)), _REMEDY)
-        processor = read_config(checkpoints.fetch_hub(address, (PROCESSOR_FILE,)), _REMEDY)
-        options = {"config": config}
-        checkpoint = Checkpoint(address, f"see https://huggingface.co/{address}")
-    else:
-        raise SegrtError(f"{name}: is neither a folder nor ORGANISATION/NAME on the Hugging Face hub")
+    name, config = network.name, network.config
     kind = _checked_kind(name, config)
-    if config.get("num_channels", 3) != 3:
-        raise SegrtError(
-            f"{name}: its {checkpoints.CONFIG} says num_channels {config['num_channels']}, but {PREFIX} takes colour "
-            "pictures alone; export it to ONNX yourself, and let `segrt adopt` make a bundle of the file"
-        )
     multiple = MULTIPLES[kind] or _patch_size(name, config)
     return Model(
         name=name,
         technique="semantic",
         family="auto_semantic",
-        size=_size(name, kind, config, processor, multiple),
+        size=_size(name, kind, config, network.processor, multiple),
         labels="",
-        options=options,
-        checkpoint=checkpoint,
+        options={"config": config},
+        checkpoint=network.checkpoint,
         multiple=multiple,
+        folder=network.folder,
     )
 
 
@@ -79,8 +57,8 @@ def _checked_kind(name: str, config: Mapping[str, Any]) -> str:
     ):
         what = ", ".join(architectures) or kind
         raise SegrtError(
-            f"{name}: is {what}; {PREFIX} takes semantic networks of {', '.join(MULTIPLES)}; "
-            "`segrt models` lists others"
+            f"{name}: is {what}; {PREFIX} takes semantic networks of {', '.join(MULTIPLES)}, and "
+            f"{', '.join(ARCHITECTURES)}; `segrt models` lists others"
         )
     return kind
 
