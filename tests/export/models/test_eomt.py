@@ -1,8 +1,10 @@
 """EoMT: the bundle's results are those of transformers' own model and post-processing."""
 
 import shutil
+from collections import Counter
 from pathlib import Path
 
+import onnx
 import pytest
 import torch
 from harness import check_export
@@ -12,6 +14,8 @@ from segrt.export.family import ATTENTION_SCORES, Request, Weights
 from segrt.export.models.catalogue import find_model
 from segrt.export.models.eomt import MODELS
 from segrt.export.models.eomt.build import EomtCore
+from segrt.export.precision.indexed_graph import prepare_graph
+from segrt.export.precision.layer_costs import kept_nodes
 from segrt.runtime.decode.merge_queries import MergeQueries
 from segrt.runtime.decode.query_instances import QueryInstances
 from segrt.runtime.decode.query_semantic import QuerySemantic
@@ -38,6 +42,11 @@ def test_the_surest_queries_on_dinov3_give_the_results_of_transformers(tmp_path:
         "eomt-large-640-dinov3-coco-panoptic", tmp_path, photos, size=SIZE, overrides=overrides, top_queries=30
     )
     assert [head.shape[1] for head in checked.manifest.heads] == [30, 30]
+    net = prepare_graph(onnx.load(checked.bundle / "model.fp32.onnx"), "exported")
+    kept = [node for node in net.nodes if node.name in kept_nodes(net, [ATTENTION_SCORES])]
+    assert Counter(node.op_type for node in kept) == {"MatMul": 4, "Mul": 4, "Softmax": 4}
+    computed = {"Cos", "Sin", "Tile"}  # rotary positions are constants
+    assert not computed & {node.op_type for node in net.nodes}
 
 
 def test_semantic_results_are_those_of_transformers(tmp_path: Path, photos: Path) -> None:
