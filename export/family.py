@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 ATTENTION_SCORES = "attention-scores"
 """A pattern of nodes to keep in float32 that stands for every attention's products of queries and keys, up to the
-softmax; see `segrt.export.precision.attention_scores`."""
+softmax."""
 Size = tuple[int, int]
 PadSide = Literal["both", "bottom_right"]
 
