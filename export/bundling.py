@@ -13,6 +13,7 @@ from segrt.runtime.bundle.bundle_writer import BundleWriter
 from segrt.runtime.bundle.golden import QUERY_ROLES, UNSTORED_ROLES, GoldenOutputs
 from segrt.runtime.bundle.manifest import (
     CHANNELS,
+    STATE,
     Golden,
     HeadTolerance,
     Manifest,
@@ -104,7 +105,8 @@ def features_of(network: Network) -> tuple[str, ...]:
     plain = all(
         spec.role != "image" or (spec.color in ("rgb", "bgr") and spec.takes_pictures) for spec in network.inputs
     )
-    return network.decode.required_features + (() if plain else (CHANNELS,))
+    carries = any(spec.role == "state" for spec in network.inputs)
+    return network.decode.required_features + (() if plain else (CHANNELS,)) + ((STATE,) if carries else ())
 
 
 def write_bundle(

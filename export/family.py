@@ -141,12 +141,22 @@ class ParityLimits:
 
 
 @dataclass(frozen=True)
+class CarriedState:
+    """An input, float32 of `shape` (1, …): in a stream what `head` gave at the frame before, else zeros."""
+
+    input: str
+    head: str
+    shape: tuple[int, ...]
+
+
+@dataclass(frozen=True)
 class Exportable:
     """A network that is ready to be exported.
 
     core: in eval mode, float32; `core(pixels)` or `core(pixels, valid_mask)` returns the tuple of heads in the order of
         `heads`, batch first. `pixels` is float32 (N, 3, h, w), normalised: (x / 255 - mean) / std, in the order of
-        `color`; `valid_mask` is bool (N, h, w), true on the picture, false on the padding.
+        `color`; `valid_mask` is bool (N, h, w), true on the picture, false on the padding. With a `state` it is
+        `core(pixels, state)`, and one of the heads, of role `state`, is its next value.
     heads: (name, role) of each output; the roles are those of the decode rule.
     framework_result: the source framework's complete own way on the same network input: its unmodified model and its
         own post-processing, as a result at source size. It is given the normalised pixels, the valid mask (None where
@@ -174,6 +184,7 @@ class Exportable:
     std: Channels = (0.229, 0.224, 0.225)
     color: Literal["rgb", "bgr"] = "rgb"
     valid_mask: bool = False
+    state: CarriedState | None = None
     keep: tuple[str, ...] = ()
     pad_sides: tuple[PadSide, ...] = ("bottom_right", "both")
     dynamic_batch: bool = True

@@ -112,10 +112,11 @@ def refer(traced: Traced, exportable: Exportable, picture: Picture) -> Reference
     """Run torch on `picture`, uint8 BGR (H, W, 3): the network that was exported, and the framework's own way."""
     inputs, geometry = network_inputs(traced.inputs, picture)
     image = torch.from_numpy(inputs[IMAGE])
-    mask = torch.from_numpy(inputs[VALID_MASK]) if VALID_MASK in inputs else None
+    others = [torch.from_numpy(array) for name, array in inputs.items() if name != IMAGE]
+    mask = others[0] if VALID_MASK in inputs else None
     with torch.inference_mode():
         with exact_group_norm():
-            heads = traced.network(image, mask) if mask is not None else traced.network(image)
+            heads = traced.network(image, *others)
         result = exportable.framework_result(traced.network.pixels(image), mask, geometry)
     named = {spec.name: head.numpy() for spec, head in zip(traced.heads, heads, strict=True)}
     return Reference(picture, inputs, geometry, named, result)

@@ -56,10 +56,10 @@ class ByteInput(nn.Module):
         pixels: torch.Tensor = planes * self.gain + self.shift
         return pixels
 
-    def forward(self, image: torch.Tensor, valid_mask: torch.Tensor | None = None) -> tuple[torch.Tensor, ...]:
+    def forward(self, image: torch.Tensor, other: torch.Tensor | None = None) -> tuple[torch.Tensor, ...]:
         """Return the heads."""
         pixels = self.pixels(image)
-        heads = self.core(pixels) if valid_mask is None else self.core(pixels, valid_mask)
+        heads = self.core(pixels) if other is None else self.core(pixels, other)
         return tuple(heads) if isinstance(heads, tuple | list) else (heads,)
 
 
@@ -101,6 +101,9 @@ def input_specs(exportable: Exportable, size: Size, *, dynamic_batch: bool = Fal
     """Return the manifest's inputs of an exported graph."""
     batch: Any = "N" if dynamic_batch else 1
     image = InputSpec(IMAGE, "uint8", (batch, *size, 3), resize=exportable.resize)
+    if exportable.state is not None:
+        state = exportable.state
+        return image, InputSpec(state.input, "float32", state.shape, role="state", carries=state.head)
     mask = InputSpec(VALID_MASK, "bool", (batch, *size), role="valid_mask")
     return (image, mask) if exportable.valid_mask else (image,)
 
@@ -109,12 +112,7 @@ def _export(
     network: ByteInput, inputs: Sequence[InputSpec], heads: list[str], opset: int, name: str, dynamic_batch: bool
 ) -> "onnx.ModelProto":
     batch = 2 if dynamic_batch else 1  # a batch of 1 would be taken for a constant
-    example = [
-        torch.ones((batch, *spec.size), dtype=torch.bool)
-        if spec.role == "valid_mask"
-        else torch.randint(0, 256, (batch, *spec.size, 3), dtype=torch.uint8, generator=torch.Generator())
-        for spec in inputs
-    ]
+    example = [_example(spec, batch) for spec in inputs]
     shapes = tuple({0: torch.export.Dim("N", min=1, max=1024)} for _ in inputs) if dynamic_batch else None
     try:
         with _plain_pooling() if dynamic_batch else nullcontext():
@@ -134,6 +132,14 @@ def _export(
     assert program is not None
     proto: onnx.ModelProto = program.model_proto
     return proto
+
+
+def _example(spec: InputSpec, batch: int) -> torch.Tensor:
+    if spec.role == "valid_mask":
+        return torch.ones((batch, *spec.size), dtype=torch.bool)
+    if spec.role == "state":
+        return torch.zeros([int(dim) for dim in spec.shape])
+    return torch.randint(0, 256, (batch, *spec.size, 3), dtype=torch.uint8, generator=torch.Generator())
 
 
 @contextmanager

@@ -72,6 +72,10 @@ def pair_bundles(semantic: Bundle, instance: Bundle, out: Path, options: PairOpt
             raise BundleError(
                 f"{bundle.folder}: takes {wanted(bundle.manifest.image_input)}; a pair takes ordinary pictures alone"
             )
+        if bundle.manifest.state:
+            raise BundleError(
+                f"{bundle.folder}: carries queries from frame to frame, which a pair does not; take another"
+            )
     features = sorted({name for bundle in (semantic, instance) for name in bundle.manifest.required_features})
     labels, mapped, notes = unite(semantic.manifest.labels, instance.manifest.labels)
     bundles = dict(zip(PAIR, (semantic, instance), strict=True))

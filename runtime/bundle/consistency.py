@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from segrt.runtime.bundle.manifest import MEMBERS, Manifest
+from segrt.runtime.bundle.manifest import MEMBERS, STATE, Manifest
 from segrt.runtime.bundle.members import PAIR, member_manifest
 from segrt.runtime.bundle.names import name_problem
 from segrt.runtime.decode.decoders import rules_of
@@ -62,6 +62,7 @@ def _problems(manifest: Manifest) -> Iterable[str]:
         yield from _twice(entries, what)
     for spec in manifest.inputs:
         yield from input_problems(spec)
+    yield from _state_problems(manifest)
     yield from _head_problems(manifest)
     yield from _file_problems(manifest)
 
@@ -135,6 +136,18 @@ def _member_problems(manifest: Manifest) -> Iterable[str]:
             yield f"member {member.name!r} must have a class of the bundle, or -1, for each of its labels"
         for problem in _problems(member_manifest(manifest, member)):
             yield f"member {member.name!r}: {problem}"
+
+
+def _state_problems(manifest: Manifest) -> Iterable[str]:
+    shapes = {spec.name: spec.shape for spec in manifest.inputs}
+    heads = {head.name: head for head in manifest.heads}
+    if manifest.state and STATE not in manifest.required_features:
+        yield f"a bundle whose network carries state must name {STATE!r} in required_features"
+    for name, carried in manifest.state.items():
+        head = heads.get(carried)
+        if head is None or head.shape != shapes[name] or not head.dtype.startswith("float"):
+            got = "there is none" if head is None else f"it is {head.dtype} {list(head.shape)}"
+            yield f"input {name!r} carries head {carried!r}, which must be of floats {list(shapes[name])}, but {got}"
 
 
 def _head_problems(manifest: Manifest) -> Iterable[str]:

@@ -19,8 +19,8 @@ from segrt.runtime.results.labels.label import Label
 from segrt.runtime.results.technique import Technique
 
 FORMAT = (1, 3)
-MEMBERS, CHANNELS = "members", "channels"
-KNOWN_FEATURES: frozenset[str] = frozenset({MEMBERS, BINARY, CHANNELS, PROCESSED_SIZE})
+MEMBERS, CHANNELS, STATE = "members", "channels", "state"
+KNOWN_FEATURES: frozenset[str] = frozenset({MEMBERS, BINARY, CHANNELS, PROCESSED_SIZE, STATE})
 
 
 class Source(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -175,6 +175,11 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     def image_input(self) -> InputSpec:
         """The input with role `image`."""
         return next(spec for spec in self.inputs if spec.role == "image")
+
+    @property
+    def state(self) -> dict[str, str]:
+        """The inputs that are carried from frame to frame, each with the head that it is given; mostly {}."""
+        return {spec.name: spec.carries for spec in self.inputs if isinstance(spec.carries, str)}
 
     @property
     def files(self) -> tuple[File, ...]:

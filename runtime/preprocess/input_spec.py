@@ -51,6 +51,8 @@ class InputSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     Role `image`: a picture of `dtype` in `layout` and `color` order; a float one holds (value * scale - mean) / std
     for each channel in `color` order. Role `valid_mask`: (N, h, w), 1 where the picture is and 0 on the padding.
+    Role `state`: float32 (1, …), zeros for a picture by itself, in a stream what head `carries`
+    gave at the frame before.
 
     `color` "grey" has one channel, which a colour picture is turned to before it is resized, "rgba" and "bgra" have
     four, opaque where a picture has no alpha, and "bands" any number, which are taken as they come. `values` is the
@@ -61,7 +63,7 @@ class InputSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     name: Name
     dtype: DType
     shape: tuple[Dim, ...]
-    role: Literal["image", "valid_mask"] = "image"
+    role: Literal["image", "valid_mask", "state"] = "image"
     layout: Literal["NHWC", "NCHW"] = "NHWC"
     color: Color = "rgb"
     scale: float = 1.0
@@ -70,6 +72,7 @@ class InputSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     resize: Resize = Resize()
     values: Values | msgspec.UnsetType = msgspec.UNSET
     grey: Grey | msgspec.UnsetType = msgspec.UNSET
+    carries: Name | msgspec.UnsetType = msgspec.UNSET
 
     @property
     def channels(self) -> int:
@@ -110,6 +113,14 @@ class InputSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 def input_problems(spec: InputSpec) -> Iterable[str]:
     """Yield what contradicts itself in `spec`, beyond what its types say."""
+    if (spec.role == "state") != (spec.carries is not msgspec.UNSET):
+        yield f"input {spec.name!r} must have role state and the head that it carries, or neither"
+        return
+    if spec.role == "state":
+        fixed = spec.shape[:1] == (1,) and all(isinstance(dim, int) and dim > 0 for dim in spec.shape)
+        if not fixed or spec.dtype != "float32":
+            yield f"input {spec.name!r} of role state must be float32 [1, …], but got {spec.dtype} {list(spec.shape)}"
+        return
     dims = 3 if spec.role == "valid_mask" else 4
     if len(spec.shape) != dims:
         yield f"input {spec.name!r} must have {dims} dimensions, but got shape {list(spec.shape)}"

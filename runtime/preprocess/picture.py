@@ -67,6 +67,8 @@ def fill_inputs(
             mask = views[other.name][index]
             mask[...] = 0
             mask[_window(geometry)] = 1
+        elif other.role == "state":
+            views[other.name][index] = 0
     return geometry
 
 

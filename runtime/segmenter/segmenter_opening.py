@@ -10,6 +10,7 @@ from segrt.runtime.bundle.network_files import member_files, network_file, tenso
 from segrt.runtime.decode.decoding_place import after_opening, before_opening
 from segrt.runtime.decode.rule import Context, MemberRule
 from segrt.runtime.decode.rule_changes import RuleChanges
+from segrt.runtime.errors import BackendError
 from segrt.runtime.inference.backend import Backend
 from segrt.runtime.inference.backends import check_choice, open_backend, open_members
 from segrt.runtime.inference.engine_policy import EnginePolicy
@@ -46,10 +47,19 @@ def open_segmenter(
         served = cast("RemoteBundle", bundle)
         refuse_server_choices(served, backend, device, decode_on)
         return open_served(served, variant, batch, decode, changes or RuleChanges())
+    state = next(iter(bundle.manifest.state), None)
+    if state is not None:
+        if decode_on == "cuda":
+            raise BackendError(
+                f"--decode cuda: input {state!r} is carried from frame to frame by the CPU; leave it out"
+            )
+        decode_on = "cpu"
     heads = tensor_specs(bundle.manifest, variant, batch)[1]
     roles = {spec.role: head for spec, head in zip(bundle.manifest.heads, heads, strict=True)}
     placement = before_opening(decode_on, decode, roles)
     opening = Opening(threads, engines=engines or EnginePolicy(), heads_on=placement.device, device=device)
+    if state is not None:  # a frame is given what the one before has made
+        opening = replace(opening, slots=1)
     opened = _opened(bundle, variant, batch, backend, opening)
     if placement.device == "cuda":
         try:

@@ -9,6 +9,7 @@ from segrt.runtime.errors import SegrtError, VideoError
 from segrt.runtime.outputs.sink_options import SinkOptions
 from segrt.runtime.results import Result
 from segrt.runtime.results.viewing import with_picture
+from segrt.runtime.stream.carried_state import carrying
 from segrt.runtime.stream.frame import Frame
 from segrt.runtime.stream.frame_segmenter import FrameSegmenter
 from segrt.runtime.stream.output_conflicts import refuse_conflicts
@@ -165,7 +166,7 @@ def open_pipeline(
             classes=classes,
             steps=tuple(steps),
         )
-        return Pipeline(segmenter, opened, opened_sinks, options)
+        return Pipeline(carrying(segmenter, len(opened)), opened, opened_sinks, options)
     except BaseException:
         for source in opened:
             source.close()

@@ -12,6 +12,7 @@ from segrt.runtime.errors import SegrtError
 from segrt.runtime.inference.backend import Stopwatch
 from segrt.runtime.results import Timings
 from segrt.runtime.stream.batches import Batch, BatchedFrame, Job, pass_on, release
+from segrt.runtime.stream.carried_state import CarriedState
 from segrt.runtime.stream.channel import Channel, Stopped
 from segrt.runtime.stream.frame import Frame, GpuFrame
 from segrt.runtime.stream.frame_segmenter import FrameBackend, FrameSegmenter
@@ -100,6 +101,8 @@ def preprocess(
                     continue
                 recorder.entered(frame.source_id, on_gpu=isinstance(frame, GpuFrame))
                 watch = Stopwatch()
+                if isinstance(segmenter, CarriedState):
+                    segmenter.begin(frame)
                 geometry = segmenter.preprocess(frame.picture, slot, len(frames))
                 frames.append(BatchedFrame(frame, geometry, watch.ms()))
             if delivered is not None:

@@ -16,6 +16,7 @@ from segrt.runtime.errors import SegrtError
 from segrt.runtime.results.technique import Technique
 
 PREFIX = "hf:"
+_VIDEO_PROCESSOR = "video_preprocessor_config.json"  # of networks that take videos
 _REMEDY = "save network and image processor with save_pretrained"
 _REPOSITORY = re.compile(r"[\w.-]+/[\w.-]+")
 
@@ -46,14 +47,16 @@ def read_network(name: str) -> HubNetwork:
     folder: Path | None = Path(address).expanduser()
     if folder is not None and folder.is_dir():
         folder = folder.resolve()
-        files = (folder / checkpoints.CONFIG, folder / checkpoints.PROCESSOR_FILE)
+        files = [folder / file for file in (checkpoints.CONFIG, checkpoints.PROCESSOR_FILE)]
+        if (folder / _VIDEO_PROCESSOR).is_file():
+            files[1] = folder / _VIDEO_PROCESSOR
         name, checkpoint = before + folder.name, Checkpoint(str(folder), "unknown")
     elif _REPOSITORY.fullmatch(address):
         folder = None
-        files = (
-            checkpoints.fetch_hub(address, (checkpoints.CONFIG,)),
-            checkpoints.fetch_hub(address, (checkpoints.PROCESSOR_FILE,)),
-        )
+        files = [
+            checkpoints.fetch_hub(address, names)
+            for names in ((checkpoints.CONFIG,), (checkpoints.PROCESSOR_FILE, _VIDEO_PROCESSOR))
+        ]
         name, checkpoint = before + address, Checkpoint(address, f"see https://huggingface.co/{address}")
     else:
         raise SegrtError(f"{name}: is neither a folder nor ORGANISATION/NAME on the Hugging Face hub")

@@ -25,13 +25,16 @@ ARCHITECTURES = {
     "MaskFormerForInstanceSegmentation": "maskformer",
     "OneFormerForUniversalSegmentation": "oneformer",
     "RfDetrForInstanceSegmentation": "rfdetr",
+    "VideomtForUniversalSegmentation": "videomt",
 }
 _ONE_TECHNIQUE: dict[str, Technique] = {"detr": "panoptic", "rfdetr": "instance"}
 _BY_LIST: dict[str, Technique] = {"coco": "instance", "coco-panoptic": "panoptic"}
 _DEFAULT_LIST: dict[Technique, str] = {"instance": "coco", "semantic": "ade20k"}
 _TECHNIQUES: tuple[Technique, ...] = ("panoptic", "instance", "semantic")
 _MULTIPLES = {"detr": 1, "mask2former": 32, "maskformer": 32, "oneformer": 32}
-_STRETCHED = ("mask2former", "rfdetr")  # the others keep a picture's shape
+_DATA: dict[str, Technique] = {"ytvis": "instance", "ovis": "instance"}  # whose names tell the technique
+_STRETCHED = ("mask2former", "rfdetr", "videomt")  # the others keep a picture's shape
+_SQUARE = ("eomt", "videomt")  # whose configuration says the picture's side
 _IMAGENET = ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225])
 _SHAPE = 4 / 3
 _ABOUT_FILES = (
@@ -83,7 +86,9 @@ def _technique(network: HubNetwork, family: str, class_list: str | None) -> Tech
                 f"{network.name}: is a network for {known} segmentation alone; leave {network.technique}: out"
             )
         return known
-    named = [technique for technique in _TECHNIQUES if technique in network.name.lower()]
+    name = network.name.lower()
+    named = [technique for technique in _TECHNIQUES if technique in name]
+    named = named or [technique for data, technique in _DATA.items() if data in name][:1]
     if network.technique is not None:
         return network.technique
     if len(named) == 1:
@@ -142,7 +147,7 @@ def _close(given: Any, wanted: list[float]) -> bool:
 
 def _multiple(network: HubNetwork, family: str) -> int:
     """Return what both sides of the input must be multiples of."""
-    if family == "eomt":
+    if family in _SQUARE:
         return _positive(network, network.config.get("patch_size", 16), "patch_size")
     if family == "rfdetr":
         backbone = _backbone(network)
@@ -156,7 +161,7 @@ def _size(network: HubNetwork, family: str, multiple: int) -> Size:
 
     Raises SegrtError for a processor that stretches pictures where the family keeps their shape, or the reverse.
     """
-    if family == "eomt":
+    if family in _SQUARE:
         side = _positive(network, network.config.get("image_size", 640), "image_size")
         return side, side
     if family == "rfdetr":

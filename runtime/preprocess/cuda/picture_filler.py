@@ -35,6 +35,9 @@ _STRIP = 2 << 20  # bytes that are copied into page-locked memory while those be
 
 def why_not(specs: Sequence[InputSpec]) -> str | None:
     """Return why pictures for these inputs are prepared on the CPU, or None where the GPU can do it."""
+    state = next((spec.name for spec in specs if spec.role == "state"), None)
+    if state is not None:
+        return f"input {state!r} is carried from frame to frame by the CPU"
     return why_not_on_gpu(image_input(specs))
 
 

@@ -71,6 +71,11 @@ def export_model(bundle: Bundle, repository: Path, options: ServingOptions) -> E
     cannot take, another model of that name, and a folder that cannot be written. What was there stays as it was then.
     """
     name = model_name(bundle, options)
+    if bundle.manifest.state:
+        raise BundleError(
+            f"{bundle.folder}: its network carries queries from frame to frame, which a server of single pictures "
+            "loses; run `segrt stream` on the device"
+        )
     precision = bundle.variant(options.precision).precision
     data = manifest_with(bundle, [precision])
     manifest = parse_manifest(data, str(bundle.folder / MANIFEST))
