@@ -13,6 +13,7 @@ from segrt.runtime.bundle.names import name_problem
 from segrt.runtime.decode.decoders import rules_of
 from segrt.runtime.decode.head_spec import HeadSpec, form_problem, length_problems
 from segrt.runtime.decode.merge_members import MergeMembers
+from segrt.runtime.decode.query_instances import QueryInstances
 from segrt.runtime.errors import BundleError
 from segrt.runtime.preprocess.input_spec import InputSpec, input_problems
 
@@ -143,6 +144,10 @@ def _state_problems(manifest: Manifest) -> Iterable[str]:
     heads = {head.name: head for head in manifest.heads}
     if manifest.state and STATE not in manifest.required_features:
         yield f"a bundle whose network carries state must name {STATE!r} in required_features"
+    rule = manifest.decode
+    if manifest.state and not (isinstance(rule, QueryInstances) and rule.has_no_object_class):
+        yield f"a network that carries state needs the rule query_instances with softmax, but has {rule.rule_name}"
+        return
     for name, carried in manifest.state.items():
         head = heads.get(carried)
         if head is None or head.shape != shapes[name] or not head.dtype.startswith("float"):
