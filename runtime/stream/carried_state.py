@@ -87,6 +87,16 @@ class CarriedState:
         """See `FrameSegmenter`."""
         return self._segmenter.technique
 
+    @property
+    def manifest(self) -> Manifest:
+        """What the bundle says about itself, for the metrics."""
+        return self._opened.manifest
+
+    @property
+    def placement(self) -> Any:
+        """Where heads are decoded, for the metrics."""
+        return getattr(self._segmenter, "placement", None)
+
     def begin(self, frame: Frame) -> None:
         """Note which frame comes next, when all before it are done; begin anew after a cut or a gap.
 
