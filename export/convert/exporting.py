@@ -136,9 +136,8 @@ def build(request: Request) -> Exportable:
     """Return what the family of the request's model makes of it."""
     request = with_own_weights(request)
     if request.weights.kind == "pretrained" and request.model.checkpoint is None:
-        raise SegrtError(
-            f"{request.model.name}: has no published weights; give yours with --weights FILE, or --weights random"
-        )
+        remedy = "give yours with --weights FILE, or --weights random"
+        raise SegrtError(f"{request.model.name}: has no published weights; {remedy}")
     try:
         with quiet():
             exportable: Exportable = import_module(request.model.builder).build(request)
