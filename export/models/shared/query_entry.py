@@ -37,6 +37,7 @@ _STRETCHED = ("mask2former", "rfdetr", "videomt")  # the others keep a picture's
 _SQUARE = ("eomt", "videomt")  # whose configuration says the picture's side
 _IMAGENET = ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225])
 _SHAPE = 4 / 3
+_MOST_PIXELS = 1 << 16
 _ABOUT_FILES = (
     "_name_or_path", "architectures", "dtype", "id2label", "label2id", "model_type", "num_labels", "torch_dtype",
     "transformers_version",
@@ -169,7 +170,7 @@ def _size(network: HubNetwork, family: str, multiple: int) -> Size:
         return side, side
     size = network.processor.get("size")
     if isinstance(size, int):
-        size = {"shortest_edge": size, "longest_edge": network.processor.get("max_size", size * 2)}
+        size = {"shortest_edge": size, "longest_edge": network.processor.get("max_size")}
     if not isinstance(size, Mapping):
         raise SegrtError(f"{network.name}: {PROCESSOR_FILE} names no size; save its image processor anew")
     stretched = "height" in size and "width" in size
@@ -182,7 +183,7 @@ def _size(network: HubNetwork, family: str, multiple: int) -> Size:
             "it; export it to ONNX yourself, and let `segrt adopt` make a bundle of the file"
         )
     height = _positive(network, size.get("height", size.get("shortest_edge")), "size")
-    longest = size.get("longest_edge") or 2 * height
+    longest = _positive(network, size.get("longest_edge") or 2 * height, "size")
     width = size["width"] if stretched else min(round(height * _SHAPE), longest)
     sides = (height, _positive(network, width, "size"))
     return (max(sides[0] // multiple, 1) * multiple, max(sides[1] // multiple, 1) * multiple)
@@ -196,6 +197,6 @@ def _backbone(network: HubNetwork) -> Mapping[str, Any]:
 
 
 def _positive(network: HubNetwork, value: Any, field: str) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-        raise SegrtError(f"{network.name}: has {field} {value!r}; it must be one whole number above 0")
+    if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= _MOST_PIXELS:
+        raise SegrtError(f"{network.name}: has {field} {value!r}; it must be one whole number of 1 to {_MOST_PIXELS}")
     return value

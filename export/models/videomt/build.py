@@ -103,7 +103,7 @@ class VideomtCore(QueryCore):
 
     def _tokens(self, pixels: torch.Tensor, state: torch.Tensor | None) -> torch.Tensor:
         model: Any = self.model
-        tokens = model.embeddings(pixels)
+        tokens: torch.Tensor = model.embeddings(pixels)
         first = len(model.layers) - model.config.num_blocks
         for index, layer in enumerate(model.layers):
             if index == first:

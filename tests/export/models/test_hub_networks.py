@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from harness import check_export
 
@@ -197,6 +198,58 @@ def test_what_cannot_be_exported_so_is_refused_by_name(
     name = _folder(tmp_path, architecture, {**PROCESSOR, **changes})
     with pytest.raises(SegrtError, match=message):
         find_model(name.replace("hf:", "hf:instance:"))
+
+
+@pytest.mark.parametrize(
+    ("architecture", "processor"),
+    [
+        ("Mask2FormerForUniversalSegmentation", PROCESSOR),
+        ("MaskFormerForInstanceSegmentation", KEPT_SHAPE),
+        ("RfDetrForInstanceSegmentation", PROCESSOR),
+        ("EomtForUniversalSegmentation", PROCESSOR),
+    ],
+)
+def test_whatever_the_files_say_is_taken_or_refused_in_one_line(
+    architecture: str, processor: dict[str, Any], tmp_path: Path
+) -> None:
+    random = np.random.default_rng(0)
+    values = [
+        None,
+        True,
+        -1,
+        0,
+        1,
+        1.5,
+        10**400,
+        "x",
+        "",
+        [],
+        [0.1, 0.2, 0.3],
+        {},
+        {"height": 8},
+        {"shortest_edge": "x"},
+    ]
+    config = {
+        "architectures": [architecture], "id2label": KNOWN, "image_size": 64, "patch_size": 16,
+        "backbone_config": {"patch_size": 12, "num_windows": 2, "image_size": 96},
+    }  # fmt: skip
+    taken, refusals = 0, []
+    for _ in range(150):
+        contents = [json.loads(json.dumps(content)) for content in (config, {**processor, "max_size": 96})]
+        target = contents[int(random.integers(2))]
+        if random.random() < 0.3 and isinstance(target.get("backbone_config"), dict):
+            target = target["backbone_config"]
+        target[random.choice(list(target))] = values[int(random.integers(len(values)))]
+        for name, content in zip(("config.json", "preprocessor_config.json"), contents, strict=True):
+            (tmp_path / name).write_text(json.dumps(content))
+        try:
+            find_model(f"hf:instance:{tmp_path}")
+            taken += 1
+        except SegrtError as error:
+            refusals.append(str(error))
+    assert taken
+    assert refusals
+    assert not any("\n" in refusal for refusal in refusals)
 
 
 def test_a_network_of_one_technique_takes_no_other(tmp_path: Path) -> None:
