@@ -1,8 +1,9 @@
 """Every family at its default size: `python tests/soak/families.py [--seeds 0,1,2,3,4] [--all] [NAME]...`.
 
 Each model is exported with random weights, one process at a time, and must be within its family's limits for each seed.
-Without names the smallest model of each family and technique is taken, with --all every model that needs no more
-memory than --memory. Prints a row for each; exits with 1 when one fails.
+Without names the smallest model of each family and technique is taken, and every architecture of
+segmentation_models_pytorch; with --all every model that needs no more memory than --memory. With --check-tensorrt
+NVIDIA's builder makes an engine of each. Prints a row for each; exits with 1 when one fails.
 """
 
 import argparse
@@ -16,8 +17,12 @@ from dataclasses import dataclass
 from segrt.export.convert import memory
 from segrt.export.family import Model
 from segrt.export.models.catalogue import find_model, models
+from segrt.export.models.smp import smp_entry
 
 _LIMIT_S = 3600
+_NAMED = [
+    f"smp:{name}/{'tu-vit_tiny_patch16_224' if name == 'dpt' else 'resnet18'}" for name in smp_entry.ARCHITECTURES
+]
 
 
 @dataclass(frozen=True)
@@ -37,10 +42,10 @@ def smallest_of_each() -> list[Model]:
         key = (model.family, model.technique)
         if key not in smallest or model.gmacs < smallest[key].gmacs:
             smallest[key] = model
-    return list(smallest.values())
+    return [*smallest.values(), *map(find_model, _NAMED)]
 
 
-def export(model: Model, seed: int, memory_gb: float, size: str | None) -> Outcome:
+def export(model: Model, seed: int, memory_gb: float, size: str | None, *, engine: bool) -> Outcome:
     """Export `model` in a process of its own, whose address space is limited to `memory_gb` of data."""
     begun = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="families-") as folder:
@@ -54,6 +59,7 @@ def export(model: Model, seed: int, memory_gb: float, size: str | None) -> Outco
             f"{folder}/bundle",
         ]
         command += ["--weights", "random", "--seed", str(seed), "--threads", "1", *(["--size", size] if size else [])]
+        command += ["--check-tensorrt"] if engine else []
         done = subprocess.run(
             command,
             capture_output=True,
@@ -76,6 +82,7 @@ def main() -> None:
     parser.add_argument("--seeds", default="0,1,2,3,4", help="comma-separated")
     parser.add_argument("--memory", type=float, default=6.0, help="GB; models that need more are left out")
     parser.add_argument("--size", help="HEIGHTxWIDTH instead of the default size")
+    parser.add_argument("--check-tensorrt", action="store_true", help="build an engine of each, without a GPU")
     parser.add_argument("--all", action="store_true", help="every model of the catalogue")
     given = parser.parse_args()
     chosen = [find_model(name) for name in given.names] or (list(models()) if given.all else smallest_of_each())
@@ -86,7 +93,7 @@ def main() -> None:
             print(f"{model.name:44}    -        -        -  left out: needs more than {given.memory:g} GB", flush=True)
             continue
         for seed in map(int, given.seeds.split(",")):
-            done = export(model, seed, given.memory, given.size)
+            done = export(model, seed, given.memory, given.size, engine=given.check_tensorrt)
             failures += bool(done.reason)
             what = f"FAILED {done.reason}" if done.reason else done.figures
             print(f"{model.name:44}{seed:5}{done.seconds:9.0f}{done.peak_gb:9.1f}  {what}", flush=True)

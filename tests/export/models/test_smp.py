@@ -71,20 +71,6 @@ def test_results_are_those_of_the_package(tmp_path: Path, photos: Path) -> None:
     assert checked.manifest.family == "smp"
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize(("architecture", "encoder"), NETWORKS, ids=[architecture for architecture, _ in NETWORKS])
-def test_every_architecture_exports_and_builds(architecture: str, encoder: str, tmp_path: Path, photos: Path) -> None:
-    (tmp_path / "three.txt").write_text("road\nleaf\nsky\n")
-    check_export(
-        f"smp:{architecture}/{encoder}",
-        tmp_path,
-        photos,
-        size=SIZES.get(architecture, SIZE),
-        labels=str(tmp_path / "three.txt"),
-        overrides=OVERRIDES.get(architecture),
-    )
-
-
 @pytest.fixture(scope="module")
 def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder as the package's save_pretrained writes it: a U-Net of one class, with an auxiliary head."""
