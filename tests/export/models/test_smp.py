@@ -1,6 +1,7 @@
 """Networks of segmentation_models_pytorch by their names and folders: the package's results, or a refusal."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from harness import check_export
@@ -18,7 +19,15 @@ smp = pytest.importorskip("segmentation_models_pytorch")
 
 SIZE = (64, 96)
 SIZES = {"dpt": (224, 224), "pan": (128, 128)}  # DPT has positions for one size, PAN pools a map four times
-OVERRIDES = {"dpt": {"decoder_intermediate_channels": (8, 16, 16, 16), "decoder_fusion_channels": 16}}
+NARROW = {"decoder_channels": (32, 24, 16, 12, 8)}
+OVERRIDES: dict[str, dict[str, Any]] = {
+    "deeplabv3": {"decoder_channels": 32},
+    "dpt": {"decoder_intermediate_channels": (8, 16, 16, 16), "decoder_fusion_channels": 16},
+    "manet": NARROW,
+    "unet": NARROW,
+    "unetplusplus": NARROW,
+    "upernet": {"decoder_channels": 32},
+}
 CLASSES = tuple(Label(name, index, False, (9 * index, 9, 9)) for index, name in enumerate(("road", "leaf", "sky")))
 # Every architecture, each with an encoder that is small for it.
 NETWORKS = (
