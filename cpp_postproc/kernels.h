@@ -152,14 +152,11 @@ struct Kernels {
     // out[i] = image[i] * keep + the light of its channel, fused, then rounded to even, for `count` bytes of whole
     // pixels. What follows is overwritten up to the next multiple of kTintBlock, but not beyond `room` bytes.
     void (*tint_row)(const std::uint8_t* image, const Tint& tint, Index count, Index room, std::uint8_t* out);
-    // sums[x] = the sum over k < taps of weights[k] * inside[x + k]; `inside` is 0 or 1, all weights sum up to 256.
-    // `count` is a multiple of kBlurBlock, here and below.
-    void (*blur_row)(const std::uint8_t* inside, const std::uint16_t* weights, Index taps, std::uint16_t* sums,
-                     Index count);
     // levels[x] = 255 times the sum over k < taps of weights[k] * first[k * stride + x], as a share of 65536, rounded.
-    // `inside` is the mask at the row's own pixels, 0 or 1, whose weight is above 0.
+    // Entries of `first` are 0 to 256, all weights sum up to 256; `middle` has those whose weight is above 0. `count`
+    // is a multiple of kBlurBlock.
     void (*blur_columns)(const std::uint16_t* first, Index stride, const std::uint16_t* weights, Index taps,
-                         const std::uint8_t* inside, std::uint8_t* levels, Index count);
+                         const std::uint16_t* middle, std::uint8_t* levels, Index count);
     // Lays levels over pixels of three bytes: canvas = canvas * keep[level] / 255, rounded, + light[level], at most
     // 255. Both tables have 256 entries of four bytes, of which three count; level 0 changes nothing: light 0, keep
     // 255.

@@ -11,6 +11,7 @@
 #include "kernels.h"
 #include "map_lines.h"
 #include "scratch.h"
+#include "soft_mask.h"
 
 namespace segrt {
 namespace {
@@ -185,84 +186,6 @@ private:
     std::span<std::uint8_t> tinted_;
 };
 
-// The part of the picture that an object and its blur reach.
-struct Part {
-    Index top = 0, left = 0, height = 0, width = 0;
-};
-
-Part part_of(std::span<const LineRun> runs, bool by_columns, Index radius, const Canvas& canvas) {
-    const RunExtent extent = extent_of(runs);
-    const auto cut = [&](std::int64_t begin, std::int64_t end, Index length) {
-        return std::pair(std::clamp<Index>(begin - radius, 0, length), std::clamp<Index>(end + radius, 0, length));
-    };
-    const auto lines = cut(extent.first_line, extent.last_line, by_columns ? canvas.width : canvas.height);
-    const auto along = cut(extent.begin, extent.end, by_columns ? canvas.height : canvas.width);
-    const auto& rows = by_columns ? along : lines;
-    const auto& columns = by_columns ? lines : along;
-    return {rows.first, columns.first, rows.second - rows.first, columns.second - columns.first};
-}
-
-Index whole_blocks(Index count) {
-    return (count + kBlurBlock - 1) / kBlurBlock * kBlurBlock;
-}
-
-// The mask within the part, 0 or 1, with `radius` pixels more on each side.
-class Inside {
-public:
-    Inside(ScratchFrame& frame, const Part& part, Index radius)
-        : part_(part),
-          radius_(radius),
-          stride_(whole_blocks(part.width) + 2 * radius),
-          pixels_(frame.filled<std::uint8_t>((part.height + 2 * radius) * stride_, 0)) {}
-
-    [[nodiscard]] std::uint8_t* row(Index y) const { return pixels_.data() + (y + radius_) * stride_; }
-
-    void fill(std::span<const LineRun> runs, bool by_columns, const Canvas& canvas) {
-        for (const LineRun& run : runs) {
-            const Index length = by_columns ? canvas.height : canvas.width;
-            if (run.line < 0 || run.line >= (by_columns ? canvas.width : canvas.height) || run.begin < 0 ||
-                run.end > length || run.begin > run.end) {
-                throw std::invalid_argument("masks must lie within the canvas");
-            }
-            if (by_columns) {
-                std::uint8_t* pixel = row(run.begin - part_.top) + radius_ + run.line - part_.left;
-                for (Index y = run.begin; y < run.end; ++y, pixel += stride_) {
-                    *pixel = 1;
-                }
-            } else {
-                std::memset(row(run.line - part_.top) + radius_ + run.begin - part_.left, 1,
-                            static_cast<std::size_t>(run.end - run.begin));
-            }
-        }
-    }
-
-    // Beyond the part the mask is empty, but for the picture's own border.
-    void go_on(const Canvas& canvas) {
-        for (Index y = 0; y < part_.height; ++y) {
-            std::uint8_t* first = row(y);
-            if (part_.left == 0) {
-                std::fill_n(first, radius_, first[radius_]);
-            }
-            if (part_.left + part_.width == canvas.width) {
-                std::fill_n(first + radius_ + part_.width, radius_, first[radius_ + part_.width - 1]);
-            }
-        }
-        for (Index y = 1; y <= radius_; ++y) {
-            if (part_.top == 0) {
-                std::copy_n(row(0), stride_, row(-y));
-            }
-            if (part_.top + part_.height == canvas.height) {
-                std::copy_n(row(part_.height - 1), stride_, row(part_.height - 1 + y));
-            }
-        }
-    }
-
-private:
-    const Part& part_;
-    Index radius_, stride_;
-    std::span<std::uint8_t> pixels_;
-};
-
 constexpr std::size_t kTable = 256 * std::size_t{4};
 
 struct ObjectTables {
@@ -270,36 +193,13 @@ struct ObjectTables {
     const std::uint8_t* keep = nullptr;
 };
 
-void paint_object(const Canvas& canvas, std::span<const LineRun> runs, bool by_columns,
-                  std::span<const std::uint16_t> weights, const ObjectTables& tables) {
-    const auto taps = static_cast<Index>(weights.size());
-    const Index radius = taps / 2;
-    const Part part = part_of(runs, by_columns, radius, canvas);
-    if (part.height < 1 || part.width < 1) {
-        return;
-    }
+void paint_object(const Canvas& canvas, std::span<const LineRun> runs, bool by_columns, const SoftEdge& edge,
+                  const ObjectTables& tables) {
     ScratchFrame frame;
-    Inside inside(frame, part, radius);
-    inside.fill(runs, by_columns, canvas);
-    inside.go_on(canvas);
-    // The sums of the rows that a row's blur sees, each where its number modulo `taps` says: weights turn, not rows.
-    const Index count = whole_blocks(part.width);
-    const std::span<std::uint16_t> sums = frame.take<std::uint16_t>(taps * count);
-    const std::span<std::uint16_t> turned = frame.take<std::uint16_t>(taps);
-    const std::span<std::uint8_t> levels = frame.take<std::uint8_t>(count);
-    const auto add_row = [&](Index y) {  // y counts from `radius` rows above the part on
-        kernels().blur_row(inside.row(y - radius), weights.data(), taps, sums.data() + y % taps * count, count);
-    };
-    for (Index y = 0; y + 1 < taps; ++y) {
-        add_row(y);
-    }
+    SoftMask mask(frame, runs, by_columns, {canvas.height, canvas.width}, edge);
+    const PicturePart& part = mask.part();
     for (Index y = 0; y < part.height; ++y) {
-        add_row(y + taps - 1);
-        for (Index k = 0; k < taps; ++k) {
-            turned[static_cast<std::size_t>((y + k) % taps)] = weights[static_cast<std::size_t>(k)];
-        }
-        kernels().blur_columns(sums.data(), count, turned.data(), taps, inside.row(y) + radius, levels.data(), count);
-        kernels().lay_row(levels.data(), tables.light, tables.keep,
+        kernels().lay_row(mask.next_row().data(), tables.light, tables.keep,
                           canvas.data + (part.top + y) * canvas.stride + 3 * part.left, part.width);
     }
 }
@@ -325,8 +225,10 @@ void paint_regions(const PictureView& image, const ClassMap& map, const RegionTi
         std::uint8_t* target = out.data + y * out.stride + 3 * begin;
         const Index count = 3 * (end - begin);
         if (tints.painted[value] != 0) {
-            kernels().tint_row(source, painted.of(value), count, 3 * (map.width - begin), target);
-        } else {
+            // In place nothing may be written of what follows, which is still to be read.
+            const Index room = source == target ? count : 3 * (map.width - begin);
+            kernels().tint_row(source, painted.of(value), count, room, target);
+        } else if (source != target) {
             std::memcpy(target, source, static_cast<std::size_t>(count));
         }
         if (borders) {
@@ -344,13 +246,7 @@ void paint_regions(const PictureView& image, const ClassMap& map, const RegionTi
 void paint_objects(const Canvas& canvas, const MaskRunsView& masks, bool by_columns,
                    std::span<const std::uint16_t> weights, const ObjectColors& colors) {
     check_runs(masks, "masks");
-    std::uint32_t total = 0;
-    for (const std::uint16_t weight : weights) {
-        total += weight;
-    }
-    if (weights.size() % 2 != 1 || weights[weights.size() / 2] == 0 || total != 256) {
-        throw std::invalid_argument("weights must be odd in number, 256 in all, that in the middle above 0");
-    }
+    const SoftEdge edge(weights);
     const std::size_t tables = colors.light.size() / kTable;
     const bool known = std::ranges::all_of(
         colors.tables, [&](std::int64_t table) { return table >= 0 && table < static_cast<std::int64_t>(tables); });
@@ -361,7 +257,7 @@ void paint_objects(const Canvas& canvas, const MaskRunsView& masks, bool by_colu
     }
     for (std::size_t i = 0; i < masks.count(); ++i) {
         const std::size_t begin = kTable * static_cast<std::size_t>(colors.tables[i]);
-        paint_object(canvas, masks.mask(i), by_columns, weights, {&colors.light[begin], &colors.keep[begin]});
+        paint_object(canvas, masks.mask(i), by_columns, edge, {&colors.light[begin], &colors.keep[begin]});
     }
 }
 

@@ -49,7 +49,6 @@ const Kernels SEGRT_KERNELS{
     .changes16 = row_changes<std::uint16_t>,
     .changes32 = row_changes<std::int32_t>,
     .tint_row = tint_row,
-    .blur_row = blur_row,
     .blur_columns = blur_columns,
     .lay_row = lay_row,
     .differ_row = differ_row,

@@ -53,39 +53,24 @@ inline void tint_row(const std::uint8_t* image, const Tint& tint, Index count, I
     }
 }
 
-template <class T>
-inline void weigh(const T* first, Index stride, const std::uint16_t* weights, Index taps, std::uint16_t* sums,
-                  Index count) {
-    for (Index x = 0; x < count; x += kBlurBlock) {
-        std::uint16_t block[kBlurBlock] = {};
-        for (Index k = 0; k < taps; ++k) {
-            const T* row = first + k * stride + x;
-            const std::uint16_t weight = weights[k];
-            for (Index i = 0; i < kBlurBlock; ++i) {
-                block[i] = static_cast<std::uint16_t>(block[i] + weight * row[i]);
-            }
-        }
-        std::memcpy(sums + x, block, sizeof block);
-    }
-}
-
-inline void blur_row(const std::uint8_t* inside, const std::uint16_t* weights, Index taps, std::uint16_t* sums,
-                     Index count) {
-    weigh(inside, 1, weights, taps, sums, count);
-}
-
 // 255 * sum / 65536, rounded, in 16 bits: 255 * sum is 65536 * (sum / 256) less sum. A sum of 65536 has become 0, which
 // no other pixel of the mask has.
 inline void blur_columns(const std::uint16_t* first, Index stride, const std::uint16_t* weights, Index taps,
-                         const std::uint8_t* inside, std::uint8_t* levels, Index count) {
+                         const std::uint16_t* middle, std::uint8_t* levels, Index count) {
     for (Index x = 0; x < count; x += kBlurBlock) {
-        std::uint16_t sums[kBlurBlock];
-        weigh(first + x, stride, weights, taps, sums, kBlurBlock);
+        std::uint16_t sums[kBlurBlock] = {};
+        for (Index k = 0; k < taps; ++k) {
+            const std::uint16_t* row = first + k * stride + x;
+            const std::uint16_t weight = weights[k];
+            for (Index i = 0; i < kBlurBlock; ++i) {
+                sums[i] = static_cast<std::uint16_t>(sums[i] + weight * row[i]);
+            }
+        }
         for (Index i = 0; i < kBlurBlock; ++i) {
             const std::uint16_t sum = sums[i];
             const auto less = static_cast<std::uint16_t>((sum >> 8) + ((sum & 255) != 0 ? 1 : 0));
             const auto level = static_cast<std::uint16_t>(static_cast<std::uint16_t>(sum - less + 128) >> 8);
-            levels[x + i] = static_cast<std::uint8_t>(sum == 0 && inside[x + i] != 0 ? 255 : level);
+            levels[x + i] = static_cast<std::uint8_t>(sum == 0 && middle[x + i] != 0 ? 255 : level);
         }
     }
 }

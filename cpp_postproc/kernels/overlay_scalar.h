@@ -17,19 +17,8 @@ inline void tint_row(const std::uint8_t* image, const Tint& tint, Index count, I
     }
 }
 
-inline void blur_row(const std::uint8_t* inside, const std::uint16_t* weights, Index taps, std::uint16_t* sums,
-                     Index count) {
-    for (Index x = 0; x < count; ++x) {
-        std::uint32_t sum = 0;
-        for (Index k = 0; k < taps; ++k) {
-            sum += std::uint32_t{weights[k]} * inside[x + k];
-        }
-        sums[x] = static_cast<std::uint16_t>(sum);
-    }
-}
-
 inline void blur_columns(const std::uint16_t* first, Index stride, const std::uint16_t* weights, Index taps,
-                         const std::uint8_t* /*inside*/, std::uint8_t* levels, Index count) {
+                         const std::uint16_t* /*middle*/, std::uint8_t* levels, Index count) {
     for (Index x = 0; x < count; ++x) {
         std::uint32_t sum = 0;
         for (Index k = 0; k < taps; ++k) {

@@ -121,12 +121,27 @@ class Index:
     values: Mapping[int, int]
 
 
-def paint_tinted(image: Image, index: Index, colors: Mapping[int, Color], alpha: float, pen: Pen) -> Image:
-    """Return `image` (H, W, 3) with the regions of a map tinted, a thin light line where two of them meet.
+def canvas_of(image: Image, out: Image | None) -> Image:
+    """Return what is painted into: a copy of `image`, or `out` with the same pixels, which may be `image` itself."""
+    if out is None:
+        copied: Image = image.copy()
+        return copied
+    if out is not image:
+        np.copyto(out, image)
+    return out
+
+
+def paint_tinted(
+    image: Image, index: Index, colors: Mapping[int, Color], alpha: float, pen: Pen, out: Image | None = None
+) -> Image:
+    """Return `image` (H, W, 3), or `out`, which may be it, with the regions of a map tinted, a thin light line where two of them meet.
 
     `colors` has an RGB colour for each value that gets one; others stay as they are.
     """
-    image = np.ascontiguousarray(image)  # views, of RGB for instance, are pictures, too
+    if not any(index.values.values()):  # no regions, and no lines between them
+        return canvas_of(image, out)
+    # Views, of RGB for instance, are pictures, too.
+    image = np.ascontiguousarray(image) if out is None else canvas_of(image, out)
     painted, light = np.zeros(256, np.uint8), np.zeros((256, 3), np.float32)
     for value, color in colors.items():
         painted[value], light[value] = 1, color[::-1]
@@ -137,6 +152,6 @@ def paint_tinted(image: Image, index: Index, colors: Mapping[int, Color], alpha:
         light=light * np.float32(alpha),
         painted=painted,
     )
-    out = np.empty_like(image)
+    out = np.empty_like(image) if out is None else out
     paint_regions(image, index.ids_map, tints, reach=max(2, round(pen.line)), line_weights=_LINE_WEIGHTS, out=out)
     return out

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from segrt.runtime.draw.captions import SMALLEST_REGION, Board, Subject, regions
 from segrt.runtime.draw.detectron2 import detectron2_overlay
-from segrt.runtime.draw.fills import Image, Index, Pen, paint_outlined, paint_tinted
+from segrt.runtime.draw.fills import Image, Index, Pen, canvas_of, paint_outlined, paint_tinted
 from segrt.runtime.draw.painted_classes import is_painted
 from segrt.runtime.draw.style import STYLES, Style
 from segrt.runtime.postproc import MaskRuns
@@ -35,8 +35,10 @@ def overlay(
     text_scale: float = 1.0,
     reserved: Sequence[tuple[int, int, int, int]] = (),
     area_threshold: int = 0,
+    stuff: bool = True,
+    out: Image | None = None,
 ) -> Image:
-    """Return a copy of the picture with the result painted over it.
+    """Return a copy of the picture, or `out`, with the result painted over it.
 
     Args:
         image_bgr: the picture, uint8 (H, W, 3) BGR, of the result's size.
@@ -52,12 +54,14 @@ def overlay(
         reserved: boxes (left, top, right, bottom) in pixels that labels leave free, for what is drawn there later;
             detectron2's stand where they stand.
         area_threshold: connected parts of stuff of fewer pixels are left out by "detectron2".
+        stuff: paint stuff, too; without it only things' pixels and those beside them are touched.
+        out: where the picture is painted, writable, of its shape and dtype; `image_bgr` itself is painted in place.
 
     Returns:
         uint8 (H, W, 3) BGR.
 
     Raises:
-        ValueError: picture and result differ in size, `style` is none of these, or a number is out of range.
+        ValueError: picture, result and `out` differ in size, `style` is none of these, or a number is out of range.
     """
     if image_bgr.ndim != 3 or image_bgr.shape[2] != 3 or image_bgr.dtype != np.uint8:
         raise ValueError(f"image_bgr must be uint8 with shape (H, W, 3), but got {image_bgr.dtype} {image_bgr.shape}")
@@ -71,40 +75,30 @@ def overlay(
         raise ValueError(f"text_scale must be 0.1 to 10, but got {text_scale}")
     if area_threshold < 0:
         raise ValueError(f"area_threshold must be 0 or more pixels, but got {area_threshold}")
+    if out is not None and (out.shape != image_bgr.shape or out.dtype != np.uint8 or not out.flags.writeable):
+        raise ValueError(f"out must be uint8 {image_bgr.shape} and writable, but got {out.dtype} {out.shape}")
     if style == "none":
-        unpainted: Image = image_bgr.copy()
-        return unpainted
+        return canvas_of(image_bgr, out)
+    result = result if stuff else things_alone(result)
     if style == "detectron2":
         options = {"alpha": alpha, "scores": scores, "captions": captions, "text_scale": text_scale}
-        return detectron2_overlay(image_bgr, result, **options, area_threshold=area_threshold)  # type: ignore[arg-type]
-    return _segrt_overlay(image_bgr, result, 0.5 if alpha is None else alpha, scores, captions, text_scale, reserved)
-
-
-def _segrt_overlay(
-    image_bgr: Image,
-    result: Result,
-    alpha: float,
-    scores: bool,
-    captions: bool,
-    text_scale: float,
-    reserved: Sequence[tuple[int, int, int, int]],
-) -> Image:
-    pen = Pen.for_size(*result.size, text_scale)
-    if isinstance(result, SemanticResult):
-        painted = _semantic(image_bgr, result, alpha, pen)
-    elif isinstance(result, InstanceResult):
-        painted = _instance(image_bgr, result, alpha, pen)
-    else:
-        painted = _panoptic(image_bgr, result, alpha, pen)
+        drawn = detectron2_overlay(image_bgr, result, **options, area_threshold=area_threshold)  # type: ignore[arg-type]
+        return drawn if out is None else canvas_of(drawn, out)
+    alpha = 0.5 if alpha is None else alpha
+    painted = _painted(image_bgr, result, alpha, Pen.for_size(*result.size, text_scale), out)
     if captions:
-        board = Board(painted.canvas, pen, reserved)
-        for subject in sorted(painted.objects, key=lambda subject: -subject.area)[:_LABELLED_OBJECTS]:
-            board.label_object(subject, score=scores)
-        if painted.index is not None:
-            for subject in _region_subjects(painted.index, painted.names):
-                board.label_region(subject, score=False)
-        board.paste()
+        _label(painted, Pen.for_size(*result.size, text_scale), reserved, scores=scores)
     return painted.canvas
+
+
+def things_alone(result: Result) -> Result:
+    """Return a result without its stuff; maps stay as they are."""
+    if isinstance(result, PanopticResult):
+        things = [segment for segment in result.segments if segment.isthing]
+        return PanopticResult.decided(result.stored_ids, things, result.labels)
+    if isinstance(result, SemanticResult):
+        return result.filter([place for place, label in enumerate(result.labels) if label.isthing])
+    return result
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,14 +111,33 @@ class _Painted:
     names: dict[int, Label] = field(default_factory=dict)
 
 
-def _semantic(image: Image, result: SemanticResult, alpha: float, pen: Pen) -> _Painted:
+def _painted(image: Image, result: Result, alpha: float, pen: Pen, out: Image | None) -> _Painted:
+    if isinstance(result, SemanticResult):
+        return _semantic(image, result, alpha, pen, out)
+    if isinstance(result, InstanceResult):
+        return _instance(image, result, alpha, pen, out)
+    return _panoptic(image, result, alpha, pen, out)
+
+
+def _label(painted: _Painted, pen: Pen, reserved: Sequence[tuple[int, int, int, int]], *, scores: bool) -> None:
+    """Write labels into a painted picture."""
+    board = Board(painted.canvas, pen, reserved)
+    for subject in sorted(painted.objects, key=lambda subject: -subject.area)[:_LABELLED_OBJECTS]:
+        board.label_object(subject, score=scores)
+    if painted.index is not None:
+        for subject in _region_subjects(painted.index, painted.names):
+            board.label_region(subject, score=False)
+    board.paste()
+
+
+def _semantic(image: Image, result: SemanticResult, alpha: float, pen: Pen, out: Image | None) -> _Painted:
     index, names = _class_index(result.class_map, result.labels)
     names = {value: label for value, label in names.items() if is_painted(label)}
     colors = {value: label.color for value, label in names.items()}
-    return _Painted(paint_tinted(image, index, colors, alpha, pen), [], index, names)
+    return _Painted(paint_tinted(image, index, colors, alpha, pen, out), [], index, names)
 
 
-def _panoptic(image: Image, result: PanopticResult, alpha: float, pen: Pen) -> _Painted:
+def _panoptic(image: Image, result: PanopticResult, alpha: float, pen: Pen, out: Image | None) -> _Painted:
     stuff = [segment for segment in result.segments if not segment.isthing]
     things = sorted((segment for segment in result.segments if segment.isthing), key=lambda segment: -segment.area)
     classes = sorted({segment.class_id for segment in stuff})[:255]
@@ -133,7 +146,7 @@ def _panoptic(image: Image, result: PanopticResult, alpha: float, pen: Pen) -> _
     index = Index(ids, {segment.id: values[segment.class_id] for segment in stuff if segment.class_id in values})
     names = {value: result.labels[class_id] for class_id, value in values.items()}
     colors = {value: label.color for value, label in names.items()}
-    canvas = paint_tinted(image, index, colors, alpha * 0.84, pen)
+    canvas = paint_tinted(image, index, colors, alpha * 0.84, pen, out)
 
     shades = instance_shades(
         [segment.class_id for segment in things],
@@ -153,8 +166,8 @@ def _panoptic(image: Image, result: PanopticResult, alpha: float, pen: Pen) -> _
     return _Painted(canvas, objects, index, names)
 
 
-def _instance(image: Image, result: InstanceResult, alpha: float, pen: Pen) -> _Painted:
-    canvas = image.copy()
+def _instance(image: Image, result: InstanceResult, alpha: float, pen: Pen, out: Image | None) -> _Painted:
+    canvas = canvas_of(image, out)
     areas, extents = rle.measure(result.rles)
     # Large objects first: what is small lies on top and stays visible.
     order = [int(position) for position in np.argsort(-areas, kind="stable") if areas[position]]

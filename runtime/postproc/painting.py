@@ -39,6 +39,8 @@ def paint_regions(
 ) -> None:
     """Paint the regions of a map, uint8, uint16 or int32 (H, W), over `image`, uint8 (H, W, 3), into `out`.
 
+    `out` is `image`, or shares no memory with it.
+
     A line is where values differ in a window of `reach` pixels, 2 or more (0: no lines), that begins reach // 2 pixels
     before; a pixel of whose 3x3 neighbours n are on it is mixed with `line_weights[n]` / 256 of white.
     """

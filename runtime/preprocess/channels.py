@@ -35,6 +35,30 @@ def read_input(path: Path, inputs: Sequence[InputSpec]) -> Raster:
     return raster
 
 
+def refuse_pictures(spec: InputSpec, source: str) -> None:
+    """Raise ImageError where `source` gives ordinary pictures, uint8 BGR (H, W, 3), and the input takes others.
+
+    Three bands are no colours either: nobody says which band is which.
+    """
+    if spec.color != "bands":
+        try:
+            as_channels(np.zeros((1, 1, _COLORS), np.uint8), spec)
+        except ImageError:
+            pass
+        else:
+            return
+    raise ImageError(
+        f"{source}: gives colours of 8 bits, but input {spec.name!r} takes {wanted(spec)}; give a folder of such pictures "
+        "(.npy, TIFF, PNG)"
+    )
+
+
+def level_picture(spec: InputSpec, size: tuple[int, int], level: float = 0.5) -> Raster:
+    """Return a picture of `size` (H, W) that the input takes, all of its values `level` (0 to 1) of the largest."""
+    channels = _COLORS if spec.takes_pictures else spec.channels
+    return np.full((*size, channels), level * _OPAQUE[spec.value_dtype], np.dtype(spec.value_dtype))
+
+
 def image_input(inputs: Sequence[InputSpec]) -> InputSpec:
     """Return the input that takes the picture."""
     return next(spec for spec in inputs if spec.role == "image")

@@ -88,14 +88,12 @@ class _Answer(msgspec.Struct, frozen=True):
 
 def answer(text: str) -> None:
     """Open the candidate of a task's JSON, segment some grey pictures, and print the answer as JSON."""
-    import numpy as np
-
     from segrt.runtime.inference.engine_policy import EnginePolicy
+    from segrt.runtime.preprocess.channels import image_input, level_picture
     from segrt.runtime.profiling.nvml import gpu_state
     from segrt.runtime.segmenter import open_bundle
 
     task = msgspec.json.decode(text, type=_Task)
-    image = np.full((*task.size, 3), 128, np.uint8)
     folder = None if task.engine_dir is None else Path(task.engine_dir)
     engines = EnginePolicy(folder, build=task.build, trust=task.trust)
     with open_bundle(
@@ -106,6 +104,7 @@ def answer(text: str) -> None:
         engines=engines,
         decode_on=task.decode_on,
     ) as segmenter:
+        image = level_picture(image_input(segmenter.manifest.inputs), task.size)
         segmenter(image)
         there = time.monotonic()
         for _ in range(_FRAMES):

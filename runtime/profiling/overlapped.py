@@ -11,6 +11,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 from segrt.runtime.files.images import Picture
+from segrt.runtime.preprocess.channels import Raster
 from segrt.runtime.profiling.gpu_trace import GpuTrace
 from segrt.runtime.profiling.records import Live, Span
 from segrt.runtime.results import Result
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from segrt.runtime.inference.tensors import Head, Slot
     from segrt.runtime.preprocess.cuda.device_picture import DevicePicture
     from segrt.runtime.preprocess.geometry import Geometry
+    from segrt.runtime.preprocess.input_spec import InputSpec
     from segrt.runtime.segmenter import Segmenter
 
 
@@ -35,7 +37,7 @@ class Overlapped:
     gpu_spans: list[tuple[float, float]]
 
 
-def at_full_speed(segmenter: "Segmenter", pictures: Sequence[Picture], frames: int, *, draws: bool) -> Overlapped:
+def at_full_speed(segmenter: "Segmenter", pictures: Sequence[Raster], frames: int, *, draws: bool) -> Overlapped:
     """Stream `frames` pictures, as fast as the slowest stage, into a sink that keeps nothing."""
     trace = Trace()
     source = MemorySource(pictures, frames)
@@ -55,7 +57,7 @@ def at_full_speed(segmenter: "Segmenter", pictures: Sequence[Picture], frames: i
 
 
 def at_camera_speed(
-    segmenter: "Segmenter", pictures: Sequence[Picture], frames: int, fps: float, *, draws: bool
+    segmenter: "Segmenter", pictures: Sequence[Raster], frames: int, fps: float, *, draws: bool
 ) -> Live:
     """Stream `frames` pictures as a camera of `fps` gives them, with the policy `latest`; return what came through."""
     trace = Trace()
@@ -94,7 +96,7 @@ class Trace:
 class MemorySource(Source):
     """Pictures over and over; with `fps` as a live camera gives them."""
 
-    def __init__(self, pictures: Sequence[Picture], frames: int, *, fps: float | None = None) -> None:
+    def __init__(self, pictures: Sequence[Raster], frames: int, *, fps: float | None = None) -> None:
         self.info = SourceInfo("profile", Fraction(fps or 25.0).limit_denominator(1001), frames, fps is not None)
         self._pictures, self._count, self._fps = pictures, frames, fps
         self._stopped = threading.Event()
@@ -107,6 +109,9 @@ class MemorySource(Source):
                 return
             image = self._pictures[index % len(self._pictures)]
             yield Frame(image, index, index / (self._fps or 25.0), time.monotonic(), self.info.source_id)
+
+    def give(self, spec: "InputSpec") -> None:
+        """Let it be: the pictures were read for the network."""
 
     def stop(self) -> None:
         """Let `frames` end."""

@@ -7,7 +7,7 @@ from datetime import datetime, timezone
 
 import msgspec
 
-from segrt.runtime.files.images import Picture
+from segrt.runtime.preprocess.channels import Raster, shown
 from segrt.runtime.profiling.candidate import Candidate
 from segrt.runtime.profiling.caveats import caveats_of
 from segrt.runtime.profiling.cold import ColdStart, cold_start
@@ -55,6 +55,7 @@ def profile(
     watch = Watch()
     with ExitStack() as stack:
         segmenters = [stack.enter_context(candidate.open()) for candidate in candidates]
+        pictures.give([segmenter.manifest.image_input for segmenter in segmenters])
         supply = iter(pictures)
 
         def progress(done: int, total: int) -> None:
@@ -94,7 +95,7 @@ def _run(
     candidate: Candidate,
     segmenter: Segmenter,
     samples: Samples,
-    pictures: list[Picture],
+    pictures: list[Raster],
     options: Options,
     source_fps: float,
     accuracy: Accuracy | None,
@@ -140,7 +141,7 @@ def _with_cold_start(run: Run, start: ColdStart) -> Run:
     )
 
 
-def _layers(segmenter: Segmenter, image: Picture) -> list[Layer]:
+def _layers(segmenter: Segmenter, image: Raster) -> list[Layer]:
     from segrt.runtime.profiling.layer_times import measure_layers
 
     return [
@@ -152,4 +153,4 @@ def _layers(segmenter: Segmenter, image: Picture) -> list[Layer]:
 def _draw() -> Draw:
     from segrt.runtime.draw import overlay
 
-    return overlay
+    return lambda image, result: overlay(shown(image), result)

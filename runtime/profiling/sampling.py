@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from segrt.runtime.files.images import Picture
+from segrt.runtime.preprocess.channels import Raster
 from segrt.runtime.profiling.gpu_trace import stages_of
 from segrt.runtime.results import Result
 
@@ -12,13 +13,13 @@ if TYPE_CHECKING:
     from segrt.runtime.segmenter import Segmenter
 
 Clock = Callable[[], float]
-Draw = Callable[[Picture, Result], Picture]
+Draw = Callable[[Raster, Result], Picture]
 
 
 def sample(
-    segmenter: "Segmenter", image: Picture, draw: Draw | None = None, clock: Clock = time.perf_counter
+    segmenter: "Segmenter", image: Raster, draw: Draw | None = None, clock: Clock = time.perf_counter
 ) -> dict[str, float]:
-    """Segment `image`, uint8 BGR (H, W, 3); return stage → milliseconds by `clock` (seconds), and `total`.
+    """Segment `image`, as the network takes it; return stage → milliseconds by `clock` (seconds), and `total`.
 
     `total` is measured on its own, from the picture to the result (or the drawing of it), so it holds what lies
     between the stages too. `inference` is the execution alone; `upload` and `download` are the copies to and from a

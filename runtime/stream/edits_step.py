@@ -24,5 +24,5 @@ class EditsStep(Step):
 
     def frame_of(self, frame: Frame, result: Result) -> Frame:
         """Return the frame with the edited picture."""
-        edited = self._edits(frame.image, result)
+        edited = self._edits(frame.visible, result)
         return Frame(edited, frame.index, frame.pts, frame.capture_time, frame.source_id, frame.image_id)

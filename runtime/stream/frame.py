@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:  # who only asks what kinds of sources there are can do without numpy
     from segrt.runtime.files.images import Picture
+    from segrt.runtime.preprocess.channels import Raster
     from segrt.runtime.preprocess.cuda.device_picture import DevicePicture
 
 
@@ -13,7 +14,8 @@ class Frame:
     """One picture of a source; it travels with its result to the sinks. Nobody writes into its image.
 
     Attributes:
-        image: (H, W, 3) uint8 BGR in [0, 255], upright and with square pixels.
+        image: (H, W, 3) uint8 BGR in [0, 255], upright and with square pixels; of a file whose network takes other
+            values or more bands, what it takes.
         index: place in its source, counted from 0 without gaps as captured; dropped frames leave gaps downstream.
         pts: presentation time in seconds as the source states it, or None where it states none; of a live source the
             seconds since its first frame.
@@ -23,7 +25,7 @@ class Frame:
         image_id: COCO's id of a picture that is a file: its name without suffix, a number where all of them are.
     """
 
-    image: "Picture"
+    image: "Raster"
     index: int
     pts: float | None
     capture_time: float
@@ -31,13 +33,20 @@ class Frame:
     image_id: int | str | None = None
 
     @property
-    def picture(self) -> "Picture | DevicePicture":
+    def picture(self) -> "Raster | DevicePicture":
         """The image where it lies: for whoever takes it there, and copies nothing to the host."""
         return self.image
 
     def on_host(self) -> "Frame":
         """Return the frame with its picture on the host, for whoever may keep it for long."""
         return self
+
+    @property
+    def visible(self) -> "Picture":
+        """The image to look at and to draw on, uint8 BGR (H, W, 3), also where a network takes other values."""
+        from segrt.runtime.preprocess.channels import is_picture, shown
+
+        return self.image if is_picture(self.image) else shown(self.image)
 
     @property
     def size(self) -> tuple[int, int]:

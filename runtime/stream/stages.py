@@ -214,7 +214,7 @@ def paint(
     while True:
         job = undrawn.get()
         watch = Stopwatch()
-        job.drawn = draw(job.frame.image, job.result)
+        job.drawn = draw(job.frame.visible, job.result)
         recorder.took(job.frame.source_id, "draw", watch.ms())
         pass_on(job, targets, backend)
 

@@ -30,7 +30,7 @@ class Tracked(Step):
         assert isinstance(result, (InstanceResult, PanopticResult))  # no other technique gets here
         if frame.source_id not in self._trackers:
             self._trackers[frame.source_id] = Tracker(self._options)
-        image = frame.image if self._options.needs_pictures else None
+        image = frame.visible if self._options.needs_pictures else None
         return self._trackers[frame.source_id].update(result, frame.pts, image)
 
 

@@ -12,7 +12,7 @@ from segrt.runtime.bundle.bundle import Bundle
 from segrt.runtime.bundle.manifest_parsing import dump_manifest
 from segrt.runtime.errors import DeviceLostError, SegrtError, one_line
 from segrt.runtime.files.images import decode_image
-from segrt.runtime.preprocess.channels import Raster
+from segrt.runtime.preprocess.channels import Raster, refuse_pictures
 from segrt.runtime.scale.archive.archive_clips import Clip, SourceFile
 from segrt.runtime.scale.archive.archive_dataset import token_in
 from segrt.runtime.scale.archive.archive_job import (
@@ -118,7 +118,9 @@ class ClipWorker:
         return rows
 
     def _frames(self, clip: Clip, failures: list[dict[str, Any]]) -> Iterator[tuple[Place, Raster]]:
+        assert self.segmenter is not None
         (file,) = clip.files
+        refuse_pictures(self.segmenter.manifest.image_input, file.name)
         try:
             for frame in clip_frames(clip, self.job.every):
                 yield Place(file.name, frame.index, frame.pts), frame.image
@@ -138,6 +140,10 @@ class ClipWorker:
         assert self.segmenter is not None
         if not file.root:
             return self.segmenter.read(file.path)
+        if not self.segmenter.manifest.image_input.takes_pictures:
+            raise SegrtError(
+                f"{file.name}: is not here, where pictures of more than 8-bit colours are read; copy it here"
+            )
         with open_file(file) as opened:
             return decode_image(opened.read(), file.name)
 

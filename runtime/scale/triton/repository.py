@@ -26,7 +26,7 @@ from segrt.runtime.bundle.names import name_problem
 from segrt.runtime.errors import BundleError, SegrtError
 from segrt.runtime.files.atomic import make_folder, write_atomic
 from segrt.runtime.files.file_check import check_file
-from segrt.runtime.preprocess.channels import Raster, image_input, read_input
+from segrt.runtime.preprocess.channels import Raster, image_input, level_picture, read_input
 from segrt.runtime.remote.description import own_version
 from segrt.runtime.remote.result_tensors import result_kinds
 from segrt.runtime.scale.triton.model_config import LABELS, WARMUP, Served, config_text, image_dims
@@ -197,4 +197,4 @@ def _sample(bundle: Bundle) -> Raster:
         picture = read_input(bundle.checked(manifest.golden[0].image), manifest.inputs)
         picture = picture[..., None] if picture.ndim == 2 else picture
         return np.ascontiguousarray(picture, np.dtype(spec.value_dtype))
-    return np.zeros((*spec.size, spec.channels), np.dtype(spec.value_dtype))
+    return level_picture(spec, spec.size, 0.0)

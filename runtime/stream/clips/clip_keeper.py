@@ -84,7 +84,7 @@ class ClipKeeper:
             source.current = None if clip is None or clip.ended else clip
             if not source.ring.usable or source.encodes:  # once encoded, its frames begin the stream that is kept
                 source.encodes = True
-                source.frames.append((frame.image, now))
+                source.frames.append((frame.visible, now))
             self._due = True
             self._changed.notify()
         if not self._apart:

@@ -14,6 +14,7 @@ from segrt.runtime.stream.sources.packet_tap import PacketTap
 from segrt.runtime.stream.uri_options import Reader
 
 if TYPE_CHECKING:
+    from segrt.runtime.preprocess.input_spec import InputSpec
     from segrt.runtime.stream.sources.cpu_decoder import WantedDecoder
 
 
@@ -81,6 +82,15 @@ class Source(ABC):
     def why_not_on_gpu(cls) -> str | None:
         """Return why its pictures cannot come from the GPU's video decoder here, or None where they can."""
         return "its pictures are no video that the GPU decodes"
+
+    def give(self, spec: "InputSpec") -> None:
+        """Be told which input the frames are for; called before `frames`.
+
+        Raises ImageError where it takes something else than ordinary pictures, which is what sources give.
+        """
+        from segrt.runtime.preprocess.channels import refuse_pictures  # with numpy and OpenCV
+
+        refuse_pictures(spec, self.info.source_id)
 
     @abstractmethod
     def frames(self) -> Iterator[Frame]:

@@ -94,9 +94,11 @@ def kind_of(spec: str) -> str:
     if path is None:
         scheme = str(scheme_of(spec))
         return f"{scheme}://" if scheme in _FILES else scheme
-    from segrt.runtime.files.images import SUFFIXES  # with numpy, which whoever asks only for the table can do without
+    # With numpy, which whoever asks only for the table can do without.
+    from segrt.runtime.files.images import SUFFIXES
+    from segrt.runtime.files.rasters import ARRAYS
 
-    return "images" if path.is_dir() or path.suffix.lower() in SUFFIXES else "video"
+    return "images" if path.is_dir() or path.suffix.lower() in SUFFIXES | ARRAYS else "video"
 
 
 def known_sources() -> str:

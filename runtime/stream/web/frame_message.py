@@ -78,7 +78,7 @@ def picture(frame: Frame) -> bytes:
 
 def shown_picture(frame: Frame) -> Picture:
     """Return the frame's picture as it is shown, uint8 BGR (H, W, 3), its long side 1280 pixels at most."""
-    image, (height, width) = frame.image, frame.size
+    image, (height, width) = frame.visible, frame.size
     scale = _PICTURE_SIDE / max(height, width)
     if scale < 1:
         size = (max(1, round(width * scale)), max(1, round(height * scale)))

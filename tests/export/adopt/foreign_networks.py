@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import onnx
-from onnx import TensorProto, helper
+from onnx import TensorProto, helper, numpy_helper
 
 from segrt.runtime import open_bundle
 from segrt.runtime.authoring.verification import verify
@@ -15,6 +15,7 @@ from segrt.runtime.files.images import write_image
 from segrt.runtime.results import SemanticResult
 
 Adopt = Callable[..., tuple[Path, list[str]]]
+SUMMED = (32, 48)
 
 
 def float_model(
@@ -53,3 +54,21 @@ def classes(folder: Path, image: np.ndarray) -> np.ndarray:
 def photo(tiny: SimpleNamespace, tmp_path: Path) -> Path:
     write_image(tmp_path / "photo.png", tiny.thirds(640, 960))
     return tmp_path / "photo.png"
+
+
+def summing(channels: int, *, dims: Any = None, dtype: int = TensorProto.FLOAT) -> Any:
+    """Two logits: minus and plus the sum of the input's channels."""
+    weight = np.stack([-np.ones(channels), np.ones(channels)]).reshape(2, channels, 1, 1).astype(np.float32)
+    dims = dims or (1, channels, *SUMMED)
+    nodes = [helper.make_node("Conv", ["f", "w"], ["y"])]
+    nodes.insert(0, helper.make_node("Cast", ["t"], ["f"], to=TensorProto.FLOAT))
+    perm = [0, 3, 1, 2] if dims[3] == channels else [0, 1, 2, 3]
+    nodes.insert(0, helper.make_node("Transpose", ["x"], ["t"], perm=perm))
+    graph = helper.make_graph(
+        nodes,
+        "g",
+        [helper.make_tensor_value_info("x", dtype, list(dims))],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, [1, 2, *SUMMED])],
+        [numpy_helper.from_array(weight, "w")],
+    )
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)

@@ -8,8 +8,9 @@ import cv2
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from foreign_networks import Adopt
-from onnx import TensorProto, helper, numpy_helper
+from foreign_networks import SUMMED as SIZE
+from foreign_networks import Adopt, summing
+from onnx import TensorProto
 
 from segrt.export.adopt.adopt_options import AdoptOptions
 from segrt.export.adopt.adopting import adopt_network
@@ -25,7 +26,6 @@ from segrt.runtime.errors import SegrtError
 from segrt.runtime.files.images import write_image
 from segrt.runtime.inference.tensors import TensorSpec
 
-SIZE = (32, 48)
 RNG = np.random.default_rng(5)
 
 
@@ -34,24 +34,6 @@ def two(tmp_path: Path) -> str:
     path = tmp_path / "two.txt"
     path.write_text("dark\nbright\n")
     return str(path)
-
-
-def summing(channels: int, *, dims: Any = None, dtype: int = TensorProto.FLOAT) -> Any:
-    """Two logits: minus and plus the sum of the input's channels."""
-    weight = np.stack([-np.ones(channels), np.ones(channels)]).reshape(2, channels, 1, 1).astype(np.float32)
-    dims = dims or (1, channels, *SIZE)
-    nodes = [helper.make_node("Conv", ["f", "w"], ["y"])]
-    nodes.insert(0, helper.make_node("Cast", ["t"], ["f"], to=TensorProto.FLOAT))
-    perm = [0, 3, 1, 2] if dims[3] == channels else [0, 1, 2, 3]
-    nodes.insert(0, helper.make_node("Transpose", ["x"], ["t"], perm=perm))
-    graph = helper.make_graph(
-        nodes,
-        "g",
-        [helper.make_tensor_value_info("x", dtype, list(dims))],
-        [helper.make_tensor_value_info("y", TensorProto.FLOAT, [1, 2, *SIZE])],
-        [numpy_helper.from_array(weight, "w")],
-    )
-    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
 
 
 @pytest.mark.parametrize(

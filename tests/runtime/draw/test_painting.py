@@ -4,9 +4,10 @@ import cv2
 import numpy as np
 import pytest
 
+from segrt.runtime.draw import overlay
 from segrt.runtime.draw.fills import _LINE_OPACITY, Index, Pen, _object_tables, paint_outlined, paint_tinted
 from segrt.runtime.postproc import MaskRuns
-from segrt.runtime.results import rle
+from segrt.runtime.results import Label, PanopticResult, Segment, SemanticResult, rle
 
 
 def tinted_slowly(image, index, colors, alpha, pen):
@@ -68,3 +69,71 @@ def test_objects_are_those_of_whole_picture_steps(size):
             canvas = image.copy()
             paint_outlined(canvas, runs, colors, 0.5, pen)
             np.testing.assert_array_equal(canvas, expected)
+
+
+def street(size=(90, 160)):
+    """A picture, and a panoptic result of it: stuff 1 and 2 around the things 3 and 4."""
+    image, _ = scene(size, 4)
+    ids = np.ones(size, np.int32)
+    ids[: size[0] // 3] = 2
+    cv2.ellipse(ids, (40, 50), (20, 30), 0, 0, 360, 3, -1)
+    cv2.ellipse(ids, (155, 60), (30, 12), 0, 0, 360, 4, -1)
+    labels = [Label("road", 1, False, (90, 90, 90)), Label("sky", 2, False, (60, 120, 200))]
+    labels.append(Label("car", 3, True, (200, 30, 60)))
+    segments = []
+    for number, class_id in ((1, 0), (2, 1), (3, 2), (4, 2)):
+        box = cv2.boundingRect((ids == number).view(np.uint8))
+        segments.append(Segment(number, class_id, class_id == 2, 0.9, int((ids == number).sum()), box, track_id=number))
+    return image, PanopticResult(ids, segments, tuple(labels))
+
+
+@pytest.mark.parametrize("style", ["segrt", "detectron2", "none"])
+@pytest.mark.parametrize("stuff", [True, False])
+@pytest.mark.parametrize("kind", ["panoptic", "instance", "semantic"])
+def test_pictures_are_painted_in_place_or_into_another_as_into_a_new_one(kind, stuff, style):
+    image, result = street()
+    if kind == "instance":
+        result = result.to_instances()
+    elif kind == "semantic":
+        result = SemanticResult(np.array([0, 0, 1, 2, 2], np.uint8)[result.segment_ids], result.labels)
+    options = {"stuff": stuff, "style": style}
+    before = image.copy()
+    expected = overlay(image, result, **options)
+    np.testing.assert_array_equal(image, before)
+    assert (style == "none") == np.array_equal(expected, image)
+    other = np.full_like(image, 7)
+    assert overlay(image, result, **options, out=other) is other
+    np.testing.assert_array_equal(other, expected)
+    np.testing.assert_array_equal(image, before)
+    assert overlay(image, result, **options, out=image) is image
+    np.testing.assert_array_equal(image, expected)
+
+
+def test_without_stuff_only_things_and_their_outlines_are_touched():
+    image, result = street()
+    drawn = overlay(image, result, stuff=False, captions=False)
+    things = (result.segment_ids >= 3).view(np.uint8)
+    near = cv2.dilate(things, np.ones((3, 3), np.uint8), iterations=Pen.for_size(*result.size).reach) > 0
+    np.testing.assert_array_equal(drawn[~near], image[~near])
+    inside = cv2.erode(things, np.ones((3, 3), np.uint8), iterations=4) > 0
+    assert (drawn[inside] != image[inside]).any(axis=1).mean() > 0.95
+    np.testing.assert_array_equal(drawn, overlay(image, result.to_instances(), captions=False))
+
+
+@pytest.mark.parametrize("out", [np.zeros((90, 159, 3), np.uint8), np.zeros((90, 160, 3), np.float32), "locked"])
+def test_what_cannot_be_painted_into_is_refused(out):
+    image, result = street()
+    if isinstance(out, str):
+        out = image.copy()
+        out.flags.writeable = False
+    with pytest.raises(ValueError, match="out must be uint8"):
+        overlay(image, result, out=out)
+
+
+def test_runs_that_lie_over_each_other_are_refused():
+    canvas = np.zeros((8, 8, 3), np.uint8)
+    for runs in ([[1, 0, 4], [1, 3, 6]], [[2, 0, 4], [1, 0, 4]]):
+        for by_columns in (False, True):
+            masks = MaskRuns(np.array(runs, np.int32), np.array([0, 2]), by_columns)
+            with pytest.raises(ValueError, match="runs by line and begin, none over another"):
+                paint_outlined(canvas, masks, [(1, 2, 3)], 0.5, Pen.for_size(8, 8))
