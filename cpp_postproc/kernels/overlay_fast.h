@@ -115,6 +115,68 @@ inline void gather(const std::uint8_t* levels, const std::uint8_t* table, std::u
     }
 }
 
+#if defined(__AVX512BW__)
+// The entries of 16 pixels side by side, four bytes each.
+inline __m512i entries_of(const std::uint8_t* levels, const std::uint8_t* table) {
+    const auto entry = [=](Index i) {
+        std::int32_t bytes;
+        std::memcpy(&bytes, table + 4 * levels[i], sizeof bytes);
+        return bytes;
+    };
+    return _mm512_setr_epi32(entry(0), entry(1), entry(2), entry(3), entry(4), entry(5), entry(6), entry(7), entry(8),
+                             entry(9), entry(10), entry(11), entry(12), entry(13), entry(14), entry(15));
+}
+
+// canvas * keep / 255, rounded, + light, at most 255, of 64 bytes, as `laid` does it.
+inline __m512i laid_bytes(__m512i canvas, __m512i keep, __m512i light) {
+    const __m512i zero = _mm512_setzero_si512(), half = _mm512_set1_epi16(128);
+    const auto scaled = [&](__m512i below, __m512i share) {
+        const __m512i product = _mm512_add_epi16(_mm512_mullo_epi16(below, share), half);
+        return _mm512_srli_epi16(_mm512_add_epi16(product, _mm512_srli_epi16(product, 8)), 8);
+    };
+    const __m512i low = scaled(_mm512_unpacklo_epi8(canvas, zero), _mm512_unpacklo_epi8(keep, zero));
+    const __m512i high = scaled(_mm512_unpackhi_epi8(canvas, zero), _mm512_unpackhi_epi8(keep, zero));
+    return _mm512_adds_epu8(_mm512_packus_epi16(low, high), light);
+}
+
+// Pixels of three bytes become four, as entries have, and three again: 12 bytes of each 16 are theirs.
+inline void lay_row(const std::uint8_t* levels, const std::uint8_t* light, const std::uint8_t* keep,
+                    std::uint8_t* canvas, Index count) {
+    const __m512i spread = _mm512_setr_epi32(0, 1, 2, 2, 3, 4, 5, 5, 6, 7, 8, 8, 9, 10, 11, 11);
+    const __m512i gathered = _mm512_setr_epi32(0, 1, 2, 4, 5, 6, 8, 9, 10, 12, 13, 14, 15, 15, 15, 15);
+    const __m512i widen = _mm512_broadcast_i32x4(_mm_setr_epi8(0, 1, 2, -1, 3, 4, 5, -1, 6, 7, 8, -1, 9, 10, 11, -1));
+    const __m512i narrow =
+        _mm512_broadcast_i32x4(_mm_setr_epi8(0, 1, 2, 4, 5, 6, 8, 9, 10, 12, 13, 14, -1, -1, -1, -1));
+    for (Index x = 0; x < count; x += kPixels) {
+        const Index left = count - x < kPixels ? count - x : kPixels;
+        const auto some = static_cast<__mmask16>((1U << left) - 1U);
+        const __m128i here = _mm_maskz_loadu_epi8(some, levels + x);
+        if (_mm_testz_si128(here, here) != 0) {
+            continue;
+        }
+        std::uint8_t level[kPixels];
+        _mm_storeu_si128(reinterpret_cast<__m128i*>(level), here);
+        const bool even = _mm_cmpneq_epu8_mask(here, _mm_set1_epi8(static_cast<char>(level[0]))) == 0;
+        __m512i lights, keeps;
+        if (even) {  // within an object
+            std::int32_t bytes;
+            std::memcpy(&bytes, light + 4 * level[0], sizeof bytes);
+            lights = _mm512_set1_epi32(bytes);
+            std::memcpy(&bytes, keep + 4 * level[0], sizeof bytes);
+            keeps = _mm512_set1_epi32(bytes);
+        } else {
+            lights = entries_of(level, light);
+            keeps = entries_of(level, keep);
+        }
+        std::uint8_t* pixels = canvas + 3 * x;
+        const auto bytes = static_cast<__mmask64>((std::uint64_t{1} << static_cast<unsigned>(3 * left)) - 1U);
+        __m512i values = _mm512_maskz_loadu_epi8(bytes, pixels);
+        values = _mm512_shuffle_epi8(_mm512_permutexvar_epi32(spread, values), widen);
+        values = _mm512_shuffle_epi8(laid_bytes(values, keeps, lights), narrow);
+        _mm512_mask_storeu_epi8(pixels, bytes, _mm512_permutexvar_epi32(gathered, values));
+    }
+}
+#else
 inline void lay_row(const std::uint8_t* levels, const std::uint8_t* light, const std::uint8_t* keep,
                     std::uint8_t* canvas, Index count) {
     alignas(64) std::uint8_t lights[kPixelBytes + 1], keeps[kPixelBytes + 1];
@@ -131,6 +193,7 @@ inline void lay_row(const std::uint8_t* levels, const std::uint8_t* light, const
         }
     });
 }
+#endif
 
 inline void differ_row(const std::uint8_t* first, const std::uint8_t* second, Index taps, std::uint8_t* out,
                        Index count) {

@@ -1,6 +1,7 @@
 """The overlay: a result painted over its picture."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -94,8 +95,9 @@ def overlay(
 def things_alone(result: Result) -> Result:
     """Return a result without its stuff; maps stay as they are."""
     if isinstance(result, PanopticResult):
-        things = [segment for segment in result.segments if segment.isthing]
-        return PanopticResult.decided(result.stored_ids, things, result.labels)
+        alone = copy(result)
+        object.__setattr__(alone, "segments", [segment for segment in result.segments if segment.isthing])
+        return alone
     if isinstance(result, SemanticResult):
         return result.filter([place for place, label in enumerate(result.labels) if label.isthing])
     return result
@@ -150,7 +152,7 @@ def _panoptic(image: Image, result: PanopticResult, alpha: float, pen: Pen, out:
 
     shades = instance_shades(
         [segment.class_id for segment in things],
-        [(segment.bbox[0] + segment.bbox[2] / 2) / result.size[1] for segment in things],
+        [(segment.bbox[0] + segment.bbox[2] / 2) / ids.shape[1] for segment in things],
         [segment.track_id for segment in things],
     )
     objects = []
@@ -163,7 +165,7 @@ def _panoptic(image: Image, result: PanopticResult, alpha: float, pen: Pen, out:
         objects.append(Subject(name, segment.score, color, tight, (height, width), x, y, segment.area))
     masks = MaskRuns.of_map(ids, [segment.id for segment in things])
     paint_outlined(canvas, masks, [subject.color for subject in objects], alpha, pen)
-    return _Painted(canvas, objects, index, names)
+    return _Painted(canvas, objects, index if names else None, names)
 
 
 def _instance(image: Image, result: InstanceResult, alpha: float, pen: Pen, out: Image | None) -> _Painted:

@@ -19,7 +19,7 @@ from segrt.runtime.tracking.tracker_options import TrackerOptions
 
 Pairs = list[tuple[int, int]]
 
-_UNSEEN = 0.7  # what the IoU of visible parts is worth
+_UNSEEN = 0.9  # what the IoU of visible parts is worth
 _SEEN_LAST = 0.9  # what the IoU with the box is worth that was seen last, parts of things included
 _EMERGING = 0.3  # what it is worth that one holds the other
 _TURNING = 3.0  # so many times as far as the filter's deviations: what is hidden may stop and turn

@@ -2,6 +2,7 @@
 
 import colorsys
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -68,6 +69,7 @@ def label_color(name: str, index: int) -> Color:
     return _NAMED.get(plain) or class_color(index)
 
 
+@lru_cache(maxsize=4096)
 def shade(color: Color, index: int) -> Color:
     """Return the `index`-th shade of an RGB class colour; the 0th is the colour itself, `SHADES` of them differ."""
     turn, saturate, brighten = _SHADES[index % SHADES]

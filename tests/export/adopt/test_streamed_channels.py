@@ -111,7 +111,7 @@ def test_video_is_refused_before_anything_begins_where_the_network_takes_other_p
     bands, values, _, options = {**CASES, "three bands": (3, "uint8", "", {"color": "bands"})}[case]
     folder, _ = adopt(summing(bands), "semantic", labels=two, values=values, scale=1.0, mean=(0.5,), **options)
     video = clip(tmp_path / "clip.avi")
-    for source in (video, "street://?seed=1&frames=3&width=48&height=32"):
+    for source in (video, "street://?seed=1&width=48&height=32"):
         code, said = segrt("stream", folder, source, "--sink", tmp_path / "rows.jsonl")
         assert code == 2
         assert f"gives colours of 8 bits, but input 'x' takes {values}" in said
