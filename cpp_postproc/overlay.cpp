@@ -187,6 +187,7 @@ private:
 };
 
 constexpr std::size_t kTable = 256 * std::size_t{4};
+constexpr Index kAhead = 4, kCacheLine = 64;
 
 struct ObjectTables {
     const std::uint8_t* light = nullptr;
@@ -199,6 +200,12 @@ void paint_object(const Canvas& canvas, std::span<const LineRun> runs, bool by_c
     SoftMask mask(frame, runs, by_columns, {canvas.height, canvas.width}, edge);
     const PicturePart& part = mask.part();
     for (Index y = 0; y < part.height; ++y) {
+        if (y + kAhead < part.height) {  // rows lie pages apart, which no processor foresees
+            const std::uint8_t* ahead = canvas.data + (part.top + y + kAhead) * canvas.stride + 3 * part.left;
+            for (Index byte = 0; byte < 3 * part.width; byte += kCacheLine) {
+                __builtin_prefetch(ahead + byte, 1);
+            }
+        }
         kernels().lay_row(mask.next_row().data(), tables.light, tables.keep,
                           canvas.data + (part.top + y) * canvas.stride + 3 * part.left, part.width);
     }

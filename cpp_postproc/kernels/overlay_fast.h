@@ -139,14 +139,27 @@ inline __m512i laid_bytes(__m512i canvas, __m512i keep, __m512i light) {
     return _mm512_adds_epu8(_mm512_packus_epi16(low, high), light);
 }
 
-// Pixels of three bytes become four, as entries have, and three again: 12 bytes of each 16 are theirs.
-inline void lay_row(const std::uint8_t* levels, const std::uint8_t* light, const std::uint8_t* keep,
-                    std::uint8_t* canvas, Index count) {
+// Pixels of three bytes become four, as entries have, and three again: 12 bytes of each 16 are theirs. All 48 bytes are
+// read and written as they lie: a load that touches bytes which a masked store left out waits for it.
+inline void lay_pixels(std::uint8_t* pixels, __m512i lights, __m512i keeps) {
     const __m512i spread = _mm512_setr_epi32(0, 1, 2, 2, 3, 4, 5, 5, 6, 7, 8, 8, 9, 10, 11, 11);
-    const __m512i gathered = _mm512_setr_epi32(0, 1, 2, 4, 5, 6, 8, 9, 10, 12, 13, 14, 15, 15, 15, 15);
+    const __m512i joined = _mm512_setr_epi32(0, 1, 2, 4, 5, 6, 8, 9, 10, 12, 13, 14, 15, 15, 15, 15);
     const __m512i widen = _mm512_broadcast_i32x4(_mm_setr_epi8(0, 1, 2, -1, 3, 4, 5, -1, 6, 7, 8, -1, 9, 10, 11, -1));
     const __m512i narrow =
         _mm512_broadcast_i32x4(_mm_setr_epi8(0, 1, 2, 4, 5, 6, 8, 9, 10, 12, 13, 14, -1, -1, -1, -1));
+    auto* low = reinterpret_cast<__m256i*>(pixels);
+    auto* high = reinterpret_cast<__m128i*>(pixels + sizeof(__m256i));
+    __m512i values = _mm512_inserti64x4(_mm512_castsi128_si512(_mm_setzero_si128()), _mm256_loadu_si256(low), 0);
+    values = _mm512_inserti32x4(values, _mm_loadu_si128(high), 2);
+    values = _mm512_shuffle_epi8(_mm512_permutexvar_epi32(spread, values), widen);
+    values = _mm512_shuffle_epi8(laid_bytes(values, keeps, lights), narrow);
+    values = _mm512_permutexvar_epi32(joined, values);
+    _mm256_storeu_si256(low, _mm512_castsi512_si256(values));
+    _mm_storeu_si128(high, _mm512_extracti32x4_epi32(values, 2));
+}
+
+inline void lay_row(const std::uint8_t* levels, const std::uint8_t* light, const std::uint8_t* keep,
+                    std::uint8_t* canvas, Index count) {
     for (Index x = 0; x < count; x += kPixels) {
         const Index left = count - x < kPixels ? count - x : kPixels;
         const auto some = static_cast<__mmask16>((1U << left) - 1U);
@@ -169,11 +182,14 @@ inline void lay_row(const std::uint8_t* levels, const std::uint8_t* light, const
             keeps = entries_of(level, keep);
         }
         std::uint8_t* pixels = canvas + 3 * x;
-        const auto bytes = static_cast<__mmask64>((std::uint64_t{1} << static_cast<unsigned>(3 * left)) - 1U);
-        __m512i values = _mm512_maskz_loadu_epi8(bytes, pixels);
-        values = _mm512_shuffle_epi8(_mm512_permutexvar_epi32(spread, values), widen);
-        values = _mm512_shuffle_epi8(laid_bytes(values, keeps, lights), narrow);
-        _mm512_mask_storeu_epi8(pixels, bytes, _mm512_permutexvar_epi32(gathered, values));
+        if (left == kPixels) {
+            lay_pixels(pixels, lights, keeps);
+            continue;
+        }
+        std::uint8_t copy[kPixelBytes] = {};
+        std::memcpy(copy, pixels, static_cast<std::size_t>(3 * left));
+        lay_pixels(copy, lights, keeps);
+        std::memcpy(pixels, copy, static_cast<std::size_t>(3 * left));
     }
 }
 #else
