@@ -109,7 +109,7 @@ PicturePart part_of(std::span<const LineRun> rows, Index radius, Size picture) {
 
 }  // namespace
 
-SoftEdge::SoftEdge(std::span<const std::uint16_t> weights) : weights_(weights) {
+SoftEdge::SoftEdge(std::span<const std::uint16_t> weights) {
     std::uint32_t total = 0;
     for (const std::uint16_t weight : weights) {
         total += weight;
@@ -117,6 +117,8 @@ SoftEdge::SoftEdge(std::span<const std::uint16_t> weights) : weights_(weights) {
     if (weights.size() % 2 != 1 || weights[weights.size() / 2] == 0 || total != kWhole) {
         throw std::invalid_argument("weights must be odd in number, 256 in all, that in the middle above 0");
     }
+    twice_.assign(weights.begin(), weights.end());
+    twice_.insert(twice_.end(), weights.begin(), weights.end());
     std::uint16_t sum = 0;
     for (std::size_t i = weights.size(); i-- > 1;) {
         sum = static_cast<std::uint16_t>(sum + weights[i]);
@@ -136,7 +138,6 @@ SoftMask::SoftMask(ScratchFrame& frame, std::span<const LineRun> runs, bool by_c
     blocks_ = (part_.width + kBlurBlock - 1) / kBlurBlock;
     count_ = blocks_ * kBlurBlock;
     sums_ = frame.take<std::uint16_t>(taps_ * count_);
-    turned_ = frame.take<std::uint16_t>(taps_);
     levels_ = frame.take<std::uint8_t>(count_);
     kinds_ = frame.take<std::uint8_t>(blocks_);
     full_ = frame.filled<Index>(blocks_, 0);
@@ -156,10 +157,7 @@ SoftMask::SoftMask(ScratchFrame& frame, std::span<const LineRun> runs, bool by_c
 
 std::span<const std::uint8_t> SoftMask::next_row() {
     add_row(y_ + radius_);
-    for (Index k = 0; k < taps_; ++k) {  // weights turn, not rows
-        turned_[static_cast<std::size_t>((y_ - radius_ + k + taps_) % taps_)] =
-            edge_.weights()[static_cast<std::size_t>(k)];
-    }
+    const std::uint16_t* weights = edge_.turned((y_ - radius_ + taps_) % taps_);
     const std::uint16_t* middle = row(y_);
     const auto is_even = [&](Index block) {
         const auto at = static_cast<std::size_t>(block);
@@ -177,7 +175,7 @@ std::span<const std::uint8_t> SoftMask::next_row() {
         while (block < blocks_ && !is_even(block)) {
             ++block;
         }
-        kernels().blur_columns(sums_.data() + begin, count_, turned_.data(), taps_, middle + begin,
+        kernels().blur_columns(sums_.data() + begin, count_, weights, taps_, middle + begin,
                                &levels_[static_cast<std::size_t>(begin)], block * kBlurBlock - begin);
     }
     ++y_;

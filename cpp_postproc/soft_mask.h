@@ -17,15 +17,15 @@ class SoftEdge {
 public:
     explicit SoftEdge(std::span<const std::uint16_t> weights);
 
-    [[nodiscard]] Index taps() const { return static_cast<Index>(weights_.size()); }
+    [[nodiscard]] Index taps() const { return static_cast<Index>(twice_.size() / 2); }
     [[nodiscard]] Index radius() const { return taps() / 2; }
-    [[nodiscard]] std::span<const std::uint16_t> weights() const { return weights_; }
+    // The weights for rows in a ring of taps(), of which entry `first` is the oldest: weights turn, not rows.
+    [[nodiscard]] const std::uint16_t* turned(Index first) const { return twice_.data() + (taps() - first) % taps(); }
     // Entry i is the sum at the pixel i - radius() beside the first one inside: what is seen of the inside from there.
     [[nodiscard]] std::span<const std::uint16_t> rise() const { return rise_; }
 
 private:
-    std::span<const std::uint16_t> weights_;
-    std::vector<std::uint16_t> rise_;
+    std::vector<std::uint16_t> twice_, rise_;
 };
 
 struct PicturePart {
@@ -57,7 +57,6 @@ private:
     Index count_ = 0, blocks_ = 0, y_ = 0, first_line_ = 0;
     std::span<Index> starts_;        // of each row from first_line_ on, in runs_
     std::span<std::uint16_t> sums_;  // of the newest rows, each where its number modulo taps says
-    std::span<std::uint16_t> turned_;
     std::span<std::uint8_t> levels_, kinds_;
     std::span<Index> full_, empty_;  // for so many rows up to the newest a block has been so
 };
