@@ -267,7 +267,7 @@ def test_what_fills_the_picture_at_once_is_no_cut_where_things_stay() -> None:
     rng = np.random.default_rng(0)
     street = rng.integers(0, 60, (*SIZE, 3)).astype(np.uint8)
     bus = street.copy()
-    bus[:, 70:] = 250
+    bus[:, 30:] = 250  # leaves less than a fifth of the pixels
     cars = [Box(2, y=20 * row, height=18) for row in range(3)]
     tracker = Tracker()
     ids = tracked(tracker, panoptic(*cars, Box(120)), 0.0, street)
@@ -276,6 +276,17 @@ def test_what_fills_the_picture_at_once_is_no_cut_where_things_stay() -> None:
     )
     other = [Box(45, y=20 * row, height=18) for row in range(3)]
     assert min(tracked(tracker, panoptic(*other), 0.2, street)) > 5, "all else is a cut"
+
+
+@pytest.mark.parametrize(("left", "is_cut"), [(30, True), (60, False)])
+def test_what_leaves_a_fifth_of_the_pixels_as_they_were_is_no_cut(left: int, is_cut: bool) -> None:
+    street = np.random.default_rng(0).integers(0, 60, (*SIZE, 3)).astype(np.uint8)
+    bus = street.copy()
+    bus[:, left:] = 250
+    tracker = Tracker()
+    (first,) = tracked(tracker, panoptic(Box(2)), 0.0, street)
+    (again,) = tracked(tracker, panoptic(Box(2)), 0.1, bus)
+    assert (again != first) == is_cut
 
 
 def test_what_comes_in_where_another_thing_has_left_is_new() -> None:
