@@ -134,9 +134,10 @@ def canvas_of(image: Image, out: Image | None) -> Image:
 def paint_tinted(
     image: Image, index: Index, colors: Mapping[int, Color], alpha: float, pen: Pen, out: Image | None = None
 ) -> Image:
-    """Return `image` (H, W, 3), or `out`, which may be it, with the regions of a map tinted, a thin light line where two of them meet.
+    """Return `image` (H, W, 3), or `out`, with the regions of a map tinted, a thin light line where two of them meet.
 
-    `colors` has an RGB colour for each value that gets one; others stay as they are.
+    `out` gets the picture, and may be `image` itself. `colors` has an RGB colour for each value that gets one; others
+    stay as they are.
     """
     if not any(index.values.values()):  # no regions, and no lines between them
         return canvas_of(image, out)

@@ -48,8 +48,8 @@ def refuse_pictures(spec: InputSpec, source: str) -> None:
         else:
             return
     raise ImageError(
-        f"{source}: gives colours of 8 bits, but input {spec.name!r} takes {wanted(spec)}; give a folder of such pictures "
-        "(.npy, TIFF, PNG)"
+        f"{source}: gives colours of 8 bits, but input {spec.name!r} takes {wanted(spec)}; give a folder of such "
+        "pictures (.npy, TIFF, PNG)"
     )
 
 

@@ -20,8 +20,8 @@ from segrt.runtime.stream.sources.source import Source, SourceInfo
 class ImageSource(Source):
     """The picture at `path`, or every picture in the folder `path` by name, numbers in their natural order.
 
-    Where the network takes other values or more bands than those of ordinary pictures, they are read with them, and .npy
-    files are pictures, too. Pictures have no presentation time, so `Frame.pts` is None.
+    Where the network takes other values or more bands than those of ordinary pictures, they are read with them, and
+    .npy files are pictures, too. Pictures have no presentation time, so `Frame.pts` is None.
     """
 
     forms: ClassVar = {"images": "a picture, a folder of pictures"}

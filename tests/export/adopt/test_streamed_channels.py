@@ -1,4 +1,4 @@
-"""Networks of 16-bit values, alpha and bands in `segrt stream` and `segrt profile`: right, or refused before they begin."""
+"""Networks of 16-bit values, alpha and bands in `segrt stream` and `profile`: right, or refused before they begin."""
 
 import json
 from pathlib import Path
