@@ -141,9 +141,10 @@ def open_pipeline(
     sources = [source_or_sources] if isinstance(source_or_sources, (str, PathLike, Source)) else list(source_or_sources)
     opened = open_sources(sources, live)
     try:
-        spec = getattr(getattr(segmenter, "manifest", None), "image_input", None)  # wrappers may have none
-        for source in opened if spec is not None else ():
-            source.give(spec)
+        spec = getattr(getattr(segmenter, "manifest", None), "image_input", None)
+        if spec is not None:  # wrappers may have none
+            for source in opened:
+                source.give(spec)
         choose_decoder(opened, decode_video, getattr(segmenter, "preprocess_device", "cpu"))
         prunes = writing is not None and writing.keep_bytes is not None
         others = {title: files for step in steps for title, files in step.files().items()}
