@@ -35,12 +35,14 @@ PadSide = Literal["both", "bottom_right"]
 class Checkpoint:
     """Published weights: `address` is a Hugging Face repository ("facebook/detr-resnet-50-panoptic") or a URL.
 
-    `covers` says whether they are the whole network's or the encoder's alone.
+    `covers` says whether they are the whole network's or the encoder's alone; `by_hand` that only a browser fetches
+    them, from a page that asks.
     """
 
     address: str
     licence: str
     covers: str = "network"
+    by_hand: bool = False
 
 
 @dataclass(frozen=True)

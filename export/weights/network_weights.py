@@ -57,6 +57,11 @@ def checkpoint_file(request: Request, *, kinds: str = ".pth, .pt or .safetensors
             f"{request.model.name} has no published weights for the whole network; "
             "give your own with --weights FILE, or --weights random"
         )
+    if checkpoint.by_hand:
+        raise SegrtError(
+            f"{checkpoint.address}: only a browser can fetch the weights of {request.model.name} from there; "
+            "save the file and give it with --weights FILE"
+        )
     return checkpoints.fetch(checkpoint.address)
 
 

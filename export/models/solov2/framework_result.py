@@ -1,26 +1,53 @@
-"""SOLOv2's post-processing in torch, slowly and step by step: what the exported network and its decoder are held to.
+"""SOLO's post-processing in torch, slowly and step by step: what exported networks and their decoder are held to.
 
-As mmdetection describes it (`SOLOV2Head.predict_by_feat`, `mask_matrix_nms`): all cells above the score threshold, each
-mask a convolution of the features with the cell's own kernel, loops over pairs of masks.
+As mmdetection describes it (`SOLOHead`, `SOLOV2Head.predict_by_feat`, `mask_matrix_nms`): all cells above the score
+threshold, the mask of each by itself, loops over pairs of masks.
 """
 
 import math
+from collections.abc import Callable, Sequence
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from segrt.export.models.solov2.head import MASK_STRIDE, STRIDES
-from segrt.export.models.solov2.network import SOLOv2
 from segrt.runtime.decode.matrix_nms import MatrixNms
 from segrt.runtime.preprocess.geometry import Geometry
+from segrt.runtime.results import InstanceResult, Label, rle
 
 Objects = tuple[list[float], list[int], list[Tensor]]
+# The probabilities (h, w) at stride 4 of the mask of a cell: number of the grid, row, column.
+MaskOf = Callable[[int, int, int], Tensor]
 
 
-def segment(network: SOLOv2, pixels: Tensor, geometry: Geometry, rule: MatrixNms) -> Objects:
-    """Return scores, class ids and masks (H, W) of `pixels` (1, 3, h, w), by descending score."""
-    logits, kernels, features = network(pixels)
+class FrameworkResult:
+    """A network of grid cells in torch with the slow post-processing; `look` gives its class logits and its masks."""
+
+    def __init__(
+        self, look: Callable[[Tensor], tuple[list[Tensor], MaskOf]], labels: tuple[Label, ...], rule: MatrixNms
+    ) -> None:
+        self._look, self._labels, self._rule = look, labels, rule
+
+    def __call__(self, pixels: Tensor, valid_mask: Tensor | None, geometry: Geometry) -> InstanceResult:  # noqa: ARG002
+        """Return every object that mmdetection's rule keeps in `pixels` (1, 3, h, w)."""
+        with torch.no_grad():
+            scores, class_ids, masks = segment(*self._look(pixels), geometry, self._rule)
+        seen = [index for index, mask in enumerate(masks) if mask.any()]
+        rles = [rle.encode(masks[index].numpy()) for index in seen]
+        return InstanceResult(
+            boxes=rle.measure(rles)[1].astype(np.float32).reshape(-1, 4),
+            scores=np.array(scores, np.float32)[np.array(seen, np.intp)],
+            class_ids=np.array(class_ids, np.int64)[np.array(seen, np.intp)],
+            rles=rles,
+            size=geometry.source_size,
+            labels=self._labels,
+        )
+
+
+def segment(logits: Sequence[Tensor], mask_of: MaskOf, geometry: Geometry, rule: MatrixNms) -> Objects:
+    """Return scores, class ids and masks (H, W), by descending score, of class logits (1, C, S, S) of each grid."""
     candidates = []
     for level, stride in zip(range(len(logits)), STRIDES, strict=True):
         scores = torch.sigmoid(logits[level][0])
@@ -29,8 +56,7 @@ def segment(network: SOLOv2, pixels: Tensor, geometry: Geometry, rule: MatrixNms
             around = scores[class_id, max(y - 1, 0) : y + 1, max(x - 1, 0) : x + 1]
             if score < around.max():
                 continue
-            kernel = kernels[level][0, :, y, x]
-            mask = torch.sigmoid(F.conv2d(features, kernel[None, :, None, None]))[0, 0]
+            mask = mask_of(level, y, x)
             inside = mask > rule.mask_threshold
             if inside.sum() > stride:
                 candidates.append((float(score * mask[inside].mean()), class_id, mask))

@@ -73,21 +73,27 @@ class SOLOv2Head(nn.Module):
 
     def forward(self, levels: Sequence[Tensor]) -> tuple[list[Tensor], list[Tensor], Tensor]:
         """Return class logits (N, C, S, S) and kernels (N, E, S, S) of each grid, and mask features (N, E, h, w)."""
-        maps = list(levels)
-        maps[0] = _resized(maps[0], maps[1].shape[2:])
-        maps[-1] = _resized(maps[-1], maps[-2].shape[2:])
+        maps = grid_maps(levels)
         cells = [self.cells(features, side) for features, side in zip(maps, self.grids, strict=True)]
         return [logits for logits, _ in cells], [kernels for _, kernels in cells], self.mask_feature_head(levels)
 
     def cells(self, features: Tensor, side: int) -> tuple[Tensor, Tensor]:
         """Return class logits (N, C, side, side) and kernels (N, E, side, side) of one map (N, C, h, w)."""
-        kernels = _resized(with_coordinates(features), (side, side))
+        kernels = resized(with_coordinates(features), (side, side))
         category = kernels[:, :-2]
         for block in self.kernel_convs:
             kernels = block(kernels)
         for block in self.cls_convs:
             category = block(category)
         return self.conv_cls(category), self.conv_kernel(kernels)
+
+
+def grid_maps(levels: Sequence[Tensor]) -> list[Tensor]:
+    """Return the maps that the grids are taken from: the finest and the coarsest level as large as their neighbours."""
+    maps = list(levels)
+    maps[0] = resized(maps[0], maps[1].shape[2:])
+    maps[-1] = resized(maps[-1], maps[-2].shape[2:])
+    return maps
 
 
 def with_coordinates(features: Tensor) -> Tensor:
@@ -98,5 +104,6 @@ def with_coordinates(features: Tensor) -> Tensor:
     return torch.cat([features, x, y], dim=1)
 
 
-def _resized(features: Tensor, size: Sequence[int]) -> Tensor:
+def resized(features: Tensor, size: Sequence[int]) -> Tensor:
+    """Return `features` (N, C, h, w) interpolated to `size`, corners not aligned."""
     return F.interpolate(features, size=tuple(size), mode="bilinear", align_corners=False)

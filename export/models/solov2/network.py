@@ -8,7 +8,7 @@ from segrt.export.models.solov2.head import STRIDES, HeadOptions, SOLOv2Head
 from segrt.export.models.solov2.pyramid import FeaturePyramid, ResNet
 
 MULTIPLE = 32
-_PYRAMID_CHANNELS = 256
+PYRAMID_CHANNELS = 256
 
 
 class SOLOv2(nn.Module):
@@ -17,8 +17,8 @@ class SOLOv2(nn.Module):
     def __init__(self, depth: int, options: HeadOptions) -> None:
         super().__init__()
         self.backbone = ResNet(depth)
-        self.neck = FeaturePyramid(self.backbone.channels, _PYRAMID_CHANNELS)
-        self.mask_head = SOLOv2Head(_PYRAMID_CHANNELS, options)
+        self.neck = FeaturePyramid(self.backbone.channels, PYRAMID_CHANNELS)
+        self.mask_head = SOLOv2Head(PYRAMID_CHANNELS, options)
 
     def forward(self, pixels: Tensor) -> tuple[list[Tensor], list[Tensor], Tensor]:
         """Return class logits and kernels of each grid, and the mask features, of `pixels` (N, 3, h, w).
