@@ -25,7 +25,7 @@ MODELS = tuple(
         head_bytes=19 * 128 * 256 * 4,
     )
     for name, options, file, parameters, gmacs in (
-        ("23-slim", {"channels": 32, "head_channels": 64}, "1d_K3Af5fKHYwxSo8HkxpnhiekhwovmiP", 1, 1.0),
-        ("23", {"channels": 64, "head_channels": 128}, "16viDZhbmuc3y7OSsUo2vhA7V6kYO0KX6", 1, 1.0),
+        ("23-slim", {"channels": 32, "head_channels": 64}, "1d_K3Af5fKHYwxSo8HkxpnhiekhwovmiP", 5_695_987, 36.28),
+        ("23", {"channels": 64, "head_channels": 128}, "16viDZhbmuc3y7OSsUo2vhA7V6kYO0KX6", 20_148_947, 143.06),
     )
 )

@@ -24,5 +24,10 @@ MODELS = tuple(
         gmacs=gmacs,
         head_bytes=20 * 256 * 512 * 4,
     )
-    for scale, parameters, gmacs in ((0.5, 1, 1.0), (1.0, 1, 1.0), (1.5, 1, 1.0), (2.0, 1, 1.0))
+    for scale, parameters, gmacs in (
+        (0.5, 80_342, 2.66),
+        (1.0, 234_010, 3.14),
+        (1.5, 468_362, 3.77),
+        (2.0, 789_242, 4.76),
+    )
 )

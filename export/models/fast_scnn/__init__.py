@@ -19,8 +19,8 @@ MODELS = (
             "https://github.com/Tramac/Fast-SCNN-pytorch/raw/master/weights/fast_scnn_citys.pth", "Apache-2.0"
         ),
         multiple=32,
-        parameters=1,
-        gmacs=1.0,
+        parameters=1_138_051,
+        gmacs=6.71,
         head_bytes=19 * 128 * 256 * 4,
     ),
 )

@@ -25,14 +25,14 @@ MODELS = tuple(
         head_bytes=19 * 128 * 256 * 4,
     )
     for name, options, file, parameters, gmacs in (
-        ("s", {"channels": 32}, "1JakgBam_GrzyUMp-NbEVVBPEIXLSCssH", 1, 1.0),
-        ("m", {"channels": 64}, "1q0i4fVWmO7tpBKq_eOyIXe-mRf_hIS7q", 1, 1.0),
+        ("s", {"channels": 32}, "1JakgBam_GrzyUMp-NbEVVBPEIXLSCssH", 7_625_715, 47.19),
+        ("m", {"channels": 64}, "1q0i4fVWmO7tpBKq_eOyIXe-mRf_hIS7q", 28_538_515, 177.33),
         (
             "l",
             {"channels": 64, "blocks": (3, 4), "pooling_channels": 112, "head_channels": 256},
             "1AR8LHC3613EKwG23JdApfTGsyOAcH0_L",
-            1,
-            1.0,
+            36_939_571,
+            274.93,
         ),
     )
 )

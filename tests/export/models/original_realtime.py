@@ -94,11 +94,10 @@ def imported(folder: Path, name: str, bare: tuple[str, ...] = ()) -> Any:
         empty = types.ModuleType(package)
         empty.__path__ = [str(folder / package.replace(".", "/"))]
         sys.modules[package] = empty
-    sys.path.insert(0, str(folder))
-    try:
-        return importlib.import_module(name)
-    finally:
+    if str(folder) in sys.path:
         sys.path.remove(str(folder))
+    sys.path.insert(0, str(folder))
+    return importlib.import_module(name)
 
 
 def compare(folder: Path, model: str, family: str, out: Path) -> bool:

@@ -209,7 +209,10 @@ class Original:
         """Give the head our weights, and return it all under the names of REPO's checkpoints."""
         named = {name: ours[mmdetection_name(name)].clone() for name in self.named()}
         assert sum(name.startswith("mask_head.") for name in ours) == len(named), "each of our tensors has a place"
-        for module, first in ((self.head, ("bbox_head." if self.authors else "mask_head.")), (self.features, "mask_feat_head.")):
+        for module, first in (
+            (self.head, ("bbox_head." if self.authors else "mask_head.")),
+            (self.features, "mask_feat_head."),
+        ):
             if module is not None:
                 state = {name.removeprefix(first): value for name, value in named.items() if name.startswith(first)}
                 module.load_state_dict(state)
@@ -244,7 +247,9 @@ def compare(repository: Path, model: str, size: tuple[int, int], photos: list[Pa
     weights = out / f"{model}.pth"
     torch.save({"meta": {}, "state_dict": original.take(network.state_dict())}, weights)
     bundle = out / model
-    export_model(model, bundle, ExportOptions(Weights("file", weights), size=size, threads=1, parity_images=photos[0].parent))
+    export_model(
+        model, bundle, ExportOptions(Weights("file", weights), size=size, threads=1, parity_images=photos[0].parent)
+    )
     good = True
     print(f"{model} ({'authors' if original.authors else 'mmdetection'})")
     with open_bundle(bundle, threads=1) as segmenter, torch.no_grad():
@@ -256,7 +261,9 @@ def compare(repository: Path, model: str, size: tuple[int, int], photos: list[Pa
             top, left, bottom, right = (int(edge) for edge in geometry.window)
             inputs, _ = network_inputs(picture, segmenter.manifest)
             pixels = torch.from_numpy(np.ascontiguousarray(inputs["image"])).permute(0, 3, 1, 2).float() / 255
-            pixels = (pixels - torch.tensor((0.485, 0.456, 0.406))[:, None, None]) / torch.tensor((0.229, 0.224, 0.225))[:, None, None]
+            pixels = (pixels - torch.tensor((0.485, 0.456, 0.406))[:, None, None]) / torch.tensor(
+                (0.229, 0.224, 0.225)
+            )[:, None, None]
             pixels[:, :, bottom:], pixels[..., right:] = 0.0, 0.0
             padded = nn.functional.pad(pixels, (0, -pixels.shape[3] % 32, 0, -pixels.shape[2] % 32))
             levels = network.neck(network.backbone(padded))
@@ -265,7 +272,9 @@ def compare(repository: Path, model: str, size: tuple[int, int], photos: list[Pa
             masks, labels, scores = masks[shown], labels[shown], scores[shown]
             least, most = agreement(result, masks, labels, scores)
             good = good and least > LEAST_IOU and most <= MOST_DIFFERENCE and len(result) == len(scores)
-            print(f"  {photo.name:28}{len(scores):6}{len(result):6}  least IoU {least:.4f}  scores {most:.1e}", flush=True)
+            print(
+                f"  {photo.name:28}{len(scores):6}{len(result):6}  least IoU {least:.4f}  scores {most:.1e}", flush=True
+            )
             del heads
     return good
 
