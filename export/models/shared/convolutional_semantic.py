@@ -1,7 +1,7 @@
 """What real-time semantic networks written here have in common: weights, calibration, the authors' way to a result.
 
-The networks give class logits at a part of the input's resolution; their authors enlarge them bilinearly, once, to the
-picture's size, and take the best class.
+The networks give class logits at a part of the input's resolution; their authors enlarge them bilinearly to the input's
+size, which is the picture's, and take the best class.
 """
 
 from collections.abc import Callable, Sequence
@@ -29,6 +29,8 @@ from segrt.runtime.files.images import Picture
 from segrt.runtime.preprocess.geometry import Geometry
 from segrt.runtime.preprocess.input_spec import Channels, Resize
 from segrt.runtime.results import Label, SemanticResult
+
+_CALIBRATED_AT = (256, 320)
 
 
 @dataclass(frozen=True)
@@ -61,7 +63,8 @@ def exportable(
     network_weights.load(network, tensors, where, rename=recipe.rename, optional=recipe.unused)
     if tensors is None:
         calm(network)
-        pixels = calibration_pixels(request.size, recipe.mean, recipe.std, count=2, seed=request.weights.seed)
+        # Their branches pool to a few cells, whose statistics want several pictures, not large ones.
+        pixels = calibration_pixels(_CALIBRATED_AT, recipe.mean, recipe.std, count=8, seed=request.weights.seed)
         calibrate(network, lambda: network(pixels), {classifier: Spread(std=2.0)})
     head = semantic_head(labels, len(labels), align_corners=recipe.align_corners)
     return Exportable(
@@ -75,7 +78,12 @@ def exportable(
         framework_pixels=lambda picture: _pixels(picture, request, recipe),
         mean=recipe.mean,
         std=recipe.std,
-        limits=ParityLimits(head=HeadParityLimit(1e-3, 1e-3), agreement=0.999),
+        limits=ParityLimits(
+            head=HeadParityLimit(1e-3, 1e-3),
+            agreement=0.999,
+            # Aligned corners are those of the input; a picture of another size would be resized a second time.
+            at=request.size if recipe.align_corners else None,
+        ),
     )
 
 
@@ -85,9 +93,9 @@ def _result(
     """Return the classes of the logits of `pixels` (1, 3, h, w), enlarged to the picture's size."""
     with torch.no_grad():
         logits = network(pixels)
-    enlarged = nn.functional.interpolate(
-        logits, geometry.source_size, mode="bilinear", align_corners=recipe.align_corners
-    )
+    if recipe.align_corners:
+        logits = nn.functional.interpolate(logits, geometry.network_size, mode="bilinear", align_corners=True)
+    enlarged = nn.functional.interpolate(logits, geometry.source_size, mode="bilinear", align_corners=False)
     return semantic_result(classes_of(enlarged[0]), labels)
 
 
