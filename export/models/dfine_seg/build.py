@@ -39,6 +39,12 @@ def build(request: Request) -> Exportable:
     """
     labels = checkpoint_labels.labels(request)
     config = configuration(request.model.options["size"], len(labels), request.overrides)
+    cells = sum((request.size[0] // stride) * (request.size[1] // stride) for stride in config.feat_strides)
+    if cells < config.num_queries:
+        raise SegrtError(
+            f"--size {request.size[0]}x{request.size[1]}: {request.model.name} chooses {config.num_queries} queries, but "
+            f"an input of that size has {cells} cells; give a larger size"
+        )
     pairs = config.num_queries * len(labels)
     count = request.top_queries or min(_DETECTIONS, pairs)
     if not 1 <= count <= pairs:

@@ -35,6 +35,8 @@ class DFineSeg(nn.Module):
         )
         for layer in range(last):
             decoder.lqe_layers[layer] = nn.Identity()
+        for layer in self.model.encoder.aifi:
+            layer.position_embedding = PositionEmbedding(config.encoder_hidden_dim)
         self.mask_decoder = MaskDecoder(config.decoder_in_channels, MASK_CHANNELS)
         self.mask_head = Perceptron(config.d_model, config.d_model, MASK_CHANNELS)
 
@@ -47,6 +49,28 @@ class DFineSeg(nn.Module):
         features = self.mask_decoder(found.encoder_last_hidden_state)
         weights = self.mask_head(found.last_hidden_state) * MASK_CHANNELS**-0.5
         return found.intermediate_logits[:, -1], found.intermediate_reference_points[:, -1], weights, features
+
+
+class PositionEmbedding(nn.Module):
+    """Sines of each cell's position in the order of D-FINE's own code, which published weights were trained with.
+
+    It counts cells along columns where the encoder's rows of cells run along rows. For squares that is transformers'
+    order; for other sizes it is not.
+    """
+
+    def __init__(self, channels: int, temperature: float = 10000.0) -> None:
+        super().__init__()
+        self.channels, self.temperature = channels, temperature
+
+    def forward(self, width: int, height: int, device: Any, dtype: torch.dtype) -> Tensor:
+        """Return (1, height * width, channels)."""
+        count = self.channels // 4
+        frequencies = 1 / self.temperature ** (torch.arange(count, dtype=torch.float64, device=device) / count)
+        cells = torch.arange(int(width) * int(height), dtype=torch.float64, device=device)
+        x = torch.div(cells, int(height), rounding_mode="floor")
+        along_x, along_y = (place[:, None] * frequencies for place in (x, cells - x * int(height)))
+        waves = [along_x.sin(), along_x.cos(), along_y.sin(), along_y.cos()]
+        return torch.cat(waves, dim=1)[None].to(dtype)
 
 
 class DFineSegHeads(nn.Module):
