@@ -100,11 +100,11 @@ class DFineSegHeads(nn.Module):
 def whole_pixels(boxes: Tensor, size: tuple[int, int]) -> Tensor:
     """Return boxes (N, Q, 4), centre and sides from 0 to 1, as x0, y0, x1, y1 in whole pixels of an input of `size`."""
     height, width = size
-    x, y, w, h = (boxes[..., column] for column in range(4))
+    x, y, w, h = boxes[..., 0] * width, boxes[..., 1] * height, boxes[..., 2] * width, boxes[..., 3] * height
     edges = [
-        torch.floor((x - w / 2) * width).clamp(min=1),
-        torch.floor((y - h / 2) * height).clamp(min=1),
-        torch.ceil((x + w / 2) * width).clamp(max=width - 1),
-        torch.ceil((y + h / 2) * height).clamp(max=height - 1),
+        torch.floor(x - w / 2).clamp(min=1),
+        torch.floor(y - h / 2).clamp(min=1),
+        torch.ceil(x + w / 2).clamp(max=width - 1),
+        torch.ceil(y + h / 2).clamp(max=height - 1),
     ]
     return torch.stack(edges, dim=-1)
