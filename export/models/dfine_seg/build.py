@@ -1,8 +1,8 @@
 """D-FINE-seg as its authors use it, from the picture to detections with masks.
 
-Pictures are stretched to the input and divided by 255. The best 300 (query, class) pairs are detections; a mask is where
-the interpolated probability is at least a half, inside the detection's box. The decode rule interpolates logits instead,
-which moves an outline by less than a pixel.
+Pictures are stretched to the input and divided by 255. The best 300 (query, class) pairs are detections; a mask is
+where the interpolated probability is at least a half, inside the detection's box. The decode rule interpolates logits
+instead, which moves an outline by less than a pixel.
 """
 
 import cv2
@@ -42,8 +42,8 @@ def build(request: Request) -> Exportable:
     cells = sum((request.size[0] // stride) * (request.size[1] // stride) for stride in config.feat_strides)
     if cells < config.num_queries:
         raise SegrtError(
-            f"--size {request.size[0]}x{request.size[1]}: {request.model.name} chooses {config.num_queries} queries, but "
-            f"an input of that size has {cells} cells; give a larger size"
+            f"--size {request.size[0]}x{request.size[1]}: {request.model.name} chooses {config.num_queries} queries, "
+            f"but an input of that size has {cells} cells; give a larger size"
         )
     pairs = config.num_queries * len(labels)
     count = request.top_queries or min(_DETECTIONS, pairs)

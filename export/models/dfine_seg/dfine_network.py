@@ -43,7 +43,7 @@ class DFineSeg(nn.Module):
     def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Return class logits (N, Q, C), boxes (N, Q, 4), mask weights (N, Q, E) and features (N, E, h, w).
 
-        Boxes are centre x, centre y, width and height, 0 to 1; a query's mask logits are its weights times the features.
+        Boxes are centre x, centre y, width and height, 0 to 1; a query's mask logits are the features by its weights.
         """
         found = self.model(pixels)
         features = self.mask_decoder(found.encoder_last_hidden_state)

@@ -19,7 +19,10 @@ def adaptive_average(features: Tensor, size: tuple[int, int]) -> Tensor:
 
 
 def averaging(length: int, cells: int) -> Tensor:
-    """Return the matrix (cells, length) whose rows average what each cell covers: floor(i l / c) to ceil((i+1) l / c)."""
+    """Return the matrix (cells, length) whose rows average what each cell covers.
+
+    Cell i reaches from floor(i l / c) to ceil((i + 1) l / c), so that neighbours may share a row.
+    """
     rows = []
     for cell in range(cells):
         first, behind = cell * length // cells, -(-(cell + 1) * length // cells)

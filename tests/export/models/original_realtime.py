@@ -1,6 +1,7 @@
 """The authors' own real-time networks and those written here, on the same weights.
 
-    python tests/export/models/original_realtime.py --pidnet DIR --ddrnet DIR --bisenet DIR --fast-scnn DIR --edgenets DIR
+    python tests/export/models/original_realtime.py --pidnet DIR --ddrnet DIR --bisenet DIR --fast-scnn DIR \
+        --edgenets DIR
 
 The folders are checkouts of XuJiacong/PIDNet, ydhongHIT/DDRNet, CoinCheung/BiSeNet, Tramac/Fast-SCNN-pytorch and
 sacmehta/EdgeNets, which are not fetched here; networks whose folder is not given are left out. Each authors' network is

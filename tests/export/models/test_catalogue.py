@@ -65,9 +65,10 @@ def test_families_are_listed_in_their_order_each_as_one_block() -> None:
     families = [model.family for model in catalogue.models()]
     blocks = [family for place, family in enumerate(families) if families[place - 1 : place] != [family]]
     assert blocks == [
-        "torchvision_semantic", "panoptic_deeplab", "maskrcnn", "pixellib_maskrcnn", "solov2", "deeplabv3plus",
-        "pixellib_deeplab", "segformer", "upernet",
-        "rfdetr", "detr", "maskformer", "mask2former", "eomt", "oneformer",
+        "torchvision_semantic", "panoptic_deeplab", "maskrcnn", "pixellib_maskrcnn", "solo", "solov2",
+        "deeplabv3plus", "pixellib_deeplab", "segformer", "upernet",
+        "rfdetr", "dfine_seg", "detr", "maskformer", "mask2former", "eomt", "oneformer",
+        "pidnet", "ddrnet", "bisenetv2", "fast_scnn", "espnetv2",
     ]  # fmt: skip
 
 

@@ -16,11 +16,13 @@ from segrt.export.models.solo import build as solo_build  # noqa: E402
 from segrt.export.models.solo.location_heads import HEADS, LocationOptions  # noqa: E402
 from segrt.export.models.solo.network import SOLO, SOLOHeads  # noqa: E402
 from segrt.export.models.solov2 import build as solov2_build  # noqa: E402
+from segrt.export.models.solov2.head import STRIDES  # noqa: E402
 from segrt.export.models.solov2.published_names import mmdetection_name  # noqa: E402
 from segrt.runtime.errors import SegrtError  # noqa: E402
 from segrt.runtime.results import InstanceResult  # noqa: E402
 
-SMALL = {"depth": 18, "grids": (12, 10, 8, 6, 4), "channels": 32, "stacked": 2}
+GRIDS = (12, 10, 8, 6, 4)
+SMALL: dict[str, Any] = {"depth": 18, "grids": GRIDS, "channels": 32, "stacked": 2}
 MODELS = {
     "solo": "solo-resnet50",
     "decoupled": "decoupled-solo-resnet50",
@@ -32,7 +34,7 @@ def small_network(head: str, classes: int = 5) -> Any:
     options = {name: value for name, value in SMALL.items() if name != "depth"}
     with torch.random.fork_rng():
         torch.manual_seed(3)
-        return SOLO(18, head, LocationOptions(classes, **options)).eval()  # type: ignore[arg-type]
+        return SOLO(18, head, LocationOptions(classes, **options)).eval()
 
 
 @pytest.mark.parametrize(
@@ -96,7 +98,7 @@ def test_the_chosen_cells_carry_the_masks_that_mmdetection_makes_of_all_cells(he
     assert found[3].shape == (2, 40, 24, 32)
     for picture in range(2):
         torch.testing.assert_close(found[3][picture], masks[picture, cells[picture]], atol=1e-5, rtol=1e-5)
-        strides = torch.cat([torch.full((s * s,), float(t)) for s, t in zip(SMALL["grids"], (8, 8, 16, 32, 32))])  # type: ignore[call-overload]
+        strides = torch.cat([torch.full((s * s,), float(t)) for s, t in zip(GRIDS, STRIDES, strict=True)])
         torch.testing.assert_close(found[2][picture], strides[cells[picture]])
     assert torch.equal(found[1], class_ids.to(torch.int32))
     assert torch.equal(found[0], scores)
@@ -118,7 +120,8 @@ def authors_name(name: str, head: str) -> str:
     names = {
         "cls_convs": "cate_convs", "mask_convs": "ins_convs", "mask_convs_x": "ins_convs_x",
         "mask_convs_y": "ins_convs_y", "conv_cls": f"{d}solo_cate", "conv_kernel": "solo_kernel",
-        "conv_mask_list": "solo_ins_list", "conv_mask_list_x": "dsolo_ins_list_x", "conv_mask_list_y": "dsolo_ins_list_y",
+        "conv_mask_list": "solo_ins_list", "conv_mask_list_x": "dsolo_ins_list_x",
+        "conv_mask_list_y": "dsolo_ins_list_y",
     }  # fmt: skip
     return f"bbox_head.{names.get(part, part)}{dot}{rest}"
 
