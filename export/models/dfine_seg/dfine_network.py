@@ -45,10 +45,36 @@ class DFineSeg(nn.Module):
 
         Boxes are centre x, centre y, width and height, 0 to 1; a query's mask logits are the features by its weights.
         """
-        found = self.model(pixels)
-        features = self.mask_decoder(found.encoder_last_hidden_state)
+        model = self.model
+        backbone_maps = model.backbone.model(pixels).feature_maps
+        projected = [project(found) for project, found in zip(model.encoder_input_proj, backbone_maps, strict=True)]
+        maps = model.encoder(projected).last_hidden_state
+        found = self._decoded([project(one) for project, one in zip(model.decoder_input_proj, maps, strict=True)])
         weights = self.mask_head(found.last_hidden_state) * MASK_CHANNELS**-0.5
-        return found.intermediate_logits[:, -1], found.intermediate_reference_points[:, -1], weights, features
+        logits, boxes = found.intermediate_logits[:, -1], found.intermediate_reference_points[:, -1]
+        return logits, boxes, weights, self.mask_decoder(maps)
+
+    def _decoded(self, sources: list[Tensor]) -> Any:
+        """Return what the decoder gives for the best cells of `sources`, the steps of transformers' `DFineModel`.
+
+        Its `forward` checks sizes in a way that networks without values, which are only counted, cannot pass.
+        """
+        model = self.model
+        shapes = tuple((int(source.shape[2]), int(source.shape[3])) for source in sources)
+        cells = torch.cat([source.flatten(2).transpose(1, 2) for source in sources], dim=1)
+        anchors, valid = model.generate_anchors(shapes, device=cells.device, dtype=cells.dtype)
+        memory = model.enc_output(valid.to(cells.dtype) * cells)
+        scores = model.enc_score_head(memory).max(-1).values
+        best = torch.topk(scores, model.config.num_queries, dim=1).indices
+        queries = gather_queries(memory, best)
+        places = model.enc_bbox_head(queries) + gather_queries(anchors.expand(len(cells), -1, -1), best)
+        return model.decoder(
+            inputs_embeds=queries,
+            encoder_hidden_states=cells,
+            reference_points=places,
+            spatial_shapes=torch.tensor(shapes, device="cpu"),
+            spatial_shapes_list=list(shapes),
+        )
 
 
 class PositionEmbedding(nn.Module):

@@ -3,9 +3,9 @@
     python tests/export/models/original_dfine_seg.py REPO [--model dfine-seg-n …]
 
 REPO is a checkout of ArgoHA/D-FINE-seg, which is not fetched here. Its network is made with all that it has in
-training, its random weights are given statistics, saved as its training saves them and loaded by the family's own `build`. Prints
-the largest differences of class logits, boxes and mask probabilities in deviations of each, and exits with 1 unless
-all are at most 1e-4 of one. Both compute in float64: random decoders let rounding grow a thousandfold.
+training, its random weights are given statistics, saved as its training saves them and loaded by the family's own
+`build`. Prints the largest differences of class logits, boxes and mask probabilities in deviations of each, and exits
+with 1 unless all are at most 1e-4 of one. Both compute in float64: random decoders let rounding grow a thousandfold.
 """
 
 import argparse

@@ -4,10 +4,10 @@
 
 REPO is a checkout of WXinlong/SOLO, or the folder with the package `mmdet` 3 (`pip download --no-deps mmdet`,
 unzipped); neither is fetched here, nor is mmcv needed: the files of the heads and of Matrix NMS are loaded by
-themselves, with stand-ins for what training alone uses. Backbone and pyramid are segrt's. Random, calibrated weights are saved under
-REPO's names and exported; then REPO's head with its own post-processing and the bundle segment the same photos. Prints
-a row for each photo, and exits with 1 unless scores agree to 2e-3 and every object is found with its class at an IoU
-above 0.95.
+themselves, with stand-ins for what training alone uses. Backbone and pyramid are segrt's. Random, calibrated weights
+are saved under REPO's names and exported; then REPO's head with its own post-processing and the bundle segment the
+same photos. Prints a row for each photo, and exits with 1 unless scores agree to 2e-3 and every object is found with
+its class at an IoU above 0.95.
 """
 
 import argparse
