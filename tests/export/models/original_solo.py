@@ -40,6 +40,7 @@ TEST = types.SimpleNamespace(
     nms_pre=500, score_thr=0.1, mask_thr=0.5, filter_thr=0.05, update_thr=0.05, kernel="gaussian", sigma=2.0,
     max_per_img=100,
 )  # fmt: skip
+MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 LEAST_IOU, MOST_DIFFERENCE = 0.95, 2e-3
 Found = tuple[np.ndarray, np.ndarray, np.ndarray]  # masks (N, H, W), class ids, scores
 
@@ -260,14 +261,11 @@ def compare(repository: Path, model: str, size: tuple[int, int], photos: list[Pa
             picture = read_image(photo)
             result = segmenter(picture)
             assert isinstance(result, InstanceResult)
-            heads, geometry = segmenter.heads(picture)
+            inputs, geometry = network_inputs(segmenter.manifest.inputs, picture)
             top, left, bottom, right = (int(edge) for edge in geometry.window)
-            inputs, _ = network_inputs(picture, segmenter.manifest)
-            pixels = torch.from_numpy(np.ascontiguousarray(inputs["image"])).permute(0, 3, 1, 2).float() / 255
-            pixels = (pixels - torch.tensor((0.485, 0.456, 0.406))[:, None, None]) / torch.tensor(
-                (0.229, 0.224, 0.225)
-            )[:, None, None]
-            pixels[:, :, bottom:], pixels[..., right:] = 0.0, 0.0
+            pixels = torch.from_numpy(inputs[segmenter.manifest.image_input.name]).permute(0, 3, 1, 2).float() / 255
+            pixels = (pixels - torch.tensor(MEAN)[:, None, None]) / torch.tensor(STD)[:, None, None]
+            pixels[:, :, bottom:], pixels[..., right:] = 0.0, 0.0  # mmdetection pads after it has normalised
             padded = nn.functional.pad(pixels, (0, -pixels.shape[3] % 32, 0, -pixels.shape[2] % 32))
             levels = network.neck(network.backbone(padded))
             masks, labels, scores = original.segment(levels, (bottom - top, right - left), geometry.source_size)
@@ -278,7 +276,6 @@ def compare(repository: Path, model: str, size: tuple[int, int], photos: list[Pa
             print(
                 f"  {photo.name:28}{len(scores):6}{len(result):6}  least IoU {least:.4f}  scores {most:.1e}", flush=True
             )
-            del heads
     return good
 
 

@@ -1,5 +1,6 @@
 """PIDNet, DDRNet, BiSeNetV2, Fast-SCNN and ESPNetv2; `original_realtime.py` compares them with their authors' code."""
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,9 @@ SMALL: dict[str, dict[str, Any]] = {
     "fast-scnn": {},
     "espnetv2-s2": {"scale": 0.5},
 }
+# Each export takes a quarter of a minute; `make families` tries them all.
+EVERY = pytest.mark.skipif("SEGRT_EVERY_FAMILY" not in os.environ, reason="tried by `make families`")
+ALWAYS = ("pidnet-s", "espnetv2-s2")
 # Tensors of checkpoints that training alone needs, and what all other names begin with there.
 TRAINING = {
     "pidnet-s": (("model.seghead_p.conv2.weight", "model.seghead_d.bn1.bias", "sem_loss.criterion.weight"), "model."),
@@ -43,7 +47,7 @@ def test_adaptive_pooling_by_products_is_torchs(size: tuple[int, int]) -> None:
     torch.testing.assert_close(adaptive_average(features, size), expected, atol=1e-6, rtol=1e-5)
 
 
-@pytest.mark.parametrize("name", SMALL)
+@pytest.mark.parametrize("name", [name if name in ALWAYS else pytest.param(name, marks=EVERY) for name in SMALL])
 def test_a_network_equals_its_description(name: str, tmp_path: Path, photos: Path) -> None:
     checked = check_export(name, tmp_path, photos, size=SIZE, overrides=SMALL[name])
     model = find_model(name)

@@ -1,5 +1,6 @@
 """SOLO against mmdetection's names and order of operations; `original_solo.py` compares it with the original code."""
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,8 @@ MODELS = {
     "decoupled": "decoupled-solo-resnet50",
     "light": "decoupled-solo-light-resnet50",
 }
+# Each export takes a quarter of a minute; `make families` tries those that differ little, too.
+EVERY = pytest.mark.skipif("SEGRT_EVERY_FAMILY" not in os.environ, reason="tried by `make families`")
 
 
 def small_network(head: str, classes: int = 5) -> Any:
@@ -168,7 +171,7 @@ def test_a_size_below_the_pyramids_coarsest_map_is_refused() -> None:
         solo_build.build(Request(find_model(MODELS["solo"]), (32, 96), Weights("random")))
 
 
-@pytest.mark.parametrize("head", HEADS)
+@pytest.mark.parametrize("head", ["solo", pytest.param("decoupled", marks=EVERY), pytest.param("light", marks=EVERY)])
 def test_the_bundle_finds_what_the_description_finds(head: str, tmp_path: Path, photos: Path) -> None:
     checked = check_export(
         MODELS[head],
