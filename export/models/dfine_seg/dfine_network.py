@@ -35,8 +35,8 @@ class DFineSeg(nn.Module):
         )
         for layer in range(last):
             decoder.lqe_layers[layer] = nn.Identity()
-        for layer in self.model.encoder.aifi:
-            layer.position_embedding = PositionEmbedding(config.encoder_hidden_dim)
+        for block in self.model.encoder.aifi:
+            block.position_embedding = PositionEmbedding(config.encoder_hidden_dim)
         self.mask_decoder = MaskDecoder(config.decoder_in_channels, MASK_CHANNELS)
         self.mask_head = Perceptron(config.d_model, config.d_model, MASK_CHANNELS)
 

@@ -40,12 +40,14 @@ _SIZES: Mapping[str, tuple[str, float, float, int, Mapping[str, Any]]] = {
 
 def configuration(size: str, classes: int, overrides: Mapping[str, Any]) -> Any:
     """Return `transformers.DFineConfig` of one of the sizes for so many classes; `overrides` are fields of it."""
-    from transformers import DFineConfig, HGNetV2Config
+    import transformers
+
+    made: Any = transformers  # the configurations' fields are not in their signatures
 
     backbone, expansion, depth, layers, other = _SIZES[size]
     stem, into, inside, out, blocks, block_layers = _BACKBONES[backbone]
     levels = len(other.get("feat_strides", (8, 16, 32)))
-    backbone_config = HGNetV2Config(
+    backbone_config = made.HGNetV2Config(
         stem_channels=stem,
         embedding_size=stem[2],
         hidden_sizes=out,
@@ -73,4 +75,4 @@ def configuration(size: str, classes: int, overrides: Mapping[str, Any]) -> Any:
         **other,
         **overrides,
     }
-    return DFineConfig(backbone_config=backbone_config, num_labels=classes, **fields)
+    return made.DFineConfig(backbone_config=backbone_config, num_labels=classes, **fields)

@@ -61,7 +61,9 @@ class Shuffle(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """Return `features` (N, C, h, w) with its channels shuffled."""
-        return features.unflatten(1, (self.groups, -1)).transpose(1, 2).flatten(1, 2)
+        pictures, channels, height, width = features.shape
+        grouped = features.reshape(pictures, self.groups, channels // self.groups, height, width)
+        return grouped.transpose(1, 2).flatten(1, 2)
 
 
 class PyramidPool(nn.Module):
@@ -135,8 +137,8 @@ class ESPNetv2(nn.Module):
 
     def forward(self, pixels: Tensor) -> Tensor:
         """Return the logits, which the authors enlarge to the picture's size with aligned corners."""
-        *finer, features = self.base_net(pixels)
-        features = self.get_submodule("bu_dec_l1")(features)
+        *finer, coarsest = self.base_net(pixels)
+        features: Tensor = self.get_submodule("bu_dec_l1")(coarsest)
         for step, beside in enumerate(reversed(finer), start=2):
             enlarged = _aligned(features, (features.shape[2] * 2, features.shape[3] * 2))
             merged = self.get_submodule(f"merge_enc_dec_l{step}")(beside) + enlarged

@@ -1,6 +1,7 @@
 """SOLO, from the picture to the masks of the best grid cells; mmdetection's own way for comparison."""
 
 from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -70,7 +71,8 @@ def _randomise(network: SOLO, size: Size, seed: int) -> None:
     pixels = photo_like_pixels(size, seed=seed)
     head = network.mask_head
     calm(network)
-    spreads: dict[nn.Module, Spread] = dict.fromkeys((block.conv for block in network.neck.fpn_convs), Spread())
+    convolutions: list[Any] = [block.conv for block in network.neck.fpn_convs]
+    spreads: dict[nn.Module, Spread] = dict.fromkeys(convolutions, Spread())
     calibrate(network, lambda: network.neck(network.backbone(pixels)), spreads)
     with torch.no_grad():
         maps = grid_maps(network.neck(network.backbone(pixels)))

@@ -6,8 +6,9 @@
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -96,9 +97,9 @@ class WholeHead(LocationHead):
 
     def chosen(self, maps: Sequence[Maps], cells: Tensor) -> Tensor:
         """Return mask probabilities (N, K, h, w) at stride 4 of `cells` (N, K)."""
-        convolutions = [(conv.weight.flatten(1), conv.bias) for conv in self.conv_mask_list]
-        filters = torch.cat([weight for weight, _ in convolutions])[cells]  # (N, K, channels)
-        bias = torch.cat([bias for _, bias in convolutions])[cells][:, :, None]  # (N, K, 1)
+        convolutions: list[Any] = list(self.conv_mask_list)
+        filters = torch.cat([conv.weight.flatten(1) for conv in convolutions])[cells]  # (N, K, channels)
+        bias = torch.cat([conv.bias for conv in convolutions])[cells][:, :, None]  # (N, K, 1)
         grids = self.grid_of[cells][:, :, None]
         size = tuple(maps[0][0].shape[2:])
         by_size: dict[tuple[int, ...], list[int]] = {}
@@ -110,7 +111,7 @@ class WholeHead(LocationHead):
             features = torch.cat([maps[level][0] for level in levels], dim=1).flatten(2)
             logits = torch.matmul(torch.cat([filters * own for own in belongs], dim=2), features) + bias
             masks = torch.sigmoid(logits).reshape(*logits.shape[:2], *own_size)
-            masks = masks * sum(belongs)[..., None]
+            masks = masks * torch.stack(belongs).sum(0)[..., None]
             masks = masks if own_size == size else resized(masks, size)
             total = masks if total is None else total + masks
         assert total is not None
@@ -118,7 +119,7 @@ class WholeHead(LocationHead):
 
     def mask_of(self, maps: Sequence[Maps], level: int, y: int, x: int) -> Tensor:
         """Return mask probabilities (h, w) at stride 4 of one cell of the first picture."""
-        conv = self.conv_mask_list[level]
+        conv: Any = self.conv_mask_list[level]
         cell = y * self.grids[level] + x
         logits = F.conv2d(maps[level][0][:1], conv.weight[cell : cell + 1], conv.bias[cell : cell + 1])
         return resized(torch.sigmoid(logits), maps[0][0].shape[2:])[0, 0]
@@ -230,4 +231,8 @@ def _rows(table: Tensor, chosen: Tensor) -> Tensor:
     return maps.reshape(-1, chosen.shape[1], height, width)
 
 
-HEADS = {"solo": WholeHead, "decoupled": DecoupledHead, "light": LightHead}
+HEADS: dict[str, Callable[[int, LocationOptions], LocationHead]] = {
+    "solo": WholeHead,
+    "decoupled": DecoupledHead,
+    "light": LightHead,
+}
