@@ -5,7 +5,7 @@ Written from the paper, under the names of CoinCheung/BiSeNet, whose weights are
 
 from segrt.export.family import Checkpoint, Model
 
-POSITION = 92
+POSITION = 73
 _RELEASE = "https://github.com/CoinCheung/BiSeNet/releases/download/0.0.0"
 
 MODELS = tuple(

@@ -6,7 +6,7 @@ have a twentieth class, "background", behind the 19 of Cityscapes. Those for Pas
 
 from segrt.export.family import Checkpoint, Model
 
-POSITION = 94
+POSITION = 75
 _ZOO = "https://github.com/sacmehta/EdgeNets/raw/master/model/segmentation/model_zoo/espnetv2"
 
 MODELS = tuple(

@@ -6,7 +6,7 @@ authors published none.
 
 from segrt.export.family import Checkpoint, Model
 
-POSITION = 93
+POSITION = 74
 
 MODELS = (
     Model(

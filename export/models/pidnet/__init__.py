@@ -6,7 +6,7 @@ Drive, where only a browser reaches them.
 
 from segrt.export.family import Checkpoint, Model
 
-POSITION = 90
+POSITION = 71
 _DRIVE = "https://drive.google.com/file/d"
 
 MODELS = tuple(

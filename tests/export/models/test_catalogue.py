@@ -67,8 +67,8 @@ def test_families_are_listed_in_their_order_each_as_one_block() -> None:
     assert blocks == [
         "torchvision_semantic", "panoptic_deeplab", "maskrcnn", "pixellib_maskrcnn", "solo", "solov2",
         "deeplabv3plus", "pixellib_deeplab", "segformer", "upernet",
-        "rfdetr", "dfine_seg", "detr", "maskformer", "mask2former", "eomt", "oneformer",
         "pidnet", "ddrnet", "bisenetv2", "fast_scnn", "espnetv2",
+        "rfdetr", "dfine_seg", "detr", "maskformer", "mask2former", "eomt", "oneformer",
     ]  # fmt: skip
 
 
