@@ -5,7 +5,7 @@ with the framework's complete own way (its unmodified model and its own post-pro
 framework's own image processor.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import cv2
@@ -121,7 +121,7 @@ def refer(traced: Traced, exportable: Exportable, picture: Picture) -> Reference
     return Reference(picture, inputs, geometry, named, result)
 
 
-def compare(traced: Traced, exportable: Exportable, pictures: Sequence[Picture], *, threads: int = 0) -> ParityReport:
+def compare(traced: Traced, exportable: Exportable, pictures: Iterable[Picture], *, threads: int = 0) -> ParityReport:
     """Compare the ONNX file in ONNX Runtime with torch over `pictures`, uint8 BGR (H, W, 3) each."""
     limits = exportable.limits
     errors = {spec.name: HeadError() for spec in traced.heads}
