@@ -11,10 +11,9 @@ from pathlib import Path
 from segrt.export.bundling import GoldenPicture, Network, VariantFile, default_tolerance
 from segrt.export.convert import parity
 from segrt.export.convert.export_options import ExportOptions
-from segrt.export.convert.parity import ParityReport
+from segrt.export.convert.parity import ParityReport, Reference
 from segrt.export.convert.truth import FrameworkSegmenter, name_of, score
 from segrt.export.family import Exportable, Model
-from segrt.export.golden_pictures import golden_pictures
 from segrt.export.graph.tracing import Traced
 from segrt.export.quiet import quiet
 from segrt.runtime.bundle.golden import QUERY_ROLES
@@ -29,6 +28,7 @@ from segrt.runtime.files.images import Picture, read_image
 _WIDER = 2.0
 _AGREEMENT_SLACK = 0.005
 _AGREEMENT_WITH_ITSELF = 0.99
+_GOLDEN = 2
 
 Say = Callable[[str], None]
 Show = Callable[[ParityReport], None]
@@ -67,7 +67,9 @@ def compare(
     say(f"comparing it with torch on {len(pictures)} picture{'s' if len(pictures) > 1 else ''}")
     with quiet():
         shown = options.progress(pictures, "comparing with torch")
-        report = parity.compare(traced, exportable, shown, threads=options.threads)
+        # Synthetic pictures are golden frames, too; the user's own are nobody else's business.
+        reused = _GOLDEN if options.parity_images is None else 0
+        report, references = parity.compare(traced, exportable, shown, threads=options.threads, keep=reused)
     show(report)
     check_report(model.name, report)
     network = describe(model, exportable, traced)
@@ -79,10 +81,12 @@ def compare(
         precision_share=1.0,
         weight_share=1.0,
     )
-    say("making golden frames with torch")
-    with quiet():
-        named = golden_pictures([])[: 1 if options.parity == "quick" else None]
-        golden = tuple(_golden(traced, exportable, name, picture) for name, picture in named)
+    if not references:
+        say("making golden frames with torch")
+        with quiet():
+            synthetic = parity.synthetic_pictures()[: 1 if options.parity == "quick" else _GOLDEN]
+            references = [parity.refer(traced, exportable, picture) for picture in synthetic]
+    golden = tuple(_golden(number, reference, exportable) for number, reference in enumerate(references, 1))
     before = None
     if dataset is not None:
         say(f"measuring torch on {name_of(dataset)}")
@@ -149,7 +153,6 @@ def tolerance(network: Network, exportable: Exportable) -> Tolerance:
     return Tolerance(max(min(0.995, agreement - _AGREEMENT_SLACK), 0.0), heads)
 
 
-def _golden(traced: Traced, exportable: Exportable, name: str, picture: Picture) -> GoldenPicture:
-    reference = parity.refer(traced, exportable, picture)
+def _golden(number: int, reference: Reference, exportable: Exportable) -> GoldenPicture:
     result = None if exportable.limits.at is not None else reference.result
-    return GoldenPicture(name, picture, reference.heads, result)
+    return GoldenPicture(f"synthetic-{number}", reference.picture, reference.heads, result)

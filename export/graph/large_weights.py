@@ -47,6 +47,8 @@ class LargeWeights:
         """Put a stub in place of every large float32 initialiser that holds its values."""
         onnx = require_onnx()
         for tensor in model.graph.initializer:
+            if tensor.HasField("raw_data"):  # of a stub that onnxslim has read it keeps the mark
+                tensor.ClearField("data_location")
             if tensor.data_type == _FLOAT and len(tensor.raw_data) >= LARGE:
                 values = onnx.numpy_helper.to_array(tensor)
                 tensor.ClearField("raw_data")
