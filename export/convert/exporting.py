@@ -1,6 +1,5 @@
 """`segrt export`: a model of the catalogue becomes a bundle, each step checked against the framework it came from."""
 
-import gc
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -25,6 +24,7 @@ from segrt.runtime.bundle.golden import QUERY_ROLES
 from segrt.runtime.errors import SegrtError, one_line
 from segrt.runtime.evaluate.datasets.dataset import Dataset
 from segrt.runtime.files.images import Picture
+from segrt.runtime.inference.onnxruntime.network_session import little_memory
 from segrt.runtime.results.labels.class_lists import read_labels
 
 _SMALLEST_SIDE = 32
@@ -67,9 +67,9 @@ def export_model(
     request = Request(model, size, options.weights, labels, options.top_queries, options.overrides, shortest)
     _say_licence(model, options, say)
     say(f"building {model.name} for {size[0]}x{size[1]}")
-    with memory.explained(model.name), tempfile.TemporaryDirectory(prefix="segrt-export-") as folder:
+    with memory.explained(model.name), little_memory(), tempfile.TemporaryDirectory(prefix="segrt-export-") as folder:
         compared, dataset = _compared(request, Path(folder), options, pictures, say, show)
-        gc.collect()  # the framework's network has circles
+        memory.give_back()
         failed: dict[str, SegrtError] = {}
         variants = _variants(compared, options, calibration, pictures, say, failed)
         if options.check_tensorrt:
@@ -92,6 +92,7 @@ def _compared(
     """Build, trace and compare the network; what is returned holds nothing of the framework."""
     model, size = request.model, request.size
     exportable = placement.with_pad_side(build(request), options.pad_side, model.name, size)
+    memory.give_back()
     problem = exportable.decode.label_problem(len(exportable.labels))
     if problem is not None:
         raise SegrtError(f"{model.name}: {problem}; give the names of at least 2 classes with --labels FILE")
@@ -105,6 +106,7 @@ def _compared(
     say("exporting it to ONNX")
     traced = trace(exportable, size, folder / "model.fp32.onnx", model.name, dynamic_batch=options.dynamic_batch)
     _check_top_queries(request, traced)
+    memory.give_back()
     return (
         compare(model, exportable, traced, options, pictures=pictures, dataset=dataset, say=say, show=show),
         dataset,

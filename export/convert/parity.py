@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 import torch
 
+from segrt.export.convert import memory
 from segrt.export.family import Exportable, HeadParityLimit, ParityLimits, Size
 from segrt.export.graph.group_norm import exact_group_norm
 from segrt.export.graph.tracing import IMAGE, VALID_MASK, Traced
@@ -145,6 +146,7 @@ def compare(
     heads = [TensorSpec(spec.name, spec.dtype, (1, *spec.shape[1:])) for spec in traced.heads]
     for picture in pictures:
         reference = refer(traced, exportable, brought_to(limits.at, picture))
+        memory.give_back()
         with OnnxRuntimeBackend(traced.path, inputs, heads, threads=threads, slots=1, only_cpu=True) as backend:
             heads_of_file = backend.run(reference.inputs)
         for name, array in aligned(traced.heads, reference.heads, heads_of_file).items():
