@@ -181,6 +181,7 @@ def _variants(
         calibration=calibration,
         pictures=pictures if options.parity_images is not None else (),
         golden=[picture.image for picture in compared.golden],
+        golden_heads=[picture.heads for picture in compared.golden if picture.heads is not None],
         keep=compared.keep,
         keep_must_fit=False,
         search_steps=options.search_steps,

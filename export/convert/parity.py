@@ -145,6 +145,7 @@ def compare(
     inputs = [TensorSpec(spec.name, spec.dtype, (1, *spec.shape[1:])) for spec in traced.inputs]
     heads = [TensorSpec(spec.name, spec.dtype, (1, *spec.shape[1:])) for spec in traced.heads]
     for picture in pictures:
+        memory.give_back()
         reference = refer(traced, exportable, brought_to(limits.at, picture))
         memory.give_back()
         with OnnxRuntimeBackend(traced.path, inputs, heads, threads=threads, slots=1, only_cpu=True) as backend:
