@@ -139,7 +139,8 @@ def test_a_network_rounded_as_a_whole_equals_the_one_with_all_switches_on(make_c
     rounded = rounded_fp16(net, {"conv3"}, threads=1).run(feed(pictures[0]), ())
     # Sums in another order may round to the neighbour, and what reads that to its own.
     np.testing.assert_allclose(rounded["logits"], switched["logits"], atol=4e-3)
-    assert (rounded["logits"] == switched["logits"]).mean() > 0.9
+    same = (rounded["logits"] == switched["logits"]) | np.isnan(rounded["logits"])
+    assert same.mean() > 0.9
     exact = run(net.model, pictures[0])
     assert np.isfinite(rounded["logits"]).all() == (not overflow)
     assert overflow or np.abs(rounded["logits"] - exact).max() > 1e-4, "it rounds"
