@@ -1,4 +1,4 @@
-"""Writes docs/zoo.md from `segrt models --json`: `python docs/zoo.py`; with --check it says whether the page is that."""
+"""Writes docs/zoo.md from `segrt models --json`: `python docs/zoo.py`; --check says whether the page is that."""
 
 import json
 import subprocess
@@ -13,17 +13,18 @@ _HEAD = """# The models
 
 Made from `segrt models --json` by `make zoo`; it is not written by hand.
 
-`segrt get NAME` fetches the published weights, exports and verifies them; `segrt export NAME` has all options. Sizes are
-height × width of the default input, GMACs those of one picture at it.
+`segrt get NAME` fetches the published weights, exports and verifies them; `segrt export NAME` has all options. Sizes
+are height × width of the default input, GMACs those of one picture at it.
 
-*Published* is what the publisher says that the weights score, in its own framework, with the source below; where nothing
-stands it is not known for these very weights, not low. Your own figure, before and after the conversion and by precision,
-is what `segrt export NAME --annotations DATA` writes into the bundle's truth card (`segrt inspect`).
+*Published* is what the publisher says that the weights score, in its own framework, with the source below; where
+nothing stands it is not known for these very weights, not low. Your own figure, before and after the conversion and by
+precision, is what `segrt export NAME --annotations DATA` writes into the bundle's truth card (`segrt inspect`).
 
-*Verified here* is what the project's checks have exported with random weights: heads and results were held to the family's
-limits against the framework, in ONNX Runtime on a CPU, and TensorRT-RTX built an engine of it. "as NAME" stands where
-another size of the family was taken. Trained weights are verified where you export them: the export compares before it
-writes anything. What ran on a GPU stands in [On a GPU](../benchmarks/gpu.md).
+*Verified here* is what the project's checks have exported with random weights: heads and results were held to the
+family's limits against the framework, in ONNX Runtime on a CPU, over three photos; the share is the least agreement of
+a result. *engine* says that TensorRT-RTX built one of it. "as NAME" stands where another size of the family was taken.
+Trained weights are verified where you export them: the export compares before it writes anything. What ran on a GPU
+stands in [On a GPU](../benchmarks/gpu.md).
 
 A licence with ⊘ forbids commercial use of the weights; the code's own stands behind the family.
 """
@@ -46,7 +47,10 @@ def page(entries: Sequence[Entry]) -> str:
 
 
 def _table(group: Iterable[Entry], entries: Sequence[Entry], sources: dict[str, int]) -> list[str]:
-    rows = ["| model | size | M params | GMACs | weights | published | verified here |", "|---|---|---|---|---|---|---|"]
+    rows = [
+        "| model | size | M params | GMACs | weights | published | verified here |",
+        "|---|---|---|---|---|---|---|",
+    ]
     family = None
     for entry in group:
         if entry["family"] != family:

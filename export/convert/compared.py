@@ -6,7 +6,6 @@ nothing behind that: variants are made of the ONNX file alone. So it is let go f
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 from segrt.export.bundling import GoldenPicture, Network, VariantFile, default_tolerance
 from segrt.export.convert import parity

@@ -51,7 +51,9 @@ def _torchvision() -> Iterator[Row]:
             "object-detection-instance-segmentation-and-person-keypoint-detection",
         ),
     ):
-        yield from _rows(metric, dataset, f"https://docs.pytorch.org/vision/stable/models.html#{kind}", weights, **names)
+        yield from _rows(
+            metric, dataset, f"https://docs.pytorch.org/vision/stable/models.html#{kind}", weights, **names
+        )
 
 
 def _panoptic_deeplab() -> Iterator[Row]:

@@ -17,9 +17,9 @@ FILE = Path(__file__).with_name("verified.json")
 class Verified(msgspec.Struct, frozen=True):
     """One export that held its family's limits.
 
-    size (h, w) and whether the network was whole, or had fewer layers than the published one; agreement of the results
-    with the framework's; runtimes: those that executed it or built an engine of it, with their versions; versions: those
-    of the framework's packages.
+    size (h, w) and whether the network was whole, or had fewer layers than the published one; the least agreement of
+    the results with the framework's; runtimes: those that executed it or built an engine of it, with their versions;
+    versions: those of the framework's packages.
     """
 
     weights: str

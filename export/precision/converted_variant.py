@@ -27,8 +27,8 @@ class KeptLayer:
 class ConvertedVariant:
     """A variant's file, how it compares with float32, what of it is at the precision, and what was kept and why.
 
-    `outcome` is that of the search for layers to keep, None where none was needed; `speed` was measured on this CPU, None
-    for a network too large to be timed there.
+    `outcome` is that of the search for layers to keep, None where none was needed; `speed` was measured on this CPU,
+    None for a network too large to be timed there.
     """
 
     file: VariantFile

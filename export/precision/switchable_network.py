@@ -25,7 +25,10 @@ SWITCHES = "segrt_switches"
 
 
 class SwitchableNetwork:
-    """Runs a network with chosen layers at the lower precision; made by the functions below; `rounded_fp16`'s has no switches."""
+    """Runs a network with chosen layers at the lower precision; the functions below make it.
+
+    That of `rounded_fp16` has no switches.
+    """
 
     def __init__(self, model: "onnx.ModelProto", heads: Sequence[str], count: int, threads: int = 0) -> None:
         self._session = open_session(model, threads=threads)

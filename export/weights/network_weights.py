@@ -72,10 +72,8 @@ def read_tensors(path: Path) -> Tensors:
             from safetensors.torch import load_file
 
             return _without_module(load_file(path))
-        if path.suffix == ".pkl" and not is_zipfile(path):  # torch saves zip files whatever they are called
-            content = read_numpy_pickle(path)
-        else:
-            content = read_torch_file(path)
+        is_numpys = path.suffix == ".pkl" and not is_zipfile(path)  # torch saves zip files whatever they are called
+        content = read_numpy_pickle(path) if is_numpys else read_torch_file(path)
     except FileNotFoundError:
         raise SegrtError(f"{path}: there is no such file; {remedy}") from None
     except SegrtError:

@@ -36,9 +36,9 @@ class ParityCheck(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class MeasuredMetric(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The technique's metric before and after the conversion, on the same pictures.
 
-    dataset: the name of the annotations, images: how many pictures there were. source: the source framework's unmodified
-    network and post-processing. variants: the bundle's, by precision, as opened without options, in ONNX Runtime on a
-    CPU. None where the data set holds nothing to measure.
+    dataset: the name of the annotations, images: how many pictures there were. source: the source framework's
+    unmodified network and post-processing. variants: the bundle's, by precision, as opened without options, in ONNX
+    Runtime on a CPU. None where the data set holds nothing to measure.
 
     Detections below the bundle's own score threshold are left out on both sides, which is why a mask AP is lower here
     than a published one, which ranks them all.
@@ -54,9 +54,9 @@ class MeasuredMetric(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class TruthCard(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How far a bundle can be believed.
 
-    parity: `quick` where one picture alone was compared with the source framework. images, pictures: how many were, and
-    whether they were the exporter's synthetic ones or the user's own. checks: what was compared, and its limits. Figures
-    of each variant stand in its `parity`.
+    parity: `quick` where one picture alone was compared with the source framework. images, pictures: how many were,
+    and whether they were the exporter's synthetic ones or the user's own. checks: what was compared, and its limits.
+    Figures of each variant stand in its `parity`.
     """
 
     parity: Literal["full", "quick"]

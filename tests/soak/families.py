@@ -2,8 +2,8 @@
 
 Each model is exported with random weights, one process at a time, and must be within its family's limits for each seed.
 Without names the smallest model of each family and technique is taken, with --all every model that needs no more
-memory than --memory. Prints a row for each, with the CPU time and the largest resident memory of its process; exits with
-1 when one fails. What stands behind "--" is given to `segrt export`: `… detr-resnet101-panoptic -- --precision fp32,fp16`.
+memory than --memory. Prints a row for each, with the CPU time and the largest resident memory of its process; exits
+with 1 when one fails. What stands behind "--" is given to `segrt export`: `… NAME -- --precision fp32,fp16`.
 """
 
 import argparse

@@ -39,9 +39,8 @@ def card_of(bundle: Path) -> TruthCard:
     return card
 
 
-def test_the_card_has_parity_and_the_metric_before_and_after(
-    family: Callable[..., None], classes: str, tmp_path: Path
-) -> None:
+@pytest.mark.usefixtures("family")
+def test_the_card_has_parity_and_the_metric_before_and_after(classes: str, tmp_path: Path) -> None:
     on = Annotations(STREETS, common_classes=True)
     said: list[str] = []
     options = replace(RANDOM, labels=classes, precisions=("fp32", "fp16"), measure_on=on)
@@ -63,7 +62,8 @@ def test_the_card_has_parity_and_the_metric_before_and_after(
     assert any(line.startswith("mIoU on 4 pictures") for line in said)
 
 
-def test_a_quick_export_compares_one_picture_and_says_so(family: Callable[..., None], tmp_path: Path) -> None:
+@pytest.mark.usefixtures("family")
+def test_a_quick_export_compares_one_picture_and_says_so(tmp_path: Path) -> None:
     bundle = export_model("tiny", tmp_path / "tiny", replace(RANDOM, parity="quick")).bundle
     card = card_of(bundle)
     assert (card.parity, card.images) == ("quick", 1)
@@ -94,8 +94,9 @@ def test_what_is_published_and_what_its_licence_forbids_is_said(
         (Annotations("missing.json"), r"missing\.json"),
     ],
 )
+@pytest.mark.usefixtures("family")
 def test_a_data_set_that_cannot_be_measured_on_is_refused_before_the_export(
-    family: Callable[..., None], annotations: Annotations, message: str, tmp_path: Path
+    annotations: Annotations, message: str, tmp_path: Path
 ) -> None:
     said: list[str] = []
     with pytest.raises(SegrtError, match=message):

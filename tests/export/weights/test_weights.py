@@ -96,7 +96,9 @@ class Harmful:
 def test_code_in_a_file_is_not_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     torch.save({"weight": torch.zeros(1), "harm": Harmful()}, "w.pth")
-    with pytest.raises(SegrtError, match=r"w\.pth: names getattr, code that .*, so it was not read; .*\.state_dict\(\)"):
+    with pytest.raises(
+        SegrtError, match=r"w\.pth: names getattr, code that .*, so it was not read; .*\.state_dict\(\)"
+    ):
         network_weights.read_tensors(Path("w.pth"))
     torch.save(network(), "w.pth")  # a whole network is code, too
     with pytest.raises(SegrtError, match=r"w\.pth: names torch\.nn\.modules\.container\.Sequential, code") as refused:
