@@ -9,9 +9,9 @@ from dataclasses import dataclass
 
 from segrt.export.bundling import GoldenPicture, Network, VariantFile, default_tolerance
 from segrt.export.convert import parity
+from segrt.export.convert.card_making import FrameworkSegmenter, name_of, score
 from segrt.export.convert.export_options import ExportOptions
 from segrt.export.convert.parity import ParityReport, Reference
-from segrt.export.convert.truth import FrameworkSegmenter, name_of, score
 from segrt.export.family import Exportable, Model
 from segrt.export.graph.tracing import Traced
 from segrt.export.quiet import quiet

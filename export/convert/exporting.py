@@ -8,11 +8,11 @@ from pathlib import Path
 
 from segrt.export.bundling import VariantFile, write_bundle
 from segrt.export.convert import memory, placement
+from segrt.export.convert.card_making import line_of, open_annotations, score_variants, truth_card
 from segrt.export.convert.compared import Compared, Say, Show, compare, parity_pictures
 from segrt.export.convert.engine_check import check_engines
 from segrt.export.convert.export_options import ExportOptions
 from segrt.export.convert.parity import ParityReport
-from segrt.export.convert.truth import line_of, open_annotations, score_variants, truth_card
 from segrt.export.family import Exportable, Model, Request, Size
 from segrt.export.graph.tracing import Traced, trace
 from segrt.export.models.catalogue import find_model

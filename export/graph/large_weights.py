@@ -1,8 +1,8 @@
 """A network's large weights beside its graph while that is simplified and checked, so that they are not copied with it.
 
-Each tool that rewrites a graph copies it, some several times, with all weights in it. Here a large weight is a *stub* in
-the graph, a tensor that says it lies elsewhere, under a key; its values stay where they are, in torch's memory for most.
-Only what a tool changes (a convolution with the scale behind it in its weights) is new.
+Each tool that rewrites a graph copies it, some several times, with all weights in it. Here a large weight is a *stub*
+in the graph, a tensor that says it lies elsewhere, under a key; its values stay where they are, in torch's memory for
+most. Only what a tool changes (a convolution with the scale behind it in its weights) is new.
 """
 
 from collections.abc import Callable, Iterator, Mapping
