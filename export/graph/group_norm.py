@@ -58,7 +58,7 @@ def exact_group_norm() -> Iterator[None]:
     def exact(maps: Any, groups: int, weight: Any = None, bias: Any = None, eps: float = 1e-5) -> Any:
         gain, shift = (None if values is None else values.double() for values in (weight, bias))
         normed = torch.empty_like(maps)
-        for entry, target in zip(maps.split(1), normed.split(1), strict=True):
+        for entry, target in zip(torch.split(maps, 1), torch.split(normed, 1), strict=True):
             target.copy_(plain(entry.double(), groups, gain, shift, eps))
         return normed
 

@@ -143,8 +143,7 @@ def make_stub(tensor: "onnx.TensorProto", key: str) -> None:
 def stubs_as_inputs(model: "onnx.ModelProto") -> "onnx.ModelProto":
     """Return a copy of `model` that takes its stubs as inputs: a valid network for tools that want no other files."""
     onnx = require_onnx()
-    copy: onnx.ModelProto = onnx.ModelProto()
-    copy.CopyFrom(model)
+    copy = _copy(model)
     stubs = [tensor for tensor in model.graph.initializer if _key(tensor)]
     names = {tensor.name for tensor in stubs}
     own = [tensor for tensor in model.graph.initializer if tensor.name not in names]
@@ -153,6 +152,12 @@ def stubs_as_inputs(model: "onnx.ModelProto") -> "onnx.ModelProto":
     copy.graph.input.extend(
         onnx.helper.make_tensor_value_info(tensor.name, tensor.data_type, tensor.dims) for tensor in stubs
     )
+    return copy
+
+
+def _copy(model: "onnx.ModelProto") -> "onnx.ModelProto":
+    copy: onnx.ModelProto = require_onnx().ModelProto()
+    copy.CopyFrom(model)
     return copy
 
 

@@ -70,7 +70,7 @@ def _parts(tensor: "onnx.TensorProto", weights: LargeWeights) -> Iterator[bytes 
         yield tensor.SerializeToString()
         return
     header = require_onnx().TensorProto(dims=tensor.dims, data_type=tensor.data_type, name=tensor.name)
-    data = memoryview(np.ascontiguousarray(values, "<f4")).cast("B")
+    data = np.ascontiguousarray(values, "<f4").data.cast("B")
     yield header.SerializeToString() + _tag(_RAW_DATA) + _varint(data.nbytes)
     yield data
 

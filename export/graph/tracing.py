@@ -146,12 +146,12 @@ def _export(
     except Exception as error:  # torch's exporter has a dozen errors of its own
         raise SegrtError(f"{name}: torch cannot export it ({root_reason(error)})") from error
     assert program is not None
-    for value in program.model.graph.initializers.values():
+    for label, value in program.model.graph.initializers.items():
         weight = value.const_value
         if weight is not None and weight.nbytes >= LARGE and weight.dtype.name == "FLOAT":
             key = large.keep(weight.numpy())
             value.const_value = onnx_ir.ExternalTensor(
-                key, 0, weight.nbytes, weight.dtype, shape=weight.shape, name=value.name
+                key, 0, weight.nbytes, weight.dtype, shape=onnx_ir.Shape(weight.shape), name=label
             )
     proto: onnx.ModelProto = program.model_proto
     return proto
