@@ -12,6 +12,7 @@ from segrt.export.convert.card_making import line_of, open_annotations, score_va
 from segrt.export.convert.compared import Compared, Say, Show, compare, parity_pictures
 from segrt.export.convert.engine_check import check_engines
 from segrt.export.convert.export_options import ExportOptions
+from segrt.export.convert.memory import is_of_memory
 from segrt.export.convert.parity import ParityReport
 from segrt.export.family import Exportable, Model, Request, Size
 from segrt.export.graph.tracing import Traced, trace
@@ -136,6 +137,15 @@ def build(request: Request) -> Exportable:
         needs = " ".join(request.model.needs) or "'segrt[export]'"
         what = error.name or one_line(error, 200)
         raise SegrtError(f"{request.model.name} needs {what}; `pip install {needs}`") from None
+    except (RuntimeError, ValueError, IndexError, ZeroDivisionError, AssertionError) as error:
+        # What networks raise on a picture too small for their pooling, or of a shape that their grid does not fit.
+        if request.size == request.model.size or is_of_memory(error):
+            raise
+        (height, width), (own_height, own_width) = request.size, request.model.size
+        raise SegrtError(
+            f"--size {height}x{width}: {request.model.name} cannot take it ({one_line(error, 160)}); its own is "
+            f"{own_height}x{own_width}, so take one nearer to that or leave --size out"
+        ) from error
     return exportable
 
 

@@ -53,6 +53,11 @@ def give_back() -> None:
         trim(0)
 
 
+def is_of_memory(error: BaseException) -> bool:
+    """Whether torch says with an error that there is no memory left."""
+    return "allocate memory" in str(error)
+
+
 @contextmanager
 def explained(name: str) -> Iterator[None]:
     """Turn running out of memory inside the block into a SegrtError with the remedy."""
@@ -62,6 +67,6 @@ def explained(name: str) -> Iterator[None]:
     except MemoryError:
         raise SegrtError(f"{name}: out of memory; {remedy}") from None
     except RuntimeError as error:
-        if "allocate memory" not in str(error):
+        if not is_of_memory(error):
             raise
         raise SegrtError(f"{name}: out of memory; {remedy}") from None
