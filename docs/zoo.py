@@ -22,12 +22,12 @@ precision, is what `segrt export NAME --annotations DATA` writes into the bundle
 
 *Verified here* is what the project's checks have exported with random weights: heads and results were held to the
 family's limits against the framework, in ONNX Runtime on a CPU, over three photos; the share is the least agreement of
-a result. *engine* says that TensorRT-RTX built one of it. "as NAME" stands where another size of the family was taken.
+a result. *engine* says that TensorRT-RTX built one of it. "as NAME" stands where another size of the family was taken,
+"not noted" where `make zoo` has not run since the checks know the family.
 Trained weights are verified where you export them: the export compares before it writes anything. What ran on a GPU
 stands in [On a GPU](../benchmarks/gpu.md).
 
-A licence with ⊘ forbids commercial use of the weights; the code's own stands behind the family.
-"""
+A licence with ⊘ forbids commercial use of the weights; the code's own stands behind the family."""
 
 Entry = Mapping[str, Any]
 
@@ -95,7 +95,7 @@ def _verified(entry: Entry, entries: Sequence[Entry]) -> str:
         return f"{record['weights']}, {shape}: {record['agreement']:.2%}{engine}"
     alike = [other for other in entries if other["family"] == entry["family"] and other["verified"] is not None]
     alike.sort(key=lambda other: other["technique"] != entry["technique"])
-    return f"as `{alike[0]['name']}`" if alike else "no"
+    return f"as `{alike[0]['name']}`" if alike else "not noted"
 
 
 def _versions(entries: Sequence[Entry]) -> list[str]:
