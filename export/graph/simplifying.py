@@ -14,11 +14,14 @@ _MOST_ROUNDS = 10
 
 def simplified(model: "onnx.ModelProto", large: LargeWeights, name: str) -> "onnx.ModelProto":
     """Simplify the graph as `onnxslim.slim` does, round by round until nothing changes, large weights beside it."""
+    import onnxslim.third_party.onnx_graphsurgeon.logger.logger as onnxslim_logger
     from onnxslim.core import OptimizationSettings, optimize, shape_infer
     from onnxslim.utils import TensorInfo, check_point, update_outputs_dims
 
     shapes = {info.name: info.shape for info in map(TensorInfo, model.graph.output)}
     OptimizationSettings.reset(None)
+    log = onnxslim_logger.G_LOGGER
+    severity, log.severity = log.severity, onnxslim_logger.Logger.ERROR  # it warns of a stub that the next round folds
     try:
         with large.readable():
             before = check_point(model)
@@ -35,6 +38,8 @@ def simplified(model: "onnx.ModelProto", large: LargeWeights, name: str) -> "onn
             slim: onnx.ModelProto = update_outputs_dims(model, output_dims=shapes)
     except Exception as error:
         raise SegrtError(f"{name}: onnxslim cannot simplify its graph ({root_reason(error)})") from error
+    finally:
+        log.severity = severity
     return slim
 
 
