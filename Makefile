@@ -19,7 +19,7 @@ TIDY_FLAGS := $(if $(filter x86_64,$(shell uname -m)),$(filter -m%,$(shell cat c
 FUZZ_FILES ?= 3000
 SOURCES := setup.py pyproject.toml $(CPP) $(wildcard $(addprefix cpp_postproc/cuda/,*.cu *.h *.py))
 
-.PHONY: help setup demo test lint docs format bench accuracy soak families sanitize sanitize-cuda fuzz fuzz-readers test-aarch64 packages wheel wheels clean
+.PHONY: help setup demo test lint docs zoo format bench accuracy soak families sanitize sanitize-cuda fuzz fuzz-readers test-aarch64 packages wheel wheels clean
 
 help:
 	@echo "make demo      set up, then run the three embedded models on a street: demo/comparison.png, demo/stream.mp4"
@@ -27,6 +27,7 @@ help:
 	@echo "make setup     the runtime alone, without torch, in $(VENV)"
 	@echo "make lint      ruff, mypy --strict, import-linter, clang-format, clang-tidy"
 	@echo "make docs      the documentation as a site: build/site/index.html"
+	@echo "make zoo       export the families as the tests do, note what held (minutes), and write docs/zoo.md from it"
 	@echo "make format    rewrite the code as the linters want it"
 	@echo "make bench     measure against the peers"
 	@echo "make accuracy  mIoU, mask AP and PQ of the embedded models on 200 held-out streets"
@@ -87,6 +88,14 @@ lint: $(VENV)/.dev
 
 docs: $(VENV)/.dev
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet --clean
+
+# `$(BIN)/python docs/zoo.py` alone writes the page from what is noted.
+zoo: $(VENV)/.dev
+	rm -f build/verified.json
+	mkdir -p build
+	SEGRT_VERIFIED=$(abspath build/verified.json) OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q tests/export/models
+	mv build/verified.json export/models/verified.json
+	$(BIN)/python docs/zoo.py
 
 format: $(VENV)/.dev
 	$(BIN)/ruff check --fix .

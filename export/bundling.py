@@ -23,6 +23,7 @@ from segrt.runtime.bundle.manifest import (
     Variant,
 )
 from segrt.runtime.bundle.network_files import tensor_specs
+from segrt.runtime.bundle.truth_card import TruthCard
 from segrt.runtime.decode.decoders import find_decoder
 from segrt.runtime.decode.head_spec import HeadSpec
 from segrt.runtime.decode.rule import Context, DecodeRule
@@ -50,6 +51,7 @@ class Network:
     labels: tuple[Label, ...]
     decode: DecodeRule
     domain: str | msgspec.UnsetType = msgspec.UNSET
+    card: TruthCard | msgspec.UnsetType = msgspec.UNSET
 
 
 @dataclass(frozen=True)
@@ -138,6 +140,7 @@ def write_bundle(
             decode=network.decode,
             variants=entries,
             domain=network.domain,
+            card=network.card,
         )
         frames = tuple(
             _add_golden(writer, network, picture, _heads_of(manifest, variants[0], picture, threads))
@@ -154,12 +157,12 @@ def write_bundle(
 def add_variant(writer: BundleWriter, network: Network, variant: VariantFile) -> Variant:
     """Write a variant's file into a bundle in the making; return its entry. Raises BundleError if it is unreadable."""
     try:
-        data = variant.onnx.read_bytes()
+        file = writer.copy(f"model.{variant.precision}.onnx", variant.onnx)
     except OSError as error:
         raise BundleError(f"{variant.onnx}: cannot be read ({error.strerror}); check the path") from None
     return Variant(
         precision=variant.precision,
-        file=writer.add(f"model.{variant.precision}.onnx", data),
+        file=file,
         tolerance=variant.tolerance or default_tolerance(network, variant.precision),
         head_dtypes=dict(variant.head_dtypes),
         precision_share=variant.precision_share,

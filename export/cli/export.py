@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from segrt.export.cli.options import PATH, overwrite_option, picture_size, search_steps_option, threads_option
+from segrt.runtime.cli.options import COMMON_CLASSES
 from segrt.runtime.console.progress import with_progress
 from segrt.runtime.console.tables import print_table
 from segrt.runtime.console.words import counted
@@ -66,12 +67,39 @@ _PACKAGES = ("torch", "torchvision", "transformers", "onnx", "onnxscript", "onnx
 )
 @click.option("--dynamic-batch", is_flag=True, help="Let the network take any number of pictures at a time.")
 @click.option(
+    "--parity",
+    type=click.Choice(["full", "quick"]),
+    default="full",
+    show_default=True,
+    help="Compare with torch on three pictures, or on one alone, which the bundle's card says.",
+)
+@click.option(
     "--parity-images", type=PATH, metavar="DIR", help="Compare with torch on these pictures, not on synthetic ones."
 )
+@click.option(
+    "--annotations",
+    metavar="DATA",
+    help="Measure the metric before and after the conversion, for the bundle's card: COCO, panoptic or instances, a "
+    "folder of label pictures, or street://….",
+)
+@click.option("--images", type=PATH, metavar="DIR", help="Of --annotations: its pictures.")
+@click.option("--panoptic-dir", type=PATH, metavar="DIR", help="Of --annotations: its panoptic PNG files.")
+@COMMON_CLASSES
 @click.option("--check-tensorrt", is_flag=True, help="Let NVIDIA's builder make an engine of every variant (no GPU).")
 @threads_option
 @overwrite_option
-def export(model: str, out: Path, weights: str, precisions: str, seed: int, **known: Any) -> None:
+def export(
+    model: str,
+    out: Path,
+    weights: str,
+    precisions: str,
+    seed: int,
+    annotations: str | None,
+    images: Path | None,
+    panoptic_dir: Path | None,
+    common_classes: bool,
+    **known: Any,
+) -> None:
     """Export MODEL, one of those that `segrt models` lists, into a bundle, and compare it with torch.
 
     hf:ORGANISATION/NAME is a network of the Hugging Face hub, hf:FOLDER one that save_pretrained wrote; where neither
@@ -80,13 +108,21 @@ def export(model: str, out: Path, weights: str, precisions: str, seed: int, **kn
 
     Every head, the final result and the network's input are compared with what the source framework itself gives, on
     pictures that were not used for the export; outside the family's limits nothing is written and the exit code is 1.
+    What was compared, what the weights are published to score, and what --annotations gave is the bundle's truth card,
+    which `segrt inspect` shows.
     """
     from segrt.export.models.catalogue import find_model
 
     find_model(model)
     require_torch("segrt export")
-    from segrt.export.convert.exporting import ExportOptions, export_model
+    from segrt.export.convert.export_options import Annotations, ExportOptions
+    from segrt.export.convert.exporting import export_model
     from segrt.export.family import Weights
+    from segrt.runtime.errors import SegrtError
+
+    if annotations is None and (images or panoptic_dir or common_classes):
+        raise SegrtError("--images, --panoptic-dir and --common-classes belong to --annotations DATA; give it, too")
+    measure_on = None if annotations is None else Annotations(annotations, images, panoptic_dir, common_classes)
 
     chosen = Weights(weights, seed=seed) if weights in ("pretrained", "random") else Weights("file", Path(weights))  # type: ignore[arg-type]
     names = tuple(name.strip() for name in precisions.split(",") if name.strip())
@@ -95,7 +131,7 @@ def export(model: str, out: Path, weights: str, precisions: str, seed: int, **kn
         done = export_model(
             model,
             out,
-            ExportOptions(chosen, precisions=names, progress=with_progress, **known),
+            ExportOptions(chosen, precisions=names, measure_on=measure_on, progress=with_progress, **known),
             say=lambda line: click.echo(line, err=True),
             show=_show,
         )

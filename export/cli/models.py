@@ -31,7 +31,8 @@ def models(json_path: Path | None, technique: str | None) -> None:
 
     A model's terms, the licences of code and weights, stand below its table. GMACs (billions of multiply-adds) and the
     heads' size are those of one picture at the default size, heads in float32. A model without published weights is
-    exported with `--weights FILE`, or with random ones.
+    exported with `--weights FILE`, or with random ones. --json also has what the weights are published to score, and
+    what the project's own checks have verified.
     """
     from segrt.export.models.catalogue import models as all_models
 
@@ -76,18 +77,25 @@ def _print_group(title: str, models: "list[Model]") -> None:
 
 def _terms(model: "Model") -> str:
     """Return the family, the licences of code and weights, and what it needs, in one line."""
+    from segrt.export.weights.licences import forbids_commercial_use
+
     parts = [f"code {model.code_licence}"]
     if model.checkpoint is None:
         parts.append("no published weights")
     else:
         covers = "" if model.checkpoint.covers == "network" else f" of the {model.checkpoint.covers} alone"
-        parts.append(f"weights{covers} {model.checkpoint.licence}")
+        forbids = ", no commercial use" if forbids_commercial_use(model.checkpoint.licence) else ""
+        parts.append(f"weights{covers} {model.checkpoint.licence}{forbids}")
     if model.needs:
         parts.append(f"needs {', '.join(model.needs)}")
     return f"{model.family.replace('_', ' ')}: {'; '.join(parts)}"
 
 
 def _entry(model: "Model") -> dict[str, object]:
+    from segrt.export.models.published_metrics import published_metric
+    from segrt.export.models.verified_exports import verified
+    from segrt.export.weights.licences import forbids_commercial_use
+
     checkpoint = model.checkpoint
     return {
         "name": model.name,
@@ -102,6 +110,13 @@ def _entry(model: "Model") -> dict[str, object]:
         "code_licence": model.code_licence,
         "weights": None
         if checkpoint is None
-        else {"address": checkpoint.address, "licence": checkpoint.licence, "covers": checkpoint.covers},
+        else {
+            "address": checkpoint.address,
+            "licence": checkpoint.licence,
+            "forbids_commercial_use": forbids_commercial_use(checkpoint.licence),
+            "covers": checkpoint.covers,
+        },
         "needs": list(model.needs),
+        "published": published_metric(model),
+        "verified": verified(model),
     }

@@ -56,6 +56,7 @@ def quantize(
     from segrt.export.graph.editing import require_onnx
     from segrt.export.precision.bundle_variants import add_variants
     from segrt.export.precision.calibration import calibration_files
+    from segrt.export.precision.speed import line_of
     from segrt.export.precision.variant_options import VariantOptions
     from segrt.export.precision.variants import check_precisions, without
     from segrt.runtime.bundle.locating import read_bundle
@@ -87,7 +88,7 @@ def quantize(
     )
     _print_variants(f"{bundle} against its fp32 variant", variants)
     _print_kept_layers(variants)
-    for line in (variant.speed.line(variant.file.precision) for variant in variants):
+    for line in (line_of(variant.speed, variant.file.precision) for variant in variants):
         click.echo(line)
     click.echo(f"{out}: written and verified; look at `segrt inspect {out}`")
     if failures:

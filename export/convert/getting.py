@@ -4,7 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from segrt.export.convert.exporting import ExportOptions, export_model
+from segrt.export.convert.export_options import ExportOptions
+from segrt.export.convert.exporting import export_model
 from segrt.export.family import Model, Weights
 from segrt.export.models.catalogue import find_model
 from segrt.runtime.bundle.kept_bundles import is_kept, kept_folder

@@ -1,5 +1,7 @@
 """Checks before an export whether there is enough memory, and explains the error where it runs out all the same."""
 
+import ctypes
+import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -7,10 +9,10 @@ from pathlib import Path
 from segrt.export.family import Model, Size
 from segrt.runtime.errors import SegrtError
 
-# Below what was measured (LR-ASPP 1.4 GB, DeepLabV3 with ResNet-101 2.9 GB, both at 520x520): torch, its exporter and
-# ONNX Runtime themselves; copies of the weights that exist at one time (in torch, the graph, the file, ONNX Runtime).
+# Below what was measured: torch, its exporter and ONNX Runtime themselves; copies of the weights that exist at one time
+# (in torch, and two in ONNX Runtime while it opens the file).
 _BASE_BYTES = 1.0e9
-_COPIES = 5
+_COPIES = 3
 _MEMINFO = Path("/proc/meminfo")
 
 
@@ -43,6 +45,19 @@ def available() -> float | None:
     return values["MemAvailable"] + values.get("SwapFree", 0.0)
 
 
+def give_back() -> None:
+    """Return memory to the system that Python and the C library keep for later: a step of an export takes gigabytes."""
+    gc.collect()  # networks have circles
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc has it
+    if trim is not None:
+        trim(0)
+
+
+def is_of_memory(error: BaseException) -> bool:
+    """Whether torch says with an error that there is no memory left."""
+    return "allocate memory" in str(error)
+
+
 @contextmanager
 def explained(name: str) -> Iterator[None]:
     """Turn running out of memory inside the block into a SegrtError with the remedy."""
@@ -52,6 +67,6 @@ def explained(name: str) -> Iterator[None]:
     except MemoryError:
         raise SegrtError(f"{name}: out of memory; {remedy}") from None
     except RuntimeError as error:
-        if "allocate memory" not in str(error):
+        if not is_of_memory(error):
             raise
         raise SegrtError(f"{name}: out of memory; {remedy}") from None

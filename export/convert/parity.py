@@ -5,13 +5,14 @@ with the framework's complete own way (its unmodified model and its own post-pro
 framework's own image processor.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import cv2
 import numpy as np
 import torch
 
+from segrt.export.convert import memory
 from segrt.export.family import Exportable, HeadParityLimit, ParityLimits, Size
 from segrt.export.graph.group_norm import exact_group_norm
 from segrt.export.graph.tracing import IMAGE, VALID_MASK, Traced
@@ -122,27 +123,43 @@ def refer(traced: Traced, exportable: Exportable, picture: Picture) -> Reference
     return Reference(picture, inputs, geometry, named, result)
 
 
-def compare(traced: Traced, exportable: Exportable, pictures: Sequence[Picture], *, threads: int = 0) -> ParityReport:
-    """Compare the ONNX file in ONNX Runtime with torch over `pictures`, uint8 BGR (H, W, 3) each."""
+def compare(
+    traced: Traced,
+    exportable: Exportable,
+    pictures: Iterable[Picture],
+    *,
+    threads: int = 0,
+    keep: int = 0,
+) -> tuple[ParityReport, list[Reference]]:
+    """Compare the ONNX file in ONNX Runtime with torch over `pictures`, uint8 BGR (H, W, 3) each, one after the other.
+
+    The references of the first `keep` pictures are returned, too. Torch and ONNX Runtime take turns: while one works,
+    the other has given its memory back.
+    """
     limits = exportable.limits
     errors = {spec.name: HeadError() for spec in traced.heads}
     pairs: list[tuple[Result, Result]] = []
     input_errors: list[tuple[float, float]] = []
+    kept: list[Reference] = []
     context = Context(exportable.decode, exportable.labels, threads)
     decoder = find_decoder(exportable.decode, "cpu")
     inputs = [TensorSpec(spec.name, spec.dtype, (1, *spec.shape[1:])) for spec in traced.inputs]
     heads = [TensorSpec(spec.name, spec.dtype, (1, *spec.shape[1:])) for spec in traced.heads]
-    with OnnxRuntimeBackend(traced.path, inputs, heads, threads=threads, slots=1, only_cpu=True) as backend:
-        for picture in pictures:
-            reference = refer(traced, exportable, brought_to(limits.at, picture))
+    for picture in pictures:
+        memory.give_back()
+        reference = refer(traced, exportable, brought_to(limits.at, picture))
+        memory.give_back()
+        with OnnxRuntimeBackend(traced.path, inputs, heads, threads=threads, slots=1, only_cpu=True) as backend:
             heads_of_file = backend.run(reference.inputs)
-            for name, array in aligned(traced.heads, reference.heads, heads_of_file).items():
-                errors[name].add(array, reference.heads[name], _limit(limits, name))
-            by_role = {spec.role: heads_of_file[spec.name][0] for spec in traced.heads}
-            pairs.append((reference.result, decoder(by_role, reference.geometry, context)))
-            if exportable.framework_pixels is not None:
-                input_errors.append(_input_error(traced, exportable, picture))
-    return _report(errors, pairs, input_errors, limits)
+        for name, array in aligned(traced.heads, reference.heads, heads_of_file).items():
+            errors[name].add(array, reference.heads[name], _limit(limits, name))
+        by_role = {spec.role: heads_of_file[spec.name][0] for spec in traced.heads}
+        pairs.append((reference.result, decoder(by_role, reference.geometry, context)))
+        if exportable.framework_pixels is not None:
+            input_errors.append(_input_error(traced, exportable, picture))
+        if len(kept) < keep:
+            kept.append(reference)
+    return _report(errors, pairs, input_errors, limits), kept
 
 
 def _limit(limits: ParityLimits, name: str) -> HeadParityLimit | None:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import onnx_ir
 import torch
 from torch import nn
 
@@ -18,7 +19,10 @@ from segrt.export.family import Exportable, Size
 from segrt.export.graph.checks import LARGEST_FILE, all_nodes, check_graph, too_large
 from segrt.export.graph.editing import tensor_spec
 from segrt.export.graph.group_norm import group_norm
+from segrt.export.graph.large_weights import LARGE, LargeWeights, stubs_as_inputs
 from segrt.export.graph.node_scopes import keep_modules
+from segrt.export.graph.onnx_writing import write_onnx
+from segrt.export.graph.simplifying import root_reason, simplified, with_initialisers
 from segrt.export.quiet import quiet
 from segrt.runtime.decode.head_spec import HeadSpec
 from segrt.runtime.errors import SegrtError
@@ -86,14 +90,17 @@ def trace(exportable: Exportable, size: Size, path: Path, name: str, *, dynamic_
         raise SegrtError(f"{name}: cannot be exported for any number of pictures; leave --dynamic-batch out")
     inputs = input_specs(exportable, size, dynamic_batch=dynamic_batch)
     names = [head for head, _ in exportable.heads]
+    large = LargeWeights()
     with quiet():
-        model = _export(network, inputs, names, exportable.opset, name, dynamic_batch)
+        model = _export(network, inputs, names, exportable.opset, name, dynamic_batch, large)
         origins, named = _name_nodes(model)
-        model = _simplified(model, name)
+        model = simplified(model, large, name)
         keep_modules(named, model)
     _declare(model, name, dynamic_batch)
-    model = check_graph(model, name, origins)
-    path.write_bytes(model.SerializeToString())
+    stored = list(model.graph.initializer)
+    model = check_graph(stubs_as_inputs(model), name, origins)
+    with_initialisers(model, stored)
+    write_onnx(model, large, path, name)
     return Traced(path, network, inputs, _heads(model, exportable, name))
 
 
@@ -109,8 +116,15 @@ def input_specs(exportable: Exportable, size: Size, *, dynamic_batch: bool = Fal
 
 
 def _export(
-    network: ByteInput, inputs: Sequence[InputSpec], heads: list[str], opset: int, name: str, dynamic_batch: bool
+    network: ByteInput,
+    inputs: Sequence[InputSpec],
+    heads: list[str],
+    opset: int,
+    name: str,
+    dynamic_batch: bool,
+    large: LargeWeights,
 ) -> "onnx.ModelProto":
+    """Return the network as torch exports it, its large weights as stubs for those of `network` itself."""
     batch = 2 if dynamic_batch else 1  # a batch of 1 would be taken for a constant
     example = [_example(spec, batch) for spec in inputs]
     shapes = tuple({0: torch.export.Dim("N", min=1, max=1024)} for _ in inputs) if dynamic_batch else None
@@ -128,8 +142,15 @@ def _export(
                 verbose=False,
             )
     except Exception as error:  # torch's exporter has a dozen errors of its own
-        raise SegrtError(f"{name}: torch cannot export it ({_reason(error)})") from error
+        raise SegrtError(f"{name}: torch cannot export it ({root_reason(error)})") from error
     assert program is not None
+    for label, value in program.model.graph.initializers.items():
+        weight = value.const_value
+        if weight is not None and weight.nbytes >= LARGE and weight.dtype.name == "FLOAT":
+            key = large.keep(weight.numpy())
+            value.const_value = onnx_ir.ExternalTensor(
+                key, 0, weight.nbytes, weight.dtype, shape=onnx_ir.Shape(weight.shape), name=label
+            )
     proto: onnx.ModelProto = program.model_proto
     return proto
 
@@ -179,16 +200,6 @@ def _translations() -> dict[Callable[..., Any], Callable[..., Any]]:
         torch.ops.aten._is_all_true.default: is_all_true,
         torch.ops.aten.group_norm.default: precise_group_norm,
     }
-
-
-def _simplified(model: "onnx.ModelProto", name: str) -> "onnx.ModelProto":
-    import onnxslim
-
-    try:
-        slim: onnx.ModelProto = onnxslim.slim(model)
-    except Exception as error:
-        raise SegrtError(f"{name}: onnxslim cannot simplify its graph ({_reason(error)})") from error
-    return slim
 
 
 def _name_nodes(model: "onnx.ModelProto") -> tuple[dict[str, str], "onnx.ModelProto"]:
@@ -261,10 +272,3 @@ def _heads(model: "onnx.ModelProto", exportable: Exportable, name: str) -> tuple
         if not all(isinstance(dim, int) for dim in spec.shape[1:]):
             raise SegrtError(f"{name}: the shape of head {spec} is not fixed; write the network without such lengths")
     return tuple(HeadSpec(spec.name, roles[spec.name], spec.dtype, spec.shape) for spec in specs)  # type: ignore[arg-type]
-
-
-def _reason(error: BaseException) -> str:
-    """Return the root cause in one line: torch wraps it several times."""
-    while error.__cause__ is not None:
-        error = error.__cause__
-    return " ".join(f"{type(error).__name__}: {error}".split())[:400]

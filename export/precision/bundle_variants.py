@@ -113,7 +113,7 @@ def write_with_variants(
     with BundleWriter(out, overwrite=overwrite) as writer:
         variants = [variant for variant in manifest.variants if variant.precision not in names]
         for variant in variants:
-            writer.add(variant.file.path, bundle.checked(variant.file, full=True).read_bytes())
+            writer.copy(variant.file.path, bundle.checked(variant.file, full=True))
         for frame in manifest.golden:
             for file in (frame.image, frame.outputs):
                 writer.add(file.path, bundle.checked(file).read_bytes())

@@ -9,7 +9,7 @@ from segrt.export.precision.float32_reference import Comparison
 from segrt.export.precision.layer_costs import Layer
 from segrt.export.precision.precision_counts import PrecisionCounts
 from segrt.export.precision.search import SearchOutcome
-from segrt.export.precision.speed import Speed
+from segrt.export.precision.speed import Speed, line_of
 
 _SHOWN = 12
 
@@ -27,7 +27,8 @@ class KeptLayer:
 class ConvertedVariant:
     """A variant's file, how it compares with float32, what of it is at the precision, and what was kept and why.
 
-    `outcome` is that of the search for layers to keep, None where none was needed; `speed` was measured on this CPU.
+    `outcome` is that of the search for layers to keep, None where none was needed; `speed` was measured on this CPU,
+    None for a network too large to be timed there.
     """
 
     file: VariantFile
@@ -35,7 +36,7 @@ class ConvertedVariant:
     counts: PrecisionCounts
     kept: tuple[KeptLayer, ...]
     outcome: SearchOutcome | None
-    speed: Speed
+    speed: Speed | None
 
     def lines(self) -> list[str]:
         """Return what to tell the user, in lines."""
@@ -47,7 +48,7 @@ class ConvertedVariant:
         shares = f"{self.counts.mac_share(name):.1%} of the multiply-adds, {weights:.1%} of the weights"
         agrees = f"{comparison.agreement:.2%} agreement with fp32 over {comparison.images} pictures"
         lines = [f"{name}: {shares}; {agrees}, {comparison.worst:.2%} at worst{extras}"]
-        lines.append(self.speed.line(name))
+        lines.append(line_of(self.speed, name))
         for kept in self.kept[:_SHOWN]:
             reason = "overflows" if not np.isfinite(kept.error) else f"alone makes an error of {kept.error:.2g}"
             lines.append(

@@ -7,7 +7,12 @@ from segrt.export.precision.float32_reference import Heads, session_runner
 from segrt.export.precision.fp16 import half_nodes, to_fp16
 from segrt.export.precision.int8 import check_opset, quantisable
 from segrt.export.precision.int8_recipes import Int8, Int8Cpu, Recipe, Task, calibrate, thresholds_of
-from segrt.export.precision.switchable_network import SwitchableNetwork, switchable_fp16, switchable_int8
+from segrt.export.precision.switchable_network import (
+    SwitchableNetwork,
+    rounded_fp16,
+    switchable_fp16,
+    switchable_int8,
+)
 from segrt.runtime.errors import SegrtError
 from segrt.runtime.inference.tensors import Array
 
@@ -36,17 +41,21 @@ class _Fp16Converter:
     """Run as the switchable network: ONNX Runtime's own float16 would hide an overflow."""
 
     def __init__(self, task: Task) -> None:
-        self._net, self._keep = task.net, task.keep
-        self._count = len(task.layers)
+        self._task, self._net, self._keep = task, task.net, task.keep
         halves = half_nodes(task.net, task.keep)
         self.candidates = [place for place, layer in enumerate(task.layers) if halves.intersection(layer.nodes)]
-        self._switchable = switchable_fp16(task.net, task.layers, task.keep, task.threads)
+        self._switchable: SwitchableNetwork | None = None
 
     def build(self, kept: Collection[str]) -> "onnx.ModelProto":
         return to_fp16(self._net, self._keep | set(kept))
 
     def run(self, feeds: Sequence[Heads], kept: Collection[int]) -> list[dict[str, Array]]:
-        return _run_switched(self._switchable, feeds, self._count, kept)
+        if not kept and self._switchable is None:  # most networks need no search
+            rounded = rounded_fp16(self._net, self._keep, self._task.threads)
+            return [rounded.run(feed, ()) for feed in feeds]
+        if self._switchable is None:
+            self._switchable = switchable_fp16(self._net, self._task.layers, self._keep, self._task.threads)
+        return _run_switched(self._switchable, feeds, len(self._task.layers), kept)
 
     probe = run
 

@@ -56,14 +56,21 @@ class Comparison:
 class Float32Reference:
     """Holds pictures with the float32 network's heads and results for them."""
 
-    def __init__(self, network: Network, pictures: Sequence[Picture], run: Callable[[Heads], Heads]) -> None:
+    def __init__(
+        self,
+        network: Network,
+        pictures: Sequence[Picture],
+        run: Callable[[Heads], Heads],
+        known: Sequence[Heads] | None = None,
+    ) -> None:
+        """Run the network on `pictures`, unless its heads for them are `known`."""
         if not pictures:
             raise SegrtError("a variant is compared with float32 on pictures; give at least one")
         self.network = network
         prepared = [network_inputs(network.inputs, reduced(picture, _LONGEST_SIDE)) for picture in pictures]
         self.feeds: list[dict[str, Array]] = [feed for feed, _ in prepared]
         self._geometries = [geometry for _, geometry in prepared]
-        self.heads = [run(feed) for feed in self.feeds]
+        self.heads = [run(feed) for feed in self.feeds] if known is None else list(known)
         self.results = self.decode(self.heads)
 
     @cached_property
@@ -155,11 +162,13 @@ class Float32Reference:
 
 
 def session_runner(model: Any, network: Network, threads: int = 0) -> Callable[[Heads], dict[str, Array]]:
-    """Return a function that runs an ONNX model: inputs by name → heads by name."""
-    session = open_session(model, threads=threads)
+    """Return a function that runs an ONNX model: inputs by name → heads by name; the first call opens its session."""
     names = [spec.name for spec in network.heads]
+    opened: list[Any] = []
 
     def run(feed: Heads) -> dict[str, Array]:
+        session = opened[0] if opened else open_session(model, threads=threads)
+        opened[:] = [session]
         return dict(zip(names, session.run(names, dict(feed)), strict=True))
 
     return run

@@ -45,7 +45,7 @@ def to_fp16(net: IndexedGraph, keep: Collection[str] = ()) -> "onnx.ModelProto":
     del graph.node[:]
     graph.node.extend(writer.nodes)
     graph.initializer.extend(writer.halved)
-    _drop_unread(model)
+    drop_unread(model)
     for value in graph.output:
         if value.name in stored:
             value.type.tensor_type.elem_type = stored[value.name]
@@ -157,7 +157,7 @@ def _make_half(node: "onnx.NodeProto") -> None:
         node.attribute.append(onnx.helper.make_attribute("value", onnx.helper.make_tensor("value", HALF, [1], [0.0])))
 
 
-def _drop_unread(model: "onnx.ModelProto") -> None:
+def drop_unread(model: "onnx.ModelProto") -> None:
     """Remove the initialisers that nothing reads any more."""
     read = {name for node in model.graph.node for name in read_names(node)}
     read |= {value.name for value in model.graph.output}

@@ -11,6 +11,8 @@ from segrt.runtime.inference.tensors import Array
 if TYPE_CHECKING:
     import onnx
 
+# Multiply-adds of one picture: a CPU takes seconds for it, and nobody runs it there.
+LARGEST_TIMED = 100_000_000_000
 _MOST_ROUNDS = 15
 _SECONDS = 3.0
 _MEANT_FOR = {
@@ -33,6 +35,13 @@ class Speed:
             return said
         advice = _MEANT_FOR.get(precision, "measure it on the device with `segrt profile` before you use it")
         return f"{said}: slower than fp32 here; {advice}"
+
+
+def line_of(speed: Speed | None, precision: str) -> str:
+    """Return what to tell the user of a variant that was timed, or was too large for it."""
+    if speed is None:
+        return f"{precision}: not timed here, where a picture takes seconds; `segrt profile` times it on the device"
+    return speed.line(precision)
 
 
 def measure_speed(

@@ -20,7 +20,7 @@ from segrt.export.precision.int8_recipes import Task
 from segrt.export.precision.layer_costs import Layer
 from segrt.export.precision.precision_counts import PrecisionCounts, count_model
 from segrt.export.precision.search import SearchOutcome, search
-from segrt.export.precision.speed import measure_speed
+from segrt.export.precision.speed import LARGEST_TIMED, measure_speed
 from segrt.export.precision.variant_options import CLASS_LIMITS, LIMITS, Say, VariantOptions
 from segrt.runtime.bundle.manifest import HeadParity, HeadTolerance, Parity, Tolerance
 from segrt.runtime.console.progress import Bars
@@ -97,7 +97,9 @@ class VariantMaker:
             weight_share=counts.weight_share(precision),
             kept=tuple(self.layers[position].label for position in sorted(kept)),
         )
-        speed = measure_speed(self.net.model, model, self.reference.feeds[0], threads=self.options.threads)
+        speed = None
+        if counts.total_macs <= LARGEST_TIMED:
+            speed = measure_speed(self.net.model, model, self.reference.feeds[0], threads=self.options.threads)
         return ConvertedVariant(file, comparison, counts, self._kept_layers(kept, outcome), outcome, speed)
 
     def nodes(self, kept: Collection[int]) -> set[str]:

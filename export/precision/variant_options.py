@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from segrt.runtime.files.images import Picture
+from segrt.runtime.inference.tensors import Array
 
 if TYPE_CHECKING:
     import onnx
@@ -27,7 +28,8 @@ class VariantOptions:
     calibration: pictures for int8.
     pictures: those that variants are compared with float32 on, uint8 BGR; without any some of the calibration pictures
         are held back for it.
-    golden: the bundle's golden pictures, which the variant's own tolerance must allow for.
+    golden: the bundle's golden pictures, which the variant's own tolerance must allow for. golden_heads: the float32
+        network's heads for them, where they are known, name → array with batch axis; large networks take long.
     keep: nodes or modules that stay in float32, as patterns ("*nms*", "head.boxes", "attention-scores"); each must fit
         something, unless they are a family's own for all of its networks and sizes (`keep_must_fit`).
     limits: the least mean agreement by precision, where it is not that of `LIMITS`; the classes need overlap no more
@@ -42,6 +44,7 @@ class VariantOptions:
     calibration: Sequence[Path] = ()
     pictures: Sequence[Picture] = ()
     golden: Sequence[Picture] = ()
+    golden_heads: Sequence[Mapping[str, Array]] | None = None
     keep: Sequence[str] = ()
     keep_must_fit: bool = True
     limits: Mapping[str, float] = field(default_factory=dict)

@@ -52,9 +52,12 @@ def make_variants(
     net = prepare_graph(read_graph(onnx_file).model, str(onnx_file))
     calibration, pictures = _divided(chosen, network.inputs)
     run = session_runner(net.model, network, chosen.threads)
-    reference = Float32Reference(network, pictures, run)
     # Where there are no others the golden pictures are those that are compared on: once is enough.
-    golden = Float32Reference(network, chosen.golden, run) if chosen.golden and pictures is not chosen.golden else None
+    are_golden = pictures is chosen.golden
+    reference = Float32Reference(network, pictures, run, chosen.golden_heads if are_golden else None)
+    golden = None
+    if chosen.golden and not are_golden:
+        golden = Float32Reference(network, chosen.golden, run, chosen.golden_heads)
     keep = kept_nodes(net, chosen.keep, must_fit=chosen.keep_must_fit) | box_arithmetic(net, network)
     maker = VariantMaker(
         net=net,

@@ -7,7 +7,6 @@ A family's `build` does:
     source = network_weights.source(request, "torchvision")  # for the manifest
 """
 
-import argparse
 from collections.abc import Callable, Mapping, Sequence
 from fnmatch import fnmatchcase
 from importlib.metadata import version
@@ -23,6 +22,7 @@ from segrt.export.quiet import quiet
 from segrt.export.weights import checkpoints
 from segrt.export.weights.numpy_pickle import read_numpy_pickle
 from segrt.export.weights.random_weights import seeded
+from segrt.export.weights.torch_file import read_torch_file
 from segrt.runtime.bundle.manifest import Source
 from segrt.runtime.errors import SegrtError, one_line
 from segrt.runtime.files.hashing import sha256
@@ -68,8 +68,8 @@ def checkpoint_file(request: Request, *, kinds: str = ".pth, .pt or .safetensors
 def read_tensors(path: Path) -> Tensors:
     """Return the state dict in a .safetensors, .pth or .pt file, or detectron2's .pkl; wrappers ("model") are undone.
 
-    Pickled files are read with `weights_only=True`, or for arrays alone, so that no code in them runs. Raises
-    SegrtError for other files.
+    Pickled files are read for tensors or arrays alone, so that no code in them runs. Tensors are mapped from the file
+    where its format allows it. Raises SegrtError for other files.
     """
     remedy = "give a state dict saved by torch.save, or a .safetensors file"
     try:
@@ -77,14 +77,12 @@ def read_tensors(path: Path) -> Tensors:
             from safetensors.torch import load_file
 
             return _without_module(load_file(path))
-        if path.suffix == ".pkl" and not is_zipfile(path):  # torch saves zip files whatever they are called
-            content = read_numpy_pickle(path)
-        else:
-            # Training scripts keep their arguments beside the weights; a Namespace is a bag of values, no code.
-            with torch.serialization.safe_globals([argparse.Namespace]):
-                content = torch.load(path, map_location="cpu", weights_only=True)
+        is_numpys = path.suffix == ".pkl" and not is_zipfile(path)  # torch saves zip files whatever they are called
+        content = read_numpy_pickle(path) if is_numpys else read_torch_file(path)
     except FileNotFoundError:
         raise SegrtError(f"{path}: there is no such file; {remedy}") from None
+    except SegrtError:
+        raise
     except Exception as error:  # pickle, zipfile, safetensors and torch have errors of their own
         if path.suffix != ".safetensors" and not isinstance(error, OSError) and not _begins_like_torch(path):
             raise SegrtError(f"{path}: is no state dict, but a file of another kind; {remedy}") from None
@@ -131,7 +129,24 @@ def load(
         unexpected=[name for name in given if name not in expected and must(name)],
         misshapen=misshapen,
     )
-    network.load_state_dict({name: given[name] for name in expected if name in given}, strict=False)
+    _put(network, {name: given[name] for name in expected if name in given}, expected)
+
+
+def _put(network: nn.Module, given: Tensors, expected: Mapping[str, torch.Tensor]) -> None:
+    """Let `network` have the tensors `given` themselves, not copies of them; those of another dtype are converted.
+
+    Tensors that the network has under several names stay one.
+    """
+    same: dict[tuple[int, tuple[int, ...], torch.dtype], torch.Tensor] = {}
+    tensors = {}
+    for name, tensor in given.items():
+        known = expected[name]
+        key = (known.data_ptr(), tuple(known.shape), known.dtype)
+        if known.is_meta or not known.numel():
+            tensors[name] = tensor.to(known.dtype)
+        else:
+            tensors[name] = same.setdefault(key, tensor.to(known.dtype))
+    network.load_state_dict(tensors, strict=False, assign=True)
 
 
 def report_misfits(

@@ -174,8 +174,8 @@ def _variant(writer: BundleWriter, bundles: dict[str, Bundle], precisions: tuple
     least = 1.0
     for (name, bundle), precision in zip(bundles.items(), precisions, strict=True):
         variant = bundle.variant(precision)
-        data = bundle.network(variant, full=True).read_bytes()
-        files[name] = writer.add(f"{name}/{Path(variant.file.path).name}", data)
+        network = bundle.network(variant, full=True)
+        files[name] = writer.copy(f"{name}/{Path(variant.file.path).name}", network)
         # Dead queries differ between devices, and which live is told by unprefixed roles: the result is compared.
         queries = {head.name for head in bundle.manifest.heads if head.role in QUERY_ROLES}
         heads |= {prefixed(name, key): value for key, value in variant.tolerance.heads.items() if key not in queries}

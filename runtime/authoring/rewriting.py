@@ -31,7 +31,7 @@ def rewrite(
     variants = sorted(manifest.variants, key=lambda variant: variant.precision != first) if first else manifest.variants
     with BundleWriter(out, overwrite=overwrite) as writer:
         for file in (file for variant in manifest.variants for file in variant.files):
-            writer.add(file.path, bundle.checked(file, full=True).read_bytes())
+            writer.copy(file.path, bundle.checked(file, full=True))
         golden = []
         with open_segmenter(bundle, backend="onnxruntime", threads=threads, device="cpu") as segmenter:
             for frame in manifest.golden:

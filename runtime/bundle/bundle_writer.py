@@ -11,6 +11,9 @@ from segrt.runtime.bundle.bundle import MANIFEST
 from segrt.runtime.bundle.manifest import File, Manifest
 from segrt.runtime.bundle.manifest_parsing import dump_manifest, parse_manifest
 from segrt.runtime.errors import BundleError
+from segrt.runtime.files.reading import open_regular
+
+_PIECE = 1 << 22
 
 
 class BundleWriter:
@@ -56,10 +59,27 @@ class BundleWriter:
                 file.flush()
                 os.fsync(file.fileno())
         except OSError as error:
-            raise BundleError(
-                f"{self.out / path}: cannot be written ({error.strerror}); choose a writable folder with space"
-            ) from None
+            raise self._cannot_write(path, error) from None
         return File(path, len(data), hashlib.sha256(data).hexdigest())
+
+    def copy(self, path: str, source: Path) -> File:
+        """Copy the file `source` as the file `path` of the bundle, piece by piece; return its entry for the manifest.
+
+        Raises OSError when `source` cannot be read.
+        """
+        target, digest, size = self._aside / path, hashlib.sha256(), 0
+        with open_regular(source) as given:
+            try:
+                target.parent.mkdir(parents=True, exist_ok=True)
+                with target.open("xb") as file:
+                    while piece := given.read(_PIECE):
+                        digest.update(piece)
+                        size += file.write(piece)
+                    file.flush()
+                    os.fsync(file.fileno())
+            except OSError as error:
+                raise self._cannot_write(path, error) from None
+        return File(path, size, digest.hexdigest())
 
     def finish(self, manifest: Manifest, check: Callable[[Path], None] | None = None) -> Path:
         """Write the manifest, let `check` look at the finished folder, then rename it to its place; return that."""
@@ -79,3 +99,7 @@ class BundleWriter:
             raise BundleError(f"{self.out}: cannot be put in place ({error.strerror}); choose another folder") from None
         shutil.rmtree(old, ignore_errors=True)
         return self.out
+
+    def _cannot_write(self, path: str, error: OSError) -> BundleError:
+        reason = error.strerror
+        return BundleError(f"{self.out / path}: cannot be written ({reason}); choose a writable folder with space")

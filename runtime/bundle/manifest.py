@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from segrt.runtime.bundle.truth_card import TruthCard
 from segrt.runtime.decode.binary import FEATURE as BINARY
 from segrt.runtime.decode.head_spec import HeadSpec
 from segrt.runtime.decode.processed_size import FEATURE as PROCESSED_SIZE
@@ -18,7 +19,7 @@ from segrt.runtime.preprocess.input_spec import InputSpec
 from segrt.runtime.results.labels.label import Label
 from segrt.runtime.results.technique import Technique
 
-FORMAT = (1, 3)
+FORMAT = (1, 4)
 MEMBERS, CHANNELS, STATE = "members", "channels", "state"
 KNOWN_FEATURES: frozenset[str] = frozenset({MEMBERS, BINARY, CHANNELS, PROCESSED_SIZE, STATE})
 
@@ -153,7 +154,8 @@ class Member(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Everything about a bundle. The first variant is the default one.
 
-    `domain` names the pictures that the network knows, in words, where they are other ones than photos.
+    `domain` names the pictures that the network knows, in words, where they are other ones than photos. `card` is what
+    the exporter checked.
     """
 
     format: Annotated[str, msgspec.Meta(pattern=r"^[0-9]+\.[0-9]+$")] = f"{FORMAT[0]}.{FORMAT[1]}"
@@ -170,6 +172,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     golden: tuple[Golden, ...] = ()
     members: tuple[Member, ...] = ()
     domain: Name | msgspec.UnsetType = msgspec.UNSET
+    card: TruthCard | msgspec.UnsetType = msgspec.UNSET
 
     @property
     def image_input(self) -> InputSpec:

@@ -25,6 +25,7 @@ def inspect(bundle: str, json_path: Path | None) -> None:
     Files are compared with the manifest by size alone; `segrt verify` compares their hashes.
     """
     from segrt.runtime.bundle.locating import read_bundle
+    from segrt.runtime.cli.card import show_card
     from segrt.runtime.errors import BundleError
 
     check_json(json_path)
@@ -43,6 +44,7 @@ def inspect(bundle: str, json_path: Path | None) -> None:
     _show_tensors(manifest)
     _show_variants(manifest, states)
     _show_errors(manifest)
+    show_card(manifest)
     for path, state in states.items():
         if state != "ok":
             raise BundleError(f"{opened.folder / path}: {state}; copy the bundle again")

@@ -3,7 +3,9 @@
 Each model is exported with random weights, one process at a time, and must be within its family's limits for each seed.
 Without names the smallest model of each family and technique is taken, and every architecture of
 segmentation_models_pytorch; with --all every model that needs no more memory than --memory. With --check-tensorrt
-NVIDIA's builder makes an engine of each. Prints a row for each; exits with 1 when one fails.
+NVIDIA's builder makes an engine of each. Prints a row for each, with the CPU time and the largest resident memory of
+its process; exits with 1 when one fails. What stands behind "--" is given to `segrt export`:
+`… NAME -- --precision fp32,fp16`.
 """
 
 import argparse
@@ -11,7 +13,6 @@ import resource
 import subprocess
 import sys
 import tempfile
-import time
 from dataclasses import dataclass
 
 from segrt.export.convert import memory
@@ -23,6 +24,16 @@ _LIMIT_S = 3600
 _NAMED = [
     f"smp:{name}/{'tu-vit_tiny_patch16_224' if name == 'dpt' else 'resnet18'}" for name in smp_entry.ARCHITECTURES
 ]
+# The process says itself what it took: of children the system tells the largest of all so far.
+_PROGRAM = """
+import atexit, resource, sys
+from segrt.runtime.cli import main
+def tell():
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    print("took", used.ru_utime + used.ru_stime, used.ru_maxrss / 1e6, file=sys.stderr)
+atexit.register(tell)
+main()
+"""
 
 
 @dataclass(frozen=True)
@@ -31,7 +42,7 @@ class Outcome:
 
     reason: str
     figures: str
-    seconds: float
+    cpu_s: float
     peak_gb: float
 
 
@@ -45,34 +56,25 @@ def smallest_of_each() -> list[Model]:
     return [*smallest.values(), *map(find_model, _NAMED)]
 
 
-def export(model: Model, seed: int, memory_gb: float, size: str | None, *, engine: bool) -> Outcome:
+def export(model: Model, seed: int, memory_gb: float, size: str | None, options: list[str]) -> Outcome:
     """Export `model` in a process of its own, whose address space is limited to `memory_gb` of data."""
-    begun = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="families-") as folder:
-        command = [
-            sys.executable,
-            "-c",
-            "from segrt.runtime.cli import main; main()",
-            "export",
-            model.name,
-            "--out",
-            f"{folder}/bundle",
-        ]
+        command = [sys.executable, "-c", _PROGRAM, "export", model.name, "--out", f"{folder}/bundle"]
         command += ["--weights", "random", "--seed", str(seed), "--threads", "1", *(["--size", size] if size else [])]
-        command += ["--check-tensorrt"] if engine else []
         done = subprocess.run(
-            command,
+            [*command, *options],
             capture_output=True,
             text=True,
             timeout=_LIMIT_S,
             check=False,
             preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_DATA, (int(memory_gb * 1e9),) * 2),
         )
-    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1e6
     lines = [line for line in (done.stdout + done.stderr).splitlines() if line.strip()]
+    took = next((line.split()[1:] for line in reversed(lines) if line.startswith("took ")), ["nan", "nan"])
+    lines = [line for line in lines if not line.startswith("took ")]
     reason = "" if done.returncode == 0 else (lines[-1] if lines else f"exit code {done.returncode}")
     figures = next((" ".join(line.split()) for line in lines if " agree" in line), "")
-    return Outcome(reason, figures, time.monotonic() - begun, peak)
+    return Outcome(reason, figures, float(took[0]), float(took[1]))
 
 
 def main() -> None:
@@ -84,19 +86,24 @@ def main() -> None:
     parser.add_argument("--size", help="HEIGHTxWIDTH instead of the default size")
     parser.add_argument("--check-tensorrt", action="store_true", help="build an engine of each, without a GPU")
     parser.add_argument("--all", action="store_true", help="every model of the catalogue")
-    given = parser.parse_args()
+    own, options = sys.argv[1:], []
+    if "--" in own:
+        place = own.index("--")
+        own, options = own[:place], own[place + 1 :]
+    given = parser.parse_args(own)
+    options += ["--check-tensorrt"] if given.check_tensorrt else []
     chosen = [find_model(name) for name in given.names] or (list(models()) if given.all else smallest_of_each())
     failures = 0
-    print(f"{'model':44}{'seed':>5}{'seconds':>9}{'peak GB':>9}  result", flush=True)
+    print(f"{'model':44}{'seed':>5}{'CPU s':>9}{'peak GB':>9}  result", flush=True)
     for model in chosen:
         if memory.needed(model, model.size) > given.memory * 1e9:
             print(f"{model.name:44}    -        -        -  left out: needs more than {given.memory:g} GB", flush=True)
             continue
         for seed in map(int, given.seeds.split(",")):
-            done = export(model, seed, given.memory, given.size, engine=given.check_tensorrt)
+            done = export(model, seed, given.memory, given.size, options)
             failures += bool(done.reason)
             what = f"FAILED {done.reason}" if done.reason else done.figures
-            print(f"{model.name:44}{seed:5}{done.seconds:9.0f}{done.peak_gb:9.1f}  {what}", flush=True)
+            print(f"{model.name:44}{seed:5}{done.cpu_s:9.0f}{done.peak_gb:9.1f}  {what}", flush=True)
     print(f"{failures} failures")
     sys.exit(1 if failures else 0)
 

@@ -12,6 +12,7 @@ from torch import nn
 
 from segrt.export.family import Exportable, HeadParityLimit, ParityLimits, Request
 from segrt.export.models.detr.detr_calibration import calibrate_detr
+from segrt.export.models.detr.few_queries import few_queries_at_once
 from segrt.export.models.detr.original_merge import original_merge
 from segrt.export.models.detr.original_names import are_original, with_transformers_names
 from segrt.export.models.shared import framework_results, transformers_queries
@@ -56,7 +57,7 @@ def build(request: Request) -> Exportable:
     processor = DetrImageProcessor()
 
     def framework_result(pixels: torch.Tensor, valid_mask: torch.Tensor | None, geometry: Geometry) -> Result:
-        with torch.no_grad():
+        with torch.no_grad(), few_queries_at_once(model.mask_head):
             outputs = model(pixel_values=pixels, pixel_mask=valid_mask)
         if original:
             return original_merge(outputs.logits[0], outputs.pred_masks[0], geometry, decode, labels)
@@ -180,5 +181,8 @@ class DetrCore(nn.Module):
 
 
 def _for_each(shared: torch.Tensor, separate: torch.Tensor, batch: int) -> torch.Tensor:
-    """Return maps (N * Q, C, h, w): `shared` (N, C, h, w) plus those of each query, `separate` (N * Q, C, h, w)."""
-    return (shared[:, None] + separate.view(batch, -1, *separate.shape[1:])).flatten(0, 1)
+    """Return maps (N * Q, C, h, w): `shared` (N, C, h, w) plus those of each query, `separate` (N * Q, C, h, w).
+
+    They are added in place: for 100 queries a copy is 700 MB.
+    """
+    return separate.view(batch, -1, *separate.shape[1:]).add_(shared[:, None]).flatten(0, 1)

@@ -1,4 +1,8 @@
-"""Mask2Former (Cheng et al., "Masked-attention Mask Transformer for Universal Image Segmentation"), of transformers."""
+"""Mask2Former (Cheng et al., "Masked-attention Mask Transformer for Universal Image Segmentation"), of transformers.
+
+The authors' code is under the MIT licence; their zoo says that the weights may not be used commercially, and the hub
+says nothing else.
+"""
 
 from segrt.export.family import Checkpoint, Model
 from segrt.export.models.shared.query_backbones import BACKBONES, CLASS_LISTS
@@ -19,7 +23,7 @@ def _model(backbone: str, data: str, technique: Technique, parameters: int, gmac
             "backbone_config": BACKBONES[backbone],
             "num_queries": 200 if backbone == "swin-large" and technique != "semantic" else 100,
         },
-        checkpoint=None if backbone == "resnet50" else Checkpoint(f"facebook/{name}", "MIT"),
+        checkpoint=None if backbone == "resnet50" else Checkpoint(f"facebook/{name}", "CC-BY-NC-4.0"),
         multiple=32,
         parameters=parameters,
         gmacs=gmacs,

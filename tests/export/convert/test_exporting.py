@@ -145,6 +145,23 @@ def test_a_size_that_the_family_cannot_take_gets_the_next_ones(tmp_path: Path) -
     assert said == "--size 65x96: tiny takes multiples of 32; the next are 64x96 or 96x96"
 
 
+def test_a_size_that_the_network_itself_cannot_take_is_one_line(tmp_path: Path, add_model: Callable[..., None]) -> None:
+    def too_small(request: Any) -> Any:  # noqa: ARG001 (the signature of a family)
+        raise RuntimeError("Kernel size can't be greater\nthan actual input size")
+
+    add_model(TINY, too_small)
+    refused = CliRunner().invoke(
+        cli, ["export", "tiny", "--out", str(tmp_path / "b"), "--weights", "random", "--size", "32x32"]
+    )
+    message = str(refused.exception)
+    assert message.startswith(
+        "--size 32x32: tiny cannot take it (Kernel size can't be greater than actual input size);"
+    )
+    assert "its own is 64x96" in message
+    with pytest.raises(RuntimeError, match="Kernel"):  # a fault of ours at the size that it is made for
+        export_model("tiny", tmp_path / "b", RANDOM)
+
+
 def test_a_model_without_published_weights_says_so(tmp_path: Path) -> None:
     assert "has no published weights; give yours with --weights FILE" in refused(["tiny", "--out", str(tmp_path / "b")])
 

@@ -32,7 +32,7 @@ def processor(mean: tuple[float, float, float]) -> Callable[[Any], Any]:
 @pytest.mark.parametrize(("mean", "passes"), [((0.485, 0.456, 0.406), True), ((0.5, 0.456, 0.406), False)])
 def test_a_wrong_mean_cannot_hide(mean: tuple[float, float, float], passes: bool, traced: Traced) -> None:
     exportable = tiny(framework_pixels=processor(mean), resize=STRETCH)
-    report = parity.compare(traced, exportable, parity.synthetic_pictures(), threads=1)
+    report, _ = parity.compare(traced, exportable, parity.synthetic_pictures(), threads=1)
     assert [line.passed for line in report.lines if line.what == "input"] == [passes]
     assert report.parity.input_max == pytest.approx(0.0 if passes else 0.015 * 255, abs=1e-2)
     assert min(report.objects) > 1
@@ -42,7 +42,7 @@ def test_a_head_that_is_wrong_or_not_a_number_fails(traced: Traced) -> None:
     for wrong in (1e-2, float("nan")):
         exportable = tiny(resize=STRETCH)
         network = ByteInput(replace(exportable, core=Shifted(exportable.core, wrong)))
-        report = parity.compare(replace(traced, network=network), exportable, parity.synthetic_pictures()[:1])
+        report, _ = parity.compare(replace(traced, network=network), exportable, parity.synthetic_pictures()[:1])
         assert [line.passed for line in report.lines if line.what == "logits"] == [False]
 
 

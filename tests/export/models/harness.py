@@ -6,12 +6,15 @@ def test_lraspp_equals_torchvision(tmp_path, photos):
     check_export("lraspp_mobilenet_v3_large", tmp_path, photos, size=(128, 160))
 """
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 onnx = pytest.importorskip("onnx")
@@ -22,6 +25,7 @@ from segrt.export.convert.exporting import ExportOptions, export_model  # noqa: 
 from segrt.export.convert.parity import ParityReport  # noqa: E402
 from segrt.export.family import Weights  # noqa: E402
 from segrt.export.graph.tensorrt_check import check_tensorrt  # noqa: E402
+from segrt.export.models.verified_exports import Verified, write_records  # noqa: E402
 from segrt.runtime import open_bundle  # noqa: E402
 from segrt.runtime.bundle.locating import read_bundle  # noqa: E402
 from segrt.runtime.bundle.manifest import Manifest  # noqa: E402
@@ -77,6 +81,8 @@ def check_export(
     _check_graph(done.bundle / "model.fp32.onnx", manifest)
     if engine:
         check_engine(done.bundle / "model.fp32.onnx")
+    if os.environ.get("SEGRT_VERIFIED"):
+        record(name, manifest, size, Path(os.environ["SEGRT_VERIFIED"]), whole=not overrides, engine=engine)
     with open_bundle(done.bundle, threads=1) as segmenter:
         results = tuple(segmenter(read_image(path)) for path in sorted(photos.iterdir()))
     return Checked(done.bundle, manifest, done.report, results)
@@ -89,6 +95,21 @@ def check_engine(path: Path) -> None:
     checked = check_tensorrt(path, flavor="tensorrt-rtx")
     assert checked.built, checked.reason
     assert checked.plan_bytes > 0
+
+
+def record(name: str, manifest: Manifest, size: tuple[int, int], path: Path, *, whole: bool, engine: bool) -> None:
+    """Note in the file at `path` that the model `name` held its limits, unless an engine was built of it before."""
+    found = msgspec.json.decode(path.read_bytes(), type=dict[str, Verified]) if path.is_file() else {}
+    if name in found and not engine:
+        return
+    parity = manifest.variants[0].parity
+    assert parity is not None
+    runtimes = {"onnxruntime": version("onnxruntime")}
+    if engine and find_spec("tensorrt_rtx") is not None:
+        runtimes["tensorrt-rtx"] = version("tensorrt-rtx")
+    weights = "random" if manifest.source.weights.startswith("random") else "random, from a file"
+    found[name] = Verified(weights, size, whole, parity.agreement, runtimes, manifest.source.versions)
+    write_records(path, found)
 
 
 def _check_manifest(manifest: Manifest, report: ParityReport) -> None:

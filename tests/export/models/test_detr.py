@@ -10,6 +10,7 @@ from harness import check_export
 from segrt.export.family import Request, Weights
 from segrt.export.models.catalogue import find_model
 from segrt.export.models.detr.build import CLASSES, DetrCore, build
+from segrt.export.models.detr.few_queries import few_queries_at_once
 from segrt.runtime.decode.merge_queries import MergeQueries
 from segrt.runtime.errors import SegrtError
 from segrt.runtime.results import PanopticResult
@@ -57,6 +58,28 @@ def test_the_core_computes_what_transformers_computes_on_padded_pictures() -> No
     assert not torch.equal(wanted.pred_masks[0], wanted.pred_masks[1])
     with pytest.raises(RuntimeError):
         DetrCore(model, top_queries=6)(pixels, mask)
+
+
+def test_queries_in_portions_get_the_masks_that_they_get_all_at_once() -> None:
+    from transformers import DetrConfig, DetrForSegmentation
+
+    torch.manual_seed(1)
+    config = DetrConfig(num_labels=7, backbone="resnet18", encoder_layers=1, decoder_layers=1, num_queries=12)
+    model = DetrForSegmentation(config).eval()
+    pixels, mask = torch.randn(1, 3, 96, 64), torch.ones(1, 96, 64, dtype=torch.bool)
+    repeated: list[int] = []
+    adapter = model.mask_head.fpn_stages[0].fpn_adapter
+    with adapter.register_forward_pre_hook(lambda _, given: repeated.append(given[0].shape[0])), torch.no_grad():
+        wanted = model(pixel_values=pixels, pixel_mask=mask).pred_masks
+        assert repeated == [12], "transformers adapts a copy for each query"
+        with few_queries_at_once(model.mask_head):
+            found = model(pixel_values=pixels, pixel_mask=mask).pred_masks
+            assert repeated[1] == 1, "once"
+            with pytest.raises(ValueError, match="of one picture"):
+                model(pixel_values=pixels.repeat(2, 1, 1, 1))
+        again = model(pixel_values=pixels, pixel_mask=mask).pred_masks
+    torch.testing.assert_close(found, wanted, atol=1e-5, rtol=1e-5)
+    assert torch.equal(again, wanted), "the model is as it was"
 
 
 def test_the_authors_own_checkpoint_loads_and_is_merged_as_their_code_does(tmp_path: Path, photos: Path) -> None:

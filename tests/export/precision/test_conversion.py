@@ -12,7 +12,7 @@ from segrt.export.precision.indexed_graph import open_session, prepare_graph
 from segrt.export.precision.int8 import quantisable, quantise_weight, to_int8
 from segrt.export.precision.layer_costs import find_layers, kept_nodes
 from segrt.export.precision.precision_counts import count_model
-from segrt.export.precision.switchable_network import switchable_fp16, switchable_int8
+from segrt.export.precision.switchable_network import rounded_fp16, switchable_fp16, switchable_int8
 from segrt.export.precision.variants import box_arithmetic
 from segrt.runtime.errors import SegrtError
 
@@ -129,6 +129,21 @@ def test_a_switched_network_rounds_where_it_is_told(make_chain, pictures):
     without = switched.run(feed(pictures[0]), [0, 1, 2, 4, 5, 6])["logits"]
     np.testing.assert_allclose(without, wanted, atol=0.02)
     assert np.abs(without - wanted).max() > 1e-5
+
+
+@pytest.mark.parametrize("overflow", [False, True])
+def test_a_network_rounded_as_a_whole_equals_the_one_with_all_switches_on(make_chain, pictures, overflow):
+    net = prepare_graph(make_chain(overflow=overflow), "chain")
+    layers = find_layers(net)
+    switched = switchable_fp16(net, layers, {"conv3"}, threads=1).run(feed(pictures[0]), range(len(layers)))
+    rounded = rounded_fp16(net, {"conv3"}, threads=1).run(feed(pictures[0]), ())
+    # Sums in another order may round to the neighbour, and what reads that to its own.
+    np.testing.assert_allclose(rounded["logits"], switched["logits"], atol=4e-3)
+    same = (rounded["logits"] == switched["logits"]) | np.isnan(rounded["logits"])
+    assert same.mean() > 0.9
+    exact = run(net.model, pictures[0])
+    assert np.isfinite(rounded["logits"]).all() == (not overflow)
+    assert overflow or np.abs(rounded["logits"] - exact).max() > 1e-4, "it rounds"
 
 
 def test_int8_is_symmetric_by_channel_and_equals_the_switched_network(make_chain, pictures):

@@ -96,9 +96,38 @@ class Harmful:
 def test_code_in_a_file_is_not_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     torch.save({"weight": torch.zeros(1), "harm": Harmful()}, "w.pth")
-    with pytest.raises(SegrtError, match=r"w\.pth: cannot be read as weights"):
+    with pytest.raises(
+        SegrtError, match=r"w\.pth: names getattr, code that .*, so it was not read; .*\.state_dict\(\)"
+    ):
         network_weights.read_tensors(Path("w.pth"))
+    torch.save(network(), "w.pth")  # a whole network is code, too
+    with pytest.raises(SegrtError, match=r"w\.pth: names torch\.nn\.modules\.container\.Sequential, code") as refused:
+        network_weights.read_tensors(Path("w.pth"))
+    assert "\n" not in str(refused.value)
+    torch.save({"weight": torch.zeros(1), "harm": Harmful()}, "old.pth", _use_new_zipfile_serialization=False)
+    with pytest.raises(SegrtError, match=r"old\.pth: names getattr"):
+        network_weights.read_tensors(Path("old.pth"))
     assert not Path("harm").exists()
+
+
+@pytest.mark.filterwarnings("ignore:`torch.jit")
+def test_a_compiled_program_is_refused(tmp_path: Path) -> None:
+    torch.jit.save(torch.jit.trace(network().eval(), torch.zeros(1, 3, 4, 4)), str(tmp_path / "w.pt"))
+    with pytest.raises(SegrtError, match=r"w\.pt: is a TorchScript program, .*; give the network's state dict"):
+        network_weights.read_tensors(tmp_path / "w.pt")
+
+
+def test_tensors_are_mapped_and_put_into_the_network_themselves(tmp_path: Path) -> None:
+    path = tmp_path / "w.pth"
+    trained = network()
+    torch.save(trained.state_dict() | {"0.weight": trained[0].weight.detach().double()}, path)
+    given = network_weights.read_tensors(path)
+    fresh = network()
+    network_weights.load(fresh, given, "w.pth")
+    assert fresh[2].weight.data_ptr() == given["2.weight"].data_ptr(), "no copy"
+    assert any(str(path) in line for line in Path("/proc/self/maps").read_text().splitlines()), "mapped"
+    assert fresh[0].weight.dtype == torch.float32, "another dtype is converted"
+    assert isinstance(fresh[2].weight, torch.nn.Parameter)
 
 
 def test_files_that_are_no_weights_are_refused(tmp_path: Path) -> None:
