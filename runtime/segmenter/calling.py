@@ -85,6 +85,11 @@ class Segmenter:
         return self._context.threads
 
     @property
+    def context(self) -> Context:
+        """What decodes its heads: the rule in force, the labels, the threads."""
+        return self._context
+
+    @property
     def decode(self) -> DecodeRule:
         """The decode rule with the thresholds in force."""
         return self._context.decode

@@ -1,0 +1,202 @@
+"""Panoptic segments of tiles as those of the picture: things joined across seams by their pixels, stuff by its class."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, cast
+
+import numpy as np
+import numpy.typing as npt
+
+from segrt.runtime.postproc import MaskRuns, count_overlaps
+from segrt.runtime.preprocess.tiling import Box, Tile
+from segrt.runtime.results import Label, PanopticResult, Result, Segment
+from segrt.runtime.results.remap import remap
+from segrt.runtime.segmenter.tiles.joining import SAME, inner_edges, shared_box
+from segrt.runtime.segmenter.tiles.same_things import SameThings
+
+_BAND_PIXELS = 1 << 24  # looked at together when ids are told for good
+_MOSTLY = 0.5
+
+
+@dataclass(frozen=True)
+class _Known:
+    """A segment of a tile, by its number in the picture's map: `area` in the tile, `cut` by one of its edges."""
+
+    class_id: int
+    isthing: bool
+    score: float
+    area: int
+    cut: bool
+
+
+class SegmentsJoining:
+    """Joins segments of a picture of `size` (H, W), in one map of numbers that is painted tile by tile.
+
+    Stuff of one class is one segment. Two things of one class are one where they agree in what both tiles see: their
+    IoU there is `SAME` or more. Each pixel is the nearer tile's; but a thing that no tile's edge cuts, and that lies for
+    the most part where its tile decides, is painted whole, and one that lies mostly elsewhere is left to the tile there.
+    """
+
+    def __init__(self, size: tuple[int, int], labels: tuple[Label, ...]) -> None:
+        self._size, self._labels = size, labels
+        self._map: npt.NDArray[Any] = np.zeros(size, np.uint16)
+        self._known: list[_Known] = []  # number - 1 → segment
+        self._same = SameThings()
+        self._stuff: dict[int, int] = {}  # class → number
+        self._boxes: list[Box] = []  # of tiles that later ones may still overlap
+        self._tiles = 0
+        self._nonfinite = 0
+
+    def add(self, tile: Tile, result: Result) -> None:
+        """Paint the segments of a tile."""
+        panoptic = cast("PanopticResult", result)
+        numbers = {segment.id: self._numbered(segment, tile) for segment in panoptic.segments}
+        self._widen()
+        fresh = remap(panoptic.stored_ids, numbers, default=0, dtype=self._map.dtype)
+        part = self._map[tile.rows, tile.columns]
+        boxes = [box for box in (shared_box(tile.box, other) for other in self._boxes) if box is not None]
+        if boxes:
+            seen = np.zeros(tile.size, np.bool_)
+            for top, left, bottom, right in boxes:
+                down, across = tile.box[0], tile.box[1]
+                seen[top - down : bottom - down, left - across : right - across] = True
+            things = [number for number in numbers.values() if self._known[number - 1].isthing]
+            self._link(part, np.where(seen, fresh, 0), things)
+            np.copyto(part, fresh, where=self._taken(tile, part, fresh, seen))
+        else:
+            part[...] = fresh
+        self._boxes = [box for box in self._boxes if box[2] > tile.box[0]]
+        self._boxes.append(tile.box)
+        self._tiles += 1
+        self._nonfinite += result.nonfinite_heads
+
+    def finish(self) -> PanopticResult:
+        """Return the picture's segments, numbered from 1 on, in a map of the smallest type that holds them."""
+        roots = np.zeros(len(self._known) + 1, np.int64)
+        for number in range(1, len(roots)):
+            roots[number] = self._same.root(number - 1) + 1
+        pixels = np.zeros(len(roots), np.int64)
+        for band in self._bands():
+            pixels += np.bincount(band.reshape(-1), minlength=len(roots))
+        areas = np.bincount(roots, weights=pixels, minlength=len(roots)).astype(np.int64)
+        left = [number for number in range(1, len(roots)) if areas[number]]
+        dtype = np.dtype(np.uint8 if len(left) < 1 << 8 else np.uint16 if len(left) < 1 << 16 else np.int32)
+        final = np.zeros(len(roots), np.int64)
+        final[left] = np.arange(1, len(left) + 1)
+        table = final[roots].astype(dtype)
+        ids = np.empty(self._size, dtype)
+        extents = np.array([[self._size[1], self._size[0], 0, 0]] * (len(left) + 1), np.int64)
+        top = 0
+        for band in self._bands():
+            told = ids[top : top + len(band)]
+            np.take(table, band, out=told)
+            present = np.flatnonzero(np.bincount(told.reshape(-1), minlength=1))
+            present = present[present > 0]
+            edges = MaskRuns.of_map(told, present.tolist()).measure()[1] + np.array([0, top, 0, top])
+            extents[present, :2] = np.minimum(extents[present, :2], edges[:, :2])
+            extents[present, 2:] = np.maximum(extents[present, 2:], edges[:, 2:])
+            top += len(band)
+        scores = self._scores(roots)
+        segments = [
+            self._segment(number, number_now, scores[number], int(areas[number]), extents[number_now])
+            for number_now, number in enumerate(left, 1)
+        ]
+        return PanopticResult.decided(ids, segments, self._labels, nonfinite_heads=self._nonfinite)
+
+    def _segment(self, number: int, told: int, score: float, area: int, extent: npt.NDArray[np.int64]) -> Segment:
+        known = self._known[number - 1]
+        x0, y0, x1, y1 = (int(edge) for edge in extent)
+        bbox = (x0, y0, x1 - x0, y1 - y0)
+        name = self._labels[known.class_id].name
+        return Segment(told, known.class_id, known.isthing, score, area, bbox, name)
+
+    def _scores(self, roots: npt.NDArray[np.int64]) -> dict[int, float]:
+        """Return root → the best score of its members."""
+        scores: dict[int, float] = {}
+        for known, root in zip(self._known, roots[1:].tolist(), strict=True):
+            scores[root] = max(scores.get(root, 0.0), known.score)
+        return scores
+
+    def _bands(self) -> Iterator[npt.NDArray[Any]]:
+        """Yield the map in parts of whole rows."""
+        rows = max(1, _BAND_PIXELS // self._size[1])
+        for top in range(0, self._size[0], rows):
+            yield self._map[top : top + rows]
+
+    def _numbered(self, segment: Segment, tile: Tile) -> int:
+        """Return the number of a tile's segment: a new one for a thing, that of the class for stuff."""
+        if not segment.isthing and segment.class_id in self._stuff:
+            number = self._stuff[segment.class_id]
+            before = self._known[number - 1]
+            area = before.area + segment.area
+            score = (before.score * before.area + segment.score * segment.area) / max(area, 1)
+            self._known[number - 1] = _Known(segment.class_id, False, score, area, True)
+            return number
+        top, left, bottom, right = inner_edges(tile, self._size)
+        x, y, width, height = segment.bbox
+        cut = y < top or x < left or y + height > bottom or x + width > right
+        self._known.append(_Known(segment.class_id, segment.isthing, segment.score, segment.area, cut))
+        number = self._same.add(self._tiles) + 1
+        if not segment.isthing:
+            self._stuff[segment.class_id] = number
+        return number
+
+    def _widen(self) -> None:
+        """Give the map a type that holds all numbers."""
+        if len(self._known) > np.iinfo(self._map.dtype).max:
+            self._map = self._map.astype(np.int32)
+
+    def _link(self, part: npt.NDArray[Any], fresh: npt.NDArray[Any], things: list[int]) -> None:
+        """Make things one that agree where a tile, its numbers being `fresh` there, sees what others have seen."""
+        present = np.flatnonzero(np.bincount(part.reshape(-1), minlength=1)).tolist()
+        before = [number for number in present if number and self._known[number - 1].isthing]
+        if not before or not things:
+            return
+        counts = count_overlaps(part, fresh, before, things)
+        shared = counts[1:, 1:]
+        iou = shared / np.maximum(counts[1:].sum(1)[:, None] + counts[:, 1:].sum(0)[None] - shared, 1)
+        pairs = []
+        for i, j in np.argwhere(iou >= SAME).tolist():
+            one, other = self._known[before[i] - 1], self._known[things[j] - 1]
+            if one.class_id == other.class_id:
+                pairs.append((float(iou[i, j]) * min(one.score, other.score), before[i], things[j]))
+        for _, number, thing in sorted(pairs, reverse=True):
+            self._same.link(number - 1, thing - 1)
+
+    def _taken(
+        self, tile: Tile, part: npt.NDArray[Any], fresh: npt.NDArray[Any], seen: npt.NDArray[np.bool_]
+    ) -> npt.NDArray[np.bool_]:
+        """Return where a tile's numbers `fresh` replace those of `part`, the map there; `seen` is what others saw."""
+        count = len(self._known) + 1
+        core = np.zeros(tile.size, np.bool_)
+        top, left, bottom, right = tile.core
+        down, across = tile.box[0], tile.box[1]
+        core[top - down : bottom - down, left - across : right - across] = True
+        taken = core | ~seen
+        contested = core & seen
+        thing, whole, elsewhere = self._claims(fresh, core, count)
+        before_thing, before_whole, before_elsewhere = self._claims(part, ~contested, count)
+        # What lies mostly where the other tile decides is that tile's to see; what is whole there stays whole.
+        taken &= ~(elsewhere[fresh] & seen & ~before_elsewhere[part])
+        taken |= before_elsewhere[part]
+        taken &= ~(before_whole[part] & contested & ~thing[fresh])
+        taken |= whole[fresh] & seen & ~before_thing[part]
+        return taken
+
+    def _claims(
+        self, numbers: npt.NDArray[Any], own: npt.NDArray[np.bool_], count: int
+    ) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
+        """Return for each number whether it is a thing; a whole one, mostly in `own`; one alone, mostly elsewhere."""
+        thing, whole, elsewhere = (np.zeros(count, np.bool_) for _ in range(3))
+        inside = np.bincount(numbers[own], minlength=count)
+        total = np.bincount(numbers.reshape(-1), minlength=count)
+        for number in np.flatnonzero(total).tolist():
+            known = self._known[number - 1] if number else None
+            if known is None or not known.isthing:
+                continue
+            thing[number] = True
+            if self._same.is_alone(number - 1):
+                outside = total[number] - inside[number]
+                elsewhere[number] = outside > _MOSTLY * known.area
+                whole[number] = not known.cut and not elsewhere[number]
+        return thing, whole, elsewhere
