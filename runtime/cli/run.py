@@ -11,7 +11,7 @@ from segrt.runtime.cli.domain_remark import remark_on_domain
 from segrt.runtime.cli.drawing_options import DrawingOptions, drawing_options, edits_of
 from segrt.runtime.cli.kept_classes import CLASSES, class_ids
 from segrt.runtime.cli.latencies import LATENCIES, latency_cells
-from segrt.runtime.cli.options import execution_options, rule_options
+from segrt.runtime.cli.options import TILE, execution_options, rule_options
 from segrt.runtime.console.printable import say
 from segrt.runtime.console.progress import with_progress
 from segrt.runtime.console.tables import print_table
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from segrt.runtime.inference.execution import Execution
     from segrt.runtime.outputs.run_savers import Savers
     from segrt.runtime.outputs.saver import Segmented
+    from segrt.runtime.preprocess.tiling import Tiling
     from segrt.runtime.segmenter import Segmenter
 
 
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
 )
 @click.option("--skip-bad", is_flag=True, help="Report pictures that cannot be read and go on with the next.")
 @CLASSES
+@TILE
 @drawing_options
 @rule_options
 @execution_options
@@ -55,6 +57,7 @@ def run(
     save: str,
     skip_bad: bool,
     classes: tuple[str, ...],
+    tile: "Tiling | None",
     drawing: DrawingOptions,
     changes: "RuleChanges",
     execution: "Execution",
@@ -89,6 +92,8 @@ def run(
             engines=execution.engines,
             decode_on=execution.decode_on,
             **changes.given,
+            batch=1 if tile is None else None,
+            tile=tile,
         ) as segmenter,
         Savers(
             comma_separated(save), out, Origin(segmenter.manifest, segmenter.decode, drawing.chosen_style)

@@ -1,0 +1,181 @@
+"""Large pictures in tiles: how well and at what cost, beside the shrunken picture and sahi's merging.
+
+    python benchmarks/tiles.py quality [--seeds 910000-910015] [--size 2160x3840] [--tile 540x960,20%]
+    python benchmarks/tiles.py memory [--size 20000x30000] [--tile 1024x1024]
+
+- quality: drawn streets of 4K, in which people are small. AP of street-instance, PQ of street-panoptic and mIoU of
+  street-semantic: of the picture shrunk to the network's input, and of tiles. sahi joins the same objects of the same
+  tiles, by its own rules; the processor time of the joining alone is that of one picture
+- memory: a TIFF of 600 million pixels is written, then segmented from its file; the peak of this process is told
+
+sahi is taken where it is installed.
+"""
+
+import argparse
+import resource
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from importlib import import_module
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from segrt.runtime import open_bundle
+from segrt.runtime.evaluate.datasets.dataset import Dataset
+from segrt.runtime.evaluate.datasets.street_dataset import StreetDataset
+from segrt.runtime.evaluate.segmenting import evaluate
+from segrt.runtime.files.images import write_image
+from segrt.runtime.preprocess.tiling import Tile, Tiling
+from segrt.runtime.results import InstanceResult, Result, rle
+from segrt.runtime.segmenter.tiles.joined_classes import ClassesJoining
+from segrt.runtime.segmenter.tiles.joined_objects import ObjectsJoining
+from segrt.runtime.segmenter.tiles.joined_segments import SegmentsJoining
+
+JOININGS = {"semantic": ClassesJoining, "instance": ObjectsJoining, "panoptic": SegmentsJoining}
+MAIN = {"semantic": ("miou",), "instance": ("ap", "ap50", "ap_small", "ap_medium", "ap_large"), "panoptic": ("pq",)}
+Join = Callable[[Sequence[tuple[Tile, Any]], tuple[int, int]], Result]
+
+
+@dataclass
+class Recorded:
+    """Gives results that were made before, picture by picture, as a segmenter would."""
+
+    labels: Any
+    technique: str
+    results: list[Result] = field(default_factory=list)
+    seconds: list[float] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self._next = 0
+
+    def __call__(self, image: Any, /) -> Result:  # noqa: ARG002
+        self._next += 1
+        return self.results[self._next - 1]
+
+
+def ours(technique: str, labels: Any) -> Join:
+    """Return what joins the results of tiles as `open_bundle(…, tile=…)` does."""
+
+    def join(tiles: Sequence[tuple[Tile, Any]], size: tuple[int, int]) -> Result:
+        joining = JOININGS[technique](size, labels)
+        for tile, result in tiles:
+            joining.add(tile, result)
+        return joining.finish()
+
+    return join
+
+
+def sahis(labels: Any, kind: str, metric: str, threshold: float) -> Join:
+    """Return what joins objects by one of sahi's rules, of masks as polygons, which is how sahi has them."""
+    combine, prediction = import_module("sahi.postprocess.combine"), import_module("sahi.prediction")
+    coco = import_module("sahi.utils.cv")
+    rule = getattr(combine, kind)(match_threshold=threshold, match_metric=metric, class_agnostic=False)
+
+    def join(tiles: Sequence[tuple[Tile, InstanceResult]], size: tuple[int, int]) -> Result:
+        objects = []
+        for tile, result in tiles:
+            for one in result:
+                polygons = coco.get_coco_segmentation_from_bool_mask(one.mask)
+                if polygons:
+                    made = prediction.ObjectPrediction(
+                        bbox=list(one.box),
+                        category_id=one.class_id,
+                        category_name=one.name,
+                        segmentation=polygons,
+                        score=one.score,
+                        shift_amount=[tile.box[1], tile.box[0]],
+                        full_shape=list(size),
+                    )
+                    objects.append(made.get_shifted_object_prediction())
+        begin = time.process_time()
+        joined = rule(objects) if objects else []
+        join.seconds = time.process_time() - begin  # type: ignore[attr-defined]
+        rles = [rle.encode(np.asarray(one.mask.bool_mask)) for one in joined]
+        boxes = np.array([one.bbox.to_xyxy() for one in joined], np.float32).reshape(-1, 4)
+        scores = np.array([one.score.value for one in joined], np.float32)
+        order = np.argsort(-scores, kind="stable")
+        return InstanceResult(
+            boxes[order],
+            scores[order],
+            np.array([one.category.id for one in joined], np.int64)[order],
+            [rles[place] for place in order],
+            size,
+            labels,
+        )
+
+    return join
+
+
+def peers(labels: Any) -> dict[str, Join]:
+    """Return sahi's rules, where it is installed."""
+    try:
+        name = f"sahi {version('sahi')}"
+    except PackageNotFoundError:
+        print("without sahi: it is not installed")
+        return {}
+    return {
+        f"{name}, GREEDYNMM of IOS 0.5 (its default)": sahis(labels, "GreedyNMMPostprocess", "IOS", 0.5),
+        f"{name}, NMS of IOU 0.5": sahis(labels, "NMSPostprocess", "IOU", 0.5),
+        f"{name}, NMM of IOU 0.5": sahis(labels, "NMMPostprocess", "IOU", 0.5),
+    }
+
+
+def measure_quality(technique: str, dataset: StreetDataset, tilings: Sequence[Tiling], threshold: float) -> None:
+    """Print the figures of one technique."""
+    options = {} if technique == "semantic" else {"score_threshold": threshold}
+    with open_bundle(f"street-{technique}", threads=1, **options) as segmenter:
+        labels = segmenter.labels
+        rows: dict[str, Recorded] = {"shrunken": Recorded(labels, technique)}
+        for sample in dataset.samples:
+            image = dataset.read_image(sample)
+            begin = time.process_time()
+            rows["shrunken"].results.append(bare(segmenter(image)))
+            rows["shrunken"].seconds.append(time.process_time() - begin)
+            for tiling in tilings:
+                tiles = tiling.cut(sample.size)
+                begin = time.process_time()
+                seen = [(tile, bare(segmenter(image[tile.rows, tile.columns]))) for tile in tiles]
+                network = time.process_time() - begin
+                joins = {"segrt": ours(technique, labels)} | (peers(labels) if technique == "instance" else {})
+                for name, join in joins.items():
+                    row = rows.setdefault(f"{len(tiles)} tiles of {tiling}: {name}", Recorded(labels, technique))
+                    begin = time.process_time()
+                    row.results.append(join(seen, sample.size))
+                    row.seconds.append(getattr(join, "seconds", time.process_time() - begin))
+                print(f"{sample.image_id}: {len(tiles)} tiles {network:.2f} s", end="\r")
+    for name, row in rows.items():
+        figures = evaluate(row, dataset, name=name).metrics
+        told = ", ".join(f"{figure} {100 * (figures[figure] or 0):.1f}" for figure in MAIN[technique])
+        print(f"{technique}: {name}: {told}; {1e3 * float(np.median(row.seconds)):.0f} ms of CPU")
+
+
+def bare(result: Any) -> Any:
+    """Return a result without its picture, which would be kept with it."""
+    object.__setattr__(result, "image", None)
+    return result
+
+
+def main() -> None:
+    """Run what the command line says."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    commands = parser.add_subparsers(dest="command", required=True)
+    quality = commands.add_parser("quality")
+    quality.add_argument("--seeds", default="910000-910015")
+    quality.add_argument("--size", default="2160x3840")
+    quality.add_argument("--tile", action="append")
+    quality.add_argument("--technique", action="append", choices=list(JOININGS))
+    quality.add_argument("--threshold", type=float, default=0.5)
+    given = parser.parse_args()
+    first, last = (int(seed) for seed in given.seeds.split("-"))
+    height, width = (int(side) for side in given.size.split("x"))
+    dataset = StreetDataset(first, last - first + 1, (height, width))
+    for technique in given.technique or JOININGS:
+        measure_quality(technique, dataset, [Tiling.of(text) for text in given.tile or ["540x960,20%"]], given.threshold)
+
+
+if __name__ == "__main__":
+    main()
