@@ -166,13 +166,14 @@ def main() -> None:
     quality = commands.add_parser("quality")
     quality.add_argument("--seeds", default="910000-910015")
     quality.add_argument("--size", default="2160x3840")
+    quality.add_argument("--wide", type=int, default=4)
     quality.add_argument("--tile", action="append")
     quality.add_argument("--technique", action="append", choices=list(JOININGS))
     quality.add_argument("--threshold", type=float, default=0.5)
     given = parser.parse_args()
     first, last = (int(seed) for seed in given.seeds.split("-"))
     height, width = (int(side) for side in given.size.split("x"))
-    dataset = StreetDataset(first, last - first + 1, (height, width))
+    dataset = StreetDataset(first, last - first + 1, (height, width), given.wide)
     for technique in given.technique or JOININGS:
         measure_quality(technique, dataset, [Tiling.of(text) for text in given.tile or ["540x960,20%"]], given.threshold)
 
