@@ -1,7 +1,8 @@
 """The steps around tiles: a picture is handed over as it is, an answer is the joined result already."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from pathlib import Path
+from typing import Any, cast
 
 from segrt.runtime.decode.rule import DecodeRule
 from segrt.runtime.errors import BackendError
@@ -9,6 +10,7 @@ from segrt.runtime.inference.tensors import Device, Head, Slot
 from segrt.runtime.preprocess.channels import Raster
 from segrt.runtime.preprocess.cuda.device_picture import DevicePicture, on_host
 from segrt.runtime.preprocess.geometry import Geometry
+from segrt.runtime.preprocess.picture_windows import read_whole_or_windows
 from segrt.runtime.results import Result
 from segrt.runtime.segmenter.tiles.tiled_backend import RESULTS, TiledBackend
 
@@ -23,6 +25,10 @@ class TiledSteps:
     def preprocess_device(self) -> Device:
         """Where tiles are brought to the inputs."""
         return self._backend.segmenter.preprocess_device
+
+    def read(self, path: Path) -> Raster:
+        """Return the picture at `path`, or its windows where it is too large to be held: tiles are all that is read."""
+        return cast("Raster", read_whole_or_windows(path, self._backend.segmenter.manifest.inputs))
 
     def fill(self, image: Raster | DevicePicture, slot: Slot, index: int) -> Geometry:  # noqa: ARG002 (always 0)
         """Put a picture into the slot."""
