@@ -57,19 +57,22 @@ class Recorded:
         return self.results[self._next - 1]
 
 
-def ours(technique: str, labels: Any) -> Join:
-    """Return what joins the results of tiles as `open_bundle(…, tile=…)` does."""
+def ours(technique: str, labels: Any, *, whole: bool) -> Join:
+    """Return what joins the results of tiles, the first one the whole picture's, as `open_bundle(…, tile=…)` does."""
 
     def join(tiles: Sequence[tuple[Tile, Any]], size: tuple[int, int]) -> Result:
         joining = JOININGS[technique](size, labels)
-        for tile, result in tiles:
-            joining.add(tile, result)
+        for place, (tile, result) in enumerate(tiles):
+            if place:
+                joining.add(tile, result)
+            elif whole:
+                joining.add_whole(result)
         return joining.finish()
 
     return join
 
 
-def sahis(labels: Any, kind: str, metric: str, threshold: float) -> Join:
+def sahis(labels: Any, kind: str, metric: str, threshold: float, *, whole: bool) -> Join:
     """Return what joins objects by one of sahi's rules, of masks as polygons, which is how sahi has them."""
     combine, prediction = import_module("sahi.postprocess.combine"), import_module("sahi.prediction")
     coco = import_module("sahi.utils.cv")
@@ -77,7 +80,7 @@ def sahis(labels: Any, kind: str, metric: str, threshold: float) -> Join:
 
     def join(tiles: Sequence[tuple[Tile, InstanceResult]], size: tuple[int, int]) -> Result:
         objects = []
-        for tile, result in tiles:
+        for tile, result in tiles[0 if whole else 1 :]:
             for one in result:
                 polygons = coco.get_coco_segmentation_from_bool_mask(one.mask)
                 if polygons:
@@ -117,14 +120,20 @@ def peers(labels: Any) -> dict[str, Join]:
     except PackageNotFoundError:
         print("without sahi: it is not installed")
         return {}
+    rules = {
+        f"{name}, GREEDYNMM of IOS 0.5 (its default)": ("GreedyNMMPostprocess", "IOS", 0.5),
+        f"{name}, NMS of IOU 0.5": ("NMSPostprocess", "IOU", 0.5),
+    }
     return {
-        f"{name}, GREEDYNMM of IOS 0.5 (its default)": sahis(labels, "GreedyNMMPostprocess", "IOS", 0.5),
-        f"{name}, NMS of IOU 0.5": sahis(labels, "NMSPostprocess", "IOU", 0.5),
-        f"{name}, NMM of IOU 0.5": sahis(labels, "NMMPostprocess", "IOU", 0.5),
+        f"{title}{' and the whole' if whole else ''}": sahis(labels, *rule, whole=whole)
+        for title, rule in rules.items()
+        for whole in (True, False)
     }
 
 
-def measure_quality(technique: str, dataset: StreetDataset, tilings: Sequence[Tiling], threshold: float) -> None:
+def measure_quality(
+    technique: str, dataset: StreetDataset, tilings: Sequence[Tiling], threshold: float, with_peers: bool
+) -> None:
     """Print the figures of one technique."""
     options = {} if technique == "semantic" else {"score_threshold": threshold}
     with open_bundle(f"street-{technique}", threads=1, **options) as segmenter:
@@ -136,13 +145,16 @@ def measure_quality(technique: str, dataset: StreetDataset, tilings: Sequence[Ti
             rows["shrunken"].results.append(bare(segmenter(image)))
             rows["shrunken"].seconds.append(time.process_time() - begin)
             for tiling in tilings:
-                tiles = tiling.cut(sample.size)
+                tiles = [Tile((0, 0, *sample.size), (0, 0, 0, 0)), *tiling.cut(sample.size)]
                 begin = time.process_time()
                 seen = [(tile, bare(segmenter(image[tile.rows, tile.columns]))) for tile in tiles]
                 network = time.process_time() - begin
-                joins = {"segrt": ours(technique, labels)} | (peers(labels) if technique == "instance" else {})
+                joins = {
+                    "segrt and the whole": ours(technique, labels, whole=True),
+                    "segrt": ours(technique, labels, whole=False),
+                } | (peers(labels) if technique == "instance" and with_peers else {})
                 for name, join in joins.items():
-                    row = rows.setdefault(f"{len(tiles)} tiles of {tiling}: {name}", Recorded(labels, technique))
+                    row = rows.setdefault(f"{len(tiles) - 1} tiles of {tiling.size}: {name}", Recorded(labels, technique))
                     begin = time.process_time()
                     row.results.append(join(seen, sample.size))
                     row.seconds.append(getattr(join, "seconds", time.process_time() - begin))
@@ -170,12 +182,14 @@ def main() -> None:
     quality.add_argument("--tile", action="append")
     quality.add_argument("--technique", action="append", choices=list(JOININGS))
     quality.add_argument("--threshold", type=float, default=0.5)
+    quality.add_argument("--no-peers", action="store_true")
     given = parser.parse_args()
     first, last = (int(seed) for seed in given.seeds.split("-"))
     height, width = (int(side) for side in given.size.split("x"))
     dataset = StreetDataset(first, last - first + 1, (height, width), given.wide)
     for technique in given.technique or JOININGS:
-        measure_quality(technique, dataset, [Tiling.of(text) for text in given.tile or ["540x960,20%"]], given.threshold)
+        tilings = [Tiling.of(text) for text in given.tile or ["540x960,20%"]]
+        measure_quality(technique, dataset, tilings, given.threshold, not given.no_peers)
 
 
 if __name__ == "__main__":

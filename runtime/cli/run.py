@@ -141,6 +141,12 @@ def _segment(segmenter: "Segmenter", savers: "Savers", path: Path, name: str, im
     from segrt.runtime.preprocess.channels import shown
 
     image = segmenter.read(path)
+    if not isinstance(image, np.ndarray):
+        if savers.wants_picture is not None:
+            raise ImageError(
+                f"{path}: is read by windows, it is too large for --save {savers.wants_picture}; give --save coco or labels"
+            )
+        return Segmented(path, name, image_id, _NO_PICTURE, segmenter(image), {}, None)
     if not savers.wants_heads:
         return Segmented(path, name, image_id, shown(image), segmenter(image), {}, None)
     result, heads, geometry = segmenter.detailed(image)

@@ -17,8 +17,8 @@ MOST_TILES = 65_536
 DEFAULT_SHARE = 0.2
 """Of a tile's sides, how much it shares with its neighbours where nothing else is said; sahi's default, too."""
 
-_FORM = re.compile(r"([0-9]{1,6})x([0-9]{1,6})(?:,([0-9]{1,6})(%?))?")
-_REMEDY = "write HEIGHTxWIDTH or HEIGHTxWIDTH,OVERLAP, 768x1280,128 or 768x1280,20% for instance"
+_FORM = re.compile(r"([0-9]{1,6})x([0-9]{1,6})(?:,([0-9]{1,6})(%?))?(,alone)?")
+_REMEDY = "write HEIGHTxWIDTH or HEIGHTxWIDTH,OVERLAP, 768x1280,128 or 768x1280,20% for instance, and ,alone behind it for tiles alone"
 
 
 @dataclass(frozen=True)
@@ -53,12 +53,15 @@ class Tile:
 class Tiling:
     """Tiles of `size` (height, width) pixels of the picture, each brought to the network's input as a picture is.
 
-    Neighbours share `overlap` pixels or more, (down, across), of which half a tile is the most. Raises SegrtError for
+    Neighbours share `overlap` pixels or more, (down, across), of which half a tile is the most. With `whole` the network
+    sees the whole picture as well, shrunken, for what is larger than tiles and for stuff, which is known by what is
+    around it. Raises SegrtError for
     sizes that cannot be.
     """
 
     size: Size
     overlap: Size
+    whole: bool = True
 
     def __post_init__(self) -> None:
         """Refuse tiles that are too small or too large, and overlaps of more than half of them."""
@@ -79,7 +82,7 @@ class Tiling:
         """Return the tiling that is given: itself, its text, or (height, width) or (height, width, overlap) in pixels.
 
         The text is "HEIGHTxWIDTH", with ",OVERLAP" in pixels or in percent of each side ("768x1280,20%"); a fifth of
-        each side without it.
+        each side without it; and ",alone" at its end for tiles without the whole picture.
         """
         if isinstance(given, Tiling):
             return given
@@ -100,16 +103,17 @@ class Tiling:
         if match is None:
             raise SegrtError(f"tile {text!r}: is no size of tiles; {_REMEDY}")
         size = (int(match[1]), int(match[2]))
+        whole = match[5] is None
         if match[3] is None:
-            return cls(size, _share_of(size, DEFAULT_SHARE))
+            return cls(size, _share_of(size, DEFAULT_SHARE), whole)
         if match[4]:
-            return cls(size, _share_of(size, int(match[3]) / 100))
-        return cls(size, (int(match[3]), int(match[3])))
+            return cls(size, _share_of(size, int(match[3]) / 100), whole)
+        return cls(size, (int(match[3]), int(match[3])), whole)
 
     def __str__(self) -> str:
         (height, width), (down, across) = self.size, self.overlap
         shared = f"{down}" if down == across else f"{down} down and {across} across"
-        return f"{height}x{width}, {shared} pixels shared"
+        return f"{height}x{width}, {shared} pixels shared" + (", and the whole" if self.whole else "")
 
     def cut(self, picture: Size) -> list[Tile]:
         """Return the tiles of a picture of this (height, width), row by row; one where it is no larger than a tile.

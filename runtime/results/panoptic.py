@@ -240,7 +240,7 @@ class PanopticResult(Viewable):
         """Return each pixel's class; pixels of id 0 become the semantic result's `void_id`."""
         dtype = class_map_dtype(len(self.labels))
         table = {segment.id: segment.class_id for segment in self.segments}
-        class_map = remap(self.segment_ids, table, default=int(np.iinfo(dtype).max), dtype=dtype)
+        class_map = remap(self.stored_ids, table, default=int(np.iinfo(dtype).max), dtype=dtype)
         return SemanticResult(class_map, self.labels, self.timings, image=self.image)
 
     def to_instances(self) -> InstanceResult:
@@ -251,13 +251,21 @@ class PanopticResult(Viewable):
             boxes=boxes,
             scores=np.array([segment.score for segment in things], dtype=np.float32),
             class_ids=np.array([segment.class_id for segment in things], dtype=np.int64),
-            rles=[rle.encode(self.segment_ids == segment.id) for segment in things],
+            rles=[self._rle(segment) for segment in things],
             size=self.size,
             labels=self.labels,
             timings=self.timings,
             image=self.image,
             track_ids=track_id_array([segment.track_id for segment in things]),
         )
+
+    def _rle(self, segment: Segment) -> "rle.Rle":
+        """Return a segment's mask in COCO's run lengths, looking at no more of the map than its box."""
+        x, y, width, height = segment.bbox
+        part = self.stored_ids[y : y + height, x : x + width] == segment.id
+        if np.count_nonzero(part) != segment.area:  # the box of a segment that somebody else has made may be any
+            return rle.encode(self.stored_ids == segment.id)
+        return rle.placed(rle.encode(part), (x, y), self.size)
 
     def to_coco(self, image_id: ImageId = 0, file_name: str | None = None) -> dict[str, Any]:
         """Return the annotation of COCO's panoptic JSON; `file_name` is that of the PNG (see `coco_format.id2rgb`).

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from segrt.runtime.postproc import Rle, decode_rle, encode_rle, measure_rle
+from segrt.runtime.postproc import MaskRuns, Rle, decode_rle, encode_rle, measure_rle
 
-__all__ = ["Rle", "area", "decode", "decode_all", "encode", "measure", "text"]
+__all__ = ["Rle", "area", "decode", "decode_all", "encode", "measure", "placed", "text"]
 
 
 def encode(mask: npt.NDArray[Any]) -> Rle:
@@ -29,6 +29,11 @@ def decode(encoded: Rle) -> npt.NDArray[np.bool_]:
 def decode_all(encoded: Sequence[Rle], size: tuple[int, int]) -> npt.NDArray[np.bool_]:
     """Decode masks of one `size` (H, W) to bool (N, H, W); N may be 0."""
     return decode_rle(encoded) if encoded else np.zeros((0, *size), dtype=np.bool_)
+
+
+def placed(encoded: Rle, corner: tuple[int, int], size: tuple[int, int]) -> Rle:
+    """Return a mask's code as a part of a picture of `size` (H, W), its upper left pixel at `corner` (x, y)."""
+    return MaskRuns.of_rles([encoded]).moved(*corner).codes(size)[0]
 
 
 def area(encoded: Rle) -> int:

@@ -8,6 +8,7 @@ import numpy.typing as npt
 
 from segrt.runtime.preprocess.tiling import Tile
 from segrt.runtime.results import Label, Result, SemanticResult
+from segrt.runtime.segmenter.tiles.whole_view import classes_of_both
 
 
 @dataclass
@@ -17,7 +18,12 @@ class ClassesJoining:
     size: tuple[int, int]
     labels: tuple[Label, ...]
     _map: npt.NDArray[Any] | None = field(default=None, init=False)
+    _whole: SemanticResult | None = field(default=None, init=False)
     _nonfinite: int = field(default=0, init=False)
+
+    def add_whole(self, result: Result) -> None:
+        """Take what the network sees of the whole picture, shrunken; see `classes_of_both`."""
+        self._whole = cast("SemanticResult", result)
 
     def add(self, tile: Tile, result: Result) -> None:
         """Take the classes of the tile's core."""
@@ -32,6 +38,7 @@ class ClassesJoining:
     def finish(self) -> SemanticResult:
         """Return the map."""
         assert self._map is not None
-        return SemanticResult.decided(
+        tiles = SemanticResult.decided(
             self._map, self.labels, classes=len(self.labels), nonfinite_heads=self._nonfinite
         )
+        return tiles if self._whole is None else classes_of_both(self._whole, tiles)

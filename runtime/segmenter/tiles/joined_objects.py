@@ -12,6 +12,7 @@ from segrt.runtime.preprocess.tiling import Box, Tile
 from segrt.runtime.results import InstanceResult, Label, Result
 from segrt.runtime.segmenter.tiles.joining import SAME, inner_edges, shared_box
 from segrt.runtime.segmenter.tiles.same_things import SameThings
+from segrt.runtime.segmenter.tiles.whole_view import objects_of_both
 
 _FRAGMENT = 0.5  # of a cut object's pixels: with so many inside another tile's object, it is a piece of that one
 
@@ -53,6 +54,11 @@ class ObjectsJoining:
         self._open: list[tuple[_Seen, MaskRuns]] = []  # tiles that later ones may still overlap
         self._meetings: list[_Meeting] = []
         self._things = SameThings()
+        self._whole: InstanceResult | None = None
+
+    def add_whole(self, result: Result) -> None:
+        """Take what the network sees of the whole picture, shrunken; see `objects_of_both`."""
+        self._whole = cast("InstanceResult", result)
 
     def add(self, tile: Tile, result: Result) -> None:
         """Take the objects of a tile, and note which of them meet those of earlier ones."""
@@ -88,7 +94,12 @@ class ObjectsJoining:
         for number in self._fragments(groups, scores, cut):
             del groups[number]
         chosen = {first: _chosen(members, scores, cut) for first, members in groups.items()}
-        return self._result(chosen, {first: float(scores[members].max()) for first, members in groups.items()})
+        best = {first: float(scores[members].max()) for first, members in groups.items()}
+        order = sorted(chosen, key=lambda first: -best[first])
+        tiles = self._result(chosen, best, order)
+        if self._whole is None:
+            return tiles
+        return objects_of_both(self._whole, tiles, np.array([bool(cut[chosen[first]].all()) for first in order], bool))
 
     def _fragments(
         self, groups: dict[int, list[int]], scores: npt.NDArray[np.float32], cut: npt.NDArray[np.bool_]
@@ -104,8 +115,8 @@ class ObjectsJoining:
                     found.add(piece)
         return found
 
-    def _result(self, chosen: dict[int, list[int]], scores: dict[int, float]) -> InstanceResult:
-        """Make the picture's objects of the chosen ones of each group."""
+    def _result(self, chosen: dict[int, list[int]], scores: dict[int, float], order: list[int]) -> InstanceResult:
+        """Make the objects of the chosen ones of each group, in this order."""
         group_of = {number: first for first, members in chosen.items() for number in members}
         boxes: dict[int, npt.NDArray[np.float32]] = {}
         classes: dict[int, int] = {}
@@ -133,7 +144,6 @@ class ObjectsJoining:
             rles |= {first: code for (first, _), code in zip(whole, codes, strict=True)}
         joined = MaskRuns.of_parts([np.concatenate(several) for several in parts.values()], by_columns=True)
         rles |= dict(zip(parts, joined.codes(self._size), strict=True))
-        order = sorted(chosen, key=lambda first: -scores[first])
         return InstanceResult(
             boxes=np.array([boxes[first] for first in order], np.float32).reshape(-1, 4),
             scores=np.array([scores[first] for first in order], np.float32),

@@ -1,20 +1,21 @@
 """Panoptic segments of tiles as those of the picture: things joined across seams by their pixels, stuff by its class."""
 
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
 
-from segrt.runtime.postproc import MaskRuns, count_overlaps
+from segrt.runtime.postproc import count_overlaps
 from segrt.runtime.preprocess.tiling import Box, Tile
 from segrt.runtime.results import Label, PanopticResult, Result, Segment
 from segrt.runtime.results.remap import remap
 from segrt.runtime.segmenter.tiles.joining import SAME, inner_edges, shared_box
+from segrt.runtime.segmenter.tiles.map_bands import bands, measured, smallest_type
 from segrt.runtime.segmenter.tiles.same_things import SameThings
+from segrt.runtime.segmenter.tiles.whole_view import segments_of_both
 
-_BAND_PIXELS = 1 << 24  # looked at together when ids are told for good
 _MOSTLY = 0.5
 
 
@@ -46,6 +47,11 @@ class SegmentsJoining:
         self._boxes: list[Box] = []  # of tiles that later ones may still overlap
         self._tiles = 0
         self._nonfinite = 0
+        self._whole: PanopticResult | None = None
+
+    def add_whole(self, result: Result) -> None:
+        """Take what the network sees of the whole picture, shrunken; see `segments_of_both`."""
+        self._whole = cast("PanopticResult", result)
 
     def add(self, tile: Tile, result: Result) -> None:
         """Paint the segments of a tile."""
@@ -76,52 +82,28 @@ class SegmentsJoining:
         for number in range(1, len(roots)):
             roots[number] = self._same.root(number - 1) + 1
         pixels = np.zeros(len(roots), np.int64)
-        for band in self._bands():
-            pixels += np.bincount(band.reshape(-1), minlength=len(roots))
-        areas = np.bincount(roots, weights=pixels, minlength=len(roots)).astype(np.int64)
+        for rows in bands(self._size):
+            pixels += np.bincount(self._map[rows].reshape(-1), minlength=len(roots))
+        areas = np.bincount(roots, weights=pixels, minlength=len(roots))
         left = [number for number in range(1, len(roots)) if areas[number]]
-        dtype = np.dtype(np.uint8 if len(left) < 1 << 8 else np.uint16 if len(left) < 1 << 16 else np.int32)
-        final = np.zeros(len(roots), np.int64)
+        final = np.zeros(len(roots), smallest_type(len(left)))
         final[left] = np.arange(1, len(left) + 1)
-        table = final[roots].astype(dtype)
-        ids = np.empty(self._size, dtype)
-        extents = np.array([[self._size[1], self._size[0], 0, 0]] * (len(left) + 1), np.int64)
-        top = 0
-        for band in self._bands():
-            told = ids[top : top + len(band)]
-            np.take(table, band, out=told)
-            present = np.flatnonzero(np.bincount(told.reshape(-1), minlength=1))
-            present = present[present > 0]
-            edges = MaskRuns.of_map(told, present.tolist()).measure()[1] + np.array([0, top, 0, top])
-            extents[present, :2] = np.minimum(extents[present, :2], edges[:, :2])
-            extents[present, 2:] = np.maximum(extents[present, 2:], edges[:, 2:])
-            top += len(band)
-        scores = self._scores(roots)
-        segments = [
-            self._segment(number, number_now, scores[number], int(areas[number]), extents[number_now])
-            for number_now, number in enumerate(left, 1)
-        ]
-        return PanopticResult.decided(ids, segments, self._labels, nonfinite_heads=self._nonfinite)
-
-    def _segment(self, number: int, told: int, score: float, area: int, extent: npt.NDArray[np.int64]) -> Segment:
-        known = self._known[number - 1]
-        x0, y0, x1, y1 = (int(edge) for edge in extent)
-        bbox = (x0, y0, x1 - x0, y1 - y0)
-        name = self._labels[known.class_id].name
-        return Segment(told, known.class_id, known.isthing, score, area, bbox, name)
-
-    def _scores(self, roots: npt.NDArray[np.int64]) -> dict[int, float]:
-        """Return root → the best score of its members."""
-        scores: dict[int, float] = {}
+        ids = np.empty(self._size, final.dtype)
+        for rows in bands(self._size):
+            np.take(final[roots], self._map[rows], out=ids[rows])
+        self._map = np.zeros((0, 0), np.uint16)
+        members: dict[int, list[_Known]] = {}
         for known, root in zip(self._known, roots[1:].tolist(), strict=True):
-            scores[root] = max(scores.get(root, 0.0), known.score)
-        return scores
-
-    def _bands(self) -> Iterator[npt.NDArray[Any]]:
-        """Yield the map in parts of whole rows."""
-        rows = max(1, _BAND_PIXELS // self._size[1])
-        for top in range(0, self._size[0], rows):
-            yield self._map[top : top + rows]
+            members.setdefault(root, []).append(known)
+        counts, extents = measured(ids, len(left))
+        segments = [
+            _segment(told, members[number], int(counts[told]), extents[told], self._labels)
+            for told, number in enumerate(left, 1)
+        ]
+        tiles = PanopticResult.decided(ids, segments, self._labels, nonfinite_heads=self._nonfinite)
+        if self._whole is None:
+            return tiles
+        return segments_of_both(self._whole, tiles, [all(known.cut for known in members[number]) for number in left])
 
     def _numbered(self, segment: Segment, tile: Tile) -> int:
         """Return the number of a tile's segment: a new one for a thing, that of the class for stuff."""
@@ -200,3 +182,13 @@ class SegmentsJoining:
                 elsewhere[number] = outside > _MOSTLY * known.area
                 whole[number] = not known.cut and not elsewhere[number]
         return thing, whole, elsewhere
+
+
+def _segment(
+    told: int, members: Sequence[_Known], area: int, extent: npt.NDArray[np.int64], labels: Sequence[Label]
+) -> Segment:
+    """Return a segment of the id `told`, made of what tiles have seen of it; its score is the best of theirs."""
+    known, score = members[0], max(member.score for member in members)
+    x0, y0, x1, y1 = (int(edge) for edge in extent)
+    bbox = (x0, y0, x1 - x0, y1 - y0)
+    return Segment(told, known.class_id, known.isthing, score, area, bbox, labels[known.class_id].name)

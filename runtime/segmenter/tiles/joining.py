@@ -13,6 +13,9 @@ _EDGE_SHARE = 1 / 64  # of a tile's side: masks come from grids that are coarser
 class Joining(Protocol):
     """Takes tiles in reading order, each once, then gives the result of the whole picture."""
 
+    def add_whole(self, result: Result) -> None:
+        """Take, before all tiles, the result of the picture as a whole."""
+
     def add(self, tile: Tile, result: Result) -> None:
         """Take the result of a tile, which is of the tile's size."""
 

@@ -40,17 +40,23 @@ class _Running:
 def segment_tiles(segmenter: Segmenter, picture: Any, tiling: Tiling, ended: Callable[[], bool]) -> Result:
     """Return the result of `picture`, an array (H, W, …) or what gives one for [rows, columns].
 
-    A picture that is no larger than a tile is segmented as it is. `ended` is asked between batches whether nobody wants
+    A picture that is no larger than a tile is segmented as it is. Of an array the whole is segmented, too, if the tiling
+    says so; of what gives windows alone it cannot be. `ended` is asked between batches whether nobody wants
     the result any more; BackendError is raised then.
     """
     size = (int(picture.shape[0]), int(picture.shape[1]))
     tiles = tiling.cut(size)
-    with closing(_results(segmenter, picture, tiles, ended)) as results:
-        if len(tiles) == 1:
+    whole = [Tile((0, 0, *size), (0, 0, 0, 0))] if tiling.whole and isinstance(picture, np.ndarray) else []
+    views = tiles if len(tiles) == 1 else whole + tiles
+    with closing(_results(segmenter, picture, views, ended)) as results:
+        if len(views) == 1:
             return next(results)[1]
         joining = _JOININGS[segmenter.manifest.technique](size, segmenter.labels)
-        for tile, result in results:
-            joining.add(tile, result)
+        for view, result in results:
+            if whole and view is whole[0]:
+                joining.add_whole(result)
+            else:
+                joining.add(view, result)
     return joining.finish()
 
 
