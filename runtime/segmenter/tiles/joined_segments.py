@@ -7,7 +7,7 @@ from typing import Any, cast
 import numpy as np
 import numpy.typing as npt
 
-from segrt.runtime.postproc import count_overlaps
+from segrt.runtime.postproc import count_ids, count_overlaps
 from segrt.runtime.preprocess.tiling import Box, Tile
 from segrt.runtime.results import Label, PanopticResult, Result, Segment
 from segrt.runtime.results.remap import remap
@@ -81,9 +81,7 @@ class SegmentsJoining:
         roots = np.zeros(len(self._known) + 1, np.int64)
         for number in range(1, len(roots)):
             roots[number] = self._same.root(number - 1) + 1
-        pixels = np.zeros(len(roots), np.int64)
-        for rows in bands(self._size):
-            pixels += np.bincount(self._map[rows].reshape(-1), minlength=len(roots))
+        pixels = self._counts(self._map)
         areas = np.bincount(roots, weights=pixels, minlength=len(roots))
         left = [number for number in range(1, len(roots)) if areas[number]]
         final = np.zeros(len(roots), smallest_type(len(left)))
@@ -130,8 +128,8 @@ class SegmentsJoining:
 
     def _link(self, part: npt.NDArray[Any], fresh: npt.NDArray[Any], things: list[int]) -> None:
         """Make things one that agree where a tile, its numbers being `fresh` there, sees what others have seen."""
-        present = np.flatnonzero(np.bincount(part.reshape(-1), minlength=1)).tolist()
-        before = [number for number in present if number and self._known[number - 1].isthing]
+        present = np.flatnonzero(self._counts(part)).tolist()
+        before = [number for number in present if self._known[number - 1].isthing]
         if not before or not things:
             return
         counts = count_overlaps(part, fresh, before, things)
@@ -149,37 +147,44 @@ class SegmentsJoining:
         self, tile: Tile, part: npt.NDArray[Any], fresh: npt.NDArray[Any], seen: npt.NDArray[np.bool_]
     ) -> npt.NDArray[np.bool_]:
         """Return where a tile's numbers `fresh` replace those of `part`, the map there; `seen` is what others saw."""
-        count = len(self._known) + 1
-        core = np.zeros(tile.size, np.bool_)
         top, left, bottom, right = tile.core
         down, across = tile.box[0], tile.box[1]
-        core[top - down : bottom - down, left - across : right - across] = True
-        taken = core | ~seen
-        contested = core & seen
-        thing, whole, elsewhere = self._claims(fresh, core, count)
-        before_thing, before_whole, before_elsewhere = self._claims(part, ~contested, count)
+        core = (slice(top - down, bottom - down), slice(left - across, right - across))
+        taken = ~seen
+        taken[core] = True
+        inside, before_inside = self._counts(fresh[core]), self._counts(part[core])
+        thing, whole, elsewhere = self._claims(self._counts(fresh) - inside)
+        before_thing, before_whole, before_elsewhere = self._claims(before_inside)
         # What lies mostly where the other tile decides is that tile's to see; what is whole there stays whole.
-        taken &= ~(elsewhere[fresh] & seen & ~before_elsewhere[part])
-        taken |= before_elsewhere[part]
-        taken &= ~(before_whole[part] & contested & ~thing[fresh])
-        taken |= whole[fresh] & seen & ~before_thing[part]
+        if elsewhere.any():
+            taken &= ~(elsewhere[fresh] & seen)
+        if before_elsewhere.any():
+            taken |= before_elsewhere[part]
+        if before_whole.any():
+            taken[core] &= ~(before_whole[part[core]] & ~thing[fresh[core]])
+        if whole.any():
+            taken |= whole[fresh] & seen & ~before_thing[part]
         return taken
 
+    def _counts(self, numbers: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
+        """Return the pixels of each number; 0 is not counted."""
+        counts = count_ids(numbers, range(1, len(self._known) + 1))
+        counts[0] = 0
+        return counts
+
     def _claims(
-        self, numbers: npt.NDArray[Any], own: npt.NDArray[np.bool_], count: int
+        self, outside: npt.NDArray[np.int64]
     ) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
-        """Return for each number whether it is a thing; a whole one, mostly in `own`; one alone, mostly elsewhere."""
-        thing, whole, elsewhere = (np.zeros(count, np.bool_) for _ in range(3))
-        inside = np.bincount(numbers[own], minlength=count)
-        total = np.bincount(numbers.reshape(-1), minlength=count)
-        for number in np.flatnonzero(total).tolist():
-            known = self._known[number - 1] if number else None
-            if known is None or not known.isthing:
-                continue
-            thing[number] = True
-            if self._same.is_alone(number - 1):
-                outside = total[number] - inside[number]
-                elsewhere[number] = outside > _MOSTLY * known.area
+        """Return for each number whether it is a thing; one alone, whole and reaching out; one alone, mostly outside.
+
+        `outside` has the pixels that lie where its tile does not decide.
+        """
+        thing, whole, elsewhere = (np.zeros(len(outside), np.bool_) for _ in range(3))
+        thing[1:] = [known.isthing for known in self._known]
+        for number in np.flatnonzero(outside).tolist():
+            known = self._known[number - 1]
+            if known.isthing and self._same.is_alone(number - 1):
+                elsewhere[number] = outside[number] > _MOSTLY * known.area
                 whole[number] = not known.cut and not elsewhere[number]
         return thing, whole, elsewhere
 
