@@ -34,8 +34,8 @@ class SegmentsJoining:
     """Joins segments of a picture of `size` (H, W), in one map of numbers that is painted tile by tile.
 
     Stuff of one class is one segment. Two things of one class are one where they agree in what both tiles see: their
-    IoU there is `SAME` or more. Each pixel is the nearer tile's; but a thing that no tile's edge cuts, and that lies for
-    the most part where its tile decides, is painted whole, and one that lies mostly elsewhere is left to the tile there.
+    IoU there is `SAME` or more. Each pixel is the nearer tile's; but a thing that no edge of a tile cuts is painted whole,
+    over stuff, and one that is cut and lies mostly elsewhere is left to the tile there.
     """
 
     def __init__(self, size: tuple[int, int], labels: tuple[Label, ...]) -> None:
@@ -116,7 +116,7 @@ class SegmentsJoining:
         x, y, width, height = segment.bbox
         cut = y < top or x < left or y + height > bottom or x + width > right
         self._known.append(_Known(segment.class_id, segment.isthing, segment.score, segment.area, cut))
-        number = self._same.add(self._tiles) + 1
+        number = self._same.add(self._tiles, whole=not cut) + 1
         if not segment.isthing:
             self._stuff[segment.class_id] = number
         return number
@@ -153,9 +153,9 @@ class SegmentsJoining:
         taken = ~seen
         taken[core] = True
         inside, before_inside = self._counts(fresh[core]), self._counts(part[core])
-        thing, whole, elsewhere = self._claims(self._counts(fresh) - inside)
-        before_thing, before_whole, before_elsewhere = self._claims(before_inside)
-        # What lies mostly where the other tile decides is that tile's to see; what is whole there stays whole.
+        thing, whole, elsewhere = self._claims(self._counts(fresh) - inside, own=True)
+        before_thing, before_whole, before_elsewhere = self._claims(before_inside, own=False)
+        # A cut thing that lies mostly where the other tile decides is that tile's to see; a whole one stays whole.
         if elsewhere.any():
             taken &= ~(elsewhere[fresh] & seen)
         if before_elsewhere.any():
@@ -173,19 +173,21 @@ class SegmentsJoining:
         return counts
 
     def _claims(
-        self, outside: npt.NDArray[np.int64]
+        self, outside: npt.NDArray[np.int64], *, own: bool
     ) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
-        """Return for each number whether it is a thing; one alone, whole and reaching out; one alone, mostly outside.
+        """Return for each number whether it is a thing; a whole one that reaches out; a cut one that is mostly outside.
 
-        `outside` has the pixels that lie where its tile does not decide.
+        `outside` has the pixels that lie where another tile decides: those of the present tile (`own`), or where it
+        decides itself. What both tiles have is nobody's claim.
         """
         thing, whole, elsewhere = (np.zeros(len(outside), np.bool_) for _ in range(3))
         thing[1:] = [known.isthing for known in self._known]
         for number in np.flatnonzero(outside).tolist():
             known = self._known[number - 1]
-            if known.isthing and self._same.is_alone(number - 1):
-                elsewhere[number] = outside[number] > _MOSTLY * known.area
-                whole[number] = not known.cut and not elsewhere[number]
+            tiles = self._same.tiles(number - 1)
+            if known.isthing and (own or self._tiles not in tiles):
+                whole[number] = not known.cut if own else self._same.is_whole(number - 1)
+                elsewhere[number] = not whole[number] and len(tiles) == 1 and outside[number] > _MOSTLY * known.area
         return thing, whole, elsewhere
 
 
