@@ -137,6 +137,9 @@ def _refuse_sources_in(out: Path, paths: list[Path]) -> None:
 
 
 def _segment(segmenter: "Segmenter", savers: "Savers", path: Path, name: str, image_id: int | str) -> "Segmented":
+    import numpy as np
+
+    from segrt.runtime.errors import ImageError
     from segrt.runtime.outputs.saver import Segmented
     from segrt.runtime.preprocess.channels import shown
 
@@ -146,7 +149,7 @@ def _segment(segmenter: "Segmenter", savers: "Savers", path: Path, name: str, im
             raise ImageError(
                 f"{path}: is read by windows, it is too large for --save {savers.wants_picture}; give --save coco or labels"
             )
-        return Segmented(path, name, image_id, _NO_PICTURE, segmenter(image), {}, None)
+        return Segmented(path, name, image_id, np.zeros((1, 1, 3), np.uint8), segmenter(path), {}, None)
     if not savers.wants_heads:
         return Segmented(path, name, image_id, shown(image), segmenter(image), {}, None)
     result, heads, geometry = segmenter.detailed(image)

@@ -133,13 +133,17 @@ class SegmentsJoining:
         if not before or not things:
             return
         counts = count_overlaps(part, fresh, before, things)
-        shared = counts[1:, 1:]
-        iou = shared / np.maximum(counts[1:].sum(1)[:, None] + counts[:, 1:].sum(0)[None] - shared, 1)
+        # What several tiles have painted of one thing is looked at together.
+        before, groups = np.unique([self._same.root(number - 1) + 1 for number in before], return_inverse=True)
+        united = np.zeros((len(before), counts.shape[1]), np.int64)
+        np.add.at(united, groups, counts[1:])
+        shared = united[:, 1:]
+        iou = shared / np.maximum(united.sum(1)[:, None] + counts[:, 1:].sum(0)[None] - shared, 1)
         pairs = []
         for i, j in np.argwhere(iou >= SAME).tolist():
             one, other = self._known[before[i] - 1], self._known[things[j] - 1]
             if one.class_id == other.class_id:
-                pairs.append((float(iou[i, j]) * min(one.score, other.score), before[i], things[j]))
+                pairs.append((float(iou[i, j]) * min(one.score, other.score), int(before[i]), things[j]))
         for _, number, thing in sorted(pairs, reverse=True):
             self._same.link(number - 1, thing - 1)
 
