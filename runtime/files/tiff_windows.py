@@ -42,7 +42,7 @@ class TiffWindows:
         self._file = open_regular(path)
         weakref.finalize(self, self._file.close).atexit = False
         try:
-            self._page: Any = tifffile.TiffFile(self._file).pages[0]
+            self._page: Any = tifffile.TiffFile(self._file, name=path.name).pages[0]
             self._decode = self._page.decode
         except Exception as error:  # tifffile raises whatever it meets
             raise self._undecodable(error) from None
