@@ -103,7 +103,7 @@ def run(
         items = list(zip(paths, names, image_ids(names), strict=True))
         for path, name, image_id in with_progress(items, "segmenting"):
             try:
-                item = _segment(segmenter, savers, path, name, image_id)
+                item = _segment(segmenter, savers, path, name, image_id, edited=edits is not None)
                 item = item if kept is None else replace(item, result=item.result.filter(kept))
                 item = item if edits is None else replace(item, image=edits(item.image, item.result))
             except ImageError as error:
@@ -136,7 +136,9 @@ def _refuse_sources_in(out: Path, paths: list[Path]) -> None:
             raise SegrtError(f"--out {out}: {path} lies there, a source; write to another folder")
 
 
-def _segment(segmenter: "Segmenter", savers: "Savers", path: Path, name: str, image_id: int | str) -> "Segmented":
+def _segment(
+    segmenter: "Segmenter", savers: "Savers", path: Path, name: str, image_id: int | str, *, edited: bool
+) -> "Segmented":
     import numpy as np
 
     from segrt.runtime.errors import ImageError
@@ -145,10 +147,9 @@ def _segment(segmenter: "Segmenter", savers: "Savers", path: Path, name: str, im
 
     image = segmenter.read(path)
     if not isinstance(image, np.ndarray):
-        if savers.wants_picture is not None:
-            raise ImageError(
-                f"{path}: is read by windows, it is too large for --save {savers.wants_picture}; give --save coco or labels"
-            )
+        if savers.wants_picture is not None or edited:
+            what = "--background and --blur" if edited else f"--save {savers.wants_picture}"
+            raise ImageError(f"{path}: is read by windows, it is too large for {what}; give --save coco or labels alone")
         return Segmented(path, name, image_id, np.zeros((1, 1, 3), np.uint8), segmenter(path), {}, None)
     if not savers.wants_heads:
         return Segmented(path, name, image_id, shown(image), segmenter(image), {}, None)
