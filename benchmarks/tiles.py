@@ -1,9 +1,9 @@
 """Large pictures in tiles: how well and at what cost, beside the shrunken picture and sahi's merging.
 
-    python benchmarks/tiles.py quality [--seeds 910000-910015] [--size 2160x3840] [--tile 540x960,20%]
+    python benchmarks/tiles.py quality [--seeds 910000-910015] [--size 2160x3840] [--wide 4] [--tile 720x1280]
     python benchmarks/tiles.py memory [--size 20000x30000] [--tile 1024x1024]
 
-- quality: drawn streets of 4K, in which people are small. AP of street-instance, PQ of street-panoptic and mIoU of
+- quality: drawn streets of 4K, as a camera of wide angle sees them: people are small. AP of street-instance, PQ of street-panoptic and mIoU of
   street-semantic: of the picture shrunk to the network's input, and of tiles. sahi joins the same objects of the same
   tiles, by its own rules; the processor time of the joining alone is that of one picture
 - memory: a TIFF of 600 million pixels is written, then segmented from its file; the peak of this process is told
@@ -13,10 +13,12 @@ sahi is taken where it is installed.
 
 import argparse
 import resource
+import subprocess
+import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -28,12 +30,12 @@ from segrt.runtime import open_bundle
 from segrt.runtime.evaluate.datasets.dataset import Dataset
 from segrt.runtime.evaluate.datasets.street_dataset import StreetDataset
 from segrt.runtime.evaluate.segmenting import evaluate
-from segrt.runtime.files.images import write_image
 from segrt.runtime.preprocess.tiling import Tile, Tiling
 from segrt.runtime.results import InstanceResult, Result, rle
 from segrt.runtime.segmenter.tiles.joined_classes import ClassesJoining
 from segrt.runtime.segmenter.tiles.joined_objects import ObjectsJoining
 from segrt.runtime.segmenter.tiles.joined_segments import SegmentsJoining
+from segrt.runtime.streetworld import StreetWorld
 
 JOININGS = {"semantic": ClassesJoining, "instance": ObjectsJoining, "panoptic": SegmentsJoining}
 MAIN = {"semantic": ("miou",), "instance": ("ap", "ap50", "ap_small", "ap_medium", "ap_large"), "panoptic": ("pq",)}
@@ -171,6 +173,48 @@ def bare(result: Any) -> Any:
     return result
 
 
+def write_large(path: Path, size: tuple[int, int]) -> None:
+    """Write a TIFF of tiles that shows one street again and again."""
+    street = np.ascontiguousarray(StreetWorld(910_001, wide=4).render(3.0, (2160, 3840)).image[..., ::-1])
+    side = 512
+
+    def parts() -> Iterator[np.ndarray]:
+        for top in range(0, size[0], side):
+            for left in range(0, size[1], side):
+                rows, columns = np.arange(top, top + side) % 2160, np.arange(left, left + side) % 3840
+                yield street[rows][:, columns]
+
+    tifffile = import_module("tifffile")
+    tifffile.imwrite(path, parts(), shape=(*size, 3), dtype=np.uint8, tile=(side, side), photometric="rgb")
+
+
+def measure_memory(size: tuple[int, int], tiling: Tiling, techniques: Sequence[str]) -> None:
+    """Print the peak of a process that segments a picture of `size`, technique by technique."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "large.tif"
+        write_large(path, size)
+        print(f"{size[1]}x{size[0]}, {size[0] * size[1] * 3 / 1e9:.2f} GB as BGR, {len(tiling.cut(size))} tiles")
+        for technique in techniques:
+            told = subprocess.run(  # noqa: S603 (this file)
+                [sys.executable, __file__, "one", str(path), technique, "x".join(map(str, tiling.size))],
+                check=True,
+                capture_output=True,
+                text=True,
+            )
+            print(told.stdout.strip())
+
+
+def measure_one(path: str, technique: str, tile: str) -> None:
+    """Segment one file in this process and print its peak."""
+    peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024  # noqa: E731
+    with open_bundle(f"street-{technique}", threads=1, tile=tile) as segmenter:
+        segmenter(np.zeros((2160, 3840, 3), np.uint8))
+        before, begin = peak(), time.process_time()
+        result = segmenter(path)
+        told = f"{technique}: peak {peak():.0f} MB, {before:.0f} MB before, {time.process_time() - begin:.0f} s of CPU"
+        print(f"{told}; {result.found()}")
+
+
 def main() -> None:
     """Run what the command line says."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -183,12 +227,24 @@ def main() -> None:
     quality.add_argument("--technique", action="append", choices=list(JOININGS))
     quality.add_argument("--threshold", type=float, default=0.5)
     quality.add_argument("--no-peers", action="store_true")
+    memory = commands.add_parser("memory")
+    memory.add_argument("--size", default="20000x30000")
+    memory.add_argument("--tile", default="1024x1024")
+    memory.add_argument("--technique", action="append", choices=list(JOININGS))
+    one = commands.add_parser("one")
+    one.add_argument("words", nargs=3)
     given = parser.parse_args()
-    first, last = (int(seed) for seed in given.seeds.split("-"))
+    if given.command == "one":
+        measure_one(*given.words)
+        return
     height, width = (int(side) for side in given.size.split("x"))
+    if given.command == "memory":
+        measure_memory((height, width), Tiling.of(given.tile), given.technique or list(JOININGS))
+        return
+    first, last = (int(seed) for seed in given.seeds.split("-"))
     dataset = StreetDataset(first, last - first + 1, (height, width), given.wide)
     for technique in given.technique or JOININGS:
-        tilings = [Tiling.of(text) for text in given.tile or ["540x960,20%"]]
+        tilings = [Tiling.of(text) for text in given.tile or ["720x1280"]]
         measure_quality(technique, dataset, tilings, given.threshold, not given.no_peers)
 
 
