@@ -3,9 +3,9 @@
     python benchmarks/tiles.py quality [--seeds 910000-910015] [--size 2160x3840] [--wide 4] [--tile 720x1280]
     python benchmarks/tiles.py memory [--size 20000x30000] [--tile 1024x1024]
 
-- quality: drawn streets of 4K, as a camera of wide angle sees them: people are small. AP of street-instance, PQ of street-panoptic and mIoU of
-  street-semantic: of the picture shrunk to the network's input, and of tiles. sahi joins the same objects of the same
-  tiles, by its own rules; the processor time of the joining alone is that of one picture
+- quality: drawn streets of 4K, as a camera of wide angle sees them: people are small. AP of street-instance, PQ of
+  street-panoptic, mIoU of street-semantic: of the picture shrunk to the network's input, and of tiles. sahi joins the
+  same objects of the same tiles, by its own rules; the processor time of the joining alone is that of one picture
 - memory: a TIFF of 600 million pixels is written, then segmented from its file; the peak of this process is told
 
 sahi is taken where it is installed.
@@ -27,7 +27,6 @@ from typing import Any
 import numpy as np
 
 from segrt.runtime import open_bundle
-from segrt.runtime.evaluate.datasets.dataset import Dataset
 from segrt.runtime.evaluate.datasets.street_dataset import StreetDataset
 from segrt.runtime.evaluate.segmenting import evaluate
 from segrt.runtime.preprocess.tiling import Tile, Tiling
@@ -55,6 +54,7 @@ class Recorded:
         self._next = 0
 
     def __call__(self, image: Any, /) -> Result:  # noqa: ARG002
+        """Return the next one."""
         self._next += 1
         return self.results[self._next - 1]
 
@@ -156,7 +156,9 @@ def measure_quality(
                     "segrt": ours(technique, labels, whole=False),
                 } | (peers(labels) if technique == "instance" and with_peers else {})
                 for name, join in joins.items():
-                    row = rows.setdefault(f"{len(tiles) - 1} tiles of {tiling.size}: {name}", Recorded(labels, technique))
+                    row = rows.setdefault(
+                        f"{len(tiles) - 1} tiles of {tiling.size}: {name}", Recorded(labels, technique)
+                    )
                     begin = time.process_time()
                     row.results.append(join(seen, sample.size))
                     row.seconds.append(getattr(join, "seconds", time.process_time() - begin))
@@ -195,7 +197,7 @@ def measure_memory(size: tuple[int, int], tiling: Tiling, techniques: Sequence[s
         write_large(path, size)
         print(f"{size[1]}x{size[0]}, {size[0] * size[1] * 3 / 1e9:.2f} GB as BGR, {len(tiling.cut(size))} tiles")
         for technique in techniques:
-            told = subprocess.run(  # noqa: S603 (this file)
+            told = subprocess.run(
                 [sys.executable, __file__, "one", str(path), technique, "x".join(map(str, tiling.size))],
                 check=True,
                 capture_output=True,

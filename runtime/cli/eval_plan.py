@@ -84,7 +84,8 @@ def make_plan(
     )
     of_clips = bool(clips_of(dataset))
     subjects = _with_folders(
-        [*_predictions(predicted, dataset), *_bundles(bundles, changes, execution, tile, tracked=of_clips)], outputs.save
+        [*_predictions(predicted, dataset), *_bundles(bundles, changes, execution, tile, tracked=of_clips)],
+        outputs.save,
     )
     _refuse_overwriting(subjects, outputs, _inputs(data, predicted))
     if outputs.pictures is not None:

@@ -149,7 +149,9 @@ def _segment(
     if not isinstance(image, np.ndarray):
         if savers.wants_picture is not None or edited:
             what = "--background and --blur" if edited else f"--save {savers.wants_picture}"
-            raise ImageError(f"{path}: is read by windows, it is too large for {what}; give --save coco or labels alone")
+            raise ImageError(
+                f"{path}: is read by windows, it is too large for {what}; give --save coco or labels alone"
+            )
         return Segmented(path, name, image_id, np.zeros((1, 1, 3), np.uint8), segmenter(path), {}, None)
     if not savers.wants_heads:
         return Segmented(path, name, image_id, shown(image), segmenter(image), {}, None)

@@ -27,8 +27,8 @@ _WRITE_AGAIN = "write it in tiles: gdal_translate -co TILED=YES IN OUT, or vips 
 class TiffWindows:
     """The first page of a TIFF; `windows[top:bottom, left:right]` reads that part, uint8, uint16 or float (h, w, C).
 
-    `shape` is (H, W, C), colours red first. Decoded parts of the file are kept as far as they are few. Raises ImageError
-    for files of other kinds, damaged ones, and those whose parts are too large to be decoded by themselves.
+    `shape` is (H, W, C), colours red first. Decoded parts of the file are kept as far as they are few. Raises
+    ImageError for files of other kinds, damaged ones, and those whose parts are too large to be decoded by themselves.
     """
 
     def __init__(self, path: Path) -> None:

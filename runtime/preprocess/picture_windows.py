@@ -1,4 +1,4 @@
-"""A picture that is too large to be held: what a network takes of each of its windows, as the picture itself would be."""
+"""A picture that is too large to be held: what a network takes of its windows, as of the picture itself."""
 
 from collections.abc import Sequence
 from pathlib import Path

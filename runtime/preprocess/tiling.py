@@ -4,6 +4,7 @@ import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from segrt.runtime.errors import SegrtError
 
@@ -18,7 +19,7 @@ DEFAULT_SHARE = 0.2
 """Of a tile's sides, how much it shares with its neighbours where nothing else is said; sahi's default, too."""
 
 _FORM = re.compile(r"([0-9]{1,6})x([0-9]{1,6})(?:,([0-9]{1,6})(%?))?(,alone)?")
-_REMEDY = "write HEIGHTxWIDTH or HEIGHTxWIDTH,OVERLAP, 768x1280,128 or 768x1280,20% for instance, and ,alone behind it for tiles alone"
+_REMEDY = "write HEIGHTxWIDTH or HEIGHTxWIDTH,OVERLAP, 768x1280,128 or 768x1280,20% for instance; ,alone may follow"
 
 
 @dataclass(frozen=True)
@@ -53,10 +54,9 @@ class Tile:
 class Tiling:
     """Tiles of `size` (height, width) pixels of the picture, each brought to the network's input as a picture is.
 
-    Neighbours share `overlap` pixels or more, (down, across), of which half a tile is the most. With `whole` the network
-    sees the whole picture as well, shrunken, for what is larger than tiles and for stuff, which is known by what is
-    around it. Raises SegrtError for
-    sizes that cannot be.
+    Neighbours share `overlap` pixels or more, (down, across), of which half a tile is the most. With `whole` the
+    network sees the whole picture as well, shrunken, for what is larger than tiles and for stuff, which is known by
+    what is around it. Raises SegrtError for sizes that cannot be.
     """
 
     size: Size
@@ -73,8 +73,8 @@ class Tiling:
         for side, shared, name in zip(self.size, self.overlap, ("height", "width"), strict=True):
             if not 0 <= shared <= side // 2:
                 raise SegrtError(
-                    f"tile {height}x{width}: an overlap of {shared} pixels is more than half of its {name}; give one of "
-                    f"0 to {side // 2}"
+                    f"tile {height}x{width}: an overlap of {shared} pixels is more than half of its {name}; give one "
+                    f"of 0 to {side // 2}"
                 )
 
     @classmethod
@@ -145,7 +145,7 @@ class _Place:
 
 
 def _share_of(size: Size, share: float) -> Size:
-    return round(size[0] * share), round(size[1] * share)
+    return int(size[0] * share), int(size[1] * share)
 
 
 def _places(length: int, side: int, overlap: int) -> list[_Place]:
@@ -154,6 +154,6 @@ def _places(length: int, side: int, overlap: int) -> list[_Place]:
         return [_Place(0, length, 0, length)]
     count = math.ceil((length - overlap) / (side - overlap))
     begins = [round(index * (length - side) / (count - 1)) for index in range(count)]
-    middles = [(begin + after + side) // 2 for begin, after in zip(begins, begins[1:], strict=False)]
+    middles = [(begin + after + side) // 2 for begin, after in pairwise(begins)]
     borders = [0, *middles, length]
     return [_Place(begin, begin + side, *borders[index : index + 2]) for index, begin in enumerate(begins)]

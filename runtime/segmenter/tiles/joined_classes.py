@@ -1,4 +1,4 @@
-"""Class maps of tiles as one: each pixel's class is that of the tile whose middle is nearer, the network's best view."""
+"""Class maps of tiles as one: each pixel's class is that of the tile whose middle is nearer, where it sees most."""
 
 from dataclasses import dataclass, field
 from typing import Any, cast

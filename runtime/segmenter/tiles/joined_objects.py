@@ -66,9 +66,7 @@ class ObjectsJoining:
         runs = MaskRuns.of_rles(objects.rles)
         areas, extents = runs.measure()
         top, left, bottom, right = inner_edges(tile, self._size)
-        cut = (
-            (extents[:, 0] < left) | (extents[:, 1] < top) | (extents[:, 2] > right) | (extents[:, 3] > bottom)
-        )
+        cut = (extents[:, 0] < left) | (extents[:, 1] < top) | (extents[:, 2] > right) | (extents[:, 3] > bottom)
         seen = _Seen(tile, objects, len(self._things), areas, cut)
         for _ in range(len(objects)):
             self._things.add(len(self._seen))

@@ -1,4 +1,4 @@
-"""Panoptic segments of tiles as those of the picture: things joined across seams by their pixels, stuff by its class."""
+"""Segments of tiles as those of the picture: things joined across seams by their pixels, stuff by its class."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -34,8 +34,8 @@ class SegmentsJoining:
     """Joins segments of a picture of `size` (H, W), in one map of numbers that is painted tile by tile.
 
     Stuff of one class is one segment. Two things of one class are one where they agree in what both tiles see: their
-    IoU there is `SAME` or more. Each pixel is the nearer tile's; but a thing that no edge of a tile cuts is painted whole,
-    over stuff, and one that is cut and lies mostly elsewhere is left to the tile there.
+    IoU there is `SAME` or more. Each pixel is the nearer tile's; but a thing that no edge of a tile cuts is painted
+    whole, over stuff, and one that is cut and lies mostly elsewhere is left to the tile there.
     """
 
     def __init__(self, size: tuple[int, int], labels: tuple[Label, ...]) -> None:

@@ -40,9 +40,9 @@ class _Running:
 def segment_tiles(segmenter: Segmenter, picture: Any, tiling: Tiling, ended: Callable[[], bool]) -> Result:
     """Return the result of `picture`, an array (H, W, …) or what gives one for [rows, columns].
 
-    A picture that is no larger than a tile is segmented as it is. Of an array the whole is segmented, too, if the tiling
-    says so; of what gives windows alone it cannot be. `ended` is asked between batches whether nobody wants
-    the result any more; BackendError is raised then.
+    A picture that is no larger than a tile is segmented as it is. Of an array the whole is segmented, too, if the
+    tiling says so; of what gives windows alone it cannot be. `ended` is asked between batches whether nobody wants the
+    result any more; BackendError is raised then.
     """
     size = (int(picture.shape[0]), int(picture.shape[1]))
     tiles = tiling.cut(size)
@@ -87,9 +87,7 @@ def _submitted(segmenter: Segmenter, picture: Any, tiles: Sequence[Tile]) -> _Ru
     """Put tiles into a slot and start it."""
     slot = segmenter.backend.acquire()
     try:
-        geometries = [
-            segmenter.preprocess(_part(picture, tile), slot, index) for index, tile in enumerate(tiles)
-        ]
+        geometries = [segmenter.preprocess(_part(picture, tile), slot, index) for index, tile in enumerate(tiles)]
         segmenter.backend.submit(slot)
     except BaseException:
         with suppress(SegrtError):

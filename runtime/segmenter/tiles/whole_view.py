@@ -30,8 +30,8 @@ def kept_of_both(
 ) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
     """Return which things of the whole view and which of the tiles stay; `shared` are common pixels (coarse, fine).
 
-    Of two of one class that are one (IoU of `SAME` or more) the tiles' stays, which has the finer edges. Of the others a
-    thing of the whole view goes where things that no tile cuts are half of it, several that were taken for one; and a
+    Of two of one class that are one (IoU of `SAME` or more) the tiles' stays, which has the finer edges. Of the others
+    a thing of the whole view goes where things that no tile cuts are half of it, several that were taken for one; and a
     thing of tiles goes that lies mostly inside a better one of the whole view: a piece of what no tile could hold.
     """
     same_class = coarse.classes[:, None] == fine.classes[None]
@@ -46,10 +46,13 @@ def kept_of_both(
 
 
 def objects_of_both(whole: InstanceResult, tiles: InstanceResult, cut: npt.NDArray[np.bool_]) -> InstanceResult:
-    """Return the objects of the picture; `cut` tells which of the tiles' are cut by edges of all tiles that see them."""
+    """Return the objects of the picture; `cut` tells which of the tiles' are cut in every tile that sees them."""
     masks, finer = MaskRuns.of_rles(whole.rles), MaskRuns.of_rles(tiles.rles)
     of_whole = Things(
-        whole.class_ids.astype(np.int64), whole.scores.astype(np.float64), masks.measure()[0], np.zeros(len(whole), bool)
+        whole.class_ids.astype(np.int64),
+        whole.scores.astype(np.float64),
+        masks.measure()[0],
+        np.zeros(len(whole), bool),
     )
     of_tiles = Things(tiles.class_ids.astype(np.int64), tiles.scores.astype(np.float64), finer.measure()[0], cut)
     kept = kept_of_both(of_whole, of_tiles, masks.shared(finer))
@@ -69,10 +72,10 @@ def objects_of_both(whole: InstanceResult, tiles: InstanceResult, cut: npt.NDArr
 
 
 def segments_of_both(whole: PanopticResult, tiles: PanopticResult, cut: Sequence[bool]) -> PanopticResult:
-    """Return the segments of the picture; `cut` tells which of the tiles' are cut by edges of all tiles that see them.
+    """Return the segments of the picture; `cut` tells which of the tiles' are cut in every tile that sees them.
 
-    Stuff is the whole view's, for what it is depends on what is around; where that has nothing, or a thing that goes, it
-    is the tiles'. Things of tiles lie over everything else.
+    Stuff is the whole view's, for what it is depends on what is around; where that has nothing, or a thing that goes,
+    it is the tiles'. Things of tiles lie over everything else.
     """
     things = [segment for segment in whole.segments if segment.isthing]
     finer = [(segment, edge) for segment, edge in zip(tiles.segments, cut, strict=True) if segment.isthing]

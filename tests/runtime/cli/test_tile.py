@@ -13,12 +13,18 @@ from cli_calls import Segrt, fails
 from segrt.runtime.bundle.locating import embedded_names
 from segrt.runtime.files import tiff_windows
 
-needs_streets = pytest.mark.skipif("street-panoptic" not in embedded_names(), reason="the embedded bundles are not here")
+needs_streets = pytest.mark.skipif(
+    "street-panoptic" not in embedded_names(), reason="the embedded bundles are not here"
+)
 
 
 @pytest.mark.prints_table("run")
 def test_run_saves_what_was_joined(tiny: SimpleNamespace, segrt: Segrt, photos: Path, tmp_path: Path) -> None:
-    for kind, save in (("merge_queries", "overlay,panoptic,coco,labels,cutouts"), ("paste_masks", "coco"), ("argmax", "labels")):
+    for kind, save in (
+        ("merge_queries", "overlay,panoptic,coco,labels,cutouts"),
+        ("paste_masks", "coco"),
+        ("argmax", "labels"),
+    ):
         out = tmp_path / kind
         call = ("run", tiny.bundle(kind), photos, "--out", out, "--save", save)
         code, _, err = segrt(*call, "--tile", "40x60,25%")
@@ -34,10 +40,14 @@ def test_run_saves_what_was_joined(tiny: SimpleNamespace, segrt: Segrt, photos: 
 @pytest.mark.prints_table("compare")
 def test_compare_and_streams_take_tiles(tiny: SimpleNamespace, segrt: Segrt, photos: Path, tmp_path: Path) -> None:
     bundle, photo = tiny.bundle("merge_queries"), photos / "000000000007.png"
-    code, _, err = segrt("compare", photo, bundle, tiny.bundle("argmax"), "--out", tmp_path / "a.png", "--tile", "40x60")
+    code, _, err = segrt(
+        "compare", photo, bundle, tiny.bundle("argmax"), "--out", tmp_path / "a.png", "--tile", "40x60"
+    )
     assert (code, err) == (0, "")
     zones = tmp_path / "zones.json"
-    zones.write_text(json.dumps({"format": "1.0", "zones": [{"name": "all", "polygon": [[0, 0], [1, 0], [1, 1], [0, 1]]}]}))
+    zones.write_text(
+        json.dumps({"format": "1.0", "zones": [{"name": "all", "polygon": [[0, 0], [1, 0], [1, 1], [0, 1]]}]})
+    )
     more = ("--track", "--zones", zones, "--events", tmp_path / "events.jsonl", "--batch", "1")
     code, text, _ = segrt(
         "stream", bundle, photos, "--sink", tmp_path / "out.jsonl", "--tile", "40x60,10", *more, "--rle"

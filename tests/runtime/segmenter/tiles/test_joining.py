@@ -129,7 +129,12 @@ def one_object(size: tuple[int, int], box: tuple[int, int, int, int], score: flo
     mask = np.zeros(size, bool)
     mask[box[1] : box[3], box[0] : box[2]] = True
     return InstanceResult(
-        np.array([box], np.float32), np.array([score], np.float32), np.array([class_id]), [rle.encode(mask)], size, LABELS
+        np.array([box], np.float32),
+        np.array([score], np.float32),
+        np.array([class_id]),
+        [rle.encode(mask)],
+        size,
+        LABELS,
     )
 
 
@@ -173,7 +178,9 @@ def test_the_whole_view_has_what_no_tile_holds_and_tiles_what_is_small() -> None
     size = (100, 200)
     bus = one_object(size, (5, 10, 195, 90), 0.9, class_id=3)
     # Both tiles see cut pieces, and these so badly that they do not agree; they are pieces of the bus.
-    found = joined(one_object((100, 120), (5, 10, 120, 40), 0.6, 3), one_object((100, 120), (0, 50, 115, 90), 0.6, 3), bus)
+    found = joined(
+        one_object((100, 120), (5, 10, 120, 40), 0.6, 3), one_object((100, 120), (0, 50, 115, 90), 0.6, 3), bus
+    )
     assert found.boxes.tolist() == [[5, 10, 195, 90]]
     # A blob of the whole view goes where tiles tell two things apart; one that is one thing gets the tiles' edges.
     blob = one_object(size, (20, 40, 50, 60), 0.9)

@@ -1,6 +1,5 @@
 """`open_bundle(…, tile=…)`: a picture that fits one tile to the last bit, larger ones whole, files by windows."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -19,7 +18,9 @@ from segrt.runtime.stream.channel import Stopped
 from segrt.runtime.streetworld import StreetWorld
 
 STREETS = ("street-semantic", "street-instance", "street-panoptic")
-needs_streets = pytest.mark.skipif("street-panoptic" not in embedded_names(), reason="the embedded bundles are not here")
+needs_streets = pytest.mark.skipif(
+    "street-panoptic" not in embedded_names(), reason="the embedded bundles are not here"
+)
 SIZE = (240, 400)
 
 
@@ -140,10 +141,9 @@ def tiny_tiling() -> Any:
 
 
 @pytest.fixture
-def small_limit(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def small_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     """Take pictures of more than 1000 pixels for too large to be held."""
     monkeypatch.setattr(tiff_windows, "MOST_PIXELS", 1000)
-    yield
 
 
 def write_tiff(path: Path, picture: Any, **options: Any) -> None:
@@ -204,9 +204,9 @@ def test_tiffs_that_no_window_can_be_had_of_are_refused(tiny: SimpleNamespace, t
         write_tiff(whole, colors, rowsperstrip=10, compression="zlib")
         data = whole.read_bytes()
         whole.write_bytes(data[:8] + bytes(len(data) // 2) + data[8 + len(data) // 2 :])
-        with pytest.raises(ImageError, match="cut.tif"):
+        with pytest.raises(ImageError, match=r"cut\.tif"):
             tiled(whole)
-        with pytest.raises(ImageError, match="missing.tif"):
+        with pytest.raises(ImageError, match=r"missing\.tif"):
             tiled(tmp_path / "missing.tif")
 
 
@@ -219,7 +219,7 @@ def test_parts_of_a_file_that_are_too_large_are_refused(
     monkeypatch.setattr(tiff_windows, "_LARGEST_PART", 100_000)
     with (
         open_bundle(tiny.bundle("argmax"), threads=1, tile="40x60") as tiled,
-        pytest.raises(ImageError, match="stored in parts of 150 x 250 pixels.*write it in tiles"),
+        pytest.raises(ImageError, match=r"stored in parts of 150 x 250 pixels.*write it in tiles"),
     ):
         tiled(path)
 
