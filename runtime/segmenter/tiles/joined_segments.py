@@ -63,11 +63,14 @@ class SegmentsJoining:
         boxes = [box for box in (shared_box(tile.box, other) for other in self._boxes) if box is not None]
         if boxes:
             seen = np.zeros(tile.size, np.bool_)
-            for top, left, bottom, right in boxes:
-                down, across = tile.box[0], tile.box[1]
-                seen[top - down : bottom - down, left - across : right - across] = True
             things = [number for number in numbers.values() if self._known[number - 1].isthing]
-            self._link(part, np.where(seen, fresh, 0), things)
+            pairs: list[tuple[float, int, int]] = []
+            for top, left, bottom, right in boxes:
+                both = (slice(top - tile.box[0], bottom - tile.box[0]), slice(left - tile.box[1], right - tile.box[1]))
+                seen[both] = True
+                pairs += self._agreeing(part[both], fresh[both], things)
+            for _, number, thing in sorted(pairs, reverse=True):
+                self._same.link(number - 1, thing - 1)
             np.copyto(part, fresh, where=self._taken(tile, part, fresh, seen))
         else:
             part[...] = fresh
@@ -126,26 +129,26 @@ class SegmentsJoining:
         if len(self._known) > np.iinfo(self._map.dtype).max:
             self._map = self._map.astype(np.int32)
 
-    def _link(self, part: npt.NDArray[Any], fresh: npt.NDArray[Any], things: list[int]) -> None:
-        """Make things one that agree where a tile, its numbers being `fresh` there, sees what others have seen."""
-        present = np.flatnonzero(self._counts(part)).tolist()
-        before = [number for number in present if self._known[number - 1].isthing]
+    def _agreeing(
+        self, part: npt.NDArray[Any], fresh: npt.NDArray[Any], things: list[int]
+    ) -> list[tuple[float, int, int]]:
+        """Return which things of the map and of a tile agree where two tiles look: how surely, and both numbers."""
+        before = [number for number in np.flatnonzero(self._counts(part)).tolist() if self._known[number - 1].isthing]
         if not before or not things:
-            return
+            return []
         counts = count_overlaps(part, fresh, before, things)
         # What several tiles have painted of one thing is looked at together.
-        before, groups = np.unique([self._same.root(number - 1) + 1 for number in before], return_inverse=True)
-        united = np.zeros((len(before), counts.shape[1]), np.int64)
+        roots, groups = np.unique([self._same.root(number - 1) + 1 for number in before], return_inverse=True)
+        united = np.zeros((len(roots), counts.shape[1]), np.int64)
         np.add.at(united, groups, counts[1:])
         shared = united[:, 1:]
         iou = shared / np.maximum(united.sum(1)[:, None] + counts[:, 1:].sum(0)[None] - shared, 1)
         pairs = []
         for i, j in np.argwhere(iou >= SAME).tolist():
-            one, other = self._known[before[i] - 1], self._known[things[j] - 1]
+            one, other = self._known[int(roots[i]) - 1], self._known[things[j] - 1]
             if one.class_id == other.class_id:
-                pairs.append((float(iou[i, j]) * min(one.score, other.score), int(before[i]), things[j]))
-        for _, number, thing in sorted(pairs, reverse=True):
-            self._same.link(number - 1, thing - 1)
+                pairs.append((float(iou[i, j]) * min(one.score, other.score), int(roots[i]), things[j]))
+        return pairs
 
     def _taken(
         self, tile: Tile, part: npt.NDArray[Any], fresh: npt.NDArray[Any], seen: npt.NDArray[np.bool_]

@@ -5,7 +5,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from segrt.runtime.preprocess.tiling import Tile, Tiling
@@ -97,6 +97,9 @@ def test_objects_are_those_of_the_whole(seed: int, size: Any, tiling: Tiling) ->
 
 @settings(max_examples=60, deadline=None)
 @given(seed=st.integers(0, 10**6), size=SIZES, tiling=TILINGS)
+# A thing of which three tiles have painted parts, and one whose tip alone another tile has seen.
+@example(seed=0, size=(40, 40), tiling=Tiling((32, 32), (5, 5), whole=False))
+@example(seed=13_987, size=(223, 96), tiling=Tiling((32, 32), (4, 4), whole=False))
 def test_segments_are_those_of_the_whole(seed: int, size: Any, tiling: Tiling) -> None:
     ids, classes = drawn(seed, size)
     joining = SegmentsJoining(size, LABELS)
