@@ -4,7 +4,7 @@ import mmap
 import weakref
 from collections import OrderedDict
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +18,7 @@ SUFFIXES = frozenset({".tif", ".tiff"})
 _MOST_BYTES = 1 << 30  # of a file that is read as a whole
 _KEPT_BYTES = 128 << 20  # decoded tiles or strips: those of a row of windows, so that none is decoded twice
 _LARGEST_PART = 64 << 20
+_MOST_PIXELS_EVER = 1 << 31  # of masks and maps in the core
 _ORIENTATION = 274
 _GREY, _WHITE_IS_ZERO, _COLORS, _YCBCR = 1, 0, 2, 6
 _JPEG = (6, 7)
@@ -46,7 +47,7 @@ class TiffWindows:
             self._decode = self._page.decode
         except Exception as error:  # tifffile raises whatever it meets
             raise self._undecodable(error) from None
-        page = self._page
+        page: Any = self._page
         self.dtype = np.dtype(page.dtype)
         self.shape = (int(page.imagelength), int(page.imagewidth), int(page.samplesperpixel))
         tiled = bool(page.is_tiled)
@@ -54,6 +55,8 @@ class TiffWindows:
             int(page.tilelength if tiled else min(page.rowsperstrip, self.shape[0])),
             int(page.tilewidth if tiled else self.shape[1]),
         )
+        if min(*self.shape, *self._part) < 1:
+            raise self._undecodable(ValueError(f"of {self.shape} in parts of {self._part}"))
         self._refuse_others()
         self._across = -(-self.shape[1] // self._part[1])
         self._kept: OrderedDict[int, npt.NDArray[Any]] = OrderedDict()
@@ -92,6 +95,10 @@ class TiffWindows:
     def _refuse_others(self) -> None:
         """Raise ImageError for a page whose windows would not be what `read_image` gives, or cannot be had."""
         page, path = self._page, self._path
+        if self.shape[0] * self.shape[1] >= _MOST_PIXELS_EVER:
+            raise ImageError(
+                f"{path}: is {self.shape[1]} pixels wide and {self.shape[0]} high, {_MOST_PIXELS_EVER:,} or more; cut it"
+            )
         orientation = page.tags.get(_ORIENTATION)
         known = page.photometric in (_GREY, _WHITE_IS_ZERO, _COLORS)
         if not known and not (page.photometric == _YCBCR and page.compression in _JPEG):
@@ -125,7 +132,7 @@ def needs_windows(path: Path) -> bool:
         return False
     try:
         with open_regular(path) as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-            size = picture_size(data)
+            size = picture_size(cast("bytes", data))  # of which a map is as good
             return size is not None and (size[0] * size[1] > MOST_PIXELS or len(data) > _MOST_BYTES)
     except (OSError, ValueError):  # missing or empty: whoever reads it says so
         return False

@@ -225,6 +225,13 @@ def test_parts_of_a_file_that_are_too_large_are_refused(
 
 
 @pytest.mark.usefixtures("small_limit")
+def test_pictures_beyond_the_cores_sizes_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_tiff(tmp_path / "huge.tif", np.zeros((64, 64, 3), np.uint8))
+    monkeypatch.setattr(tiff_windows, "_MOST_PIXELS_EVER", 64 * 64)
+    with pytest.raises(ImageError, match="64 pixels wide and 64 high, 4,096 or more; cut it"):
+        tiff_windows.TiffWindows(tmp_path / "huge.tif")
+
+
 def test_few_decoded_parts_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     picture = np.random.default_rng(1).integers(0, 256, (64, 64, 3), dtype=np.uint8)
     write_tiff(tmp_path / "tiles.tif", picture, tile=(16, 16))
