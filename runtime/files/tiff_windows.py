@@ -95,10 +95,9 @@ class TiffWindows:
     def _refuse_others(self) -> None:
         """Raise ImageError for a page whose windows would not be what `read_image` gives, or cannot be had."""
         page, path = self._page, self._path
-        if self.shape[0] * self.shape[1] >= _MOST_PIXELS_EVER:
-            raise ImageError(
-                f"{path}: is {self.shape[1]} pixels wide and {self.shape[0]} high, {_MOST_PIXELS_EVER:,} or more; cut it"
-            )
+        height, width = self.shape[:2]
+        if height * width >= _MOST_PIXELS_EVER:
+            raise ImageError(f"{path}: is {width} wide and {height} high, {_MOST_PIXELS_EVER:,} pixels or more; cut it")
         orientation = page.tags.get(_ORIENTATION)
         known = page.photometric in (_GREY, _WHITE_IS_ZERO, _COLORS)
         if not known and not (page.photometric == _YCBCR and page.compression in _JPEG):
