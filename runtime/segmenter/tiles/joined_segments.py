@@ -44,7 +44,7 @@ class SegmentsJoining:
         self._known: list[_Known] = []  # number - 1 → segment
         self._same = SameThings()
         self._stuff: dict[int, int] = {}  # class → number
-        self._boxes: list[Box] = []  # of tiles that later ones may still overlap
+        self._open: list[tuple[Box, list[int]]] = []  # tiles that later ones may still overlap, with their numbers
         self._tiles = 0
         self._nonfinite = 0
         self._whole: PanopticResult | None = None
@@ -60,22 +60,26 @@ class SegmentsJoining:
         self._widen()
         fresh = remap(panoptic.stored_ids, numbers, default=0, dtype=self._map.dtype)
         part = self._map[tile.rows, tile.columns]
-        boxes = [box for box in (shared_box(tile.box, other) for other in self._boxes) if box is not None]
+        others = [(shared_box(tile.box, box), theirs) for box, theirs in self._open]
+        boxes = [box for box, _ in others if box is not None]
         if boxes:
             seen = np.zeros(tile.size, np.bool_)
             things = [number for number in numbers.values() if self._known[number - 1].isthing]
+            near = sorted(
+                {number for box, theirs in others if box is not None for number in theirs} | {*numbers.values()}
+            )
             pairs: list[tuple[float, int, int]] = []
             for top, left, bottom, right in boxes:
                 both = (slice(top - tile.box[0], bottom - tile.box[0]), slice(left - tile.box[1], right - tile.box[1]))
                 seen[both] = True
-                pairs += self._agreeing(part[both], fresh[both], things)
+                pairs += self._agreeing(part[both], fresh[both], things, near)
             for _, number, thing in sorted(pairs, reverse=True):
                 self._same.link(number - 1, thing - 1)
-            np.copyto(part, fresh, where=self._taken(tile, part, fresh, seen))
+            np.copyto(part, fresh, where=self._taken(tile, part, fresh, seen, near))
         else:
             part[...] = fresh
-        self._boxes = [box for box in self._boxes if box[2] > tile.box[0]]
-        self._boxes.append(tile.box)
+        self._open = [(box, theirs) for box, theirs in self._open if box[2] > tile.box[0]]
+        self._open.append((tile.box, list(numbers.values())))
         self._tiles += 1
         self._nonfinite += result.nonfinite_heads
 
@@ -84,14 +88,15 @@ class SegmentsJoining:
         roots = np.zeros(len(self._known) + 1, np.int64)
         for number in range(1, len(roots)):
             roots[number] = self._same.root(number - 1) + 1
-        pixels = self._counts(self._map)
+        pixels = self._counts(self._map, range(1, len(roots)))
         areas = np.bincount(roots, weights=pixels, minlength=len(roots))
         left = [number for number in range(1, len(roots)) if areas[number]]
         final = np.zeros(len(roots), smallest_type(len(left)))
         final[left] = np.arange(1, len(left) + 1)
         ids = np.empty(self._size, final.dtype)
+        told_of = final[roots]
         for rows in bands(self._size):
-            np.take(final[roots], self._map[rows], out=ids[rows])
+            np.take(told_of, self._map[rows], out=ids[rows])
         self._map = np.zeros((0, 0), np.uint16)
         members: dict[int, list[_Known]] = {}
         for known, root in zip(self._known, roots[1:].tolist(), strict=True):
@@ -130,10 +135,11 @@ class SegmentsJoining:
             self._map = self._map.astype(np.int32)
 
     def _agreeing(
-        self, part: npt.NDArray[Any], fresh: npt.NDArray[Any], things: list[int]
+        self, part: npt.NDArray[Any], fresh: npt.NDArray[Any], things: list[int], near: Sequence[int]
     ) -> list[tuple[float, int, int]]:
         """Return which things of the map and of a tile agree where two tiles look: how surely, and both numbers."""
-        before = [number for number in np.flatnonzero(self._counts(part)).tolist() if self._known[number - 1].isthing]
+        present = np.flatnonzero(self._counts(part, near)).tolist()
+        before = [number for number in present if self._known[number - 1].isthing]
         if not before or not things:
             return []
         counts = count_overlaps(part, fresh, before, things)
@@ -151,17 +157,25 @@ class SegmentsJoining:
         return pairs
 
     def _taken(
-        self, tile: Tile, part: npt.NDArray[Any], fresh: npt.NDArray[Any], seen: npt.NDArray[np.bool_]
+        self,
+        tile: Tile,
+        part: npt.NDArray[Any],
+        fresh: npt.NDArray[Any],
+        seen: npt.NDArray[np.bool_],
+        near: Sequence[int],
     ) -> npt.NDArray[np.bool_]:
-        """Return where a tile's numbers `fresh` replace those of `part`, the map there; `seen` is what others saw."""
+        """Return where a tile's numbers `fresh` replace those of `part`, the map there; `seen` is what others saw.
+
+        `near` are the numbers that there can be.
+        """
         top, left, bottom, right = tile.core
         down, across = tile.box[0], tile.box[1]
         core = (slice(top - down, bottom - down), slice(left - across, right - across))
         taken = ~seen
         taken[core] = True
-        inside, before_inside = self._counts(fresh[core]), self._counts(part[core])
-        thing, whole, elsewhere = self._claims(self._counts(fresh) - inside, own=True)
-        before_thing, before_whole, before_elsewhere = self._claims(before_inside, own=False)
+        inside, before_inside = self._counts(fresh[core], near), self._counts(part[core], near)
+        thing, whole, elsewhere = self._claims(self._counts(fresh, near) - inside, near, own=True)
+        before_thing, before_whole, before_elsewhere = self._claims(before_inside, near, own=False)
         # A cut thing that lies mostly where the other tile decides is that tile's to see; a whole one stays whole.
         if elsewhere.any():
             taken &= ~(elsewhere[fresh] & seen)
@@ -173,14 +187,14 @@ class SegmentsJoining:
             taken |= whole[fresh] & seen & ~before_thing[part]
         return taken
 
-    def _counts(self, numbers: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
-        """Return the pixels of each number; 0 is not counted."""
-        counts = count_ids(numbers, range(1, len(self._known) + 1))
-        counts[0] = 0
+    def _counts(self, numbers: npt.NDArray[Any], near: Sequence[int]) -> npt.NDArray[np.int64]:
+        """Return the pixels of each number, as far as it is one of `near`."""
+        counts = np.zeros(len(self._known) + 1, np.int64)
+        counts[near] = count_ids(numbers, near)[1:]
         return counts
 
     def _claims(
-        self, outside: npt.NDArray[np.int64], *, own: bool
+        self, outside: npt.NDArray[np.int64], near: Sequence[int], *, own: bool
     ) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
         """Return for each number whether it is a thing; a whole one that reaches out; a cut one that is mostly outside.
 
@@ -188,7 +202,7 @@ class SegmentsJoining:
         decides itself. What both tiles have is nobody's claim.
         """
         thing, whole, elsewhere = (np.zeros(len(outside), np.bool_) for _ in range(3))
-        thing[1:] = [known.isthing for known in self._known]
+        thing[near] = [self._known[number - 1].isthing for number in near]
         for number in np.flatnonzero(outside).tolist():
             known = self._known[number - 1]
             tiles = self._same.tiles(number - 1)
