@@ -93,7 +93,7 @@ class SegmentsJoining:
         left = [number for number in range(1, len(roots)) if areas[number]]
         final = np.zeros(len(roots), smallest_type(len(left)))
         final[left] = np.arange(1, len(left) + 1)
-        ids = np.empty(self._size, final.dtype)
+        ids: npt.NDArray[Any] = np.empty(self._size, final.dtype)
         told_of = final[roots]
         for rows in bands(self._size):
             np.take(told_of, self._map[rows], out=ids[rows])

@@ -116,7 +116,7 @@ def _painted(
     base, beneath, above = (
         _table(table, result, dtype) for table, result in zip(numbers, (whole, tiles, tiles), strict=True)
     )
-    ids = np.empty(whole.size, dtype)
+    ids: npt.NDArray[Any] = np.empty(whole.size, dtype)
     for rows in bands(whole.size):
         part, fine = base[whole.stored_ids[rows]], tiles.stored_ids[rows]
         np.copyto(part, beneath[fine], where=part == 0)
