@@ -251,21 +251,13 @@ class PanopticResult(Viewable):
             boxes=boxes,
             scores=np.array([segment.score for segment in things], dtype=np.float32),
             class_ids=np.array([segment.class_id for segment in things], dtype=np.int64),
-            rles=[self._rle(segment) for segment in things],
+            rles=[rle.encode_id(self.stored_ids, item.id, item.bbox, item.area) for item in things],
             size=self.size,
             labels=self.labels,
             timings=self.timings,
             image=self.image,
             track_ids=track_id_array([segment.track_id for segment in things]),
         )
-
-    def _rle(self, segment: Segment) -> "rle.Rle":
-        """Return a segment's mask in COCO's run lengths, looking at no more of the map than its box."""
-        x, y, width, height = segment.bbox
-        part = self.stored_ids[y : y + height, x : x + width] == segment.id
-        if np.count_nonzero(part) != segment.area:  # the box of a segment that somebody else has made may be any
-            return rle.encode(self.stored_ids == segment.id)
-        return rle.placed(rle.encode(part), (x, y), self.size)
 
     def to_coco(self, image_id: ImageId = 0, file_name: str | None = None) -> dict[str, Any]:
         """Return the annotation of COCO's panoptic JSON; `file_name` is that of the PNG (see `coco_format.id2rgb`).
