@@ -145,7 +145,7 @@ def _segment(
     from segrt.runtime.outputs.saver import Segmented
     from segrt.runtime.preprocess.channels import shown
 
-    image = segmenter.read(path)
+    image: object = segmenter.read(path)  # of a huge file with tiles, what reads its windows
     if not isinstance(image, np.ndarray):
         if savers.wants_picture is not None or edited:
             what = "--background and --blur" if edited else f"--save {savers.wants_picture}"
