@@ -91,9 +91,10 @@ class SegmentsJoining:
         pixels = self._counts(self._map, range(1, len(roots)))
         areas = np.bincount(roots, weights=pixels, minlength=len(roots))
         left = [number for number in range(1, len(roots)) if areas[number]]
-        final = np.zeros(len(roots), smallest_type(len(left)))
+        dtype = smallest_type(len(left))
+        final = np.zeros(len(roots), dtype)
         final[left] = np.arange(1, len(left) + 1)
-        ids: npt.NDArray[Any] = np.empty(self._size, final.dtype)
+        ids: npt.NDArray[Any] = np.empty(self._size, dtype)
         told_of = final[roots]
         for rows in bands(self._size):
             np.take(told_of, self._map[rows], out=ids[rows])
