@@ -94,10 +94,11 @@ class SegmentsJoining:
         dtype = smallest_type(len(left))
         final = np.zeros(len(roots), dtype)
         final[left] = np.arange(1, len(left) + 1)
-        ids: npt.NDArray[Any] = np.empty(self._size, dtype)
+        # In its own place where the type stays: a large map is there once.
+        ids = self._map if self._map.dtype == dtype else np.empty(self._size, dtype)
         told_of = final[roots]
         for rows in bands(self._size):
-            np.take(told_of, self._map[rows], out=ids[rows])
+            ids[rows] = told_of[self._map[rows]]
         self._map = np.zeros((0, 0), np.uint16)
         members: dict[int, list[_Known]] = {}
         for known, root in zip(self._known, roots[1:].tolist(), strict=True):
