@@ -54,6 +54,17 @@ py::tuple runs_of_codes_(const Codes& codes, SizeTuple size) {
     return arrays_of(masks);
 }
 
+py::list codes_of_runs_(const py::array& runs, const py::array& starts, SizeTuple size) {
+    const MaskRunsView view = runs_view(runs, starts, "masks");
+    const Size target = checked_size(size);
+    Codes codes;
+    {
+        const py::gil_scoped_release release;
+        codes_of_runs(view, target, codes);
+    }
+    return bytes_list(codes);
+}
+
 // Areas (N,), and first_line, begin, last_line, end (N, 4).
 py::tuple measure_runs_(const py::array& runs, const py::array& starts) {
     const MaskRunsView view = runs_view(runs, starts, "masks");
@@ -116,6 +127,7 @@ void bind_mask_runs(py::module_& module) {
     using namespace pybind11::literals;
     module.def("runs_of_map", &runs_of_map_, "map"_a, "ids"_a);
     module.def("runs_of_codes", &runs_of_codes_, "codes"_a, "size"_a);
+    module.def("codes_of_runs", &codes_of_runs_, "runs"_a, "starts"_a, "size"_a);
     module.def("measure_runs", &measure_runs_, "runs"_a, "starts"_a);
     module.def("count_shared", &count_shared_, "runs"_a, "starts"_a, "shifts"_a, "other_runs"_a, "other_starts"_a);
 }

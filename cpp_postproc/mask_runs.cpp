@@ -32,6 +32,10 @@ void sort_by_mask(std::span<const FoundRun> found, std::size_t count, MaskRuns& 
     }
 }
 
+bool comes_before(const LineRun& one, const LineRun& other) {
+    return one.line != other.line ? one.line < other.line : one.begin < other.begin;
+}
+
 // Both are in order, so each run is met once.
 std::int64_t shared_pixels(std::span<const LineRun> first, LineShift shift, std::span<const LineRun> second) {
     const auto before = [](const LineRun& run, std::int64_t line) { return run.line < line; };
@@ -92,6 +96,46 @@ void runs_of_codes(std::span<const std::string> codes, Size size, MaskRuns& mask
                 {static_cast<std::int32_t>(x), static_cast<std::int32_t>(top), static_cast<std::int32_t>(bottom)});
         });
         masks.starts.push_back(static_cast<std::int64_t>(masks.runs.size()));
+    }
+}
+
+void codes_of_runs(const MaskRunsView& masks, Size size, std::vector<std::string>& codes) {
+    check_runs(masks, "masks");
+    codes.clear();
+    std::vector<std::uint32_t> counts;
+    std::vector<LineRun> sorted;
+    for (std::size_t i = 0; i < masks.count(); ++i) {
+        std::span<const LineRun> runs = masks.mask(i);
+        if (!std::ranges::is_sorted(runs, comes_before)) {
+            sorted.assign(runs.begin(), runs.end());
+            std::ranges::sort(sorted, comes_before);
+            runs = sorted;
+        }
+        RunWriter writer(counts);
+        std::int64_t covered = 0;  // up to here, down the columns, everything has been told
+        for (const LineRun& run : runs) {
+            if (run.line < 0 || run.line >= size.width || run.begin < 0 || run.begin > run.end ||
+                run.end > size.height) {
+                throw std::invalid_argument("masks must have runs inside " + std::to_string(size.height) + " x " +
+                                            std::to_string(size.width) + ", but one covers " +
+                                            std::to_string(run.begin) + " to " + std::to_string(run.end) +
+                                            " of column " + std::to_string(run.line));
+            }
+            const std::int64_t begin = run.line * size.height + run.begin, end = run.line * size.height + run.end;
+            if (end <= covered || begin == end) {
+                continue;
+            }
+            if (begin > covered) {
+                writer.set(covered, false);
+                writer.set(begin, true);
+            } else {
+                writer.set(covered, true);
+            }
+            covered = end;
+        }
+        writer.set(covered, false);
+        writer.finish(size.height * size.width);
+        codes.push_back(pack_counts(counts));
     }
 }
 

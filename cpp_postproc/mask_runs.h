@@ -53,6 +53,10 @@ void runs_of_codes(std::span<const std::string> codes, Size size, MaskRuns& mask
 
 [[nodiscard]] RunExtent extent_of(std::span<const LineRun> runs);
 
+// COCO's packed codes of masks whose lines are columns, one for each. The runs of a mask may come in any order and
+// overlap: they are united. Throws std::invalid_argument for a run that is not inside a picture of `size`.
+void codes_of_runs(const MaskRunsView& masks, Size size, std::vector<std::string>& codes);
+
 // Counts the pixels that each mask of `first`, moved by its shift, has in common with each of `second`: `counts` has
 // shape (first, second), row-major, and is overwritten.
 void count_shared(const MaskRunsView& first, std::span<const LineShift> shifts, const MaskRunsView& second,

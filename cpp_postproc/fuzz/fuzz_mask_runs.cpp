@@ -2,8 +2,11 @@
 // runs.
 #include <stdexcept>
 
+#include <algorithm>
+
 #include "bytes.h"
 #include "mask_runs.h"
+#include "rle.h"
 
 namespace {
 
@@ -63,6 +66,18 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         if (counts[i] != shared_pixels(first, id, shifts[i / 2], second, met, picture)) {
             __builtin_trap();
         }
+    }
+    // Rows read as columns: of any runs in any order, twice, the code is that of their union.
+    std::vector<LineRun> twice(one.runs.rbegin(), one.runs.rend());
+    twice.insert(twice.end(), one.runs.begin(), one.runs.end());
+    const std::vector<std::int64_t> whole{0, static_cast<std::int64_t>(twice.size())};
+    std::vector<std::string> codes;
+    codes_of_runs({twice, whole}, {picture.width, picture.height}, codes);
+    std::vector<std::uint32_t> counts_of_code;
+    unpack_counts(codes.front(), picture.width, picture.height, counts_of_code);
+    if (area_of_counts(counts_of_code) !=
+        std::ranges::count_if(first, [](std::uint8_t id) { return id == 1 || id == 2; })) {
+        __builtin_trap();
     }
     for (std::size_t i = 0; i < 2; ++i) {
         const RunExtent extent = extent_of(MaskRunsView{one.runs, one.starts}.mask(i));

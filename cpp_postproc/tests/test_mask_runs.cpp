@@ -4,6 +4,7 @@
 #include <stdexcept>
 
 #include "mask_runs.h"
+#include "rle.h"
 #include "scenes.h"
 
 namespace segrt::test {
@@ -44,6 +45,27 @@ TEST(MaskRuns, MovedMasksShareWhatTheirPixelsShare) {
             }
         }
         EXPECT_EQ(counts, expected) << seed;
+    }
+}
+
+TEST(MaskRuns, CodesAreThoseOfTheUnionOfRunsInAnyOrder) {
+    // Columns of three pixels: 0 to 1 and 1 to 3 of the first one overlap, the second is whole, of the last one is
+    // left.
+    const std::vector<LineRun> runs{{3, 2, 3}, {1, 0, 3}, {0, 1, 3}, {0, 0, 2}, {2, 1, 1}};
+    const std::vector<std::int64_t> starts{0, 5, 5};
+    std::vector<std::string> codes;
+    codes_of_runs({runs, starts}, {3, 4}, codes);
+    const std::vector<std::uint32_t> counts{0, 6, 5, 1}, nothing{12};
+    EXPECT_EQ(codes, (std::vector<std::string>{pack_counts(counts), pack_counts(nothing)}));
+}
+
+TEST(MaskRuns, CodesOfRunsOutsideOfThePictureAreRefused) {
+    std::vector<std::string> codes;
+    const std::vector<std::int64_t> starts{0, 1};
+    for (const LineRun run :
+         {LineRun{4, 0, 1}, LineRun{-1, 0, 1}, LineRun{0, -1, 1}, LineRun{0, 2, 4}, LineRun{0, 2, 1}}) {
+        const std::vector<LineRun> runs{run};
+        EXPECT_THROW(codes_of_runs({runs, starts}, {3, 4}, codes), std::invalid_argument);
     }
 }
 

@@ -10,7 +10,7 @@ from segrt.runtime.cli.domain_remark import remark_on_domain
 from segrt.runtime.cli.drawing_options import STYLE
 from segrt.runtime.cli.kept_classes import CLASSES, class_ids
 from segrt.runtime.cli.latencies import LATENCIES, latency_cells
-from segrt.runtime.cli.options import execution_options, rule_options
+from segrt.runtime.cli.options import TILE, execution_options, rule_options
 from segrt.runtime.console.tables import print_table
 from segrt.runtime.console.words import counted
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from segrt.runtime.draw.style import Style
     from segrt.runtime.files.images import Picture
     from segrt.runtime.inference.execution import Execution
+    from segrt.runtime.preprocess.tiling import Tiling
     from segrt.runtime.results import Result
     from segrt.runtime.segmenter import Segmenter
 
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     "--repeat", type=click.IntRange(1, 1000), default=5, show_default=True, help="Runs per bundle that are timed."
 )
 @CLASSES
+@TILE
 @STYLE
 @rule_options
 @execution_options
@@ -40,6 +42,7 @@ def compare(
     out: Path,
     repeat: int,
     classes: tuple[str, ...],
+    tile: "Tiling | None",
     style: "Style | None",
     changes: "RuleChanges",
     execution: "Execution",
@@ -54,7 +57,7 @@ def compare(
     from segrt.runtime.files.atomic import make_folder
     from segrt.runtime.files.collisions import refuse_same
     from segrt.runtime.files.images import check_suffix, read_image, write_image
-    from segrt.runtime.segmenter import find_bundle, open_segmenter
+    from segrt.runtime.segmenter import batch_for, find_bundle, open_segmenter
 
     check_suffix(out)
     refuse_same("--out", out, {"the picture": image})
@@ -81,6 +84,8 @@ def compare(
             engines=execution.engines,
             decode_on=execution.decode_on,
             changes=changes.fitting(rule),
+            batch=1 if tile is None else batch_for(bundle, 1, tile),
+            tile=tile,
         ) as segmenter:
             segmenter(picture)
             results = [segmenter(picture) for _ in range(repeat)]

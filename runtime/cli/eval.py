@@ -16,11 +16,12 @@ from segrt.runtime.cli.eval_options import (
     prediction_options,
 )
 from segrt.runtime.cli.json_output import tables_beside
-from segrt.runtime.cli.options import rule_options
+from segrt.runtime.cli.options import TILE, rule_options
 
 if TYPE_CHECKING:
     from segrt.runtime.decode.rule_changes import RuleChanges
     from segrt.runtime.inference.execution import Execution
+    from segrt.runtime.preprocess.tiling import Tiling
 
 
 @click.command(name="eval")
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 @prediction_options
 @judging_options
 @output_options
+@TILE
 @rule_options
 @execution_options
 def evaluate(
@@ -37,6 +39,7 @@ def evaluate(
     predicted: PredictionOptions,
     judging: JudgingOptions,
     outputs: OutputOptions,
+    tile: "Tiling | None",
     changes: "RuleChanges",
     execution: "Execution",
 ) -> None:
@@ -51,7 +54,7 @@ def evaluate(
     from segrt.runtime.cli.eval_plan import make_plan
     from segrt.runtime.cli.eval_report import report, with_drops, write_json
 
-    plan = make_plan(bundles, data, predicted, judging, outputs, changes, execution)
+    plan = make_plan(bundles, data, predicted, judging, outputs, changes, execution, tile)
     with tables_beside(outputs.json_path):
         evaluations = with_drops(measure_all(plan))
         report(evaluations, plan.dataset, per_class=outputs.per_class, across=judging.judged == "all")

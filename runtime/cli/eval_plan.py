@@ -17,6 +17,7 @@ from segrt.runtime.evaluate.segmenting import BundleOpener
 from segrt.runtime.files.atomic import make_folder, prepare_folder
 from segrt.runtime.files.collisions import Place, refuse_same, tell_apart
 from segrt.runtime.inference.execution import Execution
+from segrt.runtime.preprocess.tiling import Tiling
 from segrt.runtime.results import Label
 from segrt.runtime.results.labels.class_lists import read_labels
 from segrt.runtime.segmenter import find_bundle
@@ -58,6 +59,7 @@ def make_plan(
     outputs: OutputOptions,
     changes: RuleChanges,
     execution: Execution,
+    tile: Tiling | None = None,
 ) -> Plan:
     """Open the data set and list the subjects; raise SegrtError for what cannot be measured or written.
 
@@ -65,6 +67,8 @@ def make_plan(
     """
     if not bundles and predicted.predictions is None:
         raise SegrtError("give bundles or --predictions FILE to evaluate")
+    if tile is not None and not bundles:
+        raise SegrtError(f"--tile {tile}: is for bundles, what is in --predictions has been segmented; leave it out")
     if predicted.predictions_dir is not None and predicted.predictions is None:
         raise SegrtError("--predictions-dir needs --predictions FILE, the JSON that describes its PNG files")
     check_json(outputs.json_path)
@@ -80,7 +84,8 @@ def make_plan(
     )
     of_clips = bool(clips_of(dataset))
     subjects = _with_folders(
-        [*_predictions(predicted, dataset), *_bundles(bundles, changes, execution, tracked=of_clips)], outputs.save
+        [*_predictions(predicted, dataset), *_bundles(bundles, changes, execution, tile, tracked=of_clips)],
+        outputs.save,
     )
     _refuse_overwriting(subjects, outputs, _inputs(data, predicted))
     if outputs.pictures is not None:
@@ -110,7 +115,9 @@ def _predictions(predicted: PredictionOptions, dataset: Dataset) -> list[Subject
     return [Subject(str(predicted.predictions), PredictionsOpener(predictor))]
 
 
-def _bundles(bundles: tuple[str, ...], changes: RuleChanges, execution: Execution, *, tracked: bool) -> list[Subject]:
+def _bundles(
+    bundles: tuple[str, ...], changes: RuleChanges, execution: Execution, tile: Tiling | None, *, tracked: bool
+) -> list[Subject]:
     """Return every bundle at every precision; with `tracked` their results are tracked."""
     precisions: list[str | None] = [*comma_separated(execution.precision)] or [None]
     subjects = []
@@ -118,7 +125,7 @@ def _bundles(bundles: tuple[str, ...], changes: RuleChanges, execution: Executio
         for precision in precisions:
             title = f"{bundle} ({precision})" if len(precisions) > 1 else bundle
             how = replace(execution, precision=precision)
-            opener = BundleOpener(bundle, title, how, changes, tracked)
+            opener = BundleOpener(bundle, title, how, changes, tracked, tile)
             subjects.append(Subject(title, opener))
     return subjects
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from segrt.runtime.decode.rule_changes import RuleChanges
     from segrt.runtime.inference.engine_policy import EnginePolicy
     from segrt.runtime.inference.execution import Execution, WantedPlace
+    from segrt.runtime.preprocess.tiling import Tiling
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 _Option = Callable[[Any], Any]
@@ -101,6 +102,24 @@ MAP_CLASSES = click.option(
     metavar="OWN=THEIRS",
     callback=_renamed,
     help="Let a class of the model count as one of the data set, motorbike=motorcycle for instance; repeatable.",
+)
+
+
+def _tiling(ctx: click.Context, param: click.Parameter, value: str | None) -> "Tiling | None":  # noqa: ARG001
+    """Read HEIGHTxWIDTH[,OVERLAP]; a click callback."""
+    if value is None:
+        return None
+    from segrt.runtime.preprocess.tiling import Tiling
+
+    return Tiling.of(value)
+
+
+TILE = click.option(
+    "--tile",
+    metavar="HxW[,OVERLAP]",
+    callback=_tiling,
+    help="Cut larger pictures into tiles of so many pixels, that share OVERLAP pixels or percent (a fifth by default) "
+    "with their neighbours, and join the results: 768x1280,20% for instance.",
 )
 
 

@@ -11,7 +11,7 @@ from segrt.runtime.cli.domain_remark import remark_on_domain
 from segrt.runtime.cli.drawing_options import DrawingOptions, drawing_options, edits_of
 from segrt.runtime.cli.kept_classes import CLASSES, class_ids
 from segrt.runtime.cli.latencies import LATENCIES, latency_cells
-from segrt.runtime.cli.options import execution_options, rule_options
+from segrt.runtime.cli.options import TILE, execution_options, rule_options
 from segrt.runtime.console.printable import say
 from segrt.runtime.console.progress import with_progress
 from segrt.runtime.console.tables import print_table
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from segrt.runtime.inference.execution import Execution
     from segrt.runtime.outputs.run_savers import Savers
     from segrt.runtime.outputs.saver import Segmented
+    from segrt.runtime.preprocess.tiling import Tiling
     from segrt.runtime.segmenter import Segmenter
 
 
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
 )
 @click.option("--skip-bad", is_flag=True, help="Report pictures that cannot be read and go on with the next.")
 @CLASSES
+@TILE
 @drawing_options
 @rule_options
 @execution_options
@@ -55,6 +57,7 @@ def run(
     save: str,
     skip_bad: bool,
     classes: tuple[str, ...],
+    tile: "Tiling | None",
     drawing: DrawingOptions,
     changes: "RuleChanges",
     execution: "Execution",
@@ -89,6 +92,8 @@ def run(
             engines=execution.engines,
             decode_on=execution.decode_on,
             **changes.given,
+            batch=1 if tile is None else None,
+            tile=tile,
         ) as segmenter,
         Savers(
             comma_separated(save), out, Origin(segmenter.manifest, segmenter.decode, drawing.chosen_style)
@@ -98,7 +103,7 @@ def run(
         items = list(zip(paths, names, image_ids(names), strict=True))
         for path, name, image_id in with_progress(items, "segmenting"):
             try:
-                item = _segment(segmenter, savers, path, name, image_id)
+                item = _segment(segmenter, savers, path, name, image_id, edited=edits is not None)
                 item = item if kept is None else replace(item, result=item.result.filter(kept))
                 item = item if edits is None else replace(item, image=edits(item.image, item.result))
             except ImageError as error:
@@ -131,11 +136,23 @@ def _refuse_sources_in(out: Path, paths: list[Path]) -> None:
             raise SegrtError(f"--out {out}: {path} lies there, a source; write to another folder")
 
 
-def _segment(segmenter: "Segmenter", savers: "Savers", path: Path, name: str, image_id: int | str) -> "Segmented":
+def _segment(
+    segmenter: "Segmenter", savers: "Savers", path: Path, name: str, image_id: int | str, *, edited: bool
+) -> "Segmented":
+    import numpy as np
+
+    from segrt.runtime.errors import ImageError
     from segrt.runtime.outputs.saver import Segmented
     from segrt.runtime.preprocess.channels import shown
 
-    image = segmenter.read(path)
+    image: object = segmenter.read(path)  # of a huge file with tiles, what reads its windows
+    if not isinstance(image, np.ndarray):
+        if savers.wants_picture is not None or edited:
+            what = "--background and --blur" if edited else f"--save {savers.wants_picture}"
+            raise ImageError(
+                f"{path}: is read by windows, it is too large for {what}; give --save coco or labels alone"
+            )
+        return Segmented(path, name, image_id, np.zeros((1, 1, 3), np.uint8), segmenter(path), {}, None)
     if not savers.wants_heads:
         return Segmented(path, name, image_id, shown(image), segmenter(image), {}, None)
     result, heads, geometry = segmenter.detailed(image)

@@ -13,7 +13,7 @@ from segrt.runtime.cli.domain_remark import remark_on_domain
 from segrt.runtime.cli.drawing_options import DrawingOptions, draw_in, drawing_options, edits_of
 from segrt.runtime.cli.garbage import only_new_garbage
 from segrt.runtime.cli.kept_classes import CLASSES, class_ids
-from segrt.runtime.cli.options import execution_options, rule_options
+from segrt.runtime.cli.options import TILE, execution_options, rule_options
 from segrt.runtime.cli.reading_options import ReadingOptions, reading_options
 from segrt.runtime.cli.stream_outputs import refuse_edits_nowhere, say_before, say_written, sinks_of
 from segrt.runtime.cli.stream_tracking import TRACKING
@@ -28,6 +28,7 @@ from segrt.runtime.console.words import counted
 if TYPE_CHECKING:
     from segrt.runtime.decode.rule_changes import RuleChanges
     from segrt.runtime.inference.execution import Execution
+    from segrt.runtime.preprocess.tiling import Tiling
     from segrt.runtime.stream.pipeline import Pipeline
     from segrt.runtime.stream.step import Step
     from segrt.runtime.stream.stream_metrics import StreamMetrics
@@ -96,8 +97,9 @@ class _SinkOption(click.Option):
     "--batch",
     type=click.IntRange(min=1),
     metavar="N",
-    help="Frames in the network at once; one of each source by default, if the network takes so many.",
+    help="Frames, or tiles, in the network at once; one of each source by default, if the network takes so many.",
 )
+@TILE
 @CLASSES
 @click.option("--show", is_flag=True, help="Show the results: in a window, or on a live page where there is none.")
 @click.option("--rle", is_flag=True, help="Put masks, as COCO run lengths, into JSON lines and MQTT messages.")
@@ -124,6 +126,7 @@ def stream(
     segment: float | None,
     keep: float | None,
     batch: int | None,
+    tile: "Tiling | None",
     classes: tuple[str, ...],
     show: bool,
     rle: bool,
@@ -170,6 +173,7 @@ def stream(
             **changes.given,
             batch=batch,
             sources=len(sources),
+            tile=tile,
         ) as segmenter:
             remark_on_domain([segmenter.manifest], sources)
             most = None if keep is None else int(keep)

@@ -14,8 +14,9 @@ from segrt.runtime.evaluate.evaluation import Evaluation
 from segrt.runtime.evaluate.measuring import Options, Predictor, Progress, measure
 from segrt.runtime.inference.execution import Execution
 from segrt.runtime.preprocess.channels import Raster, read_input
+from segrt.runtime.preprocess.tiling import Tiling
 from segrt.runtime.results import Label, Result
-from segrt.runtime.segmenter import find_bundle, open_segmenter
+from segrt.runtime.segmenter import batch_for, find_bundle, open_segmenter
 
 
 class Segments(Protocol):
@@ -108,7 +109,8 @@ class BundleOpener:
     """Opens a bundle as a predictor, in this process or another one.
 
     Average precision ranks all detections, so an instance bundle's own score threshold is set to 0 unless one is given.
-    `tracked`: results are tracked over clips, and an instance bundle keeps its threshold.
+    `tracked`: results are tracked over clips, and an instance bundle keeps its threshold. `tile`: pictures that are
+    larger go through the network in such tiles.
     """
 
     bundle: str
@@ -116,6 +118,7 @@ class BundleOpener:
     execution: Execution = field(default_factory=Execution)
     changes: RuleChanges = field(default_factory=RuleChanges)
     tracked: bool = False
+    tile: Tiling | None = None
 
     def __call__(self) -> AbstractContextManager[Predictor]:
         """Return a context that opens the bundle and closes it again."""
@@ -146,6 +149,8 @@ class _Opened(AbstractContextManager[Predictor]):
             device=given.execution.device,
             decode_on=given.execution.decode_on,
             changes=changes,
+            batch=1 if given.tile is None else batch_for(bundle, 1, given.tile),
+            tile=given.tile,
         )
         predictor = SegmenterPredictor(self._segmenter, given.name)
         return TrackedPredictor(predictor) if given.tracked else predictor

@@ -29,7 +29,7 @@ _OF_STREAM = """
     rle stall-timeout score-threshold overlap-threshold merge-rule compat no-compat backend precision threads decode
     no-build engine-dir trust-engine classes style background blur show track track-lost track-camera track-colors zones
     zones-edit events record-on record-to
-    pre-roll post-roll help
+    pre-roll post-roll tile help
 """
 HARMLESS_OPTIONS = frozenset(f"--{name}" for name in _OF_STREAM.split())
 """The options of `segrt stream` but --token."""

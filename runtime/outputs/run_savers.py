@@ -63,6 +63,8 @@ class PanopticSaver(Saver):
 class CocoSaver(Saver):
     """`coco.json`: objects as COCO's instance results have them (category_id, bbox, score, RLE)."""
 
+    wants_picture = False
+
     def __init__(self, out: Path, origin: Origin) -> None:
         super().__init__(out, origin)
         self._entries: list[dict[str, Any]] = []
@@ -85,6 +87,8 @@ class CocoSaver(Saver):
 
 class LabelsSaver(Saver):
     """`labels/NAME.png`: a grey PNG of class ids (8 or 16 bits, the highest value is void) and `labels.json`."""
+
+    wants_picture = False
 
     @staticmethod
     def why_not(origin: Origin) -> str | None:
@@ -174,6 +178,7 @@ class Savers:
         self._saved = False
         self._savers = [SAVERS.load(kind)(out, origin) for kind in chosen]
         self.wants_heads = any(saver.wants_heads for saver in self._savers)
+        self.wants_picture = next((kind for kind in chosen if SAVERS.load(kind).wants_picture), None)
 
     def add(self, item: Segmented) -> list[Path]:
         """Save one picture's outputs; return its files, in the order of the kinds."""

@@ -41,9 +41,13 @@ class Segmented:
 
 
 class Saver(ABC):
-    """Saves one kind of output into the folder `out`."""
+    """Saves one kind of output into the folder `out`.
+
+    `wants_picture` says that it looks at the picture, which therefore must be held as a whole, or makes one as large.
+    """
 
     wants_heads = False
+    wants_picture = True
 
     def __init__(self, out: Path, origin: Origin) -> None:
         self.out = out

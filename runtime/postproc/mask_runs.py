@@ -1,4 +1,4 @@
-"""Masks as runs along lines: what the masks of two frames share, each moved as its object has moved."""
+"""Masks as runs along lines: what masks of two frames or tiles share, each moved as its object has moved."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from segrt.runtime.postproc.arguments import ArgumentError, class_list, describe
+from segrt.runtime.postproc.arguments import ArgumentError, Size, checked_size, class_list, describe
 from segrt.runtime.postproc.calls import call_checked
 from segrt.runtime.postproc.core import core
 from segrt.runtime.postproc.run_lengths import codes_of
@@ -69,6 +69,29 @@ class MaskRuns:
         """Return the mask of this index alone, a copy that keeps none of the others."""
         begin, end = int(self.starts[index]), int(self.starts[index + 1])
         return MaskRuns(self.runs[begin:end].copy(), np.array([0, end - begin], np.int64), self.by_columns)
+
+    def taken(self, indices: Sequence[int]) -> "MaskRuns":
+        """Return the masks of these indices, in their order, as copies."""
+        return MaskRuns.of_parts(
+            [self.runs[self.starts[index] : self.starts[index + 1]] for index in indices], by_columns=self.by_columns
+        )
+
+    def moved(self, dx: int, dy: int) -> "MaskRuns":
+        """Return the masks moved by whole pixels to the right and down."""
+        lines, along = (dx, dy) if self.by_columns else (dy, dx)
+        return MaskRuns(self.runs + np.array([lines, along, along], np.int32), self.starts, self.by_columns)
+
+    def codes(self, size: Size) -> list[Rle]:
+        """Return the masks, whose lines must be columns, as COCO run-length codes of a picture of `size` (H, W).
+
+        Runs of one mask may overlap and come in any order: the code is that of their union. Raises ArgumentError for
+        masks by rows, and for a run outside of the picture.
+        """
+        if not self.by_columns:
+            raise ArgumentError("the masks' lines must be columns, as those of codes are, but they are rows")
+        height, width = checked_size("size", size)
+        codes = call_checked(core.codes_of_runs, self.runs, self.starts, (height, width))
+        return [Rle(size=[height, width], counts=code) for code in codes]
 
     def measure(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Return areas (N,) in pixels and extents (N, 4) as x0, y0, x1, y1 (edges; 0 when empty)."""

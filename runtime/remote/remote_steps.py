@@ -1,6 +1,7 @@
 """The steps around a server: a picture is handed over as it is, an answer is a result already."""
 
 from collections.abc import Mapping
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -9,7 +10,7 @@ from segrt.runtime.bundle.manifest import Manifest
 from segrt.runtime.decode.rule import DecodeRule
 from segrt.runtime.errors import BackendError, ImageError
 from segrt.runtime.inference.tensors import Device, Head, Slot
-from segrt.runtime.preprocess.channels import Raster, image_input, wanted
+from segrt.runtime.preprocess.channels import Raster, image_input, read_input, wanted
 from segrt.runtime.preprocess.cuda.device_picture import DevicePicture, on_host
 from segrt.runtime.preprocess.geometry import Geometry
 from segrt.runtime.remote.address import Encoding
@@ -33,6 +34,10 @@ class RemoteSteps:
     def preprocess_device(self) -> Device:
         """Nothing is done here."""
         return "cpu"
+
+    def read(self, path: Path) -> Raster:
+        """Return the picture at `path` as the network wants it."""
+        return read_input(path, self._manifest.inputs)
 
     def fill(self, image: Raster | DevicePicture, slot: Slot, index: int) -> Geometry:
         """Put a picture into the slot's next request."""

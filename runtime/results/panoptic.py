@@ -240,7 +240,7 @@ class PanopticResult(Viewable):
         """Return each pixel's class; pixels of id 0 become the semantic result's `void_id`."""
         dtype = class_map_dtype(len(self.labels))
         table = {segment.id: segment.class_id for segment in self.segments}
-        class_map = remap(self.segment_ids, table, default=int(np.iinfo(dtype).max), dtype=dtype)
+        class_map = remap(self.stored_ids, table, default=int(np.iinfo(dtype).max), dtype=dtype)
         return SemanticResult(class_map, self.labels, self.timings, image=self.image)
 
     def to_instances(self) -> InstanceResult:
@@ -251,7 +251,7 @@ class PanopticResult(Viewable):
             boxes=boxes,
             scores=np.array([segment.score for segment in things], dtype=np.float32),
             class_ids=np.array([segment.class_id for segment in things], dtype=np.int64),
-            rles=[rle.encode(self.segment_ids == segment.id) for segment in things],
+            rles=[rle.encode_id(self.stored_ids, item.id, item.bbox, item.area) for item in things],
             size=self.size,
             labels=self.labels,
             timings=self.timings,

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from segrt.runtime.postproc import Rle, decode_rle, encode_rle, measure_rle
+from segrt.runtime.postproc import MaskRuns, Rle, decode_rle, encode_rle, measure_rle
 
-__all__ = ["Rle", "area", "decode", "decode_all", "encode", "measure", "text"]
+__all__ = ["Rle", "area", "decode", "decode_all", "encode", "encode_id", "measure", "text"]
 
 
 def encode(mask: npt.NDArray[Any]) -> Rle:
@@ -29,6 +29,18 @@ def decode(encoded: Rle) -> npt.NDArray[np.bool_]:
 def decode_all(encoded: Sequence[Rle], size: tuple[int, int]) -> npt.NDArray[np.bool_]:
     """Decode masks of one `size` (H, W) to bool (N, H, W); N may be 0."""
     return decode_rle(encoded) if encoded else np.zeros((0, *size), dtype=np.bool_)
+
+
+def encode_id(ids: npt.NDArray[Any], value: int, bbox: tuple[int, int, int, int], area: int) -> Rle:
+    """Encode where a map of ids (H, W) has `value`, looking at no more of it than `bbox` (x, y, width, height).
+
+    Where the box does not hold `area` such pixels, it is wrong, and all of the map is looked at.
+    """
+    x, y, width, height = bbox
+    part = ids[y : y + height, x : x + width] == value
+    if min(x, y) < 0 or np.count_nonzero(part) != area or not area:
+        return encode(ids == value)
+    return MaskRuns.of_rles([encode(part)]).moved(x, y).codes((ids.shape[0], ids.shape[1]))[0]
 
 
 def area(encoded: Rle) -> int:

@@ -110,8 +110,9 @@ class Viewable:
 
 
 def with_picture(result: _Result, image: npt.NDArray[Any]) -> _Result:
-    """Tell `result`, which nobody else has seen yet, the picture that it was made of."""
-    object.__setattr__(result, "image", image)
+    """Tell `result`, which nobody else has seen yet, the picture that it was made of, unless it is read by windows."""
+    if isinstance(image, np.ndarray):
+        object.__setattr__(result, "image", image)
     return result
 
 

@@ -7,7 +7,7 @@ if TYPE_CHECKING:
     from segrt.runtime.segmenter.bundle_finding import find_bundle
     from segrt.runtime.segmenter.bundle_opening import open_bundle
     from segrt.runtime.segmenter.calling import Segmenter, with_timings
-    from segrt.runtime.segmenter.segmenter_opening import open_segmenter
+    from segrt.runtime.segmenter.segmenter_opening import batch_for, open_segmenter
     from segrt.runtime.segmenter.typed_segmenters import InstanceSegmenter, PanopticSegmenter, SemanticSegmenter
 
 __all__ = [
@@ -15,6 +15,7 @@ __all__ = [
     "PanopticSegmenter",
     "Segmenter",
     "SemanticSegmenter",
+    "batch_for",
     "find_bundle",
     "open_bundle",
     "open_segmenter",
@@ -27,6 +28,7 @@ _HOMES = {
     "PanopticSegmenter": f"{_HERE}.typed_segmenters",
     "Segmenter": f"{_HERE}.calling",
     "SemanticSegmenter": f"{_HERE}.typed_segmenters",
+    "batch_for": f"{_HERE}.segmenter_opening",
     "find_bundle": f"{_HERE}.bundle_finding",
     "open_bundle": f"{_HERE}.bundle_opening",
     "open_segmenter": f"{_HERE}.segmenter_opening",

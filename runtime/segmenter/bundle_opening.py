@@ -4,11 +4,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypedDict, overload
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from typing_extensions import Unpack
 
     from segrt.runtime.inference.engine_policy import EnginePolicy
     from segrt.runtime.inference.execution import WantedPlace
     from segrt.runtime.inference.tensors import WantedDevice
+    from segrt.runtime.preprocess.tiling import Tiling
     from segrt.runtime.results.technique import Technique
     from segrt.runtime.segmenter.calling import Segmenter
     from segrt.runtime.segmenter.typed_segmenters import InstanceSegmenter, PanopticSegmenter, SemanticSegmenter
@@ -29,6 +32,7 @@ class _Options(TypedDict, total=False):
     engines: "EnginePolicy | None"
     device: "WantedDevice"
     decode_on: "WantedPlace"
+    tile: "Tiling | str | Sequence[int] | None"
 
 
 @overload
@@ -69,6 +73,7 @@ def open_bundle(
     engines: "EnginePolicy | None" = None,
     device: "WantedDevice" = "auto",
     decode_on: "WantedPlace" = "auto",
+    tile: "Tiling | str | Sequence[int] | None" = None,
 ) -> "Segmenter":
     """Open a bundle's folder, an embedded one by name ("street-panoptic"), or a server's, on a backend.
 
@@ -83,13 +88,18 @@ def open_bundle(
     means one of each of `sources` where the network takes so many, else 1. `engines` says where TensorRT's engines lie
     and whether they may be built. With `device` "cpu" no GPU is used, as for whatever others are compared with.
     `decode_on` is what decodes the heads, "cpu", "cuda", or with "auto" where they lie; it is no part of the bundle's
-    decode rule. Raises BundleError or BackendError.
+    decode rule. `tile` cuts pictures that are larger into tiles that overlap, (height, width), (height, width, overlap)
+    in pixels, or text as "768x1280,20%"; each is brought to the network's input as a picture is, in batches of `batch`,
+    and the results are joined by their pixels to that of the whole: see docs/large-pictures.md. Raises BundleError,
+    BackendError, or SegrtError for tiles that cannot be.
     """
     from segrt.runtime.decode.rule_changes import RuleChanges
     from segrt.runtime.errors import BundleError
+    from segrt.runtime.preprocess.tiling import Tiling
     from segrt.runtime.segmenter.bundle_finding import find_bundle
     from segrt.runtime.segmenter.segmenter_opening import batch_for, open_segmenter
 
+    tiling = None if tile is None else Tiling.of(tile)
     bundle = find_bundle(path_or_name)
     if technique is not None and technique != bundle.manifest.technique:
         raise BundleError(
@@ -102,8 +112,9 @@ def open_bundle(
         precision=precision,
         threads=threads,
         changes=RuleChanges(score_threshold, overlap_threshold, merge_rule, compat),
-        batch=batch_for(bundle, sources) if batch is None else batch,
+        batch=batch_for(bundle, sources, tiling) if batch is None else batch,
         engines=engines,
         device=device,
         decode_on=decode_on,
+        tile=tiling,
     )

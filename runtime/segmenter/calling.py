@@ -18,7 +18,6 @@ from segrt.runtime.decode.rule import Context, DecodeRule
 from segrt.runtime.files.images import Picture
 from segrt.runtime.inference.backend import Backend, Stopwatch
 from segrt.runtime.inference.tensors import Device, Head, Slot
-from segrt.runtime.preprocess.channels import read_input
 from segrt.runtime.preprocess.cuda.device_picture import DevicePicture
 from segrt.runtime.preprocess.geometry import Geometry
 from segrt.runtime.results import Label, Result, Timings
@@ -85,6 +84,11 @@ class Segmenter:
         return self._context.threads
 
     @property
+    def context(self) -> Context:
+        """What decodes its heads: the rule in force, the labels, the threads."""
+        return self._context
+
+    @property
     def decode(self) -> DecodeRule:
         """The decode rule with the thresholds in force."""
         return self._context.decode
@@ -110,7 +114,7 @@ class Segmenter:
 
     def read(self, path: str | Path) -> Picture:
         """Return the picture at `path` as the network wants it; raise ImageError where it cannot be read or is none."""
-        return read_input(Path(path), self.manifest.inputs)
+        return self._steps.read(Path(path))
 
     def detailed(self, image: AnyPicture) -> tuple[Result, dict[str, npt.NDArray[Any]], Geometry]:
         """Return the result of `image`, copies of the raw heads (name → array with the batch axis) and the geometry."""
@@ -124,7 +128,7 @@ class Segmenter:
             return _copies(done.heads), done.geometry
 
     def _given(self, image: AnyPicture, *, rgb: bool = False) -> Picture:
-        return given_picture(image, self.manifest.inputs, rgb=rgb)
+        return given_picture(image, self.manifest.inputs, rgb=rgb, read=self._steps.read)
 
     def _segment(
         self, given: AnyPicture, *, copy_heads: bool, rgb: bool = False

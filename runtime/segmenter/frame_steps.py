@@ -1,6 +1,7 @@
 """The two steps around a backend: a picture into a slot, and what comes back into a result."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from segrt.runtime.bundle.bundle import Bundle
@@ -10,7 +11,7 @@ from segrt.runtime.decode.decoding_place import Placement
 from segrt.runtime.decode.rule import Context, DecodeRule
 from segrt.runtime.inference.backend import Backend
 from segrt.runtime.inference.tensors import Device, Head, Slot
-from segrt.runtime.preprocess.channels import Raster
+from segrt.runtime.preprocess.channels import Raster, read_input
 from segrt.runtime.preprocess.cuda.device_picture import DevicePicture, on_host
 from segrt.runtime.preprocess.geometry import Geometry
 from segrt.runtime.preprocess.member_inputs import fill_members
@@ -27,6 +28,9 @@ class FrameSteps(Protocol):
     @property
     def preprocess_device(self) -> Device:
         """Where pictures are brought to the inputs."""
+
+    def read(self, path: Path) -> Raster:
+        """Return the picture at `path` as `fill` takes it; raise ImageError where it cannot be read or is none."""
 
     def fill(self, image: Raster | DevicePicture, slot: Slot, index: int) -> Geometry:
         """Put a picture into place `index` of the slot's batch; return where it lies there."""
@@ -70,6 +74,10 @@ class NetworkSteps:
     def preprocess_device(self) -> Device:
         """Where pictures are brought to the inputs."""
         return self._device
+
+    def read(self, path: Path) -> Raster:
+        """Return the picture at `path` as the network wants it."""
+        return read_input(path, self._manifest.inputs)
 
     def fill(self, image: Raster | DevicePicture, slot: Slot, index: int) -> Geometry:
         """Write a picture into the inputs: straight on the GPU where heads are decoded there, as far as kernels can."""

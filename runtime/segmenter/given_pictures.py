@@ -1,6 +1,6 @@
 """What a segmenter is called with: arrays, paths, the bytes of a file, Pillow's images; clear words for the rest."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -33,11 +33,14 @@ AnyPicture = npt.NDArray[Any] | str | Path | bytes | bytearray | memoryview | Pi
 """A picture in one of the ways that a segmenter takes it."""
 
 
-def given_picture(image: AnyPicture, inputs: Sequence[InputSpec], *, rgb: bool = False) -> Raster:
+def given_picture(
+    image: AnyPicture, inputs: Sequence[InputSpec], *, rgb: bool = False, read: Callable[[Path], Raster] | None = None
+) -> Raster:
     """Return `image` as the image input among `inputs` takes it: uint8 BGR (H, W, 3), or what `channels` says.
 
     Grey pictures get three equal channels and an alpha channel is left out where the network takes colours. `rgb` says
-    that an array has red first; files and Pillow's images know it themselves. Raises ImageError for all else.
+    that an array has red first; files and Pillow's images know it themselves. `read` reads files, `read_input` by
+    default. Raises ImageError for all else.
     """
     if isinstance(image, np.ndarray):
         return _of_array(image, image_input(inputs), rgb=rgb)
@@ -45,7 +48,7 @@ def given_picture(image: AnyPicture, inputs: Sequence[InputSpec], *, rgb: bool =
         scheme = scheme_of(str(image))
         if scheme is not None and not Path(image).exists():
             raise ImageError(f"{redact(str(image))}: is no file; `segmenter.stream(address)` takes what is streamed")
-        return read_input(Path(image), inputs)
+        return read_input(Path(image), inputs) if read is None else read(Path(image))
     if isinstance(image, (bytes, bytearray, memoryview)):
         _refuse_other_values(image_input(inputs), "bytes")
         return decode_image(bytes(image), "the given bytes")

@@ -17,6 +17,7 @@ from segrt.runtime.inference.engine_policy import EnginePolicy
 from segrt.runtime.inference.execution import WantedPlace
 from segrt.runtime.inference.network_file import Opening
 from segrt.runtime.inference.tensors import WantedDevice
+from segrt.runtime.preprocess.tiling import Tiling
 from segrt.runtime.segmenter.calling import Segmenter
 from segrt.runtime.segmenter.typed_segmenters import SEGMENTERS
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from segrt.runtime.remote.remote_bundle import RemoteBundle
 
 log = logging.getLogger("segrt.decode")
+_TILES_AT_ONCE = 4
 
 
 def open_segmenter(
@@ -37,8 +39,24 @@ def open_segmenter(
     engines: EnginePolicy | None = None,
     device: WantedDevice = "auto",
     decode_on: WantedPlace = "auto",
+    tile: Tiling | None = None,
 ) -> Segmenter:
     """Open `bundle`, whose manifest has been read; see `open_bundle`."""
+    if tile is not None:
+        return _opened_tiled(
+            open_segmenter(
+                bundle,
+                backend=backend,
+                precision=precision,
+                threads=threads,
+                changes=changes,
+                batch=batch,
+                engines=engines,
+                device=device,
+                decode_on=decode_on,
+            ),
+            tile,
+        )
     decode = (changes or RuleChanges()).of(bundle.manifest.decode, bundle.where)
     variant = bundle.variant(precision)
     if not bundle.is_here:
@@ -78,6 +96,18 @@ def open_segmenter(
     return segmenter(bundle, variant, opened, Context(decode, bundle.manifest.labels, threads, members), placement)
 
 
+def _opened_tiled(segmenter: Segmenter, tile: Tiling) -> Segmenter:
+    """Return a segmenter that gives pictures to this one tile by tile, and closes it."""
+    from segrt.runtime.segmenter.tiles.tiled_backend import tiled_backend
+    from segrt.runtime.segmenter.tiles.tiled_steps import TiledSteps
+
+    backend = tiled_backend(segmenter, tile)
+    made = SEGMENTERS[segmenter.manifest.technique]
+    return made(
+        segmenter.bundle, segmenter.variant, backend, segmenter.context, segmenter.placement, TiledSteps(backend)
+    )
+
+
 def _opened(bundle: Bundle, variant: Variant, batch: int, backend: str, opening: Opening) -> Backend:
     check_choice(backend, opening)
     if bundle.manifest.members:
@@ -85,6 +115,10 @@ def _opened(bundle: Bundle, variant: Variant, batch: int, backend: str, opening:
     return open_backend(network_file(bundle, variant, batch), backend=backend, opening=opening)
 
 
-def batch_for(bundle: Bundle, sources: int) -> int:
-    """Return how many frames a slot of `bundle` holds: one of each source where the network takes so many."""
-    return sources if all(spec.shape[0] == "N" for spec in bundle.manifest.inputs) else 1
+def batch_for(bundle: Bundle, sources: int, tile: Tiling | None = None) -> int:
+    """Return how many frames a slot of `bundle` holds: one of each source where the network takes so many, else 1.
+
+    Of tiles it is some of one picture.
+    """
+    wanted = sources if tile is None else _TILES_AT_ONCE
+    return wanted if all(spec.shape[0] == "N" for spec in bundle.manifest.inputs) else 1

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 from copy import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -43,18 +43,23 @@ class StreetView:
 
 
 class StreetWorld:
-    """The street of one seed; `weather` fixes the condition (one of `CONDITIONS`), `busy` scales how full it is."""
+    """The street of one seed; `weather` fixes the condition (one of `CONDITIONS`), `busy` scales how full it is.
 
-    def __init__(self, seed: int, *, weather: str | None = None, busy: float = 1.0) -> None:
+    `wide` is how many times as much a camera of shorter focal length sees to each side: things are so much smaller, and
+    so many times as many.
+    """
+
+    def __init__(self, seed: int, *, weather: str | None = None, busy: float = 1.0, wide: float = 1.0) -> None:
         if seed < 0:
             raise SegrtError(f"seed must be 0 or more, but got {seed}")
         if weather is not None and weather not in CONDITIONS:
             raise SegrtError(f"weather must be one of {', '.join(CONDITIONS)}, but got {weather!r}")
         self.seed = seed
         random = np.random.default_rng([seed, 0])
-        self.layout = make_layout(random)
+        layout = make_layout(random)
+        self.layout = replace(layout, camera=replace(layout.camera, focal=layout.camera.focal / wide))
         self.weather = make_weather(random, weather)
-        self.actors = make_actors(random, self.layout, busy)
+        self.actors = make_actors(random, self.layout, busy * wide)
         self._signal_offset = random.uniform(0, 12)
 
     def with_actors(self, more: Sequence[Actor]) -> "StreetWorld":

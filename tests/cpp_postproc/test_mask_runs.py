@@ -68,6 +68,32 @@ def test_masks_of_codes_share_what_their_pixels_share(seed: int, size: Any) -> N
     assert (boxes == postproc.measure_rle(codes)[1]).all()
 
 
+@settings(max_examples=60, deadline=None)
+@given(seed=st.integers(0, 10**6), size=st.tuples(st.integers(1, 25), st.integers(1, 25)))
+def test_codes_of_runs_are_those_of_their_union(seed: int, size: Any) -> None:
+    rng = np.random.default_rng(seed)
+    masks, others = (rng.random((4, *size)) < np.array([0.0, 0.3, 0.9, 1.0])[:, None, None] for _ in range(2))
+    one, other = (MaskRuns.of_rles(postproc.encode_rle(stack)) for stack in (masks, others))
+    assert one.codes(size) == postproc.encode_rle(masks)
+    assert one.taken([2, 0]).codes(size) == postproc.encode_rle(masks[[2, 0]])
+    both = [rng.permutation(np.concatenate([one.one(i).runs, other.one(i).runs])) for i in range(4)]
+    assert MaskRuns.of_parts(both, by_columns=True).codes(size) == postproc.encode_rle(masks | others)
+    down, right = int(rng.integers(5)), int(rng.integers(5))
+    placed = np.pad(masks, ((0, 0), (down, 2), (right, 1)))
+    larger = (size[0] + down + 2, size[1] + right + 1)
+    assert one.moved(right, down).codes(larger) == postproc.encode_rle(placed)
+
+
+def test_codes_of_rows_and_of_what_leaves_the_picture_are_refused() -> None:
+    whole = MaskRuns.of_rles(postproc.encode_rle(np.ones((1, 4, 6), bool)))
+    with pytest.raises(postproc.ArgumentError, match="inside 4 x 6, but one covers 1 to 5 of column 0"):
+        whole.moved(0, 1).codes((4, 6))
+    with pytest.raises(postproc.ArgumentError, match="inside 4 x 6, but one covers 0 to 4 of column -2"):
+        whole.moved(-2, 0).codes((4, 6))
+    with pytest.raises(postproc.ArgumentError, match="must be columns"):
+        MaskRuns.of_map(np.ones((4, 6), np.uint8), [1]).codes((4, 6))
+
+
 def test_masks_joined_and_taken_one_by_one_are_the_same() -> None:
     ids = np.random.default_rng(1).integers(0, 6, (20, 30)).astype(np.int32)
     whole = MaskRuns.of_map(ids, [5, 3, 9, 1])

@@ -19,20 +19,26 @@ SCHEME = "street://"
 _MOST_FRAMES = 1_000_000
 _LAST_SEED = 999_999_999
 _MOST_DIGITS = 20
+_WIDEST = 8
 
 
 @dataclass(frozen=True)
 class StreetDataset:
-    """`frames` worlds from `seed` on, each at the moment its seed draws, rendered when they are asked for."""
+    """`frames` worlds from `seed` on, each at the moment its seed draws, rendered when they are asked for.
+
+    `wide` is that of `StreetWorld`: with more than 1 things are so many times smaller.
+    """
 
     seed: int
     frames: int
     size: tuple[int, int]
+    wide: int = 1
 
     @property
     def path(self) -> str:
         """The address."""
-        return f"{SCHEME}?seed={self.seed}&frames={self.frames}&width={self.size[1]}&height={self.size[0]}"
+        address = f"{SCHEME}?seed={self.seed}&frames={self.frames}&width={self.size[1]}&height={self.size[0]}"
+        return address if self.wide == 1 else f"{address}&wide={self.wide}"
 
     @property
     def labels(self) -> tuple[Label, ...]:
@@ -52,11 +58,11 @@ class StreetDataset:
 
     def read_image(self, sample: Sample) -> Picture:
         """Render the world; picture and truth of one world are rendered once."""
-        return _view(int(sample.image_id), self.size).image
+        return _view(int(sample.image_id), self.size, self.wide).image
 
     def read_truth(self, sample: Sample) -> PanopticTruth:
         """Return the world's truth."""
-        return street_truth(_view(int(sample.image_id), self.size))
+        return street_truth(_view(int(sample.image_id), self.size, self.wide))
 
 
 def street_truth(view: StreetView) -> PanopticTruth:
@@ -70,13 +76,13 @@ def open_street(address: str) -> StreetDataset:
     parts = urlsplit(address)
     given = dict(parse_qsl(parts.query, keep_blank_values=True))
     remedy = f"write {SCHEME}?seed=900000&frames=200&width=320&height=192"
-    strange = set(given) - {"seed", "frames", "size", "width", "height"}
+    strange = set(given) - {"seed", "frames", "size", "width", "height", "wide"}
     if strange or parts.netloc or parts.path.strip("/"):
         what = sorted(strange)[0] if strange else parts.netloc or parts.path
         raise SegrtError(f"{address}: {what!r} is unknown; {remedy}")
-    bounds = {"seed": ("900000", 0, _LAST_SEED), "frames": ("200", 1, _MOST_FRAMES)}
-    seed, frames = asked_numbers(address, given, bounds, remedy)
-    return StreetDataset(seed, frames, asked_size(address, given, remedy))
+    bounds = {"seed": ("900000", 0, _LAST_SEED), "frames": ("200", 1, _MOST_FRAMES), "wide": ("1", 1, _WIDEST)}
+    seed, frames, wide = asked_numbers(address, given, bounds, remedy)
+    return StreetDataset(seed, frames, asked_size(address, given, remedy), wide)
 
 
 def asked_numbers(
@@ -122,8 +128,8 @@ def _size(address: str, text: str, remedy: str) -> tuple[int, int]:
 
 
 @lru_cache(maxsize=2)
-def _view(seed: int, size: tuple[int, int]) -> StreetView:
-    return StreetWorld(seed).render(drawn_time(seed), size)
+def _view(seed: int, size: tuple[int, int], wide: int) -> StreetView:
+    return StreetWorld(seed, wide=wide).render(drawn_time(seed), size)
 
 
 def _open(address: Address) -> StreetDataset:
