@@ -10,8 +10,8 @@
 namespace segrt {
 namespace {
 
-// Target position i lies between the source positions low[i] and low[i] + 1, of which the first may be -1 and the second
-// the length.
+// Target position i lies between the source positions low[i] and low[i] + 1, of which the first may be -1 and the
+// second the length.
 struct Between {
     std::span<std::int32_t> low;
     std::span<double> low_weight, high_weight;
@@ -32,7 +32,8 @@ struct Between {
     }
 };
 
-// Writes row `y` of the picture times `weight` behind the black pixel at the row's beginning; beyond the picture, black.
+// Writes row `y` of the picture times `weight` behind the black pixel at the row's beginning; beyond the picture,
+// black.
 void weigh_row(const Picture& picture, Index y, double weight, std::span<double> row) {
     if (y < 0 || y >= picture.height) {
         std::fill(row.begin(), row.end(), 0.0);

@@ -1,6 +1,6 @@
 // Bilinear resizing of pictures that cuts off to whole grey levels, bit for bit as scikit-image's
-// `resize(image, size, order=1, mode="constant", anti_aliasing=False, preserve_range=True).astype(uint8)`, versions 0.19
-// and later, which is scipy.ndimage's `zoom` with `grid_mode` (NI_ZoomShift of ni_interpolation.c).
+// `resize(image, size, order=1, mode="constant", anti_aliasing=False, preserve_range=True).astype(uint8)`, versions
+// 0.19 and later, which is scipy.ndimage's `zoom` with `grid_mode` (NI_ZoomShift of ni_interpolation.c).
 #pragma once
 
 #include <cstdint>

@@ -1,4 +1,4 @@
-"""Preprocessing: interpolation followed by normalisation equals one pass; antialiasing is Pillow's, cutting skimage's."""
+"""Preprocessing: one pass equals resizing, then normalising; antialiasing is Pillow's, cutting off scikit-image's."""
 
 from typing import Any
 
