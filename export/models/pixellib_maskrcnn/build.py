@@ -87,7 +87,7 @@ def _resize(request: Request) -> Resize:
 
 
 def framework_pixels(picture: Picture, size: Size) -> npt.NDArray[np.float32]:
-    """Return the network input (3, h, w) that Matterport makes of `picture`, uint8 BGR (H, W, 3): its `resize_image`."""
+    """Return the network input (3, h, w) that Matterport's `resize_image` makes of `picture`, uint8 BGR (H, W, 3)."""
     height, width = picture.shape[:2]
     scale = max(1.0, (_SHORTEST if size == _LARGEST else min(size)) / min(height, width))
     if round(height * scale) > size[0] or round(width * scale) > size[1]:
