@@ -151,7 +151,8 @@ def network(name: str, tmp_path: Path) -> tuple[Any, Path]:
     pixels = calibration_pixels(SIZE, (0, 0, 0), (1, 1, 1), count=2)
     calibrate(model.model, lambda: model.model(pixels), spreads)
     path = tmp_path / f"{name}.pt"
-    model.save(path)
+    # Its `save` halves the numbers, and small variances become 0.
+    torch.save({"model": model.model, "train_args": {}}, path)
     return YOLO(path), path
 
 
@@ -171,17 +172,14 @@ def test_results_are_ultralytics_own(name: str, tmp_path: Path) -> None:
                 found += len(np.unique(result.class_map))
                 continue
             assert isinstance(result, InstanceResult)
-            theirs_found = len(wanted)
-            pairs = 0
-            masks = wanted.masks.data.numpy().astype(bool) if theirs_found else np.zeros((0, *result.size), bool)
-            for mask, score, class_id in zip(masks, wanted.boxes.conf.numpy(), wanted.boxes.cls.numpy(), strict=True):
-                alike = (np.abs(result.scores - score) < 1e-4) & (result.class_ids == class_id)
-                shared, either = result.masks[alike] & mask, result.masks[alike] | mask
-                pairs += bool((shared.sum((1, 2)) >= 0.999 * either.sum((1, 2))).any())
-            # Theirs move classes apart by 7680 pixels before suppression, and round: an overlap near 0.7 may differ.
-            # They leave out objects whose mask is empty.
-            seen = int(result.masks.any((1, 2)).sum())
-            assert abs(seen - theirs_found) <= 0.01 * theirs_found
-            assert pairs >= 0.99 * theirs_found
-            found += pairs
+            own = result.masks
+            seen = own.any((1, 2))  # Ultralytics leaves out objects whose mask is empty
+            assert seen.sum() == len(wanted)
+            found += len(wanted)
+            if len(wanted):
+                masks, own = wanted.masks.data.numpy().astype(bool), own[seen]
+                iou = (masks & own).sum((1, 2)) / (masks | own).sum((1, 2))
+                assert (iou >= 0.999).mean() >= 0.99, np.sort(iou)[:8]
+                np.testing.assert_array_equal(result.class_ids[seen], wanted.boxes.cls.numpy())
+                np.testing.assert_allclose(result.scores[seen], wanted.boxes.conf.numpy(), atol=1e-4)
     assert found >= 2
