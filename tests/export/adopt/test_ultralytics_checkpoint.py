@@ -133,21 +133,13 @@ def network(name: str, tmp_path: Path) -> tuple[Any, Path]:
 
     with seeded(1):
         model = YOLO(f"{name}.yaml")
-        if name.startswith("yoloe"):  # its classes are embeddings of their names, random ones here
-            model.set_classes(
-                ["cat", "dog", "car", "bus"], torch.nn.functional.normalize(torch.randn(1, 4, 512), dim=-1)
-            )
     head = model.model.model[-1]
     spreads = {}
     for part, spread in (("cv3", Spread(2.0, live=0.02)), ("cv4", Spread(1.0))):
         for which in (part, f"one2one_{part}"):
             for branch in getattr(head, which, None) or ():
                 convolutions = [layer for layer in branch.modules() if isinstance(layer, torch.nn.Conv2d)]
-                if convolutions:
-                    spreads[convolutions[-1]] = spread
-                elif hasattr(branch, "logit_scale"):  # YOLOE's: features against the embeddings
-                    torch.nn.init.constant_(branch.bias, -3.0)
-                    torch.nn.init.constant_(branch.logit_scale, 0.0)
+                spreads[convolutions[-1]] = spread
     pixels = calibration_pixels(SIZE, (0, 0, 0), (1, 1, 1), count=2)
     calibrate(model.model, lambda: model.model(pixels), spreads)
     path = tmp_path / f"{name}.pt"
@@ -157,7 +149,7 @@ def network(name: str, tmp_path: Path) -> tuple[Any, Path]:
 
 
 @needs_ultralytics
-@pytest.mark.parametrize("name", ["yolo11n-seg", "yolo26n-seg", "yoloe-11n-seg", "yolo26n-sem"])
+@pytest.mark.parametrize("name", ["yolo26n-seg", "yolo26n-sem"])
 def test_results_are_ultralytics_own(name: str, tmp_path: Path) -> None:
     theirs, path = network(name, tmp_path)
     adopt_checkpoint(path, tmp_path / "bundle", AdoptOptions(size=SIZE))
@@ -179,7 +171,7 @@ def test_results_are_ultralytics_own(name: str, tmp_path: Path) -> None:
             if len(wanted):
                 masks, own = wanted.masks.data.numpy().astype(bool), own[seen]
                 iou = (masks & own).sum((1, 2)) / (masks | own).sum((1, 2))
-                assert (iou >= 0.999).mean() >= 0.99, np.sort(iou)[:8]
+                assert iou.min() >= 0.999
                 np.testing.assert_array_equal(result.class_ids[seen], wanted.boxes.cls.numpy())
                 np.testing.assert_allclose(result.scores[seen], wanted.boxes.conf.numpy(), atol=1e-4)
     assert found >= 2
