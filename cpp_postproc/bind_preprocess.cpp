@@ -7,6 +7,7 @@
 #include "antialias.h"
 #include "bind_arrays.h"
 #include "preprocess.h"
+#include "resize_floor.h"
 
 namespace segrt {
 namespace {
@@ -20,17 +21,31 @@ Picture checked_picture(const py::array& image) {
     return {static_cast<const std::uint8_t*>(image.data()), image.shape(0), image.shape(1), image.strides(0)};
 }
 
-void resize_antialias_(const py::array& image, ByteArray out, bool cubic, int threads) {
-    const Picture picture = checked_picture(image);
+void check_resized(const ByteArray& out) {
     if (out.ndim() != 3 || out.shape(2) != 3 || !out.writeable() || (out.flags() & py::array::c_style) == 0) {
         refuse("out", "writable contiguous uint8 with shape (h, w, 3)", out);
     }
     checked_size({out.shape(0), out.shape(1)});
+}
+
+void resize_antialias_(const py::array& image, ByteArray out, bool cubic, int threads) {
+    const Picture picture = checked_picture(image);
+    check_resized(out);
     const int count = checked_threads(threads);
     std::uint8_t* target = out.mutable_data();
     const Index height = out.shape(0), width = out.shape(1);
     const py::gil_scoped_release release;
     resize_antialias(picture, cubic ? Filter::bicubic : Filter::bilinear, height, width, count, target);
+}
+
+void resize_floor_(const py::array& image, ByteArray out, int threads) {
+    const Picture picture = checked_picture(image);
+    check_resized(out);
+    const int count = checked_threads(threads);
+    std::uint8_t* target = out.mutable_data();
+    const Index height = out.shape(0), width = out.shape(1);
+    const py::gil_scoped_release release;
+    resize_floor(picture, height, width, count, target);
 }
 
 void copy_picture_(const py::array& image, ByteArray out, const std::optional<py::array_t<std::int32_t>>& rows,
@@ -97,6 +112,7 @@ void resize_normalize_(const py::array& image, py::array out, Index channel_axis
 void bind_preprocess(py::module_& module) {
     using namespace pybind11::literals;
     module.def("resize_antialias", &resize_antialias_, "image"_a, py::arg("out").noconvert(), "cubic"_a, "threads"_a);
+    module.def("resize_floor", &resize_floor_, "image"_a, py::arg("out").noconvert(), "threads"_a);
     module.def("copy_picture", &copy_picture_, "image"_a, py::arg("out").noconvert(), "rows"_a, "threads"_a);
     module.def("antialias_taps", &antialias_taps_, "source"_a, "target"_a, "cubic"_a);
     module.def("resize_normalize", &resize_normalize_, "image"_a, "out"_a, "channel_axis"_a, "factor"_a, "offset"_a,

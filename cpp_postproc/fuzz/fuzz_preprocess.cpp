@@ -2,6 +2,7 @@
 #include "antialias.h"
 #include "bytes.h"
 #include "preprocess.h"
+#include "resize_floor.h"
 
 #include <algorithm>
 
@@ -32,6 +33,13 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
                      static_cast<int>(bytes.between(1, 2)), smooth.data());
     for (const std::uint8_t value : smooth) {
         if (filter == Filter::bilinear && (value < lowest || value > highest)) {
+            __builtin_trap();
+        }
+    }
+    resize_floor({picture.data(), height, width, 3 * width}, rows, columns, static_cast<int>(bytes.between(1, 2)),
+                 smooth.data());
+    for (const std::uint8_t value : smooth) {
+        if (value < lowest || value > highest) {
             __builtin_trap();
         }
     }

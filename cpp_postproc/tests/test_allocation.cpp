@@ -13,6 +13,7 @@
 #include "merge_queries.h"
 #include "preprocess.h"
 #include "query_semantic.h"
+#include "resize_floor.h"
 #include "scenes.h"
 
 namespace {
@@ -123,6 +124,7 @@ TEST(Allocation, PreprocessingTakesNoneWhenWarm) {
     std::vector<std::uint8_t> smooth(3 * 80 * 90);
     expect_no_allocation_when_warm([&](int threads) {
         resize_antialias({picture.data(), 120, 200, 600}, Filter::bicubic, 80, 90, threads, smooth.data());
+        resize_floor({picture.data(), 120, 200, 600}, 80, 90, threads, smooth.data());
     });
 }
 

@@ -4,6 +4,7 @@
 #include "antialias.h"
 #include "everywhere.h"
 #include "preprocess.h"
+#include "resize_floor.h"
 #include "scenes.h"
 
 namespace segrt::test {
@@ -43,6 +44,23 @@ TEST(Antialias, EveryKernelAndThreadCountGivesTheSamePicture) {
             std::vector<std::uint8_t> out(static_cast<std::size_t>(rows * columns * 3));
             resize_antialias({picture.data(), height, width, width * 3},
                              seed % 2 == 0 ? Filter::bilinear : Filter::bicubic, rows, columns, threads, out.data());
+            return out;
+        });
+    }
+}
+
+TEST(ResizeFloor, EveryThreadCountGivesTheSamePicture) {
+    std::mt19937 random(3);
+    for (int seed = 0; seed < 6; ++seed) {
+        const Index height = between(random, 1, 50), width = between(random, 1, 60);
+        const Index rows = between(random, 1, 70), columns = between(random, 1, 90);
+        std::vector<std::uint8_t> picture(static_cast<std::size_t>(height * width * 3));
+        for (std::uint8_t& value : picture) {
+            value = static_cast<std::uint8_t>(random());
+        }
+        expect_same_everywhere([&](int threads) {
+            std::vector<std::uint8_t> out(static_cast<std::size_t>(rows * columns * 3));
+            resize_floor({picture.data(), height, width, width * 3}, rows, columns, threads, out.data());
             return out;
         });
     }

@@ -105,6 +105,7 @@ def export(
     hf:ORGANISATION/NAME is a network of the Hugging Face hub, hf:FOLDER one that save_pretrained wrote; where neither
     name nor classes tell what it was trained for, it is said before: hf:instance:FOLDER. smp:ARCHITECTURE/ENCODER
     (smp:unet/resnet34) and smp:FOLDER are networks of segmentation_models_pytorch.
+    ultralytics:FILE.pt is a -seg or -sem network of Ultralytics, exported by its package (AGPL-3.0) where you have it.
 
     Every head, the final result and the network's input are compared with what the source framework itself gives, on
     pictures that were not used for the export; outside the family's limits nothing is written and the exit code is 1.
@@ -113,6 +114,9 @@ def export(
     """
     from segrt.export.models.catalogue import find_model
 
+    if model.startswith("ultralytics:"):
+        _adopt_ultralytics(model, out, known["size"], known["labels"], overwrite=known["overwrite"])
+        return
     find_model(model)
     require_torch("segrt export")
     from segrt.export.convert.export_options import Annotations, ExportOptions
@@ -144,6 +148,31 @@ def export(
         from segrt.export.precision.variants import without
 
         raise without(out, done.failed)
+
+
+def _adopt_ultralytics(
+    model: str, out: Path, size: tuple[int, int] | None, labels: str | None, *, overwrite: bool
+) -> None:
+    """Let Ultralytics' package export its checkpoint, and adopt what it wrote."""
+    from segrt.export.adopt.adopt_options import AdoptOptions
+    from segrt.export.adopt.ultralytics_checkpoint import PREFIX, REMARK, adopt_checkpoint
+    from segrt.runtime.errors import SegrtError
+
+    context = click.get_current_context()
+    taken = ("model", "out", "size", "labels", "threads", "overwrite")
+    for parameter in context.command.params:
+        name = parameter.name or ""
+        if name not in taken and context.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE:
+            raise SegrtError(
+                f"{parameter.opts[0]}: {model} is exported by Ultralytics' own package, which takes --size and "
+                "--labels alone; leave it out (`segrt quantize` adds precisions)"
+            )
+    require_torch("segrt export")
+    click.echo(f"note: {REMARK}", err=True)
+    path = Path(model.removeprefix(PREFIX))
+    for line in adopt_checkpoint(path, out, AdoptOptions(size=size, labels=labels, overwrite=overwrite)):
+        click.echo(line)
+    click.echo(f"{out}: written and verified; look at `segrt inspect {out}`, then `segrt run {out} PICTURE --out DIR`")
 
 
 def _show(report: "ParityReport") -> None:

@@ -33,6 +33,7 @@ from segrt.runtime.postproc.resizing import (
     copy_picture,
     resize_antialias,
     resize_by_way,
+    resize_floor,
     resize_normalize,
 )
 from segrt.runtime.postproc.run_lengths import decode_rle, encode_rle, measure_rle
@@ -80,6 +81,7 @@ __all__ = [
     "query_semantic",
     "resize_antialias",
     "resize_by_way",
+    "resize_floor",
     "resize_normalize",
     "stepwise_masks_rle",
     "whole_masks_rle",

@@ -97,12 +97,32 @@ def resize_antialias(
         `out`, or a new array.
     """
     image = _checked_image(image)
-    shape = (*checked_size("size", size), 3)
-    if out is None:
-        out = np.empty(shape, np.uint8)
-    elif not isinstance(out, np.ndarray) or out.dtype != np.uint8 or out.shape != shape or not out.flags.c_contiguous:
-        raise ArgumentError(f"out must be contiguous uint8 with shape {shape}, got {describe(out)}")
+    out = _resized_picture(size, out)
     core.resize_antialias(image, out, bool(cubic), checked_threads(threads))
+    return out
+
+
+def resize_floor(
+    image: NDArray[np.uint8], size: Size, *, out: NDArray[np.uint8] | None = None, threads: int = 0
+) -> NDArray[np.uint8]:
+    """Resize a picture bilinearly and cut its values off to whole grey levels, bit for bit as scikit-image's `resize`.
+
+    It is `skimage.transform.resize(image, size, order=1, mode="constant", preserve_range=True, anti_aliasing=False)`
+    of version 0.19 or later, then `astype(uint8)`: what Matterport's Mask R-CNN does with its pictures. There is black
+    beyond the picture, which darkens the outermost pixels of an enlarged one, down to the picture's lowest value.
+
+    Args:
+        image: uint8 (H, W, 3); a view with other row strides is read in place.
+        size: (h, w) of the result.
+        out: contiguous uint8 (h, w, 3) to write into; it must not overlap `image`.
+        threads: the most threads to use.
+
+    Returns:
+        `out`, or a new array.
+    """
+    image = _checked_image(image)
+    out = _resized_picture(size, out)
+    core.resize_floor(image, out, checked_threads(threads))
     return out
 
 
@@ -151,6 +171,16 @@ def resize_by_way(
         raise ArgumentError(f"cut must be (top, left, bottom, right) inside {way}, got {cut}")
     out = np.empty((len(stack), *size), np.float32)
     core.resize_by_way(stack, out, way, (top, left, bottom, right), checked_threads(threads))
+    return out
+
+
+def _resized_picture(size: Size, out: NDArray[np.uint8] | None) -> NDArray[np.uint8]:
+    """Return `out`, uint8 (h, w, 3) of `size`, checked, or a new array."""
+    shape = (*checked_size("size", size), 3)
+    if out is None:
+        return np.empty(shape, np.uint8)
+    if not isinstance(out, np.ndarray) or out.dtype != np.uint8 or out.shape != shape or not out.flags.c_contiguous:
+        raise ArgumentError(f"out must be contiguous uint8 with shape {shape}, got {describe(out)}")
     return out
 
 

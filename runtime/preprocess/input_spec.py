@@ -23,8 +23,10 @@ class Resize(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How a picture is brought to the network's size.
 
     `stretch` ignores the aspect ratio; `letterbox` keeps it and pads; `shortest_edge` scales the shorter side to
-    `shortest_edge` pixels, or less where the picture would not fit the network's input, and pads.
-    `antialias` widens the filter when shrinking, as PIL and torchvision do; without it `interpolation` is OpenCV's.
+    `shortest_edge` pixels, or less where the picture would not fit the network's input, and pads; `enlarge` does so
+    with smaller pictures alone and leaves others their size where that fits (Matterport's Mask R-CNN).
+    `antialias` widens the filter when shrinking, as PIL and torchvision do; without it `interpolation` is OpenCV's, or
+    with `skimage` scikit-image's of order 1, black beyond the picture and cut off to whole grey levels (PixelLib).
     `pad` is the colour of the padding in the network's channel order, 0 to 255 (0 to 65535 for 16-bit pictures), before
     normalisation, three zeros for 0 in any number of channels; `pad_side` says
     whether the picture sits in the middle or in the top left corner. `rounding` is how the sides of a picture that
@@ -35,8 +37,8 @@ class Resize(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     (transformers' `size_divisor`).
     """
 
-    rule: Literal["stretch", "letterbox", "shortest_edge"] = "stretch"
-    interpolation: Literal["nearest", "linear", "cubic", "area"] = "linear"
+    rule: Literal["stretch", "letterbox", "shortest_edge", "enlarge"] = "stretch"
+    interpolation: Literal["nearest", "linear", "cubic", "area", "skimage"] = "linear"
     antialias: bool = False
     shortest_edge: Positive | None = None
     pad: tuple[int, ...] = (0, 0, 0)
@@ -160,12 +162,17 @@ def input_problems(spec: InputSpec) -> Iterable[str]:
         yield f"resize.pad of input {spec.name!r} must be 0 to {largest}, but got {list(spec.resize.pad)}"
     if spec.grey is not msgspec.UNSET and spec.color != "grey":
         yield f"grey of input {spec.name!r} is for color grey, but got {spec.color}"
-    if (spec.resize.rule == "shortest_edge") != (spec.resize.shortest_edge is not None):
-        yield f"resize.shortest_edge of input {spec.name!r} must be given with the rule shortest_edge and only then"
+    if (spec.resize.rule in ("shortest_edge", "enlarge")) != (spec.resize.shortest_edge is not None):
+        yield (
+            f"resize.shortest_edge of input {spec.name!r} must be given with the rules shortest_edge and enlarge and "
+            "only then"
+        )
     if spec.resize.rule == "stretch" and (spec.resize.longest_edge is not None or spec.resize.multiple != 1):
         yield f"resize.longest_edge and resize.multiple of input {spec.name!r} are for rules that keep the aspect ratio"
     if spec.resize.antialias and spec.resize.interpolation not in ("linear", "cubic"):
         yield f"resize.antialias of input {spec.name!r} needs interpolation linear or cubic"
+    if spec.resize.interpolation == "skimage" and (spec.color not in ("rgb", "bgr") or not spec.takes_pictures):
+        yield f"resize.interpolation skimage of input {spec.name!r} is for pictures of uint8 in rgb or bgr"
 
 
 def _spread(given: Channels, default: Channels, channels: int) -> Channels:

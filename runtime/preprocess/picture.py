@@ -82,6 +82,8 @@ def resize_picture(image: Picture, size: tuple[int, int], resize: Resize, *, thr
     """Return `image` (H, W, 3) resized to `size` (h, w) with the interpolation that `resize` states."""
     if image.shape[:2] == size:
         return image
+    if resize.interpolation == "skimage":
+        return postproc.resize_floor(image, size, threads=threads)
     if resize.antialias:
         return postproc.resize_antialias(image, size, cubic=resize.interpolation == "cubic", threads=threads)
     flags = {

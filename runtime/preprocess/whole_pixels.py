@@ -15,7 +15,9 @@ def shown_size(source_size: Size, network_size: Size, resize: Resize) -> Size:
     """
     if resize.rule == "stretch":
         return network_size
-    shortest = resize.shortest_edge if resize.rule == "shortest_edge" else None
+    shortest = resize.shortest_edge
+    if shortest is not None and resize.rule == "enlarge":
+        shortest = max(shortest, min(source_size))
     longest = resize.longest_edge or max(network_size)
     if resize.rounding == "longer_floor":
         most = (min(network_size[0], longest), min(network_size[1], longest))

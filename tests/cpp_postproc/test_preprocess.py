@@ -1,4 +1,4 @@
-"""Preprocessing: one pass equals interpolation followed by normalisation; antialiasing equals Pillow's."""
+"""Preprocessing: one pass equals resizing, then normalising; antialiasing is Pillow's, cutting off scikit-image's."""
 
 from typing import Any
 
@@ -191,3 +191,46 @@ def test_what_cannot_be_copied_is_refused(image: Any, out: Any, rows: Any, messa
     numbers = None if rows is None else np.array(rows, np.int32)
     with pytest.raises((postproc.ArgumentError, TypeError), match=message):
         postproc.copy_picture(image, out, rows=numbers)
+
+
+def resized_by_skimage(image: Any, size: tuple[int, int]) -> Any:
+    """`skimage.transform.resize(order=1, mode="constant", preserve_range=True, anti_aliasing=False)`, cut off to bytes.
+
+    Written from its steps: scipy's zoom of all three axes, then the picture's own range.
+    """
+    ndimage = pytest.importorskip("scipy.ndimage")
+    factors = [1 / (source / target) for source, target in zip(image.shape, (*size, 3), strict=True)]
+    floats = image.astype(np.float64)
+    zoomed = ndimage.zoom(floats, factors, order=1, mode="grid-constant", cval=0, grid_mode=True)
+    return np.clip(zoomed, floats.min(), floats.max()).astype(np.uint8)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    seed=st.integers(0, 10**6),
+    source=st.tuples(st.integers(1, 90), st.integers(1, 90)),
+    size=st.tuples(st.integers(1, 90), st.integers(1, 90)),
+    levels=st.sampled_from([2, 5, 256]),
+    threads=st.integers(1, 3),
+)
+def test_resizing_that_cuts_off_is_skimages_bit_for_bit(
+    seed: int, source: Any, size: Any, levels: int, threads: int
+) -> None:
+    # Few levels make plain areas, where weights that add up to just below 1 cost a level.
+    image = np.random.default_rng(seed).integers(256 - levels, 256, (*source, 3), dtype=np.uint8)
+    np.testing.assert_array_equal(postproc.resize_floor(image, size, threads=threads), resized_by_skimage(image, size))
+
+
+def test_resizing_that_cuts_off_takes_levels_from_plain_areas_as_skimage_does() -> None:
+    image = np.full((427, 640, 3), 137, np.uint8)
+    image[0, 0], image[1, 1] = 0, 255
+    result = postproc.resize_floor(image, (342, 512))
+    np.testing.assert_array_equal(result, resized_by_skimage(image, (342, 512)))
+    assert {136, 137} <= set(np.unique(result))
+    crop, out = image[5:45, 10:70], np.zeros((13, 21, 3), np.uint8)
+    assert postproc.resize_floor(crop, (13, 21), out=out) is out
+    np.testing.assert_array_equal(out, resized_by_skimage(crop, (13, 21)))
+    with pytest.raises(postproc.ArgumentError, match="out must be contiguous uint8"):
+        postproc.resize_floor(crop, (13, 20), out=out)
+    with pytest.raises(postproc.ArgumentError, match="image must be uint8"):
+        postproc.resize_floor(crop.astype(np.float32), (13, 20))  # type: ignore[arg-type]

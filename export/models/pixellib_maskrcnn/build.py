@@ -1,20 +1,17 @@
 """Matterport's Mask R-CNN as PixelLib runs it, from picture and valid mask to boxes, scores, classes and masks.
 
-A picture is fitted into 1024x1024, its shorter side enlarged to no more than 800, and lies in the middle of black.
-Three things are not as there. Matterport does not shrink a picture whose sides both lie between 800 and 1024; here its
-shorter side comes in at 800. skimage, which resizes there, cuts grey levels off where they are rounded here, and
-blends the outermost row of an enlarged picture with black. Confidence (0.7 in PixelLib) is the decode rule's: proposals
-below it are suppressed with the others, which changes none of those above.
+A picture is fitted into 1024x1024, its shorter side enlarged to no more than 800, and lies in the middle of black; its
+bytes are those that scikit-image makes there. Confidence (0.7 in PixelLib) is the decode rule's: proposals below it are
+suppressed with the others, which changes none of those above.
 """
 
 from typing import Any
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 import torch
 
-from segrt.export.family import Exportable, HeadParityLimit, ParityLimits, Request
+from segrt.export.family import Exportable, HeadParityLimit, ParityLimits, Request, Size
 from segrt.export.models.pixellib_maskrcnn.matterport_backbone import MatterportBlock
 from segrt.export.models.pixellib_maskrcnn.matterport_network import (
     FLOAT_MODULES,
@@ -29,7 +26,6 @@ from segrt.export.weights.random_weights import Spread, calibrate, calibration_p
 from segrt.runtime.decode.paste_masks import PasteMasks
 from segrt.runtime.files.images import Picture
 from segrt.runtime.preprocess.input_spec import Channels, Resize
-from segrt.runtime.preprocess.picture import place
 
 MEAN: Channels = (123.7 / 255, 116.8 / 255, 103.9 / 255)
 STD: Channels = (1 / 255, 1 / 255, 1 / 255)
@@ -56,16 +52,15 @@ def build(request: Request) -> Exportable:
     else:
         load_keras(network, path)
     decode = PasteMasks(score_threshold=CONFIDENCE, first_class=1, paste_rule="matterport")
-    resize = _resize(request)
     return Exportable(
         core=network,
         heads=(("boxes", "boxes"), ("scores", "scores"), ("class_ids", "class_ids"), ("masks", "masks")),
         labels=labels,
         decode=decode,
         source=network_weights.source(request),
-        resize=resize,
+        resize=_resize(request),
         framework_result=MatterportResult(network, decode, labels),
-        framework_pixels=lambda picture: framework_pixels(picture, request, resize),
+        framework_pixels=lambda picture: framework_pixels(picture, request.size),
         mean=MEAN,
         std=STD,
         valid_mask=True,
@@ -77,32 +72,54 @@ def build(request: Request) -> Exportable:
             head=HeadParityLimit(1e-2),
             heads={"boxes": None, "class_ids": None, "masks": None},
             agreement=0.97,
-            input_mean=0.6,  # half a grey level is what is lost by cutting off instead of rounding
+            input_mean=1e-3,  # bytes are the same, and only normalised in another order
+            input_max=1e-2,
         ),
     )
 
 
 def _resize(request: Request) -> Resize:
     """Return PixelLib's resize: at its quicker sizes (512, 384, 256) nothing but the input limits a picture."""
-    kept = {"interpolation": "linear", "pad_side": "both", "rounding": "nearest"}
+    kept = {"interpolation": "skimage", "pad_side": "both", "rounding": "nearest"}
     if request.size == _LARGEST:
-        return Resize(rule="shortest_edge", shortest_edge=_SHORTEST, **kept)  # type: ignore[arg-type]
+        return Resize(rule="enlarge", shortest_edge=_SHORTEST, **kept)  # type: ignore[arg-type]
     return Resize(rule="letterbox", **kept)  # type: ignore[arg-type]
 
 
-def framework_pixels(picture: Picture, request: Request, resize: Resize) -> npt.NDArray[np.float32]:
-    """Return the network input (3, h, w) that Matterport makes of `picture`, uint8 BGR (H, W, 3).
-
-    Interpolated as skimage does it, but for the outermost pixels of enlarged pictures, and cut off to whole levels.
-    """
-    window = place((picture.shape[0], picture.shape[1]), request.size, resize).window
-    top, left, bottom, right = (int(edge) for edge in window)
-    floats = cv2.resize(picture.astype(np.float32), (right - left, bottom - top), interpolation=cv2.INTER_LINEAR)
-    canvas = np.zeros((*request.size, 3), np.float32)
-    # What is a whole number must not fall below it by rounding.
-    canvas[top:bottom, left:right] = np.floor(floats[..., ::-1] + 1e-3)
+def framework_pixels(picture: Picture, size: Size) -> npt.NDArray[np.float32]:
+    """Return the network input (3, h, w) that Matterport's `resize_image` makes of `picture`, uint8 BGR (H, W, 3)."""
+    height, width = picture.shape[:2]
+    scale = max(1.0, (_SHORTEST if size == _LARGEST else min(size)) / min(height, width))
+    if round(height * scale) > size[0] or round(width * scale) > size[1]:
+        scale = min(size[0] / height, size[1] / width)
+    shown = (round(height * scale), round(width * scale))
+    resized = picture if scale == 1.0 else _resized_by_skimage(picture, shown)
+    top, left = (size[0] - shown[0]) // 2, (size[1] - shown[1]) // 2
+    canvas = np.zeros((*size, 3), np.uint8)
+    canvas[top : top + shown[0], left : left + shown[1]] = resized[..., ::-1]
     pixels: npt.NDArray[np.float32] = ((canvas / 255 - MEAN) / STD).astype(np.float32).transpose(2, 0, 1)
     return pixels
+
+
+def _resized_by_skimage(picture: Picture, size: Size) -> Picture:
+    """Return `picture` in `size` (h, w) as `skimage.transform.resize` of order 1, its result cut off to bytes.
+
+    Four products in scipy's order: what should be a whole number may end up just below it, and a level lower.
+    """
+    padded = np.pad(picture.astype(np.float64), ((1, 1), (1, 1), (0, 0)))
+    ends = []
+    for axis, count in enumerate(size):
+        places = (np.arange(count) + 0.5) * (picture.shape[axis] / count) - 0.5
+        first = np.floor(places).astype(int)
+        low = 1.0 - (places - first)
+        shape = (-1, 1, 1) if axis == 0 else (1, -1, 1)
+        ends.append(((first + 1, low.reshape(shape)), (first + 2, (1.0 - low).reshape(shape))))
+    total = np.zeros((*size, picture.shape[2]))
+    for rows, down in ends[0]:
+        for columns, across in ends[1]:
+            total += padded[rows][:, columns] * down * across
+    resized: Picture = np.clip(total, picture.min(), picture.max()).astype(np.uint8)
+    return resized
 
 
 def _randomise(request: Request, network: MatterportMaskRCNN, options: MatterportOptions) -> None:

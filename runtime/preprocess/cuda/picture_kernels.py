@@ -101,8 +101,9 @@ def why_not_on_gpu(spec: InputSpec) -> str | None:
     """Return why pictures for an input are prepared on the CPU, or None where the GPU gives the same bits."""
     if spec.color not in ("rgb", "bgr") or not spec.takes_pictures:
         return f"input {spec.name!r} takes {spec.color} of {spec.value_dtype}, which the CPU prepares"
-    if spec.resize.interpolation in ("cubic", "area") and not spec.resize.antialias:
-        return f"input {spec.name!r} is resized by OpenCV's {spec.resize.interpolation}, which the CPU does"
+    if spec.resize.interpolation in ("cubic", "area", "skimage") and not spec.resize.antialias:
+        whose = "scikit-image" if spec.resize.interpolation == "skimage" else f"OpenCV's {spec.resize.interpolation}"
+        return f"input {spec.name!r} is resized by {whose}, which the CPU does"
     if not np.isfinite(_normalization(spec)).all():
         return f"input {spec.name!r} has a scale, mean or std beyond float32, which the CPU applies"
     return None

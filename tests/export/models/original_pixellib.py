@@ -7,6 +7,9 @@ tensorflow 2.15, h5py, opencv and scikit-image. Random, calibrated weights go in
 which save them as .h5; that file is exported here. Every photo is taken at two sizes: fitted to the network's, where
 PixelLib resizes nothing, and its own. Exits with 1 unless heads agree to 1e-3 and, on fitted photos, 99.9 % of the
 pixels or every object above 0.5 at an IoU above 0.95. Nothing is compared where TensorFlow is missing.
+
+TensorFlow's crop_and_resize gives 0 where rounding puts a point beyond a map, at random with a box's last bit; it is
+kept from that here (`keep_points_inside`), for no other computation can be compared with chance. `--zeros` leaves it.
 """
 
 import argparse
@@ -171,13 +174,16 @@ class InTorch:
         return find_decoder(self._decode, "cpu")(by_role, geometry, Context(self._decode, self._exportable.labels))
 
 
-def run(name: str, size: int, folder: Path, photos: list[Path], python: str, work: Path, *, in_torch: bool) -> Compared:
+def run(
+    name: str, size: int, folder: Path, photos: list[Path], python: str, work: Path, *, in_torch: bool, zeros: bool
+) -> Compared:
     """Export what Keras saved, or not with `in_torch`, and compare; what lies in `work` already is taken."""
     if not (work / "theirs.npz").is_file():
         prepare(name, size, photos, work)
         print("running PixelLib", flush=True)
         script = Path(__file__).with_name("pixellib_in_keras.py")
-        subprocess.run([python, script, name, folder, work, str(size)], check=True, stdout=subprocess.DEVNULL)
+        how = [] if zeros else ["inside"]
+        subprocess.run([python, script, name, folder, work, str(size), *how], check=True, stdout=subprocess.DEVNULL)
     threshold = {} if name == "deeplab" else {"score_threshold": 0.5}
     compare = compare_classes if name == "deeplab" else compare_objects
     if in_torch:
@@ -200,6 +206,7 @@ def main() -> None:
     parser.add_argument("--keras-python", default=sys.executable)
     parser.add_argument("--size", type=int, help="of the network's input; 512 and 1024 are PixelLib's own")
     parser.add_argument("--work", type=Path, help="a folder where everything is kept, and found again")
+    parser.add_argument("--zeros", action="store_true", help="leave TensorFlow's zeros beyond a map")
     parser.add_argument("--torch", action="store_true", help="compare the network in torch, without an export")
     given = parser.parse_args()
     if subprocess.run([given.keras_python, "-c", "import tensorflow"], capture_output=True, check=False).returncode:
@@ -210,7 +217,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="pixellib-") as folder:
         work = given.work or Path(folder)
         work.mkdir(parents=True, exist_ok=True)
-        compared = run(given.network, size, given.pixellib, photos, given.keras_python, work, in_torch=given.torch)
+        python, how = given.keras_python, {"in_torch": given.torch, "zeros": given.zeros}
+        compared = run(given.network, size, given.pixellib, photos, python, work, **how)
     least = LEAST_PIXELS if given.network == "deeplab" else 1.0
     print(f"heads {compared.heads:.1e}, fitted {min(compared.fitted):.4%}, as they are {min(compared.as_they_are):.4%}")
     sys.exit(0 if compared.heads <= MOST_HEADS and min(compared.fitted) >= least else 1)

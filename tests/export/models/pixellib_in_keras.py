@@ -1,10 +1,11 @@
 """PixelLib's own networks on given weights and pictures, in the Python that has TensorFlow.
 
-    python tests/export/models/pixellib_in_keras.py deeplab|maskrcnn PIXELLIB WORK SIZE
+    python tests/export/models/pixellib_in_keras.py deeplab|maskrcnn PIXELLIB WORK SIZE [inside]
 
 WORK/weights.npz ("LAYER/kind" → array) goes into the network that PixelLib's code builds, which saves it as
 WORK/weights.h5; WORK/pixels.npz holds inputs, and WORK/*.png pictures. WORK/theirs.npz gets what the network makes of
-the inputs ("heads/…"), and what PixelLib makes of the pictures ("results/…"). Called by `original_pixellib.py`.
+the inputs ("heads/…"), and what PixelLib makes of the pictures ("results/…"). With `inside` crop_and_resize reads a
+map's last cell where it would give 0, see `keep_points_inside`. Called by `original_pixellib.py`.
 """
 
 import os
@@ -93,6 +94,20 @@ class _Renamed:
         return self._arrays[self._names.get(name, name)]
 
 
+def keep_points_inside() -> None:
+    """Let crop_and_resize read a map's last cell at points that are to lie on it, and a rounding error beyond it do.
+
+    TensorFlow gives 0 at such points, a whole row or column of a box at the input's edge: whether it does depends on
+    the last bit of the box's other side, and with it on the order in which a convolution added up.
+    """
+    original = tf.image.crop_and_resize
+
+    def inside(image: Any, boxes: Any, *rest: Any, **options: Any) -> Any:
+        return original(image, tf.clip_by_value(boxes, 0.0, 1 - 2.0**-21), *rest, **options)
+
+    tf.image.crop_and_resize = inside
+
+
 def maskrcnn(work: Path, size: int) -> Found:
     """Detections and their masks, and what PixelLib finds in every picture, from a confidence of 0.5 on."""
     from pixellib.instance import coco_config
@@ -125,8 +140,10 @@ def maskrcnn(work: Path, size: int) -> Found:
 
 def main() -> None:
     """Run the network that is named."""
-    name, folder, work, size = sys.argv[1:]
+    name, folder, work, size, *how = sys.argv[1:]
     let_pixellib_be_imported(Path(folder))
+    if how == ["inside"]:
+        keep_points_inside()
     found = {"deeplab": deeplab, "maskrcnn": maskrcnn}[name](Path(work), int(size))
     np.savez(Path(work) / "theirs.npz", **found)
 

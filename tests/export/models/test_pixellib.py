@@ -36,7 +36,8 @@ from segrt.export.weights.keras_weights import keras_arrays  # noqa: E402
 from segrt.runtime.decode.argmax import Argmax  # noqa: E402
 from segrt.runtime.decode.paste_masks import PasteMasks  # noqa: E402
 from segrt.runtime.errors import SegrtError  # noqa: E402
-from segrt.runtime.preprocess.picture import place  # noqa: E402
+from segrt.runtime.preprocess.input_spec import InputSpec  # noqa: E402
+from segrt.runtime.preprocess.picture import network_inputs, place  # noqa: E402
 from segrt.runtime.results import InstanceResult, SemanticResult  # noqa: E402
 
 DEEPLAB, MASKRCNN = "pixellib-deeplabv3plus-xception", "pixellib-maskrcnn-resnet101"
@@ -252,6 +253,8 @@ def test_the_backbone_strides_in_a_block_s_first_convolution() -> None:
     [
         ((480, 640), (1024, 1024), (768, 1024)),
         ((500, 500), (1024, 1024), (800, 800)),
+        ((900, 1000), (1024, 1024), (900, 1000)),
+        ((1200, 1100), (1024, 1024), (1024, 939)),
         ((3000, 4000), (1024, 1024), (768, 1024)),
         ((480, 640), (512, 512), (384, 512)),
         ((500, 500), (512, 512), (512, 512)),
@@ -263,3 +266,8 @@ def test_pictures_come_in_at_pixellibs_size(source: Any, size: Any, shown: Any) 
     top, left, bottom, right = place(source, size, made.resize).window
     assert (bottom - top, right - left) == shown
     assert (top, left) == ((size[0] - shown[0]) // 2, (size[1] - shown[1]) // 2)
+    picture = np.random.default_rng(1).integers(0, 256, (*source, 3), dtype=np.uint8)
+    spec = InputSpec("image", "uint8", (1, *size, 3), resize=made.resize)
+    arrays, _ = network_inputs([spec], picture)
+    wanted = maskrcnn_build.framework_pixels(picture, size) + 255 * np.array(maskrcnn_build.MEAN)[:, None, None]
+    np.testing.assert_allclose(arrays["image"][0].transpose(2, 0, 1), wanted, atol=1e-3)

@@ -148,7 +148,10 @@ def _set(*path: Any, to: Any) -> Callable[[dict[str, Any]], None]:
         (_set("inputs", 0, "shape", to=[1, 32, 48, 4]), "must have 3 channels in layout NHWC"),
         (_set("inputs", 0, "shape", to=[2, 32, 48, 3]), "must have a first dimension of 1"),
         (_set("inputs", 0, "mean", to=[1, 2, 3]), "is uint8, so its scale, mean and std must be left"),
-        (_set("inputs", 0, "resize", "rule", to="shortest_edge"), "must be given with the rule shortest_edge"),
+        (
+            _set("inputs", 0, "resize", "rule", to="shortest_edge"),
+            "must be given with the rules shortest_edge and enlarge",
+        ),
         (_set("inputs", 0, "resize", "pad", to=[0, 0, 300]), "must be 0 to 255"),
         (_set("inputs", 0, "resize", "pad", to=[0, 0]), "must be 3 numbers, one a channel"),
         (_set("variants", 0, "head_dtypes", to={"x": "float16"}), "names a head 'x' that is not among the heads"),

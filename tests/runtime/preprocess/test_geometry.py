@@ -21,6 +21,7 @@ RESIZES = st.sampled_from(
         Resize("letterbox", pad_side="bottom_right"),
         Resize("shortest_edge", shortest_edge=100),
         Resize("shortest_edge", shortest_edge=10, pad_side="bottom_right"),
+        Resize("enlarge", shortest_edge=900),
     ]
 )
 
@@ -63,7 +64,8 @@ def test_a_picture_keeps_its_shape_unless_stretched_and_lies_inside(
         return
     scale = min(network[0] / source[0], network[1] / source[1])
     if resize.shortest_edge is not None:
-        scale = min(scale, resize.shortest_edge / min(source))
+        wanted = resize.shortest_edge / min(source)
+        scale = min(scale, max(wanted, 1) if resize.rule == "enlarge" else wanted)
     # Whole pixels: each side is at most half a pixel off, and never vanishes.
     assert abs(bottom - top - max(source[0] * scale, 1)) <= 0.5
     assert abs(right - left - max(source[1] * scale, 1)) <= 0.5
@@ -80,6 +82,8 @@ def test_known_placements() -> None:
     # The longer side would not fit, so the picture gets smaller than its shortest edge says.
     wide = place((400, 1600), (800, 1333), Resize("shortest_edge", shortest_edge=800, pad_side="bottom_right"))
     assert wide.window == (0, 0, 333, 1333)
+    for source, window in (((900, 1000), (62, 12, 962, 1012)), ((400, 300), (0, 128, 1024, 896))):
+        assert place(source, (1024, 1024), Resize("enlarge", shortest_edge=800)).window == window
 
 
 def test_the_window_scales_to_a_heads_grid() -> None:

@@ -1,0 +1,177 @@
+"""`segrt export ultralytics:FILE.pt`: Ultralytics' own package exports, segrt adopts; refusals where it cannot."""
+
+import os
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+from click.testing import CliRunner
+from constant_networks import constant_model, metadata, yolo_table
+
+from segrt.export.adopt.adopt_options import AdoptOptions
+from segrt.export.adopt.ultralytics_checkpoint import adopt_checkpoint
+from segrt.export.cli.export import export
+from segrt.export.synthetic_pictures import synthetic_picture
+from segrt.runtime import open_bundle
+from segrt.runtime.bundle.locating import read_bundle
+from segrt.runtime.decode.prototype_masks import PrototypeMasks
+from segrt.runtime.errors import SegrtError
+from segrt.runtime.results import InstanceResult, SemanticResult
+
+SIZE = (128, 160)
+needs_ultralytics = pytest.mark.skipif(
+    find_spec("ultralytics") is None, reason="needs Ultralytics' package (AGPL-3.0), which is not installed for tests"
+)
+# What the child uses of the package, which here exports whatever lies beside the checkpoint.
+PACKAGE = """
+import os, shutil
+class YOLO:
+    def __init__(self, file):
+        self.file, self.task = file, open(file).read()
+    def export(self, *, format, simplify, dynamic, device, imgsz=None):
+        wanted = {"YOLO_OFFLINE": "true", "YOLO_AUTOINSTALL": "false", "ULTRALYTICS_SAFE_LOAD": "1"}
+        assert all(os.environ.get(name) == value for name, value in wanted.items())
+        assert (format, imgsz) == ("onnx", [24, 32])
+        shutil.copy(os.path.realpath(self.file) + ".exported", self.file[:-3] + ".onnx")
+"""
+TASKS = """
+def torch_safe_load(weight, safe_only=None):
+    assert safe_only
+    if open(weight).read() == "evil":
+        raise TypeError("ERROR: the file references types\\noutside the format")
+"""
+
+
+@pytest.fixture
+def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Put a package of Ultralytics' name, with nothing but what is called of it, before all others."""
+    inner = tmp_path / "packages" / "ultralytics" / "nn"
+    inner.mkdir(parents=True)
+    (inner.parent / "__init__.py").write_text(PACKAGE)
+    (inner / "__init__.py").write_text("")
+    (inner / "tasks.py").write_text(TASKS)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "packages"))
+    monkeypatch.syspath_prepend(str(tmp_path / "packages"))
+    monkeypatch.delitem(sys.modules, "ultralytics", raising=False)
+    return inner
+
+
+def checkpoint(tmp_path: Path, content: str = "segment") -> Path:
+    """Write a checkpoint as the package above takes it."""
+    table, prototypes = yolo_table(np.random.default_rng(1))
+    model = constant_model({"output0": table[None], "output1": prototypes}, metadata())
+    path = tmp_path / "yolo11n-seg.pt"
+    path.write_text(content)
+    onnx.save(model, f"{path}.exported")
+    return path
+
+
+def test_what_the_package_exports_is_adopted_and_its_licence_said(tmp_path: Path, package: Path) -> None:  # noqa: ARG001
+    path = checkpoint(tmp_path)
+    done = CliRunner().invoke(export, [f"ultralytics:{path}", "--out", str(tmp_path / "bundle"), "--size", "24x32"])
+    assert done.exit_code == 0, done.output
+    assert "AGPL-3.0" in done.stderr
+    manifest = read_bundle(tmp_path / "bundle").manifest
+    assert manifest.source.licence == "AGPL-3.0"
+    assert manifest.source.weights == "yolo11n-seg.pt"
+    assert manifest.decode == PrototypeMasks(rows="yolo", iou_threshold=0.7)
+    assert sorted(entry.name for entry in tmp_path.iterdir() if entry.suffix == ".onnx") == []
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("detect", "its task is 'detect', which gives no masks; give a -seg or -sem network"),
+        ("evil", "ERROR: the file references types outside the format"),
+    ],
+)
+def test_what_the_package_cannot_do_is_one_line(tmp_path: Path, package: Path, content: str, message: str) -> None:  # noqa: ARG001
+    path = checkpoint(tmp_path, content)
+    with pytest.raises(SegrtError) as refused:
+        adopt_checkpoint(path, tmp_path / "bundle", AdoptOptions())
+    assert str(refused.value) == f"ultralytics:{path}: Ultralytics' package does not export it: {message}"
+    assert not (tmp_path / "bundle").exists()
+
+
+def test_a_package_that_runs_what_a_checkpoint_holds_is_refused(tmp_path: Path, package: Path) -> None:
+    (package / "tasks.py").write_text("def torch_safe_load(weight): pass\n")
+    with pytest.raises(SegrtError, match="runs what a checkpoint holds when it reads it; `pip install -U ultralytics`"):
+        adopt_checkpoint(checkpoint(tmp_path), tmp_path / "bundle", AdoptOptions())
+
+
+@pytest.mark.parametrize(
+    ("name", "words", "message"),
+    [
+        ("none.pt", [], "none.pt: there is no such file; give a checkpoint of Ultralytics, .pt"),
+        ("other.onnx", [], "must be a checkpoint of Ultralytics, .pt; `segrt adopt` takes .onnx files"),
+        ("other.pt", ["--precision", "fp16"], "--precision: ultralytics:.* which takes --size and --labels alone"),
+        ("other.pt", [], "needs Ultralytics' package .*; `pip install ultralytics`"),
+    ],
+)
+def test_what_is_no_checkpoint_and_what_the_package_does_not_take_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, words: list[str], message: str
+) -> None:
+    monkeypatch.setattr("segrt.export.adopt.ultralytics_checkpoint.find_spec", lambda package: None)  # noqa: ARG005
+    for file in ("other.pt", "other.onnx"):
+        (tmp_path / file).touch()
+    done = CliRunner().invoke(export, [f"ultralytics:{tmp_path / name}", "--out", str(tmp_path / "bundle"), *words])
+    with pytest.raises(SegrtError, match=message):
+        raise done.exception  # type: ignore[misc]
+
+
+def network(name: str, tmp_path: Path) -> tuple[Any, Path]:
+    """Return Ultralytics' network of that name with random weights that find things, and its checkpoint."""
+    os.environ["YOLO_CONFIG_DIR"] = str(tmp_path)
+    import torch
+    from ultralytics import YOLO
+
+    from segrt.export.weights.random_weights import Spread, calibrate, calibration_pixels, seeded
+
+    with seeded(1):
+        model = YOLO(f"{name}.yaml")
+    head = model.model.model[-1]
+    spreads = {}
+    for part, spread in (("cv3", Spread(2.0, live=0.02)), ("cv4", Spread(1.0))):
+        for which in (part, f"one2one_{part}"):
+            for branch in getattr(head, which, None) or ():
+                convolutions = [layer for layer in branch.modules() if isinstance(layer, torch.nn.Conv2d)]
+                spreads[convolutions[-1]] = spread
+    pixels = calibration_pixels(SIZE, (0, 0, 0), (1, 1, 1), count=2)
+    calibrate(model.model, lambda: model.model(pixels), spreads)
+    path = tmp_path / f"{name}.pt"
+    # Its `save` halves the numbers, and small variances become 0.
+    torch.save({"model": model.model, "train_args": {}}, path)
+    return YOLO(path), path
+
+
+@needs_ultralytics
+@pytest.mark.parametrize("name", ["yolo26n-seg", "yolo26n-sem"])
+def test_results_are_ultralytics_own(name: str, tmp_path: Path) -> None:
+    theirs, path = network(name, tmp_path)
+    adopt_checkpoint(path, tmp_path / "bundle", AdoptOptions(size=SIZE))
+    how = {"imgsz": list(SIZE), "rect": False, "retina_masks": True, "conf": 0.25, "iou": 0.7, "verbose": False}
+    found = 0
+    with open_bundle(tmp_path / "bundle", threads=1) as segmenter:
+        for picture in (synthetic_picture(seed, size) for seed, size in ((1, SIZE), (2, (SIZE[0], 96)))):
+            result, wanted = segmenter(picture), theirs.predict(picture, **how)[0]
+            if isinstance(result, SemanticResult):
+                same = result.class_map == np.asarray(wanted.semantic_mask.data).squeeze()
+                assert same.mean() >= 0.999
+                found += len(np.unique(result.class_map))
+                continue
+            assert isinstance(result, InstanceResult)
+            own = result.masks
+            seen = own.any((1, 2))  # Ultralytics leaves out objects whose mask is empty
+            assert seen.sum() == len(wanted)
+            found += len(wanted)
+            if len(wanted):
+                masks, own = wanted.masks.data.numpy().astype(bool), own[seen]
+                iou = (masks & own).sum((1, 2)) / (masks | own).sum((1, 2))
+                assert iou.min() >= 0.999
+                np.testing.assert_array_equal(result.class_ids[seen], wanted.boxes.cls.numpy())
+                np.testing.assert_allclose(result.scores[seen], wanted.boxes.conf.numpy(), atol=1e-4)
+    assert found >= 2
