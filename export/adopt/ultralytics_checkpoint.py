@@ -16,7 +16,7 @@ from segrt.export.adopt.adopt_options import AdoptOptions
 from segrt.export.adopt.adopting import adopt_network
 from segrt.runtime.bundle.bundle_writer import BundleWriter
 from segrt.runtime.bundle.names import new_name
-from segrt.runtime.errors import SegrtError, one_line
+from segrt.runtime.errors import SegrtError
 
 PREFIX = "ultralytics:"
 LICENCE = "AGPL-3.0"
@@ -73,5 +73,5 @@ def _export(path: Path, copy: Path, size: tuple[int, int] | None) -> None:
     if done.returncode == 0 and copy.with_suffix(".onnx").is_file():
         return
     said = [line for line in done.stderr.splitlines() if line.strip()]
-    what = one_line(said[-1].replace(str(copy), path.name), 300) if said else f"it ended with {done.returncode}"
+    what = said[-1].replace(str(copy), path.name)[:300] if said else f"it ended with {done.returncode}"
     raise SegrtError(f"{PREFIX}{path}: Ultralytics' package does not export it: {what}")

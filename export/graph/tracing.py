@@ -147,9 +147,10 @@ def _export(
     for label, value in program.model.graph.initializers.items():
         weight = value.const_value
         if weight is not None and weight.nbytes >= LARGE and weight.dtype.name == "FLOAT":
-            key = large.keep(weight.numpy())
+            values = weight.numpy()
+            key = large.keep(values)
             value.const_value = onnx_ir.ExternalTensor(
-                key, 0, weight.nbytes, weight.dtype, shape=onnx_ir.Shape(weight.shape), name=label
+                key, 0, weight.nbytes, weight.dtype, shape=onnx_ir.Shape(values.shape), name=label
             )
     proto: onnx.ModelProto = program.model_proto
     return proto

@@ -109,7 +109,8 @@ class _FrameworkResult:
 def _framework_pixels(picture: Picture, size: tuple[int, int]) -> npt.NDArray[np.float32]:
     """Return the network input (3, h, w) that the authors make of `picture`, uint8 BGR (H, W, 3)."""
     resized = cv2.resize(picture, (size[1], size[0]), interpolation=cv2.INTER_LINEAR)[..., ::-1]
-    pixels: npt.NDArray[np.float32] = np.ascontiguousarray(resized.transpose(2, 0, 1), dtype=np.float32) / 255
+    pixels = np.ascontiguousarray(resized.transpose(2, 0, 1), dtype=np.float32)
+    pixels /= 255
     return pixels
 
 
