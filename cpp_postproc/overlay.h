@@ -39,7 +39,8 @@ struct RegionLines {
     std::array<std::uint8_t, 10> weights{};
 };
 
-// Paints the regions of `map` over `image` into `out`, all of one size; `image` and `out` are the same or do not overlap.
+// Paints the regions of `map` over `image` into `out`, all of one size; `image` and `out` are the same or do not
+// overlap.
 void paint_regions(const PictureView& image, const ClassMap& map, const RegionTints& tints, const RegionLines& lines,
                    const Canvas& out);
 
