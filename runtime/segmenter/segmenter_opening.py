@@ -42,7 +42,12 @@ def open_segmenter(
     tile: Tiling | None = None,
 ) -> Segmenter:
     """Open `bundle`, whose manifest has been read; see `open_bundle`."""
+    state = next(iter(bundle.manifest.state), None)
     if tile is not None:
+        if state is not None:
+            raise BackendError(
+                f"--tile: input {state!r} is carried from frame to frame, which tiles are not; leave it out"
+            )
         return _opened_tiled(
             open_segmenter(
                 bundle,
@@ -65,7 +70,6 @@ def open_segmenter(
         served = cast("RemoteBundle", bundle)
         refuse_server_choices(served, backend, device, decode_on)
         return open_served(served, variant, batch, decode, changes or RuleChanges())
-    state = next(iter(bundle.manifest.state), None)
     if state is not None:
         if decode_on == "cuda":
             raise BackendError(

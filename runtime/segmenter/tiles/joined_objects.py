@@ -102,15 +102,26 @@ class ObjectsJoining:
     def _fragments(
         self, groups: dict[int, list[int]], scores: npt.NDArray[np.float32], cut: npt.NDArray[np.bool_]
     ) -> set[int]:
-        """Return the objects that are pieces of another group's: cut, of no better score, and mostly inside of it."""
-        found: set[int] = set()
+        """Return the objects that are pieces of another group's: cut, of no better score, and mostly inside of it.
+
+        Of two of the same score the one that was seen first is the better. What is a piece itself has no pieces.
+        """
+
+        def rank(number: int) -> tuple[float, int]:
+            return float(scores[number]), -number
+
+        inside: list[tuple[int, int]] = []  # (piece, whole)
         for meeting in self._meetings:
             pairs = ((meeting.one, meeting.other), (meeting.other, meeting.one))
             for (piece, whole), share in zip(pairs, meeting.shares, strict=True):
-                root = self._things.root(whole)
                 alone = len(groups.get(piece, ())) == 1
-                if alone and root != piece and cut[piece] and share >= _FRAGMENT and scores[piece] <= scores[whole]:
-                    found.add(piece)
+                if alone and cut[piece] and share >= _FRAGMENT and rank(piece) < rank(whole):
+                    inside.append((piece, whole))
+        found: set[int] = set()
+        # The best first: whether an object goes itself is known before its pieces are looked at.
+        for piece, whole in sorted(inside, key=lambda pair: rank(pair[1]), reverse=True):
+            if whole not in found:
+                found.add(piece)
         return found
 
     def _result(self, chosen: dict[int, list[int]], scores: dict[int, float], order: list[int]) -> InstanceResult:

@@ -33,6 +33,7 @@ def kept_of_both(
     Of two of one class that are one (IoU of `SAME` or more) the tiles' stays, which has the finer edges. Of the others
     a thing of the whole view goes where things that no tile cuts are half of it, several that were taken for one; and a
     thing of tiles goes that lies mostly inside a better one of the whole view: a piece of what no tile could hold.
+    What the whole view has as a thing by itself, too, is no piece.
     """
     same_class = coarse.classes[:, None] == fine.classes[None]
     shared = np.where(same_class, shared, 0)
@@ -42,6 +43,7 @@ def kept_of_both(
     kept_coarse = ~one.any(1) & (covered < SAME * coarse.areas)
     piece = (shared >= _PIECE * fine.areas[None]) & (shared > 0) & kept_coarse[:, None]
     piece &= coarse.scores[:, None] >= fine.scores[None]
+    piece &= ~one.any(0)[None]
     return kept_coarse, ~piece.any(0)
 
 

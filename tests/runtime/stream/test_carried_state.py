@@ -12,7 +12,7 @@ import pytest
 from segrt.runtime import open_bundle
 from segrt.runtime.bundle.manifest_parsing import parse_manifest
 from segrt.runtime.decode.head_spec import HeadSpec
-from segrt.runtime.errors import BundleError
+from segrt.runtime.errors import BackendError, BundleError
 from segrt.runtime.files.images import write_image
 from segrt.runtime.preprocess.input_spec import InputSpec
 from segrt.runtime.results import InstanceResult
@@ -90,6 +90,11 @@ def test_each_frame_is_given_what_the_one_before_made(bundle: Path, tiny: Simple
         np.testing.assert_array_equal(result.scores, alone.scores)
         np.testing.assert_array_equal(result.track_ids, result.class_ids + 1)  # query i is of class i
         assert [entry["counts"] for entry in result.rles] == [entry["counts"] for entry in alone.rles]
+
+
+def test_tiles_carry_nothing(bundle: Path) -> None:
+    with pytest.raises(BackendError, match=r"--tile: input 'count' is carried from frame to frame.*; leave it out"):
+        open_bundle(bundle, tile="40x60")
 
 
 @pytest.mark.parametrize(

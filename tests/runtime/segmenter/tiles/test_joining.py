@@ -166,13 +166,30 @@ def test_a_cut_piece_of_an_object_that_the_neighbour_sees_whole_goes() -> None:
     assert found.boxes.tolist() == [[60, 40, 83, 60]]
 
 
+def test_of_two_pieces_of_each_other_with_one_score_the_first_stays() -> None:
+    # Both are cut, each is half inside the other, and they are too far apart to be one.
+    found = joined(one_object((100, 120), (80, 40, 120, 60), 0.5), one_object((100, 120), (0, 50, 40, 70), 0.5))
+    assert found.boxes.tolist() == [[80, 40, 120, 60]]
+
+
+def test_what_goes_as_a_piece_takes_nothing_with_it() -> None:
+    # The left tile's first is mostly inside the right one's, which is mostly inside the left tile's second.
+    first, second = one_object((100, 120), (80, 40, 120, 60), 0.6), one_object((100, 120), (80, 60, 120, 100), 0.8)
+    found = joined(together(first, second), one_object((100, 120), (0, 50, 40, 80), 0.7))
+    assert found.boxes.tolist() == [[80, 60, 120, 100], [80, 40, 120, 60]]
+
+
+def together(one: Any, other: Any) -> InstanceResult:
+    return InstanceResult(
+        np.concatenate([one.boxes, other.boxes]), np.concatenate([one.scores, other.scores]),
+        np.concatenate([one.class_ids, other.class_ids]), [*one.rles, *other.rles], one.size, LABELS,
+    )  # fmt: skip
+
+
 def test_two_things_of_one_tile_stay_two() -> None:
     two = one_object((100, 120), (80, 40, 110, 60), 0.9)
     other = one_object((100, 120), (80, 45, 110, 65), 0.8)
-    both = InstanceResult(
-        np.concatenate([two.boxes, other.boxes]), np.concatenate([two.scores, other.scores]),
-        np.array([2, 2]), [*two.rles, *other.rles], (100, 120), LABELS,
-    )  # fmt: skip
+    both = together(two, other)
     assert len(joined(both, one_object((100, 120), (0, 42, 30, 62), 0.9))) == 2
     assert len(joined(both, one_object((100, 120), (0, 42, 30, 62), 0.9, class_id=3))) == 3
 
@@ -191,6 +208,15 @@ def test_the_whole_view_has_what_no_tile_holds_and_tiles_what_is_small() -> None
     assert two.boxes.tolist() == [[20, 40, 50, 60], [140, 0, 150, 9]]
     one = joined(one_object((100, 120), (22, 40, 50, 60), 0.8), one_object((100, 120), (60, 0, 70, 9), 0.7), blob)
     assert one.boxes.tolist() == [[22, 40, 50, 60], [140, 0, 150, 9]]
+
+
+def test_what_both_views_see_is_no_piece_of_something_else() -> None:
+    size = (100, 200)
+    small, large = one_object(size, (20, 40, 50, 60), 0.6), one_object(size, (34, 40, 190, 60), 0.9)
+    # The tile's thing is the whole view's small one, and more than half inside the large one.
+    left, right = one_object((100, 120), (22, 40, 52, 60), 0.7), one_object((100, 120), (60, 0, 69, 9), 0.5)
+    found = joined(left, right, together(small, large))
+    assert found.boxes.tolist() == [[34, 40, 190, 60], [22, 40, 52, 60], [140, 0, 149, 9]]
 
 
 @pytest.mark.parametrize("things", [0, 400])
