@@ -5,6 +5,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from operator import index
 
 from segrt.runtime.errors import SegrtError
 
@@ -88,8 +89,11 @@ class Tiling:
             return given
         if isinstance(given, str):
             return cls._of_text(given)
-        numbers = list(given) if isinstance(given, (tuple, list)) else []
-        if len(numbers) not in (2, 3) or not all(isinstance(number, int) for number in numbers):
+        try:
+            numbers = [index(number) for number in given] if isinstance(given, (tuple, list)) else []
+        except TypeError:  # no whole numbers
+            numbers = []
+        if len(numbers) not in (2, 3):
             raise SegrtError(
                 f"tile must be (height, width) or (height, width, overlap) in pixels, or text, but got {given!r}; "
                 f"{_REMEDY}"
@@ -121,12 +125,14 @@ class Tiling:
         All have the full size, as far as the picture has it, and lie as evenly as whole pixels allow. Raises SegrtError
         for more than can be meant.
         """
-        rows, columns = (_places(*axis) for axis in zip(picture, self.size, self.overlap, strict=True))
-        if len(rows) * len(columns) > MOST_TILES:
+        axes = list(zip(picture, self.size, self.overlap, strict=True))
+        count = math.prod(_count(*axis) for axis in axes)
+        if count > MOST_TILES:
             raise SegrtError(
                 f"tile {self.size[0]}x{self.size[1]}: a picture {picture[1]} pixels wide and {picture[0]} high would "
-                f"become {len(rows) * len(columns)} tiles, more than {MOST_TILES}; give larger ones"
+                f"become {count} tiles, more than {MOST_TILES}; give larger ones"
             )
+        rows, columns = (_places(*axis) for axis in axes)
         return [
             Tile((row.begin, column.begin, row.end, column.end), (row.first, column.first, row.last, column.last))
             for row in rows
@@ -148,12 +154,17 @@ def _share_of(size: Size, share: float) -> Size:
     return int(size[0] * share), int(size[1] * share)
 
 
+def _count(length: int, side: int, overlap: int) -> int:
+    """Return how few tiles of `side` cover `length` with at least `overlap` shared by neighbours."""
+    return 1 if length <= side else math.ceil((length - overlap) / (side - overlap))
+
+
 def _places(length: int, side: int, overlap: int) -> list[_Place]:
     """Return as few tiles of `side` as cover `length` with at least `overlap` shared by neighbours."""
-    if length <= side:
+    count = _count(length, side, overlap)
+    if count == 1:
         return [_Place(0, length, 0, length)]
-    count = math.ceil((length - overlap) / (side - overlap))
-    begins = [round(index * (length - side) / (count - 1)) for index in range(count)]
+    begins = [round(place * (length - side) / (count - 1)) for place in range(count)]
     middles = [(begin + after + side) // 2 for begin, after in pairwise(begins)]
     borders = [0, *middles, length]
-    return [_Place(begin, begin + side, *borders[index : index + 2]) for index, begin in enumerate(begins)]
+    return [_Place(begin, begin + side, *borders[place : place + 2]) for place, begin in enumerate(begins)]

@@ -1,6 +1,5 @@
 """Objects of tiles as those of the picture: what meets where tiles overlap is joined or suppressed by its pixels."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import cast
 
@@ -10,11 +9,9 @@ import numpy.typing as npt
 from segrt.runtime.postproc import MaskRuns, Rle
 from segrt.runtime.preprocess.tiling import Box, Tile
 from segrt.runtime.results import InstanceResult, Label, Result
-from segrt.runtime.segmenter.tiles.joining import SAME, inner_edges, shared_box
+from segrt.runtime.segmenter.tiles.joining import MOSTLY, SAME, inner_edges, shared_box
 from segrt.runtime.segmenter.tiles.same_things import SameThings
 from segrt.runtime.segmenter.tiles.whole_view import objects_of_both
-
-_FRAGMENT = 0.5  # of a cut object's pixels: with so many inside another tile's object, it is a piece of that one
 
 
 @dataclass(frozen=True)
@@ -115,7 +112,7 @@ class ObjectsJoining:
             pairs = ((meeting.one, meeting.other), (meeting.other, meeting.one))
             for (piece, whole), share in zip(pairs, meeting.shares, strict=True):
                 alone = len(groups.get(piece, ())) == 1
-                if alone and cut[piece] and share >= _FRAGMENT and rank(piece) < rank(whole):
+                if alone and cut[piece] and share >= MOSTLY and rank(piece) < rank(whole):
                     inside.append((piece, whole))
         found: set[int] = set()
         # The best first: whether an object goes itself is known before its pieces are looked at.
@@ -131,6 +128,7 @@ class ObjectsJoining:
         classes: dict[int, int] = {}
         rles: dict[int, Rle] = {}
         parts: dict[int, list[npt.NDArray[np.int32]]] = {}
+        places = np.repeat(np.arange(len(self._seen)), [len(seen.result) for seen in self._seen])
         for place, seen in enumerate(self._seen):
             wanted = [index for index in range(len(seen.result)) if seen.first + index in group_of]
             top, left = seen.tile.box[:2]
@@ -144,10 +142,10 @@ class ObjectsJoining:
                 if len(chosen[first]) == 1:
                     whole.append((first, position))
                     continue
-                others = [other.tile.core for other in self._tiles_of(chosen[first]) if other is not self._seen[place]]
                 own = runs.runs[runs.starts[position] : runs.starts[position + 1]]
-                for core in others:
-                    own = _outside(own, core)
+                for other in places[chosen[first]].tolist():
+                    if other != place:
+                        own = _outside(own, self._seen[other].tile.core)
                 parts.setdefault(first, []).append(own)
             codes = runs.taken([position for _, position in whole]).codes(self._size)
             rles |= {first: code for (first, _), code in zip(whole, codes, strict=True)}
@@ -163,11 +161,6 @@ class ObjectsJoining:
             nonfinite_heads=sum(seen.result.nonfinite_heads for seen in self._seen),
         )
 
-    def _tiles_of(self, members: Sequence[int]) -> "list[_Seen]":
-        """Return the tiles that objects come from."""
-        firsts = [seen.first for seen in self._seen]
-        return [self._seen[int(np.searchsorted(firsts, number, "right")) - 1] for number in members]
-
 
 def _meetings(one: _Seen, masks: MaskRuns, other: _Seen, others: MaskRuns, box: Box) -> list[_Meeting]:
     """Return the objects of two tiles that may be one, or one a piece of the other; `box` is what both tiles see."""
@@ -181,7 +174,7 @@ def _meetings(one: _Seen, masks: MaskRuns, other: _Seen, others: MaskRuns, box: 
     same_class = one.result.class_ids[near][:, None] == other.result.class_ids[others_near][None]
     iou = shared / (inside[near][:, None] + others_inside[others_near][None] - shared)
     shares = shared / one.areas[near][:, None], shared / other.areas[others_near][None]
-    possible = same_class & ((iou >= SAME) | (np.maximum(*shares) >= _FRAGMENT))
+    possible = same_class & ((iou >= SAME) | (np.maximum(*shares) >= MOSTLY))
     worth = iou * np.minimum(one.result.scores[near][:, None], other.result.scores[others_near][None])
     return [
         _Meeting(

@@ -11,12 +11,10 @@ from segrt.runtime.postproc import count_ids, count_overlaps
 from segrt.runtime.preprocess.tiling import Box, Tile
 from segrt.runtime.results import Label, PanopticResult, Result, Segment
 from segrt.runtime.results.remap import remap
-from segrt.runtime.segmenter.tiles.joining import SAME, inner_edges, shared_box
+from segrt.runtime.segmenter.tiles.joining import MOSTLY, SAME, inner_edges, shared_box
 from segrt.runtime.segmenter.tiles.map_bands import bands, measured, smallest_type
 from segrt.runtime.segmenter.tiles.same_things import SameThings
 from segrt.runtime.segmenter.tiles.whole_view import segments_of_both
-
-_MOSTLY = 0.5
 
 
 @dataclass(frozen=True)
@@ -210,7 +208,7 @@ class SegmentsJoining:
             tiles = self._same.tiles(number - 1)
             if known.isthing and (own or self._tiles not in tiles):
                 whole[number] = not known.cut if own else self._same.is_whole(number - 1)
-                elsewhere[number] = not whole[number] and len(tiles) == 1 and outside[number] > _MOSTLY * known.area
+                elsewhere[number] = not whole[number] and len(tiles) == 1 and outside[number] > MOSTLY * known.area
         return thing, whole, elsewhere
 
 

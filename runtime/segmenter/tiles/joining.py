@@ -7,6 +7,8 @@ from segrt.runtime.results import Result
 
 SAME = 0.5
 """Of the pixels that either of two masks has where both tiles look, the share that both must have to be one thing's."""
+MOSTLY = 0.5
+"""Of a thing's pixels, the share that makes it lie mostly there: in another thing, or where another tile decides."""
 _EDGE_SHARE = 1 / 64  # of a tile's side: masks come from grids that are coarser than pixels and often end before it
 
 

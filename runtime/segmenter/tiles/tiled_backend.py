@@ -29,6 +29,7 @@ class TiledBackend(Backend):
         inner = segmenter.backend
         self.segmenter, self.tiling = segmenter, tiling
         self.name, self.device, self.remark = inner.name, inner.device, inner.remark
+        self.why_no_graph = inner.why_no_graph
         self.reason = f"{inner.reason}; in tiles of {tiling}"
         self._pictures: dict[int, Any] = {}
         self._pending: dict[int, Future[tuple[Result, float]]] = {}

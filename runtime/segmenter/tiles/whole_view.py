@@ -9,10 +9,8 @@ import numpy.typing as npt
 
 from segrt.runtime.postproc import MaskRuns, count_overlaps
 from segrt.runtime.results import InstanceResult, PanopticResult, Segment, SemanticResult
-from segrt.runtime.segmenter.tiles.joining import SAME
+from segrt.runtime.segmenter.tiles.joining import MOSTLY, SAME
 from segrt.runtime.segmenter.tiles.map_bands import bands, measured, smallest_type
-
-_PIECE = 0.5
 
 
 @dataclass(frozen=True)
@@ -40,8 +38,8 @@ def kept_of_both(
     one = shared >= SAME * (coarse.areas[:, None] + fine.areas[None] - shared)
     one &= shared > 0
     covered = np.where(fine.cut[None], 0, shared).sum(1)
-    kept_coarse = ~one.any(1) & (covered < SAME * coarse.areas)
-    piece = (shared >= _PIECE * fine.areas[None]) & (shared > 0) & kept_coarse[:, None]
+    kept_coarse = ~one.any(1) & (covered < MOSTLY * coarse.areas)
+    piece = (shared >= MOSTLY * fine.areas[None]) & (shared > 0) & kept_coarse[:, None]
     piece &= coarse.scores[:, None] >= fine.scores[None]
     piece &= ~one.any(0)[None]
     return kept_coarse, ~piece.any(0)

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from segrt.runtime.errors import SegrtError
+from segrt.runtime.preprocess import tiling
 from segrt.runtime.preprocess.tiling import MOST_TILES, Tiling
 
 
@@ -42,6 +43,7 @@ def test_every_pixel_has_one_tile_that_decides_and_neighbours_share_enough(pictu
 def test_the_ways_to_say_it() -> None:
     assert Tiling.of("768x1280") == Tiling.of((768, 1280)) == Tiling((768, 1280), (153, 256))
     assert Tiling.of("768x1280,128") == Tiling.of([768, 1280, 128]) == Tiling((768, 1280), (128, 128))
+    assert Tiling.of((np.int64(768), np.int32(1280), np.uint8(128))) == Tiling((768, 1280), (128, 128))
     assert Tiling.of(" 768X1280, 25% ") == Tiling((768, 1280), (192, 320))
     assert Tiling.of("768x1280,alone") == Tiling((768, 1280), (153, 256), whole=False)
     assert Tiling.of("768x1280,0,alone") == Tiling((768, 1280), (0, 0), whole=False)
@@ -58,6 +60,7 @@ def test_the_ways_to_say_it() -> None:
         ("auto", "write HEIGHTxWIDTH"),
         ((768,), "(height, width)"),
         ((768.0, 1280.0), "(height, width)"),
+        ((768, "1280"), "(height, width)"),
         (768, "(height, width)"),
         ("31x1280", "its sides must be 32 to 16384"),
         ("768x999999", "its sides must be 32 to 16384"),
@@ -76,3 +79,9 @@ def test_what_no_tile_can_be_is_refused_in_one_line(given: Any, part: str) -> No
 def test_more_tiles_than_can_be_meant_are_refused() -> None:
     with pytest.raises(SegrtError, match=f"would become .* tiles, more than {MOST_TILES}; give larger ones"):
         Tiling.of("32x32").cut((20_000, 30_000))
+
+
+def test_more_tiles_than_can_be_meant_are_counted_not_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tiling, "_Place", None)
+    with pytest.raises(SegrtError, match="would become 1153846 tiles"):
+        Tiling.of("32x32").cut((1, 30_000_000))
