@@ -97,7 +97,7 @@ class _SinkOption(click.Option):
     "--batch",
     type=click.IntRange(min=1),
     metavar="N",
-    help="Frames, or tiles, in the network at once; one of each source by default, if the network takes so many.",
+    help="Frames, or tiles, in the network at once; if it takes so many, by default one of each source, or four tiles.",
 )
 @TILE
 @CLASSES

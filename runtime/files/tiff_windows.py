@@ -19,6 +19,8 @@ _MOST_BYTES = 1 << 30  # of a file that is read as a whole
 _KEPT_BYTES = 128 << 20  # decoded tiles or strips: those of a row of windows, so that none is decoded twice
 _LARGEST_PART = 64 << 20
 _MOST_PIXELS_EVER = 1 << 31  # of masks and maps in the core
+_MOST_SIDE_EVER = 1 << 20  # of those, too
+_NO_PICTURE = 0b101  # of a page's NewSubfileType: a smaller copy, a mask
 _ORIENTATION = 274
 _GREY, _WHITE_IS_ZERO, _COLORS, _YCBCR = 1, 0, 2, 6
 _JPEG = (6, 7)
@@ -28,8 +30,9 @@ _WRITE_AGAIN = "write it in tiles: gdal_translate -co TILED=YES IN OUT, or vips 
 class TiffWindows:
     """The first page of a TIFF; `windows[top:bottom, left:right]` reads that part, uint8, uint16 or float (h, w, C).
 
-    `shape` is (H, W, C), colours red first. Decoded parts of the file are kept as far as they are few. Raises
-    ImageError for files of other kinds, damaged ones, and those whose parts are too large to be decoded by themselves.
+    `shape` is (H, W, C), colours red first; `pages` counts the file's pages but for smaller copies and masks. Decoded
+    parts of the file are kept as far as they are few. Raises ImageError for files of other kinds, damaged ones, and
+    those whose parts are too large to be decoded by themselves.
     """
 
     def __init__(self, path: Path) -> None:
@@ -43,8 +46,10 @@ class TiffWindows:
         self._file = open_regular(path)
         weakref.finalize(self, self._file.close).atexit = False
         try:
-            self._page: Any = tifffile.TiffFile(self._file, name=path.name).pages[0]
+            pages: Any = tifffile.TiffFile(self._file, name=path.name).pages
+            self._page: Any = pages[0]
             self._decode = self._page.decode
+            self.pages = 1 + sum(not int(other.subfiletype) & _NO_PICTURE for other in pages[1:])
         except Exception as error:  # tifffile raises whatever it meets
             raise self._undecodable(error) from None
         page: Any = self._page
@@ -98,6 +103,10 @@ class TiffWindows:
         height, width = self.shape[:2]
         if height * width >= _MOST_PIXELS_EVER:
             raise ImageError(f"{path}: is {width} wide and {height} high, {_MOST_PIXELS_EVER:,} pixels or more; cut it")
+        if max(height, width) > _MOST_SIDE_EVER:
+            raise ImageError(
+                f"{path}: is {width} wide and {height} high, more than {_MOST_SIDE_EVER:,} on a side; cut it"
+            )
         orientation = page.tags.get(_ORIENTATION)
         known = page.photometric in (_GREY, _WHITE_IS_ZERO, _COLORS)
         if not known and not (page.photometric == _YCBCR and page.compression in _JPEG):

@@ -14,7 +14,10 @@ _COLORS = 3
 
 
 class PictureWindows:
-    """`picture[top:bottom, left:right]` is what `read_input` would give of a file, cut there; `shape` is (H, W, C)."""
+    """`picture[top:bottom, left:right]` is what `read_input` would give of a file, cut there; `shape` is (H, W, C).
+
+    Raises ImageError for files whose windows cannot be had: see `TiffWindows`.
+    """
 
     def __init__(self, path: Path, inputs: Sequence[InputSpec]) -> None:
         self._windows = TiffWindows(path)
@@ -22,6 +25,11 @@ class PictureWindows:
         dtype = self._windows.dtype
         if self._spec.takes_pictures and dtype not in (np.uint8, np.uint16):
             raise ImageError(f"{path}: has values of type {dtype}; write it with uint8 or uint16")
+        if not self._spec.takes_pictures and self._windows.pages > 1:
+            raise ImageError(
+                f"{path}: has {self._windows.pages} pages, which are bands, too large to be read as a whole; write it "
+                "as one page with its bands interleaved"
+            )
         channels = _COLORS if self._spec.takes_pictures else self._windows.shape[2]
         self.shape = (*self._windows.shape[:2], channels)
 

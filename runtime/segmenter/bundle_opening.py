@@ -85,13 +85,13 @@ def open_bundle(
     `precision` picks a variant (the first one by default), `threads` the number of CPU threads (0: the default),
     the thresholds (0 to 1) replace those of the bundle's decode rule, `merge_rule` and `compat` the way it merges: see
     `RuleChanges`. `batch` is how many frames a slot holds; None
-    means one of each of `sources` where the network takes so many, else 1. `engines` says where TensorRT's engines lie
-    and whether they may be built. With `device` "cpu" no GPU is used, as for whatever others are compared with.
-    `decode_on` is what decodes the heads, "cpu", "cuda", or with "auto" where they lie; it is no part of the bundle's
-    decode rule. `tile` cuts pictures that are larger into tiles that overlap, (height, width), (height, width, overlap)
-    in pixels, or text as "768x1280,20%"; each is brought to the network's input as a picture is, in batches of `batch`,
-    and the results are joined by their pixels to that of the whole: see docs/large-pictures.md. Raises BundleError,
-    BackendError, or SegrtError for tiles that cannot be.
+    means one of each of `sources`, or four tiles with `tile`, where the network takes so many, else 1. `engines` says
+    where TensorRT's engines lie and whether they may be built. With `device` "cpu" no GPU is used, as for whatever
+    others are compared with. `decode_on` is what decodes the heads, "cpu", "cuda", or with "auto" where they lie; it is
+    no part of the bundle's decode rule. `tile` cuts pictures that are larger into tiles that overlap, (height, width),
+    (height, width, overlap) in pixels, or text as "768x1280,20%"; each is brought to the network's input as a picture
+    is, in batches of `batch`, and the results are joined by their pixels to that of the whole: see
+    docs/large-pictures.md. Raises BundleError, BackendError, or SegrtError for tiles that cannot be.
     """
     from segrt.runtime.decode.rule_changes import RuleChanges
     from segrt.runtime.errors import BundleError

@@ -113,7 +113,11 @@ class Segmenter:
         return self._segment(image, copy_heads=False, rgb=rgb)[0]
 
     def read(self, path: str | Path) -> Picture:
-        """Return the picture at `path` as the network wants it; raise ImageError where it cannot be read or is none."""
+        """Return the picture at `path` as the network wants it; raise ImageError where it cannot be read or is none.
+
+        With tiles, a TIFF that is too large to be held comes as `PictureWindows`, which have a `shape` and give arrays
+        for [rows, columns]; `preprocess` takes them.
+        """
         return self._steps.read(Path(path))
 
     def detailed(self, image: AnyPicture) -> tuple[Result, dict[str, npt.NDArray[Any]], Geometry]:

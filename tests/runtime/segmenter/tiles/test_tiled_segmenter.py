@@ -12,6 +12,8 @@ from segrt.runtime import open_bundle
 from segrt.runtime.bundle.locating import embedded_names
 from segrt.runtime.errors import BackendError, ImageError
 from segrt.runtime.files import tiff_windows
+from segrt.runtime.preprocess.input_spec import InputSpec
+from segrt.runtime.preprocess.picture_windows import PictureWindows
 from segrt.runtime.results import InstanceResult, PanopticResult, Result, SemanticResult
 from segrt.runtime.segmenter.tiles.tiled_backend import TiledServerBackend, tiled_backend
 from segrt.runtime.stream.channel import Stopped
@@ -127,7 +129,9 @@ def test_a_server_that_executes_tiles_is_told_of_runs(tiny: SimpleNamespace) -> 
         told: list[Any] = []
         plain.backend.begin_run = lambda listener, *, endless: told.append((listener, endless))  # type: ignore[attr-defined]
         plain.backend.end_run = lambda: told.append(Stopped)  # type: ignore[attr-defined]
+        plain.backend.why_no_graph = "its reason"
         backend = tiled_backend(plain, tiny_tiling())
+        assert backend.why_no_graph == "its reason"
         assert isinstance(backend, TiledServerBackend)
         backend.begin_run(None, endless=True)
         backend.close()
@@ -230,6 +234,24 @@ def test_pictures_beyond_the_cores_sizes_are_refused(tmp_path: Path, monkeypatch
     monkeypatch.setattr(tiff_windows, "_MOST_PIXELS_EVER", 64 * 64)
     with pytest.raises(ImageError, match="64 wide and 64 high, 4,096 pixels or more; cut it"):
         tiff_windows.TiffWindows(tmp_path / "huge.tif")
+    monkeypatch.undo()
+    monkeypatch.setattr(tiff_windows, "_MOST_SIDE_EVER", 63)
+    with pytest.raises(ImageError, match="64 wide and 64 high, more than 63 on a side; cut it"):
+        tiff_windows.TiffWindows(tmp_path / "huge.tif")
+
+
+def test_pages_that_are_bands_are_refused_and_overviews_are_not(tmp_path: Path) -> None:
+    tifffile = pytest.importorskip("tifffile")
+    path, bands = tmp_path / "pages.tif", np.zeros((2, 64, 64), np.uint16)
+    tifffile.imwrite(path, bands, photometric="minisblack")
+    values = InputSpec("x", "float32", (1, 2, 64, 64), color="bands", values="uint16")
+    with pytest.raises(ImageError, match=r"pages\.tif: has 2 pages, which are bands.*; write it as one page"):
+        PictureWindows(path, [values])
+    assert PictureWindows(path, [InputSpec("x", "float32", (1, 3, 64, 64))]).shape == (64, 64, 3)  # as OpenCV reads it
+    with tifffile.TiffWriter(path) as file:
+        file.write(np.dstack([*bands]), photometric="minisblack", planarconfig="contig")
+        file.write(np.zeros((32, 32, 2), np.uint16), photometric="minisblack", planarconfig="contig", subfiletype=1)
+    assert PictureWindows(path, [values]).shape == (64, 64, 2)
 
 
 def test_few_decoded_parts_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
