@@ -8,7 +8,7 @@ REFERENCE = r"\$\{[A-Za-z_][A-Za-z0-9_]*\}"
 
 # segrt's own options of sources and sinks, and what cameras and servers of many makers call what a picture is.
 _OF_ADDRESSES = """
-    size fps seed weather timecode format rate frames ca
+    size fps seed weather wide timecode format rate frames ca
     width height resolution framerate quality bitrate compression codec vcodec videocodec rotation mirror
     camera cam channel channels ch stream streamtype substream subtype profile track trackid video audio
     transport protocol proto unicast multicast tcp udp latency buffer timeout version patience in_flight encoding

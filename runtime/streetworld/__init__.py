@@ -14,6 +14,6 @@ told apart.
 """
 
 from segrt.runtime.streetworld.taxonomy import CLASSES, STUFF, THINGS, street_labels
-from segrt.runtime.streetworld.world import StreetSegment, StreetView, StreetWorld
+from segrt.runtime.streetworld.world import WIDEST, StreetSegment, StreetView, StreetWorld
 
-__all__ = ["CLASSES", "STUFF", "THINGS", "StreetSegment", "StreetView", "StreetWorld", "street_labels"]
+__all__ = ["CLASSES", "STUFF", "THINGS", "WIDEST", "StreetSegment", "StreetView", "StreetWorld", "street_labels"]

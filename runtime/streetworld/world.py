@@ -21,6 +21,7 @@ CROWD_AREA = 16  # things with fewer visible pixels are crowd
 FIRST_THING_MARK = 16  # marks below are stuff; 240 things fit into a frame
 THING_ID_OFFSET = 16  # segment ids of things begin above those of stuff
 SMALLEST_SIDE = 32
+WIDEST = 8  # that addresses may ask for as `wide`
 
 
 @dataclass(frozen=True)

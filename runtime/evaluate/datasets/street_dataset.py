@@ -12,14 +12,13 @@ from segrt.runtime.evaluate.datasets.dataset import Address, DatasetKind, Sample
 from segrt.runtime.evaluate.truth import PanopticTruth, TruthSegment
 from segrt.runtime.files.images import Picture
 from segrt.runtime.results import Label
-from segrt.runtime.streetworld import StreetView, StreetWorld, street_labels
+from segrt.runtime.streetworld import WIDEST, StreetView, StreetWorld, street_labels
 from segrt.runtime.streetworld.moments import EDGES, drawn_time
 
 SCHEME = "street://"
 _MOST_FRAMES = 1_000_000
 _LAST_SEED = 999_999_999
 _MOST_DIGITS = 20
-_WIDEST = 8
 
 
 @dataclass(frozen=True)
@@ -80,7 +79,7 @@ def open_street(address: str) -> StreetDataset:
     if strange or parts.netloc or parts.path.strip("/"):
         what = sorted(strange)[0] if strange else parts.netloc or parts.path
         raise SegrtError(f"{address}: {what!r} is unknown; {remedy}")
-    bounds = {"seed": ("900000", 0, _LAST_SEED), "frames": ("200", 1, _MOST_FRAMES), "wide": ("1", 1, _WIDEST)}
+    bounds = {"seed": ("900000", 0, _LAST_SEED), "frames": ("200", 1, _MOST_FRAMES), "wide": ("1", 1, WIDEST)}
     seed, frames, wide = asked_numbers(address, given, bounds, remedy)
     return StreetDataset(seed, frames, asked_size(address, given, remedy), wide)
 

@@ -15,16 +15,17 @@ from segrt.runtime.stream.frame import Frame
 from segrt.runtime.stream.sources.live import LiveOptions
 from segrt.runtime.stream.sources.source import Source, SourceInfo
 from segrt.runtime.stream.uri_options import EDGES, flag, number, read_query, read_size, whole, word
-from segrt.runtime.streetworld import StreetWorld
+from segrt.runtime.streetworld import WIDEST, StreetWorld
 
 _LATE = 0.2  # seconds; who is later than this skips frames, as a camera does
 
 
 class StreetSource(Source):
-    """`street://?seed=1&fps=30&width=1280&height=720&weather=rain&timecode=1`: the street of a seed, at its own speed.
+    """The street of a seed, at its own speed: `street://?seed=1&fps=30&width=1280&height=720&weather=rain&timecode=1`.
 
     A frame is captured when its moment has come. Where drawing is slower than `fps`, moments are left out.
-    `timecode` writes the capture time into the picture (see `timecode`).
+    `wide=4` is a camera that sees four times as much to each side (see `StreetWorld`). `timecode` writes the capture
+    time into the picture (see `timecode`).
     """
 
     forms: ClassVar = {"street": "street://?seed=1"}
@@ -33,6 +34,7 @@ class StreetSource(Source):
         "fps": number(0.1, 240),
         **EDGES,
         "weather": word,
+        "wide": whole(1, WIDEST),
         "timecode": flag,
     }
 
@@ -43,7 +45,7 @@ class StreetSource(Source):
                 f"{redact(uri)}: a street has no host or path; give street://?seed=1&fps=30&width=1280&height=720"
             )
         given = read_query(uri, self.options)
-        self._world = StreetWorld(given.get("seed", 0), weather=given.get("weather"))
+        self._world = StreetWorld(given.get("seed", 0), weather=given.get("weather"), wide=given.get("wide", 1))
         width, height = read_size(uri, given) or (640, 360)
         self._size = (height, width)
         self.fps = float(given.get("fps", 25.0))

@@ -18,6 +18,7 @@ from segrt.runtime.stream.sources import gstreamer, packets
 from segrt.runtime.stream.sources.frozen_picture import PictureWatch
 from segrt.runtime.stream.sources.live import Feed, LiveOptions, LiveSource, Shot
 from segrt.runtime.stream.sources.source_kinds import extras_of, kind_of, open_source, open_sources
+from segrt.runtime.streetworld import StreetWorld
 
 pytestmark = pytest.mark.timeout(60)
 
@@ -161,6 +162,12 @@ def test_the_street_is_a_live_camera(segmenter):
     assert seen[-1].capture_time - seen[0].capture_time == pytest.approx(seen[-1].pts - seen[0].pts, abs=1e-6)
 
 
+def test_the_street_as_a_camera_of_wide_angle_sees_it():
+    picture = open_source("street://?seed=1&width=160&height=96&wide=4").picture(2)
+    assert (picture == StreetWorld(1, wide=4).render(2 / 25, (96, 160)).image).all()
+    assert (picture != StreetWorld(1).render(2 / 25, (96, 160)).image).any()
+
+
 @pytest.mark.parametrize("size", [(96, 160), (192, 320), (720, 1280), (75, 333)])
 @pytest.mark.parametrize("seconds", [0.0, 1.234, 4294967.295, 86400.5])
 def test_time_codes_survive_lossy_video(tmp_path, fakes, size, seconds):
@@ -188,6 +195,7 @@ def test_a_picture_without_time_code_has_none():
         ("v4l2:///dev/video0?size=640x480", "write v4l2:///dev/video0\\?width=640&height=480$"),
         ("csi://0?size=1280X720", "write csi://0\\?width=1280&height=720$"),
         ("csi://0?size=720p", "size=720p leaves open which edge is first; write width=1280&height=720 for instance"),
+        ("street://?wide=0", "wide must be a whole number from 1 to 8, but got '0'"),
         ("street://host", "no host or path"),
         ("street://?weather=hail", "weather must be one of"),
         ("rtsp://", "names no host"),
