@@ -121,6 +121,44 @@ def test_a_state_that_is_no_number_is_not_carried(bundle: Path, tiny: SimpleName
     assert given == [0, 1, 2, 3, 4, 5, 0, 1]
 
 
+class _Deep(Frame):
+    """A frame of 16-bit values, of which the network is given the upper eight bits."""
+
+    @property
+    def picture(self) -> Any:
+        return (self.image >> 8).astype(np.uint8)
+
+
+def test_cuts_are_looked_for_in_what_is_visible(bundle: Path, tiny: SimpleNamespace) -> None:
+    deep = tiny.thirds(32, 48).astype(np.uint16) << 8
+    images = [deep, deep + 200, 65535 - deep]  # less than a level of eight bits, then another scene
+    with open_bundle(bundle, threads=1) as segmenter:
+        wrapped = carried(segmenter)
+        done = [take(wrapped, _Deep(image, place, None, 0.0, "camera")) for place, image in enumerate(images)]
+    assert [given for given, _ in done] == [0, 1, 0]
+
+
+def test_a_query_is_one_object_and_there_are_top_k_of_them(bundle: Path, tiny: SimpleNamespace) -> None:
+    """At a low threshold a query has several classes; the best is its own."""
+    with open_bundle(bundle, threads=1, score_threshold=1e-9) as segmenter:
+        alone = segmenter(tiny.thirds(32, 48))
+        ((_, every),) = (take(carried(segmenter), frame) for frame in frames(tiny, 0.0))
+    assert isinstance(alone, InstanceResult)
+    assert every.track_ids is not None
+    assert len(alone) > QUERIES, "a query has several classes"
+    assert len(set(every.track_ids.tolist())) == len(every) <= QUERIES
+    best = np.argsort(-every.scores, kind="stable")
+    np.testing.assert_array_equal(best, np.arange(len(every)))
+    assert every.scores[0] == alone.scores[0]
+    content = json.loads((bundle / "manifest.json").read_bytes())
+    content["decode"]["top_k"] = 2
+    (bundle / "manifest.json").write_text(json.dumps(content))
+    with open_bundle(bundle, threads=1, score_threshold=1e-9) as segmenter:
+        ((_, few),) = (take(carried(segmenter), frame) for frame in frames(tiny, 0.0))
+    assert few.track_ids is not None
+    np.testing.assert_array_equal(few.track_ids, every.track_ids[:2])
+
+
 def test_a_stream_carries_it(bundle: Path, tiny: SimpleNamespace, tmp_path: Path) -> None:
     (tmp_path / "pictures").mkdir()
     for index in range(3):
