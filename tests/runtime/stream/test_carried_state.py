@@ -12,7 +12,9 @@ import pytest
 from segrt.runtime import open_bundle
 from segrt.runtime.bundle.manifest_parsing import parse_manifest
 from segrt.runtime.decode.head_spec import HeadSpec
-from segrt.runtime.errors import BundleError
+from segrt.runtime.errors import BundleError, SegrtError
+from segrt.runtime.evaluate import evaluate, open_dataset
+from segrt.runtime.evaluate.segmenting import BundleOpener
 from segrt.runtime.files.images import write_image
 from segrt.runtime.preprocess.input_spec import InputSpec
 from segrt.runtime.results import InstanceResult
@@ -195,3 +197,13 @@ def test_older_readers_are_told_and_other_rules_refused(bundle: Path) -> None:
     content["decode"]["activation"] = "sigmoid"
     with pytest.raises(BundleError, match="needs the rule query_instances with softmax"):
         parse_manifest(json.dumps(content).encode(), "manifest.json")
+
+
+def test_clips_are_not_evaluated_frame_by_frame(bundle: Path) -> None:
+    clips = open_dataset("street://?clips=1&seed=5&frames=2&width=96&height=64&fps=4")
+    with open_bundle(bundle, threads=1) as segmenter, pytest.raises(SegrtError, match="the bundle: carries a state"):
+        evaluate(segmenter, clips)
+    with pytest.raises(SegrtError, match=r"^mine: carries a state .*; give a data set of pictures"):
+        BundleOpener(str(bundle), "mine", tracked=True)().__enter__()
+    with BundleOpener(str(bundle), "mine")() as predictor:
+        assert predictor.technique == "instance"
