@@ -194,6 +194,10 @@ def test_older_readers_are_told_and_other_rules_refused(bundle: Path) -> None:
     assert "state" in content["required_features"]
     with pytest.raises(BundleError, match="must name 'state' in required_features"):
         parse_manifest(json.dumps(content | {"required_features": []}).encode(), "manifest.json")
+    varying = {"shape": [1, "Q", QUERIES]}
+    heads = [head | varying if head["role"] == "class_logits" else head for head in content["heads"]]
+    with pytest.raises(BundleError, match="needs a fixed number of queries, but head 'classes' has 'Q'"):
+        parse_manifest(json.dumps(content | {"heads": heads}).encode(), "manifest.json")
     content["decode"]["activation"] = "sigmoid"
     with pytest.raises(BundleError, match="needs the rule query_instances with softmax"):
         parse_manifest(json.dumps(content).encode(), "manifest.json")
