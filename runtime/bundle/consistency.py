@@ -63,6 +63,8 @@ def _problems(manifest: Manifest) -> Iterable[str]:
         yield from _twice(entries, what)
     for spec in manifest.inputs:
         yield from input_problems(spec)
+        for feature in sorted(set(spec.required_features) - set(manifest.required_features)):
+            yield f"resize of input {spec.name!r} must be named in required_features, but {feature!r} is not"
     yield from _state_problems(manifest)
     yield from _head_problems(manifest)
     yield from _file_problems(manifest)
