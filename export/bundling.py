@@ -108,7 +108,9 @@ def features_of(network: Network) -> tuple[str, ...]:
         spec.role != "image" or (spec.color in ("rgb", "bgr") and spec.takes_pictures) for spec in network.inputs
     )
     carries = any(spec.role == "state" for spec in network.inputs)
-    return network.decode.required_features + (() if plain else (CHANNELS,)) + ((STATE,) if carries else ())
+    resizing = tuple(sorted({feature for spec in network.inputs for feature in spec.required_features}))
+    rules = network.decode.required_features + resizing
+    return rules + (() if plain else (CHANNELS,)) + ((STATE,) if carries else ())
 
 
 def write_bundle(

@@ -8,6 +8,8 @@ from segrt.runtime.authoring.verification import live_queries, verify_or_refuse
 from segrt.runtime.bundle.bundle import Bundle
 from segrt.runtime.bundle.bundle_writer import BundleWriter
 from segrt.runtime.bundle.golden import GoldenOutputs, pack_golden, read_golden
+from segrt.runtime.bundle.manifest import Manifest
+from segrt.runtime.bundle.truth_card import TruthCard
 from segrt.runtime.segmenter import open_segmenter
 
 
@@ -23,8 +25,9 @@ def rewrite(
     """Write a copy of `bundle` to `out` with other thresholds, its variant `first` being the default; return `out`.
 
     The golden frames' results and live queries are decoded anew from the first variant of `bundle` with the new
-    thresholds; where nothing changes they stay as they are. The copy is verified before it is put in place. Raises
-    BundleError or CheckFailed.
+    thresholds; where nothing changes they stay as they are. What was measured of results by the old thresholds is left
+    out of the copy (see `_unmeasured`). The copy is verified before it is put in place. Raises BundleError or
+    CheckFailed.
     """
     manifest = bundle.manifest
     decode = manifest.decode.replaced(**thresholds)
@@ -49,5 +52,20 @@ def rewrite(
                 writer.add(frame.image.path, bundle.checked(frame.image).read_bytes())
                 golden.append(msgspec.structs.replace(frame, outputs=writer.add(frame.outputs.path, data)))
         changed = msgspec.structs.replace(manifest, decode=decode, variants=tuple(variants), golden=tuple(golden))
+        if decode != manifest.decode:
+            changed = _unmeasured(changed)
         precisions = [variant.precision for variant in changed.variants]
         return writer.finish(changed, lambda folder: verify_or_refuse(folder, out, precisions, threads=threads))
+
+
+def _unmeasured(manifest: Manifest) -> Manifest:
+    """Return `manifest` without the figures of results by another rule.
+
+    The card keeps its comparisons of heads and input, and what is published; a variant's agreement goes as a whole.
+    """
+    variants = tuple(msgspec.structs.replace(variant, parity=None) for variant in manifest.variants)
+    card = manifest.card
+    if isinstance(card, TruthCard):
+        checks = tuple(check for check in card.checks if check.what != "result")
+        card = msgspec.structs.replace(card, checks=checks, measured=None)
+    return msgspec.structs.replace(manifest, variants=variants, card=card)

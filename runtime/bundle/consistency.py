@@ -63,6 +63,8 @@ def _problems(manifest: Manifest) -> Iterable[str]:
         yield from _twice(entries, what)
     for spec in manifest.inputs:
         yield from input_problems(spec)
+        for feature in sorted(set(spec.required_features) - set(manifest.required_features)):
+            yield f"resize of input {spec.name!r} must be named in required_features, but {feature!r} is not"
     yield from _state_problems(manifest)
     yield from _head_problems(manifest)
     yield from _file_problems(manifest)
@@ -148,6 +150,12 @@ def _state_problems(manifest: Manifest) -> Iterable[str]:
     if manifest.state and not (isinstance(rule, QueryInstances) and rule.has_no_object_class):
         yield f"a network that carries state needs the rule query_instances with softmax, but has {rule.rule_name}"
         return
+    if not manifest.state:
+        return
+    for queries in (spec for spec in manifest.heads if spec.role == "class_logits" and len(spec.shape) == 3):
+        if not isinstance(queries.shape[1], int):
+            count = repr(queries.shape[1])
+            yield f"a network that carries state needs a fixed number of queries, but head {queries.name!r} has {count}"
     for name, carried in manifest.state.items():
         head = heads.get(carried)
         if head is None or head.shape != shapes[name] or not head.dtype.startswith("float"):

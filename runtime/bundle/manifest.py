@@ -15,13 +15,13 @@ from segrt.runtime.decode.processed_size import FEATURE as PROCESSED_SIZE
 from segrt.runtime.decode.rule import DecodeRule
 from segrt.runtime.files.hashing import Sha256
 from segrt.runtime.inference.tensors import DType, Name
-from segrt.runtime.preprocess.input_spec import InputSpec
+from segrt.runtime.preprocess.input_spec import RESIZING, InputSpec
 from segrt.runtime.results.labels.label import Label
 from segrt.runtime.results.technique import Technique
 
 FORMAT = (1, 4)
 MEMBERS, CHANNELS, STATE = "members", "channels", "state"
-KNOWN_FEATURES: frozenset[str] = frozenset({MEMBERS, BINARY, CHANNELS, PROCESSED_SIZE, STATE})
+KNOWN_FEATURES: frozenset[str] = frozenset({MEMBERS, BINARY, CHANNELS, PROCESSED_SIZE, RESIZING, STATE})
 
 
 class Source(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

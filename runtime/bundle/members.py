@@ -9,7 +9,7 @@ import msgspec
 from segrt.runtime.bundle.manifest import Manifest, Member, Tolerance, Variant
 from segrt.runtime.decode.head_spec import HeadSpec
 from segrt.runtime.inference.tensors import prefixed
-from segrt.runtime.preprocess.input_spec import InputSpec
+from segrt.runtime.preprocess.input_spec import RESIZING, InputSpec
 
 PAIR = ("semantic", "instance")
 
@@ -31,9 +31,10 @@ def member_manifest(manifest: Manifest, member: Member) -> Manifest:
         name = own_name(head.name)
         if name is not None:
             heads.append(msgspec.structs.replace(head, name=name, role=head.role.removeprefix(start)))
+    resizing = (RESIZING,) if RESIZING in manifest.required_features else ()
     return Manifest(
         format=manifest.format,
-        required_features=member.decode.required_features,
+        required_features=member.decode.required_features + resizing,
         name=prefixed(manifest.name, member.name),
         technique=member.technique,
         family=member.family,

@@ -96,7 +96,8 @@ def zones_step(
             if value:
                 raise SegrtError(f"{name}: there are no zones that it could speak of; add --zones FILE.json")
         return None
-    reader = PlanReader(segmenter.manifest.labels, segmenter.technique, options.record_on, tracked)
+    followed = tracked or bool(segmenter.manifest.state)  # a network that carries a state tracks by itself
+    reader = PlanReader(segmenter.manifest.labels, segmenter.technique, options.record_on, followed)
     saving = ZoneSaving(options.zones, reader) if options.zones_edit else None
     planned = reader.read_file(options.zones) if saving is None else saving.planned
     outputs = [open_events(spec, writing) for spec in options.events]

@@ -56,7 +56,8 @@ def overlay(
             detectron2's stand where they stand.
         area_threshold: connected parts of stuff of fewer pixels are left out by "detectron2".
         stuff: paint stuff, too; without it only things' pixels and those beside them are touched.
-        out: where the picture is painted, writable, of its shape and dtype; `image_bgr` itself is painted in place.
+        out: where the picture is painted, writable, of its shape and dtype, each row contiguous, as of a part of a
+            larger picture; `image_bgr` itself is painted in place.
 
     Returns:
         uint8 (H, W, 3) BGR.
@@ -78,6 +79,8 @@ def overlay(
         raise ValueError(f"area_threshold must be 0 or more pixels, but got {area_threshold}")
     if out is not None and (out.shape != image_bgr.shape or out.dtype != np.uint8 or not out.flags.writeable):
         raise ValueError(f"out must be uint8 {image_bgr.shape} and writable, but got {out.dtype} {out.shape}")
+    if out is not None and (out.strides[2] != 1 or (out.shape[1] > 1 and out.strides[1] != 3)):
+        raise ValueError(f"out must have contiguous rows, strides (…, 3, 1), but got strides {out.strides}")
     if style == "none":
         return canvas_of(image_bgr, out)
     result = result if stuff else things_alone(result)

@@ -7,6 +7,7 @@ from typing import Literal, Protocol
 
 from segrt.runtime.bundle.manifest import Manifest
 from segrt.runtime.decode.rule_changes import RuleChanges
+from segrt.runtime.errors import SegrtError
 from segrt.runtime.evaluate.clips.tracked_predictor import TrackedPredictor, Tracks
 from segrt.runtime.evaluate.conversion import Prediction
 from segrt.runtime.evaluate.datasets.dataset import Dataset, Sample, check_size, clips_of
@@ -94,14 +95,24 @@ def evaluate(
 
     Raises:
         SegrtError: the class lists differ, the data set does not serve the technique, a file is missing or does not
-            fit; the line names it.
+            fit, or clips are given to a network that carries a state from frame to frame; the line names it.
     """
     predictor: Predictor = SegmenterPredictor(segmenter, name)
     options = replace(options or Options(), clips=bool(clips_of(dataset)))
     if options.clips:
+        _refuse_state(getattr(segmenter, "manifest", None), name)
         predictor = TrackedPredictor(predictor, tracker)
     outcome = measure(predictor, dataset, options, progress=progress)
     return outcome.evaluations(segmenter.technique)[0]
+
+
+def _refuse_state(manifest: Manifest | None, name: str) -> None:
+    """Raise SegrtError for clips to a network that follows objects itself, which pictures one by one do not show."""
+    if manifest is not None and manifest.state:
+        raise SegrtError(
+            f"{name}: carries a state from frame to frame, which an evaluation of clips does not; give a data set of "
+            "pictures, or predictions that were made elsewhere"
+        )
 
 
 @dataclass(frozen=True)
@@ -132,6 +143,8 @@ class _Opened(AbstractContextManager[Predictor]):
     def __enter__(self) -> Predictor:
         given = self._opener
         bundle = find_bundle(given.bundle)
+        if given.tracked:
+            _refuse_state(bundle.manifest, given.name)
         changes = given.changes
         if (
             bundle.manifest.technique == "instance"

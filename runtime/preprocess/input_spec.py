@@ -48,6 +48,10 @@ class Resize(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     multiple: Positive = 1
 
 
+RESIZING = "resizing"
+"""What a manifest names in `required_features` where a picture is resized by a way that older readers do not know."""
+
+
 class InputSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One input of the network.
 
@@ -85,6 +89,12 @@ class InputSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def value_dtype(self) -> Values:
         """The dtype of the picture's own values."""
         return "uint8" if isinstance(self.values, msgspec.UnsetType) else self.values
+
+    @property
+    def required_features(self) -> tuple[str, ...]:
+        """What a reader of the manifest must know by name (`Manifest.required_features`) to resize as it says."""
+        newer = self.resize.rule == "enlarge" or self.resize.interpolation == "skimage"
+        return (RESIZING,) if newer else ()
 
     @property
     def takes_pictures(self) -> bool:

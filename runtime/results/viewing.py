@@ -50,11 +50,14 @@ class Viewable:
         captions: bool = True,
         text_scale: float = 1.0,
         area_threshold: int = 0,
+        stuff: bool = True,
+        out: Picture | None = None,
     ) -> Picture:
-        """Return the result painted over its picture, uint8 BGR (H, W, 3); the picture itself is left as it is.
+        """Return the result painted over its picture, uint8 BGR (H, W, 3); the picture is left as it is but for `out`.
 
         `image` is painted on, of the result's size, where it is not the picture that was segmented; the rest is as
-        `segrt.runtime.draw.overlay` has it. Raises SegrtError where there is no picture.
+        `segrt.runtime.draw.overlay` has it: with `out` the picture is painted there, with `out=image` in place. Raises
+        SegrtError where there is no picture.
         """
         image = self.image if image is None else image
         if image is None:
@@ -71,6 +74,8 @@ class Viewable:
             captions=captions,
             text_scale=text_scale,
             area_threshold=area_threshold,
+            stuff=stuff,
+            out=out,
         )
 
     def save(self, path: str | Path, image: npt.NDArray[Any] | None = None, **options: Any) -> Path:

@@ -104,7 +104,7 @@ class CarriedState:
         """
         last, self._time = self._time, frame.pts
         missed = last is not None and frame.pts is not None and not 0 <= frame.pts - last <= _LONGEST_GAP
-        if self._cuts.is_cut(frame.image) or missed:
+        if self._cuts.is_cut(frame.visible) or missed:
             self._begin_anew()
 
     def preprocess(self, image: Picture | DevicePicture, slot: Slot, index: int = 0) -> Geometry:
@@ -131,7 +131,9 @@ class CarriedState:
             numbers += [self._first + query] * len(result)
         if not found:
             return cast("InstanceResult", self._segmenter.postprocess(heads, geometry, index))
-        return _together(found, numbers)
+        rule = self._opened.decode
+        assert isinstance(rule, QueryInstances)
+        return _together(found, numbers, rule.top_k)
 
     def _live(self, class_logits: npt.NDArray[Any]) -> list[int]:
         """Return the queries that may be above the threshold; their masks' scores make them less, never more."""
@@ -148,10 +150,17 @@ class CarriedState:
         self._held = {}
 
 
-def _together(found: list[InstanceResult], numbers: list[int]) -> InstanceResult:
-    """Return the results of single queries as one, best first."""
+def _together(found: list[InstanceResult], numbers: list[int], most: int) -> InstanceResult:
+    """Return the results of single queries as one, best first, `most` at most.
+
+    A query is one object: where it has several classes above the threshold, the best is its class, so that no number
+    is there twice.
+    """
     scores = np.concatenate([result.scores for result in found])
-    order = np.argsort(-scores, kind="stable")
+    best: dict[int, int] = {}
+    for place in np.argsort(-scores, kind="stable").tolist():
+        best.setdefault(numbers[place], place)
+    order = list(best.values())[:most]
     rles = [entry for result in found for entry in result.rles]
     return replace(
         found[0],

@@ -17,6 +17,7 @@ from segrt.runtime.errors import SegrtError
 from segrt.runtime.files.uri import scheme_of
 from segrt.runtime.inference.cuda.presence import gpu_files
 from segrt.runtime.inference.execution import Execution
+from segrt.runtime.preprocess.channels import refuse_pictures
 from segrt.runtime.scale.archive.archive_dataset import begin_dataset, new_record
 from segrt.runtime.scale.archive.archive_job import ArchiveJob, BundleOpening
 from segrt.runtime.scale.archive.archive_plan import ArchivePlan
@@ -67,6 +68,10 @@ def archived(request: Request, progress: Progress, say: Callable[[str], None]) -
     bundle = find_bundle(request.bundle)
     job, crew_of = _job(request, bundle), _crew_kind(request)
     found = find_sources(request.sources)
+    for file in found.files:
+        if file.kind == "video":  # or each of its clips would fail by itself
+            refuse_pictures(bundle.manifest.image_input, file.name)
+            break
     if found.others:
         say(f"left out: {counted(found.others, 'file')} with the name of neither picture nor video")
     job = replace(job, run=secrets.token_hex(4))

@@ -12,7 +12,7 @@ from segrt.runtime.bundle.bundle import Bundle
 from segrt.runtime.bundle.manifest_parsing import dump_manifest
 from segrt.runtime.errors import DeviceLostError, SegrtError, one_line
 from segrt.runtime.files.images import decode_image
-from segrt.runtime.preprocess.channels import Raster, refuse_pictures
+from segrt.runtime.preprocess.channels import Raster
 from segrt.runtime.scale.archive.archive_clips import Clip, SourceFile
 from segrt.runtime.scale.archive.archive_dataset import token_in
 from segrt.runtime.scale.archive.archive_job import (
@@ -120,7 +120,6 @@ class ClipWorker:
     def _frames(self, clip: Clip, failures: list[dict[str, Any]]) -> Iterator[tuple[Place, Raster]]:
         assert self.segmenter is not None
         (file,) = clip.files
-        refuse_pictures(self.segmenter.manifest.image_input, file.name)
         try:
             for frame in clip_frames(clip, self.job.every):
                 yield Place(file.name, frame.index, frame.pts), frame.image

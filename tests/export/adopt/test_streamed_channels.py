@@ -120,6 +120,19 @@ def test_video_is_refused_before_anything_begins_where_the_network_takes_other_p
         assert segrt("profile", folder, "--source", source, *QUICK)[0] == 2
 
 
+def test_an_archive_of_video_is_refused_once_before_it_begins(
+    adopt: Adopt, two: str, tmp_path: Path, segrt: Any
+) -> None:
+    pytest.importorskip("pyarrow", reason="archives need pyarrow: pip install 'segrt[archive]'")
+    folder, _ = adopt(summing(1), "semantic", labels=two, values="uint16", scale=1.0, mean=(0.5,))
+    pictures(tmp_path / "mixed", "uint16", 1, ".png")
+    video = clip(tmp_path / "mixed" / "clip.avi")
+    code, said = segrt("archive", folder, tmp_path / "mixed", "--out", tmp_path / "out")
+    assert code == 2
+    assert f"{video}: gives colours of 8 bits, but input 'x' takes uint16" in said
+    assert not (tmp_path / "out").exists()
+
+
 @pytest.mark.parametrize("color", ["rgba", "grey"])
 def test_networks_of_alpha_and_of_grey_take_video(
     adopt: Adopt, two: str, tmp_path: Path, segrt: Any, color: str

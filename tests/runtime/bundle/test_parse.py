@@ -2,14 +2,18 @@
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from segrt.runtime.authoring.pairing import PairOptions, pair_bundles
+from segrt.runtime.bundle.locating import read_bundle
 from segrt.runtime.bundle.manifest import FORMAT, Manifest
 from segrt.runtime.bundle.manifest_parsing import dump_manifest, parse_manifest
 from segrt.runtime.errors import BundleError
+from segrt.runtime.preprocess.input_spec import Resize
 
 
 @pytest.fixture
@@ -215,3 +219,17 @@ def test_nesting_without_end_is_refused(data: bytes) -> None:
 def test_names_of_other_languages_with_spaces_are_taken(manifest: dict[str, Any]) -> None:
     manifest["name"] = "Straße 2.1+Übung_a-b"
     assert parse(manifest).name == "Straße 2.1+Übung_a-b"
+
+
+@pytest.mark.parametrize("resize", [Resize("enlarge", shortest_edge=24), Resize(interpolation="skimage")])
+def test_older_readers_are_told_of_a_way_of_resizing(resize: Resize, tiny: SimpleNamespace, tmp_path: Path) -> None:
+    semantic, instance = (tiny.bundle(kind, resize=resize) for kind in ("argmax", "query_instances"))
+    content = json.loads((semantic / "manifest.json").read_bytes())
+    assert content["required_features"] == ["resizing"]
+    with pytest.raises(BundleError, match="resize of input 'image' must be named in required_features"):
+        parse(content | {"required_features": []})
+    pair_bundles(read_bundle(semantic), read_bundle(instance), tmp_path / "pair", PairOptions(threads=1))
+    pair = json.loads((tmp_path / "pair" / "manifest.json").read_bytes())
+    assert pair["required_features"] == ["members", "resizing"]
+    with pytest.raises(BundleError, match="member 'semantic': resize of input 'image' must be named"):
+        parse(pair | {"required_features": ["members"]})

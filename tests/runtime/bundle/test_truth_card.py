@@ -3,11 +3,14 @@
 import json
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import msgspec
 from click.testing import CliRunner
 
+from segrt.runtime.authoring.rewriting import rewrite
 from segrt.runtime.bundle.locating import read_bundle
+from segrt.runtime.bundle.manifest import Parity
 from segrt.runtime.bundle.manifest_parsing import dump_manifest, parse_manifest
 from segrt.runtime.bundle.truth_card import MeasuredMetric, ParityCheck, PublishedMetric, TruthCard
 from segrt.runtime.cli import cli
@@ -60,3 +63,17 @@ def test_a_quick_card_says_that_one_picture_was_compared(tmp_path: Path) -> None
     assert "on one picture alone (--parity quick)" in flat
     assert "not known here" in flat
     assert "was not measured" in flat
+
+
+def test_other_thresholds_keep_no_figure_of_results(tiny: SimpleNamespace, tmp_path: Path) -> None:
+    folder = tiny.bundle("query_instances")
+    bundle = read_bundle(folder)
+    parity = Parity(3, 0.999)
+    variants = tuple(msgspec.structs.replace(variant, parity=parity) for variant in bundle.manifest.variants)
+    carded = msgspec.structs.replace(bundle.manifest, card=CARD, variants=variants)
+    (folder / "manifest.json").write_bytes(dump_manifest(carded))
+    same = read_bundle(rewrite(read_bundle(folder), tmp_path / "same", {}, threads=1)).manifest
+    assert (same.card, same.variants[0].parity) == (CARD, parity)
+    other = read_bundle(rewrite(read_bundle(folder), tmp_path / "other", {"score_threshold": 0.4}, threads=1)).manifest
+    assert other.card == msgspec.structs.replace(CARD, checks=CARD.checks[:1], measured=None)
+    assert other.variants[0].parity is None

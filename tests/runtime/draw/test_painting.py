@@ -137,3 +137,17 @@ def test_runs_that_lie_over_each_other_are_refused():
             masks = MaskRuns(np.array(runs, np.int32), np.array([0, 2]), by_columns)
             with pytest.raises(ValueError, match="runs by line and begin, none over another"):
                 paint_outlined(canvas, masks, [(1, 2, 3)], 0.5, Pen.for_size(8, 8))
+
+
+@pytest.mark.parametrize("style", ["segrt", "detectron2", "none"])
+def test_rows_that_are_not_contiguous_are_said_of_out(style):
+    image, result = street()
+    wide = np.zeros((90, 320, 3), np.uint8)
+    for out in (wide[:, ::2], wide[:, 159::-1], wide[:, :160, ::-1]):
+        with pytest.raises(ValueError, match=r"^out must have contiguous rows"):
+            overlay(image, result, style=style, out=out)
+    assert not wide.any()
+    part = wide[:, 100:260]
+    assert overlay(image, result, style=style, out=part) is part
+    np.testing.assert_array_equal(part, overlay(image, result, style=style))
+    assert not wide[:, :100].any()

@@ -160,6 +160,14 @@ def test_a_plot_is_the_overlay_on_the_picture_which_stays_as_it_is(make, tmp_pat
         result.save(tmp_path / "drawn.txt")
 
 
+def test_a_plot_paints_things_alone_and_in_place() -> None:
+    result, frame = panoptic(), PICTURE.copy()
+    wanted = overlay(PICTURE, result, stuff=False)
+    assert (wanted != overlay(PICTURE, result)).any()
+    assert result.plot(frame, stuff=False, out=frame) is frame
+    np.testing.assert_array_equal(frame, wanted)
+
+
 def test_values_beyond_bytes_are_made_visible() -> None:
     wide = np.linspace(0, 60000, 2400).astype(np.uint16).reshape(40, 60)
     assert panoptic(wide).plot().dtype == np.uint8

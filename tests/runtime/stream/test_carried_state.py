@@ -12,7 +12,9 @@ import pytest
 from segrt.runtime import open_bundle
 from segrt.runtime.bundle.manifest_parsing import parse_manifest
 from segrt.runtime.decode.head_spec import HeadSpec
-from segrt.runtime.errors import BackendError, BundleError
+from segrt.runtime.errors import BackendError, BundleError, SegrtError
+from segrt.runtime.evaluate import evaluate, open_dataset
+from segrt.runtime.evaluate.segmenting import BundleOpener
 from segrt.runtime.files.images import write_image
 from segrt.runtime.preprocess.input_spec import InputSpec
 from segrt.runtime.results import InstanceResult
@@ -126,6 +128,44 @@ def test_a_state_that_is_no_number_is_not_carried(bundle: Path, tiny: SimpleName
     assert given == [0, 1, 2, 3, 4, 5, 0, 1]
 
 
+class _Deep(Frame):
+    """A frame of 16-bit values, of which the network is given the upper eight bits."""
+
+    @property
+    def picture(self) -> Any:
+        return (self.image >> 8).astype(np.uint8)
+
+
+def test_cuts_are_looked_for_in_what_is_visible(bundle: Path, tiny: SimpleNamespace) -> None:
+    deep = tiny.thirds(32, 48).astype(np.uint16) << 8
+    images = [deep, deep + 200, 65535 - deep]  # less than a level of eight bits, then another scene
+    with open_bundle(bundle, threads=1) as segmenter:
+        wrapped = carried(segmenter)
+        done = [take(wrapped, _Deep(image, place, None, 0.0, "camera")) for place, image in enumerate(images)]
+    assert [given for given, _ in done] == [0, 1, 0]
+
+
+def test_a_query_is_one_object_and_there_are_top_k_of_them(bundle: Path, tiny: SimpleNamespace) -> None:
+    """At a low threshold a query has several classes; the best is its own."""
+    with open_bundle(bundle, threads=1, score_threshold=1e-9) as segmenter:
+        alone = segmenter(tiny.thirds(32, 48))
+        ((_, every),) = (take(carried(segmenter), frame) for frame in frames(tiny, 0.0))
+    assert isinstance(alone, InstanceResult)
+    assert every.track_ids is not None
+    assert len(alone) > QUERIES, "a query has several classes"
+    assert len(set(every.track_ids.tolist())) == len(every) <= QUERIES
+    best = np.argsort(-every.scores, kind="stable")
+    np.testing.assert_array_equal(best, np.arange(len(every)))
+    assert every.scores[0] == alone.scores[0]
+    content = json.loads((bundle / "manifest.json").read_bytes())
+    content["decode"]["top_k"] = 2
+    (bundle / "manifest.json").write_text(json.dumps(content))
+    with open_bundle(bundle, threads=1, score_threshold=1e-9) as segmenter:
+        ((_, few),) = (take(carried(segmenter), frame) for frame in frames(tiny, 0.0))
+    assert few.track_ids is not None
+    np.testing.assert_array_equal(few.track_ids, every.track_ids[:2])
+
+
 def test_a_stream_carries_it(bundle: Path, tiny: SimpleNamespace, tmp_path: Path) -> None:
     (tmp_path / "pictures").mkdir()
     for index in range(3):
@@ -159,6 +199,20 @@ def test_older_readers_are_told_and_other_rules_refused(bundle: Path) -> None:
     assert "state" in content["required_features"]
     with pytest.raises(BundleError, match="must name 'state' in required_features"):
         parse_manifest(json.dumps(content | {"required_features": []}).encode(), "manifest.json")
+    varying = {"shape": [1, "Q", QUERIES]}
+    heads = [head | varying if head["role"] == "class_logits" else head for head in content["heads"]]
+    with pytest.raises(BundleError, match="needs a fixed number of queries, but head 'classes' has 'Q'"):
+        parse_manifest(json.dumps(content | {"heads": heads}).encode(), "manifest.json")
     content["decode"]["activation"] = "sigmoid"
     with pytest.raises(BundleError, match="needs the rule query_instances with softmax"):
         parse_manifest(json.dumps(content).encode(), "manifest.json")
+
+
+def test_clips_are_not_evaluated_frame_by_frame(bundle: Path) -> None:
+    clips = open_dataset("street://?clips=1&seed=5&frames=2&width=96&height=64&fps=4")
+    with open_bundle(bundle, threads=1) as segmenter, pytest.raises(SegrtError, match="the bundle: carries a state"):
+        evaluate(segmenter, clips)
+    with pytest.raises(SegrtError, match=r"^mine: carries a state .*; give a data set of pictures"):
+        BundleOpener(str(bundle), "mine", tracked=True)().__enter__()
+    with BundleOpener(str(bundle), "mine")() as predictor:
+        assert predictor.technique == "instance"

@@ -160,12 +160,12 @@ def segrt_stream(monkeypatch, capfd, fakes, tmp_path):
     """Run `segrt stream` with zones in this process, on a network that sees one car, the only class it knows."""
     monkeypatch.setattr("segrt.runtime.console.exits.leave_at_once", sys.exit)
 
-    def run_here(zones, *arguments, labels=LABELS, technique="panoptic"):
+    def run_here(zones, *arguments, labels=LABELS, technique="panoptic", state=None):
         path = tmp_path / "zones.json"
         path.write_text(json.dumps({"format": "1.0", **zones}))
         segmenter = fakes.PanopticSegmenter()
         segmenter.technique = technique
-        segmenter.manifest = SimpleNamespace(name="fake", domain=None, labels=labels)
+        segmenter.manifest = SimpleNamespace(name="fake", domain=None, labels=labels, state=state or {})
         monkeypatch.setattr("segrt.runtime.segmenter.open_bundle", lambda *_, **__: segmenter)
         words = ["stream", "bundle", tmp_path / "film.mp4", "--zones", path, *arguments]
         monkeypatch.setattr("sys.argv", ["segrt", *map(str, words)])
@@ -199,6 +199,13 @@ def test_the_command_counts_and_refuses_in_one_line(segrt_stream, tmp_path):
         assert told.count("\n") == 1
     code, told = segrt_stream({"zones": [door]}, technique="semantic")
     assert (code, "take an instance or panoptic bundle" in told) == (2, True)
+
+
+def test_rules_over_time_need_no_tracker_where_the_network_tracks(segrt_stream):
+    zones = {"zones": [{"name": "door", "polygon": DOOR.polygon}], "rules": ["person in door for 3s"]}
+    assert segrt_stream(zones)[0] == 2
+    code, told = segrt_stream(zones, state={"queries": "next"})
+    assert code == 0, told
 
 
 def test_events_and_recordings_need_zones(monkeypatch, capfd, fakes, tmp_path):
