@@ -94,7 +94,7 @@ def test_what_the_package_exports_is_adopted_and_its_licence_said(tmp_path: Path
         ("detect", "its task is 'detect', which gives no masks; give a -seg or -sem network"),
         (
             "segment YOLOESegment",
-            "its head is YOLOESegment, and results of YOLOE were not the package's own; give a YOLO26, 11 or v8 network",
+            "its head is YOLOESegment, and results of YOLOE were not the package's own; give a YOLO26 or YOLO11 network",
         ),
         ("evil", "ERROR: the file references types outside the format"),
     ],
@@ -148,8 +148,8 @@ def test_errors_name_the_checkpoint_and_whose_options_they_mean(
     with pytest.raises(SegrtError) as refused:
         adopt_checkpoint(Path("~") / path.name, tmp_path / "bundle", AdoptOptions())
     assert str(refused.value) == (
-        f"ultralytics:{path}: cannot be guessed; give --rows yolo (an option of `segrt adopt`: export the checkpoint to "
-        "ONNX yourself, and adopt that file)"
+        f"ultralytics:{path}: cannot be guessed; give --rows yolo (an option of `segrt adopt`: export the checkpoint "
+        "to ONNX yourself, and adopt that file)"
     )
 
 
