@@ -28,7 +28,7 @@ def main(file: str, *sides: str) -> str | None:
         return f"its task is {network.task!r}, which gives no masks; give a -seg or -sem network"
     head = type(network.model.model[-1]).__name__
     if head.startswith("YOLOE"):
-        return f"its head is {head}, and results of YOLOE were not the package's own; give a YOLO26 or YOLO11 network"
+        return f"its head is {head}, and results of YOLOE were not the package's own; give a YOLO26 network"
     size = {"imgsz": [int(side) for side in sides]} if sides else {}
     network.export(format="onnx", simplify=False, dynamic=False, device="cpu", **size)
     return None

@@ -94,7 +94,7 @@ def test_what_the_package_exports_is_adopted_and_its_licence_said(tmp_path: Path
         ("detect", "its task is 'detect', which gives no masks; give a -seg or -sem network"),
         (
             "segment YOLOESegment",
-            "its head is YOLOESegment, and results of YOLOE were not the package's own; give a YOLO26 or YOLO11 network",
+            "its head is YOLOESegment, and results of YOLOE were not the package's own; give a YOLO26 network",
         ),
         ("evil", "ERROR: the file references types outside the format"),
     ],
