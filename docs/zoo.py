@@ -7,6 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from segrt.export.cli.models import BY_NAME
+
 PAGE = Path(__file__).with_name("zoo.md")
 _COMMAND = [sys.executable, "-c", "from segrt.runtime.cli import main; main()", "models", "--json"]
 _HEAD = """# The models
@@ -39,8 +41,8 @@ def page(entries: Sequence[Entry]) -> str:
     for technique in ("semantic", "instance", "panoptic"):
         group = [entry for entry in entries if entry["technique"] == technique]
         parts += [f"\n## {technique.capitalize()}\n", *_table(group, entries, sources)]
-        if technique == "semantic":
-            parts.append("\n`hf:ORGANISATION/NAME` and `hf:FOLDER` are other semantic networks of transformers.\n")
+        by_name = (f"- {', '.join(f'`{name}`' for name in names)}: {what}" for names, what in BY_NAME[technique])
+        parts += ["\nBy name:\n", *by_name]
     parts += ["\n## Sources\n", *(f"{number}. {source}" for source, number in sources.items()), "\n## Versions\n"]
     parts += _versions(entries)
     return "\n".join(parts).rstrip("\n") + "\n"

@@ -28,6 +28,8 @@ ATTENTION_SCORES = "attention-scores"
 """A pattern of nodes to keep in float32 that stands for every attention's products of queries and keys, up to the
 softmax."""
 Size = tuple[int, int]
+IMAGENET_MEAN: Channels = (0.485, 0.456, 0.406)
+IMAGENET_STD: Channels = (0.229, 0.224, 0.225)
 PadSide = Literal["both", "bottom_right"]
 
 
@@ -182,8 +184,8 @@ class Exportable:
     resize: Resize
     framework_result: "Callable[[torch.Tensor, torch.Tensor | None, Geometry], Result]"
     framework_pixels: Callable[[Picture], npt.NDArray[np.float32]] | None = None
-    mean: Channels = (0.485, 0.456, 0.406)
-    std: Channels = (0.229, 0.224, 0.225)
+    mean: Channels = IMAGENET_MEAN
+    std: Channels = IMAGENET_STD
     color: Literal["rgb", "bgr"] = "rgb"
     valid_mask: bool = False
     state: CarriedState | None = None

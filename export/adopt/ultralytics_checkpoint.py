@@ -5,6 +5,7 @@ every bundle says so.
 """
 
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -14,6 +15,8 @@ from pathlib import Path
 
 from segrt.export.adopt.adopt_options import AdoptOptions
 from segrt.export.adopt.adopting import adopt_network
+from segrt.export.graph.editing import read_graph
+from segrt.export.weights.user_paths import user_path
 from segrt.runtime.bundle.bundle_writer import BundleWriter
 from segrt.runtime.bundle.names import new_name
 from segrt.runtime.errors import SegrtError
@@ -25,6 +28,8 @@ REMARK = (
     "licence; segrt brings neither along"
 )
 _CHILD = Path(__file__).with_name("ultralytics_child.py")
+_OPTION = re.compile(r"--[a-z][a-z-]*")
+_EXPORT_TAKES = ("--size", "--labels", "--out", "--overwrite")
 # Nothing is fetched, installed or reported, and a checkpoint may name classes of networks alone.
 _ENVIRONMENT = {
     "YOLO_OFFLINE": "true",
@@ -39,10 +44,11 @@ def adopt_checkpoint(path: Path, out: Path, options: AdoptOptions) -> list[str]:
 
     `options.size` is the network's (h, w), the one that it was trained at by default. Raises SegrtError where the
     package is missing or too old to read a checkpoint without running what it holds, for a file that is none or names
-    more than networks, and for one that gives no masks.
+    more than networks, for one that gives no masks, and for a size that the network does not take.
     """
     name = new_name(options.name, out)
     BundleWriter(out, overwrite=options.overwrite)  # complains now, not after the work
+    path = user_path(str(path), f"{PREFIX}{path}", "a checkpoint of Ultralytics, .pt")
     if not path.is_file():
         raise SegrtError(f"{PREFIX}{path}: there is no such file; give a checkpoint of Ultralytics, .pt")
     if path.suffix != ".pt":
@@ -57,7 +63,34 @@ def adopt_checkpoint(path: Path, out: Path, options: AdoptOptions) -> list[str]:
         copy.symlink_to(path.resolve())
         _export(path, copy, options.size)
         chosen = replace(options, name=name, weights=path.name, licence=LICENCE, family="ultralytics", size=None)
-        return adopt_network(copy.with_suffix(".onnx"), out, chosen)
+        written = copy.with_suffix(".onnx")
+        _check_size(path, written, options.size)
+        try:
+            notes = adopt_network(written, out, chosen)
+        except SegrtError as error:
+            raise type(error)(_in_words_of_export(str(error), path, written)) from None
+        return [line.replace(str(written), f"{PREFIX}{path}") for line in notes]
+
+
+def _check_size(path: Path, written: Path, asked: tuple[int, int] | None) -> None:
+    """Raise SegrtError where the package has rounded the size (h, w) that was asked for."""
+    if asked is None:
+        return
+    shape = [dim.dim_value for dim in read_graph(written).model.graph.input[0].type.tensor_type.shape.dim]
+    made = tuple(shape[2:])
+    if made != asked:
+        raise SegrtError(
+            f"--size {asked[0]}x{asked[1]}: Ultralytics' package makes {'x'.join(map(str, made))} of it for {path}, "
+            "whose sides must be multiples of its stride; give that, or another such size"
+        )
+
+
+def _in_words_of_export(what: str, path: Path, written: Path) -> str:
+    """Return an error of adopting with the checkpoint's name, and where the options belong that export lacks."""
+    what = what.replace(str(written), f"{PREFIX}{path}")
+    if set(_OPTION.findall(what)) <= set(_EXPORT_TAKES):
+        return what
+    return f"{what} (an option of `segrt adopt`: export the checkpoint to ONNX yourself, and adopt that file)"
 
 
 def _export(path: Path, copy: Path, size: tuple[int, int] | None) -> None:

@@ -1,6 +1,8 @@
 """`segrt export`: a model of the zoo becomes a bundle."""
 
 import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -115,7 +117,8 @@ def export(
     from segrt.export.models.catalogue import find_model
 
     if model.startswith("ultralytics:"):
-        _adopt_ultralytics(model, out, known["size"], known["labels"], overwrite=known["overwrite"])
+        with _interruptible():
+            _adopt_ultralytics(model, out, known["size"], known["labels"], overwrite=known["overwrite"])
         return
     find_model(model)
     require_torch("segrt export")
@@ -130,8 +133,7 @@ def export(
 
     chosen = Weights(weights, seed=seed) if weights in ("pretrained", "random") else Weights("file", Path(weights))  # type: ignore[arg-type]
     names = tuple(name.strip() for name in precisions.split(",") if name.strip())
-    previous = signal.signal(signal.SIGTERM, _interrupt)  # leaves no half-written files behind, as Ctrl-C does
-    try:
+    with _interruptible():
         done = export_model(
             model,
             out,
@@ -139,8 +141,6 @@ def export(
             say=lambda line: click.echo(line, err=True),
             show=_show,
         )
-    finally:
-        signal.signal(signal.SIGTERM, previous)
     if max(done.report.objects, default=0) < 2:
         click.echo("note: no picture has two classes or objects, so the agreement says little; try --parity-images DIR")
     click.echo(f"{out}: written and verified; look at `segrt inspect {out}`, then `segrt run {out} PICTURE --out DIR`")
@@ -159,7 +159,7 @@ def _adopt_ultralytics(
     from segrt.runtime.errors import SegrtError
 
     context = click.get_current_context()
-    taken = ("model", "out", "size", "labels", "threads", "overwrite")
+    taken = ("model", "out", "size", "labels", "overwrite")
     for parameter in context.command.params:
         name = parameter.name or ""
         if name not in taken and context.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE:
@@ -190,6 +190,16 @@ def require_torch(command: str) -> None:
     missing = [name for name in _PACKAGES if find_spec(name) is None]
     if missing:
         raise SegrtError(f"{command} needs {', '.join(missing)}; `pip install 'segrt[export]'`")
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """Let SIGTERM, inside, leave no half-written files and no processes behind, as Ctrl-C does."""
+    previous = signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, previous)
 
 
 def _interrupt(number: int, frame: Any) -> None:  # noqa: ARG001 (signal's signature)

@@ -12,14 +12,21 @@ from segrt.runtime.console.tables import print_table
 if TYPE_CHECKING:
     from segrt.export.family import Model
 
-_TRANSFORMERS = "hf:ORGANISATION/NAME, hf:FOLDER: other {} networks of Hugging Face transformers"
-_BY_NAME = {
+_HUB = ("hf:ORGANISATION/NAME", "hf:FOLDER")
+_SMP = ("smp:ARCHITECTURE/ENCODER", "smp:FOLDER")
+_ULTRALYTICS = ("ultralytics:FILE.pt",)
+# By technique: names that are given with no entry of the catalogue, and what they are.
+BY_NAME = {
     "semantic": (
-        _TRANSFORMERS.format("semantic"),
-        "smp:ARCHITECTURE/ENCODER, smp:FOLDER: networks of segmentation_models_pytorch, with weights of your own",
+        (_HUB, "other semantic networks of Hugging Face transformers"),
+        (_SMP, "networks of segmentation_models_pytorch, with weights of your own"),
+        (_ULTRALYTICS, "-sem checkpoints of Ultralytics, exported by its package (AGPL-3.0), which you must have"),
     ),
-    "instance": (_TRANSFORMERS.format("instance"),),
-    "panoptic": (_TRANSFORMERS.format("panoptic"),),
+    "instance": (
+        (_HUB, "other instance networks of Hugging Face transformers"),
+        (_ULTRALYTICS, "-seg checkpoints of Ultralytics, exported by its package (AGPL-3.0), which you must have"),
+    ),
+    "panoptic": ((_HUB, "other panoptic networks of Hugging Face transformers"),),
 }
 
 
@@ -49,8 +56,8 @@ def models(json_path: Path | None, technique: str | None) -> None:
         group = [model for model in found if model.technique == name]
         if group:
             _print_group(name.capitalize(), group)
-            for line in _BY_NAME[name]:
-                say(f"  {line}")
+            for names, what in BY_NAME[name]:
+                say(f"  {', '.join(names)}: {what}")
             say("")
 
 

@@ -92,7 +92,7 @@ def score_variants(
 
 def name_of(dataset: Dataset) -> str:
     """Return what a card calls a data set: the name of its annotations, without this machine's folders."""
-    return dataset.path.name if isinstance(dataset.path, Path) else str(dataset.path)
+    return dataset.path.resolve().name if isinstance(dataset.path, Path) else str(dataset.path)
 
 
 def line_of(measured: MeasuredMetric) -> str:

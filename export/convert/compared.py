@@ -17,6 +17,7 @@ from segrt.export.graph.tracing import Traced
 from segrt.export.quiet import quiet
 from segrt.runtime.bundle.golden import QUERY_ROLES
 from segrt.runtime.bundle.manifest import HeadTolerance, Tolerance
+from segrt.runtime.console.words import counted
 from segrt.runtime.errors import CheckFailed, SegrtError
 from segrt.runtime.evaluate.datasets.dataset import Dataset
 from segrt.runtime.evaluate.evaluation import Evaluation
@@ -63,11 +64,12 @@ def compare(
 
     `pictures` are those to compare on, `dataset` is what the framework is scored on, if anything.
     """
-    say(f"comparing it with torch on {len(pictures)} picture{'s' if len(pictures) > 1 else ''}")
+    say(f"comparing it with torch on {counted(len(pictures), 'picture')}")
     with quiet():
         shown = options.progress(pictures, "comparing with torch")
-        # Synthetic pictures are golden frames, too; the user's own are nobody else's business.
-        reused = _GOLDEN if options.parity_images is None else 0
+        # Synthetic pictures are golden frames, too, unless they were brought to a size for the comparison, which may
+        # be larger than a golden frame should be; the user's own are nobody else's business.
+        reused = _GOLDEN if options.parity_images is None and exportable.limits.at is None else 0
         report, references = parity.compare(traced, exportable, shown, threads=options.threads, keep=reused)
     show(report)
     check_report(model.name, report)

@@ -166,8 +166,9 @@ def check_size(model: Model, size: Size) -> Size:
 def _check_top_queries(request: Request, traced: Traced) -> None:
     if request.top_queries is None:
         return
-    heads = [spec for spec in traced.heads if spec.role in (*QUERY_ROLES, "scores")]
-    if not heads or any(spec.shape[1] != request.top_queries for spec in heads):
+    places = {**dict.fromkeys((*QUERY_ROLES, "scores"), 1), "predictions": 2}  # of the axis of queries
+    counts = [spec.shape[places[spec.role]] for spec in traced.heads if spec.role in places]
+    if not counts or any(count != request.top_queries for count in counts):
         raise SegrtError(f"--top-queries {request.top_queries}: {request.model.name} has no queries to choose from")
 
 

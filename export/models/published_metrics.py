@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 from segrt.export.family import Model
 from segrt.runtime.bundle.truth_card import PublishedMetric
+from segrt.runtime.evaluate.by_technique import MAIN_METRIC
 from segrt.runtime.registry import Registry
 
 _GITHUB = "https://github.com"
@@ -107,7 +108,7 @@ def _rfdetr() -> Iterator[Row]:
 
 def _detr() -> Iterator[Row]:
     source = f"{_GITHUB}/facebookresearch/detr#model-zoo"
-    yield from _rows("PQ", _COCO_PQ, source, "facebook/detr-resnet-{0}-panoptic", **{"50": 44.0, "101": 45.1})
+    yield from _rows("PQ", _COCO_PQ, source, "facebook/detr-resnet-{0}-panoptic", **{"50": 43.4, "101": 45.1})
 
 
 def _maskformer() -> Iterator[Row]:
@@ -172,12 +173,17 @@ def _oneformer() -> Iterator[Row]:
 
 
 def published_metric(model: Model) -> PublishedMetric | None:
-    """Return what the weights of `model` are published to score, or None where that is not known."""
+    """Return what the weights of `model` are published to score in its technique, or None where that is not known."""
     if model.checkpoint is None or model.checkpoint.covers != "network":
         return None
     address = model.checkpoint.address
     known = next((name for name in (address + _AS.format(model.technique), address) if name in PUBLISHED), None)
-    return None if known is None else PUBLISHED.load(known)
+    if known is None:
+        return None
+    metric = PUBLISHED.load(known)
+    # By its name a network of the hub is exported for other techniques than the one that its weights were judged in.
+    others = {main.title for technique, main in MAIN_METRIC.items() if technique != model.technique}
+    return None if metric.metric in others else metric
 
 
 PUBLISHED: Registry[PublishedMetric] = Registry(

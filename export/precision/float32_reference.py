@@ -63,14 +63,23 @@ class Float32Reference:
         run: Callable[[Heads], Heads],
         known: Sequence[Heads] | None = None,
     ) -> None:
-        """Run the network on `pictures`, unless its heads for them are `known`."""
+        """Run the network on `pictures`, reduced to 640 pixels, unless its heads for them are `known`.
+
+        What is known of a larger picture is not what the network makes of the reduced one, and is not used.
+        """
         if not pictures:
             raise SegrtError("a variant is compared with float32 on pictures; give at least one")
         self.network = network
-        prepared = [network_inputs(network.inputs, reduced(picture, _LONGEST_SIDE)) for picture in pictures]
+        small = [reduced(picture, _LONGEST_SIDE) for picture in pictures]
+        prepared = [network_inputs(network.inputs, picture) for picture in small]
         self.feeds: list[dict[str, Array]] = [feed for feed, _ in prepared]
         self._geometries = [geometry for _, geometry in prepared]
-        self.heads = [run(feed) for feed in self.feeds] if known is None else list(known)
+        whole = [less.shape == picture.shape for less, picture in zip(small, pictures, strict=True)]
+        given = known if known is not None else [None] * len(small)
+        self.heads = [
+            heads if heads is not None and is_whole else run(feed)
+            for heads, is_whole, feed in zip(given, whole, self.feeds, strict=True)
+        ]
         self.results = self.decode(self.heads)
 
     @cached_property

@@ -225,14 +225,17 @@ def rename_inputs(node: "onnx.NodeProto", names: dict[str, str]) -> None:
                 value.name = names.get(value.name, value.name)
 
 
-def open_session(model: "onnx.ModelProto", *, threads: int = 0, optimise: bool = True) -> Any:
-    """Return an ONNX Runtime session of `model` on the CPU; raise SegrtError with its reason when it takes it not."""
+def open_session(model: "onnx.ModelProto", *, threads: int = 0, optimise: bool = True, arena: bool = False) -> Any:
+    """Return an ONNX Runtime session of `model` on the CPU; raise SegrtError with its reason when it takes it not.
+
+    With `arena` it keeps its memory between runs, as it does where it is used: faster, and beside others too large.
+    """
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.log_severity_level = 4
-    options.enable_cpu_mem_arena = options.enable_mem_pattern = False  # run a few times, beside other sessions
+    options.enable_cpu_mem_arena = options.enable_mem_pattern = arena  # most run a few times, beside other sessions
     if not optimise:
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     try:

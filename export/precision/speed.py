@@ -48,7 +48,7 @@ def measure_speed(
     reference: "onnx.ModelProto", variant: "onnx.ModelProto", feed: Mapping[str, Array], *, threads: int = 0
 ) -> Speed:
     """Run both networks on `feed` (input's name → array) in turns for some seconds, once at least."""
-    sessions = [open_session(model, threads=threads) for model in (variant, reference)]
+    sessions = [open_session(model, threads=threads, arena=True) for model in (variant, reference)]
     end = time.monotonic() + _SECONDS
     rounds: list[tuple[float, ...]] = []
     while len(rounds) <= _MOST_ROUNDS and (not rounds or time.monotonic() < end):

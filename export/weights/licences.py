@@ -2,7 +2,9 @@
 
 import re
 
-_FORBIDS = re.compile(r"\bNC\b|non-?commercial|research[- ]only|research purposes", re.IGNORECASE)
+_FORBIDS = re.compile(
+    r"\bNC\b|non-?commercial|research[- ]only|research purposes|academic[- ](?:use|purposes)", re.IGNORECASE
+)
 
 
 def forbids_commercial_use(licence: str) -> bool:

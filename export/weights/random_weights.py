@@ -16,12 +16,10 @@ import numpy as np
 import torch
 from torch import nn
 
-from segrt.export.family import Size
+from segrt.export.family import IMAGENET_MEAN, IMAGENET_STD, Size
 from segrt.export.synthetic_pictures import synthetic_picture
 from segrt.runtime.preprocess.input_spec import Channels
 
-IMAGENET_MEAN: Channels = (0.485, 0.456, 0.406)
-IMAGENET_STD: Channels = (0.229, 0.224, 0.225)
 _PHOTO_SIZE = (256, 320)
 _FEW = 32
 _LEAST_SHARE = 0.01

@@ -34,6 +34,11 @@ def entry(network: HubNetwork) -> Model:
     """
     name, config = network.name, network.config
     kind = _checked_kind(name, config)
+    if network.technique not in (None, "semantic"):
+        raise SegrtError(
+            f"{name}: is a semantic network ({kind}), which gives no {network.technique} results; leave "
+            f"{network.technique}: out"
+        )
     multiple = MULTIPLES[kind] or _patch_size(name, config)
     return Model(
         name=name,

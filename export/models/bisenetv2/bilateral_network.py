@@ -7,7 +7,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-STRIDE = 8
 _DETAIL = ((3, 64), (64, 64)), ((64, 64), (64, 64), (64, 64)), ((64, 128), (128, 128), (128, 128))
 _EXPANSION = 6
 _WIDTH = 128

@@ -18,8 +18,6 @@ from segrt.export.models.shared.dual_resolution import (
     stem,
 )
 
-STRIDE = 8
-
 
 @dataclass(frozen=True)
 class DDRNetOptions:

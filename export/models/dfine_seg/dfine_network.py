@@ -67,7 +67,7 @@ class DFineSeg(nn.Module):
         scores = model.enc_score_head(memory).max(-1).values
         best = torch.topk(scores, model.config.num_queries, dim=1).indices
         queries = gather_queries(memory, best)
-        places = model.enc_bbox_head(queries) + gather_queries(anchors.expand(len(cells), -1, -1), best)
+        places = model.enc_bbox_head(queries) + gather_queries(anchors.expand(cells.shape[0], -1, -1), best)
         return model.decoder(
             inputs_embeds=queries,
             encoder_hidden_states=cells,

@@ -8,12 +8,11 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from segrt.export.models.espnetv2.eesp_network import CHANNELS, EESPNet
 from segrt.export.models.shared.adaptive_pooling import adaptive_average
+from segrt.export.models.shared.corner_alignment import aligned
 
-MULTIPLE = 16
 _SCALES = (2.0, 1.5, 1.0, 0.5, 0.1)
 _LEAST_SIDE = 5
 _BASE = 16
@@ -97,9 +96,9 @@ def _at_scale(features: Tensor, stage: nn.Module, scale: float, size: tuple[int,
     found: Tensor
     if scale < 1:
         found = stage(adaptive_average(features, scaled))
-        return _aligned(found, size)
+        return aligned(found, size)
     if scale > 1:
-        return adaptive_average(stage(_aligned(features, scaled)), size)
+        return adaptive_average(stage(aligned(features, scaled)), size)
     found = stage(features)
     return found
 
@@ -140,12 +139,7 @@ class ESPNetv2(nn.Module):
         *finer, coarsest = self.base_net(pixels)
         features: Tensor = self.get_submodule("bu_dec_l1")(coarsest)
         for step, beside in enumerate(reversed(finer), start=2):
-            enlarged = _aligned(features, (features.shape[2] * 2, features.shape[3] * 2))
+            enlarged = aligned(features, (features.shape[2] * 2, features.shape[3] * 2))
             merged = self.get_submodule(f"merge_enc_dec_l{step}")(beside) + enlarged
             features = self.get_submodule(f"bu_dec_l{step}")(self.get_submodule(f"bu_br_l{step}")(merged))
         return features
-
-
-def _aligned(features: Tensor, size: tuple[int, int]) -> Tensor:
-    """Return `features` (N, C, h, w) interpolated to `size`, corners aligned."""
-    return F.interpolate(features, size=size, mode="bilinear", align_corners=True)

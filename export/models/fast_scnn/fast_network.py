@@ -8,8 +8,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from segrt.export.models.shared.adaptive_pooling import adaptive_average
+from segrt.export.models.shared.corner_alignment import aligned
 
-MULTIPLE = 32
 _POOLED = (1, 2, 3, 6)
 
 
@@ -112,7 +112,7 @@ class PyramidPooling(nn.Module):
         found = [features]
         for number, cells in enumerate(_POOLED, start=1):
             pooled = self.get_submodule(f"conv{number}")(adaptive_average(features, (cells, cells)))
-            found.append(_aligned(pooled, (features.shape[2], features.shape[3])))
+            found.append(aligned(pooled, (features.shape[2], features.shape[3])))
         merged: Tensor = self.out(torch.cat(found, dim=1))
         return merged
 
@@ -145,7 +145,7 @@ class FeatureFusion(nn.Module):
 
     def forward(self, detail: Tensor, context: Tensor) -> Tensor:
         """Return (N, 128, h, w)."""
-        context = _aligned(context, (context.shape[2] * 4, context.shape[3] * 4))
+        context = aligned(context, (context.shape[2] * 4, context.shape[3] * 4))
         return F.relu(self.conv_higher_res(detail) + self.conv_lower_res(self.dwconv(context)))
 
 
@@ -179,8 +179,3 @@ class FastSCNN(nn.Module):
         detail = self.learning_to_downsample(pixels)
         logits: Tensor = self.classifier(self.feature_fusion(detail, self.global_feature_extractor(detail)))
         return logits
-
-
-def _aligned(features: Tensor, size: tuple[int, int]) -> Tensor:
-    """Return `features` (N, C, h, w) interpolated to `size`, corners aligned."""
-    return F.interpolate(features, size=size, mode="bilinear", align_corners=True)

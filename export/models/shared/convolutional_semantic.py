@@ -13,13 +13,11 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
-from segrt.export.family import Exportable, HeadParityLimit, ParityLimits, Request
+from segrt.export.family import IMAGENET_MEAN, IMAGENET_STD, Exportable, HeadParityLimit, ParityLimits, Request
 from segrt.export.models.shared.framework_results import semantic_result
 from segrt.export.models.shared.semantic_head import classes_of, semantic_head
 from segrt.export.weights import network_weights
 from segrt.export.weights.random_weights import (
-    IMAGENET_MEAN,
-    IMAGENET_STD,
     Spread,
     calibrate,
     calibration_pixels,

@@ -12,6 +12,7 @@ from typing import Any, cast, get_args
 from segrt.export.family import Checkpoint
 from segrt.export.weights import checkpoints
 from segrt.export.weights.config_file import read_config
+from segrt.export.weights.user_paths import user_path
 from segrt.runtime.errors import SegrtError
 from segrt.runtime.results.technique import Technique
 
@@ -44,7 +45,8 @@ def read_network(name: str) -> HubNetwork:
     technique = cast("Technique", first) if colon and first in get_args(Technique) else None
     address = rest if technique else address
     before = f"{PREFIX}{technique}:" if technique else PREFIX
-    folder: Path | None = Path(address).expanduser()
+    wanted = "a folder, or ORGANISATION/NAME on the Hugging Face hub"
+    folder: Path | None = user_path(address, name, wanted)
     if folder is not None and folder.is_dir():
         folder = folder.resolve()
         files = [folder / file for file in (checkpoints.CONFIG, checkpoints.PROCESSOR_FILE)]

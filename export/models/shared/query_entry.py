@@ -7,7 +7,7 @@ network was trained for: its name often does ("…-coco-panoptic"), else its cla
 from collections.abc import Mapping
 from typing import Any
 
-from segrt.export.family import Model, Size
+from segrt.export.family import IMAGENET_MEAN, IMAGENET_STD, Model, Size
 from segrt.export.models.shared.hub_network import PREFIX, HubNetwork
 from segrt.export.weights.checkpoint_labels import folded
 from segrt.export.weights.checkpoints import CONFIG, PROCESSOR_FILE
@@ -35,7 +35,7 @@ _MULTIPLES = {"detr": 1, "mask2former": 32, "maskformer": 32, "oneformer": 32}
 _DATA: dict[str, Technique] = {"ytvis": "instance", "ovis": "instance"}  # whose names tell the technique
 _STRETCHED = ("mask2former", "rfdetr", "videomt")  # the others keep a picture's shape
 _SQUARE = ("eomt", "videomt")  # whose configuration says the picture's side
-_IMAGENET = ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225])
+_IMAGENET = (list(IMAGENET_MEAN), list(IMAGENET_STD))
 _SHAPE = 4 / 3
 _MOST_PIXELS = 1 << 16
 _ABOUT_FILES = (

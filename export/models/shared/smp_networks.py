@@ -11,7 +11,7 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
-from segrt.export.family import Request, Size
+from segrt.export.family import IMAGENET_MEAN, IMAGENET_STD, Request, Size
 from segrt.export.models.shared.framework_results import semantic_result
 from segrt.export.models.shared.semantic_head import classes_of
 from segrt.export.weights.random_weights import Spread, calibrate, calibration_pixels
@@ -20,7 +20,7 @@ from segrt.runtime.preprocess.geometry import Geometry
 from segrt.runtime.preprocess.input_spec import Channels
 from segrt.runtime.results import Label, SemanticResult
 
-_IMAGENET: tuple[Channels, Channels] = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+_IMAGENET: tuple[Channels, Channels] = (IMAGENET_MEAN, IMAGENET_STD)
 _HALF: tuple[Channels, Channels] = ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
 _DPN: tuple[Channels, Channels] = ((124 / 255, 117 / 255, 104 / 255), (1 / (0.0167 * 255),) * 3)
 # Encoders of the package's own whose published weights were trained otherwise than ImageNet's usual way.

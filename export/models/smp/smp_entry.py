@@ -8,6 +8,7 @@ from typing import Any
 from segrt.export.family import Checkpoint, Model, Size
 from segrt.export.weights.checkpoints import CONFIG
 from segrt.export.weights.config_file import read_config
+from segrt.export.weights.user_paths import user_path
 from segrt.runtime.errors import SegrtError
 
 PREFIX = "smp:"
@@ -33,7 +34,7 @@ def describe(name: str) -> Model:
     names that the package does not have, with the nearest, and where it is not installed.
     """
     address = name.removeprefix(PREFIX)
-    folder = Path(address).expanduser()
+    folder = user_path(address, name, f"a folder, or ARCHITECTURE/ENCODER: {PREFIX}unet/resnet34, for instance")
     if folder.is_dir():
         folder = folder.resolve()
         config = read_config(folder / CONFIG, _REMEDY)

@@ -1,6 +1,7 @@
 """`segrt export ultralytics:FILE.pt`: Ultralytics' own package exports, segrt adopts; refusals where it cannot."""
 
 import os
+import signal
 import sys
 from importlib.util import find_spec
 from pathlib import Path
@@ -31,14 +32,18 @@ PACKAGE = """
 import os, shutil
 class YOLO:
     def __init__(self, file):
-        self.file, self.task = file, open(file).read()
+        self.file, (self.task, *others) = file, open(file).read().split()
+        head = type(others[0] if others else "Segment", (), {})()
+        self.model = type("SegmentationModel", (), {"model": [head]})()
     def export(self, *, format, simplify, dynamic, device, imgsz=None):
         wanted = {"YOLO_OFFLINE": "true", "YOLO_AUTOINSTALL": "false", "ULTRALYTICS_SAFE_LOAD": "1"}
         assert all(os.environ.get(name) == value for name, value in wanted.items())
-        assert (format, imgsz) == ("onnx", [24, 32])
+        assert format == "onnx"
         shutil.copy(os.path.realpath(self.file) + ".exported", self.file[:-3] + ".onnx")
 """
 TASKS = """
+class _SafeLoad:
+    SUPPORTED = True
 def torch_safe_load(weight, safe_only=None):
     assert safe_only
     if open(weight).read() == "evil":
@@ -53,6 +58,7 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     inner.mkdir(parents=True)
     (inner.parent / "__init__.py").write_text(PACKAGE)
     (inner / "__init__.py").write_text("")
+    (inner.parent / "utils.py").write_text("import os\nSAFE_LOAD = os.environ['ULTRALYTICS_SAFE_LOAD'] == '1'\n")
     (inner / "tasks.py").write_text(TASKS)
     monkeypatch.setenv("PYTHONPATH", str(tmp_path / "packages"))
     monkeypatch.syspath_prepend(str(tmp_path / "packages"))
@@ -72,7 +78,7 @@ def checkpoint(tmp_path: Path, content: str = "segment") -> Path:
 
 def test_what_the_package_exports_is_adopted_and_its_licence_said(tmp_path: Path, package: Path) -> None:  # noqa: ARG001
     path = checkpoint(tmp_path)
-    done = CliRunner().invoke(export, [f"ultralytics:{path}", "--out", str(tmp_path / "bundle"), "--size", "24x32"])
+    done = CliRunner().invoke(export, [f"ultralytics:{path}", "--out", str(tmp_path / "bundle"), "--size", "64x96"])
     assert done.exit_code == 0, done.output
     assert "AGPL-3.0" in done.stderr
     manifest = read_bundle(tmp_path / "bundle").manifest
@@ -86,6 +92,10 @@ def test_what_the_package_exports_is_adopted_and_its_licence_said(tmp_path: Path
     ("content", "message"),
     [
         ("detect", "its task is 'detect', which gives no masks; give a -seg or -sem network"),
+        (
+            "segment YOLOESegment",
+            "its head is YOLOESegment, and results of YOLOE were not the package's own; give a YOLO26 network",
+        ),
         ("evil", "ERROR: the file references types outside the format"),
     ],
 )
@@ -97,10 +107,68 @@ def test_what_the_package_cannot_do_is_one_line(tmp_path: Path, package: Path, c
     assert not (tmp_path / "bundle").exists()
 
 
-def test_a_package_that_runs_what_a_checkpoint_holds_is_refused(tmp_path: Path, package: Path) -> None:
-    (package / "tasks.py").write_text("def torch_safe_load(weight): pass\n")
-    with pytest.raises(SegrtError, match="runs what a checkpoint holds when it reads it; `pip install -U ultralytics`"):
+@pytest.mark.parametrize(
+    ("tasks", "utils"),
+    [
+        ("def torch_safe_load(weight): pass\n", "SAFE_LOAD = True\n"),
+        # Versions up to 8.4.66: a `safe_only` that lets builtins in, and no word of the environment variable.
+        ("def torch_safe_load(weight, safe_only=False): pass\n", ""),
+        (TASKS, "SAFE_LOAD = False\n"),
+        (TASKS.replace("SUPPORTED = True", "SUPPORTED = False"), "SAFE_LOAD = True\n"),  # torch is too old
+    ],
+)
+def test_a_package_that_runs_what_a_checkpoint_holds_is_refused(
+    tmp_path: Path, package: Path, tasks: str, utils: str
+) -> None:
+    (package / "tasks.py").write_text(tasks)
+    (package.parent / "utils.py").write_text(utils)
+    with pytest.raises(SegrtError, match="runs what a checkpoint holds when it reads it; `pip install -U ultralytics"):
         adopt_checkpoint(checkpoint(tmp_path), tmp_path / "bundle", AdoptOptions())
+
+
+def test_a_size_that_the_package_rounds_is_refused(tmp_path: Path, package: Path) -> None:  # noqa: ARG001
+    with pytest.raises(
+        SegrtError, match=r"^--size 60x96: Ultralytics' package makes 64x96 of it for .*yolo11n-seg\.pt"
+    ):
+        adopt_checkpoint(checkpoint(tmp_path), tmp_path / "bundle", AdoptOptions(size=(60, 96)))
+    assert not (tmp_path / "bundle").exists()
+
+
+def test_errors_name_the_checkpoint_and_whose_options_they_mean(
+    tmp_path: Path,
+    package: Path,  # noqa: ARG001
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def refuse(path: Path, *others: Any) -> list[str]:  # noqa: ARG001
+        raise SegrtError(f"{path}: cannot be guessed; give --rows yolo")
+
+    monkeypatch.setattr("segrt.export.adopt.ultralytics_checkpoint.adopt_network", refuse)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    path = checkpoint(tmp_path)
+    with pytest.raises(SegrtError) as refused:
+        adopt_checkpoint(Path("~") / path.name, tmp_path / "bundle", AdoptOptions())
+    assert str(refused.value) == (
+        f"ultralytics:{path}: cannot be guessed; give --rows yolo (an option of `segrt adopt`: export the checkpoint "
+        "to ONNX yourself, and adopt that file)"
+    )
+
+
+def test_a_termination_ends_the_export_as_ctrl_c_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = []
+
+    def adopt(*given: Any) -> list[str]:  # noqa: ARG001
+        os.kill(os.getpid(), signal.SIGTERM)
+        return []
+
+    monkeypatch.setattr("segrt.export.adopt.ultralytics_checkpoint.adopt_checkpoint", adopt)
+    previous = signal.signal(signal.SIGTERM, lambda number, frame: seen.append(number))  # noqa: ARG005
+    try:
+        done = CliRunner().invoke(export, [f"ultralytics:{tmp_path / 'x.pt'}", "--out", str(tmp_path / "bundle")])
+        assert signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL
+    finally:
+        signal.signal(signal.SIGTERM, previous)
+    assert (done.exit_code, seen) == (1, [])
+    assert "written and verified" not in done.output
 
 
 @pytest.mark.parametrize(
@@ -109,6 +177,7 @@ def test_a_package_that_runs_what_a_checkpoint_holds_is_refused(tmp_path: Path, 
         ("none.pt", [], "none.pt: there is no such file; give a checkpoint of Ultralytics, .pt"),
         ("other.onnx", [], "must be a checkpoint of Ultralytics, .pt; `segrt adopt` takes .onnx files"),
         ("other.pt", ["--precision", "fp16"], "--precision: ultralytics:.* which takes --size and --labels alone"),
+        ("other.pt", ["--threads", "2"], "--threads: ultralytics:.* which takes --size and --labels alone"),
         ("other.pt", [], "needs Ultralytics' package .*; `pip install ultralytics`"),
     ],
 )

@@ -3,11 +3,13 @@
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from click.testing import CliRunner
 from tiny_family import RANDOM, TINY, build
 
+from segrt.export.convert.card_making import name_of
 from segrt.export.convert.export_options import Annotations, ExportOptions
 from segrt.export.convert.exporting import export_model
 from segrt.export.family import Checkpoint, Weights
@@ -122,8 +124,16 @@ def test_published_metrics_are_of_weights_that_are_there_and_say_where_they_stan
     as_instances = published_metric(find_model("oneformer-swin-large-coco-instance"))
     assert as_instances is not None
     assert (as_instances.metric, as_instances.value) == ("mask AP", 0.49)
+    panoptic = find_model("mask2former-swin-tiny-coco-panoptic")
+    assert published_metric(panoptic) is not None
+    assert published_metric(replace(panoptic, technique="semantic")) is None, "PQ says nothing of classes alone"
     assert published_metric(find_model("mask2former-swin-base-coco-panoptic")) is None, "of which there are two"
     assert published_metric(find_model("deeplabv3plus-resnet50")) is None, "an encoder alone scores nothing"
+
+
+def test_the_folder_that_one_stands_in_has_a_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert name_of(SimpleNamespace(path=Path())) == tmp_path.name  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -131,6 +141,7 @@ def test_published_metrics_are_of_weights_that_are_there_and_say_where_they_stan
     [
         ("CC-BY-NC-4.0", True),
         ("NVIDIA Source Code License for SegFormer (non-commercial)", True),
+        ("BSD-2-Clause for academic use; commercial use by agreement with the authors", True),
         ("Apache-2.0", False),
         ("DINOv3 License", False),
         ("not stated (detectron2's zoo is CC-BY-SA-3.0)", False),

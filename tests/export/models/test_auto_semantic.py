@@ -123,6 +123,13 @@ def test_what_is_no_semantic_network_is_refused(config: object, message: str, tm
         find_model(f"hf:{tmp_path}")
 
 
+def test_another_technique_than_the_networks_is_refused(mobilevit: Path) -> None:
+    assert find_model(f"hf:semantic:{mobilevit}").technique == "semantic"
+    for technique in ("instance", "panoptic"):
+        with pytest.raises(SegrtError, match=rf"gives no {technique} results; leave {technique}: out$"):
+            find_model(f"hf:{technique}:{mobilevit}")
+
+
 def test_a_name_that_is_neither_folder_nor_repository_says_so(tmp_path: Path) -> None:
     with pytest.raises(SegrtError, match="neither a folder nor ORGANISATION/NAME"):
         find_model("hf:nothing-here")

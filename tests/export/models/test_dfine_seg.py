@@ -114,8 +114,8 @@ def test_weights_of_a_detector_alone_and_sizes_without_enough_cells_are_refused_
 
 
 def test_the_bundle_equals_the_authors_post_processing(tmp_path: Path, photos: Path) -> None:
-    checked = check_export("dfine-seg-n", tmp_path, photos, size=SIZE, overrides=SMALL, least_objects=2)
-    assert checked.manifest.head("predictions").shape == (1, 262, 300)
+    checked = check_export("dfine-seg-n", tmp_path, photos, size=SIZE, overrides=SMALL, top_queries=200)
+    assert checked.manifest.head("predictions").shape == (1, 262, 200)
     assert checked.manifest.head("prototypes").shape == (1, 256, 16, 20)
     assert all(isinstance(result, InstanceResult) for result in checked.results)
     assert len({class_id for result in checked.results for class_id in result.class_ids}) >= 3  # type: ignore[union-attr]

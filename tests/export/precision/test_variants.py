@@ -295,7 +295,8 @@ def test_a_slow_network_is_timed_in_one_run_and_a_quick_one_in_many(
             self.runs += 1
 
     sessions = {"variant": Session(1.0), "fp32": Session(1.0)}
-    monkeypatch.setattr(speed, "open_session", lambda model, threads: sessions[model])  # noqa: ARG005
+    # With its arena, as where it is used.
+    monkeypatch.setattr(speed, "open_session", lambda model, threads, arena: sessions[model] if arena else None)  # noqa: ARG005
     monkeypatch.setattr(speed, "time", SimpleNamespace(monotonic=lambda: now[0], perf_counter=lambda: now[0]))
     measured = speed.measure_speed("fp32", "variant", {})  # type: ignore[arg-type]
     assert measured.ms == pytest.approx(1000 * seconds), "warming up is left out"
