@@ -41,7 +41,7 @@ def kept_of_both(
     kept_coarse = ~one.any(1) & (covered < MOSTLY * coarse.areas)
     piece = (shared >= MOSTLY * fine.areas[None]) & (shared > 0) & kept_coarse[:, None]
     piece &= coarse.scores[:, None] >= fine.scores[None]
-    piece &= ~one.any(0)[None]
+    piece &= ~np.any(one, axis=0, keepdims=True)
     return kept_coarse, ~piece.any(0)
 
 
