@@ -26,7 +26,7 @@ def test_a_valid_mask_and_bgr_reach_the_core(tmp_path: Path) -> None:
         ("valid_mask", "valid_mask", "bool"),
     ]
     assert masked.inputs[0].color == "rgb"
-    report = parity.compare(masked, exportable, parity.synthetic_pictures(), threads=1)
+    report, _ = parity.compare(masked, exportable, parity.synthetic_pictures(), threads=1)
     assert report.passed
     image = torch.zeros((1, *SIZE, 3), dtype=torch.uint8)
     image[..., 2] = 255  # blue of RGB is the first channel of BGR
