@@ -56,4 +56,5 @@ def test_the_pages_name_models_that_are_there(technique: str) -> None:
     page = (DOCS / f"{technique}.md").read_text()
     names = re.findall(r"^segrt export (\S+)", page, re.MULTILINE)
     assert len(names) > 2
-    assert all(catalogue.find_model(name).technique == technique for name in names)
+    listed = [name for name in names if ":my-" not in name]  # a reader's own folder is not here
+    assert all(catalogue.find_model(name).technique == technique for name in listed)
