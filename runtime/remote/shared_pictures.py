@@ -2,7 +2,8 @@
 
 A region is a POSIX shared memory object, which the server is told of by name. Whoever waits in vain for an answer must
 not use its region again, for the server may still write into it: it is retired, and another takes its place. Retired
-ones are freed when no answer can come any more; while there are many, pictures travel over the connection.
+ones are freed when no answer can come any more; while there are many, pictures travel over the connection. A server
+forgets no region that a request is still about, answered or cancelled: it is asked again until it does.
 """
 
 import itertools
@@ -12,7 +13,7 @@ import secrets
 import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.shared_memory import SharedMemory
@@ -28,6 +29,9 @@ log = logging.getLogger("segrt.remote")
 _PAGE = 1 << 16
 _MOST_RETIRED = 16
 _RETIRED_SECONDS = 60.0
+_IN_USE = "currently in use"  # how Triton says that a request is still about a region
+_FORGETTING_SECONDS = 5.0
+_AGAIN_SECONDS = 0.02
 _FILES = Path("/dev/shm")  # where Linux has shared memory
 Place = tuple[int, int]
 
@@ -79,8 +83,8 @@ class SharedPictures:
         known = self._regions.get(place)
         if known is not None and known.size >= size:
             return known
-        if known is not None:
-            self._drop(self._regions.pop(place))
+        if known is not None and not self._drop(self._regions.pop(place)):
+            self._keep_retired([known])
         if self._refused or self._closed or len(self._retired) >= _MOST_RETIRED:
             return None
         return self._make(place, size)
@@ -95,8 +99,7 @@ class SharedPictures:
         """Use a region no more, into which a late answer may still be written."""
         known = self._regions.pop(place, None)
         if known is not None:
-            with self._lock:
-                self._retired.append((time.monotonic(), known))
+            self._keep_retired([known])
 
     def give_up(self, place: Place, reason: str) -> None:
         """Use no memory any more that is not registered yet, nor that of `place`."""
@@ -104,20 +107,31 @@ class SharedPictures:
         self.retire(place)
 
     def close(self) -> None:
-        """Let the server forget all regions, and free them."""
+        """Let the server forget all regions, which takes until it has done with them, and free them."""
         self._closed = True
-        regions = list(self._regions.values())
-        self._regions.clear()
-        for region in regions:
-            self._drop(region)
-        self._free_retired(float("inf"))
+        with self._lock:
+            left = [*self._regions.values(), *(region for _, region in self._retired)]
+            self._regions.clear()
+            self._retired.clear()
+        until = time.monotonic() + _FORGETTING_SECONDS
+        while (left := [region for region in left if not self._drop(region)]) and time.monotonic() < until:
+            time.sleep(_AGAIN_SECONDS)
+        if left:
+            log.warning(
+                "%s: the server keeps %d bytes of shared memory until it ends", self._where, sum(r.size for r in left)
+            )
+        for region in left:
+            _free(region)
+
+    def _keep_retired(self, regions: Iterable[Region]) -> None:
+        with self._lock:
+            self._retired.extend((time.monotonic(), region) for region in regions)
 
     def _free_retired(self, before: float) -> None:
         with self._lock:
             old = [region for retired, region in self._retired if retired < before]
             self._retired = [(retired, region) for retired, region in self._retired if retired >= before]
-        for region in old:
-            self._drop(region)
+        self._keep_retired(region for region in old if not self._drop(region))
 
     def _make(self, place: Place, size: int) -> Region | None:
         name = f"{self._prefix}-{next(self._numbers)}"
@@ -164,10 +178,15 @@ class SharedPictures:
             log.warning("%s: shared memory is refused (%s); pictures travel over the connection", self._where, reason)
         self._refused = True
 
-    def _drop(self, region: Region) -> None:
-        with suppress(Exception):  # a server that is gone has forgotten it
+    def _drop(self, region: Region) -> bool:
+        """Let the server forget a region and free it; return False, and do neither, while the server uses it."""
+        try:
             self._unregister(region.name)
+        except Exception as error:  # a server that is gone has forgotten it
+            if _IN_USE in str(error):
+                return False
         _free(region)
+        return True
 
 
 def _free(region: Region) -> None:

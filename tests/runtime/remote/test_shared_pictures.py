@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from segrt.runtime.remote import shared_pictures
 from segrt.runtime.remote.shared_pictures import SharedPictures, is_this_host
 
 
@@ -97,6 +98,42 @@ def test_retired_memory_is_bounded_and_freed_when_no_answer_can_come(monkeypatch
     assert len(left()) == 1
     shared.close()
     assert shared.region((0, 0), 10) is None, "nothing is made that nobody frees"
+    assert left() == []
+
+
+def test_a_region_that_the_server_still_uses_is_asked_for_until_it_is_forgotten() -> None:
+    known: set[str] = set()
+    asked: list[str] = []
+
+    def unregister(name: str) -> None:
+        asked.append(name)
+        if asked.count(name) < 3:
+            raise Exception(f"Cannot unregister shared memory region '{name}', it is currently in use.")
+        known.remove(name)
+
+    shared = SharedPictures("here", lambda name, *_: known.add(name), unregister)
+    first = shared.region((0, 0), 10)
+    assert first is not None
+    grown = shared.region((0, 0), first.size + 1)
+    assert grown is not None
+    assert known == {first.name, grown.name}, "the smaller one is retired"
+    shared.close()
+    assert known == set()
+    assert asked.count(first.name) == asked.count(grown.name) == 3
+    assert left() == []
+
+
+def test_a_server_that_never_forgets_ends_the_waiting(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def unregister(name: str) -> None:
+        raise Exception(f"Cannot unregister shared memory region '{name}', it is currently in use.")
+
+    monkeypatch.setattr(shared_pictures, "_FORGETTING_SECONDS", 0.1)
+    shared = SharedPictures("here", lambda *_: None, unregister)
+    assert shared.region((0, 0), 10) is not None
+    shared.close()
+    assert "here: the server keeps 65536 bytes of shared memory until it ends" in caplog.text
     assert left() == []
 
 

@@ -203,6 +203,18 @@ def test_shared_memory_is_used_and_given_back(server: TritonServer) -> None:
     assert list(Path("/dev/shm").glob(f"segrt-{os.getpid()}-*")) == []
 
 
+def test_a_stream_that_is_left_early_leaves_no_region_behind(server: TritonServer) -> None:
+    import tritonclient.grpc as grpc
+
+    with grpc.InferenceServerClient(f"127.0.0.1:{server.port}") as client:
+        for _ in range(8):  # pictures are still on their way then, whose memory the server does not let go of
+            with open_bundle(server.address("street-panoptic", "in_flight=4")) as served:
+                for number, _ in enumerate(stream(served, "street://?seed=3", max_frames=20)):
+                    if number == 3:
+                        break
+            assert list(client.get_system_shared_memory_status().regions) == []
+
+
 def test_refused_shared_memory_is_said_in_one_line_and_done_without(
     server: TritonServer, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
