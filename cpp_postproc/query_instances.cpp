@@ -238,7 +238,7 @@ std::int64_t encode_masks(ScratchFrame& frame, const FloatStack& logits, Size si
             codes[at] = pack_counts(counts);
             if (at_grid) {
                 masks[at].quality = mask_quality(grid, window);
-            } else if (at_processed) {
+            } else if (processed && at_processed) {
                 masks[at].quality = processed->mean().value();
             } else {
                 masks[at].quality = at_picture ? mean.value() : 1.0F;

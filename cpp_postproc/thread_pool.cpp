@@ -5,11 +5,15 @@
 
 #include <algorithm>
 #include <atomic>
+#include <charconv>
 #include <condition_variable>
 #include <cstdlib>
 #include <exception>
 #include <mutex>
 #include <numeric>
+#include <stdexcept>
+#include <string>
+#include <string_view>
 #include <system_error>
 #include <thread>
 #include <vector>
@@ -164,10 +168,14 @@ Pool& pool() {
 int default_threads() {
     static const int threads = [] {
         if (const char* wish = std::getenv("SEGRT_THREADS"); wish != nullptr) {
-            const int number = std::atoi(wish);
-            if (number > 0) {
-                return std::min(number, 256);
+            const std::string_view text(wish);
+            int number = 0;
+            const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+            if (error != std::errc{} || end != text.data() + text.size() || number < 1 || number > 256) {
+                throw std::invalid_argument("the variable SEGRT_THREADS must be 1 to 256, but is '" +
+                                            std::string(text) + "'; correct it, or unset it for all processors");
             }
+            return number;
         }
         cpu_set_t set;
         if (sched_getaffinity(0, sizeof set, &set) == 0) {

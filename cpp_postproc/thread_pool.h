@@ -11,7 +11,8 @@
 
 namespace segrt {
 
-// The number of threads meant by 0: the processors this process may use, or SEGRT_THREADS.
+// The number of threads meant by 0: the processors this process may use, or SEGRT_THREADS; throws std::invalid_argument
+// where that is no number from 1 to 256.
 int default_threads();
 
 // How many rows a thread takes at a time where pieces must be alike: all when alone, else enough pieces to even out

@@ -11,7 +11,8 @@ pixel x is left + (x + 0.5) * (right - left) / width - 0.5. None means the whole
 Values that are not finite have a defined effect: NaN counts as the lowest number, infinities as the largest of their
 sign. `report`, when given, counts those that were read.
 
-Wrong arguments raise `ArgumentError`, which is a `SegrtError` and a `ValueError`.
+Wrong arguments raise `ArgumentError`, which is a `SegrtError` and a `ValueError`; so does importing this with a
+SEGRT_THREADS that is no number from 1 to 256.
 """
 
 from segrt.runtime.postproc.arguments import ArgumentError
@@ -23,6 +24,7 @@ from segrt.runtime.postproc.box_masks import (
     whole_masks_rle,
 )
 from segrt.runtime.postproc.class_maps import argmax_map, binary_map, query_semantic
+from segrt.runtime.postproc.core import core
 from segrt.runtime.postproc.labelled import KEPT, choose_detr_segments, choose_segments
 from segrt.runtime.postproc.mask_runs import MaskRuns
 from segrt.runtime.postproc.objects import decode_yolo, matrix_nms, query_instances_rle
@@ -86,3 +88,8 @@ __all__ = [
     "stepwise_masks_rle",
     "whole_masks_rle",
 ]
+
+try:
+    core.default_threads()
+except ValueError as error:
+    raise ArgumentError(str(error)) from None

@@ -1,5 +1,6 @@
 """Wrong arguments are refused with their name, in Python and, behind it, in C++."""
 
+import os
 import subprocess
 import sys
 import threading
@@ -181,3 +182,12 @@ raise SystemExit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 
 def test_a_forked_process_has_threads_of_its_own() -> None:
     assert subprocess.run([sys.executable, "-W", "ignore", "-c", FORK], timeout=60, check=False).returncode == 0
+
+
+@pytest.mark.parametrize("given", ["two", "0", "257", "2 "])
+def test_a_variable_of_threads_that_is_no_number_of_them_is_refused(given: str) -> None:
+    environment = {**os.environ, "SEGRT_THREADS": given}
+    asked = [sys.executable, "-c", "import segrt.runtime.postproc"]
+    done = subprocess.run(asked, env=environment, capture_output=True, text=True, check=False)
+    said = f"the variable SEGRT_THREADS must be 1 to 256, but is '{given}'; correct it, or unset it for all processors"
+    assert done.stderr.strip().splitlines()[-1].endswith(said)
