@@ -4,12 +4,22 @@ from collections.abc import Iterable
 
 from segrt.runtime.bundle.manifest import MEMBERS, PROMPTS, Manifest
 from segrt.runtime.decode.head_spec import form_problem
+from segrt.runtime.errors import BundleError
 from segrt.runtime.inference.tensors import prefixed
 from segrt.runtime.preprocess.input_spec import input_problems
 
 ENCODER, DECODER = "encoder", "decoder"
 _DECODED = ("embedding", "points", "point_labels")
 _MASKS = 4
+
+
+def refuse_prompts(manifest: Manifest, where: str, command: str) -> None:
+    """Raise BundleError for a bundle that takes prompts, whose name is `where`, in a command that has none to give."""
+    if manifest.takes_prompts:
+        raise BundleError(
+            f"{where}: segments what prompts point at, and `segrt {command}` has none to give; use "
+            f"`segrt run {where} PICTURE --prompt box:LEFT,TOP,RIGHT,BOTTOM`"
+        )
 
 
 def prompt_problems(manifest: Manifest) -> Iterable[str]:

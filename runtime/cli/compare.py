@@ -57,6 +57,7 @@ def compare(
     from segrt.runtime.files.atomic import make_folder
     from segrt.runtime.files.collisions import refuse_same
     from segrt.runtime.files.images import check_suffix, read_image, write_image
+    from segrt.runtime.bundle.prompt_members import refuse_prompts
     from segrt.runtime.segmenter import batch_for, find_bundle, open_segmenter
 
     check_suffix(out)
@@ -64,6 +65,8 @@ def compare(
     picture = read_image(image)
     make_folder(out.absolute().parent)
     opened = [find_bundle(name) for name in bundles]
+    for name, bundle in zip(bundles, opened, strict=True):
+        refuse_prompts(bundle.manifest, name, "compare")
     rules = [bundle.manifest.decode for bundle in opened]
     for name, value in changes.given.items():
         if all(name not in rule.options for rule in rules):

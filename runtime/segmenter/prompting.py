@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, cast
 import numpy as np
 import numpy.typing as npt
 
+from segrt.runtime.decode.prompted_masks import prompted_masks
 from segrt.runtime.errors import SegrtError
 from segrt.runtime.files.images import Picture
 from segrt.runtime.inference.backend import Stopwatch
@@ -62,6 +63,10 @@ class PromptSegmenter(InstanceSegmenter):
         given = given_prompts(
             size, self.tokens, prompts=prompts, boxes=boxes, points=points, point_labels=point_labels
         )  # wrong ones are refused before the encoder has worked
+        return self.segmented(picture, given)
+
+    def segmented(self, picture: Picture, given: GivenPrompts) -> InstanceResult:
+        """Run both networks for prompts that have been checked; the result's timings are of both."""
         seen = self._seen(picture)
         result = self.answered(seen, given)
         took = cast("Timings", result.timings)
@@ -87,6 +92,7 @@ class PromptSegmenter(InstanceSegmenter):
     def answered(self, seen: "EmbeddedPicture", given: GivenPrompts) -> InstanceResult:
         """Run the decoder for each of `given`, which has been checked; see `EmbeddedPicture.prompt`."""
         found: list[InstanceResult] = []
+        specs = [spec for spec in self.manifest.heads if spec.role in self.decode.roles]
         slot = self.backend.acquire()
         decoding_ms = 0.0
         try:
@@ -95,7 +101,8 @@ class PromptSegmenter(InstanceSegmenter):
                 geometry = place_prompt(prompt, seen.geometry, self.manifest, slot)
                 heads = self._chained.decode(slot)
                 watch = Stopwatch()
-                found.append(cast("InstanceResult", self._steps.result(heads, geometry, 0)))
+                by_role = {spec.role: heads[spec.name].array[0] for spec in specs}
+                found.append(prompted_masks(by_role, geometry, self.context))
                 decoding_ms += watch.ms()
             timings = Timings(0.0, slot.inference_ms, decoding_ms)
         finally:

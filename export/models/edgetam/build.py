@@ -23,15 +23,10 @@ from segrt.runtime.preprocess.prompts import Prompt, trial_prompt
 from segrt.runtime.results import Label, Result
 
 _SHARED = "shared_image_embedding.positional_embedding", "prompt_encoder.shared_embedding.positional_embedding"
-_BACKBONE = {
-    "model_type": "timm_wrapper",
-    "architecture": "repvit_m1",
-    "model_args": {"in_chans": 3, "features_only": True, "out_indices": [0, 1, 2, 3]},
-}
 
 
 def build(request: Request) -> Exportable:
-    """Return EdgeTAM as it is exported; `overrides` are fields of `transformers.EdgeTamMaskDecoderConfig`."""
+    """Return EdgeTAM as it is exported; `overrides` are options of its backbone in timm (`depth`, for a test)."""
     from transformers import EdgeTamModel, Sam2ImageProcessor, Sam2Processor
 
     side = _checked_side(request)
@@ -69,12 +64,12 @@ def _configuration(request: Request, side: int) -> Any:
     """Return the network's configuration for square pictures of `side`."""
     from transformers import EdgeTamConfig, EdgeTamVisionConfig, TimmWrapperConfig
 
-    backbone = TimmWrapperConfig(**{name: value for name, value in _BACKBONE.items() if name != "model_type"})
+    given = {"in_chans": 3, "features_only": True, "out_indices": [0, 1, 2, 3], **request.overrides}
+    backbone = TimmWrapperConfig(architecture="repvit_m1", model_args=given)
     sizes = [[side // stride, side // stride] for stride in (4, 8, 16)]
     return EdgeTamConfig(
         vision_config=EdgeTamVisionConfig(backbone_config=backbone, backbone_feature_sizes=sizes),
         prompt_encoder_config={"image_size": side},
-        mask_decoder_config=dict(request.overrides),
     )
 
 
