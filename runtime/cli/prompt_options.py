@@ -40,9 +40,9 @@ class PromptPlan:
         """
         import numpy as np
 
-        from segrt.runtime.decode.prompted_masks import OBJECT_LABEL
         from segrt.runtime.preprocess.prompts import check_prompt
         from segrt.runtime.results.labels.class_lists import make_label
+        from segrt.runtime.results.labels.one_object import OBJECT_LABEL
         from segrt.runtime.segmenter.given_prompts import GivenPrompts
 
         prompts = [check_prompt(prompt, size, tokens, f"--prompt {word} for {picture}") for word, prompt in self.words]

@@ -13,13 +13,11 @@ from segrt.runtime.decode.rule import Context, DecodeRule, Share
 from segrt.runtime.inference.tensors import Array
 from segrt.runtime.preprocess.geometry import Geometry
 from segrt.runtime.preprocess.prompts import PromptedGeometry
-from segrt.runtime.results import InstanceResult, Label, rle
+from segrt.runtime.results import InstanceResult, rle
 from segrt.runtime.results.technique import Technique
 
 FEATURE = "prompts"
 """What a manifest names in `required_features` where networks take prompts."""
-OBJECT_LABEL = Label("object", 1, True, (220, 60, 60))
-"""The class of what a prompt points at, where nobody has said what it is."""
 MASKS, SCORES = "decoder.mask_logits", "decoder.iou_scores"
 
 

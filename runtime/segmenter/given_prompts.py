@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from segrt.runtime.decode.prompted_masks import OBJECT_LABEL
 from segrt.runtime.errors import SegrtError
 from segrt.runtime.preprocess.prompts import BACKGROUND, OBJECT, Box, Point, Prompt, check_prompt
 from segrt.runtime.results import InstanceResult, Label
+from segrt.runtime.results.labels.one_object import OBJECT_LABEL
 
 _REMEDY = "give boxes=, points= or prompts="
 

@@ -13,8 +13,8 @@ from segrt.export.family import Exportable, HeadParityLimit, ParityLimits, Promp
 from segrt.export.models.edgetam.edgetam_calibration import calibrate_masks
 from segrt.export.models.edgetam.prompt_networks import FEATURES, HEADS, TOKENS, Decoder, Encoder
 from segrt.export.models.shared import framework_results
-from segrt.export.weights import network_weights
-from segrt.runtime.decode.prompted_masks import OBJECT_LABEL, PromptedMasks
+from segrt.export.weights import checkpoint_labels, network_weights
+from segrt.runtime.decode.prompted_masks import PromptedMasks
 from segrt.runtime.errors import SegrtError
 from segrt.runtime.files.images import Picture
 from segrt.runtime.preprocess.geometry import Geometry
@@ -30,7 +30,7 @@ def build(request: Request) -> Exportable:
     from transformers import EdgeTamModel, Sam2ImageProcessor, Sam2Processor
 
     side = _checked_side(request)
-    labels = request.labels or (OBJECT_LABEL,)
+    labels = checkpoint_labels.built_in(request)
     model = network_weights.load_transformers(EdgeTamModel, _configuration(request, side), request, _given(request))
     if request.weights.kind == "random":
         calibrate_masks(model, side, request.weights.seed)

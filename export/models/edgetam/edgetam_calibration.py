@@ -44,6 +44,8 @@ def calibrate_masks(model: Any, side: int, seed: int) -> None:
         return found
 
     with torch.no_grad():
+        for layer in (decoder.upscale_conv1, decoder.upscale_conv2):  # else masks are chequered
+            layer.weight.copy_(layer.weight.mean((2, 3), keepdim=True).expand_as(layer.weight))
         nn.init.normal_(model.no_memory_embedding, std=0.1)
         calibrate(model, masks, spreads)
         for layer, bias in ((decoder.upscale_conv2, 10.0), (decoder.conv_s0, 0.0)):
