@@ -12,15 +12,14 @@ import torch
 from segrt.export.family import Exportable, HeadParityLimit, ParityLimits, PromptDecoder, Request
 from segrt.export.models.edgetam.edgetam_calibration import calibrate_masks
 from segrt.export.models.edgetam.prompt_networks import FEATURES, HEADS, TOKENS, Decoder, Encoder
-from segrt.export.models.shared import framework_results
 from segrt.export.weights import checkpoint_labels, network_weights
-from segrt.runtime.decode.prompted_masks import PromptedMasks
+from segrt.runtime.decode.prompted_masks import PromptedMasks, boxes_of
 from segrt.runtime.errors import SegrtError
 from segrt.runtime.files.images import Picture
 from segrt.runtime.preprocess.geometry import Geometry
 from segrt.runtime.preprocess.input_spec import Resize
 from segrt.runtime.preprocess.prompts import Prompt, trial_prompt
-from segrt.runtime.results import Label, Result
+from segrt.runtime.results import InstanceResult, Label, Result, rle
 
 _SHARED = "shared_image_embedding.positional_embedding", "prompt_encoder.shared_embedding.positional_embedding"
 
@@ -108,5 +107,12 @@ def _masks_of(
         outputs = model(pixel_values=pixels, multimask_output=prompt.is_ambiguous, **inputs)
     best = int(outputs.iou_scores[0, 0].argmax())
     masks = processor.post_process_masks(outputs.pred_masks, [list(geometry.source_size)])[0]
-    score = float(outputs.iou_scores[0, 0, best])
-    return framework_results.instance_result(masks[0, best : best + 1].numpy(), [score], [0], labels)
+    codes = [rle.encode(masks[0, best].numpy().astype(np.uint8))]
+    return InstanceResult(
+        boxes=boxes_of(codes),
+        scores=outputs.iou_scores[0, 0, best : best + 1].numpy().astype(np.float32),
+        class_ids=np.zeros(1, np.int64),
+        rles=codes,
+        size=geometry.source_size,
+        labels=labels,
+    )
