@@ -163,6 +163,7 @@ def compare(
 
 
 def limit_of(limits: ParityLimits, name: str) -> HeadParityLimit | None:
+    """Return what the head `name` may differ by, None where it has no limit of its own."""
     return limits.heads.get(name, limits.head)
 
 
@@ -210,6 +211,7 @@ def report_of(
     inputs: Sequence[tuple[float, float]],
     limits: ParityLimits,
 ) -> ParityReport:
+    """Return the report of what was measured: heads by name, pairs of results (ours, theirs), differences of inputs."""
     lines = []
     heads = {name: error.parity() for name, error in errors.items()}
     for name, head in heads.items():

@@ -49,11 +49,19 @@ class _Written:
 def refuse_options(name: str, options: ExportOptions) -> None:
     """Raise SegrtError for options that networks with prompts do not take."""
     for option, is_given, why in (
-        ("--precision", options.precisions != ("fp32",), "it is exported in fp32 alone, in which TensorRT may use TF32"),
+        (
+            "--precision",
+            options.precisions != ("fp32",),
+            "it is exported in fp32 alone, in which TensorRT may use TF32",
+        ),
         ("--labels", options.labels is not None, "what is pointed at is an object, whatever it is"),
         ("--top-queries", options.top_queries is not None, "it has no queries to choose from"),
         ("--dynamic-batch", options.dynamic_batch, "prompts belong to one picture"),
-        ("--annotations", options.measure_on is not None, "what it segments depends on prompts, which a data set lacks"),
+        (
+            "--annotations",
+            options.measure_on is not None,
+            "what it segments depends on prompts, which a data set lacks",
+        ),
     ):
         if is_given:
             raise SegrtError(f"{option}: {name} takes prompts; {why}; leave it out")

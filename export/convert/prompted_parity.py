@@ -63,7 +63,13 @@ def asked(size: tuple[int, int]) -> list[Prompt]:
 
 
 def compare_prompted(
-    traced: Traced, decoder: TracedDecoder, exportable: Exportable, pictures: Iterable[Picture], *, threads: int, keep: int
+    traced: Traced,
+    decoder: TracedDecoder,
+    exportable: Exportable,
+    pictures: Iterable[Picture],
+    *,
+    threads: int,
+    keep: int,
 ) -> tuple[ParityReport, list[TrialReference]]:
     """Compare both ONNX files in ONNX Runtime with torch over `pictures`, uint8 BGR (H, W, 3) each.
 
@@ -145,7 +151,11 @@ def _blank(decoder: TracedDecoder) -> tuple[Array, Array]:
 
 
 def _count(
-    errors: Mapping[str, HeadError], member: str, found: Mapping[str, Array], wanted: Mapping[str, Array], of: Exportable
+    errors: Mapping[str, HeadError],
+    member: str,
+    found: Mapping[str, Array],
+    wanted: Mapping[str, Array],
+    of: Exportable,
 ) -> None:
     for name, array in wanted.items():
         errors[prefixed(member, name)].add(found[name], array, limit_of(of.limits, prefixed(member, name)))

@@ -11,9 +11,9 @@ import msgspec
 from segrt.runtime.bundle.truth_card import TruthCard
 from segrt.runtime.decode.binary import FEATURE as BINARY
 from segrt.runtime.decode.head_spec import HeadSpec
+from segrt.runtime.decode.processed_size import FEATURE as PROCESSED_SIZE
 from segrt.runtime.decode.prompted_masks import FEATURE as PROMPTS
 from segrt.runtime.decode.prompted_masks import PromptedMasks
-from segrt.runtime.decode.processed_size import FEATURE as PROCESSED_SIZE
 from segrt.runtime.decode.rule import DecodeRule
 from segrt.runtime.files.hashing import Sha256
 from segrt.runtime.inference.tensors import DType, Name
@@ -138,7 +138,9 @@ class Golden(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Member(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One network of a bundle that has two: a pair that is merged, or the encoder and decoder of prompts. Names of its inputs and heads, and roles of its heads, begin with "NAME.".
+    """One network of a bundle that has two: of a pair that is merged, or the encoder or decoder of prompts.
+
+    Names of its inputs and heads, and roles of its heads, begin with "NAME.".
 
     `labels` and `decode` are its own; `classes` gives for each of its labels the position among the bundle's labels,
     or -1 for a class that the bundle does not have.
@@ -203,9 +205,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         return (*(file for variant in self.variants for file in variant.files), *golden)
 
     def _carried(self, role: str) -> dict[str, str]:
-        return {
-            spec.name: spec.carries for spec in self.inputs if spec.role == role and isinstance(spec.carries, str)
-        }
+        return {spec.name: spec.carries for spec in self.inputs if spec.role == role and isinstance(spec.carries, str)}
 
     def head(self, role: str) -> HeadSpec:
         """Return the head that plays `role`."""

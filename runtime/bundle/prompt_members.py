@@ -48,7 +48,8 @@ def _input_problems(manifest: Manifest) -> Iterable[str]:
     if places[:1] != [(ENCODER, "image")] or any(
         member != DECODER or role not in _DECODED for member, role in places[1:]
     ):
-        yield f"inputs must be the {ENCODER}'s image and the {DECODER}'s of roles {', '.join(_DECODED)}, but got {places}"
+        roles = ", ".join(_DECODED)
+        yield f"inputs must be the {ENCODER}'s image and the {DECODER}'s of roles {roles}, but got {places}"
         return
     for role in ("points", "point_labels"):
         if [role for _, other in places if other == role] != [role]:

@@ -52,12 +52,12 @@ def compare(
     Under each stands the median time of --repeat runs, after one that is not counted. A threshold replaces those of the
     bundles that have it.
     """
+    from segrt.runtime.bundle.prompt_members import refuse_prompts
     from segrt.runtime.draw import side_by_side
     from segrt.runtime.errors import SegrtError
     from segrt.runtime.files.atomic import make_folder
     from segrt.runtime.files.collisions import refuse_same
     from segrt.runtime.files.images import check_suffix, read_image, write_image
-    from segrt.runtime.bundle.prompt_members import refuse_prompts
     from segrt.runtime.segmenter import batch_for, find_bundle, open_segmenter
 
     check_suffix(out)

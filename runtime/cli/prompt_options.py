@@ -80,7 +80,7 @@ def prompt_plan(
         return None
     if not given:
         raise SegrtError(
-            f"{bundle}: segments what prompts point at, but got none; give --prompt {_FORMS}, in pixels, for each object"
+            f"{bundle}: segments what prompts point at, but got none; give --prompt {_FORMS}, in pixels, for each"
         )
     words, files = [], []
     for text in given:

@@ -144,9 +144,7 @@ def _refuse_sources_in(out: Path, paths: list[Path]) -> None:
             raise SegrtError(f"--out {out}: {path} lies there, a source; write to another folder")
 
 
-def _prompted(
-    segmenter: "Segmenter", plan: PromptPlan, path: Path, name: str, image_id: int | str
-) -> "Segmented":
+def _prompted(segmenter: "Segmenter", plan: PromptPlan, path: Path, name: str, image_id: int | str) -> "Segmented":
     """Segment what the plan's prompts point at in the picture at `path`."""
     from typing import cast
 

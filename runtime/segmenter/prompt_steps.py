@@ -41,7 +41,9 @@ def fill_picture(image: Raster, manifest: Manifest, slot: Slot, *, threads: int,
 
 def place_prompt(prompt: Prompt, geometry: Geometry, manifest: Manifest, slot: Slot) -> PromptedGeometry:
     """Write `prompt`, which has been checked, into the decoder's inputs of a slot; return the geometry to decode by."""
-    views: dict[str, Array] = {spec.role: slot.inputs[spec.name] for spec in manifest.inputs if spec.name in slot.inputs}
+    views: dict[str, Array] = {
+        spec.role: slot.inputs[spec.name] for spec in manifest.inputs if spec.name in slot.inputs
+    }
     return fill_prompt(prompt, geometry, views["points"][0], views["point_labels"][0])
 
 

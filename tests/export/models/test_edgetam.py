@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from harness import _check_manifest, check_engine, record
 
-from segrt.export.convert.exporting import Exported, build, export_model
 from segrt.export.convert.export_options import ExportOptions
+from segrt.export.convert.exporting import Exported, build, export_model
 from segrt.export.family import Exportable, Request, Weights
 from segrt.export.models.catalogue import find_model
 from segrt.runtime import PromptSegmenter, open_bundle
@@ -26,9 +26,7 @@ SHALLOW = {"depth": (1, 1, 2, 1)}  # of the backbone's stages
 
 @pytest.fixture(scope="module")
 def exported(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Exported:
-    options = ExportOptions(
-        Weights("random"), size=(SIDE, SIDE), parity_images=photos, threads=1, overrides=SHALLOW
-    )
+    options = ExportOptions(Weights("random"), size=(SIDE, SIDE), parity_images=photos, threads=1, overrides=SHALLOW)
     return export_model(NAME, tmp_path_factory.mktemp("edgetam") / NAME, options)
 
 

@@ -46,7 +46,7 @@ def changed(entries: tuple[Any, ...], index: int, **fields: Any) -> tuple[Any, .
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda m: {"required_features": ("members",)}, "must name 'prompts' in required_features"),
+        (lambda _: {"required_features": ("members",)}, "must name 'prompts' in required_features"),
         (lambda m: {"members": m.members[:1]}, r"must have members encoder and decoder, but has \['encoder'\]"),
         (lambda m: {"members": m.members[::-1]}, "must have members encoder and decoder"),
         (lambda m: {"inputs": without(m.inputs, 2)}, "inputs must have one of role points"),

@@ -115,9 +115,7 @@ def test_a_detectors_results_are_prompts(
         (entry["image_id"], entry["category_id"]) for entry in before
     ]
     assert f"category {before[0]['category_id']}" in said
-    assert all(
-        np.abs(np.array(extent(new)) - extent(old)).max() <= 2 for new, old in zip(after, before, strict=True)
-    )
+    assert all(np.abs(np.array(extent(new)) - extent(old)).max() <= 2 for new, old in zip(after, before, strict=True))
     boxes = [{"image_id": 7, "category_id": 3, "score": 1, "bbox": [9, 12, 51, 99]}]  # reaches out of the picture
     (tmp_path / "boxes.json").write_text(json.dumps(boxes))
     given = ("--prompt", tmp_path / "boxes.json", "--prompt", "point:45,20", "--save", "coco", "--out", out)

@@ -19,7 +19,7 @@ RULE = PromptedMasks()
 
 
 def masks_of(sure: int, doubtful: int) -> np.ndarray:
-    """Return masks (4, 20, 20) whose first has so many cells above the delta, and so many between it and its opposite."""
+    """Return masks (4, 20, 20) whose first has so many cells above the delta, so many near 0, the others far below."""
     first = np.full(400, -9.0, np.float32)
     first[:sure], first[sure : sure + doubtful] = 9.0, 0.01
     return np.stack([first.reshape(20, 20)] * 4)
