@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 
 from segrt.runtime.bundle.bundle_writer import BundleWriter
-from segrt.runtime.bundle.manifest import MEMBERS, PROMPTS, HeadTolerance, Manifest, Member, Source, Tolerance, Variant
+from segrt.runtime.bundle.manifest import MEMBERS, HeadTolerance, Manifest, Member, Source, Tolerance, Variant
 from segrt.runtime.decode.head_spec import HeadSpec
-from segrt.runtime.decode.prompted_masks import PromptedMasks
+from segrt.runtime.decode.prompted_masks import PROMPTS, PromptedMasks
 from segrt.runtime.preprocess.input_spec import InputSpec, Resize
 from segrt.runtime.results.labels.one_object import OBJECT_LABEL
 

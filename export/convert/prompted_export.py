@@ -20,10 +20,11 @@ from segrt.runtime.authoring.golden_frames import add_golden
 from segrt.runtime.authoring.verification import verify_or_refuse
 from segrt.runtime.bundle.bundle_writer import BundleWriter
 from segrt.runtime.bundle.golden import GoldenOutputs
-from segrt.runtime.bundle.manifest import MEMBERS, PROMPTS, HeadTolerance, Manifest, Member, Tolerance, Variant
+from segrt.runtime.bundle.manifest import MEMBERS, HeadTolerance, Manifest, Member, Tolerance, Variant
 from segrt.runtime.bundle.prompt_members import DECODER, ENCODER
 from segrt.runtime.console.words import counted
 from segrt.runtime.decode.head_spec import HeadSpec
+from segrt.runtime.decode.prompted_masks import PROMPTS
 from segrt.runtime.errors import CheckFailed, SegrtError
 from segrt.runtime.files.images import Picture
 from segrt.runtime.inference.tensors import prefixed
@@ -136,7 +137,7 @@ def _trace_decoder(exportable: Exportable, traced: Traced, path: Path, name: str
 def _write(request: Request, written: _Written, out: Path, options: ExportOptions) -> Path:
     model, exportable = request.model, written.exportable
     limits = exportable.limits
-    parts = {ENCODER: written.traced, DECODER: written.decoder}
+    parts: dict[str, Traced | TracedDecoder] = {ENCODER: written.traced, DECODER: written.decoder}
     allowed = HeadTolerance(max(_LEAST, _WIDER * limits.head.absolute), max(_LEAST, _WIDER * limits.head.relative))
     with BundleWriter(out, overwrite=options.overwrite) as writer:
         files = {name: writer.copy(f"{name}/model.fp32.onnx", part.path) for name, part in parts.items()}

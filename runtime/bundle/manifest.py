@@ -12,8 +12,7 @@ from segrt.runtime.bundle.truth_card import TruthCard
 from segrt.runtime.decode.binary import FEATURE as BINARY
 from segrt.runtime.decode.head_spec import HeadSpec
 from segrt.runtime.decode.processed_size import FEATURE as PROCESSED_SIZE
-from segrt.runtime.decode.prompted_masks import FEATURE as PROMPTS
-from segrt.runtime.decode.prompted_masks import PromptedMasks
+from segrt.runtime.decode.prompted_masks import PROMPTS, PromptedMasks
 from segrt.runtime.decode.rule import DecodeRule
 from segrt.runtime.files.hashing import Sha256
 from segrt.runtime.inference.tensors import DType, Name

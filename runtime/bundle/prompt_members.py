@@ -2,8 +2,9 @@
 
 from collections.abc import Iterable
 
-from segrt.runtime.bundle.manifest import MEMBERS, PROMPTS, Manifest
+from segrt.runtime.bundle.manifest import MEMBERS, Manifest
 from segrt.runtime.decode.head_spec import form_problem
+from segrt.runtime.decode.prompted_masks import PROMPTS
 from segrt.runtime.errors import BundleError
 from segrt.runtime.inference.tensors import prefixed
 from segrt.runtime.preprocess.input_spec import input_problems

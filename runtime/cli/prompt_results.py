@@ -84,7 +84,7 @@ def read_results(path: Path, image_ids: Sequence[ImageId]) -> ResultsFile:
     Raises SegrtError where it cannot be read, is another file, or knows none of the pictures `image_ids`.
     """
     try:
-        entries = decode_json(read_bytes(path, _MOST_FILE), list[_Entry])
+        entries: list[_Entry] = decode_json(read_bytes(path, _MOST_FILE), list[_Entry])
     except JsonError as error:
         what = f"is no list of COCO's results ({error})" if error.is_json else f"is no JSON ({error})"
         raise SegrtError(f"--prompt {path}: {what}; {_REMEDY}") from None

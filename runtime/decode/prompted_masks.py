@@ -16,7 +16,7 @@ from segrt.runtime.preprocess.prompts import PromptedGeometry
 from segrt.runtime.results import InstanceResult, rle
 from segrt.runtime.results.technique import Technique
 
-FEATURE = "prompts"
+PROMPTS = "prompts"
 """What a manifest names in `required_features` where networks take prompts."""
 MASKS, SCORES = "decoder.mask_logits", "decoder.iou_scores"
 
@@ -42,7 +42,7 @@ class PromptedMasks(
     @property
     def required_features(self) -> tuple[str, ...]:
         """What older readers do not know."""
-        return (FEATURE,)
+        return (PROMPTS,)
 
 
 def prompted_masks(heads: Mapping[str, Array], geometry: Geometry, context: Context) -> InstanceResult:

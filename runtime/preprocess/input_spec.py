@@ -133,11 +133,11 @@ def input_problems(spec: InputSpec) -> Iterable[str]:
         yield f"input {spec.name!r} must have role state or embedding and the head that it carries, or neither"
         return
     if spec.role in ("points", "point_labels"):
-        wanted = (1, _slots(spec), 2) if spec.role == "points" else (1, _slots(spec))
-        if spec.shape != wanted or spec.dtype != _PROMPT_DTYPES[spec.role]:
-            form = "[1, K, 2]" if spec.role == "points" else "[1, K]"
+        form = (1, _slots(spec), 2) if spec.role == "points" else (1, _slots(spec))
+        if spec.shape != form or spec.dtype != _PROMPT_DTYPES[spec.role]:
+            text = "[1, K, 2]" if spec.role == "points" else "[1, K]"
             yield (
-                f"input {spec.name!r} of role {spec.role} must be {_PROMPT_DTYPES[spec.role]} {form}, "
+                f"input {spec.name!r} of role {spec.role} must be {_PROMPT_DTYPES[spec.role]} {text}, "
                 f"but got {spec.dtype} {list(spec.shape)}"
             )
         return

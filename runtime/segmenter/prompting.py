@@ -136,7 +136,7 @@ class PromptSegmenter(InstanceSegmenter):
         """Refuse: without a prompt there is nothing to segment."""
         raise self._unprompted()
 
-    def stream(self, source: str | Path | int, **options: Any) -> "Iterator[tuple[Frame, InstanceResult]]":  # type: ignore[override]  # noqa: ARG002
+    def stream(self, source: str | Path | int, **options: Any) -> "Iterator[tuple[Frame, InstanceResult]]":  # noqa: ARG002
         """Refuse: prompts are given for pictures."""
         raise self._unprompted()
 

@@ -101,7 +101,8 @@ class Decoder(nn.Module):
             told = _attention(layer.cross_attn_image_to_token, pixels + places, tokens + given, tokens, hidden)
             pixels = layer.layer_norm4(pixels + told)
         seen = _attention(transformer.final_attn_token_to_image, tokens + given, pixels + places, pixels)
-        return transformer.layer_norm_final_attn(tokens + seen), pixels
+        final: torch.Tensor = transformer.layer_norm_final_attn(tokens + seen)
+        return final, pixels
 
 
 def _attention(

@@ -10,11 +10,13 @@ from harness import _check_manifest, check_engine, record
 from segrt.export.convert.export_options import ExportOptions
 from segrt.export.convert.exporting import Exported, build, export_model
 from segrt.export.family import Exportable, Request, Weights
+from segrt.export.graph.tracing import ByteInput, input_specs
 from segrt.export.models.catalogue import find_model
 from segrt.runtime import PromptSegmenter, open_bundle
 from segrt.runtime.bundle.locating import read_bundle
 from segrt.runtime.errors import SegrtError
 from segrt.runtime.files.images import read_image
+from segrt.runtime.preprocess.picture import network_inputs
 from segrt.runtime.preprocess.prompts import Prompt
 
 torch = pytest.importorskip("torch")
@@ -57,9 +59,9 @@ def test_tensorrt_builds_both_networks(exported: Exported) -> None:
 def test_masks_equal_those_of_transformers_at_the_photos_size(
     exported: Exported, framework: Exportable, photos: Path
 ) -> None:
-    """From the file on: the framework's own image processor, coordinates, model and masks."""
+    """The framework's coordinates, model and masks, on the network's input; that is compared by the export."""
     assert framework.prompt_decoder is not None
-    assert framework.framework_pixels is not None
+    network = ByteInput(framework)
     with open_bundle(exported.bundle, threads=1, device="cpu") as segmenter:
         assert isinstance(segmenter, PromptSegmenter)
         areas, same = [], []
@@ -67,7 +69,8 @@ def test_masks_equal_those_of_transformers_at_the_photos_size(
             photo = read_image(path)
             height, width = photo.shape[:2]
             seen = segmenter.embedded(photo)
-            pixels = torch.from_numpy(framework.framework_pixels(photo))[None]
+            inputs, _ = network_inputs(input_specs(framework, (SIDE, SIDE)), photo)
+            pixels = network.pixels(torch.from_numpy(inputs["image"]))
             for prompt in (
                 Prompt(box=(0.2 * width, 0.1 * height, 0.7 * width, 0.5 * height)),
                 Prompt(points=((0.4 * width, 0.6 * height),), labels=(1,)),
@@ -80,7 +83,7 @@ def test_masks_equal_those_of_transformers_at_the_photos_size(
                 areas.append(found.masks[0].mean())
                 assert found.scores == pytest.approx(wanted.scores, abs=5e-3)
     assert min(same) >= 0.999
-    assert 0.02 < float(np.median(areas)) < 0.98, "masks are neither empty nor full"
+    assert sum(0.005 < area < 0.995 for area in areas) >= 8, "masks are neither empty nor full"
     assert np.std(areas) > 0.01, "masks differ from prompt to prompt"
 
 
