@@ -97,6 +97,8 @@ def _boxes(given: npt.ArrayLike) -> list[Box]:
     """Return boxes (N, 4), or one (4,), as numbers."""
     rows = _numbers("boxes", given)
     rows = rows[None] if rows.shape == (4,) else rows
+    if not rows.size:
+        return []
     if rows.ndim != 2 or rows.shape[1] != 4:
         raise SegrtError(
             f"boxes: must be left, top, right, bottom of each object, shape (N, 4), but got shape {rows.shape}"

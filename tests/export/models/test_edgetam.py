@@ -20,6 +20,7 @@ from segrt.runtime.preprocess.picture import network_inputs
 from segrt.runtime.preprocess.prompts import Prompt
 
 torch = pytest.importorskip("torch")
+save_file = pytest.importorskip("safetensors.torch").save_file
 pytest.importorskip("timm")
 
 NAME, SIDE = "edgetam-repvit-m1", 96
@@ -27,14 +28,19 @@ SHALLOW = {"depth": (1, 1, 2, 1)}  # of the backbone's stages
 
 
 @pytest.fixture(scope="module")
-def exported(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Exported:
-    options = ExportOptions(Weights("random"), size=(SIDE, SIDE), parity_images=photos, threads=1, overrides=SHALLOW)
-    return export_model(NAME, tmp_path_factory.mktemp("edgetam") / NAME, options)
+def framework() -> Exportable:
+    """EdgeTAM with random weights."""
+    return build(Request(find_model(NAME), (SIDE, SIDE), Weights("random"), overrides=SHALLOW))
 
 
 @pytest.fixture(scope="module")
-def framework() -> Exportable:
-    return build(Request(find_model(NAME), (SIDE, SIDE), Weights("random"), overrides=SHALLOW))
+def exported(framework: Exportable, photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Exported:
+    """The very same network as a bundle, from a file of its weights: to draw them twice gives nearly the same."""
+    folder = tmp_path_factory.mktemp("edgetam")
+    save_file(framework.core.model.state_dict(), str(folder / "random.safetensors"))  # type: ignore[union-attr, arg-type]
+    weights = Weights("file", folder / "random.safetensors")
+    options = ExportOptions(weights, size=(SIDE, SIDE), parity_images=photos, threads=1, overrides=SHALLOW)
+    return export_model(NAME, folder / NAME, options)
 
 
 def test_the_export_holds_its_limits_and_names_two_networks(exported: Exported) -> None:
@@ -90,8 +96,6 @@ def test_masks_equal_those_of_transformers_at_the_photos_size(
 def test_published_files_load_with_the_video_models_part_and_others_do_not(
     framework: Exportable, tmp_path: Path
 ) -> None:
-    from safetensors.torch import save_file
-
     model: Any = framework.core.model
     tensors = {name: tensor.clone() for name, tensor in model.state_dict().items()}
     del tensors["prompt_encoder.shared_embedding.positional_embedding"]  # it is one with that of the picture

@@ -80,6 +80,9 @@ def test_background_points_take_their_surroundings_out_of_a_box(segmenter: Promp
 
 def test_each_point_is_an_object_unless_they_are_nested(segmenter: PromptSegmenter) -> None:
     assert len(segmenter(GREY, points=[(40, 48), (120, 48)])) == 2
+    assert len(segmenter(GREY, points=np.array([(40, 48), (120, 48)]))) == 2
+    assert len(segmenter(GREY, boxes=(20, 12, 100, 60))) == 1
+    assert len(segmenter(GREY, boxes=[])) == len(segmenter(GREY, points=[])) == 0
     assert len(segmenter(GREY, points=(40, 48))) == 1
     assert len(segmenter(GREY, points=[[(40, 48), (120, 48)], [(10, 10)]])) == 2  # ragged
     kinds = [Prompt(box=(0, 0, WIDTH, HEIGHT)), Prompt(points=((40, 48),), labels=(1,))]
