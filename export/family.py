@@ -18,6 +18,7 @@ from segrt.runtime.decode.rule import DecodeRule
 from segrt.runtime.files.images import Picture
 from segrt.runtime.preprocess.geometry import Geometry
 from segrt.runtime.preprocess.input_spec import Channels, Resize
+from segrt.runtime.preprocess.prompts import Prompt
 from segrt.runtime.results import Label, Result
 from segrt.runtime.results.technique import Technique
 
@@ -55,7 +56,8 @@ class Model:
     class list of the published weights; `parameters` and `gmacs` (at `size`) are counted, `head_bytes` is what one
     frame's float32 heads take; `needs` lists packages beyond torch, torchvision and transformers. `builder` is the
     module with the family's function `build`; the catalogue names that of segrt's own families. `folder` is where
-    configuration and weights lie that a library's save_pretrained wrote, for a network that was named by it.
+    configuration and weights lie that a library's save_pretrained wrote, for a network that was named by it. `prompts`
+    says that it segments what boxes and points say, with an encoder and a decoder.
     """
 
     name: str
@@ -73,6 +75,7 @@ class Model:
     needs: tuple[str, ...] = ()
     builder: str = ""
     folder: Path | None = None
+    prompts: bool = False
 
 
 @dataclass(frozen=True)
@@ -154,6 +157,24 @@ class CarriedState:
 
 
 @dataclass(frozen=True)
+class PromptDecoder:
+    """The second network of those that take prompts: from what the first made of a picture to the masks of a prompt.
+
+    core: in eval mode, float32; `core(*embeddings, points, labels)` returns the tuple of heads in the order of `heads`.
+        The embeddings are the first network's heads, in their order; `points` is float32 (1, K, 2) in pixels of the
+        network's picture, `labels` int32 (1, K), as `segrt.runtime.preprocess.prompts` writes them.
+    tokens: K.
+    framework_masks: the source framework's own way on normalised pixels, a prompt, checked, and where the picture lies:
+        its unmodified model and its own pre- and post-processing, as a result at source size with one object.
+    """
+
+    core: "torch.nn.Module"
+    heads: tuple[tuple[str, str], ...]
+    tokens: int
+    framework_masks: "Callable[[torch.Tensor, Prompt, Geometry], Result]"
+
+
+@dataclass(frozen=True)
 class Exportable:
     """A network that is ready to be exported.
 
@@ -174,6 +195,8 @@ class Exportable:
     pad_sides: where padding may be; the framework's own pixels have the picture at the top left.
     dynamic_batch: whether the network may be exported for any number of pictures.
     opset: the least opset that it needs.
+    prompt_decoder: the network behind it, of those that take prompts; its `framework_result` is then that of the trial
+        prompt.
     """
 
     core: "torch.nn.Module"
@@ -194,3 +217,4 @@ class Exportable:
     dynamic_batch: bool = True
     opset: int = 18
     limits: ParityLimits = ParityLimits()
+    prompt_decoder: PromptDecoder | None = None

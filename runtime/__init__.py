@@ -6,7 +6,15 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from segrt.runtime.errors import SegrtError
     from segrt.runtime.results import InstanceResult, Label, PanopticResult, Result, Segment, SemanticResult
-    from segrt.runtime.segmenter import InstanceSegmenter, PanopticSegmenter, Segmenter, SemanticSegmenter, open_bundle
+    from segrt.runtime.segmenter import (
+        InstanceSegmenter,
+        PanopticSegmenter,
+        Prompt,
+        PromptSegmenter,
+        Segmenter,
+        SemanticSegmenter,
+        open_bundle,
+    )
 
     __version__: str
 
@@ -16,6 +24,8 @@ __all__ = [
     "Label",
     "PanopticResult",
     "PanopticSegmenter",
+    "Prompt",
+    "PromptSegmenter",
     "Result",
     "Segment",
     "Segmenter",

@@ -141,6 +141,10 @@ def export(
             say=lambda line: click.echo(line, err=True),
             show=_show,
         )
+    if find_model(model).prompts:
+        then = f"segrt run {out} PICTURE --prompt box:LEFT,TOP,RIGHT,BOTTOM --out DIR"
+        click.echo(f"{out}: written and verified; look at `segrt inspect {out}`, then `{then}`")
+        return
     if max(done.report.objects, default=0) < 2:
         click.echo("note: no picture has two classes or objects, so the agreement says little; try --parity-images DIR")
     click.echo(f"{out}: written and verified; look at `segrt inspect {out}`, then `segrt run {out} PICTURE --out DIR`")

@@ -69,9 +69,12 @@ def quantize(
     check_precisions(names)
     needs_pictures = any(name.startswith("int8") for name in names)
     pictures = calibration_files(calibration) if needs_pictures or calibration is not None else []
+    opened = read_bundle(bundle)
+    if opened.manifest.takes_prompts:
+        raise SegrtError(f"{bundle}: takes prompts, and such bundles have an fp32 variant alone; TensorRT may use TF32")
     failures: dict[str, SegrtError] = {}
     variants = add_variants(
-        read_bundle(bundle),
+        opened,
         names,
         out,
         VariantOptions(

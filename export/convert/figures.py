@@ -39,13 +39,17 @@ def count_parameters(exportable: Exportable) -> int:
 
 
 def measure(model: Model) -> Figures:
-    """Return the figures of `model` for one picture at its default size."""
+    """Return the figures of `model` for one picture at its default size, and one prompt where it takes some."""
     exportable = on_meta(model)
     exportable.core.requires_grad_(False)  # a parameter that is some module's input would confuse the counter
     with torch.device("meta"), torch.inference_mode(), quiet(), FlopCounterMode(display=False) as counter:
         pixels = torch.empty((1, 3, *model.size))
         masks = (torch.ones((1, *model.size), dtype=torch.bool),) if exportable.valid_mask else ()
         heads = exportable.core(pixels, *masks)
+        if exportable.prompt_decoder is not None:  # one prompt
+            tokens = exportable.prompt_decoder.tokens
+            labels = torch.zeros((1, tokens), dtype=torch.int32)
+            heads = exportable.prompt_decoder.core(*heads, torch.zeros((1, tokens, 2)), labels)
     heads = heads if isinstance(heads, tuple | list) else (heads,)
     size = sum(head.numel() * head.element_size() for head in heads)
     return Figures(count_parameters(exportable), round(counter.get_total_flops() / 2e9, 2), size)

@@ -152,17 +152,18 @@ def compare(
         with OnnxRuntimeBackend(traced.path, inputs, heads, threads=threads, slots=1, only_cpu=True) as backend:
             heads_of_file = backend.run(reference.inputs)
         for name, array in aligned(traced.heads, reference.heads, heads_of_file).items():
-            errors[name].add(array, reference.heads[name], _limit(limits, name))
+            errors[name].add(array, reference.heads[name], limit_of(limits, name))
         by_role = {spec.role: heads_of_file[spec.name][0] for spec in traced.heads}
         pairs.append((reference.result, decoder(by_role, reference.geometry, context)))
         if exportable.framework_pixels is not None:
-            input_errors.append(_input_error(traced, exportable, picture))
+            input_errors.append(input_error(traced, exportable, picture))
         if len(kept) < keep:
             kept.append(reference)
-    return _report(errors, pairs, input_errors, limits), kept
+    return report_of(errors, pairs, input_errors, limits), kept
 
 
-def _limit(limits: ParityLimits, name: str) -> HeadParityLimit | None:
+def limit_of(limits: ParityLimits, name: str) -> HeadParityLimit | None:
+    """Return what the head `name` may differ by, None where it has no limit of its own."""
     return limits.heads.get(name, limits.head)
 
 
@@ -190,7 +191,7 @@ def _is_near(wanted: Array, actual: Array) -> bool:
     return bool(error <= _SURELY_SAME * np.abs(wanted).mean())
 
 
-def _input_error(traced: Traced, exportable: Exportable, picture: Picture) -> tuple[float, float]:
+def input_error(traced: Traced, exportable: Exportable, picture: Picture) -> tuple[float, float]:
     """Return mean and largest difference of the network's input from the framework's own, in grey levels."""
     assert exportable.framework_pixels is not None
     wanted = exportable.framework_pixels(picture)
@@ -204,16 +205,17 @@ def _input_error(traced: Traced, exportable: Exportable, picture: Picture) -> tu
     return float(error.mean()), round(float(error.max()), 3)
 
 
-def _report(
+def report_of(
     errors: Mapping[str, HeadError],
     pairs: Sequence[tuple[Result, Result]],
     inputs: Sequence[tuple[float, float]],
     limits: ParityLimits,
 ) -> ParityReport:
+    """Return the report of what was measured: heads by name, pairs of results (ours, theirs), differences of inputs."""
     lines = []
     heads = {name: error.parity() for name, error in errors.items()}
     for name, head in heads.items():
-        limit = _limit(limits, name)
+        limit = limit_of(limits, name)
         value = f"largest error {head.max_abs:.2g}, mean {head.mean_abs:.2g}, relative {head.relative:.2g}"
         allowed = "none of its own" if limit is None else f"{limit.absolute:g} + {limit.relative:g}·|x|"
         lines.append(Check("", name, value, allowed, limit is None or errors[name].share <= 1))

@@ -89,10 +89,29 @@ def trace(exportable: Exportable, size: Size, path: Path, name: str, *, dynamic_
     if dynamic_batch and not exportable.dynamic_batch:
         raise SegrtError(f"{name}: cannot be exported for any number of pictures; leave --dynamic-batch out")
     inputs = input_specs(exportable, size, dynamic_batch=dynamic_batch)
-    names = [head for head, _ in exportable.heads]
+    heads = write_graph(
+        network, inputs, exportable.heads, path, name, opset=exportable.opset, dynamic_batch=dynamic_batch
+    )
+    return Traced(path, network, inputs, heads)
+
+
+def write_graph(
+    network: nn.Module,
+    inputs: Sequence[InputSpec],
+    heads: Sequence[tuple[str, str]],
+    path: Path,
+    name: str,
+    *,
+    opset: int,
+    dynamic_batch: bool = False,
+) -> tuple[HeadSpec, ...]:
+    """Write the ONNX file of `network`, which takes `inputs` in their order; return what it gives.
+
+    `heads` are the names and roles of its outputs; `name` names it in errors, which are SegrtErrors.
+    """
     large = LargeWeights()
     with quiet():
-        model = _export(network, inputs, names, exportable.opset, name, dynamic_batch, large)
+        model = _export(network, inputs, [head for head, _ in heads], opset, name, dynamic_batch, large)
         origins, named = _name_nodes(model)
         model = simplified(model, large, name)
         keep_modules(named, model)
@@ -101,7 +120,7 @@ def trace(exportable: Exportable, size: Size, path: Path, name: str, *, dynamic_
     model = check_graph(stubs_as_inputs(model), name, origins)
     with_initialisers(model, stored)
     write_onnx(model, large, path, name)
-    return Traced(path, network, inputs, _heads(model, exportable, name))
+    return _heads(model, heads, name)
 
 
 def input_specs(exportable: Exportable, size: Size, *, dynamic_batch: bool = False) -> tuple[InputSpec, ...]:
@@ -116,7 +135,7 @@ def input_specs(exportable: Exportable, size: Size, *, dynamic_batch: bool = Fal
 
 
 def _export(
-    network: ByteInput,
+    network: nn.Module,
     inputs: Sequence[InputSpec],
     heads: list[str],
     opset: int,
@@ -159,8 +178,8 @@ def _export(
 def _example(spec: InputSpec, batch: int) -> torch.Tensor:
     if spec.role == "valid_mask":
         return torch.ones((batch, *spec.size), dtype=torch.bool)
-    if spec.role == "state":
-        return torch.zeros([int(dim) for dim in spec.shape])
+    if spec.role != "image":
+        return torch.zeros([int(dim) for dim in spec.shape], dtype=getattr(torch, spec.dtype))
     return torch.randint(0, 256, (batch, *spec.size, 3), dtype=torch.uint8, generator=torch.Generator())
 
 
@@ -264,10 +283,10 @@ def _declare(model: "onnx.ModelProto", name: str, dynamic_batch: bool) -> None:
             value.type.tensor_type.shape.dim[0].dim_param = "N"
 
 
-def _heads(model: "onnx.ModelProto", exportable: Exportable, name: str) -> tuple[HeadSpec, ...]:
-    roles = dict(exportable.heads)
+def _heads(model: "onnx.ModelProto", heads: Sequence[tuple[str, str]], name: str) -> tuple[HeadSpec, ...]:
+    roles = dict(heads)
     specs = [tensor_spec(value) for value in model.graph.output]
-    if [spec.name for spec in specs] != [head for head, _ in exportable.heads]:
+    if [spec.name for spec in specs] != list(roles):
         raise SegrtError(f"{name}: must give heads {list(roles)}, but gives {[spec.name for spec in specs]}")
     for spec in specs:
         if not all(isinstance(dim, int) for dim in spec.shape[1:]):

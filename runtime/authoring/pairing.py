@@ -27,6 +27,7 @@ from segrt.runtime.bundle.manifest import (
 )
 from segrt.runtime.bundle.members import PAIR, member_manifest
 from segrt.runtime.bundle.names import new_name
+from segrt.runtime.bundle.prompt_members import refuse_prompts
 from segrt.runtime.decode.decoders import find_decoder
 from segrt.runtime.decode.head_spec import HeadSpec
 from segrt.runtime.decode.merge_members import MergeMembers
@@ -63,6 +64,7 @@ def pair_bundles(semantic: Bundle, instance: Bundle, out: Path, options: PairOpt
     """
     name = new_name(options.name, out)
     for bundle, technique in zip((semantic, instance), PAIR, strict=True):
+        refuse_prompts(bundle.manifest, str(bundle.folder), "pair")
         if bundle.manifest.technique != technique:
             raise BundleError(
                 f"{bundle.folder}: is {bundle.manifest.technique}, but a pair needs a semantic and an instance bundle, "

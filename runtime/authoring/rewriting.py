@@ -36,7 +36,9 @@ def rewrite(
         for file in (file for variant in manifest.variants for file in variant.files):
             writer.copy(file.path, bundle.checked(file, full=True))
         golden = []
-        with open_segmenter(bundle, backend="onnxruntime", threads=threads, device="cpu") as segmenter:
+        with open_segmenter(
+            bundle, backend="onnxruntime", threads=threads, device="cpu", trial_prompt=True
+        ) as segmenter:
             for frame in manifest.golden:
                 image, outputs = read_golden(bundle, frame)
                 data = bundle.checked(frame.outputs).read_bytes()

@@ -42,7 +42,12 @@ def check_two_pictures(segmenter: Segmenter) -> list[Check]:
     pictures = _two_pictures(segmenter)
     precision = FP32 if segmenter.variant.precision == TF32 else segmenter.variant.precision
     with open_segmenter(
-        segmenter.bundle, backend="onnxruntime", precision=precision, threads=segmenter.threads, device="cpu"
+        segmenter.bundle,
+        backend="onnxruntime",
+        precision=precision,
+        threads=segmenter.threads,
+        device="cpu",
+        trial_prompt=True,
     ) as reference:
         wanted = _one_after_the_other(reference, pictures)
     found = {"one after the other": _one_after_the_other(segmenter, pictures)}

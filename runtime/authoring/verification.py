@@ -76,7 +76,7 @@ def verify_or_refuse(folder: Path, out: Path, precisions: Iterable[str], *, thre
     bundle = read_bundle(folder)
     for precision in precisions:
         with open_segmenter(
-            bundle, backend="onnxruntime", precision=precision, threads=threads, device="cpu"
+            bundle, backend="onnxruntime", precision=precision, threads=threads, device="cpu", trial_prompt=True
         ) as segmenter:
             refuse_failed(verify(segmenter), out, precision)
 

@@ -10,6 +10,7 @@ import numpy as np
 from segrt.runtime.bundle.manifest import MEMBERS, STATE, Manifest
 from segrt.runtime.bundle.members import PAIR, member_manifest
 from segrt.runtime.bundle.names import name_problem
+from segrt.runtime.bundle.prompt_members import prompt_problems
 from segrt.runtime.decode.decoders import rules_of
 from segrt.runtime.decode.head_spec import HeadSpec, form_problem, length_problems
 from segrt.runtime.decode.merge_members import MergeMembers
@@ -39,6 +40,12 @@ def _problems(manifest: Manifest) -> Iterable[str]:
         names, got = ", ".join(rules_of(manifest.technique)), manifest.decode.rule_name
         yield f"decode rule of a {manifest.technique} bundle must be one of {names}, but got {got}"
         return
+    if manifest.takes_prompts:
+        yield from prompt_problems(manifest)
+        for entries, what in _lists(manifest):
+            yield from _twice(entries, what)
+        yield from _file_problems(manifest)
+        return
     if manifest.members or isinstance(manifest.decode, MergeMembers):
         yield from _member_problems(manifest)
         return
@@ -54,12 +61,10 @@ def _problems(manifest: Manifest) -> Iterable[str]:
         yield f"inputs must have one of role image, but got {len(images)}"
     if any(variant.member_files for variant in manifest.variants):
         yield "variants must have member_files in a bundle of members and only there"
-    for entries, what in (
-        ([spec.name for spec in manifest.inputs], "inputs"),
-        ([spec.name for spec in manifest.heads], "heads"),
-        ([spec.role for spec in manifest.heads], "roles of heads"),
-        ([variant.precision for variant in manifest.variants], "variants"),
-    ):
+    if any(spec.role in ("embedding", "points", "point_labels") for spec in manifest.inputs):
+        yield "inputs of prompts need the decode rule prompted_masks"
+        return
+    for entries, what in _lists(manifest):
         yield from _twice(entries, what)
     for spec in manifest.inputs:
         yield from input_problems(spec)
@@ -68,6 +73,14 @@ def _problems(manifest: Manifest) -> Iterable[str]:
     yield from _state_problems(manifest)
     yield from _head_problems(manifest)
     yield from _file_problems(manifest)
+
+
+def _lists(manifest: Manifest) -> Iterable[tuple[list[str], str]]:
+    """Yield what must differ among each other, and what they are called."""
+    yield [spec.name for spec in manifest.inputs], "inputs"
+    yield [spec.name for spec in manifest.heads], "heads"
+    yield [spec.role for spec in manifest.heads], "roles of heads"
+    yield [variant.precision for variant in manifest.variants], "variants"
 
 
 def _budget_problems(manifest: Manifest) -> Iterable[str]:

@@ -12,6 +12,7 @@ from segrt.runtime.bundle.truth_card import TruthCard
 from segrt.runtime.decode.binary import FEATURE as BINARY
 from segrt.runtime.decode.head_spec import HeadSpec
 from segrt.runtime.decode.processed_size import FEATURE as PROCESSED_SIZE
+from segrt.runtime.decode.prompted_masks import PROMPTS, PromptedMasks
 from segrt.runtime.decode.rule import DecodeRule
 from segrt.runtime.files.hashing import Sha256
 from segrt.runtime.inference.tensors import DType, Name
@@ -21,7 +22,7 @@ from segrt.runtime.results.technique import Technique
 
 FORMAT = (1, 4)
 MEMBERS, CHANNELS, STATE = "members", "channels", "state"
-KNOWN_FEATURES: frozenset[str] = frozenset({MEMBERS, BINARY, CHANNELS, PROCESSED_SIZE, RESIZING, STATE})
+KNOWN_FEATURES: frozenset[str] = frozenset({MEMBERS, BINARY, CHANNELS, PROCESSED_SIZE, PROMPTS, RESIZING, STATE})
 
 
 class Source(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -136,7 +137,9 @@ class Golden(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Member(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One network of a bundle that has two. Names of its inputs and heads, and roles of its heads, begin with "NAME.".
+    """One network of a bundle that has two: of a pair that is merged, or the encoder or decoder of prompts.
+
+    Names of its inputs and heads, and roles of its heads, begin with "NAME.".
 
     `labels` and `decode` are its own; `classes` gives for each of its labels the position among the bundle's labels,
     or -1 for a class that the bundle does not have.
@@ -182,13 +185,26 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     @property
     def state(self) -> dict[str, str]:
         """The inputs that are carried from frame to frame, each with the head that it is given; mostly {}."""
-        return {spec.name: spec.carries for spec in self.inputs if isinstance(spec.carries, str)}
+        return self._carried("state")
+
+    @property
+    def embeddings(self) -> dict[str, str]:
+        """The inputs of a decoder that are given what its encoder gave, each with the head; {} without prompts."""
+        return self._carried("embedding")
+
+    @property
+    def takes_prompts(self) -> bool:
+        """Whether its networks segment what boxes or points say, an encoder and a decoder."""
+        return isinstance(self.decode, PromptedMasks)
 
     @property
     def files(self) -> tuple[File, ...]:
         """Every file that the manifest names."""
         golden = [file for frame in self.golden for file in (frame.image, frame.outputs)]
         return (*(file for variant in self.variants for file in variant.files), *golden)
+
+    def _carried(self, role: str) -> dict[str, str]:
+        return {spec.name: spec.carries for spec in self.inputs if spec.role == role and isinstance(spec.carries, str)}
 
     def head(self, role: str) -> HeadSpec:
         """Return the head that plays `role`."""

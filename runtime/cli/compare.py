@@ -52,6 +52,7 @@ def compare(
     Under each stands the median time of --repeat runs, after one that is not counted. A threshold replaces those of the
     bundles that have it.
     """
+    from segrt.runtime.bundle.prompt_members import refuse_prompts
     from segrt.runtime.draw import side_by_side
     from segrt.runtime.errors import SegrtError
     from segrt.runtime.files.atomic import make_folder
@@ -64,6 +65,8 @@ def compare(
     picture = read_image(image)
     make_folder(out.absolute().parent)
     opened = [find_bundle(name) for name in bundles]
+    for name, bundle in zip(bundles, opened, strict=True):
+        refuse_prompts(bundle.manifest, name, "compare")
     rules = [bundle.manifest.decode for bundle in opened]
     for name, value in changes.given.items():
         if all(name not in rule.options for rule in rules):

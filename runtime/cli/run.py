@@ -12,6 +12,7 @@ from segrt.runtime.cli.drawing_options import DrawingOptions, drawing_options, e
 from segrt.runtime.cli.kept_classes import CLASSES, class_ids
 from segrt.runtime.cli.latencies import LATENCIES, latency_cells
 from segrt.runtime.cli.options import TILE, execution_options, rule_options
+from segrt.runtime.cli.prompt_options import PROMPT, PromptPlan, prompt_plan
 from segrt.runtime.console.printable import say
 from segrt.runtime.console.progress import with_progress
 from segrt.runtime.console.tables import print_table
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
     help="What to save, comma-separated: overlay, panoptic, coco, labels, queries, cutouts, masks.",
 )
 @click.option("--skip-bad", is_flag=True, help="Report pictures that cannot be read and go on with the next.")
+@PROMPT
 @CLASSES
 @TILE
 @drawing_options
@@ -56,6 +58,7 @@ def run(
     out: Path,
     save: str,
     skip_bad: bool,
+    prompts: tuple[str, ...],
     classes: tuple[str, ...],
     tile: "Tiling | None",
     drawing: DrawingOptions,
@@ -79,6 +82,8 @@ def run(
     manifest = find_bundle(bundle).manifest
     paths = find_pictures(sources, arrays=not manifest.image_input.takes_pictures)
     names = unique_names(paths)
+    ids = image_ids(names)
+    plan = prompt_plan(prompts, manifest, bundle, ids)
     _refuse_sources_in(out, paths)
     kept = class_ids(classes, manifest.labels, bundle)
     edits = edits_of(drawing, manifest.labels, kept, bundle)
@@ -100,10 +105,13 @@ def run(
         ) as savers,
     ):
         remark_on_domain([manifest], sources)
-        items = list(zip(paths, names, image_ids(names), strict=True))
+        items = list(zip(paths, names, ids, strict=True))
         for path, name, image_id in with_progress(items, "segmenting"):
             try:
-                item = _segment(segmenter, savers, path, name, image_id, edited=edits is not None)
+                if plan is None:
+                    item = _segment(segmenter, savers, path, name, image_id, edited=edits is not None)
+                else:
+                    item = _prompted(segmenter, plan, path, name, image_id)
                 item = item if kept is None else replace(item, result=item.result.filter(kept))
                 item = item if edits is None else replace(item, image=edits(item.image, item.result))
             except ImageError as error:
@@ -134,6 +142,19 @@ def _refuse_sources_in(out: Path, paths: list[Path]) -> None:
     for path in paths:
         if path.resolve().parent in folders:
             raise SegrtError(f"--out {out}: {path} lies there, a source; write to another folder")
+
+
+def _prompted(segmenter: "Segmenter", plan: PromptPlan, path: Path, name: str, image_id: int | str) -> "Segmented":
+    """Segment what the plan's prompts point at in the picture at `path`."""
+    from typing import cast
+
+    from segrt.runtime.outputs.saver import Segmented
+    from segrt.runtime.segmenter import PromptSegmenter
+
+    prompted = cast("PromptSegmenter", segmenter)
+    image = prompted.read(path)
+    given = plan.of_picture(image_id, (image.shape[0], image.shape[1]), prompted.tokens, path)
+    return Segmented(path, name, image_id, image, prompted.segmented(image, given), {}, None)
 
 
 def _segment(

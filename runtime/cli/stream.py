@@ -149,6 +149,7 @@ def stream(
     """
     with Interruptions() as interruptions:
         with interruptions.held():  # an exception in the midst of an extension module's start may crash it
+            from segrt.runtime.bundle.prompt_members import refuse_prompts
             from segrt.runtime.outputs.sink_options import SinkOptions
             from segrt.runtime.segmenter import find_bundle, open_bundle, open_segmenter  # noqa: F401 (opens it)
             from segrt.runtime.stream.edits_step import EditsStep
@@ -175,6 +176,7 @@ def stream(
             sources=len(sources),
             tile=tile,
         ) as segmenter:
+            refuse_prompts(segmenter.manifest, bundle, "stream")
             remark_on_domain([segmenter.manifest], sources)
             most = None if keep is None else int(keep)
             writing = SinkOptions(segment, most, token=token, rle=rle, edits=zoning.zones_edit)

@@ -120,6 +120,7 @@ def tune(
     """
     from segrt.runtime.authoring.rewriting import rewrite
     from segrt.runtime.bundle.locating import read_bundle
+    from segrt.runtime.bundle.prompt_members import refuse_prompts
     from segrt.runtime.errors import SegrtError
     from segrt.runtime.evaluate.datasets.opening import open_dataset
     from segrt.runtime.evaluate.measuring import prepare
@@ -133,6 +134,7 @@ def tune(
         raise SegrtError('--precision and --calibration go with a budget; add --budget "drop<=0.5"')
     check_request = load_hook("check-variants", "--precision") if precisions else None
     opened = read_bundle(bundle)
+    refuse_prompts(opened.manifest, bundle, "tune")
     _check_out(out, overwrite, opened)
     if check_request is not None:
         check_request(opened, precisions, variants.calibration)

@@ -45,6 +45,7 @@ def verify(bundle: str, execution: "Execution") -> None:
             threads=execution.threads,
             engines=execution.engines,
             decode_on=execution.decode_on,
+            trial_prompt=True,
         ) as segmenter:
             where = f"{segmenter.backend.name} ({segmenter.backend.device})"
             for line in [*check(segmenter), *check_two_pictures(segmenter)]:

@@ -26,6 +26,7 @@ RULES: Registry[type[DecodeRule]] = Registry(
         "merge_queries": f"{_ROOM}.merge_queries:MergeQueries",
         "group_centers": f"{_ROOM}.group_centers:GroupCenters",
         "merge_members": f"{_ROOM}.merge_members:MergeMembers",
+        "prompted_masks": f"{_ROOM}.prompted_masks:PromptedMasks",
     },
 )
 # Rule → its program on the GPU, a class of `segrt.runtime.decode.cuda.program`, which stands above this module.

@@ -25,6 +25,8 @@ HEAD_FORMS: dict[str, tuple[tuple[int, ...], tuple[str, ...]]] = {
     "masks": ((4, 5), _FLOATS),
     "least_areas": ((2,), _FLOATS),
     "mask_probabilities": ((4,), _FLOATS),
+    "decoder.mask_logits": ((4,), _FLOATS),
+    "decoder.iou_scores": ((2,), _FLOATS),
 }
 
 

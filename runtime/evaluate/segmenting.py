@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal, Protocol
 
 from segrt.runtime.bundle.manifest import Manifest
+from segrt.runtime.bundle.prompt_members import refuse_prompts
 from segrt.runtime.decode.rule_changes import RuleChanges
 from segrt.runtime.errors import SegrtError
 from segrt.runtime.evaluate.clips.tracked_predictor import TrackedPredictor, Tracks
@@ -143,6 +144,7 @@ class _Opened(AbstractContextManager[Predictor]):
     def __enter__(self) -> Predictor:
         given = self._opener
         bundle = find_bundle(given.bundle)
+        refuse_prompts(bundle.manifest, given.bundle, "eval")
         if given.tracked:
             _refuse_state(bundle.manifest, given.name)
         changes = given.changes

@@ -7,6 +7,7 @@ from typing import Protocol
 
 from segrt.runtime.errors import BackendError, DeviceLostError
 from segrt.runtime.inference.backend import Backend
+from segrt.runtime.inference.chained_backend import ChainedBackend
 from segrt.runtime.inference.member_backends import MembersBackend
 from segrt.runtime.inference.network_file import NetworkFile, Opening
 from segrt.runtime.registry import Registry
@@ -63,6 +64,24 @@ def open_members(
     joined = MembersBackend(opened)
     joined.reason = "; ".join(f"{name}: {member.reason}" for name, member in opened.items())
     return joined
+
+
+def open_chain(
+    networks: Mapping[str, NetworkFile],
+    handed_on: Mapping[str, str],
+    *,
+    backend: str = "auto",
+    opening: Opening | None = None,
+) -> ChainedBackend:
+    """Open two networks of which the second is given heads of the first; `networks` is by the members' names.
+
+    `handed_on` maps inputs of the second to heads of the first, all with the member's name before them. Their heads lie
+    on the CPU.
+    """
+    opened = _opened_members(networks, backend, replace(opening or Opening(), heads_on="cpu"))
+    chained = ChainedBackend(opened, handed_on)
+    chained.reason = "; ".join(f"{name}: {member.reason}" for name, member in opened.items())
+    return chained
 
 
 def _opened_members(networks: Mapping[str, NetworkFile], backend: str, opening: Opening) -> dict[str, Backend]:

@@ -16,6 +16,7 @@ Rounding = Literal["nearest", "floor", "half_up", "longer_floor"]
 _NO_MEAN, _NO_STD = (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)
 # How many channels a picture of each order has; bands are as many as the input's.
 _CHANNELS = {"rgb": 3, "bgr": 3, "grey": 1, "rgba": 4, "bgra": 4}
+_PROMPT_DTYPES = {"points": "float32", "point_labels": "int32"}
 _LARGEST = {"uint8": 255, "uint16": 65_535}
 
 
@@ -59,6 +60,9 @@ class InputSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     for each channel in `color` order. Role `valid_mask`: (N, h, w), 1 where the picture is and 0 on the padding.
     Role `state`: float32 (1, …), zeros for a picture by itself, in a stream what head `carries`
     gave at the frame before.
+    Of a network that takes prompts (`segrt.runtime.preprocess.prompts`): role `embedding`, float32, what head `carries`
+    of the encoder gave for the picture; role `points`, float32 (1, K, 2), the prompt's points as x and y in pixels of
+    the network's picture; role `point_labels`, int32 (1, K), what each of them is.
 
     `color` "grey" has one channel, which a colour picture is turned to before it is resized, "rgba" and "bgra" have
     four, opaque where a picture has no alpha, and "bands" any number, which are taken as they come. `values` is the
@@ -69,7 +73,7 @@ class InputSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     name: Name
     dtype: DType
     shape: tuple[Dim, ...]
-    role: Literal["image", "valid_mask", "state"] = "image"
+    role: Literal["image", "valid_mask", "state", "embedding", "points", "point_labels"] = "image"
     layout: Literal["NHWC", "NCHW"] = "NHWC"
     color: Color = "rgb"
     scale: float = 1.0
@@ -125,13 +129,23 @@ class InputSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 def input_problems(spec: InputSpec) -> Iterable[str]:
     """Yield what contradicts itself in `spec`, beyond what its types say."""
-    if (spec.role == "state") != (spec.carries is not msgspec.UNSET):
-        yield f"input {spec.name!r} must have role state and the head that it carries, or neither"
+    if (spec.role in ("state", "embedding")) != (spec.carries is not msgspec.UNSET):
+        yield f"input {spec.name!r} must have role state or embedding and the head that it carries, or neither"
         return
-    if spec.role == "state":
+    if spec.role in ("points", "point_labels"):
+        form = (1, _slots(spec), 2) if spec.role == "points" else (1, _slots(spec))
+        if spec.shape != form or spec.dtype != _PROMPT_DTYPES[spec.role]:
+            text = "[1, K, 2]" if spec.role == "points" else "[1, K]"
+            yield (
+                f"input {spec.name!r} of role {spec.role} must be {_PROMPT_DTYPES[spec.role]} {text}, "
+                f"but got {spec.dtype} {list(spec.shape)}"
+            )
+        return
+    if spec.role in ("state", "embedding"):
         fixed = spec.shape[:1] == (1,) and all(isinstance(dim, int) and dim > 0 for dim in spec.shape)
         if not fixed or spec.dtype != "float32":
-            yield f"input {spec.name!r} of role state must be float32 [1, …], but got {spec.dtype} {list(spec.shape)}"
+            got = f"{spec.dtype} {list(spec.shape)}"
+            yield f"input {spec.name!r} of role {spec.role} must be float32 [1, …], but got {got}"
         return
     dims = 3 if spec.role == "valid_mask" else 4
     if len(spec.shape) != dims:
@@ -183,6 +197,12 @@ def input_problems(spec: InputSpec) -> Iterable[str]:
         yield f"resize.antialias of input {spec.name!r} needs interpolation linear or cubic"
     if spec.resize.interpolation == "skimage" and (spec.color not in ("rgb", "bgr") or not spec.takes_pictures):
         yield f"resize.interpolation skimage of input {spec.name!r} is for pictures of uint8 in rgb or bgr"
+
+
+def _slots(spec: InputSpec) -> int:
+    """Return how many points an input of them has, 1 where it says none."""
+    count = spec.shape[1] if len(spec.shape) > 1 else 1
+    return count if isinstance(count, int) and count > 0 else 1
 
 
 def _spread(given: Channels, default: Channels, channels: int) -> Channels:

@@ -8,7 +8,7 @@ from pathlib import Path
 from segrt.runtime.errors import SegrtError
 from segrt.runtime.inference.engine_policy import EnginePolicy
 from segrt.runtime.inference.execution import WantedPlace
-from segrt.runtime.segmenter import Segmenter, find_bundle, open_bundle
+from segrt.runtime.segmenter import Segmenter, find_bundle, open_segmenter
 
 Size = tuple[int, int]
 
@@ -35,13 +35,14 @@ class Candidate:
 
     def open(self) -> Segmenter:
         """Open it; raise BundleError or BackendError."""
-        return open_bundle(
-            self.bundle,
+        return open_segmenter(
+            find_bundle(self.bundle),
             backend=self.backend,
             precision=self.precision,
             threads=self.threads,
             engines=self.engines,
             decode_on=self.decode_on,
+            trial_prompt=True,
         )
 
 

@@ -91,18 +91,19 @@ def answer(text: str) -> None:
     from segrt.runtime.inference.engine_policy import EnginePolicy
     from segrt.runtime.preprocess.channels import image_input, level_picture
     from segrt.runtime.profiling.nvml import gpu_state
-    from segrt.runtime.segmenter import open_bundle
+    from segrt.runtime.segmenter import find_bundle, open_segmenter
 
     task = msgspec.json.decode(text, type=_Task)
     folder = None if task.engine_dir is None else Path(task.engine_dir)
     engines = EnginePolicy(folder, build=task.build, trust=task.trust)
-    with open_bundle(
-        task.bundle,
+    with open_segmenter(
+        find_bundle(task.bundle),
         precision=task.precision,
         backend=task.backend,
         threads=task.threads,
         engines=engines,
         decode_on=task.decode_on,
+        trial_prompt=True,
     ) as segmenter:
         image = level_picture(image_input(segmenter.manifest.inputs), task.size)
         segmenter(image)

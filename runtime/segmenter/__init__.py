@@ -4,15 +4,20 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from segrt.runtime.preprocess.prompts import Prompt
     from segrt.runtime.segmenter.bundle_finding import find_bundle
     from segrt.runtime.segmenter.bundle_opening import open_bundle
     from segrt.runtime.segmenter.calling import Segmenter, with_timings
+    from segrt.runtime.segmenter.prompting import EmbeddedPicture, PromptSegmenter
     from segrt.runtime.segmenter.segmenter_opening import batch_for, open_segmenter
     from segrt.runtime.segmenter.typed_segmenters import InstanceSegmenter, PanopticSegmenter, SemanticSegmenter
 
 __all__ = [
+    "EmbeddedPicture",
     "InstanceSegmenter",
     "PanopticSegmenter",
+    "Prompt",
+    "PromptSegmenter",
     "Segmenter",
     "SemanticSegmenter",
     "batch_for",
@@ -24,8 +29,11 @@ __all__ = [
 
 _HERE = "segrt.runtime.segmenter"
 _HOMES = {
+    "EmbeddedPicture": f"{_HERE}.prompting",
     "InstanceSegmenter": f"{_HERE}.typed_segmenters",
     "PanopticSegmenter": f"{_HERE}.typed_segmenters",
+    "Prompt": "segrt.runtime.preprocess.prompts",
+    "PromptSegmenter": f"{_HERE}.prompting",
     "Segmenter": f"{_HERE}.calling",
     "SemanticSegmenter": f"{_HERE}.typed_segmenters",
     "batch_for": f"{_HERE}.segmenter_opening",

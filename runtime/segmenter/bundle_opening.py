@@ -91,7 +91,8 @@ def open_bundle(
     no part of the bundle's decode rule. `tile` cuts pictures that are larger into tiles that overlap, (height, width),
     (height, width, overlap) in pixels, or text as "768x1280,20%"; each is brought to the network's input as a picture
     is, in batches of `batch`, and the results are joined by their pixels to that of the whole: see
-    docs/large-pictures.md. Raises BundleError, BackendError, or SegrtError for tiles that cannot be.
+    docs/large-pictures.md. A bundle that takes prompts is opened as a `PromptSegmenter`, which is called with boxes or
+    points: see docs/prompts.md. Raises BundleError, BackendError, or SegrtError for tiles that cannot be.
     """
     from segrt.runtime.decode.rule_changes import RuleChanges
     from segrt.runtime.errors import BundleError

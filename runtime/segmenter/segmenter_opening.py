@@ -12,7 +12,7 @@ from segrt.runtime.decode.rule import Context, MemberRule
 from segrt.runtime.decode.rule_changes import RuleChanges
 from segrt.runtime.errors import BackendError
 from segrt.runtime.inference.backend import Backend
-from segrt.runtime.inference.backends import check_choice, open_backend, open_members
+from segrt.runtime.inference.backends import check_choice, open_backend, open_chain, open_members
 from segrt.runtime.inference.engine_policy import EnginePolicy
 from segrt.runtime.inference.execution import WantedPlace
 from segrt.runtime.inference.network_file import Opening
@@ -40,9 +40,16 @@ def open_segmenter(
     device: WantedDevice = "auto",
     decode_on: WantedPlace = "auto",
     tile: Tiling | None = None,
+    trial_prompt: bool = False,
 ) -> Segmenter:
-    """Open `bundle`, whose manifest has been read; see `open_bundle`."""
+    """Open `bundle`, whose manifest has been read; see `open_bundle`.
+
+    With `trial_prompt` one that takes prompts is opened as a segmenter that gives the same one for every picture
+    (`segrt.runtime.preprocess.prompts.trial_prompt`): for golden frames and profiles, which are about the networks.
+    """
     state = next(iter(bundle.manifest.state), None)
+    if tile is not None and bundle.manifest.takes_prompts:
+        raise BackendError(f"--tile: {bundle.where} takes prompts, which tiles would cut; leave it out")
     if tile is not None:
         if state is not None:
             raise BackendError(
@@ -76,6 +83,22 @@ def open_segmenter(
                 f"--decode cuda: input {state!r} is carried from frame to frame by the CPU; leave it out"
             )
         decode_on = "cpu"
+    if bundle.manifest.takes_prompts:
+        placement = before_opening(decode_on, decode, {})
+        opening = Opening(threads, engines=engines or EnginePolicy(), device=device)
+        context = Context(decode, bundle.manifest.labels, threads)
+        check_choice(backend, opening)
+        chained = open_chain(
+            member_files(bundle, variant, batch), bundle.manifest.embeddings, backend=backend, opening=opening
+        )
+        if trial_prompt:
+            from segrt.runtime.segmenter.prompt_steps import TrialSteps
+
+            steps = TrialSteps(bundle, chained, context, placement)
+            return SEGMENTERS[bundle.manifest.technique](bundle, variant, chained, context, placement, steps)
+        from segrt.runtime.segmenter.prompting import PromptSegmenter
+
+        return PromptSegmenter(bundle, variant, chained, context, placement)
     heads = tensor_specs(bundle.manifest, variant, batch)[1]
     roles = {spec.role: head for spec, head in zip(bundle.manifest.heads, heads, strict=True)}
     placement = before_opening(decode_on, decode, roles)

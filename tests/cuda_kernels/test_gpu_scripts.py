@@ -115,7 +115,7 @@ def test_a_scene_of_every_rule_has_something_to_decode() -> None:
         found[rule] = len(getattr(result, "segments", getattr(result, "rles", [1])))
         if hasattr(result, "class_map"):
             found[rule] = len(np.unique(result.class_map)) - 1
-    assert set(found) == set(RULES)
+    assert set(found) == set(RULES) - {"prompted_masks"}  # which has no program
     assert min(found.values()) > 0, json.dumps(found)
 
 

@@ -17,6 +17,7 @@ NAMES = {
     "coco-panoptic": "segrt.runtime.results.labels.coco_panoptic",
     "cityscapes": "segrt.runtime.results.labels.cityscapes",
     "ade20k": "segrt.runtime.results.labels.ade20k",
+    "object": "segrt.runtime.results.labels.one_object",
 }
 
 

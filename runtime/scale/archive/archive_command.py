@@ -11,6 +11,7 @@ from pathlib import Path
 import msgspec
 
 from segrt.runtime.bundle.bundle import Bundle
+from segrt.runtime.bundle.prompt_members import refuse_prompts
 from segrt.runtime.console.words import counted
 from segrt.runtime.decode.rule_changes import RuleChanges
 from segrt.runtime.errors import SegrtError
@@ -66,6 +67,7 @@ def archived(request: Request, progress: Progress, say: Callable[[str], None]) -
     Raises SegrtError for what cannot be opened, found or written, before the work where that can be known.
     """
     bundle = find_bundle(request.bundle)
+    refuse_prompts(bundle.manifest, request.bundle, "archive")
     job, crew_of = _job(request, bundle), _crew_kind(request)
     found = find_sources(request.sources)
     for file in found.files:

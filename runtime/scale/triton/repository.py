@@ -23,6 +23,7 @@ from segrt.runtime.bundle.locating import read_bundle
 from segrt.runtime.bundle.manifest import Manifest
 from segrt.runtime.bundle.manifest_parsing import parse_manifest
 from segrt.runtime.bundle.names import name_problem
+from segrt.runtime.bundle.prompt_members import refuse_prompts
 from segrt.runtime.errors import BundleError, SegrtError
 from segrt.runtime.files.atomic import make_folder, write_atomic
 from segrt.runtime.files.file_check import check_file
@@ -71,6 +72,7 @@ def export_model(bundle: Bundle, repository: Path, options: ServingOptions) -> E
     cannot take, another model of that name, and a folder that cannot be written. What was there stays as it was then.
     """
     name = model_name(bundle, options)
+    refuse_prompts(bundle.manifest, str(bundle.folder), "export-triton")
     if bundle.manifest.state:
         raise BundleError(
             f"{bundle.folder}: its network carries queries from frame to frame, which a server of single pictures "

@@ -15,6 +15,7 @@ FACTS = {
     "coco-panoptic": (133, 80, "person", "rug-merged"),
     "cityscapes": (19, 8, "road", "bicycle"),
     "ade20k": (150, 100, "wall", "flag"),
+    "object": (1, 1, "object", "object"),
 }
 
 

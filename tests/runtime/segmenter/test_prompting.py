@@ -1,0 +1,187 @@
+"""Segmenters of what prompts point at: each mask lies where its prompt does, whatever the picture's shape."""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("onnx")
+
+from pointing import IOUS, REACH, SIDE, TOKENS, write_pointing_bundle
+
+from segrt.runtime import InstanceResult, Label, Prompt, PromptSegmenter, SegrtError, open_bundle
+from segrt.runtime.files.images import write_image
+from segrt.runtime.results import rle
+from segrt.runtime.segmenter import open_segmenter
+from segrt.runtime.segmenter.bundle_finding import find_bundle
+from segrt.runtime.stream import stream
+
+HEIGHT, WIDTH = 96, 160  # 1.5 and 2.5 pixels to one of the network's
+GREY = np.full((HEIGHT, WIDTH, 3), 51, np.uint8)
+SURE = 0.6  # (1 + 51 / 255) / 2
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_pointing_bundle(tmp_path_factory.mktemp("prompts") / "pointing")
+
+
+@pytest.fixture(scope="module")
+def segmenter(folder: Path) -> Iterator[PromptSegmenter]:
+    with open_bundle(folder, threads=1, device="cpu") as opened:
+        assert isinstance(opened, PromptSegmenter)
+        yield opened
+
+
+def inside(left: float, top: float, right: float, bottom: float) -> np.ndarray:
+    """Return the pixels whose centre lies in a box."""
+    x, y = np.arange(WIDTH) + 0.5, np.arange(HEIGHT) + 0.5
+    return ((y > top) & (y < bottom))[:, None] & ((x > left) & (x < right))[None]
+
+
+def around(x: float, y: float, more: float = 0.0) -> np.ndarray:
+    """Return the pixels near a point: as far as the network's reach, and `more` of its pixels."""
+    down, right = (REACH + more) * HEIGHT / SIDE, (REACH + more) * WIDTH / SIDE
+    return inside(x - right, y - down, x + right, y + down)
+
+
+def agree(found: np.ndarray, wanted: np.ndarray) -> bool:
+    """Whether masks differ by single pixels along an edge alone, which rounding may move."""
+    return float((found == wanted).mean()) > 0.99 and wanted.any()
+
+
+def test_a_box_gives_what_lies_in_it(segmenter: PromptSegmenter) -> None:
+    result = segmenter(GREY, boxes=[(20, 12, 100, 60), (110, 30, 150, 90)])
+    assert agree(result.masks[0], inside(20, 12, 100, 60))
+    assert agree(result.masks[1], inside(110, 30, 150, 90))
+    assert np.abs(result.boxes - [(20, 12, 100, 60), (110, 30, 150, 90)]).max() <= 2
+    assert result.scores == pytest.approx([IOUS[0] * SURE] * 2, abs=1e-4)
+    assert result.names == ["object", "object"]
+    assert result.size == (HEIGHT, WIDTH)
+    assert result.image is GREY
+
+
+def test_a_point_alone_gives_the_best_of_three_masks_and_several_points_the_first(segmenter: PromptSegmenter) -> None:
+    alone = segmenter(GREY, points=[(80, 48)])
+    assert agree(alone.masks[0], around(80, 48, 1.0))  # mask 2, of the highest predicted IoU
+    assert alone.scores == pytest.approx([IOUS[2] * SURE], abs=1e-4)
+    several = segmenter(GREY, points=[[(60, 48), (100, 48)]])
+    assert agree(several.masks[0], around(60, 48) | around(100, 48))
+    assert several.scores == pytest.approx([IOUS[0] * SURE], abs=1e-4)
+
+
+def test_background_points_take_their_surroundings_out_of_a_box(segmenter: PromptSegmenter) -> None:
+    box = (20, 12, 140, 84)
+    result = segmenter(GREY, boxes=[box], points=[[(80, 48), (120, 24)]], point_labels=[[1, 0]])
+    assert agree(result.masks[0], inside(*box) & ~around(120, 24))
+
+
+def test_each_point_is_an_object_unless_they_are_nested(segmenter: PromptSegmenter) -> None:
+    assert len(segmenter(GREY, points=[(40, 48), (120, 48)])) == 2
+    assert len(segmenter(GREY, points=np.array([(40, 48), (120, 48)]))) == 2
+    assert len(segmenter(GREY, boxes=(20, 12, 100, 60))) == 1
+    assert len(segmenter(GREY, boxes=[])) == len(segmenter(GREY, points=[])) == 0
+    assert len(segmenter(GREY, points=(40, 48))) == 1
+    assert len(segmenter(GREY, points=[[(40, 48), (120, 48)], [(10, 10)]])) == 2  # ragged
+    kinds = [Prompt(box=(0, 0, WIDTH, HEIGHT)), Prompt(points=((40, 48),), labels=(1,))]
+    assert agree(segmenter(GREY, prompts=kinds).masks[0], inside(0, 0, WIDTH, HEIGHT))
+
+
+def test_the_encoder_sees_a_picture_once_for_many_prompts(segmenter: PromptSegmenter, monkeypatch) -> None:
+    seen: list[str] = []
+    run = type(segmenter.backend)._run_one
+
+    def counted(self, slot, name):
+        seen.append(name)
+        return run(self, slot, name)
+
+    monkeypatch.setattr(type(segmenter.backend), "_run_one", counted)
+    bright = segmenter.embedded(np.full((HEIGHT, WIDTH, 3), 255, np.uint8))
+    dark = segmenter.embedded(np.zeros((50, 70, 3), np.uint8))
+    first = bright.prompt(boxes=[(20, 12, 100, 60)])
+    other = dark.prompt(boxes=[(5, 5, 60, 40)])
+    again = bright.prompt(boxes=[(20, 12, 100, 60), (0, 0, 50, 50)])
+    assert seen == ["encoder"] * 2 + ["decoder"] * 4
+    assert first.scores[0] == again.scores[0] == pytest.approx(IOUS[0])
+    assert other.scores[0] == pytest.approx(IOUS[0] / 2)
+    assert other.size == (50, 70)
+
+
+def test_a_detectors_objects_keep_their_classes_tracks_and_order(segmenter: PromptSegmenter) -> None:
+    labels = (Label("cat", 17, True, (0, 0, 0)), Label("dog", 18, True, (9, 9, 9)))
+    boxes = np.array([(-4, 12, 100, 60), (110, 30, 150, HEIGHT + 3)], np.float32)  # beyond the edges
+    empty = rle.encode(np.zeros((HEIGHT, WIDTH), np.uint8))
+    detected = InstanceResult(
+        boxes, np.array([0.4, 0.7], np.float32), np.array([1, 0]), [empty] * 2, (HEIGHT, WIDTH), labels
+    ).with_tracks([7, None])
+    result = segmenter(GREY, boxes=detected)
+    assert result.names == ["dog", "cat"]
+    assert result[0].track_id == 7
+    assert result.scores == pytest.approx([IOUS[0] * SURE] * 2, abs=1e-4)
+    assert agree(result.masks[1], inside(110, 30, 150, HEIGHT))
+    none = InstanceResult(boxes[:0], np.zeros(0, np.float32), np.zeros(0, int), [], (HEIGHT, WIDTH), labels)
+    assert len(segmenter(GREY, boxes=none)) == 0
+    with pytest.raises(SegrtError, match="boxes: are of a picture of 160x96 pixels, but this one has 70x50"):
+        segmenter(np.zeros((50, 70, 3), np.uint8), boxes=detected)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"boxes": [(20, 12, 161, 60)]}, r"boxes\[0\]: the box 20,12,161,60 reaches out of the picture, .* 160 wide"),
+        ({"boxes": [(100, 12, 20, 60)]}, r"left < right and top < bottom, but got 100,12,20,60"),
+        ({"boxes": [(20, 12, 60)]}, r"shape \(N, 4\), but got shape \(1, 3\)"),
+        ({"boxes": [(20, 12, np.nan, 60)]}, "must be of finite numbers, but got 20,12,nan,60"),
+        ({"boxes": "corner"}, "boxes: must be numbers in pixels, but got 'corner'"),
+        ({"points": [(48, 100)]}, r"points\[0\]: the point 48,100 lies outside the picture"),
+        ({"points": [(80, 48)], "point_labels": [0]}, r"points\[0\]: shows background alone, no object"),
+        ({"points": [(80, 48)], "point_labels": [2]}, "must be 1, on the object, or 0, background"),
+        ({"points": [(80, 48)], "point_labels": [1, 0]}, "point_labels: must be as many as points, 1, nested"),
+        ({"points": [[(80, 48)] * TOKENS]}, f"takes at most {TOKENS - 1} points, but got {TOKENS}"),
+        ({"boxes": [(0, 0, 9, 9)], "points": [[(8, 4)] * 4]}, "takes at most 3 points beside a box, but got 4"),
+        ({"boxes": [(0, 0, 9, 9)], "points": [(8, 4), (9, 9)]}, "list of points for each box, 1, but got 2"),
+        ({"boxes": [(0, 0, 9, 9)], "prompts": []}, "prompts: are boxes and points already"),
+        ({"prompts": [Prompt()]}, r"prompts\[0\]: is empty, no object"),
+        ({}, "segments what prompts point at, but got none"),
+    ],
+)
+def test_prompts_that_say_nothing_of_the_picture_are_refused(
+    segmenter: PromptSegmenter, given: dict, message: str
+) -> None:
+    with pytest.raises(SegrtError, match=message):
+        segmenter(GREY, **given)
+
+
+def test_nothing_is_segmented_without_prompts(folder: Path, segmenter: PromptSegmenter, tmp_path: Path) -> None:
+    for use in (
+        lambda: segmenter.detailed(GREY),
+        lambda: segmenter.heads(GREY),
+        lambda: segmenter.stream("video.mp4"),
+        lambda: segmenter.preprocess(GREY, None),
+        lambda: segmenter([GREY], boxes=[(0, 0, 9, 9)]),
+    ):
+        with pytest.raises(SegrtError, match="prompts"):
+            use()
+    with pytest.raises(SegrtError, match="takes prompts, which tiles would cut"):
+        open_bundle(folder, tile="32x32")
+    with pytest.raises(SegrtError, match="--decode cuda: rule prompted_masks has no decoder"):
+        open_bundle(folder, decode_on="cuda")
+    write_image(tmp_path / "frame.png", GREY)
+    with pytest.raises(SegrtError, match="prompts"):
+        list(stream(segmenter, str(tmp_path)))
+
+
+def test_trials_take_the_middle_of_the_picture(folder: Path) -> None:
+    with open_segmenter(find_bundle(folder), threads=1, device="cpu", trial_prompt=True) as trial:
+        result = trial(GREY)
+        assert agree(result.masks[0], inside(WIDTH / 4, HEIGHT / 4, 3 * WIDTH / 4, 3 * HEIGHT / 4))
+        assert result.timings.inference_ms > 0
+
+
+def test_several_threads_share_a_segmenter(segmenter: PromptSegmenter) -> None:
+    boxes = [(2 * index, index, 2 * index + 60, index + 40) for index in range(24)]
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda box: segmenter(GREY, boxes=[box]).masks[0], boxes))
+    assert all(agree(mask, inside(*box)) for mask, box in zip(found, boxes, strict=True))
