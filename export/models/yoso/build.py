@@ -1,0 +1,121 @@
+"""YOSO, from the picture to the class and mask logits of its queries."""
+
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from segrt.export.family import Exportable, HeadParityLimit, ParityLimits, Request
+from segrt.export.models.shared.detectron2_input import MEAN, STD, framework_pixels, kept_shape
+from segrt.export.models.shared.query_calibration import MASK_AREA, calibration_size, is_meta, quantile, spread_classes
+from segrt.export.models.shared.query_core import HEADS
+from segrt.export.models.shared.query_selection import checked_top_queries
+from segrt.export.models.yoso.authors_merge import merged
+from segrt.export.models.yoso.dynamic_head import HeadOptions, QueryStage, mask_logits
+from segrt.export.models.yoso.yoso_network import YOSO, our_name
+from segrt.export.weights import network_weights
+from segrt.export.weights.checkpoint_labels import labels as labels_of
+from segrt.export.weights.random_weights import Spread, calibrate, calibration_pixels, calm, seeded
+from segrt.runtime.decode.merge_queries import MergeQueries
+from segrt.runtime.preprocess.geometry import Geometry
+from segrt.runtime.results import Label, Result
+
+# Sums over many pixels, and places in a map, are beyond float16.
+_KEEP = ("*.pooling", "*.f_atten", "*.f_atten_norm", "*.sampling")
+_EARLY_AREA = 0.2  # of a picture, of the masks that queries are remade from
+_OBJECTS = 0.3
+
+
+def build(request: Request) -> Exportable:
+    """Return YOSO for the request.
+
+    Options of the model and overrides: `score_threshold` of the merge, `blocks` in each stage of the ResNet, and the
+    fields of `HeadOptions`.
+    """
+    labels = labels_of(request)
+    options: dict[str, Any] = {**request.model.options, **request.overrides}
+    rule = MergeQueries("yoso", options.pop("score_threshold"))
+    blocks = tuple(options.pop("blocks", (3, 4, 6, 3)))
+    head = HeadOptions(len(labels), **options)
+    with seeded(request.weights.seed):
+        network = YOSO(head, blocks).eval()
+    tensors = network_weights.tensors(request)
+    rename = partial(our_name, stages=head.stages)
+    network_weights.load(network, tensors, network_weights.name_of(request), rename=rename)
+    if tensors is None:
+        _randomise(network, request, labels)
+    network.top_queries = checked_top_queries(request, head.queries)
+
+    def framework_result(pixels: Tensor, valid_mask: Tensor | None, geometry: Geometry) -> Result:  # noqa: ARG001
+        with torch.no_grad():
+            class_logits, masks = network(pixels)
+        return merged(class_logits[0], masks[0], geometry, rule, labels)
+
+    return Exportable(
+        core=network,
+        heads=HEADS,
+        labels=labels,
+        decode=rule,
+        source=network_weights.source(request, notes="YOSO, written anew"),
+        resize=kept_shape(request),
+        framework_result=framework_result,
+        framework_pixels=lambda picture: framework_pixels(picture, request),
+        mean=MEAN,
+        std=STD,
+        keep=_KEEP,
+        limits=ParityLimits(
+            # A pixel on the edge of an early mask falls on either side, and with it what is added up under the mask.
+            heads={"class_logits": HeadParityLimit(0.5, 1e-2), "mask_logits": HeadParityLimit(0.2, 1e-2)},
+            agreement=0.99,
+        ),
+    )
+
+
+@torch.no_grad()
+def _randomise(network: YOSO, request: Request, labels: tuple[Label, ...]) -> None:
+    """Set the statistics of random weights so that photos give segments of several classes and sizes.
+
+    The first feature becomes a constant 1, so that the first value of a mask's kernel is a threshold, by which masks
+    get a size.
+    """
+    if is_meta(network):
+        return
+    pixels = calibration_pixels(calibration_size(request.size), MEAN, STD, count=4, seed=request.weights.seed)
+    pixels[1::2] = nn.functional.avg_pool2d(pixels[1::2], 7, stride=1, padding=3)  # photos are smooth, and noisy too
+    calm(network)
+    neck, head = network.yoso_neck, network.yoso_head
+    spreads: dict[nn.Module, Spread] = {neck.loc_conv: Spread(), head.kernels: Spread(std=4.0)}
+    for name, module in neck.named_modules():
+        if name.endswith("dcn_offset"):
+            spreads[module] = Spread(std=0.7)  # taps are moved by less than a cell
+    calibrate(network, lambda: network.features(pixels), spreads)
+    _set_first_output(neck.loc_conv, 1.0)
+    features = network.features(pixels)
+    calibrate(head.kernels, lambda: head.kernels(features), spreads)
+    masks = head.kernels(features)
+    head.kernels.bias.sub_(torch.quantile(masks.movedim(1, 0).flatten(1)[:, ::7], 1 - _EARLY_AREA, dim=1))
+    for stage in head.mask_heads:
+        _size_masks(stage, network, features, MASK_AREA if stage is head.last else _EARLY_AREA)
+    classes = head.last.fc_cls
+    spread_classes(classes, head.last.classified(head(features)), labels, live=_OBJECTS, seed=request.weights.seed)
+    classes.weight.mul_(head.temperature)
+    classes.bias.mul_(head.temperature)
+
+
+def _size_masks(stage: QueryStage, network: YOSO, features: Tensor, area: float) -> None:
+    """Let the masks of `stage` differ between queries and cover the share `area` of the pixels."""
+    found: list[Tensor] = []
+    hook = stage.ffn_norm.register_forward_hook(lambda module, given, output: found.append(output))  # noqa: ARG005
+    network.yoso_head(features)
+    hook.remove()
+    queries = found[-1]
+    calibrate(stage, lambda: stage.kernels(queries), {stage.fc_mask: Spread(std=0.25, axis=-1)})
+    _set_first_output(stage.fc_mask, 0.0)
+    _set_first_output(stage.fc_mask, -quantile(mask_logits(stage.kernels(queries), features), 1 - area))
+
+
+def _set_first_output(layer: Any, bias: float) -> None:
+    """Make the first output of `layer` the constant `bias`."""
+    layer.weight[0] = 0
+    layer.bias[0] = bias
