@@ -1,4 +1,4 @@
-"""What distinguishes the published sizes of ECSeg, after its authors' tables (`configs/ecseg`, `configs/ecdet`)."""
+"""What distinguishes ECSeg's published sizes, after its authors' tables (`configs/ecseg`, `configs/ecdet`)."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace

@@ -10,9 +10,9 @@ from segrt.export.models.ecseg.ec_sizes import Config
 from segrt.export.models.ecseg.hybrid_encoder import HybridEncoder
 from segrt.export.models.shared.query_selection import gather_queries
 
-# What training alone needs, and what follows from the size of the input.
+# What training alone needs, what follows from the size of the input, and what is there twice.
 _UNUSED = re.compile(
-    r"^decoder\.(denoising_class_embed\.|anchors$|valid_mask$|decoder\.segmentation_head\.blocks\.[1-9])"
+    r"^decoder\.(denoising_class_embed\.|anchors$|valid_mask$|decoder\.(up|reg_scale)$|decoder\.segmentation_head\.blocks\.[1-9])"
 )
 _OF_A_LAYER = re.compile(r"^decoder\.(?:dec_score_head|decoder\.lqe_layers)\.(\d+)\.")
 

@@ -8,7 +8,13 @@ from torch import Tensor, nn
 
 from segrt.export.family import Exportable, HeadParityLimit, ParityLimits, Request
 from segrt.export.models.shared.detectron2_input import MEAN, STD, framework_pixels, kept_shape
-from segrt.export.models.shared.query_calibration import MASK_AREA, calibration_size, is_meta, quantile, spread_classes
+from segrt.export.models.shared.query_calibration import (
+    calibration_size,
+    is_meta,
+    quantile,
+    random_rows,
+    spread_classes,
+)
 from segrt.export.models.shared.query_core import HEADS
 from segrt.export.models.shared.query_selection import checked_top_queries
 from segrt.export.models.yoso.authors_merge import merged
@@ -16,7 +22,7 @@ from segrt.export.models.yoso.dynamic_head import HeadOptions, QueryStage, mask_
 from segrt.export.models.yoso.yoso_network import YOSO, our_name
 from segrt.export.weights import network_weights
 from segrt.export.weights.checkpoint_labels import labels as labels_of
-from segrt.export.weights.random_weights import Spread, calibrate, calibration_pixels, calm, seeded
+from segrt.export.weights.random_weights import Spread, calibrate, calm, photo_like_pixels, seeded
 from segrt.runtime.decode.merge_queries import MergeQueries
 from segrt.runtime.preprocess.geometry import Geometry
 from segrt.runtime.results import Label, Result
@@ -24,7 +30,8 @@ from segrt.runtime.results import Label, Result
 # Sums over many pixels, and places in a map, are beyond float16.
 _KEEP = ("*.pooling", "*.f_atten", "*.f_atten_norm", "*.sampling")
 _EARLY_AREA = 0.2  # of a picture, of the masks that queries are remade from
-_OBJECTS = 0.3
+_AREA, _OBJECTS = 0.015, 0.07
+_KERNELS = 0.25  # their deviation: objects have sharp edges
 
 
 def build(request: Request) -> Exportable:
@@ -81,8 +88,7 @@ def _randomise(network: YOSO, request: Request, labels: tuple[Label, ...]) -> No
     """
     if is_meta(network):
         return
-    pixels = calibration_pixels(calibration_size(request.size), MEAN, STD, count=4, seed=request.weights.seed)
-    pixels[1::2] = nn.functional.avg_pool2d(pixels[1::2], 7, stride=1, padding=3)  # photos are smooth, and noisy too
+    pixels = photo_like_pixels(calibration_size(request.size), seed=request.weights.seed)
     calm(network)
     neck, head = network.yoso_neck, network.yoso_head
     spreads: dict[nn.Module, Spread] = {neck.loc_conv: Spread(), head.kernels: Spread(std=4.0)}
@@ -96,23 +102,26 @@ def _randomise(network: YOSO, request: Request, labels: tuple[Label, ...]) -> No
     masks = head.kernels(features)
     head.kernels.bias.sub_(torch.quantile(masks.movedim(1, 0).flatten(1)[:, ::7], 1 - _EARLY_AREA, dim=1))
     for stage in head.mask_heads:
-        _size_masks(stage, network, features, MASK_AREA if stage is head.last else _EARLY_AREA)
+        area = _AREA if stage is head.last else _EARLY_AREA
+        _size_masks(stage, network, features, area, seed=request.weights.seed)
     classes = head.last.fc_cls
     spread_classes(classes, head.last.classified(head(features)), labels, live=_OBJECTS, seed=request.weights.seed)
     classes.weight.mul_(head.temperature)
     classes.bias.mul_(head.temperature)
 
 
-def _size_masks(stage: QueryStage, network: YOSO, features: Tensor, area: float) -> None:
+def _size_masks(stage: QueryStage, network: YOSO, features: Tensor, area: float, *, seed: int) -> None:
     """Let the masks of `stage` differ between queries and cover the share `area` of the pixels."""
     found: list[Tensor] = []
-    hook = stage.ffn_norm.register_forward_hook(lambda module, given, output: found.append(output))  # noqa: ARG005
-    network.yoso_head(features)
+    hook = stage.fc_mask.register_forward_pre_hook(lambda module, given: found.append(given[0]))  # noqa: ARG005
+    stage.kernels(network.yoso_head(features, until=stage))
     hook.remove()
-    queries = found[-1]
-    calibrate(stage, lambda: stage.kernels(queries), {stage.fc_mask: Spread(std=0.25, axis=-1)})
+    weight, bias = random_rows(found[-1], stage.fc_mask.out_features, _KERNELS, seed)
+    stage.fc_mask.weight.copy_(weight)
+    stage.fc_mask.bias.copy_(bias)
     _set_first_output(stage.fc_mask, 0.0)
-    _set_first_output(stage.fc_mask, -quantile(mask_logits(stage.kernels(queries), features), 1 - area))
+    logits = mask_logits(stage.fc_mask(found[-1]), features)
+    _set_first_output(stage.fc_mask, -quantile(logits, 1 - area))
 
 
 def _set_first_output(layer: Any, bias: float) -> None:

@@ -132,15 +132,16 @@ class YOSOHead(nn.Module):
             QueryStage(options, last=stage == options.stages - 1) for stage in range(options.stages)
         )
 
-    def forward(self, features: Tensor) -> Tensor:
-        """Return the last queries (N, Q, C) of features (N, C, h, w)."""
+    def forward(self, features: Tensor, until: QueryStage | None = None) -> Tensor:
+        """Return the queries (N, Q, C) of features (N, C, h, w) behind the stage `until`, the last one by default."""
         masks = self.kernels(features)
         queries = self.kernels.weight.flatten(1)[None].expand(features.shape[0], -1, -1)
         for module in self.mask_heads:
             stage = cast("QueryStage", module)
             queries = stage.refined(features, queries, masks)
-            if stage is not self.last:
-                masks = mask_logits(stage.kernels(queries), features)
+            if stage is (until or self.last):
+                break
+            masks = mask_logits(stage.kernels(queries), features)
         return queries
 
     @property
