@@ -24,5 +24,10 @@ MODELS = tuple(
         gmacs=gmacs,
         head_bytes=_QUERIES * (80 + (_SIDE // 4) ** 2) * 4,
     )
-    for size, parameters, gmacs in (("s", 1, 1.0), ("m", 1, 1.0), ("l", 1, 1.0), ("x", 1, 1.0))
+    for size, parameters, gmacs in (
+        ("s", 10_227_732, 28.53),
+        ("m", 20_071_388, 48.40),
+        ("l", 33_605_996, 79.72),
+        ("x", 50_581_868, 110.02),
+    )
 )
