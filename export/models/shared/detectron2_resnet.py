@@ -9,8 +9,6 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-STAGE_CHANNELS = (256, 512, 1024, 2048)
-
 
 class Conv(nn.Conv2d):
     """A convolution that keeps the size (but for its stride), with batch normalisation `norm` and ReLU."""
@@ -44,15 +42,15 @@ class Conv(nn.Conv2d):
 class Stem(nn.Module):
     """The layers before the first residual block, to a quarter of the size."""
 
-    def __init__(self, deep: bool) -> None:
+    def __init__(self, deep: bool, width: int) -> None:
         super().__init__()
-        self.channels = 128 if deep else 64
+        self.channels = 2 * width if deep else width
         if deep:
-            self.conv1 = Conv(3, 64, 3, stride=2)
-            self.conv2 = Conv(64, 64, 3)
-            self.conv3 = Conv(64, 128, 3)
+            self.conv1 = Conv(3, width, 3, stride=2)
+            self.conv2 = Conv(width, width, 3)
+            self.conv3 = Conv(width, 2 * width, 3)
         else:
-            self.conv1 = Conv(3, 64, 7, stride=2)
+            self.conv1 = Conv(3, width, 7, stride=2)
 
     def forward(self, pixels: torch.Tensor) -> torch.Tensor:
         """Return features (N, channels, h/4, w/4) of pixels (N, 3, h, w)."""
@@ -90,13 +88,18 @@ class ResNet(nn.Module):
         deep_stem: bool = False,
         stride_in_1x1: bool = False,
         dilated: bool = False,
+        width: int = 64,
     ) -> None:
-        """`stride_in_1x1` where a block's first convolution halves the size, not its second (Caffe's ResNet)."""
+        """`stride_in_1x1` where a block's first convolution halves the size, not its second (Caffe's ResNet).
+
+        `width` is a quarter of the first stage's channels.
+        """
         super().__init__()
-        self.stem = Stem(deep_stem)
+        self.channels = tuple(4 * width << index for index in range(len(blocks)))
+        self.stem = Stem(deep_stem, width)
         inputs = self.stem.channels
         for index, count in enumerate(blocks):
-            outputs, keeps_size = STAGE_CHANNELS[index], index == 0 or (dilated and index == 3)
+            outputs, keeps_size = self.channels[index], index == 0 or (dilated and index == 3)
             stage = nn.Sequential()
             for block in range(count):
                 stride = 2 if block == 0 and not keeps_size else 1

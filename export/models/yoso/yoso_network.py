@@ -5,7 +5,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from segrt.export.models.shared.detectron2_resnet import STAGE_CHANNELS, ResNet
+from segrt.export.models.shared.detectron2_resnet import ResNet
 from segrt.export.models.shared.query_selection import choose_queries, gather_queries
 from segrt.export.models.yoso.dynamic_head import HeadOptions, YOSOHead, mask_logits
 from segrt.export.models.yoso.yoso_neck import YOSONeck
@@ -18,11 +18,12 @@ _UNUSED = re.compile(r"^(yoso_head\.criterion\..*|pixel_mean|pixel_std)$")
 class YOSO(nn.Module):
     """The network; `top_queries` is how many queries are kept, None for all."""
 
-    def __init__(self, options: HeadOptions, blocks: tuple[int, ...] = (3, 4, 6, 3)) -> None:
+    def __init__(self, options: HeadOptions, blocks: tuple[int, ...] = (3, 4, 6, 3), width: int = 64) -> None:
+        """`blocks` and `width` are those of the ResNet."""
         super().__init__()
         self.top_queries: int | None = None
-        self.backbone = ResNet(blocks)
-        self.yoso_neck = YOSONeck(STAGE_CHANNELS, options.channels)
+        self.backbone = ResNet(blocks, width=width)
+        self.yoso_neck = YOSONeck(self.backbone.channels, options.channels)
         self.yoso_head = YOSOHead(options)
 
     def features(self, pixels: Tensor) -> Tensor:

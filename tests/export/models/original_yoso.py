@@ -23,7 +23,6 @@ from torch import nn
 from segrt.export.convert.exporting import build
 from segrt.export.family import Request, Weights
 from segrt.export.models.catalogue import find_model
-from segrt.export.models.shared.detectron2_resnet import STAGE_CHANNELS
 from segrt.export.weights.random_weights import photo_like_pixels
 
 SIZE = (256, 320)
@@ -90,7 +89,10 @@ def compare(repository: Path, name: str, out: Path) -> bool:
     random = build(Request(entry, SIZE, Weights("random", seed=1))).core
     theirs = nn.Module()
     theirs.backbone = random.backbone
-    shapes = {level: types.SimpleNamespace(channels=count) for level, count in zip(LEVELS, STAGE_CHANNELS, strict=True)}
+    shapes = {
+        level: types.SimpleNamespace(channels=count)
+        for level, count in zip(LEVELS, random.backbone.channels, strict=True)
+    }
     theirs.yoso_neck = neck["YOSONeck"](cfg=given, backbone_shape=shapes)
     theirs.yoso_head = head["YOSOHead"](cfg=given, num_stages=2, criterion=None)
     theirs.load_state_dict({**theirs.state_dict(), **random.state_dict()})

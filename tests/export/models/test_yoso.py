@@ -26,7 +26,7 @@ from segrt.runtime.preprocess.geometry import Geometry  # noqa: E402
 from segrt.runtime.results import Label, PanopticResult  # noqa: E402
 
 SIZE = (128, 160)
-SMALL: dict[str, Any] = {"blocks": (1, 1, 1, 1), "queries": 40}
+SMALL: dict[str, Any] = {"blocks": (1, 1, 1, 1), "width": 16, "queries": 40, "channels": 64}
 EVERY = pytest.mark.skipif("SEGRT_EVERY_FAMILY" not in os.environ, reason="tried by `make families`")
 
 
@@ -101,8 +101,7 @@ def test_a_query_stands_with_exactly_the_threshold_of_its_mask_left(overlap: flo
 
 @pytest.fixture(scope="module")
 def checked(tmp_path_factory: pytest.TempPathFactory, photos: Path) -> Checked:
-    folder, weights = tmp_path_factory.mktemp("yoso"), Weights("random", seed=1)
-    return check_export("yoso-resnet50-coco", folder, photos, size=SIZE, overrides=SMALL, weights=weights)
+    return check_export("yoso-resnet50-coco", tmp_path_factory.mktemp("yoso"), photos, size=SIZE, overrides=SMALL)
 
 
 def test_the_bundle_equals_the_network_with_its_authors_merge(checked: Checked) -> None:
