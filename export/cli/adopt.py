@@ -133,7 +133,7 @@ def _pad_side(rule: str, given: str | None) -> str:
 )
 @click.option(
     "--merge-rule",
-    type=click.Choice(["maskformer", "mask2former", "eomt", "detr"]),
+    type=click.Choice(["maskformer", "mask2former", "eomt", "yoso", "detr"]),
     help="How panoptic queries are merged; maskformer by default.",
 )
 @click.option(

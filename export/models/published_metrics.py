@@ -172,6 +172,20 @@ def _oneformer() -> Iterator[Row]:
         yield from _rows(metric, ade_set, source, place, ade20k=ade)
 
 
+def _yoso() -> Iterator[Row]:
+    # At the sizes that pictures have by default: 512 x 800 and 1024 x 2048.
+    source = f"{_GITHUB}/hujiecpp/YOSO#model-zoo"
+    zoo = f"{_GITHUB}/hujiecpp/YOSO/releases/download/v0.1/yoso_res50_{{0}}.pth"
+    yield from _rows("PQ", _COCO_PQ, source, zoo, coco=46.4)
+    yield from _rows("PQ", _CITYSCAPES_PQ, source, zoo, cityscapes=59.7)
+
+
+def _ecseg() -> Iterator[Row]:
+    source = f"{_GITHUB}/Intellindust-AI-Lab/EdgeCrafter/tree/main/ecdetseg#instance-segmentation"
+    zoo = f"{_GITHUB}/capsule2077/edgecrafter/releases/download/edgecrafterv1/ecseg_{{0}}.pth"
+    yield from _rows("mask AP", _COCO_AP, source, zoo, s=43.0, m=45.2, l=47.1, x=48.4)
+
+
 def published_metric(model: Model) -> PublishedMetric | None:
     """Return what the weights of `model` are published to score in its technique, or None where that is not known."""
     if model.checkpoint is None or model.checkpoint.covers != "network":
@@ -202,6 +216,8 @@ PUBLISHED: Registry[PublishedMetric] = Registry(
             _mask2former,
             _eomt,
             _oneformer,
+            _yoso,
+            _ecseg,
         )
         for address, metric in family()
     },

@@ -233,6 +233,10 @@ def source(request: Request, *packages: str, notes: str = "") -> Source:
 def _unwrapped(content: Any) -> Tensors:
     """Return the tensors in what a file held, whatever training framework wrapped them."""
     while isinstance(content, Mapping):
+        averaged = content.get("ema")
+        if isinstance(averaged, Mapping) and isinstance(averaged.get("module"), Mapping):
+            content = averaged["module"]  # of RT-DETR and what came of it, which use them before the last step's own
+            continue
         plain = {str(name): value for name, value in content.items() if isinstance(value, torch.Tensor)}
         inner = next((content[key] for key in _WRAPPERS if isinstance(content.get(key), Mapping)), None)
         if inner is None or len(plain) > 1:

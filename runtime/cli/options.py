@@ -176,7 +176,7 @@ def rule_options(command: _Command) -> _Command:
     )
     merge = click.option(
         "--merge-rule",
-        type=click.Choice(["maskformer", "mask2former", "eomt", "detr"]),
+        type=click.Choice(["maskformer", "mask2former", "eomt", "yoso", "detr"]),
         help="Merge a panoptic network's queries as these authors do, instead of by the bundle's rule.",
     )
     compat = click.option(

@@ -12,8 +12,8 @@ from segrt.runtime.errors import BundleError, one_line
 class RuleChanges:
     """Options that replace those of a decode rule; None leaves the rule's own.
 
-    score_threshold, overlap_threshold: 0 to 1. merge_rule: "maskformer", "mask2former", "eomt" or "detr". compat: with
-    the peer's known mistakes, or without them.
+    score_threshold, overlap_threshold: 0 to 1. merge_rule: "maskformer", "mask2former", "eomt", "yoso" or "detr".
+    compat: with the peer's known mistakes, or without them.
     """
 
     score_threshold: float | None = None

@@ -8,7 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from segrt.export.models.dfine_seg.mask_branch import MaskDecoder, Perceptron
+from segrt.export.models.dfine_seg.mask_branch import MaskDecoder
+from segrt.export.models.shared.perceptron import Perceptron
 from segrt.export.models.shared.query_selection import gather_queries
 
 MASK_CHANNELS = 256
@@ -38,7 +39,7 @@ class DFineSeg(nn.Module):
         for block in self.model.encoder.aifi:
             block.position_embedding = PositionEmbedding(config.encoder_hidden_dim)
         self.mask_decoder = MaskDecoder(config.decoder_in_channels, MASK_CHANNELS)
-        self.mask_head = Perceptron(config.d_model, config.d_model, MASK_CHANNELS)
+        self.mask_head = Perceptron((config.d_model, config.d_model, config.d_model, MASK_CHANNELS))
 
     def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Return class logits (N, Q, C), boxes (N, Q, 4), mask weights (N, Q, E) and features (N, E, h, w).

@@ -33,18 +33,3 @@ class MaskDecoder(nn.Module):
         total = F.relu(self.fusion_norm(self.fusion_conv(total)))
         total = F.interpolate(total, size=(size[0] * 2, size[1] * 2), mode="bilinear", align_corners=False)
         return F.relu(self.bn1(self.up_conv(total)))
-
-
-class Perceptron(nn.Module):
-    """Three linear layers with a ReLU between them."""
-
-    def __init__(self, inputs: int, hidden: int, outputs: int) -> None:
-        super().__init__()
-        sizes = ((inputs, hidden), (hidden, hidden), (hidden, outputs))
-        self.layers = nn.ModuleList(nn.Linear(*size) for size in sizes)
-
-    def forward(self, rows: Tensor) -> Tensor:
-        """Return rows (N, Q, outputs)."""
-        first, second, last = self.layers
-        found: Tensor = last(F.relu(second(F.relu(first(rows)))))
-        return found

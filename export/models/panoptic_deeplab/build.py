@@ -6,24 +6,20 @@ grouping around them are done outside (`group_centers`).
 
 from typing import Any, cast
 
-import numpy as np
-import numpy.typing as npt
 import torch
 from torch import nn
 
-from segrt.export.family import Exportable, HeadParityLimit, ParityLimits, Request, Size
+from segrt.export.family import Exportable, HeadParityLimit, ParityLimits, Request
 from segrt.export.models.panoptic_deeplab.framework_result import panoptic_result
-from segrt.export.models.panoptic_deeplab.network import OUTPUT_STRIDE, Config, Conv, InstanceHead, PanopticDeepLab
+from segrt.export.models.panoptic_deeplab.network import OUTPUT_STRIDE, Config, InstanceHead, PanopticDeepLab
+from segrt.export.models.shared.detectron2_input import MEAN, STD, framework_pixels, kept_shape
+from segrt.export.models.shared.detectron2_resnet import Conv
 from segrt.export.weights import checkpoint_labels, network_weights
 from segrt.export.weights.random_weights import Spread, calibrate, calibration_pixels, calm, seeded
 from segrt.runtime.decode.group_centers import GroupCenters
-from segrt.runtime.files.images import Picture
 from segrt.runtime.preprocess.geometry import Geometry
 from segrt.runtime.results import Result
 
-# detectron2's pixel mean and deviation, over 255.
-MEAN = (123.675 / 255, 116.28 / 255, 103.53 / 255)
-STD = (58.395 / 255, 57.12 / 255, 57.375 / 255)
 _RULE_FIELDS = ("nms_kernel", "stuff_area_limit")
 _EDGE_HEAT = 0.5
 
@@ -46,15 +42,13 @@ def build(request: Request) -> Exportable:
         with torch.no_grad():
             return panoptic_result(network(pixels), geometry, rule, labels)
 
-    # The shorter side is brought to the network's, the longer one follows; what is left over is padded with the mean.
-    resize = request.kept_shape(antialias=True, pad=(124, 116, 104), pad_side="bottom_right", rounding="half_up")
     return Exportable(
         core=network,
         heads=tuple((name, name) for name in ("semantic_logits", "center_heatmap", "offsets")),
         labels=labels,
         decode=rule,
         source=network_weights.source(request),
-        resize=resize,
+        resize=kept_shape(request),
         framework_result=framework_result,
         framework_pixels=lambda picture: framework_pixels(picture, request),
         mean=MEAN,
@@ -64,26 +58,6 @@ def build(request: Request) -> Exportable:
             head=HeadParityLimit(2e-2, 1e-3), heads={"center_heatmap": HeadParityLimit(2e-3, 1e-3)}, agreement=0.99
         ),
     )
-
-
-def framework_pixels(picture: Picture, request: Request) -> npt.NDArray[np.float32]:
-    """Return detectron2's input: PIL's bilinear resize of the RGB picture, normalised, zeros below and to the right."""
-    from PIL import Image
-
-    height, width = _shown_size((picture.shape[0], picture.shape[1]), request)
-    image = Image.fromarray(np.ascontiguousarray(picture[..., ::-1]))
-    shrunk = np.asarray(image.resize((width, height), Image.Resampling.BILINEAR), np.float32)
-    pixels = np.zeros((3, *request.size), np.float32)
-    pixels[:, :height, :width] = ((shrunk / 255 - MEAN) / STD).transpose(2, 0, 1)
-    return pixels
-
-
-def _shown_size(source: Size, request: Request) -> Size:
-    """Return the size (h, w) of detectron2's `ResizeShortestEdge` for a picture of `source` (H, W)."""
-    shortest, longest = request.size[::-1] if source[0] > source[1] else request.size
-    shortest = request.shortest_edge or shortest
-    scale = min(shortest / min(source), longest / max(source))
-    return int(source[0] * scale + 0.5), int(source[1] * scale + 0.5)
 
 
 def _calibrate(network: PanopticDeepLab, request: Request) -> None:

@@ -13,6 +13,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from segrt.export.models.shared.detectron2_resnet import Conv, ResNet
+
 HEAD_STRIDE = 4
 OUTPUT_STRIDE = 16
 _LEVELS = {"res2": 256, "res3": 512, "res5": 2048}  # channels of the features that the decoders take
@@ -40,35 +42,6 @@ class Config:
     train_size: tuple[int, int] = (512, 1024)
 
 
-class Conv(nn.Conv2d):
-    """A convolution that keeps the size (but for its stride), with batch normalisation `norm` and ReLU."""
-
-    def __init__(
-        self,
-        inputs: int,
-        outputs: int,
-        kernel: int,
-        *,
-        stride: int = 1,
-        dilation: int = 1,
-        groups: int = 1,
-        norm: bool = True,
-        relu: bool = True,
-    ) -> None:
-        """Without `norm` the convolution has a bias."""
-        padding = dilation * (kernel // 2)
-        super().__init__(inputs, outputs, kernel, stride, padding, dilation, groups, bias=not norm)
-        self.norm = nn.BatchNorm2d(outputs) if norm else None
-        self.relu = relu
-
-    def forward(self, features: torch.Tensor) -> torch.Tensor:
-        """Return features (N, outputs, h / stride, w / stride) of features (N, inputs, h, w)."""
-        features = super().forward(features)
-        if self.norm is not None:
-            features = self.norm(features)
-        return functional.relu(features) if self.relu else features
-
-
 class SeparableConv(nn.Module):
     """A convolution of every channel by itself, then one of 1x1 that mixes them."""
 
@@ -88,73 +61,6 @@ def fuse(inputs: int, middle: int, outputs: int, separable: bool) -> nn.Module:
     if separable:
         return SeparableConv(inputs, outputs, 5)
     return nn.Sequential(Conv(inputs, middle, 3), Conv(middle, outputs, 3))
-
-
-class Stem(nn.Module):
-    """The layers before the first residual block, to a quarter of the size."""
-
-    def __init__(self, deep: bool) -> None:
-        super().__init__()
-        self.channels = 128 if deep else 64
-        if deep:
-            self.conv1 = Conv(3, 64, 3, stride=2)
-            self.conv2 = Conv(64, 64, 3)
-            self.conv3 = Conv(64, 128, 3)
-        else:
-            self.conv1 = Conv(3, 64, 7, stride=2)
-
-    def forward(self, pixels: torch.Tensor) -> torch.Tensor:
-        """Return features (N, channels, h/4, w/4) of pixels (N, 3, h, w)."""
-        for conv in self.children():
-            pixels = conv(pixels)
-        return functional.max_pool2d(pixels, 3, stride=2, padding=1)
-
-
-class Bottleneck(nn.Module):
-    """ResNet's residual block: 1x1, 3x3, 1x1, added to its input."""
-
-    def __init__(self, inputs: int, outputs: int, *, stride: int, dilation: int, stride_in_1x1: bool) -> None:
-        super().__init__()
-        narrow = outputs // 4
-        first, second = (stride, 1) if stride_in_1x1 else (1, stride)
-        same = inputs == outputs
-        self.shortcut = None if same else Conv(inputs, outputs, 1, stride=stride, relu=False)
-        self.conv1 = Conv(inputs, narrow, 1, stride=first)
-        self.conv2 = Conv(narrow, narrow, 3, stride=second, dilation=dilation)
-        self.conv3 = Conv(narrow, outputs, 1, relu=False)
-
-    def forward(self, features: torch.Tensor) -> torch.Tensor:
-        """Return features (N, outputs, h / stride, w / stride) of features (N, inputs, h, w)."""
-        kept = features if self.shortcut is None else self.shortcut(features)
-        return functional.relu(self.conv3(self.conv2(self.conv1(features))) + kept)
-
-
-class Backbone(nn.Module):
-    """ResNet whose last stage is dilated by 2 times (1, 2, 4, 4, …) instead of halving the size once more."""
-
-    def __init__(self, config: Config) -> None:
-        super().__init__()
-        self.stem = Stem(config.deep_stem)
-        inputs = self.stem.channels
-        for index, blocks in enumerate(config.blocks):
-            outputs, last = 256 << index, index == 3
-            stage = nn.Sequential()
-            for block in range(blocks):
-                stride = 2 if block == 0 and 0 < index < 3 else 1
-                dilation = 2 * (1, 2, 4)[min(block, 2)] if last else 1
-                stage.append(
-                    Bottleneck(inputs, outputs, stride=stride, dilation=dilation, stride_in_1x1=config.stride_in_1x1)
-                )
-                inputs = outputs
-            self.add_module(f"res{index + 2}", stage)
-
-    def forward(self, pixels: torch.Tensor) -> dict[str, torch.Tensor]:
-        """Return the features of res2, res3 and res5 at strides 4, 8 and 16."""
-        features, maps = self.stem(pixels), {}
-        for name in ("res2", "res3", "res4", "res5"):
-            features = self.get_submodule(name)(features)
-            maps[name] = features
-        return maps
 
 
 class AveragePool(nn.Module):
@@ -257,7 +163,9 @@ class PanopticDeepLab(nn.Module):
 
     def __init__(self, config: Config) -> None:
         super().__init__()
-        self.backbone = Backbone(config)
+        self.backbone = ResNet(
+            config.blocks, deep_stem=config.deep_stem, stride_in_1x1=config.stride_in_1x1, dilated=True
+        )
         self.sem_seg_head = SemanticHead(config)
         self.ins_embed_head = InstanceHead(config)
 

@@ -52,7 +52,7 @@ def spread_classes(layer: nn.Linear, hidden: torch.Tensor, labels: Sequence[Labe
     Classes without a name ("unused 12") are never found.
     """
     classes = layer.out_features - 1
-    weight, bias = _random_rows(hidden, classes, _CLASS_SPREAD, seed)
+    weight, bias = random_rows(hidden, classes, _CLASS_SPREAD, seed)
     layer.weight.copy_(torch.cat([weight, torch.zeros(1, layer.in_features)]))  # "no object" is a level to be reached
     unnamed = torch.tensor([label.name.startswith("unused ") for label in labels])
     bias -= _UNNAMED * unnamed
@@ -60,7 +60,7 @@ def spread_classes(layer: nn.Linear, hidden: torch.Tensor, labels: Sequence[Labe
     layer.bias.copy_(torch.cat([bias, torch.tensor([quantile(best, 1 - live) - _MARGIN])]))
 
 
-def _random_rows(hidden: torch.Tensor, count: int, std: float, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
+def random_rows(hidden: torch.Tensor, count: int, std: float, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
     """Return weight (count, D) and bias (count,) whose outputs for `hidden` (N, Q, D) have mean 0 and deviation `std`.
 
     The rows look at what tells queries apart in all pictures.
@@ -120,7 +120,7 @@ def calibrate_queries(core: QueryCore, project: nn.Module, request: Request, lab
         embedded = inputs_of(last, lambda: core(pixels))
         hidden = embedded[-1].clone()
         hidden[..., : MARKED if marked else 0] = 0  # what marks the last layer must not shape its masks
-        weight, bias = _random_rows(hidden, last.out_features, _MASKS[request.model.technique], request.weights.seed)
+        weight, bias = random_rows(hidden, last.out_features, _MASKS[request.model.technique], request.weights.seed)
         last.weight.copy_(weight)
         last.bias.copy_(bias)
         for layer, level in ((project, 1.0), (last, 0.0)):

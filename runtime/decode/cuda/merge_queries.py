@@ -51,7 +51,7 @@ class MergeQueriesProgram(Program):
         queries, height, _ = self._masks.shape
         # A label more than queries: void.
         label = np.dtype(np.uint8 if queries <= 255 else np.uint16)
-        self._kernel = f"{self._rule.merge_rule}_{number_of(self._masks)}"
+        self._kernel = f"{self._rule.core_rule}_{number_of(self._masks)}"
         self._out = Download(
             workspace,
             {
@@ -84,7 +84,7 @@ class MergeQueriesProgram(Program):
         """Make the target's tables, and those of the first resize; return the rows by which masks are read."""
         grid = self._masks.shape[1], self._masks.shape[2]
         window, size = self.geometry.window_on(grid), self.geometry.source_size
-        rule = self._rule.merge_rule
+        rule = self._rule.core_rule
         if rule == "maskformer":
             rows, columns = (bilinear_taps(*axis) for axis in _axes(grid, window, size))
             self._target = self._enlarged = upload_target(self.workspace, rows, columns)
@@ -116,7 +116,7 @@ class MergeQueriesProgram(Program):
         there = self._out.device
         _, height, width = self._masks.shape
         self.workspace.launch(
-            f"merge_{self._rule.merge_rule}", self._kernel, label_grid(self.geometry.source_size), BLOCK,
+            f"merge_{self._rule.core_rule}", self._kernel, label_grid(self.geometry.source_size), BLOCK,
             self._masks, height, width, self._enlarged.tables[0], self._enlarged.tables[1],
             there["kept"], there["counts"], self._target, there["tallies"], label_map(there["ids"]),
         )  # fmt: skip
@@ -127,8 +127,8 @@ class MergeQueriesProgram(Program):
         there, ids = self._out.device, self._out.device["ids"]
         self.workspace.launch(
             "paint_segments", "choose_ids", (1, 1, 1), _PAINT_BLOCK,
-            there["kept"], there["counts"], there["tallies"], united, int(self._rule.merge_rule == "detr"),
-            ctypes.c_double(self._rule.overlap_threshold), self._stands, self._first, self._id_of_label,
+            there["kept"], there["counts"], there["tallies"], united, int(self._rule.core_rule == "detr"),
+            ctypes.c_double(self._rule.core_overlap), self._stands, self._first, self._id_of_label,
         )  # fmt: skip
         words = -(-ids.nbytes // 4)  # those of the labels; `Download` leaves room behind them
         self.workspace.launch(
@@ -149,14 +149,14 @@ class MergeQueriesProgram(Program):
         return PanopticResult.decided(self._out.kept("ids"), described(segments, labels), labels, nonfinite_heads=bad)
 
     def _segments(self, count: int) -> list[postproc.MergedSegment]:
-        if self._rule.merge_rule == "detr":
+        if self._rule.core_rule == "detr":
             return self._detr_segments(count)
         here = self._out.host
         return postproc.choose_segments(
             here["kept"][:count],
             here["tallies"][:count],
-            rule=self._rule.merge_rule,
-            overlap_threshold=self._rule.overlap_threshold,
+            rule=self._rule.core_rule,
+            overlap_threshold=self._rule.core_overlap,
             stuff_classes=self._stuff,
         )
 

@@ -68,7 +68,7 @@ def test_families_are_listed_in_their_order_each_as_one_block() -> None:
         "torchvision_semantic", "panoptic_deeplab", "maskrcnn", "pixellib_maskrcnn", "solo", "solov2",
         "deeplabv3plus", "pixellib_deeplab", "segformer", "upernet",
         "pidnet", "ddrnet", "bisenetv2", "fast_scnn", "espnetv2",
-        "rfdetr", "dfine_seg", "detr", "maskformer", "mask2former", "eomt", "edgetam", "oneformer",
+        "rfdetr", "dfine_seg", "ecseg", "detr", "maskformer", "mask2former", "yoso", "eomt", "edgetam", "oneformer",
     ]  # fmt: skip
 
 
