@@ -5,8 +5,9 @@ with the framework's complete own way (its unmodified model and its own post-pro
 framework's own image processor.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 
 import cv2
 import numpy as np
@@ -34,6 +35,7 @@ from segrt.runtime.results import Result
 
 LEAST_PICTURES = 3
 _SURELY_SAME = 0.01
+_HELD_BYTES, _MOST_HELD = 128e6, 8  # of torch's heads, and pictures, that wait for ONNX Runtime
 _SYNTHETIC = ((5001, (240, 320)), (5002, (320, 213)), (5003, (200, 424)))
 
 
@@ -131,10 +133,11 @@ def compare(
     threads: int = 0,
     keep: int = 0,
 ) -> tuple[ParityReport, list[Reference]]:
-    """Compare the ONNX file in ONNX Runtime with torch over `pictures`, uint8 BGR (H, W, 3) each, one after the other.
+    """Compare the ONNX file in ONNX Runtime with torch over `pictures`, uint8 BGR (H, W, 3) each.
 
     The references of the first `keep` pictures are returned, too. Torch and ONNX Runtime take turns: while one works,
-    the other has given its memory back.
+    the other has given its memory back. A turn is as many pictures as have small heads together, for opening a session
+    takes seconds.
     """
     limits = exportable.limits
     errors = {spec.name: HeadError() for spec in traced.heads}
@@ -145,25 +148,35 @@ def compare(
     decoder = find_decoder(exportable.decode, "cpu")
     inputs = [TensorSpec(spec.name, spec.dtype, (1, *spec.shape[1:])) for spec in traced.inputs]
     heads = [TensorSpec(spec.name, spec.dtype, (1, *spec.shape[1:])) for spec in traced.heads]
-    for picture in pictures:
-        memory.give_back()
-        reference = refer(traced, exportable, brought_to(limits.at, picture))
+    for portion in _portions(pictures, traced.heads):
+        references = []
+        for picture in portion:
+            memory.give_back()
+            references.append(refer(traced, exportable, brought_to(limits.at, picture)))
+            if exportable.framework_pixels is not None:
+                input_errors.append(input_error(traced, exportable, picture))
         memory.give_back()
         with OnnxRuntimeBackend(traced.path, inputs, heads, threads=threads, slots=1, only_cpu=True) as backend:
-            heads_of_file = backend.run(reference.inputs)
-        for name, array in aligned(traced.heads, reference.heads, heads_of_file).items():
-            errors[name].add(array, reference.heads[name], limit_of(limits, name))
-        by_role = {spec.role: heads_of_file[spec.name][0] for spec in traced.heads}
-        pairs.append((reference.result, decoder(by_role, reference.geometry, context)))
-        if exportable.framework_pixels is not None:
-            input_errors.append(input_error(traced, exportable, picture))
-        if len(kept) < keep:
-            kept.append(reference)
+            for reference in references:
+                heads_of_file = backend.run(reference.inputs)
+                for name, array in aligned(traced.heads, reference.heads, heads_of_file).items():
+                    errors[name].add(array, reference.heads[name], limit_of(limits, name))
+                by_role = {spec.role: heads_of_file[spec.name][0] for spec in traced.heads}
+                pairs.append((reference.result, decoder(by_role, reference.geometry, context)))
+        kept += references[: keep - len(kept)]
     return report_of(errors, pairs, input_errors, limits), kept
 
 
+def _portions(pictures: Iterable[Picture], heads: Sequence[HeadSpec]) -> Iterator[list[Picture]]:
+    """Yield so many pictures at a time that torch's `heads` for them are small; one where a single one's are not."""
+    a_picture = sum(np.dtype(spec.dtype).itemsize * np.prod(spec.shape[1:], dtype=np.int64) for spec in heads)
+    count = int(min(max(_HELD_BYTES // a_picture, 1), _MOST_HELD))
+    waiting = iter(pictures)
+    while portion := list(islice(waiting, count)):
+        yield portion
+
+
 def limit_of(limits: ParityLimits, name: str) -> HeadParityLimit | None:
-    """Return what the head `name` may differ by, None where it has no limit of its own."""
     return limits.heads.get(name, limits.head)
 
 

@@ -239,6 +239,9 @@ def open_session(model: "onnx.ModelProto", *, threads: int = 0, optimise: bool =
     if not optimise:
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     try:
-        return onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+        session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
     except Exception as error:  # ONNX Runtime's errors share no base class of their own
         raise SegrtError(f"ONNX Runtime cannot load the network ({one_line(error, 200)})") from error
+    # It keeps the bytes only to open the session once more on other providers, which is not asked of it.
+    session._model_bytes = None
+    return session

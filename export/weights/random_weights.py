@@ -82,7 +82,9 @@ def calibration_pixels(
     return (pixels - torch.tensor(mean)[:, None, None]) / torch.tensor(std)[:, None, None]
 
 
-def photo_like_pixels(size: Size, *, seed: int = 0) -> torch.Tensor:
+def photo_like_pixels(
+    size: Size, mean: Channels = IMAGENET_MEAN, std: Channels = IMAGENET_STD, *, seed: int = 0
+) -> torch.Tensor:
     """Return a dark, a plain and a bright synthetic picture as normalised pixels, float32 (3, 3, h, w).
 
     Photos are smooth at the size of a large network and differ in brightness: what is calibrated on less lets one
@@ -93,7 +95,7 @@ def photo_like_pixels(size: Size, *, seed: int = 0) -> torch.Tensor:
     pixels = pixels * torch.tensor([0.5, 1.0, 0.5])[:, None, None, None]
     pixels = pixels + torch.tensor([0.0, 0.0, 0.5])[:, None, None, None]
     pixels = nn.functional.interpolate(pixels, size=size, mode="bilinear")
-    return (pixels - torch.tensor(IMAGENET_MEAN)[:, None, None]) / torch.tensor(IMAGENET_STD)[:, None, None]
+    return (pixels - torch.tensor(mean)[:, None, None]) / torch.tensor(std)[:, None, None]
 
 
 def calibrate(network: nn.Module, run: Callable[[], object], spreads: Mapping[nn.Module, Spread] | None = None) -> None:

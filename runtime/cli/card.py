@@ -28,8 +28,8 @@ def show_card(manifest: Manifest) -> None:
         return
     rows = [["source framework", _percent(measured.source), ""]]
     for precision, share in measured.variants.items():
-        drop = None if share is None or measured.source is None else measured.source - share
-        rows.append([precision, _percent(share), "" if drop is None else f"{-100 * drop:+.2f}"])
+        rise = None if share is None or measured.source is None else round(100 * (share - measured.source), 2)
+        rows.append([precision, _percent(share), "" if rise is None else f"{rise + 0.0:+.2f}"])  # no "-0.00"
     title = f"{measured.metric} on {counted(measured.images, 'picture')} of {measured.dataset}, before and after"
     print_table(title, ["", measured.metric, "points"], rows)
 

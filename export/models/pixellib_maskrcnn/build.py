@@ -22,7 +22,7 @@ from segrt.export.models.pixellib_maskrcnn.matterport_result import MatterportRe
 from segrt.export.weights import network_weights
 from segrt.export.weights.checkpoint_labels import built_in
 from segrt.export.weights.keras_weights import load_keras
-from segrt.export.weights.random_weights import Spread, calibrate, calibration_pixels, calm, seeded
+from segrt.export.weights.random_weights import Spread, calibrate, calm, photo_like_pixels, seeded
 from segrt.runtime.decode.paste_masks import PasteMasks
 from segrt.runtime.files.images import Picture
 from segrt.runtime.preprocess.input_spec import Channels, Resize
@@ -136,11 +136,12 @@ def _randomise(request: Request, network: MatterportMaskRCNN, options: Matterpor
     size = (min(request.size[0], _CALIBRATED_AT), min(request.size[1], _CALIBRATED_AT))
     small = MatterportMaskRCNN(size, options).eval()
     small.backbone, small.heads = network.backbone, network.heads
-    pixels = calibration_pixels(size, MEAN, STD, count=1, seed=request.weights.seed)
+    photos = photo_like_pixels(size, MEAN, STD, seed=request.weights.seed)
     mask = torch.ones(1, *size, dtype=torch.bool)
     heads = network.heads
     outputs: dict[torch.nn.Module, Spread] = {conv: Spread() for conv in network.backbone.pyramid.output}
-    calibrate(network.backbone, lambda: small.backbone(pixels), outputs)
+    calibrate(network.backbone, lambda: small.backbone(photos), outputs)
+    pixels = photos[1:2]  # neither the dark nor the bright one
     with torch.no_grad():
         level = small.backbone(pixels)[1:2]
     # One level stands for all: they share the head, and all have the same mean and deviation by now.

@@ -46,6 +46,27 @@ def test_a_head_that_is_wrong_or_not_a_number_fails(traced: Traced) -> None:
         assert [line.passed for line in report.lines if line.what == "logits"] == [False]
 
 
+@pytest.mark.parametrize(("held", "sessions"), [(1e9, 1), (1, 3)])
+def test_pictures_wait_for_one_session_as_long_as_their_heads_are_small(
+    held: float, sessions: int, traced: Traced, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened = []
+
+    class Counted(parity.OnnxRuntimeBackend):
+        def __init__(self, *given: Any, **options: Any) -> None:
+            super().__init__(*given, **options)
+            opened.append(self)
+
+    monkeypatch.setattr(parity, "OnnxRuntimeBackend", Counted)
+    monkeypatch.setattr(parity, "_HELD_BYTES", held)
+    pictures = parity.synthetic_pictures()
+    report, kept = parity.compare(traced, tiny(resize=STRETCH), iter(pictures), threads=1, keep=2)
+    assert len(opened) == sessions
+    assert report.passed
+    assert report.parity.images == len(pictures)
+    assert [one.picture.shape for one in kept] == [picture.shape for picture in pictures[:2]]
+
+
 class Shifted(torch.nn.Module):
     """A network whose heads are `shift` too large."""
 

@@ -1,9 +1,10 @@
 """The three systems that are compared most, a command each on a photo, with weights in the files that people have.
 
-    python tests/export/models/article_systems.py PHOTO --out FOLDER [--size 512x512] [--detr-size 480x640]
+    python tests/export/models/article_systems.py PHOTO --out FOLDER [--size 512x512] [--detr-size 480x640] [--quick]
 
 Writes random, calibrated weights as they are published: PixelLib's two .h5 files and the .pth of DETR's authors. Then
 runs what `docs/tutorials/three-systems.md` says, `segrt export` for each and `segrt compare`, and prints the commands.
+What lies in FOLDER already is taken.
 """
 
 import argparse
@@ -49,7 +50,9 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--size", default="512x512", help="of PixelLib's networks; its Mask R-CNN's own is 1024x1024")
     parser.add_argument("--detr-size", default="480x640", help="800x1066 is its own")
+    parser.add_argument("--quick", action="store_true", help="compare with torch on one picture, time one run")
     given = parser.parse_args()
+    parity, repeat = (["--parity", "quick"], ["--repeat", "1"]) if given.quick else ([], [])
     given.out.mkdir(parents=True, exist_ok=True)
     bundles = []
     for name, file in FILES.items():
@@ -58,9 +61,11 @@ def main() -> None:
         bundles.append(str(given.out / name))
         if Path(bundles[-1]).is_dir():
             continue
-        write_weights(name, (height, width), given.out / file)
-        run("export", name, "--weights", str(given.out / file), "--size", size, "--out", bundles[-1])
-    run("compare", given.photo, *bundles, "--style", "detectron2", "--out", str(given.out / "three-systems.jpg"))
+        if not (given.out / file).is_file():
+            write_weights(name, (height, width), given.out / file)
+        run("export", name, "--weights", str(given.out / file), "--size", size, *parity, "--out", bundles[-1])
+    drawn = str(given.out / "three-systems.png")
+    run("compare", given.photo, *bundles, "--style", "detectron2", *repeat, "--out", drawn)
 
 
 if __name__ == "__main__":

@@ -24,6 +24,7 @@ import cv2
 import msgspec
 import numpy as np
 import torch
+from pixellib_stages import compare_stages, spread_on_photos
 
 from segrt.export.convert.exporting import ExportOptions, build, export_model
 from segrt.export.family import Request, Weights
@@ -54,8 +55,8 @@ class Compared:
 def prepare(name: str, size: int, photos: list[Path], work: Path) -> None:
     """Write calibrated weights, the networks' inputs and the pictures into `work`."""
     exportable = build(Request(find_model(MODELS[name]), (size, size), Weights("random", seed=1)))
-    np.savez(work / "weights.npz", **{key: array.get() for key, array in keras_arrays(exportable.core).items()})  # type: ignore[arg-type]
     inputs: dict[str, Any] = {}
+    shown = []
     for photo in photos:
         picture = read_image(photo)
         cv2.imwrite(str(work / f"{photo.stem}.png"), picture)
@@ -70,7 +71,16 @@ def prepare(name: str, size: int, photos: list[Path], work: Path) -> None:
         inputs[photo.stem] = pixels.astype(np.float32)
         if name == "maskrcnn":
             inputs[f"{photo.stem}/window"] = np.array(geometry.window)
+            shown.append((in_torch(inputs[photo.stem]), torch.from_numpy(arrays["valid_mask"])))
     np.savez(work / "pixels.npz", **inputs)
+    if name == "maskrcnn":
+        spread_on_photos(exportable.core, shown)
+    np.savez(work / "weights.npz", **{key: array.get() for key, array in keras_arrays(exportable.core).items()})  # type: ignore[arg-type]
+
+
+def in_torch(pixels: np.ndarray) -> torch.Tensor:
+    """Return pixels (h, w, 3) as (1, 3, h, w)."""
+    return torch.from_numpy(pixels).permute(2, 0, 1)[None].contiguous()
 
 
 def compare_classes(segmenter: Any, theirs: Any, photos: list[Path], work: Path) -> Compared:
@@ -104,11 +114,17 @@ def compare_objects(segmenter: Any, theirs: Any, photos: list[Path], work: Path)
             pairs = matched(result, masks, theirs[f"results/{stem}/class_ids"] - 1)
             shares.append(2 * pairs / max(len(masks) + len(result), 1))
             counts.append((len(masks), len(result)))
-        heads_found, geometry = segmenter.heads(read_image(work / f"{photo.stem}-fitted.png"))
+        picture = read_image(work / f"{photo.stem}-fitted.png")
+        heads_found, geometry = segmenter.heads(picture)
         found = {name: array[0] for name, array in heads_found.items()}
-        difference = head_difference(found, theirs, photo.stem, geometry.network_size[0])
+        difference, alone = head_difference(found, theirs, photo.stem, geometry.network_size[0])
         heads = max(heads, difference)
         print(f"{photo.name:28}{counts!s:24}{difference:10.1e}{fitted[-1]:10.4%}{natural[-1]:10.4%}", flush=True)
+        print(f"  {alone} of Keras's detections have no row of their class and box")
+        if isinstance(segmenter, InTorch):
+            own = {name.rpartition("/")[2]: theirs[name] for name in theirs if name.startswith(f"heads/{photo.stem}/")}
+            for line in compare_stages(segmenter.core, own, segmenter.inputs(picture)):
+                print(f"  {line}", flush=True)
     return Compared(heads, fitted, natural)
 
 
@@ -128,26 +144,31 @@ def matched(ours: InstanceResult, masks: np.ndarray, class_ids: np.ndarray) -> i
     return pairs
 
 
-def head_difference(found: Any, theirs: Any, stem: str, size: int) -> float:
+def head_difference(found: Any, theirs: Any, stem: str, size: int) -> tuple[float, int]:
     """Return the largest difference of scores, masks and boxes (as shares of the input) of the same detections.
 
-    Rows are paired by class and box, for rows of nearly equal score may change places.
+    Rows are paired by class and box, for rows of nearly equal score may change places; how many have no partner within
+    a pixel is returned, too.
     """
     detections, masks = theirs[f"heads/{stem}/detections"], theirs[f"heads/{stem}/masks"]
     rows = np.flatnonzero(detections[:, 4] > 0)
     scale = size - 1
     boxes = detections[:, [1, 0, 3, 2]] * scale + np.array([0, 0, 1, 1])
-    worst = 0.0
+    worst, alone = 0.0, 0
     for row in rows:
-        off = np.abs(found["boxes"] - boxes[row]).max(1) + 1e6 * (found["class_ids"] != detections[row, 4])
+        off = np.abs(found["boxes"] - boxes[row]).max(1)
+        off[found["class_ids"] != detections[row, 4]] = np.inf
         partner = int(off.argmin())
+        if off[partner] > 1:
+            alone += 1
+            continue
         worst = max(
             worst,
             float(off[partner]) / size,
             abs(float(found["scores"][partner]) - float(detections[row, 5])),
             float(np.abs(found["masks"][partner] - masks[row]).max()),
         )
-    return worst
+    return worst, alone
 
 
 class InTorch:
@@ -158,6 +179,12 @@ class InTorch:
         self._exportable = made
         self._decode = msgspec.structs.replace(made.decode, **changes) if changes else made.decode  # type: ignore[type-var]
         self._specs, self._network = input_specs(made, (size, size)), ByteInput(made)
+        self.core = made.core
+
+    def inputs(self, picture: Any) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return the normalised pixels (1, 3, h, w) and the valid mask (1, h, w) of a picture, uint8 BGR."""
+        arrays, _ = network_inputs(self._specs, picture)
+        return self._network.pixels(torch.from_numpy(arrays["image"])), torch.from_numpy(arrays["valid_mask"])
 
     def heads(self, picture: Any) -> tuple[dict[str, np.ndarray], Any]:
         """Return the heads of a picture, uint8 BGR, and where it lies."""

@@ -109,7 +109,7 @@ def keep_points_inside() -> None:
 
 
 def maskrcnn(work: Path, size: int) -> Found:
-    """Detections and their masks, and what PixelLib finds in every picture, from a confidence of 0.5 on."""
+    """Every stage's results, and what PixelLib finds in every picture, from a confidence of 0.5 on."""
     from pixellib.instance import coco_config
     from pixellib.instance.mask_rcnn import MaskRCNN, compose_image_meta
 
@@ -130,6 +130,8 @@ def maskrcnn(work: Path, size: int) -> Found:
         made = network.predict([inputs[name][None], meta[None], anchors], verbose=0)
         found[f"heads/{name}/detections"], masks = made[0][0], made[3][0]
         found[f"heads/{name}/masks"] = masks[np.arange(len(masks)), :, :, made[0][0][:, 4].astype(int)]
+        for part, place in (("classes", 1), ("moves", 2), ("rois", 4), ("rpn", 5), ("rpn_moves", 6)):
+            found[f"heads/{name}/{part}"] = made[place][0]
     for path in sorted(work.glob("*.png")):
         result = whole.detect([cv2.imread(str(path))[..., ::-1]])[0]
         for part in ("rois", "class_ids", "scores"):

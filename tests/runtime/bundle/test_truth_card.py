@@ -21,7 +21,7 @@ CARD = TruthCard(
     "synthetic",
     (ParityCheck("logits", "largest error 2e-5", "0.001 + 0.001·|x|"), ParityCheck("result", "100 % agree", "99 %")),
     PublishedMetric("mIoU", 0.664, "COCO val2017", "https://example.org/models"),
-    MeasuredMetric("mIoU", "street.json", 40, 0.8125, {"fp32": 0.8124, "fp16": None}),
+    MeasuredMetric("mIoU", "street.json", 40, 0.8125, {"fp32": 0.8124, "fp16": None, "int8": 0.8125}),
 )
 
 
@@ -51,9 +51,11 @@ def test_inspect_shows_the_card(tmp_path: Path) -> None:
     assert "mIoU on 40 pictures of street.json, before and after" in flat
     assert "81.25%" in flat
     assert "-0.01" in flat
+    assert "+0.00" in flat
+    assert "-0.00" not in flat
     assert "nothing to measure" in flat
     listed = json.loads(CliRunner().invoke(cli, ["inspect", str(folder), "--json"]).output)
-    assert listed["manifest"]["card"]["measured"]["variants"] == {"fp32": 0.8124, "fp16": None}
+    assert listed["manifest"]["card"]["measured"]["variants"] == {"fp32": 0.8124, "fp16": None, "int8": 0.8125}
     assert "Truth card" not in CliRunner().invoke(cli, ["inspect", "street-semantic"]).output
 
 
