@@ -63,12 +63,12 @@ class MetricBudget:
         return cost <= self.points + 1e-9
 
     def shortfall(self, precision: str) -> str:
-        """Return what the variant that was measured last costs, beside what it may."""
-        cost = self._costs[precision][-1]
+        """Return what the variant costs as it is, without a layer kept in float32, beside what it may."""
+        cost = self._costs[precision][0]
         return f"{cost:.2f} points of {self.metric} below fp32 on {self.dataset.path} (may be {self.points:g})"
 
     def remedy(self, precision: str) -> str:
-        """Return the option that would allow the variant as it is without a layer kept in float32."""
+        """Return the option that would allow it so."""
         return self.allow(f"{math.ceil(_HUNDREDTHS * self._costs[precision][0]) / _HUNDREDTHS:g}")
 
     def _figure(self, bundle: Bundle, precision: str) -> float:

@@ -195,10 +195,13 @@ class _Conversion:
         require_onnx().checker.check_model(model)
         share = counts.mac_share(self._precision) if counts.total_macs else counts.weight_share(self._precision)
         if share < LEAST_SHARE:
-            why = "for with fewer of its layers in fp32 it differs too much" if kept else "for little else can be"
-            advice = self._advice(self.compare(frozenset())) if kept else f"leave {self._precision} out"
+            little = f"only {share:.1%} of the multiply-adds would be at it"
+            if not kept:
+                raise CheckFailed(f"{self._precision}: {little}, for little else can be; leave {self._precision} out")
+            whole = self.compare(frozenset())
+            why = self._shortfall(whole) if whole.is_finite else "its heads overflow"
             raise CheckFailed(
-                f"{self._precision}: only {share:.1%} of the multiply-adds would be at it, {why}; {advice}"
+                f"{self._precision}: {why}; with enough of its layers in fp32 {little}; {self._advice(whole)}"
             )
         if not self.passes(kept):
             raise CheckFailed(f"{self._precision}: {self._shortfall(comparison)}; {self._advice(comparison)}")

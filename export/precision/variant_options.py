@@ -28,10 +28,10 @@ class Acceptance(Protocol):
         """Whether a finished network is."""
 
     def shortfall(self, precision: str) -> str:
-        """Return what the one that was asked about last lacks."""
+        """Return what the first one of a precision lacks, which has no layer kept in float32."""
 
     def remedy(self, precision: str) -> str:
-        """Return the option by which it would be."""
+        """Return the option by which that one would be good enough."""
 
 
 @dataclass(frozen=True)
