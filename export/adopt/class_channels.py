@@ -39,7 +39,7 @@ def check_exclusive(
 def _is_one_hot(output: Output, runs: Runs) -> bool:
     """Whether each pixel is marked in one channel alone."""
     values = [run[output.spec.name] for run in runs]
-    axis = -1 if output.spec.shape[-1] < output.spec.lengths[-3] else -3
+    axis = -1 if output.spec.lengths[-1] < output.spec.lengths[-3] else -3
     return all(
         bool(((value == 0) | (value == 1)).all() and (value.sum(axis=axis) == 1).all())
         for value in map(np.asarray, values)

@@ -11,6 +11,8 @@ from segrt.runtime.decode.merge_queries import MergeRule
 from segrt.runtime.errors import SegrtError
 from segrt.runtime.results.technique import Technique
 
+# Whose class logits have a last column for "no object": their processors take a softmax.
+_WITH_NO_OBJECT = ("detr", "eomt", "eomt_dinov3", "mask2former", "maskformer", "oneformer")
 # What transformers' classes are for, behind "For".
 _OTHER_TASKS = (
     "DepthEstimation",
@@ -56,6 +58,7 @@ def hugging_face(graph: Graph) -> Convention | None:
         preparation.normalisation,
         preparation.resize,
         merge_rule,  # type: ignore[arg-type]  # get_args checked it
+        activation="softmax" if model_type in _WITH_NO_OBJECT else None,
         is_read=preparation.source is not None,
         problems=preparation.problems,
         notes=notes,

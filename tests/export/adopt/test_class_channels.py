@@ -2,11 +2,13 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import onnx
 import pytest
+from constant_networks import constant_model
 from foreign_networks import Adopt
 from onnx import TensorProto, helper, numpy_helper
 from side_file_networks import CONFIG, adopted, beside, identity, pictures
@@ -165,6 +167,22 @@ def test_a_network_for_something_else_is_refused_by_its_architecture(tmp_path: P
         beside(path, config={**CONFIG, "architectures": [architecture]})
         with pytest.raises(SegrtError, match=f"its architecture {architecture} does no segmentation"):
             adopted(path, technique="semantic")
+
+
+def test_class_logits_of_mask2former_have_no_object_whatever_wins(tiny: SimpleNamespace) -> None:
+    """Where nothing tells the last column's meaning, the file's own words do."""
+    logits = np.zeros((1, 5, 4), np.float32)
+    logits[0, :, 1] = 9
+    masks = np.full((1, 5, 16, 24), -9, np.float32)
+    masks[0, :, :8] = 9
+    path = tiny.save(constant_model({"class_queries_logits": logits, "masks_queries_logits": masks}))
+    config = {**CONFIG, "architectures": ["Mask2FormerForUniversalSegmentation"], "model_type": "mask2former"}
+    beside(path, config=config)
+    manifest, _ = adopted(path, technique="instance")
+    assert manifest.decode.activation == "softmax"
+    beside(path, config={**config, "model_type": "another"})
+    with pytest.raises(UndecidedError, match="add --activation softmax or --activation sigmoid"):
+        adopted(path, technique="instance")
 
 
 def test_a_second_input_of_floats_is_no_valid_mask(adopt: Adopt) -> None:
