@@ -120,8 +120,10 @@ def completed(options: AdoptOptions, convention: Convention) -> AdoptOptions:
 
 
 def _overridden(options: AdoptOptions, subject: Subject) -> bool:
-    """Whether the user says what a file should: classes, how pictures are resized, what is fed, or both of these."""
+    """Whether the user says what a file should: classes, resizing, what is fed and in which order of colours."""
     resize = options.resize is not None
     values = any(value is not None for value in (options.scale, options.mean, options.std))
     labels = options.labels is not None
-    return {"labels": labels, "resize": resize, "values": values, "everything": resize and values}[subject]
+    color = options.color is not None
+    said = {"labels": labels, "resize": resize, "values": values, "color": color, "everything": resize and values}
+    return said[subject]

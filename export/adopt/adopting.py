@@ -8,6 +8,7 @@ from typing import Any, cast
 
 from segrt.export.adopt.adopt_options import AdoptOptions, check_precision, check_rule, completed
 from segrt.export.adopt.binary_heads import as_binary, describe_cut, object_labels, scores_of
+from segrt.export.adopt.class_channels import check_exclusive
 from segrt.export.adopt.class_names import class_count, first_labels, fitting_labels
 from segrt.export.adopt.conventions.convention import LETTERBOX, YOLACT, Convention, Normalisation
 from segrt.export.adopt.conventions.exporters import read_convention
@@ -18,7 +19,14 @@ from segrt.export.adopt.guessing import Output, guess_heads
 from segrt.export.adopt.head_types import cast_outputs
 from segrt.export.adopt.heads import in_standard_layout, measured_outputs, rewrite_outputs, run_on
 from segrt.export.adopt.inputs import normalised, picture_input
-from segrt.export.adopt.meanings import as_probabilities, in_columns, is_torchvision, other_maps
+from segrt.export.adopt.map_shape import ROLES, check_shape
+from segrt.export.adopt.meanings import (
+    as_probabilities,
+    in_columns,
+    is_torchvision,
+    other_maps,
+    without_logarithms,
+)
 from segrt.export.adopt.processor_check import compare_with_processor
 from segrt.export.adopt.signs import Runs, activation, first_class, masks_in
 from segrt.export.bundling import GoldenPicture, Network, VariantFile, write_bundle
@@ -130,12 +138,20 @@ class _Adoption:
         guessed = guess_heads(outputs, self._technique, count, given)
         rule, by_role = as_binary(*guessed, count, given, self._graph, runs)
         check_rule(self._given, rule)
+        if rule == "argmax":
+            logits = by_role["semantic_logits"]
+            self.notes += check_exclusive(
+                self._graph, logits, runs, self._labels, casts.old(logits.spec.name), stated="semantic_logits" in given
+            )
+        others = other_maps(outputs, by_role)
         family, heads = self._meanings(rule, by_role, runs)
-        self.notes += other_maps(outputs, heads)
+        self.notes += others
         standard = {
             role: in_standard_layout(self._graph, role, output, len(self._labels), self.notes)
             for role, output in heads.items()
         }
+        for role in set(ROLES) & standard.keys() - given.keys():
+            check_shape(role, standard[role], self._inputs[0].size, casts.old(by_role[role].spec.name))
         return _FoundHeads(rule, standard, "YOLACT" if rewritten is not None and rule == "prototype_masks" else family)
 
     def _meanings(self, rule: str, heads: Mapping[str, Output], runs: Runs) -> tuple[str | None, Mapping[str, Output]]:
@@ -149,9 +165,9 @@ class _Adoption:
             self._options = replace(options, activation=meaning)
             return None, in_columns(self._graph, heads, meaning, len(self._labels), self.notes)
         if rule == "binary":
-            self._options = replace(
-                options, scores=scores_of(heads["object_scores"], runs, self._graph, options.scores)
-            )
+            found = scores_of(heads["object_scores"], runs, self._graph, options.scores)
+            scores, heads = without_logarithms(self._graph, heads, found, self.notes)
+            self._options = replace(options, scores=scores)
         if rule != "paste_masks":
             return None, heads
         said = self._convention.whole_masks

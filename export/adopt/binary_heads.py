@@ -13,10 +13,24 @@ from segrt.runtime.errors import SegrtError
 from segrt.runtime.results import Label
 from segrt.runtime.results.labels.class_lists import with_background
 
-_KEEP_VALUES = ("Cast", "Identity", "Squeeze", "Unsqueeze", "Reshape", "Transpose", "Resize", "Upsample", "Slice")
+_KEEP_VALUES = (
+    "Cast",
+    "Identity",
+    "Squeeze",
+    "Unsqueeze",
+    "Reshape",
+    "Transpose",
+    "Resize",
+    "Upsample",
+    "Slice",
+    "Gather",
+)
+LOGARITHMS = "logarithms"  # of probabilities: none of `SCORES`, but an Exp makes it one
+_LOGARITHMS = ("Log", "LogSoftmax")
+_BELOW = -1e-3  # from where a value is none of a probability that was rounded
 _PROBABILITIES = ("Sigmoid", "HardSigmoid", "Softmax")
-_DECISIONS = ("Greater", "GreaterOrEqual", "Less", "LessOrEqual", "Not", "And", "Or", "Equal", "ArgMax", "Round")
-_REST = ("background", "bg", "_background_", "void", "other", "rest", "unlabeled")
+DECISIONS = ("Greater", "GreaterOrEqual", "Less", "LessOrEqual", "Not", "And", "Or", "Equal", "ArgMax", "Round")
+REST = ("background", "bg", "_background_", "void", "other", "rest", "unlabeled")
 # The kinds of dtype that may hold each.
 _KINDS = {"logits": "f", "probabilities": "f", "bytes": "uf", "mask": "uf"}
 
@@ -52,6 +66,10 @@ def as_binary(
             f"--head object_scores={name}, the score of one object"
         )
     if labels > 2:
+        if output.rank == 3 and labels in output.spec.shape:
+            raise SegrtError(
+                f"output {output.spec}: is no map but has its cells in one row; export it as classes × height × width"
+            )
         raise SegrtError(
             f"output {output.spec}: has one channel, the score of one object, but there are {labels} labels; give one "
             "name or two (the rest, then the object) with --labels FILE"
@@ -82,7 +100,7 @@ def _range(output: Output, runs: Runs) -> tuple[float, float]:
 
 
 def scores_of(output: Output, runs: Runs, graph: Graph, given: str | None) -> str:
-    """Return what a head of `object_scores` holds, one of `SCORES`: by the node that makes it, and by its values.
+    """Return what a head of `object_scores` holds, one of `SCORES` or `LOGARITHMS`: by its values, and by their maker.
 
     Raises SegrtError where `given` is not what the type holds, UndecidedError where the signs do not agree.
     """
@@ -93,13 +111,15 @@ def scores_of(output: Output, runs: Runs, graph: Graph, given: str | None) -> st
             fitting = ", ".join(name for name in SCORES if kind in _KINDS[name])
             raise SegrtError(f"--scores {given}: output {output.spec} may hold {fitting}; name one of these")
         return given
-    maker = _maker(graph, output.spec.name)
-    if dtype == np.bool_ or maker in _DECISIONS:
+    maker = maker_of(graph, output.spec.name)
+    if dtype == np.bool_ or maker in DECISIONS:
         return "mask"
     low, high = _range(output, runs)
     if kind == "u":
         return "bytes" if high > 1 else "mask"
-    if low < 0:
+    if maker in _LOGARITHMS and high <= 0:
+        return LOGARITHMS
+    if low < _BELOW:
         return "logits"
     if maker in _PROBABILITIES:
         return "probabilities"
@@ -117,7 +137,7 @@ def object_labels(labels: tuple[Label, ...], notes: list[str]) -> tuple[Label, .
         notes.append(f"one class: what is not {labels[0].name!r} is background")
         return with_background(labels[0])
     first, second = labels
-    if second.name.lower() in _REST and first.name.lower() not in _REST:
+    if second.name.lower() in REST and first.name.lower() not in REST:
         notes.append(f"{first.name!r} is the object, {second.name!r} the rest, though it stands behind")
         return second, first
     return labels
@@ -134,7 +154,7 @@ def describe_cut(rule: Binary, labels: tuple[Label, ...]) -> str:
     )
 
 
-def _maker(graph: Graph, name: str) -> str | None:
+def maker_of(graph: Graph, name: str) -> str | None:
     """Return the kind of node that makes the values of output `name`, past nodes that only move or convert them."""
     makers = {out: node for node in graph.model.graph.node for out in node.output}
     node = makers.get(name)

@@ -120,7 +120,8 @@ def _semantic(
     if len(maps) == 1:
         return "class_map", {"class_map": maps[0]}
     logits = [out for out in free if out.spec.dtype in _FLOATS and out.rank == 4]
-    logits = logits or [out for out in free if out.spec.dtype in _FLOATS and out.rank == 3]  # of one channel
+    # One channel; (1, 4), which has no batch axis, is no map but four numbers.
+    logits = logits or [out for out in free if out.spec.dtype in _FLOATS and out.rank == 3 and out.spec.shape != (1, 4)]
     # Auxiliary heads come second in torchvision's and smp's exports; the first one is the result.
     if not maps and logits:
         return "argmax", {"semantic_logits": logits[0]}

@@ -20,6 +20,10 @@ class Casts:
     renamed: Mapping[str, str]
     notes: Sequence[str]
 
+    def old(self, name: str) -> str:
+        """Return the output's name in the file."""
+        return next((old for old, new in self.renamed.items() if new == name), name)
+
 
 def cast_outputs(graph: Graph, runs: Runs, technique: Technique, labels: int, stated: Mapping[str, str]) -> Casts:
     """Append a Cast to every output of another type; `stated` are the roles that the user named, by output."""
@@ -41,6 +45,8 @@ def _wanted(
     graph: Graph, name: str, values: Sequence[Array], technique: Technique, labels: int, stated: Mapping[str, str]
 ) -> tuple[str | None, str]:
     dtype = str(values[0].dtype)
+    if technique == "semantic" and values[0].dtype.kind in "bui" and _has_class_channels(values[0], labels):
+        return "float32", f"a channel of {dtype} for each class"
     if dtype in _INTEGERS:
         return _INTEGERS[dtype], dtype
     if dtype == "bool" and technique != "semantic":
@@ -54,6 +60,20 @@ def _wanted(
     ):
         return "int32", f"a class map in {dtype}"
     return None, ""
+
+
+def _has_class_channels(value: Array, labels: int) -> bool:
+    """Whether there is a channel (N, C, h, w) or (N, h, w, C) for each of several labels: no class map has that."""
+    return (
+        labels > 1
+        and value.ndim == 4
+        and 1 not in (value.shape[1], value.shape[3])
+        and labels
+        in (
+            value.shape[1],
+            value.shape[3],
+        )
+    )
 
 
 def _is_class_map(graph: Graph, name: str, values: Sequence[Array], labels: int, stated: Mapping[str, str]) -> bool:

@@ -9,6 +9,7 @@ from segrt.export.adopt.conventions.convention import IMAGENET_MEAN, IMAGENET_ST
 from segrt.export.adopt.picture_channels import default_normalisation, guess_layout, per_channel, picture_channels
 from segrt.export.graph.editing import Graph
 from segrt.runtime.errors import SegrtError
+from segrt.runtime.inference.tensors import TensorSpec
 from segrt.runtime.preprocess.input_spec import Channels, InputSpec, Resize
 
 _DTYPES = ("uint8", "float16", "float32")
@@ -27,7 +28,7 @@ def picture_input(
         notes.append(f"input {specs[0].name!r} has no batch axis, as torchvision's detectors: one was added")
         specs = graph.inputs
     images = [spec for spec in specs if len(spec.shape) == 4]
-    masks = [spec for spec in specs if len(spec.shape) == 3]
+    masks = [spec for spec in specs if len(spec.shape) == 3 and ("mask" in spec.name.lower() or _is_whole(spec))]
     if len(images) != 1 or len(masks) > 1 or len(images) + len(masks) != len(specs):
         listed = ", ".join(str(spec) for spec in specs) or "none"
         raise SegrtError(
@@ -120,6 +121,11 @@ def _with_resize(image: InputSpec, resize: Resize) -> InputSpec:
         )
     pad = per_channel(resize.pad, "--pad", image) if any(resize.pad) else resize.pad
     return msgspec.structs.replace(image, resize=msgspec.structs.replace(resize, pad=cast("tuple[int, ...]", pad)))
+
+
+def _is_whole(spec: TensorSpec) -> bool:
+    """Whether an input holds bool or integers, as valid masks do."""
+    return spec.dtype == "bool" or "int" in spec.dtype
 
 
 def _how(convention: Convention) -> str:

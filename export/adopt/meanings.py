@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from segrt.export.adopt.binary_heads import LOGARITHMS
 from segrt.export.adopt.guessing import Output
 from segrt.export.adopt.signs import Runs, are_logits
 from segrt.export.graph.editing import Graph
@@ -17,6 +18,19 @@ def as_probabilities(graph: Graph, heads: Mapping[str, Output], runs: Runs, note
     name = graph.activate_output(masks.spec.name)
     notes.append(f"head {masks.spec.name!r} holds logits: a Sigmoid was added")
     return {**heads, "masks": replace(masks, spec=TensorSpec(name, masks.spec.dtype, masks.spec.shape))}
+
+
+def without_logarithms(
+    graph: Graph, heads: Mapping[str, Output], scores: str, notes: list[str]
+) -> tuple[str, Mapping[str, Output]]:
+    """Return what the head of one channel holds, and the head: logarithms of probabilities get an Exp."""
+    if scores != LOGARITHMS:
+        return scores, heads
+    output = heads["object_scores"]
+    name = graph.activate_output(output.spec.name, "Exp")
+    notes.append(f"head {output.spec.name!r} holds logarithms of probabilities: an Exp was added")
+    spec = TensorSpec(name, output.spec.dtype, output.spec.shape)
+    return "probabilities", {**heads, "object_scores": replace(output, spec=spec)}
 
 
 def in_columns(

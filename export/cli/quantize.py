@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from segrt.export.cli.options import PATH, overwrite_option, search_steps_option, threads_option
+from segrt.runtime.cli.validation_set import ValidationSet, validation_options
 from segrt.runtime.console.progress import with_progress
 from segrt.runtime.console.quantities import SHARE
 from segrt.runtime.console.tables import print_table
@@ -13,6 +14,8 @@ from segrt.runtime.console.tables import print_table
 if TYPE_CHECKING:
     from segrt.export.precision.converted_variant import ConvertedVariant
     from segrt.export.precision.float32_reference import Comparison
+    from segrt.export.precision.metric_budget import MetricBudget
+    from segrt.runtime.bundle.bundle import Bundle
 
 
 @click.command()
@@ -29,7 +32,16 @@ if TYPE_CHECKING:
 @click.option(
     "--agreement",
     type=SHARE,
-    help="What a variant's results must have in common with fp32's; 0.99 for fp16, 0.95 for int8 by default.",
+    help="What a variant's results must have in common with fp32's; 0.99 for fp16, 0.95 for int8 by default. Without "
+    "--annotations.",
+)
+@validation_options(required=False)
+@click.option(
+    "--drop",
+    type=click.FloatRange(0, 100),
+    default=None,
+    metavar="POINTS",
+    help="With --annotations: percentage points of mIoU, AP or PQ that a variant may cost; 1 by default.",
 )
 @search_steps_option
 @threads_option
@@ -41,11 +53,17 @@ def quantize(
     calibration: Path | None,
     keep: tuple[str, ...],
     agreement: float | None,
+    data: ValidationSet,
+    drop: float | None,
     search_steps: int,
     threads: int,
     overwrite: bool,
 ) -> None:
     """Write a copy of BUNDLE with variants at more precisions, each compared with fp32 on pictures.
+
+    Without --annotations what a variant's results have in common with fp32's is asked for, on pictures that it was not
+    calibrated with: no ground truth is known then. With them its mIoU, AP or PQ is, which may be so many points below
+    fp32's and no more.
 
     A variant that cannot be made is told, and the exit code is 1; the others are written all the same.
 
@@ -72,6 +90,7 @@ def quantize(
     opened = read_bundle(bundle)
     if opened.manifest.takes_prompts:
         raise SegrtError(f"{bundle}: takes prompts, and such bundles have an fp32 variant alone; TensorRT may use TF32")
+    budget = _budget(opened, data, drop, agreement, threads)
     failures: dict[str, SegrtError] = {}
     variants = add_variants(
         opened,
@@ -84,6 +103,7 @@ def quantize(
             search_steps=search_steps,
             threads=threads,
             progress=with_progress,
+            accept=budget,
         ),
         overwrite=overwrite,
         say=lambda line: click.echo(line, err=True),
@@ -91,11 +111,54 @@ def quantize(
     )
     _print_variants(f"{bundle} against its fp32 variant", variants)
     _print_kept_layers(variants)
+    click.echo(_judged(opened, budget, variants))
     for line in (line_of(variant.speed, variant.file.precision) for variant in variants):
         click.echo(line)
     click.echo(f"{out}: written and verified; look at `segrt inspect {out}`")
     if failures:
         raise without(out, failures)
+
+
+def _budget(
+    bundle: "Bundle", data: ValidationSet, drop: float | None, agreement: float | None, threads: int
+) -> "MetricBudget | None":
+    """Return what judges variants by their metric, None without a validation set; raise SegrtError for wrong use."""
+    from segrt.export.precision.metric_budget import MetricBudget
+    from segrt.runtime.errors import SegrtError
+    from segrt.runtime.inference.execution import Execution
+
+    dataset = data.opened(bundle.manifest.labels)
+    if dataset is None:
+        if drop is not None:
+            raise SegrtError("--drop: is what --annotations DATA measures; give it, too")
+        return None
+    if agreement is not None:
+        raise SegrtError(
+            "--agreement: --annotations has variants judged by their metric; say with --drop what it may cost"
+        )
+    return MetricBudget(
+        bundle,
+        dataset,
+        1.0 if drop is None else drop,
+        Execution("onnxruntime", threads=threads),
+        lambda line: click.echo(line, err=True),
+        allow=lambda cost: f"`segrt quantize --drop {cost}`",
+        judging=data.judging,
+    )
+
+
+def _judged(bundle: "Bundle", budget: "MetricBudget | None", variants: "list[ConvertedVariant]") -> str:
+    """Return what the variants were judged by."""
+    from segrt.runtime.evaluate.by_technique import MAIN_METRIC
+
+    if budget is not None:
+        return f"judged by {budget.metric} on {budget.dataset.path}: {budget.points:g} points below fp32 at most"
+    images = variants[0].comparison.images
+    metric = MAIN_METRIC[bundle.manifest.technique].title
+    return (
+        f"judged by agreement with fp32 on {images} pictures, which tells no {metric}: --annotations DATA measures "
+        "what a variant costs, and --drop says what it may"
+    )
 
 
 def _print_variants(title: str, variants: "list[ConvertedVariant]") -> None:

@@ -177,6 +177,7 @@ def _portions(pictures: Iterable[Picture], heads: Sequence[HeadSpec]) -> Iterato
 
 
 def limit_of(limits: ParityLimits, name: str) -> HeadParityLimit | None:
+    """Return what the head `name` may differ by, None where it has no limit of its own."""
     return limits.heads.get(name, limits.head)
 
 

@@ -122,9 +122,9 @@ class Graph:
         next(value for value in self.model.graph.output if value.name == new).type.tensor_type.elem_type = kind
         return new
 
-    def activate_output(self, name: str) -> str:
-        """Append a Sigmoid of output `name`; return the new output's name."""
-        return self._append(name, "Sigmoid", f"{name}_probabilities", {}, [])
+    def activate_output(self, name: str, kind: str = "Sigmoid") -> str:
+        """Append a Sigmoid (or Exp) of output `name`; return the new output's name."""
+        return self._append(name, kind, f"{name}_probabilities", {}, [])
 
     def drop_last_column(self, name: str) -> str:
         """Append a Slice that leaves out the last column of output `name`; return the new output's name."""

@@ -1,31 +1,21 @@
 """For `segrt tune`: variants that cost no more than a budget of mIoU, AP or PQ on a validation set."""
 
-import hashlib
-import tempfile
 from collections.abc import Sequence
-from dataclasses import replace
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING
-
-import msgspec
 
 from segrt.export.precision.bundle_variants import float32_variant, make_bundle_variants, write_with_variants
 from segrt.export.precision.calibration import calibration_files
 from segrt.export.precision.converted_variant import ConvertedVariant
+from segrt.export.precision.metric_budget import MetricBudget
 from segrt.export.precision.variant_options import Say, VariantOptions
 from segrt.export.precision.variants import check_precisions
 from segrt.runtime.bundle.bundle import Bundle
 from segrt.runtime.bundle.locating import read_bundle
-from segrt.runtime.bundle.manifest import File, Tolerance, Variant
 from segrt.runtime.errors import CheckFailed
 from segrt.runtime.evaluate.datasets.dataset import Dataset
 from segrt.runtime.evaluate.measuring import Options
-from segrt.runtime.evaluate.tuning import figure_of
 from segrt.runtime.inference.execution import Execution
-
-if TYPE_CHECKING:
-    import onnx
 
 _COMPARED = 4
 
@@ -51,23 +41,21 @@ def add_variants_within_budget(
     left out, and `say` told.
     """
     pictures = check_request(bundle, precisions, calibration)
-    source = float32_variant(bundle)
-    on_cpu = Execution("onnxruntime", threads=execution.threads, device="cpu")
-    wanted = figure_of(bundle, dataset, thresholds, replace(on_cpu, precision=source.precision), options=judging)
-    say(f"fp32: {wanted:.4f} on {dataset.path}")
-
-    def accept(precision: str, model: "onnx.ModelProto") -> bool:
-        with tempfile.TemporaryDirectory(prefix="segrt-tune-") as place:
-            trial = _trial(bundle, precision, model, Path(place))
-            figure = figure_of(trial, dataset, thresholds, replace(on_cpu, precision=precision), options=judging)
-        say(f"{precision}: {figure:.4f}, {100 * (wanted - figure):+.2f} points below fp32")
-        return 100 * (wanted - figure) <= points + 1e-9
-
+    budget = MetricBudget(
+        bundle,
+        dataset,
+        points,
+        execution,
+        say,
+        allow=lambda cost: f'--budget "drop<={cost}"',
+        thresholds=thresholds,
+        judging=judging,
+    )
     options = VariantOptions(
         calibration=pictures,
         pictures=[dataset.read_image(sample) for sample in islice(dataset.samples, _COMPARED)],
         search_steps=search_steps,
-        accept=accept,
+        accept=budget,
         threads=execution.threads,
     )
     variants: list[ConvertedVariant] = []
@@ -95,14 +83,3 @@ def _within_budget(
     for line in variants[0].lines():
         say(line)
     return variants
-
-
-def _trial(bundle: Bundle, precision: str, model: "onnx.ModelProto", folder: Path) -> Bundle:
-    """Return a bundle of one variant that is only there to be measured."""
-    from segrt.export.precision.variant_maker import head_dtypes
-
-    data = model.SerializeToString()
-    file = File("model.onnx", len(data), hashlib.sha256(data).hexdigest())
-    (folder / file.path).write_bytes(data)
-    variant = Variant(precision, file, Tolerance(0.0), head_dtypes=head_dtypes(model, bundle.manifest.heads))
-    return Bundle(folder, msgspec.structs.replace(bundle.manifest, variants=(variant,), golden=()))

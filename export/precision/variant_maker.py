@@ -165,7 +165,7 @@ class _Conversion:
         if not comparison.is_finite:
             return False
         if options.accept is not None:
-            return options.accept(self._precision, self._converter.build(self._maker.nodes(kept)))
+            return options.accept.accepts(self._precision, self._converter.build(self._maker.nodes(kept)))
         if not options.trained:
             return True
         overlap = 1.0 if comparison.classes is None else comparison.classes
@@ -195,19 +195,25 @@ class _Conversion:
         require_onnx().checker.check_model(model)
         share = counts.mac_share(self._precision) if counts.total_macs else counts.weight_share(self._precision)
         if share < LEAST_SHARE:
-            why = "for with fewer of its layers in fp32 it differs too much" if kept else "for little else can be"
-            advice = self._advice(self.compare(frozenset())) if kept else f"leave {self._precision} out"
+            little = f"only {share:.1%} of the multiply-adds would be at it"
+            if not kept:
+                raise CheckFailed(f"{self._precision}: {little}, for little else can be; leave {self._precision} out")
+            whole = self.compare(frozenset())
+            why = self._shortfall(whole) if whole.is_finite else "its heads overflow"
             raise CheckFailed(
-                f"{self._precision}: only {share:.1%} of the multiply-adds would be at it, {why}; {advice}"
+                f"{self._precision}: {why}; with enough of its layers in fp32 {little}; {self._advice(whole)}"
             )
         if not self.passes(kept):
-            raise CheckFailed(f"{self._precision}: {self._shortfall(comparison)} with fp32; {self._advice(comparison)}")
+            raise CheckFailed(f"{self._precision}: {self._shortfall(comparison)}; {self._advice(comparison)}")
 
     def _shortfall(self, comparison: Comparison) -> str:
         """Say what is missing, with the limit."""
+        accept = self._maker.options.accept
+        if accept is not None and comparison.is_finite:
+            return accept.shortfall(self._precision)
         if comparison.agreement < self._limit or comparison.classes is None:
-            return f"only {comparison.agreement:.2%} agreement (must be {self._limit:.2%})"
-        return f"only {comparison.classes:.2%} overlap by class (must be {self._class_limit:.2%})"
+            return f"only {comparison.agreement:.2%} agreement with fp32 (must be {self._limit:.2%})"
+        return f"only {comparison.classes:.2%} overlap by class with fp32 (must be {self._class_limit:.2%})"
 
     def _advice(self, comparison: Comparison) -> str:
         """Return what can be done about a variant that agrees with fp32 as `comparison` says."""
@@ -216,6 +222,9 @@ class _Conversion:
             advice += ", calibrate with pictures like those it will see"
         if not comparison.is_finite:
             return advice
+        accept = self._maker.options.accept
+        if accept is not None:
+            return f"{advice}, or allow more: {accept.remedy(self._precision)}"
         least = min(comparison.agreement, 1.0 if comparison.classes is None else comparison.classes)
         return f"{advice}, or ask for less: `segrt quantize --agreement {math.floor(100 * least) / 100:g}`"
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from segrt.runtime.files.images import Picture
 from segrt.runtime.inference.tensors import Array
@@ -19,6 +19,19 @@ LIMITS = {"fp16": 0.99, "int8": 0.95, "int8-cpu": 0.95}
 # The least overlap of its classes with float32's, for semantic networks: where most of a picture is background, one may
 # lose half of its mIoU and keep 95 % of its pixels.
 CLASS_LIMITS = {"fp16": 0.9, "int8": 0.8, "int8-cpu": 0.8}
+
+
+class Acceptance(Protocol):
+    """Says by other means than agreement with float32 whether a variant is good enough."""
+
+    def accepts(self, precision: str, model: "onnx.ModelProto") -> bool:
+        """Whether a finished network is."""
+
+    def shortfall(self, precision: str) -> str:
+        """Return what the first one of a precision lacks, which has no layer kept in float32."""
+
+    def remedy(self, precision: str) -> str:
+        """Return the option by which that one would be good enough."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +51,7 @@ class VariantOptions:
         is an error at once.
     trained: results of untrained networks say nothing, so theirs are measured and reported, but not asked to agree.
     progress: wraps the pictures that are calibrated with, to show how far it is.
-    accept: asked instead of the limit, with the precision and the finished network, whether a variant is good enough.
+    accept: asked instead of the limit whether a variant is good enough.
     """
 
     calibration: Sequence[Path] = ()
@@ -53,4 +66,4 @@ class VariantOptions:
     trained: bool = True
     threads: int = 0
     progress: Progress = lambda pictures, text: pictures  # noqa: ARG005
-    accept: "Callable[[str, onnx.ModelProto], bool] | None" = None
+    accept: "Acceptance | None" = None

@@ -9,15 +9,8 @@ from typing import TYPE_CHECKING
 import click
 
 from segrt.runtime.cli import load_hook
-from segrt.runtime.cli.options import (
-    BACKEND,
-    COMMON_CLASSES,
-    IGNORE_LABEL,
-    MAP_CLASSES,
-    MAP_VALUES,
-    execution_group,
-    grouped,
-)
+from segrt.runtime.cli.options import BACKEND, execution_group, grouped
+from segrt.runtime.cli.validation_set import ValidationSet, validation_options
 from segrt.runtime.console.printable import say
 from segrt.runtime.console.progress import Bars
 from segrt.runtime.console.tables import print_table
@@ -32,26 +25,6 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class ValidationSet:
-    """The data set's files, as `segrt eval` takes them."""
-
-    annotations: str
-    images: Path | None
-    panoptic_dir: Path | None
-    ignore_label: tuple[int, ...]
-    map_values: tuple[tuple[int, int], ...]
-    common_classes: bool
-    renamed: tuple[tuple[str, str], ...]
-
-    @property
-    def judging(self) -> "Options":
-        """Which classes count."""
-        from segrt.runtime.evaluate.measuring import Options
-
-        return Options(common_classes=self.common_classes, renamed=self.renamed)
-
-
-@dataclass(frozen=True)
 class VariantOptions:
     """Which variants may cost how much, and which are made for it: `precisions` is a list, "fp16,int8"."""
 
@@ -61,17 +34,6 @@ class VariantOptions:
     search_steps: int
 
 
-data_options = grouped(
-    "data",
-    ValidationSet,
-    click.option("--annotations", required=True, metavar="JSON", help="A validation set, as `segrt eval` takes it."),
-    click.option("--images", type=click.Path(path_type=Path), metavar="DIR", help="The pictures."),
-    click.option("--panoptic-dir", type=click.Path(path_type=Path), metavar="DIR", help="The panoptic PNG files."),
-    IGNORE_LABEL,
-    MAP_VALUES,
-    COMMON_CLASSES,
-    MAP_CLASSES,
-)
 variant_options = grouped(
     "variants",
     VariantOptions,
@@ -98,7 +60,7 @@ variant_options = grouped(
 
 @click.command()
 @click.argument("bundle")
-@data_options
+@validation_options(required=True)
 @click.option("--out", required=True, type=click.Path(path_type=Path), metavar="BUNDLE", help="The new bundle.")
 @click.option("--overwrite", is_flag=True, help="Replace a bundle that is there.")
 @variant_options
@@ -122,7 +84,6 @@ def tune(
     from segrt.runtime.bundle.locating import read_bundle
     from segrt.runtime.bundle.prompt_members import refuse_prompts
     from segrt.runtime.errors import SegrtError
-    from segrt.runtime.evaluate.datasets.opening import open_dataset
     from segrt.runtime.evaluate.measuring import prepare
     from segrt.runtime.evaluate.segmenting import SegmenterPredictor
     from segrt.runtime.evaluate.tuning import parse_budget, tune_thresholds
@@ -138,14 +99,8 @@ def tune(
     _check_out(out, overwrite, opened)
     if check_request is not None:
         check_request(opened, precisions, variants.calibration)
-    dataset = open_dataset(
-        data.annotations,
-        data.images,
-        data.panoptic_dir,
-        labels=opened.manifest.labels,
-        ignored=data.ignore_label,
-        mapped=data.map_values,
-    )
+    dataset = data.opened(opened.manifest.labels)
+    assert dataset is not None  # click asks for annotations
     with (
         open_segmenter(
             opened,

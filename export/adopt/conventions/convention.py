@@ -25,11 +25,12 @@ LETTERBOX = Resize("letterbox", pad=(114, 114, 114))
 # yolact, data/config.py: MEANS and STD in BGR, here in RGB.
 YOLACT = Normalisation(1.0, (123.68, 116.78, 103.94), (58.40, 57.12, 57.38))
 
-Subject = Literal["labels", "resize", "values", "everything"]
+Subject = Literal["labels", "resize", "values", "color", "everything"]
 REMEDIES: Mapping[Subject, str] = {
     "labels": "give them with --labels",
     "resize": "say with --resize stretch, letterbox or shortest-edge how pictures are brought to the input's size",
     "values": "say with --scale, --mean and --std what the network is fed",
+    "color": "say with --color rgb or bgr in which order it is fed",
     "everything": "say with --resize, and with --scale, --mean or --std, how pictures are prepared",
 }
 

@@ -1,8 +1,10 @@
 """All that is known of a file's conventions, asked one after the other: the first that knows the file speaks."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
-from segrt.export.adopt.conventions.convention import Convention
+from segrt.export.adopt.conventions.arithmetic_on_input import arithmetic_on_input
+from segrt.export.adopt.conventions.convention import Convention, Problem
 from segrt.export.graph.editing import Graph
 from segrt.runtime.registry import Registry
 
@@ -30,5 +32,14 @@ def read_convention(graph: Graph) -> Convention:
     for name in EXPORTERS:
         convention = EXPORTERS.load(name)(graph)
         if convention is not None:
-            return convention
+            return _agreeing(convention, graph) if convention.is_read else convention
     return Convention()
+
+
+def _agreeing(convention: Convention, graph: Graph) -> Convention:
+    """Return the convention with a problem where files say otherwise than the graph's first steps what it is fed."""
+    own = arithmetic_on_input(graph)
+    if own is None or own.normalisation is None or convention.normalisation in (None, own.normalisation):
+        return convention
+    text = f"{convention.exporter}'s files normalise the picture, but the network begins by normalising it, too"
+    return replace(convention, problems=(*convention.problems, Problem("values", text)))

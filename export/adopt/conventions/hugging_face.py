@@ -11,6 +11,21 @@ from segrt.runtime.decode.merge_queries import MergeRule
 from segrt.runtime.errors import SegrtError
 from segrt.runtime.results.technique import Technique
 
+# Whose class logits have a last column for "no object": their processors take a softmax.
+_WITH_NO_OBJECT = ("detr", "eomt", "eomt_dinov3", "mask2former", "maskformer", "oneformer")
+# What transformers' classes are for, behind "For".
+_OTHER_TASKS = (
+    "DepthEstimation",
+    "ImageClassification",
+    "ObjectDetection",
+    "MaskedImageModeling",
+    "KeypointDetection",
+    "KeypointMatching",
+    "ImageSuperResolution",
+    "VideoClassification",
+    "PoseEstimation",
+)
+
 
 def hugging_face(graph: Graph) -> Convention | None:
     """Return what transformers' files say; None where there are none.
@@ -23,6 +38,9 @@ def hugging_face(graph: Graph) -> Convention | None:
     if path is None or not isinstance(architectures, list) or not isinstance(labels, dict):
         return None
     architecture = str((architectures or ["unknown"])[0])
+    other = next((task for task in _OTHER_TASKS if f"For{task}" in architecture), None)
+    if other is not None:
+        raise SegrtError(f"{path}: its architecture {architecture} does no segmentation; give a network that does")
     names = _names(labels, str(path))
     model_type = str(config.get("model_type", ""))
     where = "config.json" if path.parent == graph.path.parent else "config.json, one folder up,"
@@ -40,6 +58,7 @@ def hugging_face(graph: Graph) -> Convention | None:
         preparation.normalisation,
         preparation.resize,
         merge_rule,  # type: ignore[arg-type]  # get_args checked it
+        activation="softmax" if model_type in _WITH_NO_OBJECT else None,
         is_read=preparation.source is not None,
         problems=preparation.problems,
         notes=notes,

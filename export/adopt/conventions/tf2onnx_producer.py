@@ -16,5 +16,5 @@ def tf2onnx_producer(graph: Graph) -> Convention | None:
     return Convention(
         exporter="tf2onnx",
         normalisation=_WHITE_AND_BLACK,
-        notes=(_WAYS,),
+        notes=() if all(spec.dtype == "uint8" for spec in graph.inputs) else (_WAYS,),
     )

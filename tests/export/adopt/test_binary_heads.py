@@ -66,6 +66,17 @@ LAST = ("Transpose", [], {"perm": [0, 2, 3, 1]})
 FORMS: dict[str, tuple[Any, str, str]] = {
     "logits": (channel(), "logits", "float32"),
     "sigmoid": (channel(("Sigmoid", [], {})), "probabilities", "float32"),
+    "log-probabilities": (channel(("Sigmoid", [], {}), ("Log", [], {})), "probabilities", "float32"),
+    "the object's of two": (
+        channel(
+            ("Concat", [np.zeros((1, 1, *SIZE), np.float32)], {"axis": 1}),
+            ("Softmax", [], {"axis": 1}),
+            ("Gather", [np.array(0)], {"axis": 1}),
+            shape=(1, *SIZE),
+        ),
+        "probabilities",
+        "float32",
+    ),
     "bool": (channel(CUT, dtype=TensorProto.BOOL), "mask", "uint8"),
     "cut to floats": (channel(CUT, ("Cast", [], {"to": TensorProto.FLOAT})), "mask", "float32"),
     "alpha": (
@@ -145,6 +156,12 @@ REFUSALS: dict[str, tuple[Any, dict[str, Any], str, dict[str, Any]]] = {
         channel(("Clip", [np.float32(0), np.float32(1)], {})),
         {},
         "which may be logits or probabilities; add --scores logits or --scores probabilities",
+        {"scores": "probabilities"},
+    ),
+    "a probability that was rounded below 0": (
+        channel(("Clip", [np.float32(0), np.float32(1)], {}), ("Sub", [np.float32(1e-4)], {})),
+        {},
+        "has values of -0.0001 to 1 that come from Sub, which may be logits or probabilities; add --scores logits or",
         {"scores": "probabilities"},
     ),
     "floats up to 255": (

@@ -50,15 +50,19 @@ def test_a_variant_that_costs_too_much_is_left_out_and_named(tmp_path, pictures,
         measured.append(execution.precision)
         return 0.8 if execution.precision == "fp32" else 0.7
 
-    monkeypatch.setattr("segrt.export.precision.tuning_variants.figure_of", figure)
+    monkeypatch.setattr("segrt.export.precision.metric_budget.figure_of", figure)
     out = tmp_path / "tuned"
     done = tune(
         "street-semantic", "--annotations", STREET, "--out", out, "--budget", "drop<=9.9", "--search-steps", 2,
         "--precision", "int8", "--calibration", pictures, "--threads", 1,
     )  # fmt: skip
     assert done.exit_code == 0, done.exception
-    assert "int8: 0.7000, +10.00 points below fp32" in done.output
-    assert "left out: int8: only 0.0% of the multiply-adds would be at it" in done.output
+    assert "int8: mIoU 0.7000, +10.00 points below fp32" in done.output
+    assert "left out: int8: 10.00 points of mIoU below fp32 on street://" in done.output
+    assert (
+        "(may be 9.9); with enough of its layers in fp32 only 0.0% of the multiply-adds would be at it" in done.output
+    )
+    assert 'or allow more: --budget "drop<=10' in done.output
     assert [variant.precision for variant in read_bundle(out).manifest.variants] == ["fp32"]
     assert measured[:2] == ["fp32", "int8"]
 
