@@ -39,6 +39,16 @@ double nearness(const PredictedTrack& track, const Box& thing) {
     return exponent < -40 ? 0.0 : std::exp(exponent);  // below 1e-17: nothing
 }
 
+// What comes into view, or is covered, keeps a side that is its own, unless it is seen through a hole: how likely one of
+// the four is where it should be, 1 there.
+double keeps_side(const PredictedTrack& track, const Box& thing) {
+    const double x = std::min(std::abs(track.box.x0 - thing.x0), std::abs(track.box.x1 - thing.x1));
+    const double y = std::min(std::abs(track.box.y0 - thing.y0), std::abs(track.box.y1 - thing.y1));
+    const double off = std::min(x / track.deviation_x, y / track.deviation_y);
+    const double exponent = -0.5 * off * off;
+    return exponent < -40 ? 0.0 : std::exp(exponent);
+}
+
 // Coordinates are doubles of any value; so far away nothing is met.
 std::int64_t whole_pixels(double distance) {
     constexpr double kFarthest = 1e6;
@@ -90,9 +100,10 @@ void fit_pair(const KnownTrack& known, const PredictedTrack& track, const TrackB
         const Box reaching = grown(thing.box, worth.reach);
         near = box_iou(boxes.reaching, boxes.reaching_area, reaching, area_of(reaching));
     }
-    near = std::max(near, worth.emerging * (shared / std::max(std::min(known.area, thing.area), 1.0)));
-    if (near < worth.emerging) {  // which nearness cannot be above
-        near = std::max(near, worth.emerging * nearness(track, thing.box));
+    if (near < worth.emerging) {  // which what follows cannot be above
+        const double held = shared / std::max(std::min(known.area, thing.area), 1.0);
+        const double part = std::max(held, held < 1 ? nearness(track, thing.box) : 0.0);
+        near = std::max(near, part > 0 ? worth.emerging * part * keeps_side(track, thing.box) : 0.0);
     }
     out.overlap[at] = overlap * alike;
     out.near[at] = near * alike;

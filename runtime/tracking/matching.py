@@ -23,7 +23,7 @@ _UNSEEN = 0.9  # what the IoU of visible parts is worth
 _SEEN_LAST = 0.9  # what the IoU with the box is worth that was seen last, parts of things included
 _EMERGING = 0.3  # what it is worth that one holds the other
 _TURNING = 3.0  # so many times as far as the filter's deviations: what is hidden may stop and turn
-_GROWN = 64.0  # so many times as large as all that is known of a track is another thing
+_GROWN = 64.0  # so many times as large as all that is known of a track, or as small as what it must show, is another
 _WEAK_OVERLAP = 0.4  # what weak things must have at least
 _OTHER_CLASS = 0.5  # what similarity is worth between classes, where they may differ
 
@@ -85,7 +85,8 @@ def fits_of(
     Two masks overlap by their IoU, the track's moved as its place was predicted to move, or by that of their boxes,
     which survives a change of shape. What is hidden counts in nobody's disfavour (a share `_UNSEEN` of that value): the
     union is then taken of what may be seen of the track. Things are near (`_EMERGING`) that hold what was seen before
-    they came into view, or lie where the track may be by now: `deviations` (N, 2) say how sure its place is.
+    they came into view, or lie where the track may be by now: `deviations` (N, 2) say how sure its place is. They keep
+    a side of the track's box: what covers a thing, or lets it be seen, does not do so from all four sides at once.
     """
     known = [(*one.anchor, one.area, *one.box, *one.seen_at, one.class_id) for one in records]
     tracks = TrackRows(
@@ -96,7 +97,8 @@ def fits_of(
     other_class = _OTHER_CLASS if options.across_classes else 0.0
     worth = FitWorth(_UNSEEN, _SEEN_LAST, _EMERGING, other_class, options.reach)
     overlap, near, hidden, visible = fit_tracks(tracks, things.masks, things.rows, things.size, worth)
-    near[things.areas > _GROWN * tracks.known[:, 2:3]] = 0
+    areas = tracks.known[:, 2:3]
+    near[(things.areas > _GROWN * areas) | (areas * (1 - hidden) > _GROWN * things.areas)] = 0
     if colors is not None:
         histograms = np.array([record.colors for record in records]).reshape(len(records), colors.shape[1])
         alike = np.minimum(histograms[:, None], colors[None]).sum(axis=-1)

@@ -39,6 +39,12 @@ def box_nearness(boxes, others, deviations):
     return np.exp(-0.5 * ((outside / deviations[:, None]) ** 2).sum(axis=-1))
 
 
+def keeping_a_side(boxes, others, deviations):
+    """How likely one of the four sides is where it should be: 1 there, 0.61 at one deviation."""
+    off = np.abs(boxes[:, None] - others[None]) / np.tile(deviations, 2)[:, None]
+    return np.exp(-0.5 * off.min(axis=-1) ** 2)
+
+
 def moved(mask, dx, dy):
     """The mask moved over a wide ground, of which the picture is the middle."""
     ground = np.zeros((3 * SIZE[0], 3 * SIZE[1]), bool)
@@ -59,11 +65,13 @@ def fits_slowly(masks, things, known, predicted, rows, worth):
         shared / np.maximum(areas + rows[:, 0] - shared, 1), box_iou(boxes, rows[:, 1:5]),
         worth.unseen * visible, worth.seen_last * box_iou(last, rows[:, 1:5]),
     ])  # fmt: skip
-    near = np.maximum.reduce([
+    part = np.maximum(
+        shared / np.maximum(np.minimum(areas, rows[:, 0]), 1), box_nearness(boxes, rows[:, 1:5], deviations)
+    )
+    near = np.maximum(
         box_iou(grown(boxes, worth.reach), grown(rows[:, 1:5], worth.reach)) if worth.reach else np.zeros_like(overlap),
-        worth.emerging * shared / np.maximum(np.minimum(areas, rows[:, 0]), 1),
-        worth.emerging * box_nearness(boxes, rows[:, 1:5], deviations),
-    ])  # fmt: skip
+        worth.emerging * part * keeping_a_side(boxes, rows[:, 1:5], deviations),
+    )  # fmt: skip
     alike = np.where(known[:, 9:] == rows[:, 5], 1.0, worth.other_class)
     return np.array([overlap * alike, near * alike, hidden / np.maximum(areas, 1), visible])
 

@@ -57,6 +57,23 @@ def test_a_thing_behind_another_is_known_by_the_part_that_shows() -> None:
 
 
 @both
+def test_what_comes_in_around_a_thing_on_all_sides_is_another(make: Make) -> None:
+    """A car far away, in full view, and then one close by that covers it and more of the picture on each side."""
+    tracker = Tracker()
+    for step in range(20):
+        assert tracked(tracker, make(Box(90)), step / 25) == [1]
+    assert tracked(tracker, make(Box(30, 2, 150, 55)), 20 / 25)[0] not in (None, 1)
+
+
+@both
+def test_what_shows_next_to_nothing_of_a_thing_in_full_view_is_another(make: Make) -> None:
+    tracker = Tracker()
+    for step in range(20):
+        assert tracked(tracker, make(Box(90, 2, 80, 55)), step / 25) == [1]
+    assert tracked(tracker, make(Box(90, 2, 8, 8)), 20 / 25)[0] not in (None, 1)
+
+
+@both
 def test_weak_things_continue_tracks_and_begin_none(make: Make) -> None:
     tracker = Tracker(TrackerOptions(strong_score=0.6, weak_score=0.2, birth_score=0.7))
     born = tracked(tracker, make(Box(10, score=0.9), Box(100, score=0.65), Box(150, score=0.3)))
