@@ -74,11 +74,10 @@ class Decoder(nn.Module):
             (points + 0.5)[:, None], (encoder.input_image_size, encoder.input_image_size)
         )[:, 0]
         marks = labels[..., None]
-        tokens = embedded * (marks >= 0).to(embedded.dtype) + encoder.not_a_point_embed.weight * (marks == NO_POINT).to(
-            embedded.dtype
-        )
+        tokens: torch.Tensor = embedded * (marks >= 0).to(embedded.dtype)
+        tokens = tokens + encoder.not_a_point_embed.weight * (marks == NO_POINT).to(tokens.dtype)
         for label in _MARKED:
-            tokens = tokens + encoder.point_embed.weight[label] * (marks == label).to(embedded.dtype)
+            tokens = tokens + encoder.point_embed.weight[label] * (marks == label).to(tokens.dtype)
         return tokens
 
     def _transformed(
