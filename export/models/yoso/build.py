@@ -1,7 +1,7 @@
 """YOSO, from the picture to the class and mask logits of its queries."""
 
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -94,24 +94,25 @@ def _randomise(network: YOSO, request: Request, labels: tuple[Label, ...]) -> No
     pixels = photo_like_pixels(calibration_size(request.size), seed=request.weights.seed)
     calm(network)
     neck, head, seed = network.yoso_neck, network.yoso_head, request.weights.seed
+    place, kernels, classes = (cast("Any", layer) for layer in (neck.loc_conv, head.kernels, head.last.fc_cls))
     spreads: dict[nn.Module, Spread] = {neck.loc_conv: Spread()}
     for name, module in neck.named_modules():
         if name.endswith("dcn_offset"):
             spreads[module] = Spread(std=0.7)  # taps are moved by less than a cell
     calibrate(network, lambda: network.features(pixels), spreads)
-    neck.loc_conv.weight[:_PLACES] = 0
-    neck.loc_conv.bias[:_PLACES] = torch.tensor([1.0, 0.0, 0.0])
-    neck.loc_conv.weight[1, -2] = neck.loc_conv.weight[2, -1] = 1
+    place.weight[:_PLACES] = 0
+    place.bias[:_PLACES] = torch.tensor([1.0, 0.0, 0.0])
+    place.weight[1, -2] = place.weight[2, -1] = 1
     features = network.features(pixels)
-    calibrate(head.kernels, lambda: head.kernels(features), {head.kernels: Spread(std=4.0)})
-    head.kernels.weight[:, 0] = head.kernels.weight[:, _PLACES:] = 0
-    masks = head.kernels(features) - head.kernels.bias[:, None, None]
-    head.kernels.bias.copy_(-torch.quantile(masks.movedim(1, 0).flatten(1)[:, ::7], 1 - _EARLY_AREA, dim=1))
+    calibrate(kernels, lambda: kernels(features), {kernels: Spread(std=4.0)})
+    kernels.weight[:, 0] = kernels.weight[:, _PLACES:] = 0
+    masks = kernels(features) - kernels.bias[:, None, None]
+    kernels.bias.copy_(-torch.quantile(masks.movedim(1, 0).flatten(1)[:, ::7], 1 - _EARLY_AREA, dim=1))
     for stage in head.mask_heads:
-        _size_masks(stage, network, features, seed)
-    spread_classes(head.last.fc_cls, head.last.classified(head(features)), labels, live=_OBJECTS, seed=seed)
-    head.last.fc_cls.weight.mul_(head.temperature)
-    head.last.fc_cls.bias.mul_(head.temperature)
+        _size_masks(cast("QueryStage", stage), network, features, seed)
+    spread_classes(classes, head.last.classified(head(features)), labels, live=_OBJECTS, seed=seed)
+    classes.weight.mul_(head.temperature)
+    classes.bias.mul_(head.temperature)
 
 
 def _size_masks(stage: QueryStage, network: YOSO, features: Tensor, seed: int) -> None:
