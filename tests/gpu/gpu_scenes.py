@@ -156,7 +156,7 @@ _MAKERS: dict[str, tuple[DecodeRule, int, Callable[[Random, float], Heads]]] = {
     "group_centers": (GroupCenters(), 19, centers),
     **{
         f"merge_queries, {rule}": (MergeQueries(rule), 133, partial(queries, classes=134))
-        for rule in ("maskformer", "mask2former", "eomt", "detr")
+        for rule in ("maskformer", "mask2former", "eomt", "yoso", "detr")
     },
 }  # fmt: skip
 # Name → rule: one rule may have several scenes.

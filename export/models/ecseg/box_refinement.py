@@ -24,9 +24,10 @@ class Quality(nn.Module):
 
     def forward(self, scores: Tensor, edges: Tensor) -> Tensor:
         """Return class logits (N, Q, C) of those and of the edges' logits (N, Q, 4 * 33)."""
-        surest = edges.unflatten(2, (4, BINS)).softmax(-1).topk(_SUREST, dim=-1).values
+        surest = edges.reshape(*edges.shape[:2], 4, BINS).softmax(-1).topk(_SUREST, dim=-1).values
         certainty = torch.cat([surest, surest.mean(-1, keepdim=True)], dim=-1)
-        return scores + self.reg_conf(certainty.flatten(2))
+        quality: Tensor = self.reg_conf(certainty.flatten(2))
+        return scores + quality
 
 
 def distances_of_bins(reach: Tensor, curvature: Tensor) -> Tensor:
@@ -42,7 +43,7 @@ def distances_of_bins(reach: Tensor, curvature: Tensor) -> Tensor:
 
 def moved(boxes: Tensor, edges: Tensor, bins: Tensor, curvature: Tensor) -> Tensor:
     """Return boxes (N, Q, 4), centre and sides, of which each edge is moved as its logits (N, Q, 4 * 33) say."""
-    steps = torch.matmul(edges.unflatten(2, (4, BINS)).softmax(-1), bins)  # [N, Q, 4]: left, top, right, bottom
+    steps = torch.matmul(edges.reshape(*edges.shape[:2], 4, BINS).softmax(-1), bins)  # left, top, right, bottom
     scale = curvature.abs()
     reach = (0.5 * scale + steps) * boxes[..., 2:].repeat(1, 1, 2) / scale
     low, high = boxes[..., :2] - reach[..., :2], boxes[..., :2] + reach[..., 2:]

@@ -53,7 +53,8 @@ class DeformableAttention(nn.Module):
             for features, grid in zip(maps, points, strict=True)
         ]
         weighted = torch.cat(samples, dim=3) * weights.transpose(1, 2).flatten(0, 1)[:, None]  # [N * heads, c, Q, P]
-        return weighted.sum(3).reshape(batch, channels, count).transpose(1, 2)
+        rows: Tensor = weighted.sum(3).reshape(batch, channels, count).transpose(1, 2)
+        return rows
 
 
 class Gate(nn.Module):

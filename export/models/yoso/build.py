@@ -1,7 +1,7 @@
 """YOSO, from the picture to the class and mask logits of its queries."""
 
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -29,7 +29,8 @@ from segrt.runtime.results import Label, Result
 
 # Sums over many pixels, and places in a map, are beyond float16.
 _KEEP = ("*.pooling", "*.f_atten", "*.f_atten_norm", "*.sampling")
-_EARLY_AREA = 0.2  # of a picture, of the masks that queries are remade from
+_PLACES = 3  # the first features, of which early masks are made
+_EARLY_AREA = 0.3  # of a picture, of the masks that queries are remade from
 _AREA, _OBJECTS = 0.015, 0.07
 _KERNELS = 0.25  # their deviation: objects have sharp edges
 
@@ -84,45 +85,51 @@ def build(request: Request) -> Exportable:
 def _randomise(network: YOSO, request: Request, labels: tuple[Label, ...]) -> None:
     """Set the statistics of random weights so that photos give segments of several classes and sizes.
 
-    The first feature becomes a constant 1, so that the first value of a mask's kernel is a threshold, by which masks
-    get a size.
+    The first features become a constant 1, x and y. So the first value of a mask's kernel is a threshold, by which
+    masks get a size. Masks that features are added up under look at these three alone: of cells that lie on such an
+    edge by chance rounding would decide, and with it all that follows.
     """
     if is_meta(network):
         return
     pixels = photo_like_pixels(calibration_size(request.size), seed=request.weights.seed)
     calm(network)
-    neck, head = network.yoso_neck, network.yoso_head
-    spreads: dict[nn.Module, Spread] = {neck.loc_conv: Spread(), head.kernels: Spread(std=4.0)}
+    neck, head, seed = network.yoso_neck, network.yoso_head, request.weights.seed
+    place, kernels, classes = (cast("Any", layer) for layer in (neck.loc_conv, head.kernels, head.last.fc_cls))
+    spreads: dict[nn.Module, Spread] = {neck.loc_conv: Spread()}
     for name, module in neck.named_modules():
         if name.endswith("dcn_offset"):
             spreads[module] = Spread(std=0.7)  # taps are moved by less than a cell
     calibrate(network, lambda: network.features(pixels), spreads)
-    _set_first_output(neck.loc_conv, 1.0)
+    place.weight[:_PLACES] = 0
+    place.bias[:_PLACES] = torch.tensor([1.0, 0.0, 0.0])
+    place.weight[1, -2] = place.weight[2, -1] = 1
     features = network.features(pixels)
-    calibrate(head.kernels, lambda: head.kernels(features), spreads)
-    masks = head.kernels(features)
-    head.kernels.bias.sub_(torch.quantile(masks.movedim(1, 0).flatten(1)[:, ::7], 1 - _EARLY_AREA, dim=1))
+    calibrate(kernels, lambda: kernels(features), {kernels: Spread(std=4.0)})
+    kernels.weight[:, 0] = kernels.weight[:, _PLACES:] = 0
+    masks = kernels(features) - kernels.bias[:, None, None]
+    kernels.bias.copy_(-torch.quantile(masks.movedim(1, 0).flatten(1)[:, ::7], 1 - _EARLY_AREA, dim=1))
     for stage in head.mask_heads:
-        area = _AREA if stage is head.last else _EARLY_AREA
-        _size_masks(stage, network, features, area, seed=request.weights.seed)
-    classes = head.last.fc_cls
-    spread_classes(classes, head.last.classified(head(features)), labels, live=_OBJECTS, seed=request.weights.seed)
+        _size_masks(cast("QueryStage", stage), network, features, seed)
+    spread_classes(classes, head.last.classified(head(features)), labels, live=_OBJECTS, seed=seed)
     classes.weight.mul_(head.temperature)
     classes.bias.mul_(head.temperature)
 
 
-def _size_masks(stage: QueryStage, network: YOSO, features: Tensor, area: float, *, seed: int) -> None:
-    """Let the masks of `stage` differ between queries and cover the share `area` of the pixels."""
+def _size_masks(stage: QueryStage, network: YOSO, features: Tensor, seed: int) -> None:
+    """Let the masks of `stage` differ between queries and cover a share of the pixels."""
     found: list[Tensor] = []
     hook = stage.fc_mask.register_forward_pre_hook(lambda module, given: found.append(given[0]))  # noqa: ARG005
     stage.kernels(network.yoso_head(features, until=stage))
     hook.remove()
+    last = stage is network.yoso_head.last
     weight, bias = random_rows(found[-1], stage.fc_mask.out_features, _KERNELS, seed)
+    if not last:
+        weight[_PLACES:], bias[_PLACES:] = 0, 0
     stage.fc_mask.weight.copy_(weight)
     stage.fc_mask.bias.copy_(bias)
     _set_first_output(stage.fc_mask, 0.0)
     logits = mask_logits(stage.fc_mask(found[-1]), features)
-    _set_first_output(stage.fc_mask, -quantile(logits, 1 - area))
+    _set_first_output(stage.fc_mask, -quantile(logits, 1 - (_AREA if last else _EARLY_AREA)))
 
 
 def _set_first_output(layer: Any, bias: float) -> None:

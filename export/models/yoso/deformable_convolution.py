@@ -43,5 +43,6 @@ class DeformableConvolution(nn.Module):
         """Return (N, outputs, h, w) of features (N, inputs, h, w), offsets (N, 18, h, w) and weights (N, 9, h, w)."""
         outputs, inputs = self.weight.shape[:2]
         taps = self.weight.flatten(2).permute(2, 0, 1).reshape(TAPS * outputs, inputs, 1, 1)
-        maps = F.conv2d(features, taps).unflatten(1, (TAPS, outputs))
-        return (self.sampling(maps, offsets) * weights[:, :, None]).sum(1)
+        maps = F.conv2d(features, taps)
+        sampled: Tensor = self.sampling(maps.reshape(-1, TAPS, outputs, *maps.shape[2:]), offsets)
+        return (sampled * weights[:, :, None]).sum(1)
