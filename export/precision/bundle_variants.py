@@ -56,8 +56,11 @@ def add_variants(
         converted = make_bundle_variants(
             bundle, precisions, Path(folder), options, say=say, failed=failures.__setitem__
         )
+        if failures and not converted:
+            first = next(iter(failures.values()))
+            raise type(first)("; ".join(dict.fromkeys(str(error) for error in failures.values())))
         for precision, error in failures.items():
-            if failed is None or not converted:
+            if failed is None:
                 raise error
             failed(precision, error)
         write_with_variants(

@@ -145,6 +145,7 @@ class _Conversion:
         self._class_limit = min(CLASS_LIMITS[precision], maker.options.limits.get(precision, 1.0))
         self._passed: dict[frozenset[int], bool] = {}
         self._compared: dict[frozenset[int], Comparison] = {}
+        self._outcome: SearchOutcome | None = None
 
     def compare(self, kept: Collection[int]) -> Comparison:
         """Return how the variant with the layers `kept` in float32 compares with float32; run once for each choice."""
@@ -178,7 +179,7 @@ class _Conversion:
         maker.say(f"{self._precision}: {why}; searching for the layers that must stay in fp32")
         everything = frozenset(range(len(maker.layers)))
         with Bars("name", "bar", "count", "left") as bars:
-            return search(
+            self._outcome = search(
                 self._converter.candidates,
                 [layer.macs for layer in maker.layers],
                 lambda low: maker.reference.error(self._converter.probe(maker.reference.feeds, everything - low)),
@@ -187,6 +188,7 @@ class _Conversion:
                 seconds=maker.options.search_seconds,
                 progress=partial(bars.show, f"searching layers, {self._precision}"),
             )
+        return self._outcome
 
     def check(
         self, model: "onnx.ModelProto", counts: PrecisionCounts, comparison: Comparison, kept: Collection[int]
@@ -200,9 +202,12 @@ class _Conversion:
                 raise CheckFailed(f"{self._precision}: {little}, for little else can be; leave {self._precision} out")
             whole = self.compare(frozenset())
             why = self._shortfall(whole) if whole.is_finite else "its heads overflow"
-            raise CheckFailed(
-                f"{self._precision}: {why}; with enough of its layers in fp32 {little}; {self._advice(whole)}"
-            )
+            found = f"with enough of its layers in fp32 {little}"
+            if self._outcome is not None and not self._outcome.finished:
+                found = (
+                    f"the search for layers to keep ended after {self._outcome.steps} runs, before a choice was enough"
+                )
+            raise CheckFailed(f"{self._precision}: {why}; {found}; {self._advice(whole)}")
         if not self.passes(kept):
             raise CheckFailed(f"{self._precision}: {self._shortfall(comparison)}; {self._advice(comparison)}")
 
