@@ -33,6 +33,7 @@ CONFIDENCE = 0.7
 _LARGEST, _SHORTEST = (1024, 1024), 800
 _RESIDUAL_GAIN = 0.15
 _CALIBRATED_AT = 512
+_LIVE, _MOST_LIVE = 40, 0.4  # proposals that are objects, and the share of a small network's
 
 
 def build(request: Request) -> Exportable:
@@ -133,6 +134,9 @@ def _randomise(request: Request, network: MatterportMaskRCNN, options: Matterpor
         if isinstance(block, MatterportBlock):
             torch.nn.init.constant_(block.last_norm.weight, _RESIDUAL_GAIN)
     calm(network)
+    with torch.no_grad():  # else masks are chequered: a weight for each of the four places
+        enlarging: Any = network.heads.mask.get_submodule("mrcnn_mask_deconv").weight
+        enlarging.copy_(enlarging.mean((2, 3), keepdim=True).expand_as(enlarging))
     size = (min(request.size[0], _CALIBRATED_AT), min(request.size[1], _CALIBRATED_AT))
     small = MatterportMaskRCNN(size, options).eval()
     small.backbone, small.heads = network.backbone, network.heads
@@ -151,7 +155,7 @@ def _randomise(request: Request, network: MatterportMaskRCNN, options: Matterpor
     }
     calibrate(heads, lambda: heads.proposals(level), proposing)
     spreads: dict[torch.nn.Module, Spread] = {
-        heads.box_classes[0]: Spread(2.5, axis=-1, live=0.1, no_object=0),
+        heads.box_classes[0]: Spread(3.0, axis=-1, live=min(_MOST_LIVE, _LIVE / options.after), no_object=0),
         heads.box_moves[0]: Spread(1.0, axis=-1),
     }
     calibrate(heads, lambda: small(pixels, mask), spreads)
