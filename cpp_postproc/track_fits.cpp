@@ -39,8 +39,8 @@ double nearness(const PredictedTrack& track, const Box& thing) {
     return exponent < -40 ? 0.0 : std::exp(exponent);  // below 1e-17: nothing
 }
 
-// What comes into view, or is covered, keeps a side that is its own, unless it is seen through a hole: how likely one of
-// the four is where it should be, 1 there.
+// What comes into view, or is covered, keeps a side that is its own, unless it is seen through a hole: how likely one
+// of the four is where it should be, 1 there.
 double keeps_side(const PredictedTrack& track, const Box& thing) {
     const double x = std::min(std::abs(track.box.x0 - thing.x0), std::abs(track.box.x1 - thing.x1));
     const double y = std::min(std::abs(track.box.y0 - thing.y0), std::abs(track.box.y1 - thing.y1));

@@ -19,6 +19,7 @@ from segrt.runtime.postproc import MaskRuns
 from segrt.runtime.results import InstanceResult, Label, PanopticResult, Result, SemanticResult, rle
 from segrt.runtime.results.labels.palette import instance_shades, shade
 from segrt.runtime.results.remap import remap
+from segrt.runtime.results.thing_runs import thing_runs
 
 # Regions are labelled from a reduced map, whose long side is this.
 _REGION_MAP_SIDE = 256
@@ -144,7 +145,9 @@ def _semantic(image: Image, result: SemanticResult, alpha: float, pen: Pen, out:
 
 def _panoptic(image: Image, result: PanopticResult, alpha: float, pen: Pen, out: Image | None) -> _Painted:
     stuff = [segment for segment in result.segments if not segment.isthing]
-    things = sorted((segment for segment in result.segments if segment.isthing), key=lambda segment: -segment.area)
+    places, masks = thing_runs(result)
+    order = sorted(range(len(places)), key=lambda place: -result.segments[places[place]].area)
+    things = [result.segments[places[place]] for place in order]
     classes = sorted({segment.class_id for segment in stuff})[:255]
     values = {class_id: value for value, class_id in enumerate(classes, start=1)}
     ids = result.stored_ids
@@ -166,8 +169,7 @@ def _panoptic(image: Image, result: PanopticResult, alpha: float, pen: Pen, out:
         name = _named(label, segment.track_id)
         color = shade(label.color, number)
         objects.append(Subject(name, segment.score, color, tight, (height, width), x, y, segment.area))
-    masks = MaskRuns.of_map(ids, [segment.id for segment in things])
-    paint_outlined(canvas, masks, [subject.color for subject in objects], alpha, pen)
+    paint_outlined(canvas, masks.taken(order), [subject.color for subject in objects], alpha, pen)
     return _Painted(canvas, objects, index if names else None, names)
 
 

@@ -10,6 +10,7 @@ import numpy.typing as npt
 from segrt.runtime.errors import SegrtError
 from segrt.runtime.postproc import MaskRuns
 from segrt.runtime.results import InstanceResult, PanopticResult, Result
+from segrt.runtime.results.thing_runs import thing_runs
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,9 +64,8 @@ def things_of(result: Result) -> Things:
 
 
 def _of_panoptic(result: PanopticResult) -> Things:
-    places = [place for place, segment in enumerate(result.segments) if segment.isthing]
+    places, masks = thing_runs(result)
     segments = [result.segments[place] for place in places]
-    masks = MaskRuns.of_map(result.stored_ids, [segment.id for segment in segments])
     areas, boxes = masks.measure()
     return Things(
         places,

@@ -8,6 +8,7 @@ import numpy.typing as npt
 
 from segrt.runtime.postproc import MaskRuns
 from segrt.runtime.results import InstanceResult, PanopticResult, Result
+from segrt.runtime.results.thing_runs import thing_runs
 from segrt.runtime.zones.run_sums import centres_of
 from segrt.runtime.zones.zone_masks import ZoneMasks
 
@@ -54,23 +55,26 @@ def things_of(result: Result, zones: ZoneMasks, classes: frozenset[int], *, cent
 def _masks_of(result: Result, classes: frozenset[int]) -> _Masks | None:
     """Return what there is of `classes`, None where there is nothing."""
     if isinstance(result, PanopticResult):
-        things = [item for item in result.segments if item.isthing and item.area and item.class_id in classes]
-        if not things:
+        places, masks = thing_runs(result)
+        segments = [result.segments[place] for place in places]
+        chosen = [place for place, item in enumerate(segments) if item.area and item.class_id in classes]
+        if not chosen:
             return None
-        masks = MaskRuns.of_map(result.stored_ids, [item.id for item in things])
+        things = [segments[place] for place in chosen]
+        masks = masks if len(chosen) == len(segments) else masks.taken(chosen)
         areas = np.array([item.area for item in things])
         return _Masks([item.track_id for item in things], [item.class_id for item in things], masks, areas)
     if isinstance(result, InstanceResult):
-        chosen = [item for item in result if item.class_id in classes]
-        masks = MaskRuns.of_rles([item.rle for item in chosen])
+        found = [item for item in result if item.class_id in classes]
+        masks = MaskRuns.of_rles([item.rle for item in found])
         areas = masks.measure()[0]
         kept = np.flatnonzero(areas).tolist()
         if not kept:
             return None
-        if len(kept) < len(chosen):
+        if len(kept) < len(found):
             parts = [masks.runs[masks.starts[place] : masks.starts[place + 1]] for place in kept]
             masks = MaskRuns.of_parts(parts, by_columns=True)
-        tracks = [chosen[place].track_id for place in kept]
+        tracks = [found[place].track_id for place in kept]
         known = [None if track is None or track < 0 else track for track in tracks]
-        return _Masks(known, [chosen[place].class_id for place in kept], masks, areas[kept])
+        return _Masks(known, [found[place].class_id for place in kept], masks, areas[kept])
     return None
