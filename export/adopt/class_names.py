@@ -33,7 +33,7 @@ def first_labels(
         return read_labels(given, things=things)
     if not names:
         raise SegrtError(f"the file names no classes; add --labels {', '.join(NAMES)} or a file")
-    for built_in in sorted(NAMES, key=_LIKELY[technique].index):
+    for built_in in _LIKELY[technique]:
         listed = read_labels(built_in, things=things)
         labels = from_names(names, listed, things=things)
         named = {label.name for label in labels if not label.name.startswith("unused ")}

@@ -41,7 +41,11 @@ def test_compat_comes_with_the_merge_that_has_it():
     [
         (RuleChanges(merge_rule="detr"), Argmax(), "bundle: the rule argmax has no merge_rule, but got detr; leave it"),
         (RuleChanges(compat=True), Argmax(), "bundle: the rule argmax has no compat, but got True; leave it out"),
-        (RuleChanges(merge_rule="mine"), MergeQueries(), "merge_rule must be one of maskformer, mask2former, eomt, yoso, de"),
+        (
+            RuleChanges(merge_rule="mine"),
+            MergeQueries(),
+            "merge_rule must be one of maskformer, mask2former, eomt, yoso, de",
+        ),
         (RuleChanges(compat=True), MergeQueries(), "bundle: compat is for merge_rule detr, with maskformer two segme"),
         (RuleChanges(merge_rule="eomt", compat=True), DETR, "bundle: compat is for merge_rule detr, with eomt two"),
         (RuleChanges(overlap_threshold=-1), MergeQueries(), "overlap_threshold must be 0 to 1, but got -1"),
