@@ -5,6 +5,7 @@ with the framework's complete own way (its unmodified model and its own post-pro
 framework's own image processor.
 """
 
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
@@ -169,8 +170,9 @@ def compare(
 
 def _portions(pictures: Iterable[Picture], heads: Sequence[HeadSpec]) -> Iterator[list[Picture]]:
     """Yield so many pictures at a time that torch's `heads` for them are small; one where a single one's are not."""
-    a_picture = sum(np.dtype(spec.dtype).itemsize * np.prod(spec.shape[1:], dtype=np.int64) for spec in heads)
-    count = int(min(max(_HELD_BYTES // a_picture, 1), _MOST_HELD))
+    sizes = (math.prod(side for side in spec.shape[1:] if isinstance(side, int)) for spec in heads)
+    a_picture = sum(np.dtype(spec.dtype).itemsize * size for spec, size in zip(heads, sizes, strict=True))
+    count = min(max(_HELD_BYTES // a_picture, 1), _MOST_HELD)
     waiting = iter(pictures)
     while portion := list(islice(waiting, count)):
         yield portion

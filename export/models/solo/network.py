@@ -37,8 +37,11 @@ class SOLOHeads(nn.Module):
         self.network = network
         self.selection = CellSelection(network.mask_head.grids, count)
 
-    def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Return scores (N, K), class ids (N, K) int32, least areas (N, K), mask probabilities (N, K, h / 4, w / 4)."""
-        logits, maps = self.network(pixels)
+    def forward(self, pixels: Tensor, valid_mask: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Return scores (N, K), class ids (N, K) int32, least areas (N, K), mask probabilities (N, K, h / 4, w / 4).
+
+        Of `pixels` (N, 3, h, w), 0 where `valid_mask` (N, h, w) is false, as mmdetection pads what is normalised.
+        """
+        logits, maps = self.network(pixels * valid_mask[:, None].float())
         scores, class_ids, cells, least_areas = self.selection(logits)
         return scores, class_ids.to(torch.int32), least_areas, self.network.mask_head.chosen(maps, cells)

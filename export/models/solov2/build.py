@@ -48,6 +48,7 @@ def build(request: Request) -> Exportable:
         resize=kept_shape(request),
         framework_result=FrameworkResult(partial(_look, network), labels, rule),
         framework_pixels=FrameworkPixels(request),
+        valid_mask=True,
         keep=("selection",),
         limits=ParityLimits(
             # Cells of nearly equal score may change places, so that rows are compared through the final result alone.

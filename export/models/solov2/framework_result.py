@@ -30,8 +30,10 @@ class FrameworkResult:
     ) -> None:
         self._look, self._labels, self._rule = look, labels, rule
 
-    def __call__(self, pixels: Tensor, valid_mask: Tensor | None, geometry: Geometry) -> InstanceResult:  # noqa: ARG002
-        """Return every object that mmdetection's rule keeps in `pixels` (1, 3, h, w)."""
+    def __call__(self, pixels: Tensor, valid_mask: Tensor | None, geometry: Geometry) -> InstanceResult:
+        """Return every object that mmdetection's rule keeps in `pixels` (1, 3, h, w), which are 0 on the padding."""
+        if valid_mask is not None:
+            pixels = pixels * valid_mask[:, None].float()
         with torch.no_grad():
             scores, class_ids, masks = segment(*self._look(pixels), geometry, self._rule)
         seen = [index for index, mask in enumerate(masks) if mask.any()]

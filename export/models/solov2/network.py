@@ -60,9 +60,12 @@ class SOLOv2Heads(nn.Module):
         self.network = network
         self.selection = CellSelection(network.mask_head.grids, count)
 
-    def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Return scores (N, K), class ids (N, K) int32, least areas (N, K), mask probabilities (N, K, h / 4, w / 4)."""
-        logits, kernels, features = self.network(pixels)
+    def forward(self, pixels: Tensor, valid_mask: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Return scores (N, K), class ids (N, K) int32, least areas (N, K), mask probabilities (N, K, h / 4, w / 4).
+
+        Of `pixels` (N, 3, h, w), 0 where `valid_mask` (N, h, w) is false, as mmdetection pads what is normalised.
+        """
+        logits, kernels, features = self.network(pixels * valid_mask[:, None].float())
         scores, class_ids, cells, least_areas = self.selection(logits)
         table = torch.cat([level.flatten(2).transpose(1, 2) for level in kernels], dim=1)  # (N, cells, E)
         chosen = torch.gather(table, 1, cells[:, :, None].expand(-1, -1, table.shape[2]))

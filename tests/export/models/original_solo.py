@@ -244,10 +244,8 @@ class Original:
         return masks.numpy().astype(bool), labels.numpy(), scores.numpy()
 
 
-def compare(
-    repository: Path, model: str, size: tuple[int, int], photos: list[Path], out: Path, *, grey: bool = False
-) -> bool:
-    """Export, run both, print; return whether all photos agree. With `grey` both get the bundle's padding."""
+def compare(repository: Path, model: str, size: tuple[int, int], photos: list[Path], out: Path) -> bool:
+    """Export, run both, print; return whether all photos agree."""
     original = Original(repository, model)
     entry = find_model(model)
     network = build(Request(entry, size, Weights("random", seed=1))).core.network
@@ -270,8 +268,7 @@ def compare(
             top, left, bottom, right = (int(edge) for edge in geometry.window)
             pixels = torch.from_numpy(inputs[segmenter.manifest.image_input.name]).permute(0, 3, 1, 2).float() / 255
             pixels = (pixels - torch.tensor(MEAN)[:, None, None]) / torch.tensor(STD)[:, None, None]
-            if not grey:  # mmdetection pads after it has normalised
-                pixels[:, :, bottom:], pixels[..., right:] = 0.0, 0.0
+            pixels[:, :, bottom:], pixels[..., right:] = 0.0, 0.0  # mmdetection pads after it has normalised
             padded = nn.functional.pad(pixels, (0, -pixels.shape[3] % 32, 0, -pixels.shape[2] % 32))
             levels = network.neck(network.backbone(padded))
             masks, labels, scores = original.segment(levels, (bottom - top, right - left), geometry.source_size)
@@ -307,11 +304,6 @@ def main() -> None:
     parser.add_argument("photos", type=Path, help="a folder of JPEGs")
     parser.add_argument("--model", action="append", choices=MODELS)
     parser.add_argument("--size", default="256x320", help="HEIGHTxWIDTH; the models' own are 800x1333 and 512x852")
-    parser.add_argument(
-        "--grey",
-        action="store_true",
-        help="pad both with the nearest bytes to 0, as bundles do, not mmdetection with 0",
-    )
     given = parser.parse_args()
     if not (given.repository / "mmdet/models").is_dir():
         print(f"{given.repository}: is no checkout of WXinlong/SOLO or mmdetection; nothing is compared")
@@ -320,7 +312,7 @@ def main() -> None:
     photos = sorted(given.photos.glob("*.jpg"))
     with tempfile.TemporaryDirectory(prefix="solo-") as folder:
         found = [
-            compare(given.repository, model, (int(height), int(width)), photos, Path(folder), grey=given.grey)
+            compare(given.repository, model, (int(height), int(width)), photos, Path(folder))
             for model in given.model or MODELS
         ]
     sys.exit(0 if all(found) else 1)

@@ -84,7 +84,8 @@ def test_the_chosen_cells_carry_the_masks_that_mmdetection_makes_of_all_cells(he
     with torch.no_grad():
         logits, maps = network(pixels)
         scores, class_ids, cells, least_areas = core.selection(logits)
-        found = core(pixels)
+        valid = torch.ones(2, 96, 120, dtype=torch.bool)
+        found = core(pixels, valid)
         size = maps[0][0].shape[2:]
 
         def large(planes: Any) -> Any:

@@ -75,12 +75,25 @@ def test_mask_features_come_at_stride_4() -> None:
     assert head(levels).shape == (1, 64, 32, 48)
 
 
+def test_padding_is_zero_whatever_its_bytes_are() -> None:
+    """Mmdetection pads the normalised picture with 0, which no byte is exactly."""
+    core = SOLOv2Heads(small_network(), 50)
+    pixels = torch.randn(1, 3, 96, 120, generator=torch.Generator().manual_seed(3))
+    valid = torch.ones(1, 96, 120, dtype=torch.bool)
+    valid[:, 70:], valid[:, :, 100:] = False, False
+    zeros = pixels.where(valid[:, None], torch.zeros(()))
+    with torch.no_grad():
+        expected = core(zeros, torch.ones_like(valid))
+        for found, wanted in zip(core(pixels, valid), expected, strict=True):
+            torch.testing.assert_close(found, wanted, atol=0, rtol=0)
+
+
 def test_the_chosen_cells_carry_their_own_masks() -> None:
     network = small_network()
     core = SOLOv2Heads(network, 50)
     pixels = torch.randn(2, 3, 96, 120, generator=torch.Generator().manual_seed(3))
     with torch.no_grad():
-        scores, class_ids, least_areas, masks = core(pixels)
+        scores, class_ids, least_areas, masks = core(pixels, torch.ones(2, 96, 120, dtype=torch.bool))
         logits, kernels, features = network(pixels)
     assert masks.shape == (2, 50, 24, 32)
     for image in range(2):
