@@ -172,7 +172,7 @@ def _portions(pictures: Iterable[Picture], heads: Sequence[HeadSpec]) -> Iterato
     """Yield so many pictures at a time that torch's `heads` for them are small; one where a single one's are not."""
     sizes = (math.prod(side for side in spec.shape[1:] if isinstance(side, int)) for spec in heads)
     a_picture = sum(np.dtype(spec.dtype).itemsize * size for spec, size in zip(heads, sizes, strict=True))
-    count = min(max(_HELD_BYTES // a_picture, 1), _MOST_HELD)
+    count = int(min(max(_HELD_BYTES // a_picture, 1), _MOST_HELD))
     waiting = iter(pictures)
     while portion := list(islice(waiting, count)):
         yield portion
