@@ -23,6 +23,7 @@ from segrt.runtime import (
     open_bundle,
 )
 from segrt.runtime.files.images import write_image
+from segrt.runtime.inference.tensors import Head
 from segrt.runtime.profiling.layer_times import measure_layers
 from segrt.runtime.results import rle
 from segrt.runtime.segmenter import open_segmenter
@@ -195,6 +196,24 @@ def test_nothing_runs_where_nothing_is_asked(segmenter: PromptSegmenter, runs: l
     assert not runs
     segmenter(GREY, boxes=[(0, 0, 9, 9)])
     assert runs == ["encoder", "decoder"]
+
+
+def test_features_are_copied_once_a_call(segmenter: PromptSegmenter, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[str] = []
+    for owner, name in ((type(segmenter.backend), "hand_on"), (Head, "on_host")):
+        whole = getattr(owner, name)
+
+        def counted(*given, whole=whole, name=name):
+            calls.append(name)
+            return whole(*given)
+
+        monkeypatch.setattr(owner, name, counted)
+    segmenter(GREY, boxes=[(20, 12, 100, 60), (0, 0, 50, 50)])
+    assert calls == ["hand_on"]
+    seen = segmenter.embedded(GREY)
+    assert calls == ["hand_on", "on_host"]  # the network has one head of features
+    seen.prompt(boxes=[(20, 12, 100, 60), (0, 0, 50, 50)])
+    assert calls == ["hand_on", "on_host", "hand_on"]
 
 
 def test_a_prompt_is_numbers_of_any_kind_and_may_stand_alone(segmenter: PromptSegmenter) -> None:
