@@ -7,6 +7,7 @@ if TYPE_CHECKING:
     from segrt.runtime.errors import SegrtError
     from segrt.runtime.results import InstanceResult, Label, PanopticResult, Result, Segment, SemanticResult
     from segrt.runtime.segmenter import (
+        EmbeddedPicture,
         InstanceSegmenter,
         PanopticSegmenter,
         Prompt,
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     __version__: str
 
 __all__ = [
+    "EmbeddedPicture",
     "InstanceResult",
     "InstanceSegmenter",
     "Label",

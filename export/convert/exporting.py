@@ -57,6 +57,8 @@ def export_model(
     """
     model = find_model(name)
     BundleWriter(out, overwrite=options.overwrite)  # complains now, not after minutes of work
+    if model.prompts:
+        refuse_options(model.name, options)
     size, shortest = check_size(model, options.size or model.size), None
     if options.both_orientations:
         size, shortest = placement.canvas_for_both(size)
@@ -67,8 +69,6 @@ def export_model(
     if options.labels is not None:
         labels = read_labels(options.labels, things=model.technique == "instance")
     memory.check(model, size)
-    if model.prompts:
-        refuse_options(model.name, options)
     request = Request(model, size, options.weights, labels, options.top_queries, options.overrides, shortest)
     _say_licence(model, options, say)
     say(f"building {model.name} for {size[0]}x{size[1]}")

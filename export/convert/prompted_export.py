@@ -10,7 +10,7 @@ from segrt.export.convert import memory
 from segrt.export.convert.card_making import truth_card
 from segrt.export.convert.compared import Say, Show, check_report
 from segrt.export.convert.export_options import ExportOptions
-from segrt.export.convert.parity import ParityReport
+from segrt.export.convert.parity import ParityReport, synthetic_pictures
 from segrt.export.convert.prompted_parity import TracedDecoder, TrialReference, compare_prompted
 from segrt.export.family import Exportable, Request
 from segrt.export.graph.tensorrt_check import check_tensorrt
@@ -58,6 +58,7 @@ def refuse_options(name: str, options: ExportOptions) -> None:
         ("--labels", options.labels is not None, "what is pointed at is an object, whatever it is"),
         ("--top-queries", options.top_queries is not None, "it has no queries to choose from"),
         ("--dynamic-batch", options.dynamic_batch, "prompts belong to one picture"),
+        ("--both-orientations", options.both_orientations, "it stretches every picture to a square"),
         (
             "--annotations",
             options.measure_on is not None,
@@ -93,8 +94,6 @@ def export_prompted(
                 traced, decoder, exportable, shown, threads=options.threads, keep=_golden_count(options)
             )
             if not golden:
-                from segrt.export.convert.parity import synthetic_pictures
-
                 golden = compare_prompted(
                     traced, decoder, exportable, synthetic_pictures()[:_GOLDEN], threads=options.threads, keep=_GOLDEN
                 )[1]

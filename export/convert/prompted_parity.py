@@ -27,7 +27,7 @@ from segrt.runtime.inference.tensors import Array, TensorSpec, prefixed
 from segrt.runtime.preprocess.geometry import Geometry
 from segrt.runtime.preprocess.input_spec import InputSpec
 from segrt.runtime.preprocess.picture import network_inputs
-from segrt.runtime.preprocess.prompts import Prompt, fill_prompt, trial_prompt
+from segrt.runtime.preprocess.prompts import Prompt, fill_prompt, most_tokens, trial_prompt
 from segrt.runtime.results import Result
 
 
@@ -146,7 +146,7 @@ def _tokens(prompt: Prompt, geometry: Geometry, decoder: TracedDecoder) -> dict[
 
 
 def _blank(decoder: TracedDecoder) -> tuple[Array, Array]:
-    count = int(next(spec.shape[1] for spec in decoder.inputs if spec.role == "points"))
+    count = most_tokens(decoder.inputs)
     return np.zeros((count, 2), np.float32), np.zeros(count, np.int32)
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from segrt.runtime.bundle.manifest import MEMBERS, STATE, Manifest
-from segrt.runtime.bundle.members import PAIR, member_manifest
+from segrt.runtime.bundle.members import PAIR, class_problems, member_manifest
 from segrt.runtime.bundle.names import name_problem
 from segrt.runtime.bundle.prompt_members import prompt_problems
 from segrt.runtime.decode.decoders import rules_of
@@ -147,9 +147,8 @@ def _member_problems(manifest: Manifest) -> Iterable[str]:
     for name in [*(spec.name for spec in manifest.inputs), *(head.name for head in manifest.heads)]:
         if name.partition(".")[0] not in names:
             yield f"{name!r} belongs to no member, its name must begin with one of {', '.join(names)} and a dot"
+    yield from class_problems(manifest)
     for member in manifest.members:
-        if len(member.classes) != len(member.labels) or max(member.classes, default=-1) >= len(manifest.labels):
-            yield f"member {member.name!r} must have a class of the bundle, or -1, for each of its labels"
         for problem in _problems(member_manifest(manifest, member)):
             yield f"member {member.name!r}: {problem}"
 

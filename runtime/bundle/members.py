@@ -4,6 +4,8 @@ The manifest of such a bundle has the inputs, heads and files of both; the membe
 names of inputs and heads and before the heads' roles.
 """
 
+from collections.abc import Iterable
+
 import msgspec
 
 from segrt.runtime.bundle.manifest import Manifest, Member, Tolerance, Variant
@@ -60,3 +62,10 @@ def member_variant(variant: Variant, member: Member) -> Variant:
         tolerance=Tolerance(variant.tolerance.agreement, tolerances),
         head_dtypes=dtypes,
     )
+
+
+def class_problems(manifest: Manifest) -> Iterable[str]:
+    """Yield which members have classes that are none of the bundle's, or too few or many of them."""
+    for member in manifest.members:
+        if len(member.classes) != len(member.labels) or max(member.classes, default=-1) >= len(manifest.labels):
+            yield f"member {member.name!r} must have a class of the bundle, or -1, for each of its labels"

@@ -3,11 +3,13 @@
 from collections.abc import Iterable
 
 from segrt.runtime.bundle.manifest import MEMBERS, Manifest
+from segrt.runtime.bundle.members import class_problems
 from segrt.runtime.decode.head_spec import form_problem
 from segrt.runtime.decode.prompted_masks import PROMPTS
 from segrt.runtime.errors import BundleError
 from segrt.runtime.inference.tensors import prefixed
 from segrt.runtime.preprocess.input_spec import input_problems
+from segrt.runtime.preprocess.prompts import LEAST_TOKENS
 
 ENCODER, DECODER = "encoder", "decoder"
 _DECODED = ("embedding", "points", "point_labels")
@@ -40,6 +42,7 @@ def prompt_problems(manifest: Manifest) -> Iterable[str]:
             return
     if not manifest.labels:
         yield "labels must not be empty"
+    yield from class_problems(manifest)
     yield from _input_problems(manifest)
     yield from _head_problems(manifest)
 
@@ -61,6 +64,12 @@ def _input_problems(manifest: Manifest) -> Iterable[str]:
     by_role = {spec.role: spec for spec in manifest.inputs}
     if by_role["points"].shape[1:2] != by_role["point_labels"].shape[1:2]:
         yield "inputs of roles points and point_labels must be of equally many points"
+    tokens = by_role["point_labels"].shape[-1]
+    if isinstance(tokens, int) and tokens < LEAST_TOKENS:
+        yield (
+            f"inputs of roles points and point_labels must be of at least {LEAST_TOKENS} points, two for a box and one "
+            f"at the end, but got {tokens}"
+        )
     if by_role["image"].shape[0] != 1:
         yield f"input {by_role['image'].name!r} must have a first dimension of 1 in a bundle that takes prompts"
 

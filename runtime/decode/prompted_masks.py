@@ -36,7 +36,7 @@ class PromptedMasks(
     technique: ClassVar[Technique] = "instance"
     roles: ClassVar[tuple[str, ...]] = (MASKS, SCORES)
 
-    stability_delta: Annotated[float, msgspec.Meta(ge=0.0)] = 0.05
+    stability_delta: Annotated[float, msgspec.Meta(ge=0.0, le=1e4)] = 0.05  # logits, which float16 holds, too
     stability_threshold: Share = 0.98
 
     @property

@@ -21,6 +21,7 @@ from segrt.runtime.inference.tensors import Array, Device, Head, Slot, State, Te
 if TYPE_CHECKING:
     from segrt.runtime.inference.layers.raw_layer import RawLayer
 
+OF_TWO_NETWORKS = "runs two networks, whose layers are not measured; leave out --layers"
 _Self = TypeVar("_Self", bound="Backend")
 
 
@@ -30,6 +31,7 @@ class Backend(ABC):
     `device` is what executes, `head_device` where the heads lie. `reason` says, in one line, why this backend was
     taken; `open_backend` of the table writes it. `remark` is what would make it faster, "" for nothing.
     `why_no_graph` says why a GPU's work is not launched as a recorded graph, "" where it is or there is no GPU.
+    `no_layer_times` is what `layer_times` says, with a remedy, where there is no profiler.
     """
 
     name: str
@@ -37,6 +39,7 @@ class Backend(ABC):
     reason: str = ""
     remark: str = ""
     why_no_graph: str = ""
+    no_layer_times: str = "has no times of single layers; take another --backend"
     head_device: Device = "cpu"
 
     def __init__(self, inputs: Sequence[TensorSpec], heads: Sequence[TensorSpec], *, slots: int = 2) -> None:
@@ -132,7 +135,7 @@ class Backend(ABC):
         Profiling slows execution down, so that the sum is more than a frame takes. Raises BackendError where the
         backend has no profiler.
         """
-        raise BackendError(f"{self.name}: has no times of single layers; take another --backend")
+        raise BackendError(f"{self.name}: {self.no_layer_times}")
 
     def close(self) -> None:
         """End the backend: waiting `acquire`s raise, running executions end first. Closing twice does nothing."""

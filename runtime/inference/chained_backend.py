@@ -9,7 +9,7 @@ from threading import Lock
 import numpy as np
 
 from segrt.runtime.errors import BackendError
-from segrt.runtime.inference.backend import Backend
+from segrt.runtime.inference.backend import OF_TWO_NETWORKS, Backend
 from segrt.runtime.inference.tensors import Array, Head, Slot, TensorSpec, prefixed
 
 
@@ -20,9 +20,11 @@ class ChainedBackend(Backend):
     with this one, or where this one cannot be made. `handed_on` maps inputs of the second to heads of the first, all
     with the network's name before them; whoever fills a slot does not fill those.
 
-    `execute` runs both. `encode` runs the first alone and hands its heads on; `hand_on` does so with heads kept from
-    an earlier time; `decode` runs the second, as often as the slot is held.
+    `execute` runs both. `encode` runs the first alone, `hand_on` gives the second its heads, also heads kept from an
+    earlier time, and `decode` runs the second, as often as the slot is held.
     """
+
+    no_layer_times = OF_TWO_NETWORKS
 
     def __init__(self, networks: Mapping[str, Backend], handed_on: Mapping[str, str]) -> None:
         self._networks = dict(networks)
@@ -47,13 +49,11 @@ class ChainedBackend(Backend):
             raise
 
     def encode(self, slot: Slot) -> Mapping[str, Head]:
-        """Run the first network on the slot's inputs, hand its heads on and return them, valid until the next run."""
-        heads = self._run_one(slot, self._encoder)
-        self.hand_on(slot, {name: head.array for name, head in heads.items()})
-        return heads
+        """Run the first network on the slot's inputs; return its heads, valid until its next run."""
+        return self._run_one(slot, self._encoder)
 
     def hand_on(self, slot: Slot, heads: Mapping[str, Array]) -> None:
-        """Give the second network heads of the first, name → array."""
+        """Give the second network heads of the first, name → array; they are copied."""
         views = self._inner[slot.index][self._decoder].inputs
         for name, head in self._handed_on.items():
             np.copyto(views[name.removeprefix(prefixed(self._decoder, ""))], heads[head])
@@ -88,7 +88,9 @@ class ChainedBackend(Backend):
         slot.inference_ms = slot.upload_ms = slot.download_ms = 0.0
 
     def _finish(self, slot: Slot) -> Mapping[str, Head]:
-        return {**self.encode(slot), **self.decode(slot)}
+        heads = self.encode(slot)
+        self.hand_on(slot, arrays_of(heads))
+        return {**heads, **self.decode(slot)}
 
     def release(self, slot: Slot) -> None:
         """Give the slot back."""
@@ -107,3 +109,8 @@ class ChainedBackend(Backend):
     def _shut(self) -> None:
         for network in self._networks.values():
             network.close()
+
+
+def arrays_of(heads: Mapping[str, Head]) -> dict[str, Array]:
+    """Return the heads' arrays, which are not copied."""
+    return {name: head.array for name, head in heads.items()}

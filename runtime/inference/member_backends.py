@@ -9,7 +9,7 @@ from contextlib import suppress
 from threading import Lock
 
 from segrt.runtime.errors import BackendError
-from segrt.runtime.inference.backend import Backend
+from segrt.runtime.inference.backend import OF_TWO_NETWORKS, Backend
 from segrt.runtime.inference.cuda.device_array import GpuQueue
 from segrt.runtime.inference.cuda.member_queues import MemberQueues
 from segrt.runtime.inference.tensors import Array, Head, Slot, TensorSpec, prefixed
@@ -21,6 +21,8 @@ class MembersBackend(Backend):
     `members` maps names to opened backends of as many slots each; they are closed with this one, or where this one
     cannot be made.
     """
+
+    no_layer_times = OF_TWO_NETWORKS
 
     def __init__(self, members: Mapping[str, Backend]) -> None:
         self._members = dict(members)

@@ -5,6 +5,7 @@ The network takes a fixed number of tokens, each a point in pixels of its own pi
 take no part. Order and labels are those of SAM 2's prompt encoder in transformers (`Sam2PromptEncoder`).
 """
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -14,10 +15,13 @@ import numpy.typing as npt
 
 from segrt.runtime.errors import SegrtError
 from segrt.runtime.preprocess.geometry import Geometry
+from segrt.runtime.preprocess.input_spec import InputSpec
 
 OBJECT, BACKGROUND = 1, 0
 TOP_LEFT, BOTTOM_RIGHT, NO_POINT, UNUSED = 2, 3, -1, -10
 _CORNERS = 2
+LEAST_TOKENS = _CORNERS + 1  # a box, and the one at the end
+_LONGEST_TOLD = 60
 
 Point = tuple[float, float]
 Box = tuple[float, float, float, float]
@@ -54,48 +58,32 @@ class PromptedGeometry(Geometry):
 
 
 def check_prompt(prompt: Prompt, size: tuple[int, int], tokens: int, where: str) -> Prompt:
-    """Return `prompt` when it says something about a picture of `size` (H, W); `where` names it in errors.
+    """Return `prompt` in plain numbers when it says something about a picture of `size` (H, W).
 
-    `tokens` is how many the network takes. Raises SegrtError for what is no number, lies outside the picture, shows
-    background alone, or is too much.
+    `tokens` is how many the network takes, `where` names the prompt in errors. Raises SegrtError for what is no number,
+    lies outside the picture, shows background alone, or is too much.
     """
-    height, width = size
-    if prompt.box is not None:
-        left, top, right, bottom = _finite(prompt.box, where)
-        if right <= left or bottom <= top:
-            raise SegrtError(
-                f"{where}: a box must be left, top, right, bottom with left < right and top < bottom, but got "
-                f"{shown(prompt.box)}"
-            )
-        if left < 0 or top < 0 or right > width or bottom > height:
-            raise SegrtError(
-                f"{where}: the box {shown(prompt.box)} reaches out of the picture, which is {width} wide and "
-                f"{height} high; cut it off at its edges"
-            )
-    if len(prompt.points) != len(prompt.labels):
+    if not isinstance(prompt, Prompt):
+        raise SegrtError(f"{where}: must be a Prompt(box=, points=, labels=), but got {told(prompt)}")
+    box = None if prompt.box is None else _checked_box(prompt.box, size, where)
+    points = tuple(_checked_point(point, size, where) for point in _entries(prompt.points, "points", where))
+    labels = tuple(_checked_label(label, where) for label in _entries(prompt.labels, "labels", where))
+    if len(points) != len(labels):
         raise SegrtError(
-            f"{where}: every point needs a label, 1 on the object or 0 on background, but {len(prompt.points)} points "
-            f"have {len(prompt.labels)}"
+            f"{where}: every point needs a label, 1 on the object or 0 on background, but {len(points)} points "
+            f"have {len(labels)}"
         )
-    for point, label in zip(prompt.points, prompt.labels, strict=True):
-        x, y = _finite(point, where)
-        if not (0 <= x <= width and 0 <= y <= height):
-            raise SegrtError(
-                f"{where}: the point {shown(point)} lies outside the picture, which is {width} wide and {height} high; "
-                "give x, then y"
-            )
-        if label not in (OBJECT, BACKGROUND):
-            raise SegrtError(f"{where}: a point's label must be 1, on the object, or 0, background, but got {label}")
-    if prompt.box is None and OBJECT not in prompt.labels:
-        what = "is empty" if not prompt.points else "shows background alone"
+    if box is None and OBJECT not in labels:
+        what = "is empty" if not points else "shows background alone"
         raise SegrtError(f"{where}: {what}, no object; add a box or a point that lies on the object")
-    if prompt.tokens > tokens:
-        room = tokens - 1 - (_CORNERS if prompt.box is not None else 0)
+    checked = Prompt(box, points, labels)
+    if checked.tokens > tokens:
+        room = tokens - 1 - (_CORNERS if box is not None else 0)
         raise SegrtError(
-            f"{where}: the network takes at most {room} points{' beside a box' if prompt.box is not None else ''}, "
-            f"but got {len(prompt.points)}; leave some out"
+            f"{where}: the network takes at most {room} points{' beside a box' if box is not None else ''}, "
+            f"but got {len(points)}; leave some out"
         )
-    return prompt
+    return checked
 
 
 def trial_prompt(size: tuple[int, int]) -> Prompt:
@@ -133,7 +121,78 @@ def shown(numbers: Iterable[float]) -> str:
     return ",".join(f"{number:g}" for number in numbers)
 
 
-def _finite(numbers: tuple[float, ...], where: str) -> tuple[float, ...]:
+def told(given: object) -> str:
+    """Return what a caller gave on one line, cut short and in quotes, for errors."""
+    try:
+        text = str(given)
+    except ValueError:  # Python writes no integers of thousands of digits
+        text = f"<{type(given).__name__}>"
+    return repr(text[:_LONGEST_TOLD])
+
+
+def most_tokens(inputs: Iterable[InputSpec]) -> int:
+    """Return how many tokens a decoder with these inputs takes: points, two corners of a box, and one at the end."""
+    return int(next(spec.shape[1] for spec in inputs if spec.role == "point_labels"))
+
+
+def _checked_box(given: object, size: tuple[int, int], where: str) -> Box:
+    height, width = size
+    left, top, right, bottom = _numbers(given, 4, "a box must be left, top, right, bottom in pixels", where)
+    box = left, top, right, bottom
+    if right <= left or bottom <= top:
+        raise SegrtError(
+            f"{where}: a box must be left, top, right, bottom with left < right and top < bottom, but got {shown(box)}"
+        )
+    if left < 0 or top < 0 or right > width or bottom > height:
+        raise SegrtError(
+            f"{where}: the box {shown(box)} reaches out of the picture, which is {width} wide and {height} high; cut "
+            "it off at its edges"
+        )
+    return box
+
+
+def _checked_point(given: object, size: tuple[int, int], where: str) -> Point:
+    height, width = size
+    x, y = _numbers(given, 2, "points must each be x, y in pixels, as ((80, 48),)", where)
+    if not (0 <= x <= width and 0 <= y <= height):
+        raise SegrtError(
+            f"{where}: the point {shown((x, y))} lies outside the picture, which is {width} wide and {height} high; "
+            "give x, then y"
+        )
+    return x, y
+
+
+def _checked_label(given: object, where: str) -> int:
+    try:
+        label = _number(given)
+    except (TypeError, ValueError, OverflowError):
+        label = math.nan
+    if label in (OBJECT, BACKGROUND):
+        return int(label)
+    raise SegrtError(f"{where}: a point's label must be 1, on the object, or 0, background, but got {told(given)}")
+
+
+def _entries(given: Any, what: str, where: str) -> list[Any]:
+    try:
+        return list(given)
+    except TypeError:
+        raise SegrtError(f"{where}: {what} must be a tuple, one for each point, but got {told(given)}") from None
+
+
+def _numbers(given: Any, count: int, rule: str, where: str) -> tuple[float, ...]:
+    """Return `given` as `count` finite numbers; raise SegrtError with `rule` for all else."""
+    try:
+        numbers = tuple(_number(entry) for entry in given)
+    except (TypeError, ValueError, OverflowError):
+        numbers = ()
+    if len(numbers) != count:
+        raise SegrtError(f"{where}: {rule}, but got {told(given)}")
     if not np.isfinite(numbers).all():
         raise SegrtError(f"{where}: must be of finite numbers, but got {shown(numbers)}")
     return numbers
+
+
+def _number(entry: Any) -> float:
+    if isinstance(entry, str | bytes) or np.iscomplexobj(entry):
+        raise TypeError("no number")
+    return float(entry)

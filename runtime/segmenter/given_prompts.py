@@ -1,6 +1,6 @@
 """What a caller may give as prompts: boxes, points with their labels, or the objects that a detector has found."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from segrt.runtime.errors import SegrtError
-from segrt.runtime.preprocess.prompts import BACKGROUND, OBJECT, Box, Point, Prompt, check_prompt
-from segrt.runtime.results import InstanceResult, Label
+from segrt.runtime.preprocess.prompts import BACKGROUND, OBJECT, Box, Point, Prompt, check_prompt, told
+from segrt.runtime.results import InstanceResult, Label, PanopticResult, Result
 from segrt.runtime.results.labels.one_object import OBJECT_LABEL
 
 _REMEDY = "give boxes=, points= or prompts="
@@ -19,21 +19,27 @@ _REMEDY = "give boxes=, points= or prompts="
 class GivenPrompts:
     """One prompt for each object, in order, and what is known of the objects: classes and tracks.
 
+    None stands for an object of which nothing lies in the picture: its mask is empty, and the network is not asked.
     `class_ids` are positions in `labels`, one for each prompt.
     """
 
-    prompts: tuple[Prompt, ...]
+    prompts: tuple[Prompt | None, ...]
     class_ids: npt.NDArray[np.int64]
     labels: tuple[Label, ...] = (OBJECT_LABEL,)
     track_ids: npt.NDArray[np.int64] | None = field(default=None)
+
+    @property
+    def asked(self) -> list[Prompt]:
+        """What the network is asked, in order."""
+        return [prompt for prompt in self.prompts if prompt is not None]
 
 
 def given_prompts(
     size: tuple[int, int],
     tokens: int,
     *,
-    prompts: Sequence[Prompt] | None = None,
-    boxes: "InstanceResult | npt.ArrayLike | None" = None,
+    prompts: Sequence[Prompt] | Prompt | None = None,
+    boxes: "InstanceResult | PanopticResult | npt.ArrayLike | None" = None,
     points: Sequence[Any] | npt.NDArray[Any] | None = None,
     point_labels: Sequence[Any] | npt.NDArray[Any] | None = None,
 ) -> GivenPrompts:
@@ -44,13 +50,17 @@ def given_prompts(
     if prompts is not None:
         if boxes is not None or points is not None or point_labels is not None:
             raise SegrtError("prompts: are boxes and points already; give them alone")
-        return _checked(tuple(prompts), size, tokens, "prompts")
+        return _checked([prompts] if isinstance(prompts, Prompt) else _entries("prompts", prompts), size, tokens)
     if boxes is None and points is None:
         what = "point_labels: there are no points that they belong to" if point_labels is not None else "no prompt"
         raise SegrtError(f"{what}; {_REMEDY}")
-    if isinstance(boxes, InstanceResult):
-        if points is not None:
-            raise SegrtError("points: cannot be joined to a result's objects; give boxes=result.boxes with them")
+    if isinstance(boxes, Result):
+        for what, also in (("points", points), ("point_labels", point_labels)):
+            if also is not None:
+                raise SegrtError(
+                    f"{what}: cannot be joined to a result's objects; give boxes= its boxes, clipped to the picture, "
+                    "with points"
+                )
         return _of_result(boxes, size)
     rows = None if boxes is None else _boxes(boxes)
     grouped = None if points is None else _grouped(points, point_labels)
@@ -59,25 +69,30 @@ def given_prompts(
     count = len(rows) if rows is not None else len(grouped or ())
     if rows is not None and grouped is not None and len(grouped) != count:
         raise SegrtError(f"points: must be one point or list of points for each box, {count}, but got {len(grouped)}")
-    made = tuple(
+    made = [
         Prompt(
             box=None if rows is None else rows[index],
             points=() if grouped is None else grouped[index][0],
             labels=() if grouped is None else grouped[index][1],
         )
         for index in range(count)
-    )
+    ]
     return _checked(made, size, tokens, "boxes" if grouped is None else "points")
 
 
-def _checked(prompts: tuple[Prompt, ...], size: tuple[int, int], tokens: int, what: str) -> GivenPrompts:
-    for index, prompt in enumerate(prompts):
-        check_prompt(prompt, size, tokens, f"{what}[{index}]")
-    return GivenPrompts(prompts, np.zeros(len(prompts), np.int64))
+def _checked(prompts: list[Prompt], size: tuple[int, int], tokens: int, what: str = "prompts") -> GivenPrompts:
+    checked = tuple(check_prompt(prompt, size, tokens, f"{what}[{index}]") for index, prompt in enumerate(prompts))
+    return GivenPrompts(checked, np.zeros(len(checked), np.int64))
 
 
-def _of_result(result: InstanceResult, size: tuple[int, int]) -> GivenPrompts:
+def _of_result(result: Result, size: tuple[int, int]) -> GivenPrompts:
     """Return the boxes of a detector's objects, cut off at the picture's edges, beyond which detectors reach."""
+    if isinstance(result, PanopticResult):
+        result = result.to_instances()
+    if not isinstance(result, InstanceResult):
+        raise SegrtError(
+            f"boxes: a {type(result).__name__} has no objects; give the result of an instance or a panoptic network"
+        )
     if result.size != size:
         raise SegrtError(
             f"boxes: are of a picture of {result.size[1]}x{result.size[0]} pixels, but this one has "
@@ -86,18 +101,24 @@ def _of_result(result: InstanceResult, size: tuple[int, int]) -> GivenPrompts:
     height, width = size
     inside = np.clip(result.boxes, 0, np.array([width, height, width, height], np.float32))
     return GivenPrompts(
-        tuple(Prompt(box=_box(row)) for row in inside.tolist()),
+        tuple(_of_edges(_box(row)) for row in inside.tolist()),
         np.asarray(result.class_ids, np.int64),
         result.labels,
         result.track_ids,
     )
 
 
+def _of_edges(box: Box) -> Prompt | None:
+    """Return the prompt for a box that has been cut off, None where nothing is left of it."""
+    left, top, right, bottom = box
+    return Prompt(box=box) if left < right and top < bottom else None
+
+
 def _boxes(given: npt.ArrayLike) -> list[Box]:
     """Return boxes (N, 4), or one (4,), as numbers."""
     rows = _numbers("boxes", given)
     rows = rows[None] if rows.shape == (4,) else rows
-    if not rows.size:
+    if rows.shape in ((0,), (0, 4)):
         return []
     if rows.ndim != 2 or rows.shape[1] != 4:
         raise SegrtError(
@@ -108,10 +129,10 @@ def _boxes(given: npt.ArrayLike) -> list[Box]:
 
 def _grouped(points: Any, labels: Any) -> list[tuple[tuple[Point, ...], tuple[int, ...]]]:
     """Return each object's points and labels: `points` has a point, or a list of points, for each object."""
-    entries = list(points)
+    entries = _entries("points", points)
     if len(entries) == 2 and not any(_has_length(entry) for entry in entries):  # one point by itself
         entries, labels = [entries], None if labels is None else [labels]
-    marks = [None] * len(entries) if labels is None else list(labels)
+    marks = [None] * len(entries) if labels is None else _entries("point_labels", labels)
     if len(marks) != len(entries):
         raise SegrtError(
             f"point_labels: must be as many as points, {len(entries)}, nested as they are, but got {len(marks)}"
@@ -134,11 +155,25 @@ def _grouped(points: Any, labels: Any) -> list[tuple[tuple[Point, ...], tuple[in
     return grouped
 
 
-def _numbers(what: str, given: Any) -> npt.NDArray[np.float64]:
+def _entries(what: str, given: Any) -> list[Any]:
+    """Return what a list or array holds, one entry for each object; raise SegrtError for all else."""
     try:
-        return np.asarray(given, np.float64)
-    except (TypeError, ValueError):
-        raise SegrtError(f"{what}: must be numbers in pixels, but got {str(given)[:60]!r}") from None
+        if isinstance(given, str | bytes | Mapping):
+            raise TypeError("no list")
+        return list(given)
+    except TypeError:
+        raise SegrtError(f"{what}: must be a list, one for each object, but got {told(given)}") from None
+
+
+def _numbers(what: str, given: Any) -> npt.NDArray[np.float64]:
+    """Return an array, or nested lists, of real numbers; raise SegrtError for all else."""
+    try:
+        array = np.asarray(given)
+        if array.dtype.kind not in "biufO":
+            raise TypeError("no real numbers")
+        return array.astype(np.float64)
+    except (TypeError, ValueError, OverflowError, RuntimeError):  # torch raises the last for what has gradients
+        raise SegrtError(f"{what}: must be numbers in pixels, but got {told(given)}") from None
 
 
 def _box(row: Sequence[float]) -> Box:
@@ -147,4 +182,4 @@ def _box(row: Sequence[float]) -> Box:
 
 
 def _has_length(entry: object) -> bool:
-    return hasattr(entry, "__len__")
+    return hasattr(entry, "__len__") and getattr(entry, "ndim", 1) != 0  # torch's numbers have a length, too

@@ -45,8 +45,3 @@ def place_prompt(prompt: Prompt, geometry: Geometry, manifest: Manifest, slot: S
         spec.role: slot.inputs[spec.name] for spec in manifest.inputs if spec.name in slot.inputs
     }
     return fill_prompt(prompt, geometry, views["points"][0], views["point_labels"][0])
-
-
-def most_tokens(manifest: Manifest) -> int:
-    """Return how many tokens the decoder takes: points, two corners of a box, and one at the end."""
-    return int(next(spec.shape[1] for spec in manifest.inputs if spec.role == "point_labels"))

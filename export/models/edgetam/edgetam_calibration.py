@@ -49,7 +49,7 @@ def calibrate_masks(model: Any, side: int, seed: int) -> None:
         model.prompt_encoder.shared_embedding.positional_embedding.copy_(places)
         for layer in (decoder.upscale_conv1, decoder.upscale_conv2):  # else masks are chequered
             layer.weight.copy_(layer.weight.mean((2, 3), keepdim=True).expand_as(layer.weight))
-        nn.init.normal_(model.no_memory_embedding, std=0.1)
+        model.no_memory_embedding.normal_(std=0.1, generator=torch.Generator().manual_seed(seed))
         calibrate(model, masks, spreads)
         for layer, bias in ((decoder.upscale_conv2, 10.0), (decoder.conv_s0, 0.0)):
             _set_first(layer, bias)  # behind GELU: 10

@@ -34,13 +34,17 @@ def framework() -> Exportable:
 
 
 @pytest.fixture(scope="module")
-def exported(framework: Exportable, photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Exported:
-    """The very same network as a bundle, from a file of its weights: to draw them twice gives nearly the same."""
-    folder = tmp_path_factory.mktemp("edgetam")
-    save_file(framework.core.model.state_dict(), str(folder / "random.safetensors"))  # type: ignore[union-attr, arg-type]
-    weights = Weights("file", folder / "random.safetensors")
-    options = ExportOptions(weights, size=(SIDE, SIDE), parity_images=photos, threads=1, overrides=SHALLOW)
-    return export_model(NAME, folder / NAME, options)
+def exported(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Exported:
+    """The very same network as a bundle: a seed is a seed."""
+    options = ExportOptions(Weights("random"), size=(SIDE, SIDE), parity_images=photos, threads=1, overrides=SHALLOW)
+    return export_model(NAME, tmp_path_factory.mktemp("edgetam") / NAME, options)
+
+
+def test_random_weights_of_a_seed_are_the_same_whatever_was_drawn_before(framework: Exportable) -> None:
+    torch.rand(7)
+    again: Any = build(Request(find_model(NAME), (SIDE, SIDE), Weights("random"), overrides=SHALLOW)).core.model
+    found, wanted = again.state_dict(), framework.core.model.state_dict()  # type: ignore[union-attr, operator]
+    assert [name for name, tensor in wanted.items() if not torch.equal(found[name], tensor)] == []
 
 
 def test_the_export_holds_its_limits_and_names_two_networks(exported: Exported) -> None:
@@ -123,6 +127,10 @@ def test_published_files_load_with_the_video_models_part_and_others_do_not(
         ({"labels": "coco"}, "--labels: edgetam-repvit-m1 takes prompts; what is pointed at is an object"),
         ({"top_queries": 3}, "--top-queries"),
         ({"dynamic_batch": True}, "--dynamic-batch"),
+        (
+            {"both_orientations": True, "size": (96, 128), "parity_images": Path("none"), "calibration": Path("none")},
+            "--both-orientations: edgetam-repvit-m1 takes prompts; it stretches every picture to a square",
+        ),
     ],
 )
 def test_options_that_prompts_leave_no_room_for_are_refused(options: Any, message: str, tmp_path: Path) -> None:

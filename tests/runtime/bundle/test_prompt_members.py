@@ -56,6 +56,17 @@ def changed(entries: tuple[Any, ...], index: int, **fields: Any) -> tuple[Any, .
         (lambda m: {"inputs": changed(m.inputs, 2, shape=(1, 5, 2))}, "must be of equally many points"),
         (lambda m: {"inputs": changed(m.inputs, 2, dtype="int32")}, r"must be float32 \[1, K, 2\], but got int32"),
         (lambda m: {"inputs": changed(m.inputs, 0, shape=("N", 64, 64, 3))}, "must have a first dimension of 1"),
+        (
+            lambda m: {"inputs": changed(changed(m.inputs, 2, shape=(1, 2, 2)), 3, shape=(1, 2))},
+            "must be of at least 3 points, two for a box and one at the end, but got 2",
+        ),
+        (
+            lambda m: {"members": changed(m.members, 0, classes=(5,))},
+            "member 'encoder' must have a class of the bundle",
+        ),
+        (lambda m: {"members": changed(m.members, 1, classes=())}, "member 'decoder' must have a class of the bundle"),
+        (lambda m: {"members": changed(m.members, 1, labels=m.labels * 2)}, "member 'decoder' must have a class of"),
+        (lambda m: {"decode": m.decode.replaced(stability_delta=1e308)}, "<= 10000"),
         (lambda m: {"heads": without(m.heads, 2)}, "needs a head of role decoder.iou_scores"),
         (lambda m: {"heads": changed(m.heads, 1, shape=(1, 3, 32, 32))}, "must be of 4 masks"),
         (lambda m: {"variants": changed(m.variants, 0, member_files={})}, "must have a network of encoder, its file"),

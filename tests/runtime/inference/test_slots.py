@@ -11,6 +11,7 @@ import pytest
 from segrt.runtime.bundle.network_files import tensor_specs
 from segrt.runtime.errors import BackendError
 from segrt.runtime.inference.backend import Backend
+from segrt.runtime.inference.member_backends import MembersBackend
 from segrt.runtime.inference.tensors import Head, Slot, TensorSpec
 
 WAIT = 10.0
@@ -219,3 +220,11 @@ def test_specs_follow_batch_and_variant(tiny: Any) -> None:
     )
     inputs, heads = tensor_specs(free, half, batch=2)
     assert (inputs[0].shape, heads[0].shape) == ((2, 32, 48, 3), (2, 3, 8, 12))
+
+
+def test_layers_of_two_networks_are_refused_as_those_of_a_backend_without_a_profiler() -> None:
+    with MembersBackend({"one": Doubler(), "other": Doubler()}) as pair, Doubler() as alone:
+        with pytest.raises(BackendError, match="doubler: runs two networks, whose layers are not measured; leave out"):
+            pair.layer_times({}, 1)
+        with pytest.raises(BackendError, match="doubler: has no times of single layers; take another --backend"):
+            alone.layer_times({}, 1)
