@@ -6,6 +6,7 @@ from pathlib import Path
 
 from segrt.export.adopt.conventions.convention import Convention, Subject
 from segrt.runtime.decode.merge_queries import MergeRule
+from segrt.runtime.decode.rule import DecodeRule
 from segrt.runtime.errors import SegrtError
 from segrt.runtime.preprocess.input_spec import Channels, Resize
 from segrt.runtime.results.technique import Technique
@@ -55,6 +56,7 @@ class AdoptOptions:
     licence: str = "unknown"
     family: str = "adopted"
     merge_rule: MergeRule | None = None
+    rules: Mapping[str, DecodeRule] = field(default_factory=dict)
     score_threshold: float | None = None
     overlap_threshold: float | None = None
     iou_threshold: float | None = None
@@ -116,6 +118,7 @@ def completed(options: AdoptOptions, convention: Convention) -> AdoptOptions:
         color=options.color or convention.color,
         rows=options.rows or convention.rows,
         merge_rule=options.merge_rule or convention.merge_rule,
+        rules=options.rules or convention.rules,
     )
 
 

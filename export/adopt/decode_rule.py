@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any, cast
 
+import msgspec
+
 from segrt.export.adopt.adopt_options import AdoptOptions
 from segrt.export.adopt.candidates import Candidate, UndecidedError
 from segrt.export.adopt.guessing import Output, rows_of
@@ -41,7 +43,7 @@ def decode_rule(
     if rule == "binary":
         return Binary(scores=cast("Any", options.scores), **given)
     if rule == "query_semantic":
-        return QuerySemantic()
+        return options.rules.get(rule, QuerySemantic())
     if rule == "class_map":
         return ClassMap(options.void_value)
     if rule == "paste_masks":
@@ -57,7 +59,8 @@ def decode_rule(
         return MergeQueries(merge_rule=options.merge_rule or "maskformer", **given)
     activation = options.activation or "softmax"
     notes.append(f"class scores by {activation}")
-    return QueryInstances(activation=cast("Any", activation), **given)
+    known = cast("QueryInstances", options.rules.get(rule, QueryInstances()))
+    return msgspec.structs.replace(known, activation=cast("Any", activation), **given)
 
 
 def _prototype_rule(

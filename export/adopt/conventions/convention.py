@@ -1,10 +1,11 @@
 """What an exporter says of a network, in segrt's own terms."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from segrt.runtime.decode.merge_queries import MergeRule
+from segrt.runtime.decode.rule import DecodeRule
 from segrt.runtime.preprocess.input_spec import Channels, Resize
 from segrt.runtime.results.technique import Technique
 
@@ -51,7 +52,8 @@ class Convention:
     """What is known of a file before its network was run; None: not said.
 
     `names` are the classes by the network's own ids; `rows` is what a YOLO's predictions are; `activation` that of
-    class logits; `whole_masks` tells whether masks of boxes lie in the whole picture; `is_read` that normalisation and
+    class logits; `rules` are decode rules by their names, whose parameters the network's own post-processing sets;
+    `whole_masks` tells whether masks of boxes lie in the whole picture; `is_read` that normalisation and
     resizing stand in a file, and are not only usual with the exporter; `notes` tell where all this comes from.
     """
 
@@ -63,6 +65,7 @@ class Convention:
     normalisation: Normalisation | None = None
     resize: Resize | None = None
     merge_rule: MergeRule | None = None
+    rules: Mapping[str, DecodeRule] = field(default_factory=dict)
     rows: str | None = None
     activation: str | None = None
     whole_masks: bool | None = None

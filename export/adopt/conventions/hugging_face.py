@@ -1,18 +1,42 @@
 """Hugging Face: `config.json` and the image processor's file beside the network, or one folder above `onnx/`."""
 
 from collections.abc import Mapping
-from typing import Any, get_args
+from typing import Any
 
 from segrt.export.adopt.conventions.convention import Convention
 from segrt.export.adopt.conventions.image_processors import read_processor
 from segrt.export.adopt.conventions.side_files import find, is_class_id, read_json
 from segrt.export.graph.editing import Graph
 from segrt.runtime.decode.merge_queries import MergeRule
+from segrt.runtime.decode.query_instances import QueryInstances
+from segrt.runtime.decode.query_semantic import QuerySemantic
+from segrt.runtime.decode.rule import DecodeRule
 from segrt.runtime.errors import SegrtError
 from segrt.runtime.results.technique import Technique
 
 # Whose class logits have a last column for "no object": their processors take a softmax.
 _WITH_NO_OBJECT = ("detr", "eomt", "eomt_dinov3", "mask2former", "maskformer", "oneformer")
+# How their post-processing merges, and where it enlarges masks and adds up scores first.
+_POST_PROCESSING: Mapping[str, tuple[MergeRule, Mapping[str, DecodeRule]]] = {
+    "mask2former": (
+        "mask2former",
+        {
+            "query_instances": QueryInstances(processed_size=(384, 384), score_at="processed"),
+            "query_semantic": QuerySemantic((384, 384)),
+        },
+    ),
+    "oneformer": ("maskformer", {"query_instances": QueryInstances(processed_size="network", score_at="picture")}),
+    **dict.fromkeys(
+        ("eomt", "eomt_dinov3"),
+        (
+            "eomt",
+            {
+                "query_instances": QueryInstances(processed_size="network", score_at="picture"),
+                "query_semantic": QuerySemantic("network"),
+            },
+        ),
+    ),
+}
 # What transformers' classes are for, behind "For".
 _OTHER_TASKS = (
     "DepthEstimation",
@@ -48,7 +72,7 @@ def hugging_face(graph: Graph) -> Convention | None:
     preparation = read_processor(graph.path, model_type)
     if preparation.source is not None:
         notes.append(f"{preparation.source} says how pictures are resized and normalised")
-    merge_rule = model_type if model_type in get_args(MergeRule) and model_type != "detr" else "maskformer"
+    merge_rule, rules = _POST_PROCESSING.get(model_type, ("maskformer", {}))
     return Convention(
         "optimum",
         _technique(architecture, config),
@@ -57,7 +81,8 @@ def hugging_face(graph: Graph) -> Convention | None:
         "bgr" if preparation.flips else None,
         preparation.normalisation,
         preparation.resize,
-        merge_rule,  # type: ignore[arg-type]  # get_args checked it
+        merge_rule,
+        rules,
         activation="softmax" if model_type in _WITH_NO_OBJECT else None,
         is_read=preparation.source is not None,
         problems=preparation.problems,
