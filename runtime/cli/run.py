@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from segrt.runtime.outputs.run_savers import Savers
     from segrt.runtime.outputs.saver import Segmented
     from segrt.runtime.preprocess.tiling import Tiling
-    from segrt.runtime.results import Label
+    from segrt.runtime.results import Label, Result
     from segrt.runtime.segmenter import Segmenter
 
 
@@ -118,10 +118,12 @@ def run(
             try:
                 if plan is None:
                     item = _segment(segmenter, savers, path, name, image_id, edited=edits is not None)
+                    meant = item.result
                 else:
-                    item = _prompted(segmenter, plan, path, name, image_id)
-                item = item if kept is None else replace(item, result=item.result.filter(kept))
-                item = item if edits is None else replace(item, image=edits(item.image, item.result))
+                    item, meant = _prompted(segmenter, plan, path, name, image_id)
+                if kept is not None:
+                    item, meant = replace(item, result=item.result.filter(kept)), meant.filter(kept)
+                item = item if edits is None else replace(item, image=edits(item.image, meant))
             except ImageError as error:
                 if not skip_bad:
                     raise
@@ -173,9 +175,17 @@ def _refuse_sources_in(out: Path, paths: list[Path]) -> None:
             raise SegrtError(f"--out {out}: {path} lies there, a source; write to another folder")
 
 
-def _prompted(segmenter: "Segmenter", plan: PromptPlan, path: Path, name: str, image_id: int | str) -> "Segmented":
-    """Segment what the plan's prompts point at in the picture at `path`."""
+def _prompted(
+    segmenter: "Segmenter", plan: PromptPlan, path: Path, name: str, image_id: int | str
+) -> "tuple[Segmented, Result]":
+    """Segment what the plan's prompts point at in the picture at `path`.
+
+    And return the result with the boxes that were asked for instead of the masks' extents: what is to be blurred is
+    where a prompt says that it is, also where the network has hardly a mask for it.
+    """
     from typing import cast
+
+    import numpy as np
 
     from segrt.runtime.errors import ImageError, SegrtError
     from segrt.runtime.outputs.saver import Segmented
@@ -188,7 +198,10 @@ def _prompted(segmenter: "Segmenter", plan: PromptPlan, path: Path, name: str, i
         given = plan.of_picture(path, (image.shape[0], image.shape[1]), prompted.tokens)
     except SegrtError as error:  # others may fit: to --skip-bad it is the picture that is bad
         raise ImageError(str(error)) from None
-    return Segmented(path, name, image_id, shown(image), prompted.segmented(image, given), {}, None)
+    result = prompted.segmented(image, given)
+    asked = [extent if one.box is None else one.box for one, extent in zip(given.prompts, result.boxes, strict=True)]
+    meant = replace(result, boxes=np.array(asked, np.float32).reshape(-1, 4))
+    return Segmented(path, name, image_id, shown(image), result, {}, None), meant
 
 
 def _segment(

@@ -90,6 +90,22 @@ def test_classes_and_edits_are_those_of_the_file(segrt: Segrt, pointing: Path, p
     fails(lost, 2, "--blur object: --classes counts this class as not found")
 
 
+@pytest.mark.prints_table("run")
+def test_a_box_is_blurred_although_the_network_has_no_mask_for_it(
+    segrt: Segrt, pointing: Path, photo: Path, tmp_path: Path
+) -> None:
+    before = np.random.default_rng(3).integers(0, 256, (HEIGHT, WIDTH, 3), np.uint8)
+    cv2.imwrite(str(photo), before)
+    nothing = "box:40,20,46,26+point:43,23,background"
+    run = ("run", pointing, photo, "--prompt", nothing, "--save", "overlay,coco", "--blur", "object", "--out", tmp_path)
+    assert segrt(*run)[::2] == (0, "")
+    entry = json.loads((tmp_path / "coco.json").read_text())[0]["segmentation"]
+    assert rle.area({**entry, "counts": entry["counts"].encode()}) == 0
+    differs = (cv2.imread(str(tmp_path / "overlay" / f"{photo.stem}.png")) != before).any(2)
+    assert differs[20:26, 40:46].mean() > 0.9
+    assert differs[:, :30].mean() == 0
+
+
 def test_a_file_of_prompts_is_not_replaced(segrt: Segrt, pointing: Path, photo: Path, tmp_path: Path) -> None:
     file = boxes(tmp_path / "coco.json", (7, 3, [6, 9, 24, 39]))
     before = file.read_bytes()
