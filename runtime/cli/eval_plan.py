@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from segrt.runtime.bundle.prompt_members import refuse_prompts
 from segrt.runtime.cli.eval_options import DataOptions, JudgingOptions, OutputOptions, PredictionOptions
 from segrt.runtime.cli.json_output import check_json
 from segrt.runtime.console.words import comma_separated
@@ -71,6 +72,8 @@ def make_plan(
         raise SegrtError(f"--tile {tile}: is for bundles, what is in --predictions has been segmented; leave it out")
     if predicted.predictions_dir is not None and predicted.predictions is None:
         raise SegrtError("--predictions-dir needs --predictions FILE, the JSON that describes its PNG files")
+    for bundle in bundles:
+        refuse_prompts(find_bundle(bundle).manifest, bundle, "eval")
     check_json(outputs.json_path)
     if outputs.save is not None:
         prepare_folder(outputs.save, "--save")

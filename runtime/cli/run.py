@@ -19,11 +19,15 @@ from segrt.runtime.console.tables import print_table
 from segrt.runtime.console.words import comma_separated, counted
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from segrt.runtime.decode.rule_changes import RuleChanges
+    from segrt.runtime.draw.picture_edits import PictureEdits
     from segrt.runtime.inference.execution import Execution
     from segrt.runtime.outputs.run_savers import Savers
     from segrt.runtime.outputs.saver import Segmented
     from segrt.runtime.preprocess.tiling import Tiling
+    from segrt.runtime.results import Label, Result
     from segrt.runtime.segmenter import Segmenter
 
 
@@ -45,7 +49,11 @@ if TYPE_CHECKING:
     metavar="KINDS",
     help="What to save, comma-separated: overlay, panoptic, coco, labels, queries, cutouts, masks.",
 )
-@click.option("--skip-bad", is_flag=True, help="Report pictures that cannot be read and go on with the next.")
+@click.option(
+    "--skip-bad",
+    is_flag=True,
+    help="Report pictures that cannot be read, or that a prompt does not fit, and go on with the next.",
+)
 @PROMPT
 @CLASSES
 @TILE
@@ -70,8 +78,8 @@ def run(
     Says what was found in each: "photo.jpg: 3 person, 1 dog → results/overlay/photo.png".
 
     A SOURCE is a picture, a folder of pictures or a pattern such as "photos/*.jpg"; networks of 16-bit values or many
-    bands take .npy files and TIFFs of many pages, too. A picture that cannot be read ends the command
-    after what was done so far has been saved, unless --skip-bad is given.
+    bands take .npy files and TIFFs of many pages, too. A picture that cannot be read, or that a
+    --prompt does not fit, ends the command after what was done so far has been saved, unless --skip-bad is given.
     """
     from segrt.runtime.errors import ImageError
     from segrt.runtime.files.finding import find_pictures, image_ids, unique_names
@@ -83,10 +91,12 @@ def run(
     paths = find_pictures(sources, arrays=not manifest.image_input.takes_pictures)
     names = unique_names(paths)
     ids = image_ids(names)
-    plan = prompt_plan(prompts, manifest, bundle, ids)
+    kinds = comma_separated(save)
+    plan = prompt_plan(prompts, manifest, bundle, paths)
     _refuse_sources_in(out, paths)
-    kept = class_ids(classes, manifest.labels, bundle)
-    edits = edits_of(drawing, manifest.labels, kept, bundle)
+    if plan is not None and "coco" in kinds:
+        plan.refuse_replacing(out / "coco.json")
+    kept, edits = _choices(classes, drawing, manifest.labels, bundle, plan)
     times, skipped = [], 0
     with (
         open_bundle(
@@ -100,9 +110,7 @@ def run(
             batch=1 if tile is None else None,
             tile=tile,
         ) as segmenter,
-        Savers(
-            comma_separated(save), out, Origin(segmenter.manifest, segmenter.decode, drawing.chosen_style)
-        ) as savers,
+        Savers(kinds, out, Origin(segmenter.manifest, segmenter.decode, drawing.chosen_style)) as savers,
     ):
         remark_on_domain([manifest], sources)
         items = list(zip(paths, names, ids, strict=True))
@@ -110,10 +118,12 @@ def run(
             try:
                 if plan is None:
                     item = _segment(segmenter, savers, path, name, image_id, edited=edits is not None)
+                    meant = item.result
                 else:
-                    item = _prompted(segmenter, plan, path, name, image_id)
-                item = item if kept is None else replace(item, result=item.result.filter(kept))
-                item = item if edits is None else replace(item, image=edits(item.image, item.result))
+                    item, meant = _prompted(segmenter, plan, path, name, image_id)
+                if kept is not None:
+                    item, meant = replace(item, result=item.result.filter(kept)), meant.filter(kept)
+                item = item if edits is None else replace(item, image=edits(item.image, meant))
             except ImageError as error:
                 if not skip_bad:
                     raise
@@ -121,16 +131,37 @@ def run(
                 say(f"segrt: skipped: {error}", err=True)
                 continue
             written = savers.add(item)
-            say(f"{path}: {item.result.found()} → {written[0] if written else out}")
+            found = item.result.found() if plan is None else plan.found_text(item.result.found(), path)
+            say(f"{path}: {found} → {written[0] if written else out}")
             times.append(item.result.timings)
     if not times:
-        raise ImageError(f"{out}: nothing was saved, none of the {len(paths)} pictures could be read")
+        raise ImageError(f"{out}: nothing was saved, none of the {len(paths)} pictures could be segmented")
     print_table(
         f"{counted(len(times), 'picture')} saved in {out}" + (f", {skipped} skipped" if skipped else ""),
         ["median of", *LATENCIES],
         [[f"{segmenter.manifest.name} {segmenter.variant.precision}", *latency_cells(times)]],
     )
     sys.stdout.flush()
+
+
+def _choices(
+    classes: tuple[str, ...],
+    drawing: DrawingOptions,
+    labels: "Sequence[Label]",
+    bundle: str,
+    plan: PromptPlan | None,
+) -> "tuple[frozenset[int] | None, PictureEdits | None]":
+    """Return the positions of --classes and what is done to pictures: in the plan's labels where objects are prompted.
+
+    `labels` are the bundle's.
+    """
+    if plan is None:
+        kept = class_ids(classes, labels, bundle)
+        return kept, edits_of(drawing, labels, kept, bundle)
+    named = class_ids(classes, plan.labels, bundle)
+    kept = None if named is None else plan.meant(named)
+    edits = edits_of(drawing, plan.labels, kept, bundle)
+    return kept, None if edits is None else replace(edits, blur=plan.meant(edits.blur))
 
 
 def _refuse_sources_in(out: Path, paths: list[Path]) -> None:
@@ -144,17 +175,33 @@ def _refuse_sources_in(out: Path, paths: list[Path]) -> None:
             raise SegrtError(f"--out {out}: {path} lies there, a source; write to another folder")
 
 
-def _prompted(segmenter: "Segmenter", plan: PromptPlan, path: Path, name: str, image_id: int | str) -> "Segmented":
-    """Segment what the plan's prompts point at in the picture at `path`."""
+def _prompted(
+    segmenter: "Segmenter", plan: PromptPlan, path: Path, name: str, image_id: int | str
+) -> "tuple[Segmented, Result]":
+    """Segment what the plan's prompts point at in the picture at `path`.
+
+    And return the result with the boxes that were asked for instead of the masks' extents: what is to be blurred is
+    where a prompt says that it is, also where the network has hardly a mask for it.
+    """
     from typing import cast
 
+    import numpy as np
+
+    from segrt.runtime.errors import ImageError, SegrtError
     from segrt.runtime.outputs.saver import Segmented
+    from segrt.runtime.preprocess.channels import shown
     from segrt.runtime.segmenter import PromptSegmenter
 
     prompted = cast("PromptSegmenter", segmenter)
     image = prompted.read(path)
-    given = plan.of_picture(image_id, (image.shape[0], image.shape[1]), prompted.tokens, path)
-    return Segmented(path, name, image_id, image, prompted.segmented(image, given), {}, None)
+    try:
+        given = plan.of_picture(path, (image.shape[0], image.shape[1]), prompted.tokens)
+    except SegrtError as error:  # others may fit: to --skip-bad it is the picture that is bad
+        raise ImageError(str(error)) from None
+    result = prompted.segmented(image, given)
+    asked = [extent if one.box is None else one.box for one, extent in zip(given.prompts, result.boxes, strict=True)]
+    meant = replace(result, boxes=np.array(asked, np.float32).reshape(-1, 4))
+    return Segmented(path, name, image_id, shown(image), result, {}, None), meant
 
 
 def _segment(

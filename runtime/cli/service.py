@@ -64,6 +64,7 @@ def service(
         pass
     refuse_secrets(arguments[1:])
     bundle, *rest = arguments
+    _refuse_prompts(bundle)
     if Path(bundle).exists():
         bundle = str(Path(bundle).absolute())
     default = "%h/.config/segrt" if for_user else "/etc/segrt"
@@ -88,3 +89,16 @@ def service(
             raise SegrtError(f"{out}: exists and is no unit that segrt wrote; delete it or write to another file")
         write_atomic(out, text.encode())
         click.echo(f"{out}: written; systemctl daemon-reload, then systemctl enable --now {name}")
+
+
+def _refuse_prompts(bundle: str) -> None:
+    """Raise SegrtError for a bundle that takes prompts, which a stream has not; one of another device is not known."""
+    from segrt.runtime.bundle.locating import read_bundle
+    from segrt.runtime.bundle.prompt_members import refuse_prompts
+    from segrt.runtime.errors import BundleError
+
+    try:
+        manifest = read_bundle(bundle).manifest
+    except BundleError:  # the unit may be for a device that has it
+        return
+    refuse_prompts(manifest, bundle, "service")

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 
 from segrt.runtime.bundle.pack.reader import Pack
+from segrt.runtime.bundle.prompt_members import refuse_prompts
 from segrt.runtime.deploy.device.failure import Failure
 from segrt.runtime.deploy.device.kept_records import InstallOptions, ReleaseRecord
 from segrt.runtime.deploy.device.plain_names import check_root, check_service
@@ -113,8 +114,9 @@ def extras_wanted(options: Options, status: DeviceStatus, needs_of: NeedsOf) -> 
 def make_plan(options: Options, run: str, *, dry_run: bool, needs_of: NeedsOf = lambda _: StreamNeeds()) -> Plan:
     """Return the plan of a deployment; `run` names it.
 
-    Raises SegrtError for options that no device could fulfil, and for a pack that is damaged, not signed with the key
-    or without the precision that is asked for, and for an index that is not of this pack and service.
+    Raises SegrtError for options that no device could fulfil, and for a pack that is damaged, not signed with the key,
+    without the precision that is asked for or, with a stream, of a network that takes prompts, and for an index that is
+    not of this pack and service.
     """
     check_names(options)
     unit = UnitOptions(
@@ -127,7 +129,7 @@ def make_plan(options: Options, run: str, *, dry_run: bool, needs_of: NeedsOf = 
     if options.wheels and not Path(options.wheels).is_dir():
         raise SegrtError(f"--wheels: {options.wheels} does not exist; give the folder that `make wheels` writes")
     key = Path(options.verify_key) if options.verify_key else None
-    pack = _checked_pack(Path(options.pack), key)
+    pack = _checked_pack(Path(options.pack), key, streams=options.stream is not None)
     variants = executable(pack.content.variants)
     if options.precision and options.precision not in variants:
         raise SegrtError(
@@ -153,8 +155,10 @@ def check_names(options: Options) -> None:
         raise SegrtError(str(failure)) from None
 
 
-def _checked_pack(path: Path, key: Path | None) -> PackFile:
+def _checked_pack(path: Path, key: Path | None, *, streams: bool) -> PackFile:
     with Pack(path) as pack:
+        if streams:
+            refuse_prompts(pack.manifest, str(path), "deploy --stream")
         if key is not None:
             pack.check_signature(key)
         pack.check()

@@ -204,7 +204,7 @@ def test_an_ordinary_picture_is_refused_where_bands_are_wanted(adopt: Adopt, two
     done = CliRunner().invoke(
         run, [str(folder), str(tmp_path / "photo.png"), "--out", str(tmp_path / "p"), "--skip-bad"]
     )
-    assert "none of the 1 pictures could be read" in str(done.exception)
+    assert "none of the 1 pictures could be segmented" in str(done.exception)
 
 
 def export_smp(tmp_path: Path, channels: int, labels: str, **options: Any) -> tuple[Any, Path]:

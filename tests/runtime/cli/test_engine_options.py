@@ -90,7 +90,7 @@ def test_the_cold_start_of_a_profile_has_the_engine_options_too(
     from segrt.runtime.profiling.candidate import Candidate
 
     seen: list[EnginePolicy] = []
-    opened = segmenter.open_bundle
+    opened = segmenter.open_segmenter
 
     def recorded(*arguments, engines, **options):
         seen.append(engines)
@@ -100,7 +100,7 @@ def test_the_cold_start_of_a_profile_has_the_engine_options_too(
         cold.answer(command[-1])
         return subprocess.CompletedProcess(command, 0, capsys.readouterr().out, "")
 
-    monkeypatch.setattr(segmenter, "open_bundle", recorded)
+    monkeypatch.setattr(segmenter, "open_segmenter", recorded)
     monkeypatch.setattr(subprocess, "run", inside)
     engines = EnginePolicy(tmp_path, build=False, trust=True)
     start = cold.cold_start(Candidate("street-semantic", "fp32", "onnxruntime", 1, None, engines), (96, 160), runs=1)

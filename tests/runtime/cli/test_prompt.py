@@ -11,24 +11,10 @@ from cli_calls import Segrt, fails
 
 pytest.importorskip("onnx")
 
-from pointing import write_pointing_bundle
-
 from segrt.runtime.cli.prompt_options import parse_prompt
 from segrt.runtime.errors import SegrtError
 from segrt.runtime.preprocess.prompts import Prompt
 from segrt.runtime.results import rle
-
-HEIGHT, WIDTH = 60, 90  # of the photo
-
-
-@pytest.fixture(scope="module")
-def pointing(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_pointing_bundle(tmp_path_factory.mktemp("prompts") / "pointing")
-
-
-@pytest.fixture
-def photo(photos: Path) -> Path:
-    return photos / "000000000007.png"
 
 
 def extent(entry: dict) -> list[int]:
@@ -42,6 +28,7 @@ def extent(entry: dict) -> list[int]:
     [
         ("box:10,20,30.5,40", Prompt(box=(10, 20, 30.5, 40))),
         ("point:5,6", Prompt(points=((5, 6),), labels=(1,))),
+        ("point:1e+1,.5+point:2.,3E0", Prompt(points=((10, 0.5), (2, 3)), labels=(1, 1))),
         ("point:5,6,object", Prompt(points=((5, 6),), labels=(1,))),
         ("point:5,6 + point:7,8,background", Prompt(points=((5, 6), (7, 8)), labels=(1, 0))),
         (
@@ -64,6 +51,9 @@ def test_a_prompt_is_one_object(text: str, prompt: Prompt) -> None:
         ("box:1,2,3,4,5", "numbers in pixels"),
         ("box:1,2,x,4", "numbers in pixels"),
         ("box:1,2,inf,4", "numbers in pixels"),
+        ("box:1,2,1e999,4", "numbers in pixels"),
+        ("point:1_0,2", "numbers in pixels"),
+        ("point:\uff11,2", "numbers in pixels"),
         ("box:1,2,3,4+box:5,6,7,8", "has two boxes, but is one object; give a --prompt for each"),
         ("point:1", "numbers in pixels"),
         ("point:1,2,3", "may stand object or background, but got '3'"),
@@ -124,32 +114,13 @@ def test_a_detectors_results_are_prompts(
     assert [(entry["image_id"], entry["category_id"]) for entry in found] == [(7, 1), (7, 3), (11, 1)]
 
 
-def test_a_file_that_is_no_detectors_results_is_named(
-    segrt: Segrt, pointing: Path, photo: Path, tmp_path: Path
-) -> None:
-    def refused(content: object, *parts: str) -> None:
-        path = tmp_path / "results.json"
-        path.write_text(content if isinstance(content, str) else json.dumps(content))
-        fails(segrt("run", pointing, photo, "--prompt", path, "--out", tmp_path / "out"), 2, str(path), *parts)
-
-    entry = {"image_id": 7, "category_id": 3, "score": 1}
-    refused("[", "is no JSON")
-    refused({"images": [], "annotations": []}, "is no list of COCO's results")
-    refused([{**entry, "image_id": 8, "bbox": [1, 2, 3, 4]}], "knows none of these pictures (7), but 8")
-    refused([entry], "has neither bbox nor segmentation")
-    refused([{**entry, "bbox": [200, 2, 3, 4]}], "200,2,203,6 lies outside the picture, which is 90 wide and 60 high")
-    refused([{**entry, "segmentation": {"size": [9, 9], "counts": "11"}}], "is of a picture of 9x9 pixels")
-    refused([{**entry, "segmentation": {"size": [60, 90], "counts": "11"}}], "its mask is damaged")
-    missing = segrt("run", pointing, photo, "--prompt", tmp_path / "no.json", "--out", tmp_path / "out")
-    fails(missing, 2, "no.json: cannot be read (No such file or directory)")
-
-
 def test_prompts_are_for_bundles_that_take_them_and_these_need_some(
     segrt: Segrt, tiny: SimpleNamespace, pointing: Path, photo: Path, tmp_path: Path
 ) -> None:
     out = ("--out", tmp_path / "out")
     prompt = ("--prompt", "point:9,9")
-    fails(segrt("run", tiny.bundle("paste_masks"), photo, *prompt, *out), 2, "takes no prompts; leave it out, or use")
+    detector = tiny.bundle("paste_masks")
+    fails(segrt("run", detector, photo, *prompt, *out), 2, "takes no prompts; leave it out, or use")
     fails(segrt("run", pointing, photo, *out), 2, "but got none; give --prompt box:LEFT,TOP,RIGHT,BOTTOM or point:X,Y")
     outside = segrt("run", pointing, photo, "--prompt", "point:9,61", *out)
     fails(outside, 2, f"--prompt point:9,61 for {photo}: the point 9,61 lies outside the picture, which is 90 wide")
@@ -158,10 +129,15 @@ def test_prompts_are_for_bundles_that_take_them_and_these_need_some(
     fails(segrt("run", pointing, photo, *prompt, "--save", "queries", *out), 2, "queries needs a bundle of a network")
     for command in (
         ("stream", pointing, photo, "--sink", "null:"),
+        ("service", pointing, "v4l2:///dev/video0"),
+        ("eval", pointing, "--annotations", tmp_path / "no.json"),
+        ("eval", detector, pointing, "--annotations", tmp_path / "no.json"),
         ("compare", photo, pointing, "--out", tmp_path / "c.png"),
         ("archive", pointing, photo, "--out", tmp_path / "archive"),
         ("export-triton", pointing, "--out", tmp_path / "models"),
         ("pair", tiny.bundle("argmax"), pointing, "--out", tmp_path / "pair"),
     ):
         fails(segrt(*command), 2, f"`segrt {command[0]}` has none to give; use `segrt run", "--prompt box:LEFT")
+    deployed = segrt("deploy", pointing, "nobody@127.0.0.1", "--stream", "0 --sink null:", "--dry-run")
+    fails(deployed, 2, "`segrt deploy --stream` has none to give; use `segrt run")
     assert not (tmp_path / "out").exists()
