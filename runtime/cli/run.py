@@ -199,7 +199,8 @@ def _prompted(
     except SegrtError as error:  # others may fit: to --skip-bad it is the picture that is bad
         raise ImageError(str(error)) from None
     result = prompted.segmented(image, given)
-    asked = [extent if one.box is None else one.box for one, extent in zip(given.prompts, result.boxes, strict=True)]
+    pairs = zip(given.prompts, result.boxes, strict=True)
+    asked = [extent if one is None or one.box is None else one.box for one, extent in pairs]
     meant = replace(result, boxes=np.array(asked, np.float32).reshape(-1, 4))
     return Segmented(path, name, image_id, shown(image), result, {}, None), meant
 
