@@ -27,7 +27,7 @@ def check_exclusive(
     if maker not in _OF_THEIR_OWN or _is_one_hot(output, runs):
         return []
     what = f"output {old_name!r}: each of its {len(labels)} classes has a score of its own ({maker})"
-    if stated or labels[0].name.lower() in REST:
+    if stated or any(label.name.lower() in REST for label in labels):
         return [f"{what}: the highest is taken in every pixel"]
     raise UndecidedError(
         f"{what}, so that a pixel may be of none or of several, which no map of classes says; export it with a class "

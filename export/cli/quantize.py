@@ -44,6 +44,13 @@ if TYPE_CHECKING:
     help="With --annotations: percentage points of mIoU, AP or PQ that a variant may cost; 1 by default.",
 )
 @search_steps_option
+@click.option(
+    "--search-seconds",
+    type=click.FloatRange(1),
+    default=300.0,
+    show_default=True,
+    help="How long a variant's layers are searched for; with --annotations every run measures the whole data set.",
+)
 @threads_option
 @overwrite_option
 def quantize(
@@ -56,6 +63,7 @@ def quantize(
     data: ValidationSet,
     drop: float | None,
     search_steps: int,
+    search_seconds: float,
     threads: int,
     overwrite: bool,
 ) -> None:
@@ -101,6 +109,7 @@ def quantize(
             keep=keep,
             limits={} if agreement is None else dict.fromkeys(names, agreement),
             search_steps=search_steps,
+            search_seconds=search_seconds,
             threads=threads,
             progress=with_progress,
             accept=budget,

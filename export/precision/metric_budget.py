@@ -14,6 +14,7 @@ from segrt.export.precision.bundle_variants import float32_variant
 from segrt.export.precision.variant_options import Say
 from segrt.runtime.bundle.bundle import Bundle
 from segrt.runtime.bundle.manifest import File, Tolerance, Variant
+from segrt.runtime.errors import SegrtError
 from segrt.runtime.evaluate.by_technique import MAIN_METRIC
 from segrt.runtime.evaluate.datasets.dataset import Dataset
 from segrt.runtime.evaluate.measuring import Options
@@ -51,6 +52,11 @@ class MetricBudget:
         self.execution = Execution("onnxruntime", threads=self.execution.threads, device="cpu")
         self.metric = MAIN_METRIC[self.bundle.manifest.technique].title
         self._wanted = self._figure(self.bundle, float32_variant(self.bundle).precision)
+        if self._wanted <= 0:
+            raise SegrtError(
+                f"{self.dataset.path}: fp32 has no {self.metric} above 0 on it, by which no variant can be judged; see "
+                "whether its classes are the network's (--common-classes, --map), or leave --annotations out"
+            )
         self.say(f"fp32: {self.metric} {self._wanted:.4f} on {self.dataset.path}")
 
     def accepts(self, precision: str, model: "onnx.ModelProto") -> bool:

@@ -205,7 +205,8 @@ class _Conversion:
             found = f"with enough of its layers in fp32 {little}"
             if self._outcome is not None and not self._outcome.finished:
                 found = (
-                    f"the search for layers to keep ended after {self._outcome.steps} runs, before a choice was enough"
+                    f"the search for layers to keep ended after {self._outcome.steps} runs, before a choice was enough "
+                    "(`segrt quantize --search-seconds` gives it longer)"
                 )
             raise CheckFailed(f"{self._precision}: {why}; {found}; {self._advice(whole)}")
         if not self.passes(kept):

@@ -45,9 +45,10 @@ class ValidationSet:
         from segrt.runtime.evaluate.datasets.opening import open_dataset
 
         if self.annotations is None:
-            if any((self.images, self.panoptic_dir, self.ignore_label, self.map_values, self.common_classes)):
+            others = (self.ignore_label, self.map_values, self.common_classes, self.renamed)
+            if any((self.images, self.panoptic_dir, *others)):
                 raise SegrtError(
-                    "--images, --panoptic-dir, --ignore-label, --map-values and --common-classes belong to "
+                    "--images, --panoptic-dir, --ignore-label, --map-values, --common-classes and --map belong to "
                     "--annotations DATA; give it, too"
                 )
             return None

@@ -1,10 +1,10 @@
 """Rule `merge_queries`: panoptic from queries, by MaskFormer's, Mask2Former's, EoMT's, YOSO's or DETR's own merge."""
 
-import math
 from collections.abc import Mapping
 from typing import Any, ClassVar, Literal, cast
 
 import msgspec
+import numpy as np
 import numpy.typing as npt
 
 from segrt.runtime import postproc
@@ -54,8 +54,10 @@ class MergeQueries(
 
     @property
     def core_overlap(self) -> float:
-        """The overlap threshold as the core wants it, of which a query must have more left."""
-        return math.nextafter(self.overlap_threshold, -1) if self.merge_rule == "yoso" else self.overlap_threshold
+        """The overlap threshold as the core wants it, of which a query must have more left: its shares are float32."""
+        if self.merge_rule != "yoso":
+            return self.overlap_threshold
+        return float(np.nextafter(np.float32(self.overlap_threshold), np.float32(-1)))
 
 
 def merge_queries(heads: Mapping[str, npt.NDArray[Any]], geometry: Geometry, context: Context) -> PanopticResult:

@@ -108,8 +108,8 @@ class SharedPictures:
 
     def close(self) -> None:
         """Let the server forget all regions, which takes until it has done with them, and free them."""
-        self._closed = True
         with self._lock:
+            self._closed = True
             left = [*self._regions.values(), *(region for _, region in self._retired)]
             self._regions.clear()
             self._retired.clear()
@@ -124,8 +124,13 @@ class SharedPictures:
             _free(region)
 
     def _keep_retired(self, regions: Iterable[Region]) -> None:
+        kept = list(regions)  # which may ask the server: not under the lock
         with self._lock:
-            self._retired.extend((time.monotonic(), region) for region in regions)
+            if not self._closed:
+                self._retired.extend((time.monotonic(), region) for region in kept)
+                return
+        for region in kept:  # nobody frees it later
+            _free(region)
 
     def _free_retired(self, before: float) -> None:
         with self._lock:

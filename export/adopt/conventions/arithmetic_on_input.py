@@ -123,9 +123,9 @@ def _steps(graph: Graph, image: TensorSpec) -> _Steps | None:
         (node,) = users
         name = node.output[0]
         if node.op_type in _UNCHANGED:
-            axis = _moved(axis, node)
+            axis = _moved(axis, len(image.shape), node)
             continue
-        if _turns_around(node, axis, constants):
+        if _turns_around(node, axis, len(image.shape), constants):
             steps, found = steps.turned(), True
             continue
         values = [constants[other] for other in node.input if other in constants]
@@ -138,22 +138,26 @@ def _steps(graph: Graph, image: TensorSpec) -> _Steps | None:
     return steps if found else None
 
 
-def _moved(axis: int, node: "onnx.NodeProto") -> int:
-    """Return where axis `axis` of the node's input is in its output."""
+def _moved(axis: int, rank: int, node: "onnx.NodeProto") -> int:
+    """Return where axis `axis` of the node's input, of `rank` axes, is in its output."""
+    if node.op_type != "Transpose":
+        return axis
     order = next((list(attribute.ints) for attribute in node.attribute if attribute.name == "perm"), None)
-    return axis if order is None else order.index(axis)
+    return rank - 1 - axis if order is None else order.index(axis)
 
 
-def _turns_around(node: "onnx.NodeProto", channels: int, constants: dict[str, npt.NDArray[np.float64]]) -> bool:
+def _turns_around(
+    node: "onnx.NodeProto", channels: int, rank: int, constants: dict[str, npt.NDArray[np.float64]]
+) -> bool:
     """Whether a node turns the order of three channels around: x[:, [2, 1, 0]] or x[:, ::-1]."""
     given = [constants.get(name, np.zeros(0)).tolist() for name in node.input[1:]]
     if node.op_type in ("Gather", "GatherND"):
         axis = next((attribute.i for attribute in node.attribute if attribute.name == "axis"), 0)
-        return axis == channels and given[0] in ([2, 1, 0], [-1, -2, -3])
+        return axis % rank == channels and given[0] in ([2, 1, 0], [-1, -2, -3])
     if node.op_type == "Slice" and len(given) == 4:
         start, end, axes, step = given
-        ends = bool(start and end) and start[0] in (-1, 2) and end[0] < -3
-        return ends and axes == [channels] and step == [-1]
+        ends = bool(start and end) and (start[0] == -1 or start[0] >= 2) and end[0] < -3
+        return ends and [axis % rank for axis in axes] == [channels] and step == [-1]
     return False
 
 

@@ -29,16 +29,30 @@ EXPORTERS: Registry[Callable[[Graph], Convention | None]] = Registry(
 
 def read_convention(graph: Graph) -> Convention:
     """Return what is known of the file; raise SegrtError for a network that it says to have no masks."""
+    own = arithmetic_on_input(graph)
     for name in EXPORTERS:
         convention = EXPORTERS.load(name)(graph)
-        if convention is not None:
-            return _agreeing(convention, graph) if convention.is_read else convention
-    return Convention()
+        if convention is None or convention.exporter is None:  # it has questions alone
+            continue
+        return _agreeing(convention, own) if convention.is_read else _guessed_beside(convention, own)
+    return own or Convention()
 
 
-def _agreeing(convention: Convention, graph: Graph) -> Convention:
+def _guessed_beside(convention: Convention, own: Convention | None) -> Convention:
+    """Return a convention that is only usual with the exporter, with what the graph's first steps say for certain."""
+    if own is None:
+        return convention
+    return replace(
+        convention,
+        normalisation=own.normalisation or convention.normalisation,
+        color=own.color or convention.color,
+        problems=(*convention.problems, *own.problems),
+        notes=(*convention.notes, *own.notes),
+    )
+
+
+def _agreeing(convention: Convention, own: Convention | None) -> Convention:
     """Return the convention with a problem where files say otherwise than the graph's first steps what it is fed."""
-    own = arithmetic_on_input(graph)
     if own is None or own.normalisation is None or convention.normalisation in (None, own.normalisation):
         return convention
     text = f"{convention.exporter}'s files normalise the picture, but the network begins by normalising it, too"

@@ -8,6 +8,10 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 from side_file_networks import CONFIG, adopted, beside
 
+from segrt.export.adopt.conventions.arithmetic_on_input import arithmetic_on_input
+from segrt.export.adopt.conventions.convention import Normalisation
+from segrt.export.adopt.conventions.exporters import read_convention
+from segrt.export.graph.editing import Graph
 from segrt.runtime.errors import SegrtError
 
 BYTES, UNITS = "it is fed 0 to 255", "it is fed 0 to 1"
@@ -107,13 +111,49 @@ def test_channels_that_are_turned_around_are_asked_about(tmp_path: Path, steps: 
 
 
 def test_a_slice_turns_channels_around_and_not_columns(tmp_path: Path) -> None:
-    for axis, turned in ((1, True), (3, False)):
-        path = network(tmp_path, [("Slice", [-1.0, -(2.0**62), axis, -1.0], False)])
+    for start, axis, turned in ((-1.0, 1, True), (5.0, -3, True), (-1.0, 3, False), (-1.0, -1, False)):
+        path = network(tmp_path, [("Slice", [start, -(2.0**62), axis, -1.0], False)])
         if turned:
             with pytest.raises(SegrtError, match="turns the channels"):
                 adopted(path, technique="semantic", labels=classes(tmp_path))
         else:
             adopted(path, technique="semantic", labels=classes(tmp_path))
+
+
+def test_axes_are_counted_from_the_end_and_transposes_may_reverse_them(tmp_path: Path) -> None:
+    path = network(tmp_path, [(*TURN, False)])
+    model = onnx.load(path)
+    model.graph.node[0].attribute[0].i = -3
+    assert arithmetic_on_input(Graph(model, path, False)) is not None
+    model.graph.node[0].attribute[0].i = 0
+    assert arithmetic_on_input(Graph(model, path, False)) is None
+    # (1, 3, 64, 96) becomes (96, 64, 3, 1)
+    model.graph.node.insert(0, helper.make_node("Transpose", ["image"], ["reversed"]))
+    model.graph.node[1].input[0] = "reversed"
+    assert arithmetic_on_input(Graph(model, path, False)) is None
+    model.graph.node[1].attribute[0].i = 2
+    assert arithmetic_on_input(Graph(model, path, False)) is not None
+
+
+def test_a_network_of_keras_that_turns_channels_is_still_fed_as_those_are(tmp_path: Path) -> None:
+    path = network(tmp_path, [(*TURN, False)])
+    model = onnx.load(path)
+    model.producer_name = "tf2onnx"
+    onnx.save(model, path)
+    with pytest.raises(SegrtError, match="turns the channels"):
+        adopted(path, technique="semantic", labels=classes(tmp_path))
+    manifest, _ = adopted(path, technique="semantic", labels=classes(tmp_path), color="bgr")
+    assert (manifest.inputs[0].scale, manifest.inputs[0].mean) == (pytest.approx(1 / 127.5), (1.0,) * 3)
+
+
+def test_what_is_only_usual_with_an_exporter_gives_way_to_what_the_network_does(tmp_path: Path) -> None:
+    path = network(tmp_path, [("Div", [255.0], False), ("Sub", MEAN, False), ("Div", STD, False)])
+    model = onnx.load(path)
+    for name, shape in (("dets", [1, 5, 4]), ("labels", [1, 5, 4]), ("masks", [1, 5, 16, 24])):
+        model.graph.output.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, shape))
+    found = read_convention(Graph(model, path, False))
+    assert (found.exporter, found.normalisation) == ("RF-DETR", Normalisation(1.0))
+    assert f"the network normalises its picture itself: {BYTES}" in found.notes
 
 
 def test_what_asks_for_the_pictures_size_does_not_hide_the_steps(tmp_path: Path) -> None:

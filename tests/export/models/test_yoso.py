@@ -80,6 +80,19 @@ def test_the_rule_finds_the_segments_of_the_authors_merge(seed: int, overlap: fl
     assert (found.segment_ids == expected.segment_ids).mean() > 0.9995
 
 
+@pytest.mark.parametrize(("left", "overlap"), [(6, 0.6), (7, 0.7), (8, 0.8), (9, 0.9)])
+def test_thresholds_that_float32_does_not_hold_are_met_exactly(left: int, overlap: float) -> None:
+    labels = (Label("a", 0, True, (0, 0, 0)), Label("b", 1, True, (1, 1, 1)))
+    class_logits = np.array([[9, 0, 0], [0, 20, 0]], np.float32)
+    masks = np.full((2, 1, 10), -20, np.float32)
+    masks[0], masks[1, :, left:] = 10, 20
+    geometry = Geometry(source_size=(1, 10), network_size=(1, 10), window=(0.0, 0.0, 1.0, 10.0))
+    for threshold, stands in ((overlap, True), (overlap + 0.001, False)):
+        context = Context(MergeQueries("yoso", 0.5, threshold), labels, 1)
+        found = merge_queries({"class_logits": class_logits, "mask_logits": masks}, geometry, context)
+        assert [one.class_id for one in found.segments] == ([0, 1] if stands else [1])
+
+
 @pytest.mark.parametrize(("overlap", "stands"), [(0.5, True), (0.51, False)])
 def test_a_query_stands_with_exactly_the_threshold_of_its_mask_left(overlap: float, stands: bool) -> None:
     labels = (Label("a", 0, True, (0, 0, 0)), Label("b", 1, True, (1, 1, 1)))

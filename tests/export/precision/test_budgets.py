@@ -12,7 +12,7 @@ from segrt.export.bundling import GoldenPicture, VariantFile, write_bundle
 from segrt.runtime import cli, open_bundle
 from segrt.runtime.bundle.locating import read_bundle
 from segrt.runtime.errors import CheckFailed
-from segrt.runtime.files.images import write_image
+from segrt.runtime.files.images import read_image, write_image
 
 
 @pytest.fixture
@@ -76,6 +76,7 @@ def test_without_annotations_it_is_said_that_no_metric_is_known(
     ("given", "message"),
     [
         (["--drop", "1"], "--drop: is what --annotations DATA measures; give it, too"),
+        (["--map", "a=b"], "belong to --annotations DATA; give it, too"),
         (["--images", "x"], "belong to --annotations DATA; give it, too"),
         (["--agreement", "0.9"], "say with --drop what it may cost"),
     ],
@@ -87,3 +88,13 @@ def test_options_that_need_each_other_are_asked_for(
     done = quantize(bundle, calibration, "--precision", "int8", "--out", tmp_path / "out", *given, *data)
     assert message in str(done.exception)
     assert not (tmp_path / "out").exists()
+
+
+def test_data_on_which_float32_finds_nothing_judge_no_variant(
+    bundle: Path, calibration: Path, truth: list[str], tmp_path: Path
+) -> None:
+    for path in (tmp_path / "labels").iterdir():
+        write_image(path, np.full_like(read_image(path)[..., 0], 255))
+    given = [*truth, "--ignore-label", "255", "--out", tmp_path / "out"]
+    done = quantize(bundle, calibration, "--precision", "int8", *given)
+    assert "fp32 has no mIoU above 0 on it, by which no variant can be judged" in str(done.exception)

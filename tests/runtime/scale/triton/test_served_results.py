@@ -203,9 +203,14 @@ def test_shared_memory_is_used_and_given_back(server: TritonServer) -> None:
     assert list(Path("/dev/shm").glob(f"segrt-{os.getpid()}-*")) == []
 
 
-def test_a_stream_that_is_left_early_leaves_no_region_behind(server: TritonServer) -> None:
+def test_a_stream_that_is_left_early_leaves_no_region_behind(
+    server: TritonServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
     import tritonclient.grpc as grpc
 
+    from segrt.runtime.remote import shared_pictures
+
+    monkeypatch.setattr(shared_pictures, "_FORGETTING_SECONDS", 60.0)
     with grpc.InferenceServerClient(f"127.0.0.1:{server.port}") as client:
         for _ in range(8):  # pictures are still on their way then, whose memory the server does not let go of
             with open_bundle(server.address("street-panoptic", "in_flight=4")) as served:
