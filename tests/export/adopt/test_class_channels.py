@@ -74,8 +74,9 @@ def test_classes_with_scores_of_their_own_are_asked_about(adopt: Adopt, case: st
         assert (found == wanted).mean() > 0.999
 
 
-def test_a_class_for_the_background_leaves_no_pixel_without_one(adopt: Adopt, tmp_path: Path) -> None:
-    (tmp_path / "rest.txt").write_text("background\ncar\nperson\n")
+@pytest.mark.parametrize("names", ["background car person", "car person other"])
+def test_a_class_for_the_background_leaves_no_pixel_without_one(adopt: Adopt, tmp_path: Path, names: str) -> None:
+    (tmp_path / "rest.txt").write_text("\n".join(names.split()) + "\n")
     folder, said = adopt(network(SIGMOID), "semantic", labels=str(tmp_path / "rest.txt"))
     assert any("the highest is taken in every pixel" in line for line in said)
     found, wanted = highest(folder)
