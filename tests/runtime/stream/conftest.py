@@ -82,7 +82,7 @@ class FakeSegmenter:
     labels = LABELS
     technique = "semantic"
     variant = SimpleNamespace(precision="fp32")
-    manifest = SimpleNamespace(name="fake", domain=None)
+    manifest = SimpleNamespace(name="fake", domain=None, takes_prompts=False)
 
     def __init__(self, **options):
         self.backend = FakeBackend(**options)

@@ -181,8 +181,11 @@ def test_a_stream_carries_it(bundle: Path, tiny: SimpleNamespace, tmp_path: Path
     [
         ({"carries": "nothing"}, "input 'count' carries head 'nothing', which must be of floats .* but there is none"),
         ({"carries": "masks"}, r"carries head 'masks', which must be of floats \[1, 4, 1\], but it is float32"),
-        ({"carries": None}, "input 'count' must have role state and the head that it carries, or neither"),
-        ({"role": "valid_mask"}, "input 'count' must have role state and the head that it carries, or neither"),
+        ({"carries": None}, "input 'count' must have role state or embedding and the head that it carries, or neither"),
+        (
+            {"role": "valid_mask"},
+            "input 'count' must have role state or embedding and the head that it carries, or neither",
+        ),
         ({"dtype": "float16"}, r"input 'count' of role state must be float32 \[1, …\], but got float16"),
         ({"shape": ["N", 4, 1]}, r"of role state must be float32 \[1, …\], but got float32 \['N', 4, 1\]"),
     ],

@@ -165,7 +165,9 @@ def segrt_stream(monkeypatch, capfd, fakes, tmp_path):
         path.write_text(json.dumps({"format": "1.0", **zones}))
         segmenter = fakes.PanopticSegmenter()
         segmenter.technique = technique
-        segmenter.manifest = SimpleNamespace(name="fake", domain=None, labels=labels, state=state or {})
+        segmenter.manifest = SimpleNamespace(
+            name="fake", domain=None, labels=labels, state=state or {}, takes_prompts=False
+        )
         monkeypatch.setattr("segrt.runtime.segmenter.open_bundle", lambda *_, **__: segmenter)
         words = ["stream", "bundle", tmp_path / "film.mp4", "--zones", path, *arguments]
         monkeypatch.setattr("sys.argv", ["segrt", *map(str, words)])
