@@ -122,7 +122,7 @@ soak: $(VENV)/.dev
 
 families: $(VENV)/.dev
 	OMP_NUM_THREADS=1 $(BIN)/python tests/soak/families.py
-	SEGRT_EVERY_FAMILY=1 $(BIN)/python -m pytest -q tests/export/models/test_solo.py tests/export/models/test_realtime.py
+	SEGRT_EVERY_FAMILY=1 $(BIN)/python -m pytest -q tests/export/models
 
 sanitize fuzz test-aarch64:
 	$(MAKE) -j2 -C cpp_postproc $@

@@ -17,7 +17,7 @@ import mutators
 from readers import READERS, Reader
 from valid_files import prepare
 
-FILES = 300
+FILES = 150
 
 
 @pytest.fixture(scope="module")

@@ -32,6 +32,9 @@ from segrt.runtime.bundle.manifest import Manifest  # noqa: E402
 from segrt.runtime.files.images import read_image  # noqa: E402
 from segrt.runtime.results import Result  # noqa: E402
 
+# Each export takes a quarter of a minute and more: beside a test of the same family that always runs, others wait.
+EVERY = pytest.mark.skipif("SEGRT_EVERY_FAMILY" not in os.environ, reason="tried by `make families`")
+
 
 @dataclass(frozen=True)
 class Checked:

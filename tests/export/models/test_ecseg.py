@@ -1,6 +1,5 @@
 """ECSeg: its names, its parts, its post-processing; `original_ecseg.py` compares it with its authors' modules."""
 
-import os
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +7,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from harness import Checked, check_export  # noqa: E402
+from harness import EVERY, Checked, check_export  # noqa: E402
 
 from segrt.export.convert.exporting import build  # noqa: E402
 from segrt.export.family import Request, Weights  # noqa: E402
@@ -21,7 +20,6 @@ from segrt.runtime.results import InstanceResult  # noqa: E402
 
 SIZE = (128, 160)
 SMALL: dict[str, Any] = {"queries": 60, "decoder_layers": 2, "depth": 2}
-EVERY = pytest.mark.skipif("SEGRT_EVERY_FAMILY" not in os.environ, reason="tried by `make families`")
 
 
 def test_edges_move_by_the_mean_of_distances_that_are_dense_around_none() -> None:

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from harness import check_export
+from harness import EVERY, check_export
 
 from segrt.runtime.decode.merge_queries import MergeQueries
 from segrt.runtime.decode.query_instances import QueryInstances
@@ -36,6 +36,7 @@ def test_instances_of_the_surest_queries_are_those_of_transformers(tmp_path: Pat
     assert [head.shape[1] for head in checked.manifest.heads] == [30, 30]
 
 
+@EVERY
 def test_semantic_results_on_a_resnet_are_those_of_transformers(tmp_path: Path, photos: Path) -> None:
     backbone = {
         "model_type": "resnet",

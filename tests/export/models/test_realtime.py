@@ -1,6 +1,5 @@
 """PIDNet, DDRNet, BiSeNetV2, Fast-SCNN and ESPNetv2; `original_realtime.py` compares them with their authors' code."""
 
-import os
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +8,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from harness import check_export  # noqa: E402
+from harness import EVERY, check_export  # noqa: E402
 
 from segrt.export.convert.exporting import build  # noqa: E402
 from segrt.export.family import Request, Weights  # noqa: E402
@@ -27,8 +26,6 @@ SMALL: dict[str, dict[str, Any]] = {
     "fast-scnn": {},
     "espnetv2-s2": {"scale": 0.5},
 }
-# Each export takes a quarter of a minute; `make families` tries them all.
-EVERY = pytest.mark.skipif("SEGRT_EVERY_FAMILY" not in os.environ, reason="tried by `make families`")
 ALWAYS = ("pidnet-s", "espnetv2-s2")
 # Tensors of checkpoints that training alone needs, and what all other names begin with there.
 TRAINING = {

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from harness import check_export
+from harness import EVERY, check_export
 
 from segrt.export.convert.exporting import build
 from segrt.export.family import Request, Weights
@@ -55,6 +55,7 @@ def test_rfdetr_equals_transformers(tmp_path: Path, photos: Path) -> None:
         assert not any(result.labels[class_id].name.startswith("unused") for class_id in result.class_ids)
 
 
+@EVERY
 @pytest.mark.slow
 def test_other_sizes_and_chosen_queries(tmp_path: Path, photos: Path) -> None:
     checked = check_export(

@@ -1,6 +1,5 @@
 """SOLO against mmdetection's names and order of operations; `original_solo.py` compares it with the original code."""
 
-import os
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +8,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from harness import check_export  # noqa: E402
+from harness import EVERY, check_export  # noqa: E402
 
 from segrt.export.family import Request, Weights  # noqa: E402
 from segrt.export.models.catalogue import find_model  # noqa: E402
@@ -30,7 +29,6 @@ MODELS = {
     "light": "decoupled-solo-light-resnet50",
 }
 # Each export takes a quarter of a minute; `make families` tries those that differ little, too.
-EVERY = pytest.mark.skipif("SEGRT_EVERY_FAMILY" not in os.environ, reason="tried by `make families`")
 
 
 def small_network(head: str, classes: int = 5) -> Any:

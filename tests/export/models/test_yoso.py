@@ -1,6 +1,5 @@
 """YOSO: its deformable convolution, its merge, its names; `original_yoso.py` compares it with its authors' modules."""
 
-import os
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +9,7 @@ import pytest
 torch = pytest.importorskip("torch")
 torchvision = pytest.importorskip("torchvision")
 
-from harness import Checked, check_export  # noqa: E402
+from harness import EVERY, Checked, check_export  # noqa: E402
 
 from segrt.export.convert.exporting import build  # noqa: E402
 from segrt.export.family import Request, Weights  # noqa: E402
@@ -27,7 +26,6 @@ from segrt.runtime.results import Label, PanopticResult  # noqa: E402
 
 SIZE = (128, 160)
 SMALL: dict[str, Any] = {"blocks": (1, 1, 1, 1), "width": 16, "queries": 40, "channels": 64}
-EVERY = pytest.mark.skipif("SEGRT_EVERY_FAMILY" not in os.environ, reason="tried by `make families`")
 
 
 @pytest.mark.parametrize(("height", "width"), [(9, 13), (1, 5), (4, 1)])
