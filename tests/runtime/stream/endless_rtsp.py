@@ -59,7 +59,7 @@ def serve(connection: socket.socket, codec: str) -> None:
             extra = f"Content-Type: application/sdp\r\nContent-Length: {len(body)}\r\n"
         connection.sendall(f"RTSP/1.0 200 OK\r\n{number}\r\n{extra}\r\n{body}".encode())
     first, further = _FRAGMENTS[codec]
-    end, count = time.monotonic() + 10, 0
+    end, count = time.monotonic() + 45, 0  # it has to be given up long before
     with suppress(OSError):
         while time.monotonic() < end:
             packet = struct.pack(">BBHII", 0x80, 96, count & 0xFFFF, 90000, 1) + (further if count else first)
