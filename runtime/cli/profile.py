@@ -11,14 +11,13 @@ from segrt.runtime.cli.json_output import check_json, tables_beside, write_json_
 from segrt.runtime.cli.options import engine_options
 from segrt.runtime.cli.profile_options import (
     CandidateOptions,
-    DataOptions,
     MeasuringOptions,
     ReportOptions,
     candidate_options,
-    data_options,
     measuring_options,
     report_options,
 )
+from segrt.runtime.cli.validation_set import ValidationSet, validation_options
 from segrt.runtime.console.printable import say
 from segrt.runtime.console.progress import Bars
 from segrt.runtime.files.uri import redact
@@ -32,14 +31,14 @@ if TYPE_CHECKING:
 @click.argument("bundles", nargs=-1, required=True, metavar="BUNDLE...")
 @measuring_options
 @candidate_options
-@data_options
+@validation_options(required=False)
 @report_options
 @engine_options
 def profile(
     bundles: tuple[str, ...],
     measuring: MeasuringOptions,
     combined: CandidateOptions,
-    data: DataOptions,
+    data: ValidationSet,
     reporting: ReportOptions,
     engines: "EnginePolicy",
 ) -> None:
@@ -51,7 +50,6 @@ def profile(
     """
     from segrt.runtime.cli.profile_report import show, show_comparison
     from segrt.runtime.errors import CheckFailed
-    from segrt.runtime.evaluate.measuring import Options
     from segrt.runtime.profiling.accuracy import measure_accuracy
     from segrt.runtime.profiling.budget import parse_budget
     from segrt.runtime.profiling.candidate import matrix
@@ -72,8 +70,7 @@ def profile(
         engines=engines,
         decode_on=combined.decode_on,
     )
-    judging = Options(common_classes=data.common_classes, renamed=data.renamed)
-    accuracies = measure_accuracy(candidates, _address(data), judging, _say_note) if data.annotations else {}
+    accuracies = measure_accuracy(candidates, _address(data), data.judging, _say_note) if data.annotations else {}
     options = Measuring(
         measuring.source,
         measuring.frames,
@@ -103,7 +100,7 @@ def _say_note(line: str) -> None:
     say(line, err=True)
 
 
-def _address(data: DataOptions) -> "Address":
+def _address(data: ValidationSet) -> "Address":
     from segrt.runtime.evaluate.datasets.dataset import Address
 
     return Address(
@@ -115,7 +112,7 @@ def _address(data: DataOptions) -> "Address":
     )
 
 
-def _check_outputs(measuring: MeasuringOptions, data: DataOptions, reporting: ReportOptions) -> None:
+def _check_outputs(measuring: MeasuringOptions, data: ValidationSet, reporting: ReportOptions) -> None:
     """Raise SegrtError for outputs that cannot be written or would replace what is read, and for a data set in part."""
     from importlib.util import find_spec
 
@@ -135,9 +132,4 @@ def _check_outputs(measuring: MeasuringOptions, data: DataOptions, reporting: Re
         prepare_file(reporting.html_path, "--html")
     if reporting.html_path is not None and find_spec("plotly") is None:
         raise SegrtError("--html needs plotly; `pip install 'segrt[report]'`")
-    others = (data.images, data.panoptic_dir, data.ignore_label or None, data.map_values or None, data.renamed or None)
-    if data.annotations is None and (data.common_classes or any(option is not None for option in others)):
-        raise SegrtError(
-            "--images, --panoptic-dir, --ignore-label, --map-values, --map and --common-classes need "
-            "--annotations, the data set"
-        )
+    data.refuse_parts()

@@ -7,15 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from segrt.runtime.cli.options import (
-    COMMON_CLASSES,
-    DECODE,
-    IGNORE_LABEL,
-    MAP_CLASSES,
-    MAP_VALUES,
-    BackendOption,
-    grouped,
-)
+from segrt.runtime.cli.options import DECODE, BackendOption, grouped
 from segrt.runtime.threads import MOST_THREADS
 
 if TYPE_CHECKING:
@@ -45,19 +37,6 @@ class CandidateOptions:
     threads: tuple[int, ...]
     sizes: tuple[tuple[int, int], ...]
     decode_on: "WantedPlace"
-
-
-@dataclass(frozen=True)
-class DataOptions:
-    """The data set on which accuracy is measured; None for none."""
-
-    annotations: str | None
-    images: Path | None
-    panoptic_dir: Path | None
-    ignore_label: tuple[int, ...]
-    map_values: tuple[tuple[int, int], ...]
-    common_classes: bool
-    renamed: tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True)
@@ -154,17 +133,6 @@ candidate_options = grouped(
         help="Sizes of the pictures, as cameras of these sizes would give them; a network's own size is the bundle's.",
     ),
     DECODE,
-)
-data_options = grouped(
-    "data",
-    DataOptions,
-    click.option("--annotations", metavar="JSON", help="Measure accuracy on this data set, as `segrt eval` does."),
-    click.option("--images", type=click.Path(path_type=Path), metavar="DIR", help="Its pictures."),
-    click.option("--panoptic-dir", type=click.Path(path_type=Path), metavar="DIR", help="Its panoptic PNG files."),
-    IGNORE_LABEL,
-    MAP_VALUES,
-    COMMON_CLASSES,
-    MAP_CLASSES,
 )
 report_options = grouped(
     "reporting",

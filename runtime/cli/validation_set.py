@@ -36,21 +36,26 @@ class ValidationSet:
 
         return Options(common_classes=self.common_classes, renamed=self.renamed)
 
+    def refuse_parts(self) -> None:
+        """Raise SegrtError for options that belong to annotations that are not there."""
+        from segrt.runtime.errors import SegrtError
+
+        others = (self.ignore_label, self.map_values, self.common_classes, self.renamed)
+        if self.annotations is None and any((self.images, self.panoptic_dir, *others)):
+            raise SegrtError(
+                "--images, --panoptic-dir, --ignore-label, --map-values, --common-classes and --map belong to "
+                "--annotations DATA; give it, too"
+            )
+
     def opened(self, labels: "Sequence[Label]") -> "Dataset | None":
         """Return the data set, whose pictures of labels have the classes `labels`; None without annotations.
 
         Raises SegrtError for files that are none, and for options that belong to annotations that are not there.
         """
-        from segrt.runtime.errors import SegrtError
         from segrt.runtime.evaluate.datasets.opening import open_dataset
 
+        self.refuse_parts()
         if self.annotations is None:
-            others = (self.ignore_label, self.map_values, self.common_classes, self.renamed)
-            if any((self.images, self.panoptic_dir, *others)):
-                raise SegrtError(
-                    "--images, --panoptic-dir, --ignore-label, --map-values, --common-classes and --map belong to "
-                    "--annotations DATA; give it, too"
-                )
             return None
         return open_dataset(
             self.annotations,
