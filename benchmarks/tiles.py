@@ -18,7 +18,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -31,12 +31,12 @@ from segrt.runtime.evaluate.datasets.street_dataset import StreetDataset
 from segrt.runtime.evaluate.segmenting import evaluate
 from segrt.runtime.preprocess.tiling import Tile, Tiling
 from segrt.runtime.results import InstanceResult, Result, rle
-from segrt.runtime.segmenter.tiles.joined_classes import ClassesJoining
 from segrt.runtime.segmenter.tiles.joined_objects import ObjectsJoining
 from segrt.runtime.segmenter.tiles.joined_segments import SegmentsJoining
 from segrt.runtime.streetworld import StreetWorld
 
-JOININGS = {"semantic": ClassesJoining, "instance": ObjectsJoining, "panoptic": SegmentsJoining}
+JOININGS = {"instance": ObjectsJoining, "panoptic": SegmentsJoining}
+TECHNIQUES = ("semantic", *JOININGS)
 MAIN = {"semantic": ("miou",), "instance": ("ap", "ap50", "ap_small", "ap_medium", "ap_large"), "panoptic": ("pq",)}
 Join = Callable[[Sequence[tuple[Tile, Any]], tuple[int, int]], Result]
 
@@ -137,8 +137,7 @@ def measure_quality(
     technique: str, dataset: StreetDataset, tilings: Sequence[Tiling], threshold: float, with_peers: bool
 ) -> None:
     """Print the figures of one technique."""
-    options = {} if technique == "semantic" else {"score_threshold": threshold}
-    with open_bundle(f"street-{technique}", threads=1, **options) as segmenter:
+    with open_bundle(f"street-{technique}", threads=1, score_threshold=threshold) as segmenter:
         labels = segmenter.labels
         rows: dict[str, Recorded] = {"shrunken": Recorded(labels, technique)}
         for sample in dataset.samples:
@@ -163,6 +162,27 @@ def measure_quality(
                     row.results.append(join(seen, sample.size))
                     row.seconds.append(getattr(join, "seconds", time.process_time() - begin))
                 print(f"{sample.image_id}: {len(tiles)} tiles {network:.2f} s", end="\r")
+    print_figures(technique, dataset, rows)
+
+
+def measure_semantic(dataset: StreetDataset, tilings: Sequence[Tiling]) -> None:
+    """Print the figures of street-semantic, whose tiles are blended from scores: what one picture takes is told."""
+    rows: dict[str, Recorded] = {}
+    tiled = {f"tiles of {tiling.size}{which}": replace(tiling, whole=not which) for tiling in tilings
+             for which in ("", " alone")}  # fmt: skip
+    for name, tiling in {"shrunken": None, **tiled}.items():
+        with open_bundle("street-semantic", threads=1, tile=tiling) as segmenter:
+            row = rows[name] = Recorded(segmenter.labels, "semantic")
+            for sample in dataset.samples:
+                image = dataset.read_image(sample)
+                begin = time.process_time()
+                row.results.append(bare(segmenter(image)))
+                row.seconds.append(time.process_time() - begin)
+    print_figures("semantic", dataset, rows)
+
+
+def print_figures(technique: str, dataset: StreetDataset, rows: "dict[str, Recorded]") -> None:
+    """Print the metrics and the processor time of each row."""
     for name, row in rows.items():
         figures = evaluate(row, dataset, name=name).metrics
         told = ", ".join(f"{figure} {100 * (figures[figure] or 0):.1f}" for figure in MAIN[technique])
@@ -226,13 +246,13 @@ def main() -> None:
     quality.add_argument("--size", default="2160x3840")
     quality.add_argument("--wide", type=int, default=4)
     quality.add_argument("--tile", action="append")
-    quality.add_argument("--technique", action="append", choices=list(JOININGS))
+    quality.add_argument("--technique", action="append", choices=TECHNIQUES)
     quality.add_argument("--threshold", type=float, default=0.5)
     quality.add_argument("--no-peers", action="store_true")
     memory = commands.add_parser("memory")
     memory.add_argument("--size", default="20000x30000")
     memory.add_argument("--tile", default="1024x1024")
-    memory.add_argument("--technique", action="append", choices=list(JOININGS))
+    memory.add_argument("--technique", action="append", choices=TECHNIQUES)
     one = commands.add_parser("one")
     one.add_argument("words", nargs=3)
     given = parser.parse_args()
@@ -241,13 +261,16 @@ def main() -> None:
         return
     height, width = (int(side) for side in given.size.split("x"))
     if given.command == "memory":
-        measure_memory((height, width), Tiling.of(given.tile), given.technique or list(JOININGS))
+        measure_memory((height, width), Tiling.of(given.tile), given.technique or TECHNIQUES)
         return
     first, last = (int(seed) for seed in given.seeds.split("-"))
     dataset = StreetDataset(first, last - first + 1, (height, width), given.wide)
-    for technique in given.technique or JOININGS:
+    for technique in given.technique or TECHNIQUES:
         tilings = [Tiling.of(text) for text in given.tile or ["720x1280"]]
-        measure_quality(technique, dataset, tilings, given.threshold, not given.no_peers)
+        if technique == "semantic":
+            measure_semantic(dataset, tilings)
+        else:
+            measure_quality(technique, dataset, tilings, given.threshold, not given.no_peers)
 
 
 if __name__ == "__main__":

@@ -75,6 +75,15 @@ struct Tint {
     const std::uint8_t* tinted = nullptr;
 };
 
+// How two views of a picture are taken together: see blend.h.
+struct ViewJudge {
+    Index classes = 0;
+    const std::uint8_t* things = nullptr;  // one for each class
+    bool mixed = false;                    // some classes are things and some are not
+    bool shares = false;
+    float* memory = nullptr;  // 2 * classes * kBlock
+};
+
 struct Kernels {
     const char* name;
     std::uint32_t needs;  // the features (kernels/features.h) that it is compiled for
@@ -133,6 +142,12 @@ struct Kernels {
     // out[x] = whether the value between two enlarged rows is above the threshold.
     void (*cut_row)(const float* upper, float upper_weight, const float* lower, float lower_weight, float threshold,
                     std::uint8_t* out, Index count);
+    // The class with the highest score at each pixel of a row, the lowest of equal ones; classes lie `stride` apart.
+    void (*highest_row)(const float* scores, Index stride, Index classes, float* best, std::int32_t* labels,
+                        Index count);
+    // Decides kBlock pixels of which the whole's view and the tiles' (whose classes are in `labels`) have others.
+    void (*judge_views)(const ViewJudge& judge, const float* whole, const float* tiles, Index stride,
+                        const std::int32_t* whole_labels, std::int32_t* labels);
     // Bit x of `bits`, 64 to a word: whether row[x] is not 0; bits beyond the row are 0. Returns how many are 1.
     std::int64_t (*pack_row)(const std::uint8_t* row, Index count, std::uint64_t* bits);
     // How many bits are 1 in both.

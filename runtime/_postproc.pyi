@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 _Array = NDArray[Any]
 _Size = tuple[int, int]
 _Window = tuple[float, float, float, float] | None
+_View = tuple[_Array, _Window, NDArray[np.float32] | None, NDArray[np.float32] | None]
 _Segment = tuple[int, int, float, int, tuple[int, int, int, int], int]
 
 def choose_kernels(name: str) -> None: ...
@@ -172,6 +173,9 @@ def group_centers(
     stuff_area_limit: int,
     threads: int,
 ) -> tuple[list[_Segment], int]: ...
+def blend_map(
+    tiles: list[_View], whole: _View | None, things: NDArray[np.uint8], shares: bool, out: NDArray[Any], threads: int
+) -> None: ...
 def query_semantic(
     class_logits: _Array,
     mask_logits: _Array,

@@ -1,6 +1,7 @@
 // Class maps of any logits, of any queries and of any scores of one object hold classes only.
 #include "argmax.h"
 #include "binary.h"
+#include "blend.h"
 #include "bytes.h"
 #include "query_semantic.h"
 
@@ -34,5 +35,19 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     const std::vector<float> masks = bytes.numbers(queries * height * width);
     query_semantic<std::uint8_t>(fuzz::table_of(scores, queries, classes + 1),
                                  fuzz::stack_of(masks, queries, height, width), std::nullopt, processed, threads, view);
+    const std::vector<float> near = bytes.numbers(classes * height * width), far = bytes.numbers(classes * 4);
+    const ScoreView tile{fuzz::stack_of(near, classes, height, width), whole_window({height, width}), {}, {}};
+    const ScoreView whole{fuzz::stack_of(far, classes, 2, 2), {{0.25, 1.5}, {0.5, 2}}, {}, {}};
+    std::vector<std::uint8_t> things(static_cast<std::size_t>(classes));
+    for (std::uint8_t& thing : things) {
+        thing = static_cast<std::uint8_t>(bytes.between(0, 1));
+    }
+    const std::vector<ScoreView> tiles(static_cast<std::size_t>(bytes.between(1, 3)), tile);
+    blend_map<std::uint8_t>(tiles, TwoViews{whole, things, bytes.between(0, 1) == 1}, threads, view);
+    for (const std::uint8_t value : map) {
+        if (value >= classes) {
+            __builtin_trap();
+        }
+    }
     return 0;
 }

@@ -12,6 +12,7 @@
 #include "kernels/overlay_fast.h"
 #include "kernels/rows_fast.h"
 #include "kernels/turn_fast.h"
+#include "kernels/two_views.h"
 
 namespace segrt {
 
@@ -40,6 +41,8 @@ const Kernels SEGRT_KERNELS{
     .blend_pixels = blend_pixels,
     .normalize_row = normalize_row,
     .cut_row = cut_row,
+    .highest_row = highest_row,
+    .judge_views = judge_views,
     .pack_row = pack_row,
     .count_common = count_common,
     .paint_bits = paint_bits,

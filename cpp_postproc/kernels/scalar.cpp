@@ -7,6 +7,7 @@
 #include "kernels/mask_scalar.h"
 #include "kernels/overlay_scalar.h"
 #include "kernels/rows_scalar.h"
+#include "kernels/two_views.h"
 
 namespace segrt {
 
@@ -34,6 +35,8 @@ const Kernels kScalarKernels{
     .blend_pixels = blend_pixels,
     .normalize_row = normalize_row,
     .cut_row = cut_row,
+    .highest_row = highest_row,
+    .judge_views = judge_views,
     .pack_row = pack_row,
     .count_common = count_common,
     .paint_bits = paint_bits,

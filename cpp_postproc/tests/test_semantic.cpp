@@ -6,6 +6,7 @@
 
 #include "argmax.h"
 #include "binary.h"
+#include "blend.h"
 #include "everywhere.h"
 #include "query_semantic.h"
 #include "scenes.h"
@@ -124,6 +125,59 @@ TEST(Processed, EveryKernelAndThreadCountGivesTheSameMaps) {
             return map;
         });
     }
+}
+
+// Views of several tiles, in turn with that of the whole, and with weights.
+TEST(Blend, EveryKernelAndThreadCountGivesTheSameMap) {
+    for (unsigned seed = 0; seed < 60; ++seed) {
+        std::mt19937 random(seed);
+        const Index classes = seed % 10 == 0 ? 300 : between(random, 2, 30), tiles = between(random, 1, 4);
+        const Size size{between(random, 1, 40), between(random, 1, 150)};
+        std::vector<Floats> grids;
+        for (Index i = 0; i <= tiles; ++i) {
+            grids.push_back(random_grids(random, classes, between(random, 1, 20), between(random, 1, 40),
+                                         kKinds[(seed + static_cast<unsigned>(i)) % 4]));
+        }
+        std::vector<float> rows(static_cast<std::size_t>(size.height), 0.25F);
+        std::vector<float> columns(static_cast<std::size_t>(size.width), 0.5F);
+        std::vector<ScoreView> views;
+        for (const Floats& grid : grids) {
+            views.push_back({grid.stack(), whole_window({grid.height, grid.width}), {}, {}});
+        }
+        views[0].row_weights = rows;
+        views[0].column_weights = columns;
+        std::vector<std::uint8_t> things(static_cast<std::size_t>(classes), 0);
+        for (Index c = 0; c < classes && seed % 3 > 0; ++c) {
+            things[static_cast<std::size_t>(c)] = seed % 3 == 1 || c % 2 == 0 ? 1 : 0;
+        }
+        const auto both = seed % 4 == 0 ? std::nullopt : std::optional<TwoViews>({views.back(), things, seed % 8 == 1});
+        views.pop_back();
+        expect_same_everywhere([&](int threads) {
+            std::vector<std::uint16_t> map(static_cast<std::size_t>(size.height * size.width));
+            blend_map<std::uint16_t>(views, both, threads, {map.data(), size.height, size.width, size.width});
+            return map;
+        });
+    }
+}
+
+TEST(Blend, WhatDoesNotFitIsRefused) {
+    std::mt19937 random(0);
+    const Floats one = random_grids(random, 3, 4, 4, Kind::smooth), other = random_grids(random, 2, 4, 4, Kind::smooth);
+    const Window window = whole_window({4, 4});
+    const std::vector<float> short_weights(3, 1.0F);
+    const std::vector<std::uint8_t> things(3, 1);
+    std::vector<std::uint8_t> map(16);
+    const Map<std::uint8_t> out{map.data(), 4, 4, 4};
+    const auto refuses = [&](std::vector<ScoreView> views, std::optional<TwoViews> both) {
+        EXPECT_THROW(blend_map<std::uint8_t>(views, both, 1, out), std::invalid_argument);
+    };
+    refuses({}, std::nullopt);
+    refuses({{one.stack(), window, {}, {}}, {other.stack(), window, {}, {}}}, std::nullopt);
+    refuses({{one.stack(), window, short_weights, {}}}, std::nullopt);
+    refuses({{one.stack(), window, {}, short_weights}}, std::nullopt);
+    refuses({{one.stack(), window, {}, {}}}, TwoViews{{other.stack(), window, {}, {}}, things, false});
+    refuses({{other.stack(), window, {}, {}}}, TwoViews{{other.stack(), window, {}, {}}, things, false});
+    refuses(std::vector<ScoreView>(17, {one.stack(), window, {}, {}}), std::nullopt);
 }
 
 }  // namespace

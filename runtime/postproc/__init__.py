@@ -16,6 +16,7 @@ SEGRT_THREADS that is no number from 1 to 256.
 """
 
 from segrt.runtime.postproc.arguments import ArgumentError
+from segrt.runtime.postproc.blending import ScoreView, blend_map
 from segrt.runtime.postproc.box_masks import (
     paste_masks,
     paste_masks_rle,
@@ -54,11 +55,13 @@ __all__ = [
     "RegionTints",
     "Report",
     "Rle",
+    "ScoreView",
     "TrackRows",
     "YoloDetections",
     "antialias_taps",
     "argmax_map",
     "binary_map",
+    "blend_map",
     "choose_detr_segments",
     "choose_segments",
     "copy_picture",

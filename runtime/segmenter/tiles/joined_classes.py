@@ -1,4 +1,4 @@
-"""Class maps of tiles as one: each pixel's class is that of the tile whose middle is nearer, where it sees most."""
+"""Class maps of tiles as one, of networks that give classes and no scores: a pixel's is that of the nearer tile."""
 
 from dataclasses import dataclass, field
 from typing import Any, cast

@@ -1,9 +1,11 @@
 """What joins the results of tiles to that of the picture: one class for each technique, given tile by tile."""
 
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from segrt.runtime.preprocess.tiling import Box, Tile
 from segrt.runtime.results import Result
+
+Seen = TypeVar("Seen", contravariant=True)
 
 SAME = 0.5
 """Of the pixels that either of two masks has where both tiles look, the share that both must have to be one thing's."""
@@ -12,14 +14,17 @@ MOSTLY = 0.5
 _EDGE_SHARE = 1 / 64  # of a tile's side: masks come from grids that are coarser than pixels and often end before it
 
 
-class Joining(Protocol):
-    """Takes tiles in reading order, each once, then gives the result of the whole picture."""
+class Joining(Protocol[Seen]):
+    """Takes what is seen of tiles in reading order, each once, then gives the result of the whole picture.
 
-    def add_whole(self, result: Result) -> None:
-        """Take, before all tiles, the result of the picture as a whole."""
+    What is seen are results of the tiles' sizes, or what results are made of.
+    """
 
-    def add(self, tile: Tile, result: Result) -> None:
-        """Take the result of a tile, which is of the tile's size."""
+    def add_whole(self, seen: Seen, /) -> None:
+        """Take, before all tiles, what is seen of the picture as a whole."""
+
+    def add(self, tile: Tile, seen: Seen, /) -> None:
+        """Take what is seen of a tile."""
 
     def finish(self) -> Result:
         """Return the picture's result, without timings."""

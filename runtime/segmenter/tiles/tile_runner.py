@@ -1,31 +1,37 @@
 """Runs the tiles of a picture through a segmenter: in batches, several on their way, joined as they come back."""
 
 from collections import deque
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
 from segrt.runtime.errors import BackendError, SegrtError
-from segrt.runtime.inference.tensors import Slot
+from segrt.runtime.inference.tensors import Head, Slot
 from segrt.runtime.preprocess.channels import Raster
 from segrt.runtime.preprocess.geometry import Geometry
 from segrt.runtime.preprocess.tiling import Tile, Tiling
 from segrt.runtime.results import Label, Result
 from segrt.runtime.results.technique import Technique
 from segrt.runtime.segmenter.calling import Segmenter
+from segrt.runtime.segmenter.tiles.blended_classes import BlendedJoining
 from segrt.runtime.segmenter.tiles.joined_classes import ClassesJoining
 from segrt.runtime.segmenter.tiles.joined_objects import ObjectsJoining
 from segrt.runtime.segmenter.tiles.joined_segments import SegmentsJoining
 from segrt.runtime.segmenter.tiles.joining import Joining
+from segrt.runtime.segmenter.tiles.score_grids import ScoreGrid, ScoreRule, score_rule
+from segrt.runtime.stream.frame_segmenter import ServerBackend
 
-_JOININGS: dict[Technique, Callable[[tuple[int, int], tuple[Label, ...]], Joining]] = {
+_JOININGS: dict[Technique, Callable[[tuple[int, int], tuple[Label, ...]], Joining[Result]]] = {
     "semantic": ClassesJoining,
     "instance": ObjectsJoining,
     "panoptic": SegmentsJoining,
 }
+Seen = TypeVar("Seen")
+# (heads of a batch; where each of its views lies) → what is joined, view by view
+_Reader = Callable[[Mapping[str, Head], Sequence[Geometry]], list[Seen]]
 
 
 @dataclass(frozen=True)
@@ -48,22 +54,55 @@ def segment_tiles(segmenter: Segmenter, picture: Any, tiling: Tiling, ended: Cal
     tiles = tiling.cut(size)
     whole = [Tile((0, 0, *size), (0, 0, 0, 0))] if tiling.whole and isinstance(picture, np.ndarray) else []
     views = tiles if len(tiles) == 1 else whole + tiles
-    with closing(_results(segmenter, picture, views, ended)) as results:
-        if len(views) == 1:
+    if len(views) == 1:
+        with closing(_seen(segmenter, picture, views, ended, _results_of(segmenter))) as results:
             return next(results)[1]
-        joining = _JOININGS[segmenter.manifest.technique](size, segmenter.labels)
-        for view, result in results:
-            if whole and view is whole[0]:
-                joining.add_whole(result)
+    rule = score_rule(segmenter.decode, len(segmenter.labels)) if segmenter.technique == "semantic" else None
+    if rule is not None and not isinstance(segmenter.backend, ServerBackend):  # a server gives classes
+        blending = BlendedJoining(size, segmenter.labels, rule, segmenter.threads)
+        grids = _seen(segmenter, picture, views, ended, _grids_of(segmenter, rule))
+        return _joined(blending, grids, len(whole))
+    joining = _JOININGS[segmenter.manifest.technique](size, segmenter.labels)
+    return _joined(joining, _seen(segmenter, picture, views, ended, _results_of(segmenter)), len(whole))
+
+
+def _joined(joining: Joining[Seen], seen: Generator[tuple[Tile, Seen], None, None], wholes: int) -> Result:
+    """Give all views to `joining`, the first of them as that of the whole if there is one."""
+    with closing(seen):
+        for place, (tile, view) in enumerate(seen):
+            if place < wholes:
+                joining.add_whole(view)
             else:
-                joining.add(view, result)
+                joining.add(tile, view)
     return joining.finish()
 
 
-def _results(
-    segmenter: Segmenter, picture: Any, tiles: Sequence[Tile], ended: Callable[[], bool]
-) -> Generator[tuple[Tile, Result], None, None]:
-    """Yield each tile with its result, in order; as many batches as the backend has slots are on their way at once."""
+def _results_of(segmenter: Segmenter) -> _Reader[Result]:
+    """Return what decodes each view by itself."""
+
+    def read(heads: Mapping[str, Head], geometries: Sequence[Geometry]) -> list[Result]:
+        return [segmenter.postprocess(heads, geometry, index) for index, geometry in enumerate(geometries)]
+
+    return read
+
+
+def _grids_of(segmenter: Segmenter, rule: ScoreRule) -> _Reader[ScoreGrid]:
+    """Return what takes the scores of each view."""
+
+    def read(heads: Mapping[str, Head], geometries: Sequence[Geometry]) -> list[ScoreGrid]:
+        copies = {spec.role: heads[spec.name].on_host() for spec in segmenter.manifest.heads}
+        return [
+            rule.read({role: array[index] for role, array in copies.items()}, geometry)
+            for index, geometry in enumerate(geometries)
+        ]
+
+    return read
+
+
+def _seen(
+    segmenter: Segmenter, picture: Any, tiles: Sequence[Tile], ended: Callable[[], bool], read: _Reader[Seen]
+) -> Generator[tuple[Tile, Seen], None, None]:
+    """Yield each tile with what is read of it, in order; as many batches are on their way as there are slots."""
     backend = segmenter.backend
     running: deque[_Running] = deque()
     try:
@@ -71,10 +110,10 @@ def _results(
             if ended():
                 raise BackendError(f"{backend.name}: the backend is closed")
             if len(running) == backend.slots:
-                yield from _finished(segmenter, running)
+                yield from _finished(segmenter, running, read)
             running.append(_submitted(segmenter, picture, tiles[first : first + backend.batch]))
         while running:
-            yield from _finished(segmenter, running)
+            yield from _finished(segmenter, running, read)
     finally:
         for batch in running:  # after an error: nobody wants their heads
             with suppress(Exception):
@@ -96,14 +135,11 @@ def _submitted(segmenter: Segmenter, picture: Any, tiles: Sequence[Tile]) -> _Ru
     return _Running(slot, tiles, geometries)
 
 
-def _finished(segmenter: Segmenter, running: deque[_Running]) -> list[tuple[Tile, Result]]:
-    """Wait for the first batch; return its tiles' results."""
+def _finished(segmenter: Segmenter, running: deque[_Running], read: _Reader[Seen]) -> list[tuple[Tile, Seen]]:
+    """Wait for the first batch; return its tiles with what is read of them."""
     batch = running[0]
     heads = segmenter.backend.wait(batch.slot)
-    done = [
-        (tile, segmenter.postprocess(heads, geometry, index))
-        for index, (tile, geometry) in enumerate(zip(batch.tiles, batch.geometries, strict=True))
-    ]
+    done = list(zip(batch.tiles, read(heads, batch.geometries), strict=True))
     running.popleft()
     segmenter.backend.release(batch.slot)
     return done

@@ -154,13 +154,18 @@ def _things(segments: Sequence[Segment], cut: Sequence[bool]) -> Things:
 def classes_of_both(whole: SemanticResult, tiles: SemanticResult) -> SemanticResult:
     """Return the class map of the picture: things as tiles see them, stuff as the whole view does.
 
-    Where the whole view sees a thing and tiles see none, it is the whole view's.
+    Where the whole view sees a thing and tiles see none, it is the whole view's. Where all classes are stuff, or all
+    are things, the map is the tiles', and the whole view fills what is void there.
     """
+    bad = whole.nonfinite_heads + tiles.nonfinite_heads
+    isthing = [label.isthing for label in whole.labels]
     things = np.zeros(np.iinfo(tiles.class_map.dtype).max + 1, np.bool_)
-    things[: len(whole.labels)] = [label.isthing for label in whole.labels]
+    if any(isthing) and not all(isthing):
+        things[: len(isthing)] = isthing
+    else:
+        things[: len(isthing)] = True
     classes = whole.class_map
     for rows in bands(whole.size):
         part = tiles.class_map[rows]
         np.copyto(classes[rows], part, where=things[part] | (classes[rows] == whole.void_id))
-    bad = whole.nonfinite_heads + tiles.nonfinite_heads
     return SemanticResult.decided(classes, whole.labels, classes=len(whole.labels), nonfinite_heads=bad)

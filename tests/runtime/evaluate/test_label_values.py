@@ -232,7 +232,9 @@ def test_tune_and_profile_take_common_and_mapped_classes_and_say_what_is_left_ou
         assert f"not evaluated: blue of {bundle}; sky, " in done.output
     done = CliRunner().invoke(tune, [*command, "--out", str(out), "--map", "red"])
     assert "must be OWN=THEIRS" in done.output
-    assert "belong to --annotations DATA" in str(CliRunner().invoke(profile, [str(bundle), "--common-classes"]).exception)
+    assert "belong to --annotations DATA" in str(
+        CliRunner().invoke(profile, [str(bundle), "--common-classes"]).exception
+    )
 
 
 def test_one_class_alone_is_no_measure(tiny: SimpleNamespace, tmp_path: Path) -> None:

@@ -108,7 +108,7 @@ def test_what_tiles_cannot_give_is_refused(tiny: SimpleNamespace) -> None:
 
 def test_an_error_amid_tiles_gives_every_slot_back(tiny: SimpleNamespace, monkeypatch: pytest.MonkeyPatch) -> None:
     picture = tiny.thirds(150, 250)
-    with open_bundle(tiny.bundle("argmax"), threads=1, tile="40x60,alone") as tiled:
+    with open_bundle(tiny.bundle("merge_queries"), threads=1, tile="40x60,alone") as tiled:
         inner = tiled.backend.segmenter  # type: ignore[attr-defined]
         right, calls = inner.postprocess, iter(range(100))
 
