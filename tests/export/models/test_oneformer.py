@@ -25,6 +25,7 @@ def test_semantic_results_are_those_of_transformers(tmp_path: Path, photos: Path
     check_export(name, tmp_path, photos, size=SIZE, overrides=SMALL, least_objects=1, engine=False)
 
 
+@EVERY
 def test_instances_are_those_of_transformers_by_the_rule_of_the_paper(tmp_path: Path, photos: Path) -> None:
     name = "oneformer-swin-tiny-ade-instance"
     check_export(name, tmp_path, photos, size=SIZE, overrides=SMALL, engine=False)
