@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from segrt.runtime.bundle.manifest import Manifest
     from segrt.runtime.cli.prompt_results import ResultsFile
     from segrt.runtime.preprocess.prompts import Prompt
-    from segrt.runtime.results import Label
+    from segrt.runtime.results import InstanceResult, Label
     from segrt.runtime.segmenter.given_prompts import GivenPrompts
 
 _NUMBER = re.compile(r"-?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
@@ -76,6 +76,25 @@ class PromptPlan:
             return found
         remark = f"no prompts for it in {', '.join(silent)}"
         return remark if not self.words and len(silent) == len(self.files) else f"{found}, {remark}"
+
+    def bare_text(self, meant: "InstanceResult", blurred: frozenset[int]) -> str:
+        """Return which objects in words have no pixel to blur, neither a mask nor a box; "" for none of them.
+
+        `blurred` are the classes that are. `meant` has the boxes that were asked for; where points alone were, the
+        masks' extents.
+        """
+        from segrt.runtime.results import rle
+
+        pairs = zip(meant.class_ids, meant.rles, meant.boxes, strict=True)
+        bare = [
+            index
+            for index, (class_id, mask, (left, top, right, bottom)) in enumerate(pairs)
+            if class_id in blurred and not (rle.area(mask) or (left < right and top < bottom))
+        ]
+        names = ", ".join(self.words[index][0] for index in bare)  # a file's objects all have boxes
+        return (
+            names and f"nothing blurred for {names}: no mask was found and no box given; add a box to the point with +"
+        )
 
     def refuse_replacing(self, path: Path) -> None:
         """Raise SegrtError when `path`, which --save coco writes, is one of the files that are read."""

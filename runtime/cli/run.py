@@ -3,7 +3,7 @@
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import click
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from segrt.runtime.outputs.run_savers import Savers
     from segrt.runtime.outputs.saver import Segmented
     from segrt.runtime.preprocess.tiling import Tiling
-    from segrt.runtime.results import Label, Result
+    from segrt.runtime.results import InstanceResult, Label, Result
     from segrt.runtime.segmenter import Segmenter
 
 
@@ -123,7 +123,10 @@ def run(
                     item, meant = _prompted(segmenter, plan, path, name, image_id)
                 if kept is not None:
                     item, meant = replace(item, result=item.result.filter(kept)), meant.filter(kept)
-                item = item if edits is None else replace(item, image=edits(item.image, meant))
+                if edits is not None:
+                    item = replace(item, image=edits(item.image, meant))
+                    if plan is not None and (bare := plan.bare_text(cast("InstanceResult", meant), edits.blur)):
+                        say(f"segrt: {path}: {bare}", err=True)
             except ImageError as error:
                 if not skip_bad:
                     raise
@@ -183,8 +186,6 @@ def _prompted(
     And return the result with the boxes that were asked for instead of the masks' extents: what is to be blurred is
     where a prompt says that it is, also where the network has hardly a mask for it.
     """
-    from typing import cast
-
     import numpy as np
 
     from segrt.runtime.errors import ImageError, SegrtError

@@ -106,6 +106,19 @@ def test_a_box_is_blurred_although_the_network_has_no_mask_for_it(
     assert differs[:, :30].mean() == 0
 
 
+@pytest.mark.prints_table("run")
+def test_a_point_where_nothing_is_found_is_said_not_to_be_blurred(
+    segrt: Segrt, pointing: Path, photo: Path, tmp_path: Path
+) -> None:
+    around = ((37, 19), (49, 19), (37, 27), (49, 27))
+    nothing = "+".join(["point:43,23", *(f"point:{x},{y},background" for x, y in around)])
+    run = ("run", pointing, photo, "--prompt", "box:4,4,20,20", "--prompt", nothing, "--blur", "object")
+    code, _, said = segrt(*run, "--out", tmp_path / "out")
+    assert code == 0
+    assert said.count("nothing blurred for") == 1
+    assert f"{photo}: nothing blurred for {nothing}: no mask was found and no box given; add a box" in said
+
+
 def test_a_file_of_prompts_is_not_replaced(segrt: Segrt, pointing: Path, photo: Path, tmp_path: Path) -> None:
     file = boxes(tmp_path / "coco.json", (7, 3, [6, 9, 24, 39]))
     before = file.read_bytes()
