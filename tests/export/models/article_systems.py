@@ -1,10 +1,10 @@
 """The three systems that are compared most, a command each on a photo, with weights in the files that people have.
 
-    python tests/export/models/article_systems.py PHOTO --out FOLDER [--size 512x512] [--detr-size 480x640] [--quick]
+    python tests/export/models/article_systems.py PHOTO --out FOLDER [--quick]
 
 Writes random, calibrated weights as they are published: PixelLib's two .h5 files and the .pth of DETR's authors. Then
 runs what `docs/tutorials/three-systems.md` says, `segrt export` for each and `segrt compare`, and prints the commands.
-What lies in FOLDER already is taken.
+Each network has the size that it is published for. What lies in FOLDER already is taken.
 """
 
 import argparse
@@ -28,6 +28,9 @@ FILES = {
 RPN = {"rpn_model": ("rpn_conv_shared", "rpn_class_raw", "rpn_bbox_pred")}
 
 
+QUICK_SIZES = {"pixellib-maskrcnn-resnet101": (512, 512), "detr-resnet101-panoptic": (480, 640)}
+
+
 def write_weights(name: str, size: tuple[int, int], path: Path) -> None:
     """Write random weights of the model `name`, calibrated at `size` (h, w), as its authors publish theirs."""
     exportable: Exportable = build(Request(find_model(name), size, Weights("random", seed=3)))
@@ -48,22 +51,23 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("photo")
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--size", default="512x512", help="of PixelLib's networks; its Mask R-CNN's own is 1024x1024")
-    parser.add_argument("--detr-size", default="480x640", help="800x1066 is its own")
-    parser.add_argument("--quick", action="store_true", help="compare with torch on one picture, time one run")
+    parser.add_argument(
+        "--quick", action="store_true", help="smaller networks, compared with torch on one picture; one run is timed"
+    )
     given = parser.parse_args()
     parity, repeat = (["--parity", "quick"], ["--repeat", "1"]) if given.quick else ([], [])
     given.out.mkdir(parents=True, exist_ok=True)
     bundles = []
     for name, file in FILES.items():
-        size = given.detr_size if name.startswith("detr") else given.size
-        height, width = map(int, size.split("x"))
+        own = find_model(name).size
+        height, width = size = QUICK_SIZES.get(name, own) if given.quick else own
         bundles.append(str(given.out / name))
         if Path(bundles[-1]).is_dir():
             continue
         if not (given.out / file).is_file():
-            write_weights(name, (height, width), given.out / file)
-        run("export", name, "--weights", str(given.out / file), "--size", size, *parity, "--out", bundles[-1])
+            write_weights(name, size, given.out / file)
+        chosen = [] if size == own else ["--size", f"{height}x{width}"]
+        run("export", name, "--weights", str(given.out / file), *chosen, *parity, "--out", bundles[-1])
     drawn = str(given.out / "three-systems.png")
     run("compare", given.photo, *bundles, "--style", "detectron2", *repeat, "--out", drawn)
 
