@@ -92,7 +92,7 @@ def test_things_are_followed_on_both(small: EmulatedCuda) -> None:
 
 def test_results_that_differ_are_told_and_much_is_a_failure() -> None:
     labels = (Label("a", 0, False, (0, 0, 0)), Label("b", 1, False, (1, 1, 1)))
-    one = np.zeros((100, 100), np.int32)
+    one = np.zeros((100, 100), np.uint8)
     little, much = one.copy(), one.copy()
     little[0, :3], much[:, :50] = 1, 1
     want, near, far = (SemanticResult(array, labels) for array in (one, little, much))
