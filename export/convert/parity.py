@@ -21,6 +21,7 @@ from segrt.export.graph.tracing import IMAGE, VALID_MASK, Traced
 from segrt.export.synthetic_pictures import synthetic_picture
 from segrt.runtime.authoring.agreement import agreement
 from segrt.runtime.authoring.matched_share import count_objects, matched_share, mutual_quality
+from segrt.runtime.authoring.same_detections import paired_detections
 from segrt.runtime.authoring.verification import Check, match_queries
 from segrt.runtime.bundle.golden import QUERY_ROLES
 from segrt.runtime.bundle.manifest import HeadParity, Parity
@@ -160,7 +161,7 @@ def compare(
         with OnnxRuntimeBackend(traced.path, inputs, heads, threads=threads, slots=1, only_cpu=True) as backend:
             for reference in references:
                 heads_of_file = backend.run(reference.inputs)
-                for name, array in aligned(traced.heads, reference.heads, heads_of_file).items():
+                for name, array in aligned(traced.heads, reference.heads, heads_of_file, limits).items():
                     errors[name].add(array, reference.heads[name], limit_of(limits, name))
                 by_role = {spec.role: heads_of_file[spec.name][0] for spec in traced.heads}
                 pairs.append((reference.result, decoder(by_role, reference.geometry, context)))
@@ -183,12 +184,18 @@ def limit_of(limits: ParityLimits, name: str) -> HeadParityLimit | None:
     return limits.heads.get(name, limits.head)
 
 
-def aligned(heads: Sequence[HeadSpec], wanted: Mapping[str, Array], actual: Mapping[str, Array]) -> dict[str, Array]:
-    """Return `actual` (name → array with batch axis) with its queries in the order of `wanted`.
+def aligned(
+    heads: Sequence[HeadSpec], wanted: Mapping[str, Array], actual: Mapping[str, Array], limits: ParityLimits
+) -> dict[str, Array]:
+    """Return `actual` (name → array with batch axis) with its queries, or detections, in the order of `wanted`.
 
     A TopK in the graph meets ties, and rounding may swap neighbours in its order: the same queries at other places
-    are the same result. Each wanted query takes the nearest one, as long as no two take the same.
+    are the same result. Each wanted query takes the nearest one, as long as no two take the same. For detections see
+    `segrt.runtime.authoring.same_detections`.
     """
+    detections = _paired(heads, wanted, actual, limits)
+    if detections is not None:
+        return detections
     names = [spec.name for spec in heads if spec.role in QUERY_ROLES]
     reordered = dict(actual)
     if len(names) < len(QUERY_ROLES):
@@ -199,6 +206,27 @@ def aligned(heads: Sequence[HeadSpec], wanted: Mapping[str, Array], actual: Mapp
     if np.unique(nearest).size == len(nearest):
         reordered |= {name: actual[name][:, nearest] for name in names}
     return reordered
+
+
+def _paired(
+    heads: Sequence[HeadSpec], wanted: Mapping[str, Array], actual: Mapping[str, Array], limits: ParityLimits
+) -> dict[str, Array] | None:
+    """Return `actual` with its detections in the rows of `wanted`, None where the heads are none or need it not."""
+    names = {spec.role: spec.name for spec in heads}
+    limit = limit_of(limits, names["scores"]) if "scores" in names else None
+    if limit is None or any(len(array) != 1 for array in wanted.values()):
+        return None
+    scores = names["scores"]
+    if wanted[scores].shape != actual[scores].shape:
+        return None
+    if np.abs(wanted[scores] - actual[scores]).max(initial=0.0) <= limit.absolute:
+        return None
+    found = paired_detections(
+        {role: wanted[name][0] for role, name in names.items()},
+        {role: actual[name][0] for role, name in names.items()},
+        limit.absolute,
+    )
+    return None if found is None else {names[role]: array[None] for role, array in found.items()}
 
 
 def _is_near(wanted: Array, actual: Array) -> bool:

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from segrt.runtime.authoring.agreement import agreement
+from segrt.runtime.authoring.same_detections import paired_detections
 from segrt.runtime.bundle.golden import HALF_EPSILON, QUERY_ROLES, GoldenOutputs, read_golden
 from segrt.runtime.bundle.locating import read_bundle
 from segrt.runtime.bundle.manifest import HeadTolerance
@@ -51,6 +52,7 @@ def verify(segmenter: Segmenter) -> list[Check]:
         for spec in compared:
             if spec.role not in expected.heads:
                 raise BundleError(f"{bundle.folder}: golden frame {golden.name} lacks head_{spec.role}; write it again")
+        heads = _paired(expected, bundle.manifest.heads, heads, variant.tolerance.heads)
         rows = _nearest_live_queries(expected, compared, heads)
         for spec in compared:
             tolerance = variant.tolerance.heads[spec.name]
@@ -137,6 +139,26 @@ def _nearest_live_queries(
     if any(expected.heads[spec.role].shape[1:] != heads[spec.name].shape[2:] for spec in specs):
         return None  # the comparison says so
     return match_queries([expected.heads[spec.role] for spec in specs], [heads[spec.name][0] for spec in specs])
+
+
+def _paired(
+    expected: GoldenOutputs,
+    specs: Sequence[HeadSpec],
+    heads: Mapping[str, Array],
+    tolerances: Mapping[str, HeadTolerance],
+) -> dict[str, Array]:
+    """Return this device's heads with detections in the rows of the golden ones, where rows do not agree."""
+    names = {spec.role: spec.name for spec in specs if spec.role in expected.heads}
+    scores = names.get("scores")
+    if scores is None or scores not in tolerances or expected.heads["scores"].shape != heads[scores].shape[1:]:
+        return dict(heads)
+    allowed = tolerances[scores].absolute
+    if np.abs(expected.heads["scores"].astype(np.float32) - heads[scores][0]).max(initial=0.0) <= allowed:
+        return dict(heads)
+    found = paired_detections(
+        {role: expected.heads[role] for role in names}, {role: heads[name][0] for role, name in names.items()}, allowed
+    )
+    return dict(heads) | ({} if found is None else {names[role]: array[None] for role, array in found.items()})
 
 
 def _compare_head(

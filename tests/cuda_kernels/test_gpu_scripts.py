@@ -137,6 +137,10 @@ def small(gpu: EmulatedCuda, monkeypatch: pytest.MonkeyPatch) -> EmulatedCuda:
     monkeypatch.setattr(trials, "source_picture", small_picture)
     monkeypatch.setattr(trials, "PICTURES", 1)
     monkeypatch.setattr(trials, "WARMUP", 1)
+    monkeypatch.setattr(measure.tracked, "compare_all", lambda *_: [])  # see test_gpu_ways.py
+    monkeypatch.setattr(measure.commands, "run_all", lambda *_: [])
+    monkeypatch.setattr(measure.same_results, "large_picture", lambda: small_picture(9))
+    monkeypatch.setattr(measure.same_results, "TILE", "64x96,20%")
     monkeypatch.setattr(cuda_interface, "REPEAT", 2)
     monkeypatch.setattr(cuda_interface, "SIZES", (1 << 10, 1 << 12, 1 << 14))
     real = equality.compare_all
@@ -199,7 +203,7 @@ def test_kernels_that_do_not_load_and_a_wrong_network_are_failures(
 
 
 def test_an_export_that_fails_or_takes_too_long_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(exports, "MODELS", ("no-such-model",))
+    monkeypatch.setattr(exports, "MODELS", {"no-such-model": ()})
     left_out: list[str] = []
     running = exports.start(tmp_path)
     assert exports.finish(tmp_path, running, time.monotonic() + 100, left_out) == []

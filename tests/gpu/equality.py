@@ -61,7 +61,7 @@ def difference(got: Any, want: Any) -> str:
     if type(got) is not type(want):
         return f"{type(got).__name__} is no {type(want).__name__}"
     for name, value in vars(want).items():
-        if name in ("timings", "image"):  # which say nothing of what was decoded
+        if name in ("timings", "image") or name.startswith("_"):  # which say nothing of what was decoded
             continue
         other = getattr(got, name)
         if isinstance(value, np.ndarray):

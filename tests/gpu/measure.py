@@ -12,11 +12,15 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
+import commands
 import cuda_interface
 import equality
 import exports
 import peers
 import prepared_pictures
+import prompts
+import same_results
+import tracked
 import transformers_way
 import trials
 from report import write_report
@@ -35,7 +39,7 @@ PRECISIONS = ("fp32", "tf32", "fp16", "int8")
 COMPILED = "segformer-b0-ade"  # torch.compile takes long, so that it is timed for one network
 # How long a row of the table may take at most, as far as is known before: what does not fit is left out.
 _ROW_SECONDS, _PEER_SECONDS, _COMPILE_SECONDS = 12, 20, 45
-_EXPORT_SHARE = 0.55  # of all the time, for what still exports when the checks are done
+_EXPORT_SHARE = 0.6  # of all the time, for what still exports when the checks are done
 
 
 class Clock:
@@ -78,13 +82,17 @@ def measure(options: argparse.Namespace) -> int:
     options.out.mkdir(parents=True, exist_ok=True)
     failures: list[str] = []
     left_out: list[str] = []
-    found: dict[str, Any] = {"failures": failures, "left out": left_out, "times": []}
+    found: dict[str, Any] = {"failures": failures, "left out": left_out, "trials": [], "times": []}
     own = not options.quick and options.bundles is None
     running = exports.start(options.out / "bundles") if own else []
     found |= correctness(failures)
     found["checking_s"] = clock.gone
     write(found, options.out, clock)
     embedded = [read_bundle(name) for name in EMBEDDED]
+    found["trials"] += whole_results(embedded, failures, left_out, clock)  # while others are still exported
+    found["trials"] += tracked.compare_all(failures, left_out, clock)
+    found["trials"] += commands.run_all(failures, left_out, clock)
+    write(found, options.out, clock)
     if own:
         deadline = clock.begin + max(clock.gone, _EXPORT_SHARE * clock.seconds)
         others = exports.finish(options.out / "bundles", running, deadline, left_out)
@@ -93,6 +101,8 @@ def measure(options: argparse.Namespace) -> int:
     else:
         folders = sorted(options.bundles.glob("*/manifest.json")) if options.bundles else []
         others = [read_bundle(path.parent) for path in folders]
+    found["trials"] += whole_results(others, failures, left_out, clock)
+    write(found, options.out, clock)
     for what, seconds, rows in jobs(embedded, others, options, failures):
         if not clock.has(seconds):
             left_out.append(f"{what}: no time was left")
@@ -102,6 +112,15 @@ def measure(options: argparse.Namespace) -> int:
     write(found, options.out, clock)
     print((options.out / "RESULTS.md").read_text())
     return 1 if failures else 0
+
+
+def whole_results(
+    bundles: list[Bundle], failures: list[str], left_out: list[str], clock: Clock
+) -> list[dict[str, object]]:
+    """Compare what the GPU and the CPU make of the same pictures and prompts, from the picture to the result."""
+    return prompts.compare_all(bundles, failures, left_out, clock) + same_results.compare_all(
+        bundles, failures, left_out, clock
+    )
 
 
 def correctness(failures: list[str]) -> dict[str, Any]:
@@ -153,6 +172,7 @@ def jobs(
 ) -> list[tuple[str, float, Callable[[], list[dict[str, object]]]]]:
     """Return (what, the seconds that it may take, what makes its rows), the most telling first."""
     made: list[tuple[str, float, Callable[[], list[dict[str, object]]]]] = []
+    others = [bundle for bundle in others if not bundle.manifest.takes_prompts]  # whose times `prompts` has
     for bundle in (*embedded, *others):
         for precision in precisions_of(bundle):
 

@@ -18,6 +18,12 @@ ABOUT_RULES = (
     "Milliseconds: `GPU` by its own clock, kernels alone; `result on the host` and `CPU` (default threads) are "
     "wall time."
 )
+TRIALS = ("trial", "same", "objects", "GPU ms", "decoded on", "CPU ms", "scores differ by", "batches", "took s")
+ABOUT_TRIALS = (
+    "The same bundle on the GPU and on the CPU, from the picture to the result: equal to the bit, or their agreement "
+    "(`segrt.runtime.authoring.agreement`; at least 99.9 %, of instances 99 %). Times are wall time of the last "
+    "picture, some of them while other networks were exported."
+)
 RULES = ("rule", "picture", "equal", "GPU", "result on the host", "CPU")
 
 
@@ -42,6 +48,12 @@ def write_report(found: dict[str, Any], path: Path) -> None:
         "## Networks: what was checked",
         "",
         *_table(CHECKS, found["checks"]),
+        "",
+        "## Whole results: pictures, batches, tiles, prompts, tracks, commands",
+        "",
+        ABOUT_TRIALS,
+        "",
+        *_table(TRIALS, found["trials"]),
         "",
         "## Milliseconds",
         "",

@@ -69,7 +69,7 @@ def build(request: Request) -> Exportable:
         core = RfDetrCore(with_positions_for(model, request.size), core.top_queries)
     decode = QueryInstances(activation="sigmoid", top_k=config.num_queries)
     resize = Resize(rule="stretch", interpolation="linear")
-    processor = RfDetrImageProcessor()
+    processor = unsmoothed(RfDetrImageProcessor)
 
     def framework_result(pixels: torch.Tensor, valid_mask: Any, geometry: Geometry) -> Result:  # noqa: ARG001
         with torch.no_grad():
@@ -90,6 +90,22 @@ def build(request: Request) -> Exportable:
         framework_pixels=transformers_queries.pixels_of(processor, request, resize),
         limits=ParityLimits(head=HeadParityLimit(2e-3, 1e-3), agreement=0.999),
     )
+
+
+def unsmoothed(kind: Any) -> Any:
+    """Return transformers' processor `kind`, which resizes as the rfdetr package does: without smoothing before.
+
+    It does so by itself from 5.24 on; before, it smoothed, which networks were not trained on.
+    """
+
+    class Unsmoothed(kind):  # type: ignore[misc]
+        """The processor with the resizing of its newer releases."""
+
+        def resize(self, image: Any, **options: Any) -> Any:
+            """Resize without smoothing, whatever the release of transformers does."""
+            return super().resize(image, **{**options, "antialias": False})
+
+    return Unsmoothed()
 
 
 def check_size(request: Request, multiple: int) -> None:

@@ -14,6 +14,7 @@ pytest.importorskip("transformers")
 from tiny_family import SIZE, STRETCH, tiny  # noqa: E402
 
 from segrt.export.convert import parity  # noqa: E402
+from segrt.export.family import ParityLimits  # noqa: E402
 from segrt.export.graph.tracing import ByteInput, Traced  # noqa: E402
 from segrt.runtime.decode.head_spec import HeadSpec  # noqa: E402
 from segrt.runtime.preprocess.picture import resize_picture  # noqa: E402
@@ -88,9 +89,28 @@ def test_queries_that_changed_places_are_the_same_and_others_are_not() -> None:
     )
     order = np.array([1, 0, 2, 3, 4, 5, 6, 8, 7])
     found = {name: head[:, order] + 1e-5 for name, head in wanted.items()}
-    aligned = parity.aligned(heads, wanted, found)
+    aligned = parity.aligned(heads, wanted, found, ParityLimits())
     for name in wanted:
         np.testing.assert_allclose(aligned[name], wanted[name], atol=1e-4)
     found["masks"] = found["masks"][:, order]  # the masks of other queries than the classes
-    aligned = parity.aligned(heads, wanted, found)
+    aligned = parity.aligned(heads, wanted, found, ParityLimits())
     assert any(np.abs(aligned[name] - wanted[name]).max() > 0.1 for name in wanted)
+
+
+def test_detections_that_a_swap_moved_are_compared_with_their_partners() -> None:
+    heads = [HeadSpec(role, role, "float32", (1, 4, *more)) for role, more in (("boxes", (4,)), ("scores", ()))]
+    heads.append(HeadSpec("class_ids", "class_ids", "int32", (1, 4)))
+    corners = np.arange(4, dtype=np.float32)[:, None] * 20
+    wanted = {
+        "boxes": np.concatenate([corners, corners, corners + 10, corners + 10], axis=1)[None],
+        "scores": np.array([[0.9, 0.8, 0.799, 0.3]], np.float32),
+        "class_ids": np.array([[1, 2, 3, 4]], np.int32),
+    }
+    found = {name: array[:, [1, 0, 2, 3]] for name, array in wanted.items()}
+    aligned = parity.aligned(heads, wanted, found, ParityLimits())
+    assert all((aligned[name] == wanted[name]).all() for name in wanted)
+    assert (
+        parity.aligned(heads, wanted, found, ParityLimits(heads={"scores": None}))["scores"] == found["scores"]
+    ).all()
+    found["boxes"] = found["boxes"] + 900
+    assert np.isnan(parity.aligned(heads, wanted, found, ParityLimits())["scores"]).any()

@@ -4,13 +4,15 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from harness import EVERY, check_export
 
 from segrt.export.convert.exporting import build
-from segrt.export.family import Request, Weights
+from segrt.export.family import IMAGENET_MEAN, IMAGENET_STD, Request, Weights
 from segrt.export.models.catalogue import find_model
 from segrt.export.models.rfdetr import MODELS
+from segrt.export.models.rfdetr.build import unsmoothed
 from segrt.runtime.errors import SegrtError
 from segrt.runtime.results import InstanceResult, Label
 
@@ -134,3 +136,22 @@ def test_checkpoints_of_the_rfdetr_package_load(tmp_path: Path) -> None:
     labels = tuple(Label(f"part {index}", index, True, (9, 9, 9)) for index in range(90))
     named = build(Request(model, (96, 96), Weights("file", path), labels=labels, overrides=SHALLOW))
     assert [label.name for label in named.labels][-2:] == ["part 89", "unused 90"]
+
+
+def test_pictures_are_not_smoothed_whatever_transformers_does() -> None:
+    import torch
+
+    class Smooths:
+        def resize(self, image: Any, size: int, antialias: bool = True) -> tuple[Any, int, bool]:
+            return image, size, antialias
+
+    assert unsmoothed(Smooths).resize(3, size=4) == (3, 4, False)
+    assert unsmoothed(Smooths).resize(3, size=4, antialias=True) == (3, 4, False)
+    from transformers import RfDetrImageProcessor
+
+    picture = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (3, 96, 96), np.uint8))
+    size = {"height": 24, "width": 24}
+    pixels = unsmoothed(RfDetrImageProcessor)(images=[picture], size=size, do_pad=False, return_tensors="pt")
+    wanted = torch.nn.functional.interpolate(picture[None] / 255, (24, 24), mode="bilinear", antialias=False)
+    mean, std = (torch.tensor(values)[:, None, None] for values in (IMAGENET_MEAN, IMAGENET_STD))
+    torch.testing.assert_close(pixels["pixel_values"], (wanted - mean) / std, rtol=0, atol=1e-5)

@@ -108,3 +108,26 @@ def test_every_name_of_cuda_python_that_is_used_is_there() -> None:
     names = set(re.findall(r"\bcuda[A-Z]\w+", source)) - {"cudaErrorInsufficientDriver"}
     assert len(names) > 30
     assert {name for name in names if not any(hasattr(place, name) for place in places)} == set()
+
+
+def test_others_may_allocate_while_a_graph_is_recorded() -> None:
+    from segrt.runtime.inference.cuda.cuda_python import CudaPython, Runtime
+
+    modes = []
+
+    def begin(handle: int, mode: object) -> tuple[object]:
+        modes.append((handle, mode))
+        return (cuda_runtime.cudaError_t.cudaSuccess,)
+
+    made = CudaPython.__new__(CudaPython)
+    made._call = Runtime()
+    done = (cuda_runtime.cudaError_t.cudaSuccess,)
+    made._call.api = SimpleNamespace(
+        cudaStreamCaptureMode=cuda_runtime.cudaStreamCaptureMode,
+        cudaStreamBeginCapture=begin,
+        cudaStreamEndCapture=lambda _: (*done, "graph"),
+        cudaGraphInstantiate=lambda *_: (*done, "executable"),
+        cudaGraphDestroy=lambda _: done,
+    )
+    made.capture(SimpleNamespace(handle=5), lambda: None)  # type: ignore[arg-type]
+    assert modes == [(5, cuda_runtime.cudaStreamCaptureMode.cudaStreamCaptureModeThreadLocal)]
