@@ -34,13 +34,14 @@ class CudaOptions:
 
     stream: the handle of the stream that all of its work goes into, 0 for one of ONNX Runtime's own. graph: record the
     work, to be launched as one. tf32: products of float32 may be computed in TF32, which rounds factors to 10 bits.
-    tensor_cores: the network computes in a type that tensor cores take (TF32, float16).
+    channels_last: convolutions get their maps channels last, for the network computes in a type that tensor cores take
+    (TF32, float16).
     """
 
     stream: int = 0
     graph: bool = False
     tf32: bool = False
-    tensor_cores: bool = False
+    channels_last: bool = False
 
     def as_provider_options(self) -> dict[str, str]:
         """Return what ONNX Runtime is told."""
@@ -52,7 +53,7 @@ class CudaOptions:
             "cudnn_conv_algo_search": "EXHAUSTIVE",
             # cuDNN's tensor-core convolutions take channels last. Without tensor cores the transposes are all that
             # this would add.
-            "prefer_nhwc": "1" if self.tensor_cores else "0",
+            "prefer_nhwc": "1" if self.channels_last else "0",
         }
         if self.stream:
             options["user_compute_stream"] = str(self.stream)
@@ -97,6 +98,7 @@ def open_cuda_session(
     load_libraries()
     quieten()
     unknown: list[str] = []
+    layout = wanted.channels_last
     while True:
         told = {name: value for name, value in wanted.as_provider_options().items() if name not in unknown}
         try:
@@ -110,8 +112,11 @@ def open_cuda_session(
                 unknown.append(option[1])
             elif is_sticky_text(reason) or is_memory_text(reason):
                 raise
+            elif wanted.graph and wanted.channels_last:
+                # Of networks that take any batch, channels last brings nodes that stay on the CPU; a graph spares more.
+                wanted = replace(wanted, channels_last=False)
             elif wanted.graph:  # it is refused for networks with control flow, or with nodes that stay on the CPU
-                wanted, why_no_graph = replace(wanted, graph=False), reason
+                wanted, why_no_graph = replace(wanted, graph=False, channels_last=layout), reason
             else:
                 raise NoCudaError(reason) from error
             continue

@@ -61,7 +61,7 @@ class OnnxRuntimeBackend(Backend):
     ) -> None:
         self._source, self._threads, self._only_cpu = NetworkSource.read(path), threads, only_cpu
         self._options = CudaOptions(
-            tf32=precision == TF32, tensor_cores=not _ON_TENSOR_CORES.isdisjoint(precision.split("-"))
+            tf32=precision == TF32, channels_last=not _ON_TENSOR_CORES.isdisjoint(precision.split("-"))
         )
         self._cuda: Cuda | None = None
         self._held: HostSlots | CudaSlots

@@ -28,7 +28,8 @@ class Simulation:
     """The module `onnxruntime` as the code under test imports it; the attributes say how it behaves.
 
     known: provider options of the release. loads: whether the provider's libraries are there. cpu_nodes: whether a node
-    of the network has no kernel for CUDA. fail: what raises its text, "open", "run" or "capture".
+    of the network has no kernel for CUDA, layout_adds_cpu_nodes: whether channels last adds one. fail: what raises its
+    text, "open", "run" or "capture".
     """
 
     __version__ = real.__version__
@@ -38,7 +39,7 @@ class Simulation:
     def __init__(self, cuda: FakeCuda | None) -> None:
         self.cuda = cuda
         self.known = set(OPTIONS)
-        self.loads, self.cpu_nodes = True, False
+        self.loads, self.cpu_nodes, self.layout_adds_cpu_nodes = True, False, False
         self.fail: dict[str, str] = {}
         self.sessions: list[Session] = []
         self.preloads = 0
@@ -96,7 +97,8 @@ class Session:
                 self._refuse(RuntimeError(message), more)
             if "open" in simulation.fail:
                 self._refuse(RuntimeError(simulation.fail["open"]), more)
-            if told.get("enable_cuda_graph") == "1" and (simulation.cpu_nodes or self._has_control_flow(network)):
+            cpu_nodes = simulation.cpu_nodes or (simulation.layout_adds_cpu_nodes and told.get("prefer_nhwc") == "1")
+            if told.get("enable_cuda_graph") == "1" and (cpu_nodes or self._has_control_flow(network)):
                 reason = "This session cannot use the graph capture feature as requested by the user"
                 self._refuse(RuntimeError(reason), more)
         self.inner = real.InferenceSession(network, options, providers=["CPUExecutionProvider"])

@@ -188,6 +188,21 @@ def test_a_graph_that_is_refused_or_fails_is_told_and_done_without(bundle: Bundl
         assert "\n" not in backend.why_no_graph
 
 
+def test_channels_last_gives_way_to_a_graph_that_it_hinders(bundle: Bundle, simulation: Simulation) -> None:
+    def told() -> tuple[str, str]:
+        with opened(bundle, slots=1, precision="tf32") as backend:
+            assert_right(bundle, backend, 1)
+            assert bool(backend.why_no_graph) == simulation.cpu_nodes
+        options = simulation.on_cuda[-1].provider_options or {}
+        return options["prefer_nhwc"], options.get("enable_cuda_graph", "0")
+
+    assert told() == ("1", "1")
+    simulation.layout_adds_cpu_nodes = True
+    assert told() == ("0", "1")
+    simulation.cpu_nodes = True
+    assert told() == ("1", "0"), "no graph either way"
+
+
 def test_heads_that_vary_are_downloaded_by_onnxruntime_and_hinder_a_graph(
     tiny: SimpleNamespace, simulation: Simulation
 ) -> None:
