@@ -55,6 +55,23 @@ def test_one_that_suppression_lost_shifts_the_others_and_is_the_same(heads: Head
     assert worst(actual, heads) == 0
 
 
+def test_of_two_that_suppress_each_other_either_may_be_kept(heads: Heads) -> None:
+    few = taken(heads, slice(0, 10))
+    rival = taken(few, slice(None))
+    rival["boxes"][3] += (6, 0, 6, 0)  # an IoU of 0.43 with the one that it suppressed
+    rival["scores"][3] += 0.004
+    rival["scores"][5] += 0.02
+    assert worst(few, rival) == pytest.approx(0.02)
+    rival["scores"][3] += 0.01
+    assert worst(few, rival) == np.inf, "it would have been better in the other run, too"
+    rival["scores"][3] = few["scores"][3]
+    rival["boxes"][3] += (4, 0, 4, 0)
+    assert worst(few, rival) == np.inf, "too far to suppress"
+    rival["boxes"][3] -= (4, 0, 4, 0)
+    rival["class_ids"][3] += 1
+    assert worst(few, rival) == np.inf, "of another class"
+
+
 def test_what_is_lost_at_the_least_score_is_no_failure(heads: Heads) -> None:
     few = taken(heads, slice(0, 10))
     few["scores"][9] = 0.055
