@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from segrt.runtime.postproc import FitWorth, MaskRuns, TrackRows, fit_tracks
+from segrt.runtime.tracking.appearance import alike
 from segrt.runtime.tracking.assignment import assign
 from segrt.runtime.tracking.box_overlap import Floats
 from segrt.runtime.tracking.followed_things import Things
@@ -80,7 +81,7 @@ def fits_of(
     colors: Floats | None,
     options: TrackerOptions,
 ) -> Fits:
-    """Compare tracks, predicted at `places` (N, 4) and `boxes`, with things; `colors` are the things' histograms.
+    """Compare tracks, predicted at `places` (N, 4) and `boxes`, with things; `colors` are the things' counts.
 
     Two masks overlap by their IoU, the track's moved as its place was predicted to move, or by that of their boxes,
     which survives a change of shape. What is hidden counts in nobody's disfavour (a share `_UNSEEN` of that value): the
@@ -100,8 +101,9 @@ def fits_of(
     areas = tracks.known[:, 2:3]
     near[(things.areas > _GROWN * areas) | (areas * (1 - hidden) > _GROWN * things.areas)] = 0
     if colors is not None:
-        histograms = np.array([record.colors for record in records]).reshape(len(records), colors.shape[1])
-        alike = np.minimum(histograms[:, None], colors[None]).sum(axis=-1)
-        share = 1 - options.appearance + options.appearance * alike
-        overlap, near = overlap * share, near * share
+        rows, columns = np.nonzero(np.maximum(overlap, near))  # others cannot become pairs
+        known_colors = np.array([record.colors for record in records]).reshape(len(records), colors.shape[1])
+        share = 1 - options.appearance * (1 - alike(known_colors[rows], colors[columns]))
+        overlap[rows, columns] *= share
+        near[rows, columns] *= share
     return Fits(overlap, near, hidden, visible)
