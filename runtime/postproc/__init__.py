@@ -42,6 +42,7 @@ from segrt.runtime.postproc.resizing import (
 from segrt.runtime.postproc.run_lengths import decode_rle, encode_rle, measure_rle
 from segrt.runtime.postproc.segments import group_centers, merge_queries, merge_semantic_instances
 from segrt.runtime.postproc.track_fits import FitWorth, TrackRows, fit_tracks
+from segrt.runtime.postproc.track_motion import MotionModel, MotionState
 from segrt.runtime.postproc.types import MergedSegment, QueryInstances, Report, Rle, YoloDetections
 
 __all__ = [
@@ -50,6 +51,8 @@ __all__ = [
     "FitWorth",
     "MaskRuns",
     "MergedSegment",
+    "MotionModel",
+    "MotionState",
     "ObjectColors",
     "QueryInstances",
     "RegionTints",

@@ -84,8 +84,7 @@ class Tracker:
         colors = None
         if self.options.appearance > 0 and image is not None:
             colors = color_counts(image, things.masks)
-        motion = self._motion
-        fits = fits_of(self._records, motion.place, motion.boxes, motion.deviations, things, colors, self.options)
+        fits = fits_of(self._records, self._motion, things, colors, self.options)
         fits.near[self._has_left(result.size)] = 0
         pairs = match(fits, self._records, kinds, self.options)
         self._go_on(pairs, fits, things, colors, now)
