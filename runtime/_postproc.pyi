@@ -129,6 +129,9 @@ def fit_tracks(
     seen: NDArray[np.float64],
     worth: tuple[float, float, float, float, float],
 ) -> NDArray[np.float64]: ...
+def color_counts(
+    image: NDArray[np.uint8], runs: NDArray[np.int32], starts: NDArray[np.int64], by_columns: bool, looked_at: int
+) -> NDArray[np.float64]: ...
 def predict_motion(
     state: tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]],
     time: tuple[float, float, float],

@@ -27,6 +27,7 @@ from segrt.runtime.postproc.box_masks import (
 from segrt.runtime.postproc.class_maps import argmax_map, binary_map, query_semantic
 from segrt.runtime.postproc.core import core
 from segrt.runtime.postproc.labelled import KEPT, choose_detr_segments, choose_segments
+from segrt.runtime.postproc.mask_colors import color_counts
 from segrt.runtime.postproc.mask_runs import MaskRuns
 from segrt.runtime.postproc.objects import decode_yolo, matrix_nms, query_instances_rle
 from segrt.runtime.postproc.overlaps import count_ids, count_overlaps, ids_of_colors
@@ -67,6 +68,7 @@ __all__ = [
     "blend_map",
     "choose_detr_segments",
     "choose_segments",
+    "color_counts",
     "copy_picture",
     "count_ids",
     "count_overlaps",

@@ -100,7 +100,7 @@ def fits_of(
     areas = tracks.known[:, 2:3]
     near[(things.areas > _GROWN * areas) | (areas * (1 - hidden) > _GROWN * things.areas)] = 0
     if colors is not None:
-        rows, columns = np.nonzero(np.maximum(overlap, near))  # others cannot become pairs
+        rows, columns = np.nonzero(np.maximum(overlap, near) >= options.overlap)  # others cannot become pairs
         known_colors = np.array([record.colors for record in records]).reshape(len(records), colors.shape[1])
         share = 1 - options.appearance * (1 - alike(known_colors[rows], colors[columns]))
         overlap[rows, columns] *= share

@@ -8,8 +8,9 @@ import numpy as np
 import numpy.typing as npt
 
 from segrt.runtime.errors import SegrtError
+from segrt.runtime.postproc import color_counts
 from segrt.runtime.results import InstanceResult, PanopticResult
-from segrt.runtime.tracking.appearance import color_counts
+from segrt.runtime.tracking.appearance import LOOKED_AT
 from segrt.runtime.tracking.assignment import check_scipy
 from segrt.runtime.tracking.box_overlap import Floats, box_iou
 from segrt.runtime.tracking.camera_motion import CameraMotion
@@ -83,7 +84,7 @@ class Tracker:
         kinds = self._limits.kinds(things)
         colors = None
         if self.options.appearance > 0 and image is not None:
-            colors = color_counts(image, things.masks)
+            colors = color_counts(image, things.masks, LOOKED_AT)
         fits = fits_of(self._records, self._motion, things, colors, self.options)
         fits.near[self._has_left(result.size)] = 0
         pairs = match(fits, self._records, kinds, self.options)

@@ -7,8 +7,8 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from segrt.runtime.postproc import MaskRuns
-from segrt.runtime.tracking.appearance import alike, color_counts
+from segrt.runtime.postproc import ArgumentError, MaskRuns, color_counts
+from segrt.runtime.tracking.appearance import alike
 
 
 def slow_counts(image: npt.NDArray[Any], mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.float64]:
@@ -25,18 +25,18 @@ def test_each_pixel_counts_for_the_colours_around_its_own() -> None:
     image = rng.integers(0, 256, (7, 9, 3), dtype=np.uint8)
     image[0, :4] = 0, 255, 128
     ids = rng.integers(0, 3, (7, 9), dtype=np.uint8)
-    counts = color_counts(image, MaskRuns.of_map(ids, [2, 77, 1]))
+    counts = color_counts(image, MaskRuns.of_map(ids, [2, 77, 1]), 512)
     for row, value in zip(counts, (2, 77, 1), strict=True):
         np.testing.assert_allclose(row, slow_counts(image, ids == value), atol=1e-9)
     turned = MaskRuns.of_map(np.ascontiguousarray(ids.T), [2, 77, 1])
     by_columns = MaskRuns(turned.runs, turned.starts, by_columns=True)
-    np.testing.assert_allclose(color_counts(image, by_columns), counts, atol=1e-9)
+    np.testing.assert_allclose(color_counts(image, by_columns, 512), counts, atol=1e-9)
 
 
 def test_of_what_is_large_a_part_stands_for_all() -> None:
     image = np.zeros((60, 80, 3), np.uint8)
     image[:, 40:] = 255
-    counts = color_counts(image, MaskRuns.of_map(np.ones((60, 80), np.uint8), [1]))[0]
+    counts = color_counts(image, MaskRuns.of_map(np.ones((60, 80), np.uint8), [1]), 512)[0]
     assert counts.sum() == pytest.approx(4800)
     assert counts[0] == pytest.approx(2400, rel=0.02)
     assert counts[-1] == pytest.approx(2400, rel=0.02)
@@ -53,10 +53,19 @@ def test_a_part_is_like_its_whole_and_not_like_another() -> None:
         ids[:, left : left + width] = value
         image[10:, left : left + width] = np.array(paint) + noise[10:, left : left + width]
     ids[:10, 10:13] = 0  # of the second, the part, the panes are covered
-    red, part, blue, nothing = color_counts(image, MaskRuns.of_map(ids, [1, 2, 3, 9]))
+    red, part, blue, nothing = color_counts(image, MaskRuns.of_map(ids, [1, 2, 3, 9]), 512)
     pairs = np.array([red, red, blue, red, red]), np.array([red, part, part, blue, nothing])
     same, of_part, of_other, with_panes, unseen = alike(*pairs).tolist()
     assert (same, unseen) == (1, 1)
     assert of_part > 0.9
     assert of_other == 0
     assert 0.3 < with_panes < 0.7
+
+
+def test_masks_outside_the_picture_are_refused() -> None:
+    masks = MaskRuns(np.array([[0, 2, 5]], np.int32), np.array([0, 1]))
+    assert color_counts(np.zeros((1, 5, 3), np.uint8), masks, 512).sum() == pytest.approx(3)
+    with pytest.raises(ArgumentError, match="masks must lie within the image"):
+        color_counts(np.zeros((1, 4, 3), np.uint8), masks, 512)
+    with pytest.raises(ArgumentError, match="image must be uint8"):
+        color_counts(np.zeros((1, 5, 4), np.uint8), masks, 512)
