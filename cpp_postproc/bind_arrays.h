@@ -63,5 +63,7 @@ void bind_mask_runs(py::module_& module);
 void bind_overlay(py::module_& module);
 void bind_preprocess(py::module_& module);
 void bind_track_fits(py::module_& module);
+void bind_color_counts(py::module_& module);
+void bind_track_motion(py::module_& module);
 
 }  // namespace segrt

@@ -47,4 +47,6 @@ PYBIND11_MODULE(_postproc, module) {
     bind_overlay(module);
     bind_preprocess(module);
     bind_track_fits(module);
+    bind_color_counts(module);
+    bind_track_motion(module);
 }

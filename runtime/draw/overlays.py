@@ -90,9 +90,10 @@ def overlay(
         drawn = detectron2_overlay(image_bgr, result, **options, area_threshold=area_threshold)  # type: ignore[arg-type]
         return drawn if out is None else canvas_of(drawn, out)
     alpha = 0.5 if alpha is None else alpha
-    painted = _painted(image_bgr, result, alpha, Pen.for_size(*result.size, text_scale), out)
+    pen = Pen.for_size(*result.size, text_scale)
+    painted = _painted(image_bgr, result, alpha, pen, out, named=captions)
     if captions:
-        _label(painted, Pen.for_size(*result.size, text_scale), reserved, scores=scores)
+        _label(painted, pen, reserved, scores=scores)
     return painted.canvas
 
 
@@ -109,7 +110,7 @@ def things_alone(result: Result) -> Result:
 
 @dataclass(frozen=True, eq=False)
 class _Painted:
-    """A painted picture, and what is to be labelled in it: objects, and the labels of a map's values."""
+    """A painted picture, and what is to be labelled in it: objects, where they are named, and the labels of a map."""
 
     canvas: Image
     objects: list[Subject]
@@ -117,12 +118,12 @@ class _Painted:
     names: dict[int, Label] = field(default_factory=dict)
 
 
-def _painted(image: Image, result: Result, alpha: float, pen: Pen, out: Image | None) -> _Painted:
+def _painted(image: Image, result: Result, alpha: float, pen: Pen, out: Image | None, *, named: bool) -> _Painted:
     if isinstance(result, SemanticResult):
         return _semantic(image, result, alpha, pen, out)
     if isinstance(result, InstanceResult):
-        return _instance(image, result, alpha, pen, out)
-    return _panoptic(image, result, alpha, pen, out)
+        return _instance(image, result, alpha, pen, out, named=named)
+    return _panoptic(image, result, alpha, pen, out, named=named)
 
 
 def _label(painted: _Painted, pen: Pen, reserved: Sequence[tuple[int, int, int, int]], *, scores: bool) -> None:
@@ -143,7 +144,9 @@ def _semantic(image: Image, result: SemanticResult, alpha: float, pen: Pen, out:
     return _Painted(paint_tinted(image, index, colors, alpha, pen, out), [], index, names)
 
 
-def _panoptic(image: Image, result: PanopticResult, alpha: float, pen: Pen, out: Image | None) -> _Painted:
+def _panoptic(
+    image: Image, result: PanopticResult, alpha: float, pen: Pen, out: Image | None, *, named: bool
+) -> _Painted:
     stuff = [segment for segment in result.segments if not segment.isthing]
     places, masks = thing_runs(result)
     order = sorted(range(len(places)), key=lambda place: -result.segments[places[place]].area)
@@ -161,19 +164,23 @@ def _panoptic(image: Image, result: PanopticResult, alpha: float, pen: Pen, out:
         [(segment.bbox[0] + segment.bbox[2] / 2) / ids.shape[1] for segment in things],
         [segment.track_id for segment in things],
     )
+    tints = [
+        shade(result.labels[segment.class_id].color, number) for segment, number in zip(things, shades, strict=True)
+    ]
     objects = []
-    for segment, number in zip(things, shades, strict=True):
+    for segment, color in zip(things, tints, strict=True) if named else ():
         label = result.labels[segment.class_id]
         x, y, width, height = segment.bbox
         tight = partial(_where, ids[y : y + height, x : x + width], segment.id)
         name = _named(label, segment.track_id)
-        color = shade(label.color, number)
         objects.append(Subject(name, segment.score, color, tight, (height, width), x, y, segment.area))
-    paint_outlined(canvas, masks.taken(order), [subject.color for subject in objects], alpha, pen)
+    paint_outlined(canvas, masks.taken(order), tints, alpha, pen)
     return _Painted(canvas, objects, index if names else None, names)
 
 
-def _instance(image: Image, result: InstanceResult, alpha: float, pen: Pen, out: Image | None) -> _Painted:
+def _instance(
+    image: Image, result: InstanceResult, alpha: float, pen: Pen, out: Image | None, *, named: bool
+) -> _Painted:
     canvas = canvas_of(image, out)
     areas, extents = rle.measure(result.rles)
     # Large objects first: what is small lies on top and stays visible.
@@ -186,15 +193,16 @@ def _instance(image: Image, result: InstanceResult, alpha: float, pen: Pen, out:
         tracks,
     )
     masks = MaskRuns.of_rles([result.rles[position] for position in order])
+    classes = [result.labels[int(result.class_ids[position])] for position in order]
+    tints = [shade(label.color, number) for label, number in zip(classes, shades, strict=True)]
     objects = []
-    for place, (position, box, number, track) in enumerate(zip(order, boxes, shades, tracks, strict=True)):
-        label = result.labels[int(result.class_ids[position])]
+    kinds = zip(order, boxes, classes, tints, tracks, strict=True)
+    for place, (position, box, label, color, track) in enumerate(kinds) if named else ():
         x, y, width, height = box
         tight = partial(_filled, masks, place, box)
         score, area = float(result.scores[position]), int(areas[position])
-        color = shade(label.color, number)
         objects.append(Subject(_named(label, track), score, color, tight, (height, width), x, y, area))
-    paint_outlined(canvas, masks, [subject.color for subject in objects], alpha, pen)
+    paint_outlined(canvas, masks, tints, alpha, pen)
     return _Painted(canvas, objects)
 
 

@@ -27,6 +27,7 @@ from segrt.runtime.postproc.box_masks import (
 from segrt.runtime.postproc.class_maps import argmax_map, binary_map, query_semantic
 from segrt.runtime.postproc.core import core
 from segrt.runtime.postproc.labelled import KEPT, choose_detr_segments, choose_segments
+from segrt.runtime.postproc.mask_colors import color_counts
 from segrt.runtime.postproc.mask_runs import MaskRuns
 from segrt.runtime.postproc.objects import decode_yolo, matrix_nms, query_instances_rle
 from segrt.runtime.postproc.overlaps import count_ids, count_overlaps, ids_of_colors
@@ -42,6 +43,7 @@ from segrt.runtime.postproc.resizing import (
 from segrt.runtime.postproc.run_lengths import decode_rle, encode_rle, measure_rle
 from segrt.runtime.postproc.segments import group_centers, merge_queries, merge_semantic_instances
 from segrt.runtime.postproc.track_fits import FitWorth, TrackRows, fit_tracks
+from segrt.runtime.postproc.track_motion import MotionModel, MotionState
 from segrt.runtime.postproc.types import MergedSegment, QueryInstances, Report, Rle, YoloDetections
 
 __all__ = [
@@ -50,6 +52,8 @@ __all__ = [
     "FitWorth",
     "MaskRuns",
     "MergedSegment",
+    "MotionModel",
+    "MotionState",
     "ObjectColors",
     "QueryInstances",
     "RegionTints",
@@ -64,6 +68,7 @@ __all__ = [
     "blend_map",
     "choose_detr_segments",
     "choose_segments",
+    "color_counts",
     "copy_picture",
     "count_ids",
     "count_overlaps",

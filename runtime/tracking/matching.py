@@ -10,10 +10,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from segrt.runtime.postproc import FitWorth, MaskRuns, TrackRows, fit_tracks
+from segrt.runtime.tracking.appearance import alike
 from segrt.runtime.tracking.assignment import assign
 from segrt.runtime.tracking.box_overlap import Floats
 from segrt.runtime.tracking.followed_things import Things
 from segrt.runtime.tracking.limits import Bools, Kinds
+from segrt.runtime.tracking.motion import Motion
 from segrt.runtime.tracking.track import Record
 from segrt.runtime.tracking.tracker_options import TrackerOptions
 
@@ -73,26 +75,24 @@ def match(fits: Fits, records: Sequence[Record], kinds: Kinds, options: TrackerO
 
 def fits_of(
     records: Sequence[Record],
-    places: Floats,
-    boxes: Floats,
-    deviations: Floats,
+    motion: Motion,
     things: Things,
     colors: Floats | None,
     options: TrackerOptions,
 ) -> Fits:
-    """Compare tracks, predicted at `places` (N, 4) and `boxes`, with things; `colors` are the things' histograms.
+    """Compare tracks, where `motion` predicts them, with things; `colors` are the things' counts.
 
     Two masks overlap by their IoU, the track's moved as its place was predicted to move, or by that of their boxes,
     which survives a change of shape. What is hidden counts in nobody's disfavour (a share `_UNSEEN` of that value): the
     union is then taken of what may be seen of the track. Things are near (`_EMERGING`) that hold what was seen before
-    they came into view, or lie where the track may be by now: `deviations` (N, 2) say how sure its place is. They keep
+    they came into view, or lie where the track may be by now, by how sure its place is. They keep
     a side of the track's box: what covers a thing, or lets it be seen, does not do so from all four sides at once.
     """
     known = [(*one.anchor, one.area, *one.box, *one.seen_at, one.class_id) for one in records]
     tracks = TrackRows(
         MaskRuns.of_parts([record.mask for record in records], by_columns=things.masks.by_columns),
         np.array(known, np.float64).reshape(-1, 10),
-        np.concatenate((places[:, :2], boxes, _TURNING * deviations), axis=1),
+        motion.predicted(_TURNING),
     )
     other_class = _OTHER_CLASS if options.across_classes else 0.0
     worth = FitWorth(_UNSEEN, _SEEN_LAST, _EMERGING, other_class, options.reach)
@@ -100,8 +100,9 @@ def fits_of(
     areas = tracks.known[:, 2:3]
     near[(things.areas > _GROWN * areas) | (areas * (1 - hidden) > _GROWN * things.areas)] = 0
     if colors is not None:
-        histograms = np.array([record.colors for record in records]).reshape(len(records), colors.shape[1])
-        alike = np.minimum(histograms[:, None], colors[None]).sum(axis=-1)
-        share = 1 - options.appearance + options.appearance * alike
-        overlap, near = overlap * share, near * share
+        rows, columns = np.nonzero(np.maximum(overlap, near) >= options.overlap)  # others cannot become pairs
+        known_colors = np.array([record.colors for record in records]).reshape(len(records), colors.shape[1])
+        share = 1 - options.appearance * (1 - alike(known_colors[rows], colors[columns]))
+        overlap[rows, columns] *= share
+        near[rows, columns] *= share
     return Fits(overlap, near, hidden, visible)

@@ -8,8 +8,9 @@ import numpy as np
 import numpy.typing as npt
 
 from segrt.runtime.errors import SegrtError
+from segrt.runtime.postproc import color_counts
 from segrt.runtime.results import InstanceResult, PanopticResult
-from segrt.runtime.tracking.appearance import color_histograms
+from segrt.runtime.tracking.appearance import LOOKED_AT
 from segrt.runtime.tracking.assignment import check_scipy
 from segrt.runtime.tracking.box_overlap import Floats, box_iou
 from segrt.runtime.tracking.camera_motion import CameraMotion
@@ -30,7 +31,7 @@ _WHOLE_SECONDS = 4.0  # for so long what is seen is taken for a part; then it is
 _GAP = 3.0  # so many times as long as between the frames before is no longer the next frame
 _SAME_PLACE = 0.5  # IoU of the boxes of what has not moved away between two frames
 _FEWEST_SAME = 3  # things that tell, where they are still in their places, that there was no cut
-_NEW_COLORS = 0.1  # share of the newest frame in a track's colours
+_NEW_COLORS = 0.3  # share of the newest frame in a track's colours
 
 
 class Tracker:
@@ -83,9 +84,8 @@ class Tracker:
         kinds = self._limits.kinds(things)
         colors = None
         if self.options.appearance > 0 and image is not None:
-            colors = color_histograms(image, things.masks)
-        motion = self._motion
-        fits = fits_of(self._records, motion.place, motion.boxes, motion.deviations, things, colors, self.options)
+            colors = color_counts(image, things.masks, LOOKED_AT)
+        fits = fits_of(self._records, self._motion, things, colors, self.options)
         fits.near[self._has_left(result.size)] = 0
         pairs = match(fits, self._records, kinds, self.options)
         self._go_on(pairs, fits, things, colors, now)
@@ -170,8 +170,8 @@ class Tracker:
             record.see(things, column, self._limits.names, anchor, now)
             if not is_part:
                 record.see_whole(things, column, now)
-            if record.colors is not None and colors is not None:
-                record.colors += _NEW_COLORS * (colors[column] - record.colors)
+                if record.colors is not None and colors is not None:
+                    record.colors = record.colors + _NEW_COLORS * (colors[column] - record.colors)
             self._confirm(record)
 
     def _lose(self, seen: set[int]) -> None:
@@ -190,7 +190,7 @@ class Tracker:
             record = Record(born=now, path=deque(maxlen=self.options.path_points))
             record.see(things, column, self._limits.names, anchor, now)
             record.see_whole(things, column, now)
-            record.colors = None if colors is None else colors[column]
+            record.colors = None if colors is None else colors[column].copy()
             self._confirm(record)
             self._records.append(record)
 
