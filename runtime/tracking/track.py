@@ -43,8 +43,7 @@ class Record:
     What was seen last has `box`, and was seen when the track's centre (x, y) was `seen_at`; `mask`, runs int32 (R, 3),
     is the last of the whole thing, not of a part that stood out behind another, with `area` pixels, seen at the time
     `whole` and the centre `anchor`. `place` says which thing of the newest result it is, None where it is lost;
-    `colors` (512,) says how many of its pixels had
-    which colour when it was whole, where colours count.
+    `colors` (512,) says how many of its pixels had which colour when it was whole, where colours count.
     """
 
     born: float
