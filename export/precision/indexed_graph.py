@@ -236,6 +236,7 @@ def open_session(model: "onnx.ModelProto", *, threads: int = 0, optimise: bool =
     options.intra_op_num_threads = threads
     options.log_severity_level = 4
     options.enable_cpu_mem_arena = options.enable_mem_pattern = arena  # most run a few times, beside other sessions
+    options.enable_mem_reuse = arena
     if not optimise:
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     try:

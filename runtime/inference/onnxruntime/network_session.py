@@ -81,6 +81,7 @@ def session_options(threads: int, profile: Path | None = None) -> Any:
     options.inter_op_num_threads = 1
     options.log_severity_level = _FATAL_ONLY
     options.enable_cpu_mem_arena = options.enable_mem_pattern = not _LITTLE_MEMORY.get()
+    options.enable_mem_reuse = not _LITTLE_MEMORY.get()
     # Threads that spin while they wait for work take the cores from the other stages of a stream: on two busy cores
     # they doubled the CPU time of the embedded networks.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
