@@ -1,5 +1,6 @@
 """`segrt export`: a model of the zoo becomes a bundle."""
 
+import os
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -122,6 +123,8 @@ def export(
         return
     find_model(model)
     require_torch("segrt export")
+    # Read when torch is loaded: beside other programs its threads would spend as much time in waiting as at work.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     from segrt.export.convert.export_options import Annotations, ExportOptions
     from segrt.export.convert.exporting import export_model
     from segrt.export.family import Weights

@@ -15,6 +15,7 @@ from segrt.export.convert.export_options import ExportOptions
 from segrt.export.convert.memory import is_of_memory
 from segrt.export.convert.parity import ParityReport
 from segrt.export.convert.prompted_export import export_prompted, refuse_options
+from segrt.export.convert.torch_threads import torch_threads
 from segrt.export.family import Exportable, Model, Request, Size
 from segrt.export.graph.tracing import Traced, trace
 from segrt.export.models.catalogue import find_model
@@ -69,18 +70,21 @@ def export_model(
     if options.labels is not None:
         labels = read_labels(options.labels, things=model.technique == "instance")
     memory.check(model, size)
+    memory.keep_large_apart()
     request = Request(model, size, options.weights, labels, options.top_queries, options.overrides, shortest)
     _say_licence(model, options, say)
     say(f"building {model.name} for {size[0]}x{size[1]}")
     if model.prompts:
-        with memory.explained(model.name), little_memory():
+        with memory.explained(model.name), little_memory(), torch_threads(options.threads):
             exportable = placement.with_pad_side(build(request), options.pad_side, model.name, size)
             return Exported(*export_prompted(request, exportable, out, options, pictures, say=say, show=show))
     with memory.explained(model.name), little_memory(), tempfile.TemporaryDirectory(prefix="segrt-export-") as folder:
-        compared, dataset = _compared(request, Path(folder), options, pictures, say, show)
+        with torch_threads(options.threads):
+            compared, dataset = _compared(request, Path(folder), options, pictures, say, show)
         memory.give_back()
         failed: dict[str, SegrtError] = {}
         variants = _variants(compared, options, calibration, pictures, say, failed)
+        memory.give_back()
         if options.check_tensorrt:
             check_engines(model.name, variants, say)
         measured = None

@@ -14,6 +14,8 @@ from segrt.runtime.errors import SegrtError
 _BASE_BYTES = 1.0e9
 _COPIES = 3
 _MEMINFO = Path("/proc/meminfo")
+_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # of glibc's mallopt
+_ON_ITS_OWN = 1 << 20
 
 
 def needed(model: Model, size: Size) -> float:
@@ -51,6 +53,18 @@ def give_back() -> None:
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc has it
     if trim is not None:
         trim(0)
+
+
+def keep_large_apart() -> None:
+    """Let each large block of memory lie on its own, so that it goes back to the system when it is freed.
+
+    glibc would learn from the first ones that were freed to keep all below 32 MB: its heap then holds what torch and
+    the exporter once needed, and where that leaves a gap the next step's largest maps stay in it.
+    """
+    choose = getattr(ctypes.CDLL(None), "mallopt", None)  # glibc has it
+    if choose is not None:
+        choose(_MMAP_THRESHOLD, _ON_ITS_OWN)
+        choose(_TRIM_THRESHOLD, 2 * _ON_ITS_OWN)
 
 
 def is_of_memory(error: BaseException) -> bool:

@@ -15,6 +15,7 @@ import numpy as np
 import torch
 
 from segrt.export.convert import memory
+from segrt.export.convert.computed_once import computed_once
 from segrt.export.family import Exportable, HeadParityLimit, ParityLimits, Size
 from segrt.export.graph.group_norm import exact_group_norm
 from segrt.export.graph.tracing import IMAGE, VALID_MASK, Traced
@@ -118,7 +119,7 @@ def refer(traced: Traced, exportable: Exportable, picture: Picture) -> Reference
     image = torch.from_numpy(inputs[IMAGE])
     others = [torch.from_numpy(array) for name, array in inputs.items() if name != IMAGE]
     mask = others[0] if VALID_MASK in inputs else None
-    with torch.inference_mode():
+    with torch.inference_mode(), computed_once(exportable.shared):
         with exact_group_norm():
             heads = traced.network(image, *others)
         result = exportable.framework_result(traced.network.pixels(image), mask, geometry)
