@@ -123,8 +123,6 @@ def export(
         return
     find_model(model)
     require_torch("segrt export")
-    # Read when torch is loaded: beside other programs its threads would spend as much time in waiting as at work.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     from segrt.export.convert.export_options import Annotations, ExportOptions
     from segrt.export.convert.exporting import export_model
     from segrt.export.family import Weights
@@ -191,12 +189,17 @@ def _show(report: "ParityReport") -> None:
 
 
 def require_torch(command: str) -> None:
-    """Raise SegrtError that says what `command` lacks where torch and what belongs to it are not installed."""
+    """Raise SegrtError that says what `command` lacks where torch and what belongs to it are not installed.
+
+    Where torch is there and not loaded yet, its threads will sleep while they wait: beside other programs they would
+    spend as much time in waiting as at work.
+    """
     from segrt.runtime.errors import SegrtError
 
     missing = [name for name in _PACKAGES if find_spec(name) is None]
     if missing:
         raise SegrtError(f"{command} needs {', '.join(missing)}; `pip install 'segrt[export]'`")
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 
 @contextmanager

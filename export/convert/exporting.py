@@ -70,7 +70,6 @@ def export_model(
     if options.labels is not None:
         labels = read_labels(options.labels, things=model.technique == "instance")
     memory.check(model, size)
-    memory.keep_large_apart()
     request = Request(model, size, options.weights, labels, options.top_queries, options.overrides, shortest)
     _say_licence(model, options, say)
     say(f"building {model.name} for {size[0]}x{size[1]}")
@@ -196,6 +195,7 @@ def _variants(
     others = tuple(name for name in options.precisions if name != "fp32")
     if not others:
         return [fp32]
+    memory.keep_large_apart()
     from segrt.export.precision.variant_options import VariantOptions
     from segrt.export.precision.variants import make_variants
 

@@ -15,7 +15,7 @@ _BASE_BYTES = 1.0e9
 _COPIES = 3
 _MEMINFO = Path("/proc/meminfo")
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # of glibc's mallopt
-_ON_ITS_OWN = 1 << 20
+_ON_ITS_OWN = 2 << 20
 
 
 def needed(model: Model, size: Size) -> float:
@@ -56,10 +56,11 @@ def give_back() -> None:
 
 
 def keep_large_apart() -> None:
-    """Let each large block of memory lie on its own, so that it goes back to the system when it is freed.
+    """Let each large block of memory lie on its own from now on, so that it goes back to the system when it is freed.
 
-    glibc would learn from the first ones that were freed to keep all below 32 MB: its heap then holds what torch and
-    the exporter once needed, and where that leaves a gap the next step's largest maps stay in it.
+    glibc has learnt from the first ones that were freed to keep all below 32 MB: its heap holds what graphs and their
+    weights once needed, and where these leave a gap a network's largest map comes to lie there, and the gap stays. That
+    is 0.7 GB for DETR rounded to float16. Each block costs the system's time, so that torch does without.
     """
     choose = getattr(ctypes.CDLL(None), "mallopt", None)  # glibc has it
     if choose is not None:

@@ -239,8 +239,8 @@ def open_session(
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.log_severity_level = 4
-    options.enable_cpu_mem_arena = options.enable_mem_pattern = arena  # most run a few times, beside other sessions
-    options.enable_mem_reuse = arena
+    # Most run a few times, beside other sessions.
+    options.enable_cpu_mem_arena = options.enable_mem_pattern = options.enable_mem_reuse = arena
     if not layouts:
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
     if not optimise:
