@@ -195,7 +195,6 @@ def _variants(
     others = tuple(name for name in options.precisions if name != "fp32")
     if not others:
         return [fp32]
-    memory.keep_large_apart()
     from segrt.export.precision.variant_options import VariantOptions
     from segrt.export.precision.variants import make_variants
 

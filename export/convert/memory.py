@@ -14,8 +14,6 @@ from segrt.runtime.errors import SegrtError
 _BASE_BYTES = 1.0e9
 _COPIES = 3
 _MEMINFO = Path("/proc/meminfo")
-_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # of glibc's mallopt
-_ON_ITS_OWN = 2 << 20
 
 
 def needed(model: Model, size: Size) -> float:
@@ -53,19 +51,6 @@ def give_back() -> None:
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc has it
     if trim is not None:
         trim(0)
-
-
-def keep_large_apart() -> None:
-    """Let each large block of memory lie on its own from now on, so that it goes back to the system when it is freed.
-
-    glibc has learnt from the first ones that were freed to keep all below 32 MB: its heap holds what graphs and their
-    weights once needed, and where these leave a gap a network's largest map comes to lie there, and the gap stays. That
-    is 0.7 GB for DETR rounded to float16. Each block costs the system's time, so that torch does without.
-    """
-    choose = getattr(ctypes.CDLL(None), "mallopt", None)  # glibc has it
-    if choose is not None:
-        choose(_MMAP_THRESHOLD, _ON_ITS_OWN)
-        choose(_TRIM_THRESHOLD, 2 * _ON_ITS_OWN)
 
 
 def is_of_memory(error: BaseException) -> bool:

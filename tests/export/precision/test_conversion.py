@@ -149,7 +149,7 @@ def test_a_network_rounded_as_a_whole_equals_the_one_with_all_switches_on(make_c
 def test_a_network_rounded_as_a_whole_keeps_its_layout_for_less_memory(make_chain, monkeypatch):
     opened = []
 
-    def opening(model, **options):
+    def opening(_, **options):
         opened.append(options["layouts"])
 
     monkeypatch.setattr(switchable_network, "open_session", opening)
