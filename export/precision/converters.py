@@ -1,7 +1,6 @@
 """A converter for each precision: how a variant is built with layers kept in float32, and run to be compared."""
 
 from collections.abc import Callable, Collection, Sequence
-from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 from segrt.export.precision.float32_reference import Heads, session_runner
@@ -53,16 +52,13 @@ class _Fp16Converter:
 
     def run(self, feeds: Sequence[Heads], kept: Collection[int]) -> list[dict[str, Array]]:
         if not kept and self._switchable is None:  # most networks need no search
-            return in_own_heap(partial(self._rounded, feeds))
+            rounded = rounded_fp16(self._net, self._keep, self._task.threads)
+            return in_own_heap(lambda: [rounded.run(feed, ()) for feed in feeds])
         if self._switchable is None:
             self._switchable = switchable_fp16(self._net, self._task.layers, self._keep, self._task.threads)
         return _run_switched(self._switchable, feeds, len(self._task.layers), kept)
 
     probe = run
-
-    def _rounded(self, feeds: Sequence[Heads]) -> list[dict[str, Array]]:
-        rounded = rounded_fp16(self._net, self._keep, self._task.threads)
-        return [rounded.run(feed, ()) for feed in feeds]
 
 
 class _Int8Converter:
