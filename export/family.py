@@ -195,6 +195,8 @@ class Exportable:
     pad_sides: where padding may be; the framework's own pixels have the picture at the top left.
     dynamic_batch: whether the network may be exported for any number of pictures.
     opset: the least opset that it needs.
+    shared: modules that `core` and the framework's own way both run on the same input, without GroupNorm inside and
+        without changing in place what they give: while both are compared on a picture they are computed once.
     prompt_decoder: the network behind it, of those that take prompts; its `framework_result` is then that of the trial
         prompt.
     """
@@ -217,4 +219,5 @@ class Exportable:
     dynamic_batch: bool = True
     opset: int = 18
     limits: ParityLimits = ParityLimits()
+    shared: "tuple[torch.nn.Module, ...]" = ()
     prompt_decoder: PromptDecoder | None = None

@@ -1,5 +1,6 @@
 """`segrt export`: a model of the zoo becomes a bundle."""
 
+import os
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -188,12 +189,17 @@ def _show(report: "ParityReport") -> None:
 
 
 def require_torch(command: str) -> None:
-    """Raise SegrtError that says what `command` lacks where torch and what belongs to it are not installed."""
+    """Raise SegrtError that says what `command` lacks where torch and what belongs to it are not installed.
+
+    Where torch is there and not loaded yet, its threads will sleep while they wait: beside other programs they would
+    spend as much time in waiting as at work.
+    """
     from segrt.runtime.errors import SegrtError
 
     missing = [name for name in _PACKAGES if find_spec(name) is None]
     if missing:
         raise SegrtError(f"{command} needs {', '.join(missing)}; `pip install 'segrt[export]'`")
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 
 @contextmanager

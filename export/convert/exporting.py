@@ -15,10 +15,12 @@ from segrt.export.convert.export_options import ExportOptions
 from segrt.export.convert.memory import is_of_memory
 from segrt.export.convert.parity import ParityReport
 from segrt.export.convert.prompted_export import export_prompted, refuse_options
+from segrt.export.convert.torch_threads import torch_threads
 from segrt.export.family import Exportable, Model, Request, Size
 from segrt.export.graph.tracing import Traced, trace
 from segrt.export.models.catalogue import find_model
 from segrt.export.precision.calibration import calibration_files
+from segrt.export.precision.own_heap import give_back
 from segrt.export.quiet import quiet
 from segrt.export.weights.licences import forbids_commercial_use
 from segrt.export.weights.saved_folder import with_own_weights
@@ -73,14 +75,16 @@ def export_model(
     _say_licence(model, options, say)
     say(f"building {model.name} for {size[0]}x{size[1]}")
     if model.prompts:
-        with memory.explained(model.name), little_memory():
+        with memory.explained(model.name), little_memory(), torch_threads(options.threads):
             exportable = placement.with_pad_side(build(request), options.pad_side, model.name, size)
             return Exported(*export_prompted(request, exportable, out, options, pictures, say=say, show=show))
     with memory.explained(model.name), little_memory(), tempfile.TemporaryDirectory(prefix="segrt-export-") as folder:
-        compared, dataset = _compared(request, Path(folder), options, pictures, say, show)
-        memory.give_back()
+        with torch_threads(options.threads):
+            compared, dataset = _compared(request, Path(folder), options, pictures, say, show)
+        give_back()
         failed: dict[str, SegrtError] = {}
         variants = _variants(compared, options, calibration, pictures, say, failed)
+        give_back()
         if options.check_tensorrt:
             check_engines(model.name, variants, say)
         measured = None
@@ -101,7 +105,7 @@ def _compared(
     """Build, trace and compare the network; what is returned holds nothing of the framework."""
     model, size = request.model, request.size
     exportable = placement.with_pad_side(build(request), options.pad_side, model.name, size)
-    memory.give_back()
+    give_back()
     problem = exportable.decode.label_problem(len(exportable.labels))
     if problem is not None:
         raise SegrtError(f"{model.name}: {problem}; give the names of at least 2 classes with --labels FILE")
@@ -115,7 +119,7 @@ def _compared(
     say("exporting it to ONNX")
     traced = trace(exportable, size, folder / "model.fp32.onnx", model.name, dynamic_batch=options.dynamic_batch)
     _check_top_queries(request, traced)
-    memory.give_back()
+    give_back()
     return (
         compare(model, exportable, traced, options, pictures=pictures, dataset=dataset, say=say, show=show),
         dataset,

@@ -1,7 +1,5 @@
 """Checks before an export whether there is enough memory, and explains the error where it runs out all the same."""
 
-import ctypes
-import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -43,14 +41,6 @@ def available() -> float | None:
     if "MemAvailable" not in values:
         return None
     return values["MemAvailable"] + values.get("SwapFree", 0.0)
-
-
-def give_back() -> None:
-    """Return memory to the system that Python and the C library keep for later: a step of an export takes gigabytes."""
-    gc.collect()  # networks have circles
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc has it
-    if trim is not None:
-        trim(0)
 
 
 def is_of_memory(error: BaseException) -> bool:

@@ -14,10 +14,11 @@ import cv2
 import numpy as np
 import torch
 
-from segrt.export.convert import memory
+from segrt.export.convert.computed_once import computed_once
 from segrt.export.family import Exportable, HeadParityLimit, ParityLimits, Size
 from segrt.export.graph.group_norm import exact_group_norm
 from segrt.export.graph.tracing import IMAGE, VALID_MASK, Traced
+from segrt.export.precision.own_heap import give_back
 from segrt.export.synthetic_pictures import synthetic_picture
 from segrt.runtime.authoring.agreement import agreement
 from segrt.runtime.authoring.matched_share import count_objects, matched_share, mutual_quality
@@ -119,7 +120,7 @@ def refer(traced: Traced, exportable: Exportable, picture: Picture) -> Reference
     image = torch.from_numpy(inputs[IMAGE])
     others = [torch.from_numpy(array) for name, array in inputs.items() if name != IMAGE]
     mask = others[0] if VALID_MASK in inputs else None
-    with torch.inference_mode():
+    with torch.inference_mode(), computed_once(exportable.shared):
         with exact_group_norm():
             heads = traced.network(image, *others)
         result = exportable.framework_result(traced.network.pixels(image), mask, geometry)
@@ -153,11 +154,11 @@ def compare(
     for portion in _portions(pictures, traced.heads):
         references = []
         for picture in portion:
-            memory.give_back()
+            give_back()
             references.append(refer(traced, exportable, brought_to(limits.at, picture)))
             if exportable.framework_pixels is not None:
                 input_errors.append(input_error(traced, exportable, picture))
-        memory.give_back()
+        give_back()
         with OnnxRuntimeBackend(traced.path, inputs, heads, threads=threads, slots=1, only_cpu=True) as backend:
             for reference in references:
                 heads_of_file = backend.run(reference.inputs)

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import msgspec
 
-from segrt.export.convert import memory
 from segrt.export.convert.card_making import truth_card
 from segrt.export.convert.compared import Say, Show, check_report
 from segrt.export.convert.export_options import ExportOptions
@@ -15,6 +14,7 @@ from segrt.export.convert.prompted_parity import TracedDecoder, TrialReference, 
 from segrt.export.family import Exportable, Request
 from segrt.export.graph.tensorrt_check import check_tensorrt
 from segrt.export.graph.tracing import Traced, trace, write_graph
+from segrt.export.precision.own_heap import give_back
 from segrt.export.quiet import quiet
 from segrt.runtime.authoring.golden_frames import add_golden
 from segrt.runtime.authoring.verification import verify_or_refuse
@@ -86,7 +86,7 @@ def export_prompted(
         traced = trace(exportable, request.size, Path(folder) / "encoder.onnx", f"{name}'s encoder")
         say("exporting the decoder to ONNX")
         decoder = _trace_decoder(exportable, traced, Path(folder) / "decoder.onnx", name)
-        memory.give_back()
+        give_back()
         say(f"comparing them with torch on {counted(len(pictures), 'picture')}, four prompts each")
         with quiet():
             shown = options.progress(pictures, "comparing with torch")

@@ -13,10 +13,10 @@ import msgspec
 import numpy as np
 import torch
 
-from segrt.export.convert import memory
 from segrt.export.convert.parity import HeadError, ParityReport, input_error, limit_of, report_of
 from segrt.export.family import Exportable
 from segrt.export.graph.tracing import IMAGE, Traced
+from segrt.export.precision.own_heap import give_back
 from segrt.runtime.bundle.prompt_members import DECODER, ENCODER
 from segrt.runtime.decode.head_spec import HeadSpec
 from segrt.runtime.decode.prompted_masks import prompted_masks
@@ -82,7 +82,7 @@ def compare_prompted(
     kept: list[TrialReference] = []
     context = Context(exportable.decode, exportable.labels, threads)
     for picture in pictures:
-        memory.give_back()
+        give_back()
         inputs, geometry = network_inputs(traced.inputs, picture)
         prompts = asked(geometry.source_size)
         wanted, answers, results = _in_torch(traced, exportable, inputs, geometry, prompts)

@@ -7,6 +7,7 @@ from segrt.export.precision.float32_reference import Heads, session_runner
 from segrt.export.precision.fp16 import half_nodes, to_fp16
 from segrt.export.precision.int8 import check_opset, quantisable
 from segrt.export.precision.int8_recipes import Int8, Int8Cpu, Recipe, Task, calibrate, thresholds_of
+from segrt.export.precision.own_heap import in_own_heap
 from segrt.export.precision.switchable_network import (
     SwitchableNetwork,
     rounded_fp16,
@@ -52,7 +53,7 @@ class _Fp16Converter:
     def run(self, feeds: Sequence[Heads], kept: Collection[int]) -> list[dict[str, Array]]:
         if not kept and self._switchable is None:  # most networks need no search
             rounded = rounded_fp16(self._net, self._keep, self._task.threads)
-            return [rounded.run(feed, ()) for feed in feeds]
+            return in_own_heap(lambda: [rounded.run(feed, ()) for feed in feeds])
         if self._switchable is None:
             self._switchable = switchable_fp16(self._net, self._task.layers, self._keep, self._task.threads)
         return _run_switched(self._switchable, feeds, len(self._task.layers), kept)

@@ -225,17 +225,24 @@ def rename_inputs(node: "onnx.NodeProto", names: dict[str, str]) -> None:
                 value.name = names.get(value.name, value.name)
 
 
-def open_session(model: "onnx.ModelProto", *, threads: int = 0, optimise: bool = True, arena: bool = False) -> Any:
+def open_session(
+    model: "onnx.ModelProto", *, threads: int = 0, optimise: bool = True, arena: bool = False, layouts: bool = True
+) -> Any:
     """Return an ONNX Runtime session of `model` on the CPU; raise SegrtError with its reason when it takes it not.
 
     With `arena` it keeps its memory between runs, as it does where it is used: faster, and beside others too large.
+    Without `layouts` it brings no map to another layout for a convolution, which is a copy for each where another
+    operator follows it: less memory, and less time as well.
     """
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.log_severity_level = 4
-    options.enable_cpu_mem_arena = options.enable_mem_pattern = arena  # most run a few times, beside other sessions
+    # Most run a few times, beside other sessions.
+    options.enable_cpu_mem_arena = options.enable_mem_pattern = options.enable_mem_reuse = arena
+    if not layouts:
+        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
     if not optimise:
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     try:

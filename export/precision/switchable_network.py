@@ -31,7 +31,7 @@ class SwitchableNetwork:
     """
 
     def __init__(self, model: "onnx.ModelProto", heads: Sequence[str], count: int, threads: int = 0) -> None:
-        self._session = open_session(model, threads=threads)
+        self._session = open_session(model, threads=threads, layouts=count > 0)
         self._heads = list(heads)
         self._count = count
 

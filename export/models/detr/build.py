@@ -12,7 +12,7 @@ from torch import nn
 
 from segrt.export.family import Exportable, HeadParityLimit, ParityLimits, Request
 from segrt.export.models.detr.detr_calibration import calibrate_detr
-from segrt.export.models.detr.few_queries import few_queries_at_once
+from segrt.export.models.detr.few_queries import AT_ONCE, few_queries_at_once
 from segrt.export.models.detr.original_merge import original_merge
 from segrt.export.models.detr.original_names import are_original, with_transformers_names
 from segrt.export.models.shared import framework_results, transformers_queries
@@ -78,6 +78,7 @@ def build(request: Request) -> Exportable:
         valid_mask=True,
         dynamic_batch=False,
         limits=ParityLimits(head=HeadParityLimit(2e-3, 1e-3), agreement=0.999),
+        shared=(model.detr.model.backbone,),
     )
 
 
@@ -164,18 +165,27 @@ class DetrCore(nn.Module):
     ) -> torch.Tensor:
         """Return the mask logits (N, Q, h/4, w/4) of the queries `hidden` (N, Q, D); the rest is that of `Decoded`."""
         attention = self.model.bbox_attention(hidden, memory, attention_mask=outside[:, None, None])
-        batch, queries = hidden.shape[:2]
         head = self.model.mask_head
         # What is the same for all queries is computed once: the original repeats features and levels for each of them.
         conv, width = head.conv1.conv, projected.shape[1]
         shared = nn.functional.conv2d(projected, conv.weight[:, :width], conv.bias, padding=1)
-        attended = nn.functional.conv2d(attention.flatten(0, 1), conv.weight[:, width:], padding=1)
-        maps = _for_each(shared, attended, batch)
+        stages = zip(head.fpn_stages, (levels[2], levels[1], levels[0]), strict=True)
+        finer = [stage.fpn_adapter(level) for stage, level in stages]
+        if torch.compiler.is_exporting():
+            return self._drawn(attention, shared, finer)
+        some = torch.split(attention, AT_ONCE, dim=1)  # queries do not see each other, and all maps of all are 4 GB
+        return torch.cat([self._drawn(part, shared, finer) for part in some], dim=1)
+
+    def _drawn(self, attention: torch.Tensor, shared: torch.Tensor, finer: list[torch.Tensor]) -> torch.Tensor:
+        """Return the mask logits of queries by their attention (N, Q, heads, h, w); the rest is the same for all."""
+        batch, queries = attention.shape[:2]
+        head = self.model.mask_head
+        weight = head.conv1.conv.weight[:, -attention.shape[2] :]
+        maps = _for_each(shared, nn.functional.conv2d(attention.flatten(0, 1), weight, padding=1), batch)
         maps = head.conv2(head.conv1.activation(head.conv1.norm(maps)))
-        for stage, level in zip(head.fpn_stages, (levels[2], levels[1], levels[0]), strict=True):
-            finer = stage.fpn_adapter(level)
-            maps = nn.functional.interpolate(maps, size=finer.shape[-2:], mode="nearest")
-            maps = stage.refine(_for_each(finer, maps, batch))
+        for stage, fine in zip(head.fpn_stages, finer, strict=True):
+            maps = nn.functional.interpolate(maps, size=fine.shape[-2:], mode="nearest")
+            maps = stage.refine(_for_each(fine, maps, batch))
         masks: torch.Tensor = head.output_conv(maps)
         return masks.view(batch, queries, *masks.shape[-2:])
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-_AT_ONCE = 5
+AT_ONCE = 5
 
 
 @contextmanager
@@ -31,7 +31,7 @@ def few_queries_at_once(mask_head: Any) -> Iterator[None]:
         try:
             # Of a level no more than its size counts now.
             sizes = [level[:, :1, :1, :1] for level in fpn_features]
-            return torch.cat([whole(features, some, sizes) for some in torch.split(attention_masks, _AT_ONCE, dim=1)])
+            return torch.cat([whole(features, some, sizes) for some in torch.split(attention_masks, AT_ONCE, dim=1)])
         finally:
             for adapter in adapters:
                 del adapter.forward

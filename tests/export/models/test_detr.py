@@ -45,7 +45,7 @@ def test_the_core_computes_what_transformers_computes_on_padded_pictures() -> No
     from transformers import DetrConfig, DetrForSegmentation
 
     torch.manual_seed(0)
-    config = DetrConfig(num_labels=7, backbone="resnet18", encoder_layers=1, decoder_layers=1, num_queries=5)
+    config = DetrConfig(num_labels=7, backbone="resnet18", encoder_layers=1, decoder_layers=1, num_queries=12)
     model = DetrForSegmentation(config).eval()
     pixels = torch.randn(2, 3, 64, 96)
     mask = torch.ones(2, 64, 96, dtype=torch.bool)
@@ -58,7 +58,7 @@ def test_the_core_computes_what_transformers_computes_on_padded_pictures() -> No
     torch.testing.assert_close(mask_logits, wanted.pred_masks, atol=1e-4, rtol=1e-4)
     assert not torch.equal(wanted.pred_masks[0], wanted.pred_masks[1])
     with pytest.raises(RuntimeError):
-        DetrCore(model, top_queries=6)(pixels, mask)
+        DetrCore(model, top_queries=13)(pixels, mask)
 
 
 def test_queries_in_portions_get_the_masks_that_they_get_all_at_once() -> None:

@@ -5,7 +5,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from segrt.export.precision import calibration, int8_cpu
+from segrt.export.precision import calibration, int8_cpu, switchable_network
 from segrt.export.precision.calibration import METHODS, Histogram, collect
 from segrt.export.precision.fp16 import to_fp16
 from segrt.export.precision.indexed_graph import open_session, prepare_graph
@@ -144,6 +144,19 @@ def test_a_network_rounded_as_a_whole_equals_the_one_with_all_switches_on(make_c
     exact = run(net.model, pictures[0])
     assert np.isfinite(rounded["logits"]).all() == (not overflow)
     assert overflow or np.abs(rounded["logits"] - exact).max() > 1e-4, "it rounds"
+
+
+def test_a_network_rounded_as_a_whole_keeps_its_layout_for_less_memory(make_chain, monkeypatch):
+    opened = []
+
+    def opening(_, **options):
+        opened.append(options["layouts"])
+
+    monkeypatch.setattr(switchable_network, "open_session", opening)
+    net = prepare_graph(make_chain(), "chain")
+    rounded_fp16(net, set())
+    switchable_fp16(net, find_layers(net), set())
+    assert opened == [False, True]
 
 
 def test_int8_is_symmetric_by_channel_and_equals_the_switched_network(make_chain, pictures):
