@@ -7,6 +7,7 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
+from segrt.export.own_heap import in_own_heap
 from segrt.runtime.authoring.golden_frames import add_golden
 from segrt.runtime.authoring.verification import live_queries, verify_or_refuse
 from segrt.runtime.bundle.bundle_writer import BundleWriter
@@ -152,7 +153,9 @@ def write_bundle(
         precisions = [entry.precision for entry in entries]
         return writer.finish(
             msgspec.structs.replace(manifest, golden=frames),
-            (lambda folder: verify_or_refuse(folder, out, precisions, threads=threads)) if check and frames else None,
+            (lambda folder: in_own_heap(lambda: verify_or_refuse(folder, out, precisions, threads=threads)))
+            if check and frames
+            else None,
         )
 
 

@@ -19,8 +19,8 @@ from segrt.export.convert.torch_threads import torch_threads
 from segrt.export.family import Exportable, Model, Request, Size
 from segrt.export.graph.tracing import Traced, trace
 from segrt.export.models.catalogue import find_model
+from segrt.export.own_heap import give_back
 from segrt.export.precision.calibration import calibration_files
-from segrt.export.precision.own_heap import give_back
 from segrt.export.quiet import quiet
 from segrt.export.weights.licences import forbids_commercial_use
 from segrt.export.weights.saved_folder import with_own_weights
