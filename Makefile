@@ -93,7 +93,7 @@ docs: $(VENV)/.dev
 zoo: $(VENV)/.dev
 	rm -f build/verified.json
 	mkdir -p build
-	SEGRT_EVERY_FAMILY=1 SEGRT_VERIFIED=$(abspath build/verified.json) OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q tests/export/models
+	SEGRT_EVERY_FAMILY=1 SEGRT_VERIFIED=$(abspath build/verified.json) OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 --dist loadfile tests/export/models
 	mv build/verified.json export/models/verified.json
 	$(BIN)/python docs/zoo.py
 

@@ -6,6 +6,7 @@ def test_lraspp_equals_torchvision(tmp_path, photos):
     check_export("lraspp_mobilenet_v3_large", tmp_path, photos, size=(128, 160))
 """
 
+import fcntl
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -101,18 +102,22 @@ def check_engine(path: Path) -> None:
 
 
 def record(name: str, manifest: Manifest, size: tuple[int, int], path: Path, *, whole: bool, engine: bool) -> None:
-    """Note in the file at `path` that the model `name` held its limits, unless an engine was built of it before."""
-    found = msgspec.json.decode(path.read_bytes(), type=dict[str, Verified]) if path.is_file() else {}
-    if name in found and not engine:
-        return
+    """Note in the file at `path` that the model `name` held its limits, unless an engine was built of it before.
+
+    Tests in several processes may note at once.
+    """
     parity = manifest.variants[0].parity
     assert parity is not None
     runtimes = {"onnxruntime": version("onnxruntime")}
     if engine and find_spec("tensorrt_rtx") is not None:
         runtimes["tensorrt-rtx"] = version("tensorrt-rtx")
     weights = "random" if manifest.source.weights.startswith("random") else "random, from a file"
-    found[name] = Verified(weights, size, whole, parity.agreement, runtimes, manifest.source.versions)
-    write_records(path, found)
+    entry = Verified(weights, size, whole, parity.agreement, runtimes, manifest.source.versions)
+    with path.with_name(f"{path.name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        found = msgspec.json.decode(path.read_bytes(), type=dict[str, Verified]) if path.is_file() else {}
+        if engine or name not in found:
+            write_records(path, found | {name: entry})
 
 
 def _check_manifest(manifest: Manifest, report: ParityReport) -> None:
