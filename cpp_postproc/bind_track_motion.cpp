@@ -10,8 +10,7 @@ static_assert(sizeof(MotionNumbers) == 4 * sizeof(double) && sizeof(MotionVarian
 
 template <class Value, class Row>
 std::span<Row> entries_of(const py::array& array, const char* name, const char* expected, bool writable) {
-    constexpr Index kNumbers = sizeof(Row) / sizeof(Value);
-    const bool rows = array.ndim() > 0 && array.size() == array.shape(0) * kNumbers;
+    const bool rows = array.ndim() > 0 && array.nbytes() == array.shape(0) * static_cast<Index>(sizeof(Row));
     if (!py::isinstance<py::array_t<Value>>(array) || !rows || (array.flags() & py::array::c_style) == 0 ||
         (writable && !array.writeable())) {
         refuse(name, expected, array);

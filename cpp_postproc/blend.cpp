@@ -79,21 +79,27 @@ private:
     const Held* lower_ = nullptr;
 };
 
-void check(std::span<const ScoreView> tiles, const std::optional<TwoViews>& both, Index classes, Size target) {
-    for (std::size_t i = 0; i < tiles.size() + (both ? 1 : 0); ++i) {
-        const ScoreView& view = i < tiles.size() ? tiles[i] : both->whole;
-        if (view.scores.count != classes || view.scores.height < 1 || view.scores.width < 1) {
-            throw std::invalid_argument("scores must have shape (C, h, w), none empty, with the same C in all views");
-        }
-        const auto fits = [](std::span<const float> weights, Index length) {
-            return weights.empty() || static_cast<Index>(weights.size()) == length;
-        };
-        if (!fits(view.row_weights, target.height) || !fits(view.column_weights, target.width)) {
-            throw std::invalid_argument("weights must be as many as the target has rows and columns");
-        }
+void check_view(const ScoreView& view, Index classes, Size target) {
+    if (view.scores.count != classes || view.scores.height < 1 || view.scores.width < 1) {
+        throw std::invalid_argument("scores must have shape (C, h, w), none empty, with the same C in all views");
     }
-    if (both && static_cast<Index>(both->things.size()) != classes) {
-        throw std::invalid_argument("things must have an entry for each class");
+    const auto fits = [](std::span<const float> weights, Index length) {
+        return weights.empty() || static_cast<Index>(weights.size()) == length;
+    };
+    if (!fits(view.row_weights, target.height) || !fits(view.column_weights, target.width)) {
+        throw std::invalid_argument("weights must be as many as the target has rows and columns");
+    }
+}
+
+void check(std::span<const ScoreView> tiles, const std::optional<TwoViews>& both, Index classes, Size target) {
+    for (const ScoreView& tile : tiles) {
+        check_view(tile, classes, target);
+    }
+    if (both) {
+        check_view(both->whole, classes, target);
+        if (static_cast<Index>(both->things.size()) != classes) {
+            throw std::invalid_argument("things must have an entry for each class");
+        }
     }
 }
 
@@ -135,17 +141,17 @@ public:
         }
         kernels().highest_row(sums_, stride_, classes_, best_, label_, stride_);
         if (whole_) {
-            judge_row(y);
+            judge_row(*whole_, y);
         }
         return label_;
     }
 
 private:
     // Lets the whole's view say what it sees.
-    void judge_row(Index y) {
-        whole_->seek(y);
+    void judge_row(WideRows& whole, Index y) {
+        whole.seek(y);
         for (Index c = 0; c < classes_; ++c) {
-            whole_->blend(c, whole_sums_ + c * stride_, stride_);
+            whole.blend(c, whole_sums_ + c * stride_, stride_);
         }
         kernels().highest_row(whole_sums_, stride_, classes_, best_, whole_label_, stride_);
         for (Index x = 0; x < stride_; x += kBlock) {

@@ -25,8 +25,8 @@ std::array<Between, 256> levels_of_values() {
 }
 
 void count_pixel(const std::uint8_t* pixel, double weight, double* counts) {
-    static const std::array<Between, 256> kLevels = levels_of_values();
-    const Between &blue = kLevels[pixel[0]], &green = kLevels[pixel[1]], &red = kLevels[pixel[2]];
+    static const std::array<Between, 256> levels = levels_of_values();
+    const Between &blue = levels[pixel[0]], &green = levels[pixel[1]], &red = levels[pixel[2]];
     double* first = counts + (blue.low * kColorLevels + green.low) * kColorLevels + red.low;
     for (const Index b : {Index{0}, Index{1}}) {
         const double by_blue = weight * (b == 1 ? blue.above : 1 - blue.above);
@@ -62,7 +62,8 @@ void color_counts(const PictureView& image, const MaskRunsView& masks, bool by_c
             continue;
         }
         const Index step = (area + looked_at - 1) / looked_at;
-        const double weight = static_cast<double>(area) / static_cast<double>((area + step - 1) / step);
+        const Index seen = (area + step - 1) / step;
+        const double weight = static_cast<double>(area) / static_cast<double>(seen);
         double* row = &counts[i * std::size_t{kColors}];
         Index next = 0;  // from the run's first pixel
         for (const LineRun& run : runs) {
