@@ -7,7 +7,7 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
-from segrt.export.own_heap import in_own_heap
+from segrt.export.graph.own_heap import in_own_heap
 from segrt.runtime.authoring.golden_frames import add_golden
 from segrt.runtime.authoring.verification import live_queries, verify_or_refuse
 from segrt.runtime.bundle.bundle_writer import BundleWriter

@@ -17,9 +17,9 @@ from segrt.export.convert.parity import ParityReport
 from segrt.export.convert.prompted_export import export_prompted, refuse_options
 from segrt.export.convert.torch_threads import torch_threads
 from segrt.export.family import Exportable, Model, Request, Size
+from segrt.export.graph.own_heap import give_back
 from segrt.export.graph.tracing import Traced, trace
 from segrt.export.models.catalogue import find_model
-from segrt.export.own_heap import give_back
 from segrt.export.precision.calibration import calibration_files
 from segrt.export.quiet import quiet
 from segrt.export.weights.licences import forbids_commercial_use

@@ -17,8 +17,8 @@ import torch
 from segrt.export.convert.computed_once import computed_once
 from segrt.export.family import Exportable, HeadParityLimit, ParityLimits, Size
 from segrt.export.graph.group_norm import exact_group_norm
+from segrt.export.graph.own_heap import give_back
 from segrt.export.graph.tracing import IMAGE, VALID_MASK, Traced
-from segrt.export.own_heap import give_back
 from segrt.export.synthetic_pictures import synthetic_picture
 from segrt.runtime.authoring.agreement import agreement
 from segrt.runtime.authoring.matched_share import count_objects, matched_share, mutual_quality

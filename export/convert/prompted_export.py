@@ -12,9 +12,9 @@ from segrt.export.convert.export_options import ExportOptions
 from segrt.export.convert.parity import ParityReport, synthetic_pictures
 from segrt.export.convert.prompted_parity import TracedDecoder, TrialReference, compare_prompted
 from segrt.export.family import Exportable, Request
+from segrt.export.graph.own_heap import give_back
 from segrt.export.graph.tensorrt_check import check_tensorrt
 from segrt.export.graph.tracing import Traced, trace, write_graph
-from segrt.export.own_heap import give_back
 from segrt.export.quiet import quiet
 from segrt.runtime.authoring.golden_frames import add_golden
 from segrt.runtime.authoring.verification import verify_or_refuse

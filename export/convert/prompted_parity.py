@@ -15,8 +15,8 @@ import torch
 
 from segrt.export.convert.parity import HeadError, ParityReport, input_error, limit_of, report_of
 from segrt.export.family import Exportable
+from segrt.export.graph.own_heap import give_back
 from segrt.export.graph.tracing import IMAGE, Traced
-from segrt.export.own_heap import give_back
 from segrt.runtime.bundle.prompt_members import DECODER, ENCODER
 from segrt.runtime.decode.head_spec import HeadSpec
 from segrt.runtime.decode.prompted_masks import prompted_masks

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING, Protocol
 
-from segrt.export.own_heap import in_own_heap
+from segrt.export.graph.own_heap import in_own_heap
 from segrt.export.precision.float32_reference import Heads, session_runner
 from segrt.export.precision.fp16 import half_nodes, to_fp16
 from segrt.export.precision.int8 import check_opset, quantisable

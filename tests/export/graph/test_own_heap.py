@@ -8,13 +8,13 @@ import pytest
 
 pytest.importorskip("torch")
 
-from segrt.export.own_heap import in_own_heap
+from segrt.export.graph.own_heap import in_own_heap
 from segrt.runtime.inference.onnxruntime.network_session import little_memory, session_options
 
 # Leaves a gap of 160 MB in the heap, and asks whether a block of 100 MB then lies apart.
 _PROGRAM = """
 import ctypes, sys
-from segrt.export.own_heap import in_own_heap
+from segrt.export.graph.own_heap import in_own_heap
 libc = ctypes.CDLL(None)
 libc.malloc.restype, libc.malloc.argtypes, libc.free.argtypes = ctypes.c_void_p, [ctypes.c_size_t], [ctypes.c_void_p]
 class Info(ctypes.Structure):
