@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from harness import check_export
+from harness import EVERY, check_export
 
 from segrt.export.family import Request, Weights
 from segrt.export.models.catalogue import find_model
@@ -33,6 +33,7 @@ def test_one_class_is_cut_as_the_packages_binary_mode_does(tmp_path: Path, photo
     assert checked.report.parity.agreement > 0.98
 
 
+@EVERY
 @pytest.mark.slow
 def test_xception65_equals_segmentation_models_pytorch(tmp_path: Path, photos: Path) -> None:
     checked = check_export("deeplabv3plus-xception65", tmp_path, photos, size=(96, 128), least_objects=8)

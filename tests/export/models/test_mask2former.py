@@ -19,6 +19,7 @@ def test_panoptic_results_are_those_of_transformers(tmp_path: Path, photos: Path
     assert len(checked.manifest.labels) == 133
 
 
+@EVERY
 def test_instances_of_the_surest_queries_are_those_of_transformers(tmp_path: Path, photos: Path) -> None:
     checked = check_export(
         "mask2former-swin-tiny-coco-instance",

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from harness import check_export
+from harness import EVERY, check_export
 
 from segrt.export.family import Request, Weights
 from segrt.export.models.catalogue import find_model
@@ -27,6 +27,7 @@ def test_upernet_over_convnext_equals_transformers(tmp_path: Path, photos: Path)
     assert checked.manifest.heads[0].shape == (1, 150, 32, 40), "a quarter of the size, before it is enlarged"
 
 
+@EVERY
 @pytest.mark.slow
 def test_upernet_over_swin_equals_transformers(tmp_path: Path, photos: Path) -> None:
     overrides = {**SWIN, "auxiliary_in_channels": 192}
