@@ -29,7 +29,7 @@ def paired_detections(
     rows. Partners are of one class and overlap with an IoU above 0.5. One without a partner is none at all where its
     score is within `tolerance` of the least that the other side has kept, or where one that the other side alone has,
     of its class and score, overlaps it so that one of the two suppresses the other, or is one in fifty; its row is then
-    that of `wanted`. Any other makes a score NaN, which no limit allows, and so do detections of which half have no
+    that of `wanted`. Any other makes all scores NaN, which no limit allows, and so do detections of which half have no
     partners.
     """
     if not set(ROLES) <= set(wanted) or not set(ROLES) <= set(actual):
@@ -44,16 +44,12 @@ def paired_detections(
     lost_wrong = lost[wanted["scores"][lost] > _edge(actual["scores"]) + tolerance]
     more_wrong = more[actual["scores"][more] > _edge(wanted["scores"]) + tolerance]
     lost_wrong, more_wrong = _without_rivals(lost_wrong, more_wrong, wanted, actual, tolerance)
-    allowed = int(_SUPPRESSED * min((wanted["scores"] > 0).sum(), (actual["scores"] > 0).sum()))
+    least = min(int((side["scores"] > 0).sum()) for side in (wanted, actual))
     paired = {role: wanted[role].astype(actual[role].dtype) for role in wanted}
     for role, array in paired.items():
         array[rows] = actual[role][partners]
-    strangers = len(rows) < _LEAST_PAIRED * min((wanted["scores"] > 0).sum(), (actual["scores"] > 0).sum())
-    if strangers or max(len(lost_wrong), len(more_wrong)) > allowed:
-        wrong = np.concatenate([lost_wrong, np.setdiff1d(np.arange(len(wanted["scores"])), lost_wrong)])
-        scores = paired["scores"].astype(np.result_type(paired["scores"], np.float16))
-        scores[wrong[: max(1, len(lost_wrong) + len(more_wrong))] if not strangers else wrong] = np.nan
-        paired["scores"] = scores
+    if len(rows) < _LEAST_PAIRED * least or max(len(lost_wrong), len(more_wrong)) > int(_SUPPRESSED * least):
+        paired["scores"] = np.full(paired["scores"].shape, np.nan, np.result_type(paired["scores"], np.float16))
     return paired
 
 

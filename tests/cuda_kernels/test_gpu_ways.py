@@ -112,7 +112,7 @@ def test_a_trial_that_raises_is_a_failure_and_no_end() -> None:
 
 def test_commands_end_well_and_refuse_in_a_line(tmp_path: Path) -> None:
     made = commands.jobs(tmp_path, ("--backend", "onnxruntime", "--threads", "1"))
-    row, right = made["segrt run, too large a batch of threads"]()
+    row, right = made["segrt run with too many threads"]()
     assert right, row
     assert commands.ends_well("--version")[1]
     assert not commands.ends_well("run", "no-such-bundle", "nothing")[1]

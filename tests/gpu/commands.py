@@ -13,6 +13,8 @@ import cv2
 import trials
 from soft import Row, tried, within
 
+from segrt.runtime.bundle.locating import read_bundle
+
 NAME = "street-panoptic"
 WHERE = ("--backend", "onnxruntime", "--decode", "cuda")  # --decode cuda is refused where heads do not lie on the GPU
 _SECONDS = 10.0
@@ -55,7 +57,7 @@ def jobs(folder: Path, where: tuple[str, ...]) -> dict[str, Callable[[], tuple[R
         ),
         "segrt eval": lambda: ends_well("eval", NAME, "--annotations", street, *where),
         "segrt profile": profiled,
-        "segrt run, too large a batch of threads": lambda: refuses("run", NAME, pictures, "--threads", "9999", *where),
+        "segrt run with too many threads": lambda: refuses("run", NAME, pictures, "--threads", "9999", *where),
         "segrt run in a precision that is not there": lambda: refuses(
             "run", NAME, pictures, "--precision", "int8", "--out", str(folder / "none"), *where
         ),
@@ -90,4 +92,6 @@ def command(*arguments: str) -> tuple[int, str, str]:
 
 
 def _last(said: str) -> str:
-    return (said.strip().splitlines() or ["no message"])[-1][:300]
+    """Return the last line, with the bundle's name for where it lies on this machine."""
+    folder = str(read_bundle(NAME).folder)
+    return (said.strip().splitlines() or ["no message"])[-1].replace(folder, NAME)[:300]
