@@ -58,8 +58,15 @@ def test_a_part_is_like_its_whole_and_not_like_another() -> None:
     same, of_part, of_other, with_panes, unseen = alike(*pairs).tolist()
     assert (same, unseen) == (1, 1)
     assert of_part > 0.9
-    assert of_other == 0
+    assert of_other == pytest.approx(1 - 30 / 64)  # of 30 pixels: they are few
     assert 0.3 < with_panes < 0.7
+
+
+def test_few_pixels_say_little() -> None:
+    red, blue = np.zeros((2, 512))
+    red[0], blue[511] = 1000, 1000
+    few = np.array([[0.0], [1], [16], [64], [1000]]) * blue / 1000
+    assert alike(np.tile(red, (5, 1)), few).tolist() == [1, 1 - 1 / 64, 0.75, 0, 0]
 
 
 def test_masks_outside_the_picture_are_refused() -> None:
