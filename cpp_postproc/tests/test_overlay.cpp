@@ -74,7 +74,7 @@ TEST(Overlay, EveryKernelPaintsObjectsWithSoftEdges) {
     std::mt19937 random(5);
     const std::vector<std::uint16_t> weights{1, 4, 13, 28, 45, 74, 45, 28, 13, 4, 1};
     Bytes light = noise(random, 2048), keep = noise(random, 2048);
-    for (const std::size_t table : {0, 1024}) {
+    for (const std::size_t table : {std::size_t{0}, std::size_t{1024}}) {
         std::fill_n(light.begin() + static_cast<Index>(table), 4, std::uint8_t{0});
         std::fill_n(keep.begin() + static_cast<Index>(table), 4, std::uint8_t{255});
     }

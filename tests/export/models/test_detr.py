@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 from detr_layout import in_the_authors_names
-from harness import check_export
+from harness import EVERY, check_export
 
 from segrt.export.family import Request, Weights
 from segrt.export.models.catalogue import find_model
@@ -20,6 +20,7 @@ SMALL = {"backbone": "resnet18", "encoder_layers": 1, "decoder_layers": 2, "num_
 SIZE = (160, 224)
 
 
+@EVERY
 def test_the_small_network_exports_as_transformers_computes_it(tmp_path: Path, photos: Path) -> None:
     checked = check_export("detr-resnet50-panoptic", tmp_path, photos, size=SIZE, overrides=SMALL)
     labels = checked.manifest.labels
@@ -33,6 +34,7 @@ def test_the_small_network_exports_as_transformers_computes_it(tmp_path: Path, p
         assert not any(labels[segment.class_id].name.startswith("unused") for segment in result.segments)
 
 
+@EVERY
 def test_the_surest_queries_give_the_result_of_all(tmp_path: Path, photos: Path) -> None:
     checked = check_export(
         "detr-resnet50-panoptic", tmp_path, photos, size=SIZE, overrides=SMALL, top_queries=32, engine=False

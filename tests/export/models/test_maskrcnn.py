@@ -11,7 +11,7 @@ import pytest
 torch = pytest.importorskip("torch")
 torchvision = pytest.importorskip("torchvision")
 
-from harness import check_export  # noqa: E402
+from harness import EVERY, check_export  # noqa: E402
 from torchvision.models.detection.backbone_utils import resnet_fpn_backbone  # noqa: E402
 from torchvision.ops import MultiScaleRoIAlign, box_iou, nms  # noqa: E402
 
@@ -222,6 +222,7 @@ def test_a_size_that_is_too_small_is_refused() -> None:
         maskrcnn_build.build(request)
 
 
+@EVERY
 def test_upright_pictures_come_in_at_torchvision_s_scale_where_the_canvas_holds_both(fixtures: Path) -> None:
     """In a canvas for pictures on their side they are reduced, and random weights find nothing alike in them."""
     photos = sorted((fixtures / "coco_panoptic" / "images").glob("*.jpg"))[:4]

@@ -13,6 +13,7 @@ SMALL = {"backbone_config": BACKBONE, "encoder_layers": 1, "decoder_layers": 3, 
 SIZE = (160, 192)
 
 
+@EVERY
 def test_panoptic_results_are_those_of_transformers(tmp_path: Path, photos: Path) -> None:
     checked = check_export("oneformer-swin-tiny-ade-panoptic", tmp_path, photos, size=SIZE, overrides=SMALL)
     model = onnx.load(str(checked.bundle / "model.fp32.onnx"))

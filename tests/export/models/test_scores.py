@@ -38,7 +38,7 @@ MASK2FORMER = {
     [
         ("eomt-large-640-coco-instance", EOMT, range(10), 0.99),
         ("eomt-large-512-ade20k-semantic", EOMT, range(4), 0.999),
-        ("mask2former-swin-tiny-coco-instance", MASK2FORMER, range(10), 0.99),
+        ("mask2former-swin-tiny-coco-instance", MASK2FORMER, range(4), 0.99),
         ("oneformer-swin-tiny-ade-instance", MASK2FORMER, range(3), 0.999),
         ("mask2former-swin-tiny-cityscapes-semantic", MASK2FORMER, range(4), 0.999),
     ],

@@ -25,6 +25,7 @@ def test_one_class_is_the_score_of_an_object(tmp_path: Path, photos: Path) -> No
     assert checked.manifest.heads[0].role == "object_scores"
 
 
-@pytest.mark.parametrize("name", ["deeplabv3_resnet50", pytest.param("fcn_resnet50", marks=EVERY)])
+@EVERY
+@pytest.mark.parametrize("name", ["deeplabv3_resnet50", "fcn_resnet50"])
 def test_a_residual_network_equals_torchvision(name: str, tmp_path: Path, photos: Path) -> None:
     check_export(name, tmp_path, photos, size=(64, 96))
