@@ -29,6 +29,7 @@ def main(file: str, *sides: str) -> str | None:
         return f"its task is {network.task!r}, which gives no masks; give a -seg or -sem network"
     if (reason := _prompts(network.model)) is not None:
         return reason
+    _give_logits(network.model)
     size = {"imgsz": [int(side) for side in sides]} if sides else {}
     # YOLOE's `predict` lets boxes of all classes compete; where that is part of the graph it must be said now.
     across = {"agnostic_nms": True} if type(network.model.model[-1]).__name__.startswith("YOLOE") else {}
@@ -73,6 +74,16 @@ def _filter_proposals(head: Any) -> None:
     for which in ("lrpc", "one2one_lrpc"):
         for part in getattr(head, which, None) or ():
             part.register_forward_hook(drop)
+
+
+def _give_logits(network: Any) -> None:
+    """Let a semantic head of several classes give its logits, as the network's `predict` decides by them.
+
+    The package's export decides in the graph, and what is made of that map at a picture's size is not what `predict` says.
+    """
+    head = network.model[-1]
+    if type(head).__name__ == "SemanticSegment" and head.nc > 1:
+        head.register_forward_pre_hook(lambda part, _inputs: setattr(part, "export", False))
 
 
 def _reads_networks_alone(tasks: Any) -> bool:

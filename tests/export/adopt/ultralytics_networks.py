@@ -6,7 +6,7 @@ Only where that package (AGPL-3.0) is installed, whose architectures these are; 
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -106,30 +106,52 @@ def letterboxed(pictures: Sequence[Picture], size: tuple[int, int]) -> torch.Ten
     return torch.from_numpy(np.stack(fed).astype(np.float32) / 255)
 
 
-def own_prediction(theirs: Any, picture: Picture, size: tuple[int, int]) -> Any:
-    """Return what the package's own `predict` finds in `picture`, by the thresholds that a bundle has by default."""
+def own_prediction(
+    theirs: Any, picture: Picture, size: tuple[int, int], *, fed: np.ndarray | None = None, **options: Any
+) -> Any:
+    """Return what the package's own `predict` finds in `picture`, by the thresholds that a bundle has by default.
+
+    Its network is given `fed` (1, 3, h, w), where that is not None, in place of what the package makes of the picture.
+    """
     import torchvision  # noqa: F401  # its suppression is stable; without it the package's own breaks ties at random
 
     how = {"imgsz": list(size), "rect": False, "retina_masks": True, "conf": 0.25, "iou": 0.7, "verbose": False}
-    return theirs.predict(picture, **how)[0]
+    if fed is None:
+        return theirs.predict(picture, **how, **options)[0]
+    theirs.predict(picture, **how, **options)
+    theirs.predictor.preprocess = lambda _pictures: torch.from_numpy(fed)
+    found = theirs.predict(picture, **how, **options)[0]
+    del theirs.predictor.preprocess
+    return found
 
 
-def matched(result: InstanceResult, wanted: Any) -> tuple[np.ndarray, np.ndarray]:
-    """Return for each of the package's objects the IoU of ours of the same class that is nearest in score, and how far.
+class Match(NamedTuple):
+    """One of the package's objects and the best of ours of its class: pixels that differ, IoU, distance of scores."""
 
-    An object is taken once; one that has none of its class left has IoU 0 and distance 1.
-    """
-    own, count = np.asarray(result.masks), len(wanted)
-    masks = wanted.masks.data.numpy().astype(bool) if count else own[:0]
-    classes, scores = wanted.boxes.cls.numpy().astype(int), wanted.boxes.conf.numpy()
-    ious, distances, taken = np.zeros(count), np.ones(count), np.zeros(len(own), bool)
-    for index in range(count):
-        alike = np.flatnonzero((result.class_ids == classes[index]) & ~taken)
+    pixels: int
+    iou: float
+    distance: float
+
+    @property
+    def is_same(self) -> bool:
+        """Whether it is the same but for the rounding of floats: a small mask may differ in a pixel or two."""
+        return (self.iou >= 0.99 or self.pixels <= 3) and self.distance <= 1e-3
+
+
+def matches(result: InstanceResult, wanted: Any) -> list[Match]:
+    """Return one for each of the package's objects; an object of ours is taken once, and IoU is 0 where none is left."""
+    own, found = np.asarray(result.masks), []
+    taken = np.zeros(len(own), bool)
+    for index in range(len(wanted)):
+        mask = wanted.masks.data[index].numpy().astype(bool)
+        alike = np.flatnonzero((result.class_ids == int(wanted.boxes.cls[index])) & ~taken)
         if not len(alike):
+            found.append(Match(int(mask.sum()), 0.0, 1.0))
             continue
-        either, both = (own[alike] | masks[index]).sum((1, 2)), (own[alike] & masks[index]).sum((1, 2))
-        best = int(np.argmax(both / np.maximum(either, 1)))
+        differ, either = (own[alike] ^ mask).sum((1, 2)), (own[alike] | mask).sum((1, 2))
+        ious = 1 - differ / np.maximum(either, 1)
+        best = int(np.argmax(ious))
         taken[alike[best]] = True
-        ious[index] = (both / np.maximum(either, 1))[best]
-        distances[index] = abs(result.scores[alike[best]] - scores[index])
-    return ious, distances
+        distance = abs(float(result.scores[alike[best]]) - float(wanted.boxes.conf[index]))
+        found.append(Match(int(differ[best]), float(ious[best]), distance))
+    return found
