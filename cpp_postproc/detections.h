@@ -25,9 +25,9 @@ struct Detection {
 };
 
 // predictions: shape (4 + classes + coefficients, anchors): centre x, centre y, width, height, class scores. Anchors
-// whose best class score is above the threshold compete within their class, or with `agnostic` all together: by descending score, one that overlaps a
-// kept one by more than iou_threshold is dropped. Anchors with a value that is not finite are dropped. Returns how many
-// box and score values are not finite.
+// whose best class score is above the threshold compete within their class, or with `agnostic` all together: by
+// descending score, one that overlaps a kept one by more than iou_threshold is dropped. Anchors with a value that is
+// not finite are dropped. Returns how many box and score values are not finite.
 std::int64_t decode_yolo(const FloatTable& predictions, const YoloOptions& options, std::vector<Detection>& detections);
 
 enum class DecayKernel { gaussian, linear };

@@ -93,7 +93,8 @@ extern "C" __global__ void sort_anchors(segrt::Predictions table, const segrt::K
 SEGRT_KERNEL(sort_anchors)
 
 // Grid (1), block (256). Goes through the candidates, best first: one that overlaps a kept one of its class, or with
-// `agnostic` of any, by more than the threshold is dropped. A chunk is held against what is kept by all threads, then against itself by one warp.
+// `agnostic` of any, by more than the threshold is dropped. A chunk is held against what is kept by all threads, then
+// against itself by one warp.
 extern "C" __global__ void suppress(segrt::Predictions table, const segrt::Key* sorted, const std::int32_t* class_of,
                                     float threshold, std::int32_t agnostic, std::int32_t most, segrt::Found* found,
                                     segrt::DetectionState* state) {
@@ -128,8 +129,9 @@ extern "C" __global__ void suppress(segrt::Predictions table, const segrt::Key* 
             std::uint32_t bits = 0;
             for (std::int32_t bit = 0; bit < 32 && stands; ++bit) {
                 const std::int32_t other = word * 32 + bit;
-                const bool drops = other > thread && (standing[word] >> bit & 1U) != 0 &&
-                                   overlaps(chunk[thread], chunk[other].box, chunk[other].class_id, threshold, agnostic != 0);
+                const bool drops =
+                    other > thread && (standing[word] >> bit & 1U) != 0 &&
+                    overlaps(chunk[thread], chunk[other].box, chunk[other].class_id, threshold, agnostic != 0);
                 bits |= drops ? 1U << bit : 0U;
             }
             dropped[thread][word] = bits;

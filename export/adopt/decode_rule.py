@@ -39,7 +39,7 @@ def decode_rule(
     )  # the rule has those that are given
     given: dict[str, Any] = {name: getattr(options, name) for name in names if getattr(options, name) is not None}
     if rule == "argmax":
-        return Argmax()
+        return cast("Argmax", options.rules.get(rule, Argmax()))
     if rule == "binary":
         return Binary(scores=cast("Any", options.scores), **given)
     if rule == "query_semantic":

@@ -10,6 +10,7 @@ from typing import Any
 
 _NO_CLASS = -100.0  # a logit whose sigmoid is 0 in every precision
 
+
 def main(file: str, *sides: str) -> str | None:
     """Export; return what is wrong, or None."""
     from ultralytics import YOLO
@@ -79,7 +80,7 @@ def _filter_proposals(head: Any) -> None:
 def _give_logits(network: Any) -> None:
     """Let a semantic head of several classes give its logits, as the network's `predict` decides by them.
 
-    The package's export decides in the graph, and what is made of that map at a picture's size is not what `predict` says.
+    The package's export decides in the graph, and that map brought to a picture's size is not what `predict` says.
     """
     head = network.model[-1]
     if type(head).__name__ == "SemanticSegment" and head.nc > 1:

@@ -7,6 +7,7 @@ from typing import Any
 from segrt.export.adopt.conventions.convention import LETTERBOX, Convention, Normalisation, Problem
 from segrt.export.adopt.conventions.side_files import Fields, is_class_id, is_side
 from segrt.export.graph.editing import Graph
+from segrt.runtime.decode.argmax import Argmax
 from segrt.runtime.decode.prototype_masks import PrototypeMasks
 from segrt.runtime.errors import SegrtError
 
@@ -47,7 +48,10 @@ def ultralytics_metadata(graph: Graph) -> Convention | None:
         normalisation=Normalisation(),
         resize=LETTERBOX,
         rows="detections" if in_graph and task == "segment" else None,
-        rules={"prototype_masks": PrototypeMasks(agnostic=True)} if _is_yoloe(fields, metadata) else {},
+        rules={
+            "argmax": Argmax(processed_size="network"),
+            **({"prototype_masks": PrototypeMasks(agnostic=True)} if _is_yoloe(fields, metadata) else {}),
+        },
         problems=fields.finished(),
         notes=[
             f"the file says: {what}, task {task}, {len(names or ())} classes{shape}",

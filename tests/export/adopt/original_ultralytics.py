@@ -1,4 +1,4 @@
-"""Ultralytics' own `predict` and segrt on the same networks: `python tests/export/adopt/original_ultralytics.py PHOTO…`.
+"""Ultralytics' `predict` and segrt on the same networks: `python tests/export/adopt/original_ultralytics.py PHOTO…`.
 
 Its package (AGPL-3.0) must be installed; without it the script says so and ends. For each architecture a checkpoint
 with random, calibrated weights is written, exported by `segrt export ultralytics:FILE.pt`'s own function, and both
@@ -66,11 +66,11 @@ def compared(
     least = min((match.iou for match in found), default=1.0)
     most = max((match.distance for match in found), default=0.0)
     pixels = max((match.pixels for match in found), default=0)
-    return (
+    text = (
         f"{ours} objects for {theirs_found}, {len(same)} the same, least IoU {least:.4f}, at most {pixels} pixels, "
-        f"scores within {most:.1e}",
-        ours == theirs_found == len(same) > 0,
+        f"scores within {most:.1e}"
     )
+    return text, ours == theirs_found == len(same) > 0
 
 
 def main() -> int:

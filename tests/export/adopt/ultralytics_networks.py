@@ -1,4 +1,4 @@
-"""Networks of Ultralytics' package with random weights that find things, as its checkpoints; the package is imported here.
+"""Networks of Ultralytics' package with random weights that find things, as its checkpoints.
 
 Only where that package (AGPL-3.0) is installed, whose architectures these are; nothing of it lies in the repository.
 """
@@ -135,11 +135,11 @@ class Match(NamedTuple):
     @property
     def is_same(self) -> bool:
         """Whether it is the same but for the rounding of floats: a small mask may differ in a pixel or two."""
-        return (self.iou >= 0.99 or self.pixels <= 3) and self.distance <= 1e-3
+        return (self.iou >= 0.99 or self.pixels <= 3) and self.distance <= 2e-3
 
 
 def matches(result: InstanceResult, wanted: Any) -> list[Match]:
-    """Return one for each of the package's objects; an object of ours is taken once, and IoU is 0 where none is left."""
+    """Return one for each of the package's objects; one of ours is taken once, and IoU is 0 where none is left."""
     own, found = np.asarray(result.masks), []
     taken = np.zeros(len(own), bool)
     for index in range(len(wanted)):
