@@ -10,9 +10,9 @@ namespace {
 
 // Boxes (N, 4), scores, class ids and anchors, and how many values are not finite.
 py::tuple decode_yolo_(const py::array& predictions, float score_threshold, float iou_threshold, Index max_detections,
-                       Index coefficients) {
+                       Index coefficients, bool agnostic) {
     const FloatTable table = float_table(predictions, "predictions", "(4 + classes + coefficients, anchors)");
-    const YoloOptions options{score_threshold, iou_threshold, max_detections, coefficients};
+    const YoloOptions options{score_threshold, iou_threshold, max_detections, coefficients, agnostic};
     std::vector<Detection> detections;
     std::int64_t nonfinite = 0;
     {
@@ -59,7 +59,7 @@ FloatArray matrix_nms_(const py::array& masks, const std::vector<float>& scores,
 void bind_detections(py::module_& module) {
     using namespace pybind11::literals;
     module.def("decode_yolo", &decode_yolo_, "predictions"_a, "score_threshold"_a, "iou_threshold"_a,
-               "max_detections"_a, "coefficients"_a);
+               "max_detections"_a, "coefficients"_a, "agnostic"_a);
     module.def("matrix_nms", &matrix_nms_, "masks"_a, "scores"_a, "class_ids"_a, "kernel"_a, "sigma"_a, "threads"_a);
 }
 

@@ -14,6 +14,7 @@ struct YoloOptions {
     float iou_threshold = 0.45F;
     Index max_detections = 300;
     Index coefficients = 0;  // rows at the end of the predictions that are mask coefficients
+    bool agnostic = false;   // anchors compete with those of every class, not of their own alone
 };
 
 struct Detection {
@@ -24,9 +25,9 @@ struct Detection {
 };
 
 // predictions: shape (4 + classes + coefficients, anchors): centre x, centre y, width, height, class scores. Anchors
-// whose best class score is above the threshold compete within their class: by descending score, one that overlaps a
-// kept one by more than iou_threshold is dropped. Anchors with a value that is not finite are dropped. Returns how many
-// box and score values are not finite.
+// whose best class score is above the threshold compete within their class, or with `agnostic` all together: by
+// descending score, one that overlaps a kept one by more than iou_threshold is dropped. Anchors with a value that is
+// not finite are dropped. Returns how many box and score values are not finite.
 std::int64_t decode_yolo(const FloatTable& predictions, const YoloOptions& options, std::vector<Detection>& detections);
 
 enum class DecayKernel { gaussian, linear };

@@ -91,7 +91,7 @@ std::int64_t decode_yolo(const FloatTable& predictions, const YoloOptions& optio
             break;
         }
         const bool overlaps = std::any_of(detections.begin(), detections.end(), [&](const Detection& kept) {
-            return kept.class_id == candidate.class_id &&
+            return (options.agnostic || kept.class_id == candidate.class_id) &&
                    intersection_over_union(kept, candidate) > options.iou_threshold;
         });
         if (!overlaps) {

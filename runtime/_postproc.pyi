@@ -214,7 +214,12 @@ def prototype_masks_rle(
     threads: int,
 ) -> tuple[list[bytes], int]: ...
 def decode_yolo(
-    predictions: _Array, score_threshold: float, iou_threshold: float, max_detections: int, coefficients: int
+    predictions: _Array,
+    score_threshold: float,
+    iou_threshold: float,
+    max_detections: int,
+    coefficients: int,
+    agnostic: bool,
 ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.int64], NDArray[np.int64], int]: ...
 def matrix_nms(
     masks: _Array, scores: list[float], class_ids: list[int], kernel: str, sigma: float, threads: int

@@ -9,9 +9,9 @@ namespace {
 constexpr std::int32_t kChunk = 256;  // candidates that are compared with each other at a time
 constexpr std::int32_t kWords = kChunk / 32;
 
-// Whether a kept detection of its class overlaps the candidate by more than the threshold.
-SEGRT_SHARED bool overlaps(const Found& kept, const Box& box, std::int64_t class_id, float threshold) {
-    return kept.class_id == class_id && intersection_over_union(kept.box, box) > threshold;
+// Whether a kept detection of its class, or of any, overlaps the candidate by more than the threshold.
+SEGRT_SHARED bool overlaps(const Found& kept, const Box& box, std::int64_t class_id, float threshold, bool agnostic) {
+    return (agnostic || kept.class_id == class_id) && intersection_over_union(kept.box, box) > threshold;
 }
 
 }  // namespace
@@ -92,10 +92,11 @@ extern "C" __global__ void sort_anchors(segrt::Predictions table, const segrt::K
 }
 SEGRT_KERNEL(sort_anchors)
 
-// Grid (1), block (256). Goes through the candidates, best first: one that overlaps a kept one of its class by more
-// than the threshold is dropped. A chunk is held against what is kept by all threads, then against itself by one warp.
+// Grid (1), block (256). Goes through the candidates, best first: one that overlaps a kept one of its class, or with
+// `agnostic` of any, by more than the threshold is dropped. A chunk is held against what is kept by all threads, then
+// against itself by one warp.
 extern "C" __global__ void suppress(segrt::Predictions table, const segrt::Key* sorted, const std::int32_t* class_of,
-                                    float threshold, std::int32_t most, segrt::Found* found,
+                                    float threshold, std::int32_t agnostic, std::int32_t most, segrt::Found* found,
                                     segrt::DetectionState* state) {
     using namespace segrt;
     __shared__ Found chunk[kChunk];
@@ -116,7 +117,7 @@ extern "C" __global__ void suppress(segrt::Predictions table, const segrt::Key* 
             const std::int32_t anchor = index_of(key);
             chunk[thread] = {table.box(anchor), {}, score_of(key), anchor, class_of[anchor]};
             for (std::int32_t i = 0; i < kept && stands; ++i) {
-                stands = !overlaps(found[i], chunk[thread].box, chunk[thread].class_id, threshold);
+                stands = !overlaps(found[i], chunk[thread].box, chunk[thread].class_id, threshold, agnostic != 0);
             }
         }
         const std::uint32_t standing_here = __ballot_sync(kAllLanes, stands ? 1 : 0);
@@ -128,8 +129,9 @@ extern "C" __global__ void suppress(segrt::Predictions table, const segrt::Key* 
             std::uint32_t bits = 0;
             for (std::int32_t bit = 0; bit < 32 && stands; ++bit) {
                 const std::int32_t other = word * 32 + bit;
-                const bool drops = other > thread && (standing[word] >> bit & 1U) != 0 &&
-                                   overlaps(chunk[thread], chunk[other].box, chunk[other].class_id, threshold);
+                const bool drops =
+                    other > thread && (standing[word] >> bit & 1U) != 0 &&
+                    overlaps(chunk[thread], chunk[other].box, chunk[other].class_id, threshold, agnostic != 0);
                 bits |= drops ? 1U << bit : 0U;
             }
             dropped[thread][word] = bits;

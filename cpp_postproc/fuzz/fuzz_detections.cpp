@@ -8,7 +8,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     using namespace segrt;
     fuzz::Bytes bytes(data, size);
     const Index anchors = bytes.between(0, 30), classes = bytes.between(1, 4), count = bytes.between(0, 5);
-    YoloOptions options{bytes.number(), bytes.number(), bytes.between(0, 20), bytes.between(0, 2)};
+    YoloOptions options{bytes.number(), bytes.number(), bytes.between(0, 20), bytes.between(0, 2),
+                        bytes.between(0, 1) == 1};
     const Index rows = 4 + classes + options.coefficients;
     const std::vector<float> predictions = bytes.numbers(rows * anchors);
     std::vector<Detection> detections;

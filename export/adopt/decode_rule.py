@@ -39,7 +39,7 @@ def decode_rule(
     )  # the rule has those that are given
     given: dict[str, Any] = {name: getattr(options, name) for name in names if getattr(options, name) is not None}
     if rule == "argmax":
-        return Argmax()
+        return cast("Argmax", options.rules.get(rule, Argmax()))
     if rule == "binary":
         return Binary(scores=cast("Any", options.scores), **given)
     if rule == "query_semantic":
@@ -75,7 +75,12 @@ def _prototype_rule(
         _check_place(outputs["predictions"], labels)
     threshold = _IOU_THRESHOLDS[rows] if options.iou_threshold is None else options.iou_threshold
     notes.append(f"a row of predictions is that of {rows}; duplicates go at an IoU of {threshold:g}")
-    return PrototypeMasks(rows=cast("Any", rows), iou_threshold=threshold, **given)
+    known = cast("PrototypeMasks", options.rules.get("prototype_masks", PrototypeMasks()))
+    if rows == "detections":
+        known = PrototypeMasks()  # how boxes compete is in the graph
+    elif known.across_classes:
+        notes.append("boxes of all classes compete, as in YOLOE's own `predict`")
+    return msgspec.structs.replace(known, rows=cast("Any", rows), iou_threshold=threshold, **given)
 
 
 def _check_place(table: Output, labels: int) -> None:

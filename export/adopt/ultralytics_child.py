@@ -8,6 +8,8 @@ import inspect
 import sys
 from typing import Any
 
+_NO_CLASS = -100.0  # a logit whose sigmoid is 0 in every precision
+
 
 def main(file: str, *sides: str) -> str | None:
     """Export; return what is wrong, or None."""
@@ -26,12 +28,63 @@ def main(file: str, *sides: str) -> str | None:
     network: Any = YOLO(file)
     if network.task not in ("segment", "semantic"):
         return f"its task is {network.task!r}, which gives no masks; give a -seg or -sem network"
-    head = type(network.model.model[-1]).__name__
-    if head.startswith("YOLOE"):
-        return f"its head is {head}, and results of YOLOE were not the package's own; give a YOLO26 network"
+    if (reason := _prompts(network.model)) is not None:
+        return reason
+    _give_logits(network.model)
     size = {"imgsz": [int(side) for side in sides]} if sides else {}
-    network.export(format="onnx", simplify=False, dynamic=False, device="cpu", **size)
+    # YOLOE's `predict` lets boxes of all classes compete; where that is part of the graph it must be said now.
+    across = {"agnostic_nms": True} if type(network.model.model[-1]).__name__.startswith("YOLOE") else {}
+    network.export(format="onnx", simplify=False, dynamic=False, device="cpu", **size, **across)
     return None
+
+
+def _prompts(network: Any) -> str | None:
+    """Prepare a YOLOE, whose classes are prompts; return what is wrong with it, or None.
+
+    Classes are set by `set_classes`, which leaves their embeddings, by fusing these into the head, or by a vocabulary.
+    """
+    head = network.model[-1]
+    if not type(head).__name__.startswith("YOLOE"):
+        return None
+    if hasattr(head, "lrpc"):
+        _filter_proposals(head)
+        return None
+    embeddings = getattr(network, "pe", None)
+    if getattr(head, "is_fused", False) or (embeddings is not None and embeddings.shape[1] == len(network.names)):
+        return None
+    return (
+        f"its head is {type(head).__name__}, whose classes are prompts, and none are set; in Python, "
+        "`model = YOLOE(FILE)`, `model.set_classes([NAMES])`, `model.save(FILE)`, and give that, or a -pf network"
+    )
+
+
+def _filter_proposals(head: Any) -> None:
+    """Let the exported head of a network without prompts give what is no proposal a score of 0, as `predict` does.
+
+    The package's own export keeps every proposal, among them such as its `predict` drops for the filter's score.
+    """
+    least = getattr(head, "conf", 0.001)
+
+    def drop(part: Any, inputs: tuple[Any, ...], outputs: tuple[Any, ...]) -> tuple[Any, ...]:
+        place, scores, kept = outputs
+        if kept is None and part.enabled:
+            proposed = part.pf(inputs[0])[:, 0].flatten(1).sigmoid() > least
+            scores = scores.masked_fill(~proposed[:, None], _NO_CLASS)
+        return place, scores, kept
+
+    for which in ("lrpc", "one2one_lrpc"):
+        for part in getattr(head, which, None) or ():
+            part.register_forward_hook(drop)
+
+
+def _give_logits(network: Any) -> None:
+    """Let a semantic head of several classes give its logits, as the network's `predict` decides by them.
+
+    The package's export decides in the graph, and that map brought to a picture's size is not what `predict` says.
+    """
+    head = network.model[-1]
+    if type(head).__name__ == "SemanticSegment" and head.nc > 1:
+        head.register_forward_pre_hook(lambda part, _inputs: setattr(part, "export", False))
 
 
 def _reads_networks_alone(tasks: Any) -> bool:

@@ -15,16 +15,24 @@ if TYPE_CHECKING:
 _HUB = ("hf:ORGANISATION/NAME", "hf:FOLDER")
 _SMP = ("smp:ARCHITECTURE/ENCODER", "smp:FOLDER")
 _ULTRALYTICS = ("ultralytics:FILE.pt",)
+_EQUAL = (
+    "YOLOv8, v9, 11, 12 and 26 were shown equal to it, and so was YOLOE (v8, 11, 26) with its classes set or without "
+    "prompts; without classes it is refused"
+)
+_BY_ITS_PACKAGE = ", exported by its package (AGPL-3.0), which you must have"
 # By technique: names that are given with no entry of the catalogue, and what they are.
 BY_NAME = {
     "semantic": (
         (_HUB, "other semantic networks of Hugging Face transformers"),
         (_SMP, "networks of segmentation_models_pytorch, with weights of your own"),
-        (_ULTRALYTICS, "-sem checkpoints of Ultralytics, exported by its package (AGPL-3.0), which you must have"),
+        (_ULTRALYTICS, f"-sem checkpoints of Ultralytics{_BY_ITS_PACKAGE}; YOLO26-sem was shown equal to it"),
     ),
     "instance": (
         (_HUB, "other instance networks of Hugging Face transformers"),
-        (_ULTRALYTICS, "-seg checkpoints of Ultralytics, exported by its package (AGPL-3.0), which you must have"),
+        (
+            _ULTRALYTICS,
+            f"-seg checkpoints of Ultralytics{_BY_ITS_PACKAGE}; {_EQUAL}",
+        ),
     ),
     "panoptic": ((_HUB, "other panoptic networks of Hugging Face transformers"),),
 }

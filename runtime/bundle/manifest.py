@@ -13,6 +13,7 @@ from segrt.runtime.decode.binary import FEATURE as BINARY
 from segrt.runtime.decode.head_spec import HeadSpec
 from segrt.runtime.decode.processed_size import FEATURE as PROCESSED_SIZE
 from segrt.runtime.decode.prompted_masks import PROMPTS, PromptedMasks
+from segrt.runtime.decode.prototype_masks import AGNOSTIC
 from segrt.runtime.decode.rule import DecodeRule
 from segrt.runtime.files.hashing import Sha256
 from segrt.runtime.inference.tensors import DType, Name
@@ -22,7 +23,9 @@ from segrt.runtime.results.technique import Technique
 
 FORMAT = (1, 4)
 MEMBERS, CHANNELS, STATE = "members", "channels", "state"
-KNOWN_FEATURES: frozenset[str] = frozenset({MEMBERS, BINARY, CHANNELS, PROCESSED_SIZE, PROMPTS, RESIZING, STATE})
+KNOWN_FEATURES: frozenset[str] = frozenset(
+    {AGNOSTIC, MEMBERS, BINARY, CHANNELS, PROCESSED_SIZE, PROMPTS, RESIZING, STATE}
+)
 
 
 class Source(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

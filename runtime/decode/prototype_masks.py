@@ -18,6 +18,8 @@ from segrt.runtime.results import InstanceResult
 from segrt.runtime.results.technique import Technique
 
 Floats = npt.NDArray[np.float32]
+AGNOSTIC = "agnostic"
+"""What a manifest names in `required_features` where boxes of all classes compete: older readers don't know it."""
 
 
 class PrototypeMasks(
@@ -29,7 +31,8 @@ class PrototypeMasks(
     `rows` says what the values are, in network pixels: `yolo` has centre x, y, width, height, C class probabilities, K
     coefficients; `yolov5` has an objectness after the box, which multiplies the probabilities; `detections` has x0, y0,
     x1, y1, score, class id, K coefficients, duplicates suppressed already.
-    A box that overlaps a better one of its class by more than `iou_threshold` is dropped. Masks are enlarged, then cut
+    A box that overlaps a better one of its class, or with `agnostic` of any, by more than `iou_threshold` is dropped;
+    `detections` are not compared. Masks are enlarged, then cut
     at their boxes, as ultralytics 8.4 does; with `compat` the grid is cut before, as ultralytics up to 8.3 and YOLOv5
     do, whose masks reach out of their boxes.
     """
@@ -42,6 +45,17 @@ class PrototypeMasks(
     iou_threshold: Share = 0.7
     max_detections: Annotated[int, msgspec.Meta(ge=1)] = 300
     compat: bool = False
+    agnostic: bool | msgspec.UnsetType = msgspec.UNSET
+
+    @property
+    def across_classes(self) -> bool:
+        """Whether a box is dropped for a better one of any class."""
+        return self.agnostic is True
+
+    @property
+    def required_features(self) -> tuple[str, ...]:
+        """What older readers would leave out in silence."""
+        return (AGNOSTIC,) if self.across_classes else ()
 
     def length(self, classes: int, prototypes: int) -> int:
         """Return R for so many classes and prototypes."""
@@ -84,6 +98,7 @@ def prototype_masks(heads: Mapping[str, Array], geometry: Geometry, context: Con
             iou_threshold=rule.iou_threshold,
             max_detections=rule.max_detections,
             coefficients=len(prototypes),
+            agnostic=rule.across_classes,
             report=in_table,
         )
     boxes = geometry.boxes_to_source(detections.boxes)

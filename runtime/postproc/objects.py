@@ -99,9 +99,10 @@ def decode_yolo(
     iou_threshold: float = 0.45,
     max_detections: int = 300,
     coefficients: int = 0,
+    agnostic: bool = False,
     report: Report | None = None,
 ) -> YoloDetections:
-    """Boxes from YOLO's raw output, with class-wise suppression.
+    """Boxes from YOLO's raw output, with suppression within each class, or across them.
 
     Args:
         predictions: shape (4 + C + M, anchors): centre x, centre y, width, height in network pixels, C class scores
@@ -111,6 +112,7 @@ def decode_yolo(
         iou_threshold: a box that overlaps a better one of its class by more is dropped.
         max_detections: the most boxes to return.
         coefficients: M.
+        agnostic: a box is dropped for a better one of any class, not of its own alone.
         report: counts values that are not finite.
 
     Returns:
@@ -125,7 +127,12 @@ def decode_yolo(
     if max_detections < 0:
         raise ArgumentError(f"max_detections must be at least 0, got {max_detections}")
     boxes, scores, class_ids, anchors, nonfinite = core.decode_yolo(
-        predictions, float(score_threshold), float(iou_threshold), int(max_detections), int(coefficients)
+        predictions,
+        float(score_threshold),
+        float(iou_threshold),
+        int(max_detections),
+        int(coefficients),
+        bool(agnostic),
     )
     count_nonfinite(report, nonfinite)
     chosen = predictions[predictions.shape[0] - coefficients :, anchors].T.astype(np.float32)

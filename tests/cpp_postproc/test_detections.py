@@ -19,20 +19,21 @@ def predictions_for(rng: np.random.Generator, classes: int, coefficients: int, a
     return np.concatenate([centres, sizes, scores, rng.normal(size=(coefficients, anchors))]).astype(np.float32)
 
 
+@pytest.mark.parametrize("agnostic", [False, True])
 @pytest.mark.parametrize("seed", range(3))
-def test_yolo_equals_torchvisions_suppression(seed: int) -> None:
+def test_yolo_equals_torchvisions_suppression(seed: int, agnostic: bool) -> None:
     torch = pytest.importorskip("torch")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         ops = pytest.importorskip("torchvision.ops")
     predictions = predictions_for(np.random.default_rng(seed), 5, 4, 700)
-    result = postproc.decode_yolo(predictions, coefficients=4, max_detections=50)
+    result = postproc.decode_yolo(predictions, coefficients=4, max_detections=50, agnostic=agnostic)
     table = torch.from_numpy(predictions).T
     score, label = table[:, 4:9].max(1)
     chosen = score > 0.25
     centre, half = table[chosen, :2], table[chosen, 2:4] / 2
     boxes = torch.cat([centre - half, centre + half], 1)
-    kept = ops.batched_nms(boxes, score[chosen], label[chosen], 0.45)[:50]
+    kept = ops.batched_nms(boxes, score[chosen], label[chosen] * (not agnostic), 0.45)[:50]
     np.testing.assert_allclose(result.boxes, boxes[kept].numpy(), rtol=1e-6)
     assert np.array_equal(result.class_ids, label[chosen][kept].numpy())
     assert np.array_equal(result.scores, score[chosen][kept].numpy())

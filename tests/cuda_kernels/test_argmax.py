@@ -1,5 +1,6 @@
 """The class map on the GPU against the CPU's."""
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given
@@ -28,10 +29,11 @@ def scores_of_regions(random, shape, dtype):
     size=st.tuples(st.integers(1, 70), st.integers(1, 70)),
     window=st.sampled_from([(0, 0, 64, 48), (3, 0, 60.5, 48), (0, 8, 64, 40)]),
     aligned=st.booleans(),
+    processed=st.sampled_from([msgspec.UNSET, "network", (20, 17)]),
     seed=st.integers(0, 2**32 - 1),
     order=st.integers(0, 3),
 )
-def test_equals_the_cpu_bit_for_bit(dtype, shape, size, window, aligned, seed, order):
+def test_equals_the_cpu_bit_for_bit(dtype, shape, size, window, aligned, processed, seed, order):
     random = np.random.default_rng(seed)
     special = random.choice([-2.0, -1.0, 0.5, 1.0, 3.0, np.nan, np.inf], shape).astype(dtype)
     share = random.choice([0.0, 0.001, 0.3, 1.0])
@@ -39,7 +41,11 @@ def test_equals_the_cpu_bit_for_bit(dtype, shape, size, window, aligned, seed, o
         "semantic_logits": np.where(random.random(shape) < share, special, scores_of_regions(random, shape, dtype))
     }
     geometry = Geometry(size, (64, 48), window)
-    context = Context(Argmax(align_corners=aligned), labels("s" * shape[0]), threads=1)
+    context = Context(
+        Argmax(aligned) if processed is msgspec.UNSET else Argmax(processed_size=processed),
+        labels("s" * shape[0]),
+        threads=1,
+    )
     got = decode_on_gpu(ArgmaxProgram, heads, geometry, context, order=order)
     want = decode_on_cpu(heads, geometry, context)
     assert got.class_map.dtype == want.class_map.dtype

@@ -1,5 +1,6 @@
 """Masks of prototypes on the GPU against the CPU's."""
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given
@@ -56,6 +57,7 @@ def scene(random, rows, anchors, classes, prototypes, dtype):
         iou_threshold=st.sampled_from([0.0, 0.3, 0.7]),
         max_detections=st.sampled_from([1, 5, 300]),
         compat=st.booleans(),
+        agnostic=st.sampled_from([msgspec.UNSET, True]),
     ),
     transposed=st.booleans(),
     seed=SEEDS,

@@ -1,11 +1,14 @@
 """Ultralytics' and YOLOv5's metadata in the ONNX file: Python literals as text."""
 
 import ast
+from collections.abc import Mapping
 from typing import Any
 
 from segrt.export.adopt.conventions.convention import LETTERBOX, Convention, Normalisation, Problem
 from segrt.export.adopt.conventions.side_files import Fields, is_class_id, is_side
 from segrt.export.graph.editing import Graph
+from segrt.runtime.decode.argmax import Argmax
+from segrt.runtime.decode.prototype_masks import PrototypeMasks
 from segrt.runtime.errors import SegrtError
 
 _TASKS = ("segment", "semantic")
@@ -45,12 +48,21 @@ def ultralytics_metadata(graph: Graph) -> Convention | None:
         normalisation=Normalisation(),
         resize=LETTERBOX,
         rows="detections" if in_graph and task == "segment" else None,
+        rules={
+            "argmax": Argmax(processed_size="network"),
+            **({"prototype_masks": PrototypeMasks(agnostic=True)} if _is_yoloe(fields, metadata) else {}),
+        },
         problems=fields.finished(),
         notes=[
             f"the file says: {what}, task {task}, {len(names or ())} classes{shape}",
             "Ultralytics' preprocessing: letterbox in grey 114, x/255",
         ],
     )
+
+
+def _is_yoloe(fields: Fields, metadata: Mapping[str, str]) -> bool:
+    """Whether it is one whose `predict` lets boxes of all classes compete; the description of older files names it."""
+    return str(fields.raw("head") or metadata.get("description", "")).casefold().find("yoloe") >= 0
 
 
 def _names(graph: Graph, fields: Fields, text: str) -> dict[int, str] | None:

@@ -8,6 +8,7 @@ from segrt.runtime.decode.cuda.nonfinite import NonfiniteCount
 from segrt.runtime.decode.cuda.pixel_classes import PixelClasses
 from segrt.runtime.decode.cuda.program import Heads, Program
 from segrt.runtime.decode.cuda.workspace import Workspace
+from segrt.runtime.decode.processed_size import size_of
 from segrt.runtime.decode.rule import Context
 from segrt.runtime.preprocess.geometry import Geometry
 from segrt.runtime.results import SemanticResult
@@ -20,11 +21,12 @@ class ArgmaxProgram(Program):
         super().__init__(heads, geometry, context, workspace)
         logits = heads["semantic_logits"]
         channels, height, width = logits.shape
-        aligned = isinstance(context.decode, Argmax) and context.decode.align_corners
-        window = geometry.window_on((height, width), align_corners=aligned)
+        rule = context.decode if isinstance(context.decode, Argmax) else Argmax()
+        window = geometry.window_on((height, width), align_corners=rule.align_corners)
+        processed = size_of(rule.processed, geometry)
         label = np.dtype(np.uint8 if channels <= 256 else np.uint16)
         self._out = Download(workspace, {"classes": (label, geometry.source_size), "bad": (np.int32, (1,))})
-        self._pixel_classes = PixelClasses(workspace, logits, window, None, self._out.device["classes"])
+        self._pixel_classes = PixelClasses(workspace, logits, window, processed, self._out.device["classes"])
         self._count = NonfiniteCount.of(workspace, logits, self._pixel_classes.used_rows, self._out.device["bad"])
 
     def enqueue(self) -> None:

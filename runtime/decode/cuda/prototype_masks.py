@@ -145,7 +145,8 @@ class PrototypeMasksProgram(Program):
         if self._rule.rows != "detections":
             launch(
                 "yolo", "suppress", (1, 1, 1), (256, 1, 1),
-                table, self._sorted, self._class_of, float(self._rule.iou_threshold), most, self._found, state,
+                table, self._sorted, self._class_of, float(self._rule.iou_threshold),
+                int(self._rule.across_classes), most, self._found, state,
             )  # fmt: skip
 
 

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 from constant_networks import ANCHORS, HEIGHT, NAMES, PROTOTYPES, WIDTH, constant_model, metadata, yolo_table
@@ -117,6 +118,24 @@ def test_rows_are_told_by_their_length_place_and_number(classes: int, shape: tup
     table = Output(TensorSpec("output0", "float32", shape), True, shape)
     grid = Output(TensorSpec("output1", "float32", (1, 4, 16, 24)), True, (1, 4, 16, 24))
     assert rows_of(table, grid, classes) == rows
+
+
+@pytest.mark.parametrize(
+    ("said", "agnostic"),
+    [
+        ({"head": "YOLOESegment26", "description": "Ultralytics mine model"}, True),
+        ({"description": "Ultralytics YOLOe-11s-seg model"}, True),
+        ({"head": "Segment", "description": "Ultralytics YOLO11n-seg model"}, msgspec.UNSET),
+    ],
+)
+def test_boxes_of_all_classes_compete_in_a_yoloe(adopt_and_run: Adopt, said: dict[str, str], agnostic: Any) -> None:
+    table, prototypes = yolo_table(np.random.default_rng(1))
+    manifest, lines, _ = adopt_and_run(
+        constant_model({"output0": table[None], "output1": prototypes}, {**metadata(), **said})
+    )
+    assert manifest.decode == PrototypeMasks(rows="yolo", iou_threshold=0.7, agnostic=agnostic)
+    assert manifest.required_features == (("agnostic",) if agnostic is True else ())
+    assert any("boxes of all classes compete" in line for line in lines) == (agnostic is True)
 
 
 def test_a_yolo_without_metadata_is_told_by_its_shapes(adopt_and_run: Adopt, tmp_path: Path) -> None:

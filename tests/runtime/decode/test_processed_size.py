@@ -12,6 +12,7 @@ import pytest
 from segrt.runtime import open_bundle, postproc
 from segrt.runtime.bundle.locating import read_bundle
 from segrt.runtime.bundle.manifest_parsing import dump_manifest, parse_manifest
+from segrt.runtime.decode.argmax import Argmax
 from segrt.runtime.decode.decoders import find_decoder
 from segrt.runtime.decode.query_instances import QueryInstances
 from segrt.runtime.decode.query_semantic import QuerySemantic
@@ -46,6 +47,20 @@ def heads() -> Heads:
 
 def decoded(rule: DecodeRule, heads: Heads) -> Any:
     return find_decoder(rule, "cpu")(heads.by_role, GEOMETRY, Context(rule, LABELS, 1))
+
+
+@pytest.mark.parametrize("processed", [msgspec.UNSET, "network", (32, 40)])
+def test_logits_go_by_the_size_that_the_manifest_says(processed: Any) -> None:
+    logits = np.random.default_rng(5).normal(size=(3, 8, 12)).astype(np.float32)
+    rule = Argmax(processed_size=processed)
+    size = {msgspec.UNSET: None, "network": (64, 96)}.get(processed, processed)
+    expected = postproc.argmax_map(logits, (90, 130), window=GEOMETRY.window_on((8, 12)), processed_size=size)
+    result = find_decoder(rule, "cpu")({"semantic_logits": logits}, GEOMETRY, Context(rule, LABELS, 1))
+    assert np.array_equal(result.class_map, expected)
+    assert rule.required_features == (("processed_size",) if size else ())
+    assert ("processed_size" in msgspec.to_builtins(rule)) == bool(size)  # older readers know no such field
+    both = list(Argmax(align_corners=True, processed_size=processed).head_problems({}, 3))
+    assert both == (["decode.align_corners and decode.processed_size exclude each other"] if size else [])
 
 
 @pytest.mark.parametrize(("processed", "size"), [(None, None), ("network", (64, 96)), ((32, 40), (32, 40))])

@@ -2,6 +2,7 @@
 
 from types import SimpleNamespace
 
+import msgspec
 import numpy as np
 import pytest
 import reference
@@ -45,7 +46,7 @@ def ultralytics(table: np.ndarray, prototypes: np.ndarray, rule: PrototypeMasks)
             break
         box = boxes[:, index]
         overlaps = False
-        for other in (one for one in kept if classes[one] == classes[index]):
+        for other in (one for one in kept if rule.across_classes or classes[one] == classes[index]):
             width, height = np.minimum(box[2:], boxes[2:, other]) - np.maximum(box[:2], boxes[:2, other])
             both = max(width, 0) * max(height, 0)
             areas = np.prod(box[2:] - box[:2]) + np.prod(boxes[2:, other] - boxes[:2, other])
@@ -64,6 +65,19 @@ def decode(table: np.ndarray, prototypes: np.ndarray, geometry: Geometry, rule: 
     result = prototype_masks({"predictions": table, "prototypes": prototypes}, geometry, Context(rule, LABELS))
     assert isinstance(result, InstanceResult)
     return result
+
+
+def test_boxes_of_all_classes_compete_where_the_rule_says_so() -> None:
+    table, prototypes = heads()
+    table[4:7] = table[4:7] + np.roll(table[4:7], 1, 0) * 1.1 * (np.arange(ANCHORS) % 2)
+    apart, across = PrototypeMasks(iou_threshold=0.5), PrototypeMasks(iou_threshold=0.5, agnostic=True)
+    assert (apart.required_features, across.required_features) == ((), ("agnostic",))
+    assert "agnostic" not in msgspec.to_builtins(apart)  # readers that do not know it take such bundles
+    geometry = place(NETWORK, NETWORK, Resize())
+    found = {rule: decode(table, prototypes, geometry, rule).class_ids.tolist() for rule in (apart, across)}
+    for rule, class_ids in found.items():
+        assert class_ids == [class_id for class_id, *_ in ultralytics(table, prototypes, rule)]
+    assert 3 < len(found[across]) < len(found[apart])
 
 
 @pytest.mark.parametrize("rows", ["yolo", "yolov5", "detections"])
