@@ -13,6 +13,7 @@ from segrt.export.convert.compared import Compared, Say, Show, compare, parity_p
 from segrt.export.convert.engine_check import check_engines
 from segrt.export.convert.export_options import ExportOptions
 from segrt.export.convert.memory import is_of_memory
+from segrt.export.convert.missing_classes import too_old
 from segrt.export.convert.parity import ParityReport
 from segrt.export.convert.prompted_export import export_prompted, refuse_options
 from segrt.export.convert.torch_threads import torch_threads
@@ -142,8 +143,11 @@ def build(request: Request) -> Exportable:
     try:
         with quiet():
             exportable: Exportable = import_module(request.model.builder).build(request)
-    except ImportError as error:
-        if (error.name or "").startswith("segrt"):
+    except (ImportError, AttributeError) as error:
+        lacking = too_old(error)
+        if lacking is not None:
+            raise SegrtError(f"{request.model.name} needs {lacking}") from None
+        if not isinstance(error, ImportError) or (error.name or "").startswith("segrt"):
             raise
         needs = " ".join(request.model.needs) or "'segrt[export]'"
         what = error.name or one_line(error, 200)

@@ -115,6 +115,11 @@ def _deploy(device: Device, plan: Plan, report: Report, *, again: bool) -> Outco
     if not status.writable:
         raise SegrtError(f"{status.user} cannot write {status.root}; choose another --root, or add --sudo")
     check_trust(plan, status)
+    if plan.pack.takes_prompts and plan.stream_before(status) is not None:
+        raise SegrtError(
+            f"{plan.options.service} streams, and an upgrade keeps that, but {plan.pack.path} segments what prompts "
+            "point at, and a stream has none; give it another --service"
+        )
     extras = extras_for(plan, status)
     environment, notes = environment_for(plan, status, extras)
     lacks_environment = environment is not None and environment.key not in status.environments

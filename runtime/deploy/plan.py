@@ -61,11 +61,12 @@ class Options:
 
 @dataclass(frozen=True)
 class PackFile:
-    """A pack's file, its length in bytes, and what it holds."""
+    """A pack's file, its length in bytes, what it holds, and whether its network takes prompts, which no stream has."""
 
     path: Path
     size: int
     content: PackContent
+    takes_prompts: bool = False
 
 
 @dataclass(frozen=True)
@@ -162,4 +163,4 @@ def _checked_pack(path: Path, key: Path | None, *, streams: bool) -> PackFile:
         if key is not None:
             pack.check_signature(key)
         pack.check()
-        return PackFile(path, path.stat().st_size, content_of(pack))
+        return PackFile(path, path.stat().st_size, content_of(pack), pack.manifest.takes_prompts)

@@ -3,6 +3,8 @@
 Weights are those of `EdgeTamModel` by its names; published files hold the video model's too, whose memory is left out.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -30,7 +32,9 @@ def build(request: Request) -> Exportable:
 
     side = _checked_side(request)
     labels = checkpoint_labels.built_in(request)
-    model = network_weights.load_transformers(EdgeTamModel, _configuration(request, side), request, _given(request))
+    with _nothing_fetched_to_be_shown():
+        configuration = _configuration(request, side)
+        model = network_weights.load_transformers(EdgeTamModel, configuration, request, _given(request))
     if request.weights.kind == "random":
         calibrate_masks(model, side, request.weights.seed)
     processor = Sam2Processor(Sam2ImageProcessor(size={"height": side, "width": side}))
@@ -59,13 +63,29 @@ def build(request: Request) -> Exportable:
     )
 
 
+@contextmanager
+def _nothing_fetched_to_be_shown() -> Iterator[None]:
+    """Let a configuration inside the block show itself as any object does.
+
+    Older releases write it into an error that nobody sees, as what differs from a default that they fetch for it.
+    """
+    from transformers import EdgeTamVisionConfig
+
+    own = vars(EdgeTamVisionConfig).get("__repr__")
+    EdgeTamVisionConfig.__repr__ = object.__repr__  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        if own is None:
+            del EdgeTamVisionConfig.__repr__
+        else:
+            EdgeTamVisionConfig.__repr__ = own  # type: ignore[method-assign]
+
+
 def _configuration(request: Request, side: int) -> Any:
     """Return the network's configuration for square pictures of `side`."""
     from transformers import EdgeTamConfig, EdgeTamVisionConfig, TimmWrapperConfig
 
-    # Older releases write the configuration into an error that nobody sees, as what differs from a default that they
-    # fetch for it.
-    EdgeTamVisionConfig.__repr__ = object.__repr__  # type: ignore[method-assign]
     given = {"in_chans": 3, "features_only": True, "out_indices": [0, 1, 2, 3], **request.overrides}
     backbone = TimmWrapperConfig(architecture="repvit_m1", model_args=given)
     sizes = [[side // stride, side // stride] for stride in (4, 8, 16)]

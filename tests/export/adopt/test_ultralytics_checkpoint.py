@@ -97,8 +97,9 @@ def test_what_the_package_exports_is_adopted_and_its_licence_said(tmp_path: Path
         (
             "segment YOLOESegment",
             (
-                "its head is YOLOESegment, whose classes are prompts, and none are set; in Python, `model = YOLOE(FILE)`, "
-                "`model.set_classes([NAMES])`, `model.save(FILE)`, and give that, or a -pf network"
+                "its head is YOLOESegment, whose classes are prompts, and none are set; in Python, "
+                "`model = YOLOE(FILE)`, `model.set_classes([NAMES])`, `model.save(FILE)`, and give that, or a -pf "
+                "network"
             ),
         ),
         ("evil", "ERROR: the file references types outside the format"),

@@ -1,6 +1,7 @@
 """`segrt export` from end to end, with a family of three convolutions in place of a real one."""
 
 import json
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -132,6 +133,58 @@ def test_a_package_that_a_model_needs_is_named(tmp_path: Path, add_model: Callab
     add_model(replace(TINY, needs=("fancy-nets",)), without_package)
     said = refused(["tiny", "--out", str(tmp_path / "b"), "--weights", "random"])
     assert said == "tiny needs fancy_nets; `pip install fancy-nets`"
+
+
+@pytest.mark.parametrize(
+    ("name", "installed", "needed", "what"),
+    [
+        ("eomt-large-640-dinov3-coco-panoptic", "5.0.3", "5.1.0", "EomtDinov3Config"),
+        ("rfdetr-seg-nano", "5.8.0", "5.9.0", "RfDetrConfig"),
+        ("edgetam-repvit-m1", "4.57.1", "5.0.0", "EdgeTamModel"),
+        *(
+            (name, "4.40.0", "5.0.0", None)
+            for name in (
+                *("segformer-b0-ade", "upernet-swin-tiny", "dfine-seg-n", "detr-resnet50-panoptic"),
+                *(
+                    "maskformer-swin-tiny-coco",
+                    "mask2former-swin-tiny-coco-panoptic",
+                    "oneformer-swin-tiny-ade-panoptic",
+                ),
+            )
+        ),
+    ],
+)
+def test_a_transformers_that_is_too_old_for_a_family_is_named_with_the_one_that_it_needs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, installed: str, needed: str, what: str | None
+) -> None:
+    import transformers
+
+    def lacks(module: Any, wanted: str) -> Any:  # noqa: ARG001
+        raise AttributeError(f"module transformers has no attribute {wanted}")
+
+    for loaded in [key for key in vars(transformers) if key[:1].isupper()]:
+        monkeypatch.delattr(transformers, loaded)
+    monkeypatch.setattr(type(transformers), "__getattr__", lacks)
+    monkeypatch.setattr("segrt.export.convert.missing_classes.version", lambda package: installed)  # noqa: ARG005
+    said = refused([name, "--out", str(tmp_path / "b"), "--weights", "random"])
+    anything = r"[A-Z]\w+"
+    assert re.fullmatch(
+        rf"{name} needs transformers {needed} or newer for {what or anything}, but {installed} is installed; "
+        "`pip install -U transformers`",
+        said,
+    )
+
+
+def test_a_package_that_is_there_and_lacks_something_must_be_newer(
+    tmp_path: Path, add_model: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def import_from_it(_request: Any) -> None:
+        from click import a_function_to_come  # type: ignore[attr-defined]  # noqa: F401
+
+    monkeypatch.setattr("segrt.export.convert.missing_classes.version", lambda package: "8.0")  # noqa: ARG005
+    add_model(TINY, import_from_it)
+    said = refused(["tiny", "--out", str(tmp_path / "b"), "--weights", "random"])
+    assert said == "tiny needs a newer click than 8.0, which has no a_function_to_come; `pip install -U click`"
 
 
 def test_an_unknown_model_gets_the_nearest_names(tmp_path: Path) -> None:

@@ -97,6 +97,12 @@ def test_masks_equal_those_of_transformers_at_the_photos_size(
     assert np.std(areas) > 0.01, "masks differ from prompt to prompt"
 
 
+def test_transformers_is_left_as_it_was(framework: Exportable) -> None:  # noqa: ARG001
+    from transformers import EdgeTamVisionConfig
+
+    assert EdgeTamVisionConfig.__repr__ is not object.__repr__
+
+
 def test_published_files_load_with_the_video_models_part_and_others_do_not(
     framework: Exportable, tmp_path: Path
 ) -> None:

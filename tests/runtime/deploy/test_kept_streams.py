@@ -5,7 +5,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from pointing import write_pointing_bundle
 
+from segrt.runtime.bundle.locating import read_bundle
+from segrt.runtime.bundle.pack.writer import write_pack
 from segrt.runtime.cli.deploy import _needs_of_device
 from segrt.runtime.deploy import host
 from segrt.runtime.deploy.device.json_conversion import from_json
@@ -25,6 +28,20 @@ def test_an_upgrade_keeps_the_extras_that_the_stream_needs(fleet, deploy, make_p
     record.write_text(json.dumps(kept | {"extras": ["report"]}))  # an earlier version wrote down none at all
     assert deploy(make_pack("cam-2"), "cam1").code == 0
     assert json.loads(record.read_text())["extras"] == ["mqtt", "report"]
+
+
+def test_a_network_that_takes_prompts_does_not_take_a_streams_place(fleet, deploy, make_pack, tmp_path: Path) -> None:
+    camera = fleet.add("cam1")
+    pointing = write_pack(read_bundle(write_pointing_bundle(tmp_path / "pointing")), tmp_path / "pointing.segrt").path
+    assert deploy(make_pack("cam-1"), "cam1", "--stream", "street://?seed=1 --sink null:").code == 0
+    before = camera.current
+    for words in ((), ("--dry-run",)):
+        done = deploy(pointing, "cam1", *words)
+        (error,) = done.errors()
+        assert error.startswith("cam1: segrt-stream streams, and an upgrade keeps that, but ")
+        assert error.endswith(" segments what prompts point at, and a stream has none; give it another --service")
+        assert camera.current == before
+    assert deploy(pointing, "cam1", "--service", "prompts", "--dry-run").code == 0  # for a program of one's own
 
 
 def test_variables_are_refused_where_the_devices_segrt_does_not_know_them(fleet, deploy, make_pack) -> None:
