@@ -2,6 +2,7 @@
 #include "bind_mask_runs.h"
 
 #include <algorithm>
+#include <cstring>
 #include <limits>
 #include <span>
 
@@ -20,11 +21,8 @@ bool is_plain(const py::array& array, py::ssize_t dimensions) {
 
 py::tuple arrays_of(const MaskRuns& masks) {
     RunArray runs({static_cast<Index>(masks.runs.size()), Index{3}});
-    std::int32_t* out = runs.mutable_data();
-    for (const LineRun& run : masks.runs) {
-        *out++ = run.line;
-        *out++ = run.begin;
-        *out++ = run.end;
+    if (!masks.runs.empty()) {
+        std::memcpy(runs.mutable_data(), masks.runs.data(), masks.runs.size() * sizeof(LineRun));
     }
     IntArray starts(static_cast<Index>(masks.starts.size()));
     std::ranges::copy(masks.starts, starts.mutable_data());
@@ -51,6 +49,15 @@ py::tuple runs_of_codes_(const Codes& codes, SizeTuple size) {
         const py::gil_scoped_release release;
         runs_of_codes(codes, target, masks);
     }
+    return arrays_of(masks);
+}
+
+py::tuple take_runs_(const py::array& runs, const py::array& starts, const py::array& other_runs,
+                     const py::array& other_starts, const ClassIds& places) {
+    const MaskRunsView first = runs_view(runs, starts, "first");
+    const MaskRunsView second = runs_view(other_runs, other_starts, "second");
+    MaskRuns masks;
+    take_runs(first, second, places, masks);
     return arrays_of(masks);
 }
 
@@ -127,6 +134,7 @@ void bind_mask_runs(py::module_& module) {
     using namespace pybind11::literals;
     module.def("runs_of_map", &runs_of_map_, "map"_a, "ids"_a);
     module.def("runs_of_codes", &runs_of_codes_, "codes"_a, "size"_a);
+    module.def("take_runs", &take_runs_, "runs"_a, "starts"_a, "other_runs"_a, "other_starts"_a, "places"_a);
     module.def("codes_of_runs", &codes_of_runs_, "runs"_a, "starts"_a, "size"_a);
     module.def("measure_runs", &measure_runs_, "runs"_a, "starts"_a);
     module.def("count_shared", &count_shared_, "runs"_a, "starts"_a, "shifts"_a, "other_runs"_a, "other_starts"_a);

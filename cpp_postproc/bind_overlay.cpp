@@ -44,14 +44,15 @@ void paint_regions_(const py::array& image, const py::array& map, const SegmentI
 }
 
 void paint_objects_(py::array canvas, const py::array& runs, const py::array& starts, bool by_columns,
-                    const py::array& weights, const ClassIds& tables, const py::array& light, const py::array& keep) {
+                    const py::array& weights, const ClassIds& places, const ClassIds& tables, const py::array& light,
+                    const py::array& keep) {
     const Canvas target = canvas_of(canvas, "canvas");
     const MaskRunsView masks = runs_view(runs, starts, "masks");
     const auto taps = flat<std::uint16_t>(weights, "weights", "uint16 with shape (K,)");
     const auto lights = flat<std::uint8_t>(light, "light", "uint8 with shape (T, 256, 4)");
     const auto keeps = flat<std::uint8_t>(keep, "keep", "uint8 with shape (T, 256, 4)");
     const py::gil_scoped_release release;
-    paint_objects(target, masks, by_columns, taps, {tables, lights, keeps});
+    paint_objects(target, masks, by_columns, taps, {places, tables, lights, keeps});
 }
 
 }  // namespace
@@ -61,7 +62,7 @@ void bind_overlay(py::module_& module) {
     module.def("paint_regions", &paint_regions_, "image"_a, "map"_a, "ids"_a, "values"_a, "keep"_a, "light"_a,
                "painted"_a, "reach"_a, "weights"_a, "out"_a);
     module.def("paint_objects", &paint_objects_, "canvas"_a, "runs"_a, "starts"_a, "by_columns"_a, "weights"_a,
-               "tables"_a, "light"_a, "keep"_a);
+               "places"_a, "tables"_a, "light"_a, "keep"_a);
 }
 
 }  // namespace segrt

@@ -20,10 +20,11 @@ std::span<const Row> rows_of(const py::array& array, const char* name) {
     return {static_cast<const Row*>(array.data()), static_cast<std::size_t>(array.shape(0))};
 }
 
-// Returns overlap, near, hidden and visible, (4, N, M). `worth` is unseen, seen_last, emerging, other_class, reach.
+// Returns overlap, near, hidden and visible, (4, N, M). `worth` is unseen, seen_last, emerging, other_class, reach,
+// grown.
 DoubleArray fit_tracks_(const std::pair<py::array, py::array>& tracks, const std::pair<py::array, py::array>& things,
                         bool by_columns, SizeTuple size, const py::array& known, const py::array& predicted,
-                        const py::array& seen, const std::array<double, 5>& worth) {
+                        const py::array& seen, const std::array<double, 6>& worth) {
     const Size picture = checked_size(size);
     const FitMasks masks{runs_view(tracks.first, tracks.second, "tracks"),
                          runs_view(things.first, things.second, "things"), by_columns,
@@ -37,7 +38,8 @@ DoubleArray fit_tracks_(const std::pair<py::array, py::array>& tracks, const std
     const FitTables out{all.subspan(0, cells), all.subspan(cells, cells), all.subspan(2 * cells, cells),
                         all.subspan(3 * cells, cells)};
     const py::gil_scoped_release release;
-    fit_tracks(masks, known_rows, predicted_rows, seen_rows, {worth[0], worth[1], worth[2], worth[3], worth[4]}, out);
+    fit_tracks(masks, known_rows, predicted_rows, seen_rows,
+               {worth[0], worth[1], worth[2], worth[3], worth[4], worth[5]}, out);
     return tables;
 }
 

@@ -65,7 +65,7 @@ inline constexpr int kWeightBits = 22;
 // Bytes of a picture that tint_row writes at a time: whole pixels, and whole registers of every instruction set.
 inline constexpr Index kTintBlock = 48;
 // Pixels that are blurred, and that are looked through for lines, at a time.
-inline constexpr Index kBlurBlock = 32, kLineBlock = 64;
+inline constexpr Index kBlurShift = 4, kBlurBlock = 1 << kBlurShift, kLineBlock = 64;
 
 // What becomes of a byte of channel c: byte * keep + light[c], rounded; `light` has kTintBlock entries, of all channels
 // in turn, and `tinted` what becomes of each byte, (3, 256).
@@ -172,11 +172,12 @@ struct Kernels {
     // is a multiple of kBlurBlock.
     void (*blur_columns)(const std::uint16_t* first, Index stride, const std::uint16_t* weights, Index taps,
                          const std::uint16_t* middle, std::uint8_t* levels, Index count);
-    // Lays levels over pixels of three bytes: canvas = canvas * keep[level] / 255, rounded, + light[level], at most
-    // 255. Both tables have 256 entries of four bytes, of which three count; level 0 changes nothing: light 0, keep
-    // 255.
-    void (*lay_row)(const std::uint8_t* levels, const std::uint8_t* light, const std::uint8_t* keep,
-                    std::uint8_t* canvas, Index count);
+    // Lays levels over pixels of three bytes: canvas = canvas * keep / 255, rounded, + light, at most 255. `shades` has
+    // an entry of eight bytes for each level: the light of three channels and a spare, then what they keep and a spare.
+    // `levels` are readable up to a multiple of kBlurBlock.
+    void (*lay_row)(const std::uint8_t* levels, const std::uint8_t* shades, std::uint8_t* canvas, Index count);
+    // The same where all pixels have the level of this entry.
+    void (*lay_even)(const std::uint8_t* shade, std::uint8_t* canvas, Index count);
     // out[x] = whether first[x + k] and second[x + k] differ for any k < taps: 0, or anything else. `count` is a
     // multiple of kLineBlock, here and below.
     void (*differ_row)(const std::uint8_t* first, const std::uint8_t* second, Index taps, std::uint8_t* out,

@@ -1,6 +1,7 @@
 #include "mask_runs.h"
 
 #include <algorithm>
+#include <array>
 #include <stdexcept>
 #include <string>
 
@@ -12,7 +13,7 @@ namespace segrt {
 namespace {
 
 struct FoundRun {
-    std::size_t mask = 0;
+    std::uint32_t mask = 0;
     LineRun run;
 };
 
@@ -74,15 +75,43 @@ void runs_of_map(const ClassMap& map, std::span<const std::int32_t> ids, MaskRun
     const IdTable places(ids);
     std::vector<FoundRun> found;
     found.reserve(static_cast<std::size_t>(map.height) * 8);
+    std::array<std::size_t, 256> of_bytes{};
+    for (std::int32_t id = 0; id < 256; ++id) {
+        of_bytes[static_cast<std::size_t>(id)] = places.find(id);
+    }
+    const bool bytes = map.item_size == 1;
     for_runs(map, "map", 0, map.height, [&](Index y, Index begin, Index end, std::int32_t id) {
-        const std::size_t place = places.find(id);
+        const std::size_t place = bytes ? of_bytes[static_cast<std::size_t>(id)] : places.find(id);
         if (place != 0) {
             found.push_back(
-                {place - 1,
+                {static_cast<std::uint32_t>(place - 1),
                  {static_cast<std::int32_t>(y), static_cast<std::int32_t>(begin), static_cast<std::int32_t>(end)}});
         }
     });
     sort_by_mask(found, ids.size(), masks);
+}
+
+void take_runs(const MaskRunsView& first, const MaskRunsView& second, std::span<const std::int64_t> places,
+               MaskRuns& masks) {
+    const std::size_t known = first.count(), all = known + second.count();
+    const auto mask_at = [&](std::int64_t place) {
+        const auto at = static_cast<std::size_t>(place);
+        if (place < 0 || at >= all) {
+            throw std::invalid_argument("places must be 0 to " + std::to_string(all) + " exclusive, but one is " +
+                                        std::to_string(place));
+        }
+        return at < known ? first.mask(at) : second.mask(at - known);
+    };
+    masks.starts.assign(1, 0);
+    for (const std::int64_t place : places) {
+        masks.starts.push_back(masks.starts.back() + std::ssize(mask_at(place)));
+    }
+    masks.runs.clear();
+    masks.runs.reserve(static_cast<std::size_t>(masks.starts.back()));
+    for (const std::int64_t place : places) {
+        const std::span<const LineRun> runs = mask_at(place);
+        masks.runs.insert(masks.runs.end(), runs.begin(), runs.end());
+    }
 }
 
 void runs_of_codes(std::span<const std::string> codes, Size size, MaskRuns& masks) {
@@ -152,21 +181,32 @@ RunExtent extent_of(std::span<const LineRun> runs) {
     return extent;
 }
 
+std::vector<RunExtent> extents_of(const MaskRunsView& masks) {
+    std::vector<RunExtent> extents(masks.count());
+    for (std::size_t i = 0; i < extents.size(); ++i) {
+        extents[i] = extent_of(masks.mask(i));
+    }
+    return extents;
+}
+
 void count_shared(const MaskRunsView& first, std::span<const LineShift> shifts, const MaskRunsView& second,
                   std::span<std::int64_t> counts) {
     check_runs(first, "first");
+    count_shared(first, extents_of(first), shifts, second, counts);
+}
+
+void count_shared(const MaskRunsView& first, std::span<const RunExtent> extents, std::span<const LineShift> shifts,
+                  const MaskRunsView& second, std::span<std::int64_t> counts) {
     check_runs(second, "second");
-    if (shifts.size() != first.count() || counts.size() != first.count() * second.count()) {
+    if (extents.size() != first.count() || shifts.size() != first.count() ||
+        counts.size() != first.count() * second.count()) {
         throw std::invalid_argument("shifts must have one entry, and counts one row, for each mask of first");
     }
-    std::vector<RunExtent> others(second.count());
-    for (std::size_t j = 0; j < others.size(); ++j) {
-        others[j] = extent_of(second.mask(j));
-    }
+    const std::vector<RunExtent> others = extents_of(second);
     std::ranges::fill(counts, 0);
     for (std::size_t i = 0; i < first.count(); ++i) {
         const std::span<const LineRun> runs = first.mask(i);
-        const RunExtent one = extent_of(runs);
+        const RunExtent& one = extents[i];
         const LineShift shift = shifts[i];
         for (std::size_t j = 0; j < others.size(); ++j) {
             const RunExtent& other = others[j];

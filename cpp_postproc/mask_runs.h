@@ -48,10 +48,16 @@ struct RunExtent {
 // The rows' runs of each of the distinct `ids` of a label map (uint8, uint16 or int32), in one pass over it.
 void runs_of_map(const ClassMap& map, std::span<const std::int32_t> ids, MaskRuns& masks);
 
+// Copies of the masks of these `places`, in their order: those of `second` are counted on from those of `first`. Throws
+// std::invalid_argument for a place that is none.
+void take_runs(const MaskRunsView& first, const MaskRunsView& second, std::span<const std::int64_t> places,
+               MaskRuns& masks);
+
 // The columns' runs of COCO's packed codes, all of one size.
 void runs_of_codes(std::span<const std::string> codes, Size size, MaskRuns& masks);
 
 [[nodiscard]] RunExtent extent_of(std::span<const LineRun> runs);
+[[nodiscard]] std::vector<RunExtent> extents_of(const MaskRunsView& masks);
 
 // COCO's packed codes of masks whose lines are columns, one for each. The runs of a mask may come in any order and
 // overlap: they are united. Throws std::invalid_argument for a run that is not inside a picture of `size`.
@@ -61,5 +67,9 @@ void codes_of_runs(const MaskRunsView& masks, Size size, std::vector<std::string
 // shape (first, second), row-major, and is overwritten.
 void count_shared(const MaskRunsView& first, std::span<const LineShift> shifts, const MaskRunsView& second,
                   std::span<std::int64_t> counts);
+
+// The same where the extents of `first`, whose starts have been checked, are known.
+void count_shared(const MaskRunsView& first, std::span<const RunExtent> extents, std::span<const LineShift> shifts,
+                  const MaskRunsView& second, std::span<std::int64_t> counts);
 
 }  // namespace segrt

@@ -189,25 +189,37 @@ private:
 constexpr std::size_t kTable = 256 * std::size_t{4};
 constexpr Index kAhead = 4, kCacheLine = 64;
 
-struct ObjectTables {
-    const std::uint8_t* light = nullptr;
-    const std::uint8_t* keep = nullptr;
-};
+// Light and keep of each level side by side, as kernels' lay_row has them.
+std::span<const std::uint8_t> shades_of(ScratchFrame& frame, const ObjectColors& colors) {
+    const std::span<std::uint8_t> shades = frame.take<std::uint8_t>(2 * std::ssize(colors.light));
+    for (std::size_t i = 0; i < colors.light.size(); i += 4) {
+        std::memcpy(&shades[2 * i], &colors.light[i], 4);
+        std::memcpy(&shades[2 * i + 4], &colors.keep[i], 4);
+    }
+    return shades;
+}
 
 void paint_object(const Canvas& canvas, std::span<const LineRun> runs, bool by_columns, const SoftEdge& edge,
-                  const ObjectTables& tables) {
+                  const std::uint8_t* shades) {
     ScratchFrame frame;
     SoftMask mask(frame, runs, by_columns, {canvas.height, canvas.width}, edge);
     const PicturePart& part = mask.part();
+    const std::uint8_t* inside = shades + std::ptrdiff_t{8} * 255;
     for (Index y = 0; y < part.height; ++y) {
+        std::uint8_t* row = canvas.data + (part.top + y) * canvas.stride + 3 * part.left;
         if (y + kAhead < part.height) {  // rows lie pages apart, which no processor foresees
-            const std::uint8_t* ahead = canvas.data + (part.top + y + kAhead) * canvas.stride + 3 * part.left;
             for (Index byte = 0; byte < 3 * part.width; byte += kCacheLine) {
-                __builtin_prefetch(ahead + byte, 1);
+                __builtin_prefetch(row + kAhead * canvas.stride + byte, 1);
             }
         }
-        kernels().lay_row(mask.next_row().data(), tables.light, tables.keep,
-                          canvas.data + (part.top + y) * canvas.stride + 3 * part.left, part.width);
+        for (const SoftStretch& stretch : mask.next_row()) {
+            std::uint8_t* pixels = row + 3 * stretch.begin;
+            if (stretch.levels == nullptr) {
+                kernels().lay_even(inside, pixels, stretch.end - stretch.begin);
+            } else {
+                kernels().lay_row(stretch.levels, shades, pixels, stretch.end - stretch.begin);
+            }
+        }
     }
 }
 
@@ -255,16 +267,22 @@ void paint_objects(const Canvas& canvas, const MaskRunsView& masks, bool by_colu
     check_runs(masks, "masks");
     const SoftEdge edge(weights);
     const std::size_t tables = colors.light.size() / kTable;
-    const bool known = std::ranges::all_of(
-        colors.tables, [&](std::int64_t table) { return table >= 0 && table < static_cast<std::int64_t>(tables); });
+    const auto all_below = [](std::span<const std::int64_t> numbers, std::size_t end) {
+        return std::ranges::all_of(numbers,
+                                   [=](std::int64_t one) { return one >= 0 && static_cast<std::size_t>(one) < end; });
+    };
     if (colors.light.size() != kTable * tables || colors.keep.size() != colors.light.size() ||
-        colors.tables.size() != masks.count() || !known) {
+        colors.tables.size() != colors.places.size() || !all_below(colors.tables, tables) ||
+        !all_below(colors.places, masks.count())) {
         throw std::invalid_argument(
-            "light and keep must have shape (T, 256, 4), tables an entry below T for each mask");
+            "light and keep must have shape (T, 256, 4), places be masks, tables an entry below T for each of them");
     }
-    for (std::size_t i = 0; i < masks.count(); ++i) {
-        const std::size_t begin = kTable * static_cast<std::size_t>(colors.tables[i]);
-        paint_object(canvas, masks.mask(i), by_columns, edge, {&colors.light[begin], &colors.keep[begin]});
+    ScratchFrame frame;
+    const std::span<const std::uint8_t> shades = shades_of(frame, colors);
+    for (std::size_t i = 0; i < colors.places.size(); ++i) {
+        const std::size_t table = 2 * kTable * static_cast<std::size_t>(colors.tables[i]);
+        paint_object(canvas, masks.mask(static_cast<std::size_t>(colors.places[i])), by_columns, edge,
+                     shades.data() + table);
     }
 }
 

@@ -44,16 +44,16 @@ struct RegionLines {
 void paint_regions(const PictureView& image, const ClassMap& map, const RegionTints& tints, const RegionLines& lines,
                    const Canvas& out);
 
-// The colours of objects: mask i has table tables[i] of `light` and `keep`, both (tables, 256, 4), as kernels' lay_row
-// has them.
+// Which masks are painted, in which colours: the i-th is mask places[i] and has table tables[i] of `light` and `keep`,
+// both (tables, 256, 4): of three channels and a spare. Level 0 changes nothing: light 0, keep 255.
 struct ObjectColors {
-    std::span<const std::int64_t> tables;
+    std::span<const std::int64_t> places, tables;
     std::span<const std::uint8_t> light, keep;
 };
 
-// Paints objects over `canvas`, the first first. A mask is blurred by `weights` (odd in number, 256 in all, that in the
-// middle above 0) in both directions, as if its pixels at the picture's border went on beyond it; each of the 256
-// levels that comes of it adds its light and keeps its share of the canvas.
+// Paints the masks of `places` over `canvas`, the first first. A mask is blurred by `weights` (odd in number, 256 in
+// all, that in the middle above 0) in both directions, as if its pixels at the picture's border went on beyond it; each
+// of the 256 levels that comes of it adds its light and keeps its share of the canvas.
 void paint_objects(const Canvas& canvas, const MaskRunsView& masks, bool by_columns,
                    std::span<const std::uint16_t> weights, const ObjectColors& colors);
 

@@ -1,6 +1,7 @@
 #include "soft_mask.h"
 
 #include <algorithm>
+#include <cstring>
 #include <limits>
 #include <stdexcept>
 #include <utility>
@@ -11,7 +12,7 @@ namespace segrt {
 namespace {
 
 constexpr std::uint16_t kWhole = 256;
-constexpr std::uint8_t kEmpty = 0, kMixed = 1, kFull = 2;
+constexpr std::uint8_t kEmpty = 0, kMixed = 1, kFull = 2, kEnd = 3;
 
 void check(std::span<const LineRun> runs, Index lines, Index length) {
     std::int64_t line = 0, end = 0;
@@ -117,12 +118,23 @@ SoftEdge::SoftEdge(std::span<const std::uint16_t> weights) {
     if (weights.size() % 2 != 1 || weights[weights.size() / 2] == 0 || total != kWhole) {
         throw std::invalid_argument("weights must be odd in number, 256 in all, that in the middle above 0");
     }
+    while (weights.front() == 0 && weights.back() == 0) {  // they would but widen what is blurred
+        weights = weights.subspan(1, weights.size() - 2);
+    }
     twice_.assign(weights.begin(), weights.end());
     twice_.insert(twice_.end(), weights.begin(), weights.end());
-    std::uint16_t sum = 0;
-    for (std::size_t i = weights.size(); i-- > 1;) {
-        sum = static_cast<std::uint16_t>(sum + weights[i]);
-        rise_.push_back(sum);
+    // A step rises over 2 * radius() pixels, which may begin anywhere in a block.
+    const auto rises = static_cast<Index>(weights.size()) - 1;
+    blocks_ = (rises + kBlurBlock - 1 + kBlurBlock - 1) / kBlurBlock + 2;
+    for (Index offset = 0; offset < kBlurBlock; ++offset) {
+        std::uint16_t sum = 0;
+        for (Index x = -kBlurBlock; x < (blocks_ - 1) * kBlurBlock; ++x) {
+            const Index risen = x - offset;
+            sum = static_cast<std::uint16_t>(risen < 0       ? 0
+                                             : risen < rises ? sum + weights[static_cast<std::size_t>(rises - risen)]
+                                                             : kWhole);
+            steps_.push_back(sum);
+        }
     }
 }
 
@@ -136,12 +148,13 @@ SoftMask::SoftMask(ScratchFrame& frame, std::span<const LineRun> runs, bool by_c
         return;
     }
     blocks_ = (part_.width + kBlurBlock - 1) / kBlurBlock;
-    count_ = blocks_ * kBlurBlock;
-    sums_ = frame.take<std::uint16_t>(taps_ * count_);
-    levels_ = frame.take<std::uint8_t>(count_);
-    kinds_ = frame.take<std::uint8_t>(blocks_);
-    full_ = frame.filled<Index>(blocks_, 0);
-    empty_ = frame.filled<Index>(blocks_, 0);
+    sums_ = frame.take<std::uint16_t>(taps_ * blocks_ * kBlurBlock);
+    levels_ = frame.take<std::uint8_t>(blocks_ * kBlurBlock);
+    kinds_ = frame.filled<std::uint8_t>(blocks_, kEmpty);
+    before_ = frame.take<std::uint8_t>(blocks_);
+    seen_ = frame.filled<std::uint8_t>(blocks_ + 1, kEnd);
+    even_ = frame.filled<Index>(blocks_, 0);
+    stretches_ = frame.take<SoftStretch>(blocks_);
     first_line_ = runs_.front().line;
     starts_ = frame.filled<Index>(runs_.back().line - first_line_ + 2, 0);
     for (const LineRun& run : runs_) {
@@ -155,77 +168,86 @@ SoftMask::SoftMask(ScratchFrame& frame, std::span<const LineRun> runs, bool by_c
     }
 }
 
-std::span<const std::uint8_t> SoftMask::next_row() {
+std::span<const SoftStretch> SoftMask::next_row() {
     add_row(y_ + radius_);
-    const std::uint16_t* weights = edge_.turned((y_ - radius_ + taps_) % taps_);
-    const std::uint16_t* middle = row(y_);
-    const auto is_even = [&](Index block) {
-        const auto at = static_cast<std::size_t>(block);
-        return full_[at] >= taps_ || empty_[at] >= taps_;
-    };
+    ++y_;
+    const Index count = blocks_ * kBlurBlock, room = picture_.width - part_.left;
+    const std::uint16_t* weights = edge_.turned(newest_ + 1 < taps_ ? newest_ + 1 : 0);
+    const std::uint16_t* middle =
+        sums_.data() + (newest_ < radius_ ? newest_ + taps_ - radius_ : newest_ - radius_) * count;
+    std::size_t found = 0;
     for (Index block = 0; block < blocks_;) {
+        const std::uint8_t kind = seen_[static_cast<std::size_t>(block)];
         const Index begin = block * kBlurBlock;
-        if (is_even(block)) {
-            const bool full = full_[static_cast<std::size_t>(block)] >= taps_;
-            std::fill_n(&levels_[static_cast<std::size_t>(begin)], kBlurBlock,
-                        full ? std::uint8_t{255} : std::uint8_t{0});
-            ++block;
+        while (seen_[static_cast<std::size_t>(++block)] == kind) {
+        }
+        const Index end = block * kBlurBlock;
+        if (kind == kEmpty) {
             continue;
         }
-        while (block < blocks_ && !is_even(block)) {
-            ++block;
+        std::uint8_t* levels = kind == kFull ? nullptr : &levels_[static_cast<std::size_t>(begin)];
+        if (kind == kMixed) {
+            kernels().blur_columns(sums_.data() + begin, count, weights, taps_, middle + begin, levels, end - begin);
         }
-        kernels().blur_columns(sums_.data() + begin, count_, weights, taps_, middle + begin,
-                               &levels_[static_cast<std::size_t>(begin)], block * kBlurBlock - begin);
+        stretches_[found++] = {begin, std::min(end, room), levels};
     }
-    ++y_;
-    return levels_;
+    return stretches_.first(found);
 }
 
 void SoftMask::add_row(Index y) {
     const Index line = std::clamp<Index>(part_.top + y, 0, picture_.height - 1) - first_line_;
-    std::uint16_t* sums = row(y);
-    std::fill_n(sums, count_, std::uint16_t{0});
+    newest_ = newest_ + 1 < taps_ ? newest_ + 1 : 0;
+    std::fill_n(sums_.data() + newest_ * blocks_ * kBlurBlock, blocks_ * kBlurBlock, std::uint16_t{0});
+    std::swap(kinds_, before_);
     std::ranges::fill(kinds_, kEmpty);
     if (line >= 0 && line + 1 < std::ssize(starts_)) {
         const auto begin = static_cast<std::size_t>(starts_[static_cast<std::size_t>(line)]);
         const auto end = static_cast<std::size_t>(starts_[static_cast<std::size_t>(line) + 1]);
         for (const LineRun& run : runs_.subspan(begin, end - begin)) {
-            add_run(run, sums);
+            add_run(run);
         }
     }
-    for (std::size_t block = 0; block < kinds_.size(); ++block) {
-        full_[block] = kinds_[block] == kFull ? full_[block] + 1 : 0;
-        empty_[block] = kinds_[block] == kEmpty ? empty_[block] + 1 : 0;
+    // Copies, for bytes that are written may be anything.
+    const std::span<const std::uint8_t> kinds = kinds_, before = before_;
+    const std::span<Index> even = even_;
+    const std::span<std::uint8_t> seen = seen_;
+    const Index taps = taps_;
+    for (std::size_t block = 0; block < kinds.size(); ++block) {
+        even[block] = kinds[block] == before[block] ? even[block] + 1 : 1;
+        seen[block] = even[block] >= taps ? kinds[block] : kMixed;
     }
 }
 
 // A run is a step up where it begins and a step down where it ends, each as soft as the kernel makes it.
-void SoftMask::add_run(const LineRun& run, std::uint16_t* sums) {
+void SoftMask::add_run(const LineRun& run) {
     if (run.begin == run.end) {
         return;
     }
-    const Index far = count_ + 2 * taps_;  // beyond the picture's border a mask goes on
+    const Index width = blocks_ * kBlurBlock;
+    const Index far = width + 2 * taps_;  // beyond the picture's border a mask goes on
     const Index begin = run.begin == 0 ? -far : run.begin - part_.left;
     const Index end = run.end == picture_.width ? far : run.end - part_.left;
-    const auto within = [&](Index x) { return std::clamp<Index>(x, 0, count_); };
-    const auto step = [&](Index edge, bool down) {
-        for (Index x = within(edge - radius_), last = within(edge + radius_); x < last; ++x) {
-            const std::uint16_t risen = edge_.rise()[static_cast<std::size_t>(x - edge + radius_)];
-            sums[x] = static_cast<std::uint16_t>(down ? sums[x] - risen : sums[x] + risen);
-        }
-    };
-    for (Index x = within(begin + radius_), last = within(end + radius_); x < last; ++x) {
-        sums[x] = static_cast<std::uint16_t>(sums[x] + kWhole);
-    }
-    step(begin, false);
-    step(end, true);
+    const auto within = [&](Index x) { return std::clamp<Index>(x, 0, width); };
+    const SoftStep up = edge_.step(begin), down = edge_.step(end);
+    std::uint16_t* sums = sums_.data() + newest_ * width;
+    std::uint8_t* kinds = kinds_.data();
+    const Index solid = begin + radius_, open = end - radius_;
     const Index last = (within(end + radius_) + kBlurBlock - 1) / kBlurBlock;
     for (Index block = within(begin - radius_) / kBlurBlock; block < last; ++block) {
         const Index left = block * kBlurBlock;
-        const bool full = left >= begin + radius_ && left + kBlurBlock <= end - radius_;
-        std::uint8_t& kind = kinds_[static_cast<std::size_t>(block)];
-        kind = full ? kFull : kMixed;
+        if (left >= solid && left + kBlurBlock <= open) {
+            std::fill_n(sums + left, kBlurBlock, kWhole);
+            kinds[block] = kFull;
+            continue;
+        }
+        const std::uint16_t* risen = up.of(block);
+        const std::uint16_t* fallen = down.of(block);
+        std::uint16_t both[kBlurBlock];  // nothing else is where this is: no sum is waited for
+        for (Index i = 0; i < kBlurBlock; ++i) {
+            both[i] = static_cast<std::uint16_t>(sums[left + i] + risen[i] - fallen[i]);
+        }
+        std::memcpy(sums + left, both, sizeof both);
+        kinds[block] = kMixed;
     }
 }
 

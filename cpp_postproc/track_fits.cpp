@@ -16,7 +16,10 @@ double area_of(const Box& box) {
 double box_iou(const Box& one, double one_area, const Box& other, double other_area) {
     const double width = std::min(one.x1, other.x1) - std::max(one.x0, other.x0);
     const double height = std::min(one.y1, other.y1) - std::max(one.y0, other.y0);
-    const double shared = std::max(width, 0.0) * std::max(height, 0.0);
+    if (width <= 0 || height <= 0) {  // as nearly all: nothing to divide
+        return 0.0;
+    }
+    const double shared = width * height;
     return shared / std::max(one_area + other_area - shared, 1e-9);
 }
 
@@ -33,8 +36,12 @@ double outside(double low, double high) {
 
 // How likely the smaller box is a part of the larger: 1 inside, 0.61 at one deviation outside.
 double nearness(const PredictedTrack& track, const Box& thing) {
-    const double x = outside(track.box.x0 - thing.x0, track.box.x1 - thing.x1) / track.deviation_x;
-    const double y = outside(track.box.y0 - thing.y0, track.box.y1 - thing.y1) / track.deviation_y;
+    const double off_x = outside(track.box.x0 - thing.x0, track.box.x1 - thing.x1);
+    const double off_y = outside(track.box.y0 - thing.y0, track.box.y1 - thing.y1);
+    if (off_x > 9 * track.deviation_x || off_y > 9 * track.deviation_y) {  // as nearly all; the exponent is below -40
+        return 0.0;
+    }
+    const double x = off_x / track.deviation_x, y = off_y / track.deviation_y;
     const double exponent = -0.5 * (x * x + y * y);
     return exponent < -40 ? 0.0 : std::exp(exponent);  // below 1e-17: nothing
 }
@@ -56,7 +63,12 @@ std::int64_t whole_pixels(double distance) {
 }
 
 // How many pixels of a moved mask are in the picture.
-std::int64_t pixels_inside(std::span<const LineRun> runs, LineShift shift, const FitMasks& masks) {
+std::int64_t pixels_inside(std::span<const LineRun> runs, const RunExtent& extent, LineShift shift,
+                           const FitMasks& masks) {
+    if (extent.first_line + shift.lines >= 0 && extent.last_line + shift.lines <= masks.lines &&
+        extent.begin + shift.along >= 0 && extent.end + shift.along <= masks.length) {
+        return extent.area;
+    }
     std::int64_t inside = 0;
     for (const LineRun& run : runs) {
         const std::int64_t line = run.line + shift.lines;
@@ -77,12 +89,17 @@ struct PixelsShared {
     double shared = 0, all = 0, inside = 0;  // with this thing, with all things, within the picture
 };
 
+// Most pairs share nothing: a division costs more than all that is compared here.
+double share_of(double part, double whole) {
+    return part == 0 ? 0.0 : part / whole;
+}
+
 void fit_pair(const KnownTrack& known, const PredictedTrack& track, const TrackBoxes& boxes, const SeenThing& thing,
               const PixelsShared& pixels, const FitWorth& worth, const FitTables& out, std::size_t at) {
     const double shared = pixels.shared;
     const double under = std::min(pixels.all, pixels.inside) - shared;
     const double hidden = std::max(under, 0.0) + known.area - pixels.inside;
-    const double visible = shared / std::max(known.area - hidden + thing.area - shared, 1.0);
+    const double visible = share_of(shared, std::max(known.area - hidden + thing.area - shared, 1.0));
     out.hidden[at] = hidden / std::max(known.area, 1.0);
     out.visible[at] = visible;
     out.overlap[at] = out.near[at] = 0;
@@ -91,21 +108,24 @@ void fit_pair(const KnownTrack& known, const PredictedTrack& track, const TrackB
         return;
     }
     const double thing_area = area_of(thing.box);
-    double overlap = shared / std::max(known.area + thing.area - shared, 1.0);
+    double overlap = share_of(shared, std::max(known.area + thing.area - shared, 1.0));
     overlap = std::max(overlap, box_iou(track.box, boxes.area, thing.box, thing_area));
     overlap = std::max(overlap, worth.unseen * visible);
     overlap = std::max(overlap, worth.seen_last * box_iou(boxes.moved, boxes.moved_area, thing.box, thing_area));
+    out.overlap[at] = overlap * alike;
+    if (thing.area > worth.grown * known.area || known.area * (1 - out.hidden[at]) > worth.grown * thing.area) {
+        return;
+    }
     double near = 0;
     if (worth.reach > 0) {
         const Box reaching = grown(thing.box, worth.reach);
         near = box_iou(boxes.reaching, boxes.reaching_area, reaching, area_of(reaching));
     }
     if (near < worth.emerging) {  // which what follows cannot be above
-        const double held = shared / std::max(std::min(known.area, thing.area), 1.0);
+        const double held = share_of(shared, std::max(std::min(known.area, thing.area), 1.0));
         const double part = std::max(held, held < 1 ? nearness(track, thing.box) : 0.0);
         near = std::max(near, part > 0 ? worth.emerging * part * keeps_side(track, thing.box) : 0.0);
     }
-    out.overlap[at] = overlap * alike;
     out.near[at] = near * alike;
 }
 
@@ -131,7 +151,9 @@ void fit_tracks(const FitMasks& masks, std::span<const KnownTrack> known, std::s
         shifts.push_back(masks.by_columns ? LineShift{x, y} : LineShift{y, x});
     }
     std::vector<std::int64_t> counts(known.size() * things.size());
-    count_shared(masks.tracks, shifts, masks.things, counts);
+    check_runs(masks.tracks, "tracks");
+    const std::vector<RunExtent> extents = extents_of(masks.tracks);
+    count_shared(masks.tracks, extents, shifts, masks.things, counts);
     for (std::size_t i = 0; i < known.size(); ++i) {
         const Box& seen = known[i].seen;
         const double x = predicted[i].x - known[i].seen_x, y = predicted[i].y - known[i].seen_y;
@@ -144,7 +166,7 @@ void fit_tracks(const FitMasks& masks, std::span<const KnownTrack> known, std::s
         for (const std::int64_t count : row) {
             pixels.all += static_cast<double>(count);
         }
-        pixels.inside = static_cast<double>(pixels_inside(masks.tracks.mask(i), shifts[i], masks));
+        pixels.inside = static_cast<double>(pixels_inside(masks.tracks.mask(i), extents[i], shifts[i], masks));
         for (std::size_t j = 0; j < things.size(); ++j) {
             pixels.shared = static_cast<double>(row[j]);
             fit_pair(known[i], predicted[i], boxes, things[j], pixels, worth, out, i * things.size() + j);

@@ -35,9 +35,10 @@ struct SeenThing {
 };
 
 // What overlaps of a kind are worth beside the IoU of whole masks, 0 to 1; `reach` enlarges boxes by that share of
-// their sides, 0 compares none.
+// their sides, 0 compares none. Nothing is near that has more than `grown` times the pixels of the other: of the track
+// all, or those of it that are not hidden.
 struct FitWorth {
-    double unseen = 0, seen_last = 0, emerging = 0, other_class = 0, reach = 0;
+    double unseen = 0, seen_last = 0, emerging = 0, other_class = 0, reach = 0, grown = 0;
 };
 
 // Masks of both have lines of one kind in a picture of `lines` lines of `length` pixels.

@@ -88,6 +88,13 @@ def count_ids(map: _Array, ids: list[int]) -> NDArray[np.int64]: ...  # noqa: A0
 def ids_of_colors(image: NDArray[np.uint8], out: NDArray[np.int32]) -> None: ...
 def runs_of_map(map: _Array, ids: list[int]) -> tuple[NDArray[np.int32], NDArray[np.int64]]: ...  # noqa: A002
 def runs_of_codes(codes: list[bytes], size: _Size) -> tuple[NDArray[np.int32], NDArray[np.int64]]: ...
+def take_runs(
+    runs: NDArray[np.int32],
+    starts: NDArray[np.int64],
+    other_runs: NDArray[np.int32],
+    other_starts: NDArray[np.int64],
+    places: list[int],
+) -> tuple[NDArray[np.int32], NDArray[np.int64]]: ...
 def codes_of_runs(runs: NDArray[np.int32], starts: NDArray[np.int64], size: _Size) -> list[bytes]: ...
 def measure_runs(runs: NDArray[np.int32], starts: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]: ...
 def count_shared(
@@ -115,6 +122,7 @@ def paint_objects(
     starts: NDArray[np.int64],
     by_columns: bool,
     weights: NDArray[np.uint16],
+    places: list[int],
     tables: list[int],
     light: NDArray[np.uint8],
     keep: NDArray[np.uint8],
@@ -127,7 +135,7 @@ def fit_tracks(
     known: NDArray[np.float64],
     predicted: NDArray[np.float64],
     seen: NDArray[np.float64],
-    worth: tuple[float, float, float, float, float],
+    worth: tuple[float, float, float, float, float, float],
 ) -> NDArray[np.float64]: ...
 def color_counts(
     image: NDArray[np.uint8], runs: NDArray[np.int32], starts: NDArray[np.int64], by_columns: bool, looked_at: int

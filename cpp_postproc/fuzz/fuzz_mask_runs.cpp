@@ -67,6 +67,12 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
             __builtin_trap();
         }
     }
+    MaskRuns taken;
+    take_runs({one.runs, one.starts}, {other.runs, other.starts}, std::array<std::int64_t, 3>{3, 0, 3}, taken);
+    const MaskRunsView all{taken.runs, taken.starts}, from{other.runs, other.starts};
+    if (extent_of(all.mask(0)).area != extent_of(from.mask(1)).area || all.mask(2).size() != from.mask(1).size()) {
+        __builtin_trap();
+    }
     // Rows read as columns: of any runs in any order, twice, the code is that of their union.
     std::vector<LineRun> twice(one.runs.rbegin(), one.runs.rend());
     twice.insert(twice.end(), one.runs.begin(), one.runs.end());

@@ -97,11 +97,11 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     Pixels canvas = image;
     const std::vector<std::int64_t> tables{0};
     const Canvas target{canvas.data(), picture.height, picture.width, stride};
-    paint_objects(target, {masks.runs, masks.starts}, false, weights, {tables, lights, keeps});
+    paint_objects(target, {masks.runs, masks.starts}, false, weights, {tables, tables, lights, keeps});
     check_far(image, canvas, ids, picture, radius);
     const std::vector<std::int64_t> starts{0, 1};
     try {  // a run that may lie anywhere
-        paint_objects(target, {{&stray, 1}, starts}, by_columns, weights, {tables, lights, keeps});
+        paint_objects(target, {{&stray, 1}, starts}, by_columns, weights, {tables, tables, lights, keeps});
     } catch (const std::invalid_argument&) {
     }
     return 0;

@@ -40,7 +40,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         predicted[i] = {bytes.number(), bytes.number(), box_of(bytes), bytes.number(), bytes.number()};
     }
     const SeenThing thing{bytes.number(), box_of(bytes), 1};
-    const FitWorth worth{0.7, 0.9, 0.3, 0, bytes.number()};
+    const FitWorth worth{0.7, 0.9, 0.3, 0, bytes.number(), 64};
     std::array<double, 16> tables{};
     const std::span<double> all(tables);
     fit_tracks({{tracks.runs, tracks.starts}, {things.runs, things.starts}, false, picture.height, picture.width},

@@ -54,6 +54,7 @@ const Kernels SEGRT_KERNELS{
     .tint_row = tint_row,
     .blur_columns = blur_columns,
     .lay_row = lay_row,
+    .lay_even = lay_even,
     .differ_row = differ_row,
     .any_row = any_row,
     .line_row = line_row,

@@ -28,14 +28,17 @@ inline void blur_columns(const std::uint16_t* first, Index stride, const std::ui
     }
 }
 
-inline void lay_row(const std::uint8_t* levels, const std::uint8_t* light, const std::uint8_t* keep,
-                    std::uint8_t* canvas, Index count) {
+inline void lay_even(const std::uint8_t* shade, std::uint8_t* canvas, Index count) {
+    for (Index i = 0; i < 3 * count; ++i) {
+        const int product = canvas[i] * shade[4 + i % 3];
+        const auto kept = static_cast<int>(std::lrint(product / 255.0));
+        canvas[i] = static_cast<std::uint8_t>(std::min(kept + shade[i % 3], 255));
+    }
+}
+
+inline void lay_row(const std::uint8_t* levels, const std::uint8_t* shades, std::uint8_t* canvas, Index count) {
     for (Index x = 0; x < count; ++x) {
-        for (Index c = 0; c < 3; ++c) {
-            const int product = canvas[3 * x + c] * keep[4 * levels[x] + c];
-            const auto kept = static_cast<int>(std::lrint(product / 255.0));
-            canvas[3 * x + c] = static_cast<std::uint8_t>(std::min(kept + light[4 * levels[x] + c], 255));
-        }
+        lay_even(shades + 8 * levels[x], canvas + 3 * x, 1);
     }
 }
 

@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cmath>
 #include <stdexcept>
 
 #include "everywhere.h"
@@ -86,12 +87,41 @@ TEST(Overlay, EveryKernelPaintsObjectsWithSoftEdges) {
         runs_of_map(map, std::vector<std::int32_t>{2, 9, 1}, masks);
         expect_same_everywhere([&](int) {
             Bytes canvas = image;
-            const std::vector<std::int64_t> tables{1, 0, 0};
+            const std::vector<std::int64_t> places{2, 0, 1}, tables{1, 0, 0};
             paint_objects({canvas.data(), height, width, 3 * width}, {masks.runs, masks.starts}, false, weights,
-                          {tables, light, keep});
+                          {places, tables, light, keep});
             return canvas;
         });
     }
+}
+
+TEST(Overlay, EveryKernelPaintsTheInsideOfLargeObjects) {
+    std::mt19937 random(6);
+    const std::vector<std::uint16_t> weights{20, 40, 136, 40, 20};
+    const Index height = 24, width = 150;
+    const Bytes image = noise(random, 3 * height * width);
+    Bytes light = noise(random, 1024), keep = noise(random, 1024);
+    std::fill_n(light.begin(), 4, std::uint8_t{0});
+    std::fill_n(keep.begin(), 4, std::uint8_t{255});
+    std::vector<LineRun> runs;  // a board with a hole, beyond the right border
+    for (std::int32_t y = 3; y < 22; ++y) {
+        runs.push_back({y, 5, y > 12 ? 60 : 150});
+        if (y > 12) {
+            runs.push_back({y, 63, 150});
+        }
+    }
+    const std::vector<std::int64_t> starts{0, std::ssize(runs)}, tables{0};
+    expect_same_everywhere([&](int) {
+        Bytes canvas = image;
+        paint_objects({canvas.data(), height, width, 3 * width}, {runs, starts}, false, weights,
+                      {tables, tables, light, keep});
+        const std::size_t inside = 3 * (8 * width + 140);
+        for (std::size_t i = inside; i < inside + 3; ++i) {
+            const double kept = std::rint(image[i] * keep[4 * 255 + i - inside] / 255.0);
+            EXPECT_EQ(canvas[i], std::min(kept + light[4 * 255 + i - inside], 255.0));
+        }
+        return canvas;
+    });
 }
 
 TEST(Overlay, MasksBeyondTheCanvasAreRefused) {
@@ -101,9 +131,9 @@ TEST(Overlay, MasksBeyondTheCanvasAreRefused) {
     for (const LineRun& run : {LineRun{4, 0, 2}, LineRun{-1, 0, 2}, LineRun{0, 2, 5}, LineRun{0, -1, 2}}) {
         const std::vector<LineRun> runs{run};
         for (const bool by_columns : {false, true}) {
-            EXPECT_THROW(
-                paint_objects({canvas.data(), 4, 4, 12}, {runs, starts}, by_columns, weights, {tables, light, keep}),
-                std::invalid_argument);
+            EXPECT_THROW(paint_objects({canvas.data(), 4, 4, 12}, {runs, starts}, by_columns, weights,
+                                       {tables, tables, light, keep}),
+                         std::invalid_argument);
         }
     }
 }
@@ -117,7 +147,7 @@ TEST(TrackFits, AMaskThatMovedAsPredictedFitsWholly) {
         std::array<double, 4> fits{};
         const std::span<double> all(fits);
         fit_tracks({{track, starts}, {thing, starts}, false, 20, 20}, {&known, 1}, {&predicted, 1},
-                   std::array{SeenThing{8, {8, 4, 12, 6}, class_id}}, {0.7, 0.9, 0.3, 0, 0.5},
+                   std::array{SeenThing{8, {8, 4, 12, 6}, class_id}}, {0.7, 0.9, 0.3, 0, 0.5, 64},
                    {all.subspan(0, 1), all.subspan(1, 1), all.subspan(2, 1), all.subspan(3, 1)});
         const double same = class_id == 1.0 ? 1.0 : 0.0;
         EXPECT_EQ(fits, (std::array{same, same, 0.0, 1.0}));

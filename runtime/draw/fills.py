@@ -5,6 +5,7 @@ tells the distance to the edge, and a table of 256 entries turns that into colou
 table look-up, one product and one sum draw an object with soft edges, whatever its shape. The core does it, row by row.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -37,7 +38,7 @@ class Pen:
     @classmethod
     def for_size(cls, height: int, width: int, scale: float = 1.0) -> "Pen":
         """Return widths that look alike at any size and stay legible at 320 pixels, times `scale`."""
-        side = float(np.sqrt(height * width))
+        side = math.sqrt(height * width)
         outline = max(1.5, side / 360) * max(1.0, 0.5 + 0.5 * scale)
         font = max(9.0, 3.5 + 0.016 * side) * scale
         # A wider blur has no middle: its 256 parts lie beside it.
@@ -101,16 +102,23 @@ def _tables_of(colors: tuple[Color, ...], alpha: float, line: float, sigma: floa
     return np.stack([_object_tables(color, alpha, line, sigma) for color in colors], axis=1)
 
 
-def paint_outlined(canvas: Image, masks: MaskRuns, colors: Sequence[Color], alpha: float, pen: Pen) -> None:
-    """Paint objects into `canvas` (H, W, 3), each in its RGB colour, the first first."""
+def paint_outlined(
+    canvas: Image,
+    masks: MaskRuns,
+    colors: Sequence[Color],
+    alpha: float,
+    pen: Pen,
+    places: Sequence[int] | None = None,
+) -> None:
+    """Paint the masks of `places`, or all, into `canvas` (H, W, 3), each in its RGB colour, the first first."""
     if not colors:
         return
     distinct = tuple(sorted(set(colors)))
     light, keep = _tables_of(distinct, round(alpha, 3), round(pen.line, 2), round(pen.sigma, 2))
-    places = {color: place for place, color in enumerate(distinct)}
-    paint_objects(
-        canvas, masks, _blur_weights(pen.sigma), ObjectColors([places[color] for color in colors], light, keep)
-    )
+    tables = {color: table for table, color in enumerate(distinct)}
+    places = range(len(masks)) if places is None else places
+    painted = ObjectColors(places, [tables[color] for color in colors], light, keep)
+    paint_objects(canvas, masks, _blur_weights(pen.sigma), painted)
 
 
 @dataclass(frozen=True, eq=False)

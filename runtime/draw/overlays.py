@@ -149,8 +149,10 @@ def _panoptic(
 ) -> _Painted:
     stuff = [segment for segment in result.segments if not segment.isthing]
     places, masks = thing_runs(result)
-    order = sorted(range(len(places)), key=lambda place: -result.segments[places[place]].area)
-    things = [result.segments[places[place]] for place in order]
+    found = [result.segments[place] for place in places]
+    smaller = [-segment.area for segment in found]
+    order = sorted(range(len(found)), key=smaller.__getitem__)
+    things = [found[place] for place in order]
     classes = sorted({segment.class_id for segment in stuff})[:255]
     values = {class_id: value for value, class_id in enumerate(classes, start=1)}
     ids = result.stored_ids
@@ -174,7 +176,7 @@ def _panoptic(
         tight = partial(_where, ids[y : y + height, x : x + width], segment.id)
         name = _named(label, segment.track_id)
         objects.append(Subject(name, segment.score, color, tight, (height, width), x, y, segment.area))
-    paint_outlined(canvas, masks.taken(order), tints, alpha, pen)
+    paint_outlined(canvas, masks, tints, alpha, pen, order)
     return _Painted(canvas, objects, index if names else None, names)
 
 

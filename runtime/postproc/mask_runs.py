@@ -70,11 +70,15 @@ class MaskRuns:
         begin, end = int(self.starts[index]), int(self.starts[index + 1])
         return MaskRuns(self.runs[begin:end].copy(), np.array([0, end - begin], np.int64), self.by_columns)
 
-    def taken(self, indices: Sequence[int]) -> "MaskRuns":
-        """Return the masks of these indices, in their order, as copies."""
-        return MaskRuns.of_parts(
-            [self.runs[self.starts[index] : self.starts[index + 1]] for index in indices], by_columns=self.by_columns
+    def taken(self, indices: Sequence[int], others: "MaskRuns | None" = None) -> "MaskRuns":
+        """Return the masks of these indices, in their order, as copies; `others` are counted on from these."""
+        others = MaskRuns.none(by_columns=self.by_columns) if others is None else others
+        if self.by_columns != others.by_columns:
+            raise ArgumentError("others must have the same lines: masks of maps have rows, those of codes columns")
+        runs, starts = call_checked(
+            core.take_runs, self.runs, self.starts, others.runs, others.starts, class_list("indices", indices)
         )
+        return MaskRuns(runs, starts, self.by_columns)
 
     def moved(self, dx: int, dy: int) -> "MaskRuns":
         """Return the masks moved by whole pixels to the right and down."""

@@ -54,9 +54,11 @@ def paint_regions(
 class ObjectColors:
     """Tables of what a level of a blurred mask adds and keeps: `light` and `keep`, uint8 (T, 256, 4), BGR and a spare.
 
-    Level 0 adds 0 and keeps 255. `tables` says which of them each mask has.
+    Level 0 adds 0 and keeps 255. `places` are the masks that are painted, the first first; `tables` says which table
+    each of them has.
     """
 
+    places: Sequence[int]
     tables: Sequence[int]
     light: NDArray[np.uint8]
     keep: NDArray[np.uint8]
@@ -65,7 +67,7 @@ class ObjectColors:
 def paint_objects(
     canvas: NDArray[np.uint8], masks: MaskRuns, weights: NDArray[np.uint16], colors: ObjectColors
 ) -> None:
-    """Paint objects over `canvas`, uint8 (H, W, 3), the first first.
+    """Paint objects over `canvas`, uint8 (H, W, 3), in the order of their colours.
 
     Each mask, 0 or 255, is blurred by `weights` (K,), odd in number, 256 in all, that in the middle above 0, in both
     directions, its pixels at the picture's border going on beyond it; each pixel is then keep / 255 of what it was,
@@ -73,5 +75,5 @@ def paint_objects(
     """
     call_checked(
         core.paint_objects, canvas, masks.runs, masks.starts, masks.by_columns, weights,
-        class_list("tables", colors.tables), colors.light, colors.keep,
+        class_list("places", colors.places), class_list("tables", colors.tables), colors.light, colors.keep,
     )  # fmt: skip

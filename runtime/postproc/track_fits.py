@@ -15,7 +15,8 @@ from segrt.runtime.postproc.mask_runs import MaskRuns
 class FitWorth:
     """What overlaps are worth beside the IoU of whole masks, 0 to 1: see `segrt.runtime.tracking.matching`.
 
-    `reach` enlarges boxes by that share of their sides before they are compared; 0 compares none.
+    `reach` enlarges boxes by that share of their sides before they are compared; 0 compares none. Nothing is near that
+    has more than `grown` times the pixels of the other: of the track all, or those of it that are not hidden.
     """
 
     unseen: float
@@ -23,6 +24,7 @@ class FitWorth:
     emerging: float
     other_class: float
     reach: float
+    grown: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,6 +53,6 @@ def fit_tracks(
     fits: NDArray[np.float64] = call_checked(
         core.fit_tracks, (tracks.masks.runs, tracks.masks.starts), (masks.runs, masks.starts), masks.by_columns, size,
         tracks.known, tracks.predicted, things,
-        (worth.unseen, worth.seen_last, worth.emerging, worth.other_class, worth.reach),
+        (worth.unseen, worth.seen_last, worth.emerging, worth.other_class, worth.reach, worth.grown),
     )  # fmt: skip
     return fits

@@ -19,7 +19,7 @@ from segrt.runtime.results.labels.label import Label, check_labels
 from segrt.runtime.results.remap import remap
 from segrt.runtime.results.semantic import SemanticResult, class_map_dtype, describe
 from segrt.runtime.results.timings import Timings
-from segrt.runtime.results.track_ids import enclosing, track_id_array, tracked, with_track
+from segrt.runtime.results.track_ids import enclosing, track_id_array, tracked, with_tracks
 from segrt.runtime.results.viewing import Viewable
 
 
@@ -152,8 +152,7 @@ class PanopticResult(Viewable):
     def with_tracks(self, track_ids: Sequence[int | None]) -> "PanopticResult":
         """Return this result with a track id for each segment, in their order; the map is shared."""
         tracked = copy(self)
-        segments = [with_track(item, track) for item, track in zip(self.segments, track_ids, strict=True)]
-        object.__setattr__(tracked, "segments", segments)
+        object.__setattr__(tracked, "segments", with_tracks(self.segments, track_ids))
         return tracked
 
     def by_track(self) -> "PanopticResult":

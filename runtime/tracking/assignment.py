@@ -14,16 +14,17 @@ def check_scipy() -> None:
         raise SegrtError("tracking needs SciPy; `pip install 'segrt[track]'`") from None
 
 
-def assign(similarity: npt.NDArray[np.float64]) -> list[tuple[int, int]]:
-    """Return the pairs (row, column) that have the greatest sum; pairs of 0 are none. Needs SciPy.
+def assign(similarity: npt.NDArray[np.float64]) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
+    """Return rows and columns of the pairs that have the greatest sum; pairs of 0 are none. Needs SciPy.
 
     `similarity` (N, M) is at least 0.
     """
     possible = similarity > 0
     if possible.sum(axis=0).max(initial=0) <= 1 and possible.sum(axis=1).max(initial=0) <= 1:  # nothing to weigh up
-        return list(zip(*(side.tolist() for side in np.nonzero(possible)), strict=True))
+        rows, columns = np.nonzero(possible)
+        return rows, columns
     from scipy.optimize import linear_sum_assignment
 
     rows, columns = linear_sum_assignment(similarity, maximize=True)
     taken = possible[rows, columns]
-    return list(zip(rows[taken].tolist(), columns[taken].tolist(), strict=True))
+    return rows[taken], columns[taken]

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -20,7 +19,7 @@ class Things:
     `boxes` float64 (N, 4) are x0, y0, x1, y1, edges in pixels, 0 of an empty mask. `size` is the picture's (H, W).
     """
 
-    places: list[int]
+    places: npt.NDArray[np.intp]
     class_ids: npt.NDArray[np.int64]
     scores: npt.NDArray[np.float64]
     masks: MaskRuns
@@ -37,18 +36,6 @@ class Things:
         rows = np.empty((len(self), 6))
         rows[:, 0], rows[:, 1:5], rows[:, 5] = self.areas, self.boxes, self.class_ids
         return rows
-
-    @cached_property
-    def parts(self) -> list[npt.NDArray[np.int32]]:
-        """Each thing's runs, int32 (R, 3): copies, which keep none of the others."""
-        starts = self.masks.starts.tolist()
-        return [self.masks.runs[begin:end].copy() for begin, end in pairwise(starts)]
-
-    @cached_property
-    def listed(self) -> list[tuple[int, float, int, list[float]]]:
-        """Each thing's class id, score, area and box: what is read one by one is read faster from a list."""
-        columns = (self.class_ids.tolist(), self.scores.tolist(), self.areas.tolist(), self.boxes.tolist())
-        return list(zip(*columns, strict=True))
 
 
 def things_of(result: Result) -> Things:
@@ -68,7 +55,7 @@ def _of_panoptic(result: PanopticResult) -> Things:
     segments = [result.segments[place] for place in places]
     areas, boxes = masks.measure()
     return Things(
-        places,
+        np.array(places, np.intp),
         np.array([segment.class_id for segment in segments], np.int64),
         np.array([segment.score for segment in segments], np.float64),
         masks,
@@ -82,7 +69,7 @@ def _of_instances(result: InstanceResult) -> Things:
     masks = MaskRuns.of_rles(result.rles)
     areas, boxes = masks.measure()
     return Things(
-        list(range(len(result))),
+        np.arange(len(result)),
         result.class_ids.astype(np.int64),
         result.scores.astype(np.float64),
         masks,

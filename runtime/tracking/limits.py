@@ -38,8 +38,8 @@ class Limits:
         self._weak = np.array([each.weak_score for each in own])
         self._birth = np.array([each.birth_score for each in own])
         self.names = names
-        self.confirm_frames = [each.confirm_frames for each in own]
-        self.lost_seconds = [each.lost_seconds for each in own]
+        self.confirm_frames = np.array([each.confirm_frames for each in own], np.int64)
+        self.lost_seconds = np.array([each.lost_seconds for each in own], np.float64)
 
     def kinds(self, things: Things) -> Kinds:
         """Return what the scores of things make of them; what has no pixel is nothing."""

@@ -4,22 +4,19 @@ Similarity is the IoU of masks, the track's last one moved as its box was predic
 whichever is greater: masks tell things apart that cover each other, boxes survive a change of shape.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from segrt.runtime.postproc import FitWorth, MaskRuns, TrackRows, fit_tracks
+from segrt.runtime.postproc import FitWorth, TrackRows, fit_tracks
 from segrt.runtime.tracking.appearance import alike
 from segrt.runtime.tracking.assignment import assign
 from segrt.runtime.tracking.box_overlap import Floats
 from segrt.runtime.tracking.followed_things import Things
 from segrt.runtime.tracking.limits import Bools, Kinds
 from segrt.runtime.tracking.motion import Motion
-from segrt.runtime.tracking.track import Record
+from segrt.runtime.tracking.track_table import Ints, TrackTable
 from segrt.runtime.tracking.tracker_options import TrackerOptions
-
-Pairs = list[tuple[int, int]]
 
 _UNSEEN = 0.9  # what the IoU of visible parts is worth
 _SEEN_LAST = 0.9  # what the IoU with the box is worth that was seen last, parts of things included
@@ -44,37 +41,37 @@ class Fits:
     visible: Floats
 
 
-def match(fits: Fits, records: Sequence[Record], kinds: Kinds, options: TrackerOptions) -> Pairs:
-    """Return the pairs (track, thing) of a frame.
+def match(fits: Fits, tracks: TrackTable, kinds: Kinds, options: TrackerOptions) -> tuple[Ints, Ints]:
+    """Return the pairs of a frame, tracks (K,) and things (K,).
 
     Strong things look for their track among all that have an id, then weak ones among those seen a frame before, then
     strong ones among tracks without an id yet; last what overlaps nothing within reach.
     """
-    confirmed = np.array([record.track_id > 0 for record in records], bool)
-    seen = np.array([record.state != "lost" for record in records], bool)
+    confirmed, seen = tracks.confirmed, ~tracks.lost
     rounds: tuple[tuple[Floats, float, Bools, Bools], ...] = (
         (fits.overlap, options.overlap, confirmed, kinds.strong),
         (fits.overlap, max(options.overlap, _WEAK_OVERLAP), confirmed & seen, kinds.weak),
         (fits.overlap, options.overlap, ~confirmed, kinds.strong),
         (fits.near, options.overlap, confirmed, kinds.strong),
     )
-    pairs: Pairs = []
-    free_rows, free_columns = np.ones_like(confirmed), np.ones_like(kinds.strong)
-    for similarity, least, rows, columns in rounds:
-        possible = np.ix_(free_rows & rows, free_columns & columns)
-        part = similarity[possible]
-        if not part.size:
+    nobody = np.zeros(0, np.intp)
+    paired_tracks, paired_things = [nobody], [nobody]
+    free_tracks, free_things = np.ones(len(confirmed), bool), np.ones(len(kinds.strong), bool)
+    for similarity, least, of_tracks, of_things in rounds:
+        rows, columns = (free_tracks & of_tracks).nonzero()[0], (free_things & of_things).nonzero()[0]
+        if not rows.size or not columns.size:
             continue
-        found = assign(np.where(part >= max(least, 1e-9), part, 0.0))
-        taken = [(int(possible[0][row, 0]), int(possible[1][0, column])) for row, column in found]
-        for row, column in taken:
-            free_rows[row] = free_columns[column] = False
-        pairs += taken
-    return pairs
+        part = similarity[rows][:, columns]
+        found_rows, found_columns = assign(np.where(part >= max(least, 1e-9), part, 0.0))
+        rows, columns = rows[found_rows], columns[found_columns]
+        free_tracks[rows] = free_things[columns] = False
+        paired_tracks.append(rows)
+        paired_things.append(columns)
+    return np.concatenate(paired_tracks), np.concatenate(paired_things)
 
 
 def fits_of(
-    records: Sequence[Record],
+    tracks: TrackTable,
     motion: Motion,
     things: Things,
     colors: Floats | None,
@@ -88,21 +85,13 @@ def fits_of(
     they came into view, or lie where the track may be by now, by how sure its place is. They keep
     a side of the track's box: what covers a thing, or lets it be seen, does not do so from all four sides at once.
     """
-    known = [(*one.anchor, one.area, *one.box, *one.seen_at, one.class_id) for one in records]
-    tracks = TrackRows(
-        MaskRuns.of_parts([record.mask for record in records], by_columns=things.masks.by_columns),
-        np.array(known, np.float64).reshape(-1, 10),
-        motion.predicted(_TURNING),
-    )
+    rows = TrackRows(tracks.masks_beside(things), tracks.known, motion.predicted(_TURNING))
     other_class = _OTHER_CLASS if options.across_classes else 0.0
-    worth = FitWorth(_UNSEEN, _SEEN_LAST, _EMERGING, other_class, options.reach)
-    overlap, near, hidden, visible = fit_tracks(tracks, things.masks, things.rows, things.size, worth)
-    areas = tracks.known[:, 2:3]
-    near[(things.areas > _GROWN * areas) | (areas * (1 - hidden) > _GROWN * things.areas)] = 0
-    if colors is not None:
-        rows, columns = np.nonzero(np.maximum(overlap, near) >= options.overlap)  # others cannot become pairs
-        known_colors = np.array([record.colors for record in records]).reshape(len(records), colors.shape[1])
-        share = 1 - options.appearance * (1 - alike(known_colors[rows], colors[columns]))
-        overlap[rows, columns] *= share
-        near[rows, columns] *= share
+    worth = FitWorth(_UNSEEN, _SEEN_LAST, _EMERGING, other_class, options.reach, _GROWN)
+    overlap, near, hidden, visible = fit_tracks(rows, things.masks, things.rows, things.size, worth)
+    if colors is not None and tracks.colors is not None:
+        pairs = np.nonzero(np.maximum(overlap, near) >= options.overlap)  # others cannot become pairs
+        share = 1 - options.appearance * (1 - alike(tracks.colors[pairs[0]], colors[pairs[1]]))
+        overlap[pairs] *= share
+        near[pairs] *= share
     return Fits(overlap, near, hidden, visible)

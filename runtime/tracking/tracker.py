@@ -1,7 +1,6 @@
 """A tracker: gives the things of each frame the ids of the objects that they are."""
 
 import math
-from collections import deque
 from typing import Any, TypeVar
 
 import numpy as np
@@ -17,10 +16,11 @@ from segrt.runtime.tracking.camera_motion import CameraMotion
 from segrt.runtime.tracking.followed_things import Things, things_of
 from segrt.runtime.tracking.lasting_ids import LastingIds
 from segrt.runtime.tracking.limits import Bools, Limits
-from segrt.runtime.tracking.matching import Fits, Pairs, fits_of, match
+from segrt.runtime.tracking.matching import Fits, fits_of, match
 from segrt.runtime.tracking.motion import Motion
 from segrt.runtime.tracking.scene_cuts import SceneCuts
-from segrt.runtime.tracking.track import Record, Track
+from segrt.runtime.tracking.track import Track
+from segrt.runtime.tracking.track_table import Ints, TrackTable
 from segrt.runtime.tracking.tracker_options import TrackerOptions
 
 _R = TypeVar("_R", bound=InstanceResult | PanopticResult)
@@ -53,7 +53,7 @@ class Tracker:
         self._same: tuple[Any, ...] | None = None  # what stays from result to result of a video
         self._time: float | None = None
         self._interval: float | None = None  # seconds between the last two frames
-        self._records: list[Record] = []
+        self._tracks = TrackTable()
         self._motion = Motion()
         self._cuts = SceneCuts() if self.options.cuts else None
         self._camera = CameraMotion() if self.options.camera_motion else None
@@ -61,11 +61,11 @@ class Tracker:
     @property
     def tracks(self) -> list[Track]:
         """The tracks that have an id, those that are lost included, in the order of their birth."""
-        return [record.shown() for record in self._records if record.track_id]
+        return self._tracks.shown(self._limits.names)
 
     def reset(self) -> None:
         """End all tracks; ids go on counting, and stuff keeps its own."""
-        self._records, self._motion = [], Motion()
+        self._tracks, self._motion = TrackTable(), Motion()
         self._time = self._interval = None
         if self._camera is not None:
             self._camera.forget()
@@ -85,14 +85,15 @@ class Tracker:
         colors = None
         if self.options.appearance > 0 and image is not None:
             colors = color_counts(image, things.masks, LOOKED_AT)
-        fits = fits_of(self._records, self._motion, things, colors, self.options)
+        fits = fits_of(self._tracks, self._motion, things, colors, self.options)
         fits.near[self._has_left(result.size)] = 0
-        pairs = match(fits, self._records, kinds, self.options)
-        self._go_on(pairs, fits, things, colors, now)
-        self._lose({row for row, _ in pairs})
-        free = kinds.may_begin
-        free[[column for _, column in pairs]] = False
-        self._bear(free, things, colors, now)
+        rows, columns = match(fits, self._tracks, kinds, self.options)
+        self._tracks.rows["place"] = -1
+        self._go_on(rows, columns, fits, things, colors, now)
+        self._keep(self._tracks.confirmed | ~self._tracks.lost)
+        kinds.may_begin[columns] = False
+        self._bear(np.flatnonzero(kinds.may_begin), things, colors, now)
+        self._tracks.gather_masks(things)
         tracked: _R = result.with_tracks(self._ids_in(result))  # type: ignore[assignment]  # of the same type
         return tracked
 
@@ -121,29 +122,29 @@ class Tracker:
 
         Half of what was seen a frame before, or half of what is seen now, must; and three, for one may by chance.
         """
-        seen = [record for record in self._records if record.state != "lost"]
-        fewer = min(len(seen), len(things))
+        seen = ~self._tracks.lost
+        fewer = min(int(seen.sum()), len(things))
         if fewer < _FEWEST_SAME:
             return False
-        iou = box_iou(np.array([record.box for record in seen]), things.boxes)
-        iou[np.array([record.class_id for record in seen])[:, None] != things.class_ids] = 0
+        iou = box_iou(self._tracks.rows["box"][seen], things.boxes)
+        iou[self._tracks.class_ids[seen][:, None] != things.class_ids] = 0
         same = int((iou.max(axis=1) >= _SAME_PLACE).sum())
         return same >= max(_FEWEST_SAME, fewer / 2)
 
     def _predict(self, now: float, elapsed: float, things: Things, image: npt.NDArray[Any] | None) -> None:
         """Move the tracks to where they should be now; end those that have been lost for too long."""
-        limits = self._limits.lost_seconds
+        tracks, limits = self._tracks, self._limits.lost_seconds
         # What was seen in the frame before is looked for in this one, however slowly frames come.
         gap = self._interval is not None and elapsed > _GAP * self._interval
-        live = [
-            now - record.last_seen <= limits[record.class_id] + 1e-6 or (record.state != "lost" and not gap)
-            for record in self._records
-        ]
-        self._keep(np.array(live, bool))
+        live = now - tracks.rows["last_seen"] <= limits[tracks.class_ids] + 1e-6
+        if not gap:
+            live |= ~tracks.lost
+        if not live.all():
+            self._keep(live)
+            tracks.gather_masks(things)
         self._interval = elapsed or self._interval
-        for record in self._records:
-            record.age += 1
-        self._motion.predict(elapsed, np.array([record.state == "lost" for record in self._records], bool))
+        tracks.rows["age"] += 1
+        self._motion.predict(elapsed, tracks.lost)
         if self._camera is not None and image is not None:
             affine = self._camera.since_last(image, things.boxes)
             if affine is not None:
@@ -152,64 +153,57 @@ class Tracker:
     def _has_left(self, size: tuple[int, int]) -> Bools:
         """Say which lost tracks should be outside a picture of `size` (H, W): what comes in there is another thing."""
         x, y = self._motion.place[:, 0], self._motion.place[:, 1]
-        lost = np.array([record.state == "lost" for record in self._records], bool)
-        left: Bools = lost & ((x < 0) | (y < 0) | (x > size[1]) | (y > size[0]))
+        left: Bools = self._tracks.lost & ((x < 0) | (y < 0) | (x > size[1]) | (y > size[0]))
         return left
 
-    def _go_on(self, pairs: Pairs, fits: Fits, things: Things, colors: Floats | None, now: float) -> None:
-        """Let tracks go on with the things that are theirs."""
-        if not pairs:
+    def _go_on(self, rows: Ints, columns: Ints, fits: Fits, things: Things, colors: Floats | None, now: float) -> None:
+        """Let the tracks of `rows` go on with the things of `columns`, which are theirs."""
+        if not rows.size:
             return
-        rows, columns = (np.array(side, np.intp) for side in zip(*pairs, strict=True))
-        recent = np.array([now - self._records[row].whole <= _WHOLE_SECONDS for row in rows.tolist()])
+        tracks = self._tracks
+        recent = now - tracks.rows["whole"][rows] <= _WHOLE_SECONDS
         part = (fits.hidden[rows, columns] > _HIDDEN) & (fits.visible[rows, columns] > _EXPLAINED) & recent
         self._motion.correct(rows, things.boxes[columns], part)
-        anchors = self._motion.place[rows, :2].tolist()
-        for (row, column), is_part, anchor in zip(pairs, part.tolist(), anchors, strict=True):
-            record = self._records[row]
-            record.see(things, column, self._limits.names, anchor, now)
-            if not is_part:
-                record.see_whole(things, column, now)
-                if record.colors is not None and colors is not None:
-                    record.colors = record.colors + _NEW_COLORS * (colors[column] - record.colors)
-            self._confirm(record)
+        tracks.see(rows, things, columns, self._motion.place[rows, :2], now)
+        rows_whole, columns_whole = rows[~part], columns[~part]
+        tracks.see_whole(rows_whole, things, columns_whole, now)
+        if colors is not None and tracks.colors is not None:
+            known = tracks.colors[rows_whole]
+            tracks.colors[rows_whole] = known + _NEW_COLORS * (colors[columns_whole] - known)
+        self._confirm(rows)
 
-    def _lose(self, seen: set[int]) -> None:
-        """Mark the tracks that were not seen as lost; those without an id end."""
-        for row, record in enumerate(self._records):
-            if row not in seen:
-                record.state, record.place = "lost", None
-        self._keep(np.array([record.track_id > 0 or record.place is not None for record in self._records], bool))
-
-    def _bear(self, free: Bools, things: Things, colors: Floats | None, now: float) -> None:
-        """Begin a track at each thing that is free to."""
-        columns = np.flatnonzero(free)
+    def _bear(self, columns: Ints, things: Things, colors: Floats | None, now: float) -> None:
+        """Begin a track at each thing of `columns`."""
+        if not columns.size:
+            return
+        tracks = self._tracks
         self._motion.add(things.boxes[columns])
-        anchors = self._motion.place[len(self._records) :, :2].tolist()
-        for column, anchor in zip(columns.tolist(), anchors, strict=True):
-            record = Record(born=now, path=deque(maxlen=self.options.path_points))
-            record.see(things, column, self._limits.names, anchor, now)
-            record.see_whole(things, column, now)
-            record.colors = None if colors is None else colors[column].copy()
-            self._confirm(record)
-            self._records.append(record)
+        rows = tracks.add(len(columns), now, self.options.path_points)
+        tracks.see(rows, things, columns, self._motion.place[rows, :2], now)
+        tracks.see_whole(rows, things, columns, now)
+        if colors is not None:
+            begun = colors[columns]
+            tracks.colors = begun if tracks.colors is None else np.concatenate((tracks.colors, begun))
+        self._confirm(rows)
 
-    def _confirm(self, record: Record) -> None:
-        if record.track_id == 0 and record.seen >= self._limits.confirm_frames[record.class_id]:
-            record.track_id = self._ids.next()
-        record.state = "tracked" if record.track_id else "new"
+    def _confirm(self, rows: Ints) -> None:
+        """Give ids to the tracks of `rows` that have been seen often enough, in that order."""
+        table = self._tracks.rows
+        often = table["seen"][rows] >= self._limits.confirm_frames[self._tracks.class_ids[rows]]
+        for row in rows[often & (table["track_id"][rows] == 0)].tolist():
+            table["track_id"][row] = self._ids.next()
 
     def _keep(self, kept: Bools) -> None:
         if not kept.all():
-            self._records = [record for record, keeps in zip(self._records, kept.tolist(), strict=True) if keeps]
+            self._tracks.keep(kept)
             self._motion.keep(np.flatnonzero(kept))
 
     def _ids_in(self, result: InstanceResult | PanopticResult) -> list[int | None]:
         """Return the id of each thing and segment of the result, None where there is none."""
         ids: list[int | None] = [None] * len(result)
-        for record in self._records:
-            if record.place is not None and record.track_id:
-                ids[record.place] = record.track_id
+        known = self._tracks.rows[self._tracks.confirmed & ~self._tracks.lost]
+        for place, track in zip(known["place"].tolist(), known["track_id"].tolist(), strict=True):
+            ids[place] = track
         if isinstance(result, PanopticResult):
             for place, segment in enumerate(result.segments):
                 if not segment.isthing:

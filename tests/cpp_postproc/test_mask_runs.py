@@ -106,6 +106,23 @@ def test_masks_joined_and_taken_one_by_one_are_the_same() -> None:
     assert not whole.shared(whole, far).any()
 
 
+def test_masks_of_two_sets_are_taken_in_any_order() -> None:
+    ids = np.random.default_rng(2).integers(0, 4, (9, 30)).astype(np.uint8)
+    first, second = MaskRuns.of_map(ids, [1, 9]), MaskRuns.of_map(ids, [3, 2])
+    taken = first.taken([3, 0, 1, 0], second)
+    expected = MaskRuns.of_parts(
+        [second.one(1).runs, first.one(0).runs, first.one(1).runs, first.one(0).runs], by_columns=False
+    )
+    assert (taken.runs == expected.runs).all()
+    assert (taken.starts == expected.starts).all()
+    assert len(MaskRuns.none().taken([])) == 0
+    for place in (-1, 4):
+        with pytest.raises(postproc.ArgumentError, match=f"0 to 4 exclusive, but one is {place}"):
+            first.taken([place], second)
+    with pytest.raises(postproc.ArgumentError, match="same lines"):
+        first.taken([0], MaskRuns.none(by_columns=True))
+
+
 def test_what_is_no_set_of_masks_is_refused() -> None:
     ids = np.zeros((4, 5), np.int32)
     masks = MaskRuns.of_map(ids, [0])

@@ -89,7 +89,10 @@ def instance_shades(
     track's shade, wherever it goes. The shade of another one depends on its own place (and on others only where two
     share it), so that it does not change with every frame of a video.
     """
-    if track_ids is not None and any(track is not None for track in track_ids):
+    tracks = [] if track_ids is None else [track for track in track_ids if track is not None]
+    if tracks and len(tracks) == len(class_ids):
+        return [track % SHADES for track in tracks]
+    if tracks and track_ids is not None:
         untracked = iter(
             instance_shades(
                 [kind for kind, track in zip(class_ids, track_ids, strict=True) if track is None],

@@ -8,7 +8,7 @@ from segrt.runtime.results import rle
 from segrt.runtime.tracking.box_overlap import box_iou
 
 SIZE = (48, 70)
-WORTH = FitWorth(unseen=0.7, seen_last=0.9, emerging=0.3, other_class=0.5, reach=0.5)
+WORTH = FitWorth(unseen=0.7, seen_last=0.9, emerging=0.3, other_class=0.5, reach=0.5, grown=64.0)
 
 
 def masks_of(rng, count):
@@ -72,6 +72,8 @@ def fits_slowly(masks, things, known, predicted, rows, worth):
         box_iou(grown(boxes, worth.reach), grown(rows[:, 1:5], worth.reach)) if worth.reach else np.zeros_like(overlap),
         worth.emerging * part * keeping_a_side(boxes, rows[:, 1:5], deviations),
     )  # fmt: skip
+    seen = areas - hidden
+    near[(rows[:, 0] > worth.grown * areas) | (seen > worth.grown * rows[:, 0])] = 0
     alike = np.where(known[:, 9:] == rows[:, 5], 1.0, worth.other_class)
     return np.array([overlap * alike, near * alike, hidden / np.maximum(areas, 1), visible])
 
@@ -81,7 +83,7 @@ def fits_slowly(masks, things, known, predicted, rows, worth):
 def test_fits_are_those_of_the_formulas(seed, by_columns):
     rng = np.random.default_rng(seed)
     masks, things = masks_of(rng, 5), masks_of(rng, 7)
-    worth = WORTH if seed % 2 else FitWorth(0.7, 0.9, 0.3, 0.0, 0.0)
+    worth = WORTH if seed % 2 else FitWorth(0.7, 0.9, 0.3, 0.0, 0.0, 4.0)
     tracks, others = runs_of(masks, by_columns), runs_of(things, by_columns)
     centres = rng.uniform(0, 60, (5, 2))
     boxes = np.sort(rng.uniform(0, 60, (5, 4)).reshape(5, 2, 2), axis=1).reshape(5, 4)
