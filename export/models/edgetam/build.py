@@ -72,14 +72,14 @@ def _nothing_fetched_to_be_shown() -> Iterator[None]:
     from transformers import EdgeTamVisionConfig
 
     own = vars(EdgeTamVisionConfig).get("__repr__")
-    EdgeTamVisionConfig.__repr__ = object.__repr__  # type: ignore[method-assign]
+    EdgeTamVisionConfig.__repr__ = object.__repr__
     try:
         yield
     finally:
         if own is None:
             del EdgeTamVisionConfig.__repr__
         else:
-            EdgeTamVisionConfig.__repr__ = own  # type: ignore[method-assign]
+            EdgeTamVisionConfig.__repr__ = own
 
 
 def _configuration(request: Request, side: int) -> Any:
