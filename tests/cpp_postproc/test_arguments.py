@@ -133,7 +133,7 @@ BEHIND: dict[str, tuple[str, Callable[[], Any]]] = {
         "coefficients",
         lambda: _postproc.prototype_masks_rle(MASKS, BOXES, BOXES, (4, 4), None, None, False, 1),
     ),
-    "predictions": ("predictions", lambda: _postproc.decode_yolo(BOXES[:4], 0.5, 0.5, 10, 0)),
+    "predictions": ("predictions", lambda: _postproc.decode_yolo(BOXES[:4], 0.5, 0.5, 10, 0, False)),
     "masks": ("masks", lambda: _postproc.matrix_nms(BITS, [1.0], [1], "gaussian", 2.0, 1)),
     "semantic": ("semantic", lambda: _postproc.merge_semantic_instances(SEMANTIC, BITS, *FUSION)),
     "heatmap": ("center_heatmap", lambda: _postproc.group_centers(SEMANTIC, MASKS, MASKS, OUT, [], 0.1, 7, 9, 1, 1)),
