@@ -32,9 +32,8 @@ class PrototypeMasks(
     coefficients; `yolov5` has an objectness after the box, which multiplies the probabilities; `detections` has x0, y0,
     x1, y1, score, class id, K coefficients, duplicates suppressed already.
     A box that overlaps a better one of its class, or with `agnostic` of any, by more than `iou_threshold` is dropped;
-    `detections` are not compared. Masks are enlarged, then cut
-    at their boxes, as ultralytics 8.4 does; with `compat` the grid is cut before, as ultralytics up to 8.3 and YOLOv5
-    do, whose masks reach out of their boxes.
+    `detections` are not compared. Masks are enlarged, then cut at their boxes, as ultralytics 8.4 does; with `compat`
+    the grid is cut before, as ultralytics up to 8.3 and YOLOv5 do, whose masks reach out of their boxes.
     """
 
     technique: ClassVar[Technique] = "instance"
