@@ -9,7 +9,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from segrt.runtime.postproc import FitWorth, TrackRows, fit_tracks
-from segrt.runtime.tracking.appearance import alike
 from segrt.runtime.tracking.assignment import assign
 from segrt.runtime.tracking.box_overlap import Floats
 from segrt.runtime.tracking.followed_things import Things
@@ -74,10 +73,10 @@ def fits_of(
     tracks: TrackTable,
     motion: Motion,
     things: Things,
-    colors: Floats | None,
+    likely: Floats | None,
     options: TrackerOptions,
 ) -> Fits:
-    """Compare tracks, where `motion` predicts them, with things; `colors` are the things' counts.
+    """Compare tracks, where `motion` predicts them, with things; `likely` (N, M) says how well their colours fit.
 
     Two masks overlap by their IoU, the track's moved as its place was predicted to move, or by that of their boxes,
     which survives a change of shape. What is hidden counts in nobody's disfavour (a share `_UNSEEN` of that value): the
@@ -89,9 +88,6 @@ def fits_of(
     other_class = _OTHER_CLASS if options.across_classes else 0.0
     worth = FitWorth(_UNSEEN, _SEEN_LAST, _EMERGING, other_class, options.reach, _GROWN)
     overlap, near, hidden, visible = fit_tracks(rows, things.masks, things.rows, things.size, worth)
-    if colors is not None and tracks.colors is not None:
-        pairs = np.nonzero(np.maximum(overlap, near) >= options.overlap)  # others cannot become pairs
-        share = 1 - options.appearance * (1 - alike(tracks.colors[pairs[0]], colors[pairs[1]]))
-        overlap[pairs] *= share
-        near[pairs] *= share
+    if likely is not None:
+        overlap, near = np.minimum(overlap * likely, 1), np.minimum(near * likely, 1)
     return Fits(overlap, near, hidden, visible)

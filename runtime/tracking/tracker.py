@@ -9,7 +9,7 @@ import numpy.typing as npt
 from segrt.runtime.errors import SegrtError
 from segrt.runtime.postproc import color_counts
 from segrt.runtime.results import InstanceResult, PanopticResult
-from segrt.runtime.tracking.appearance import LOOKED_AT
+from segrt.runtime.tracking.appearance import LOOKED_AT, UsualColors, likelihood
 from segrt.runtime.tracking.assignment import check_scipy
 from segrt.runtime.tracking.box_overlap import Floats, box_iou
 from segrt.runtime.tracking.camera_motion import CameraMotion
@@ -32,6 +32,8 @@ _GAP = 3.0  # so many times as long as between the frames before is no longer th
 _SAME_PLACE = 0.5  # IoU of the boxes of what has not moved away between two frames
 _FEWEST_SAME = 3  # things that tell, where they are still in their places, that there was no cut
 _NEW_COLORS = 0.3  # share of the newest frame in a track's colours
+_MOMENT = 0.2  # seconds
+_KEPT = 0.7  # of similarity, whatever the colours of what was seen a moment ago
 
 
 class Tracker:
@@ -55,6 +57,7 @@ class Tracker:
         self._interval: float | None = None  # seconds between the last two frames
         self._tracks = TrackTable()
         self._motion = Motion()
+        self._usual = UsualColors()
         self._cuts = SceneCuts() if self.options.cuts else None
         self._camera = CameraMotion() if self.options.camera_motion else None
 
@@ -82,10 +85,11 @@ class Tracker:
         now, elapsed = self._begin(result, pts, image, things)
         self._predict(now, elapsed, things, image)
         kinds = self._limits.kinds(things)
-        colors = None
+        colors = likely = None
         if self.options.appearance > 0 and image is not None:
             colors = color_counts(image, things.masks, LOOKED_AT)
-        fits = fits_of(self._tracks, self._motion, things, colors, self.options)
+            likely = self._likely(things, colors, now)
+        fits = fits_of(self._tracks, self._motion, things, likely, self.options)
         fits.near[self._has_left(result.size)] = 0
         rows, columns = match(fits, self._tracks, kinds, self.options)
         self._tracks.rows["place"] = -1
@@ -106,6 +110,7 @@ class Tracker:
         same = (type(result), result.size, result.labels)
         if same != self._same:
             self._limits = Limits(self.options, result.labels)
+            self._usual = UsualColors()
             self._same = same
             self.reset()
         before = self._time
@@ -149,6 +154,20 @@ class Tracker:
             affine = self._camera.since_last(image, things.boxes)
             if affine is not None:
                 self._motion.warp(affine)
+
+    def _likely(self, things: Things, colors: Floats, now: float) -> Floats | None:
+        """Return how likely the colours of each thing are each track's, (N, M); None where there are no tracks.
+
+        What was seen a moment ago, and is still there, is not given up for its colours: a shadow may have fallen on it.
+        """
+        self._usual.take_in(things.class_ids, colors)
+        if self._tracks.colors is None:
+            return None
+        usual = self._usual.of(self._tracks.class_ids)
+        likely = likelihood(self._tracks.colors, usual, colors, self.options.appearance)
+        just_seen = ~self._tracks.lost & (now - self._tracks.rows["last_seen"] <= _MOMENT)
+        likely[just_seen] = np.maximum(likely[just_seen], _KEPT)
+        return likely
 
     def _has_left(self, size: tuple[int, int]) -> Bools:
         """Say which lost tracks should be outside a picture of `size` (H, W): what comes in there is another thing."""

@@ -1,5 +1,7 @@
-"""Colours under masks: counted as a slow loop counts them, and compared so that a part is like its whole."""
+"""Colours under masks: counted as a slow loop counts them, and weighed against what is usual in their class."""
 
+import math
+import pickle
 from itertools import product
 from typing import Any
 
@@ -8,7 +10,7 @@ import numpy.typing as npt
 import pytest
 
 from segrt.runtime.postproc import ArgumentError, MaskRuns, color_counts
-from segrt.runtime.tracking.appearance import alike
+from segrt.runtime.tracking.appearance import UsualColors, likelihood
 
 
 def slow_counts(image: npt.NDArray[Any], mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.float64]:
@@ -42,31 +44,82 @@ def test_of_what_is_large_a_part_stands_for_all() -> None:
     assert counts[-1] == pytest.approx(2400, rel=0.02)
 
 
+def of_colors(**pixels: float) -> npt.NDArray[np.float64]:
+    """Return counts, (1, 512), of pixels of a few colours."""
+    counts = np.zeros((1, 512))
+    for name, number in pixels.items():
+        counts[0, ["pane", "red", "blue", "green"].index(name)] = number
+    return counts
+
+
+def usual_cars() -> npt.NDArray[np.float64]:
+    """Return the colours of cars, half of each panes, of which many were seen, (1, 512)."""
+    usual = UsualColors()
+    for _ in range(100):
+        for paint in ("red", "blue", "green"):
+            usual.take_in(np.array([2]), of_colors(pane=50, **{paint: 50}))
+    return usual.of(np.array([2]))
+
+
+def likely(known: npt.NDArray[np.float64], seen: npt.NDArray[np.float64], weight: float = 1.0) -> float:
+    return float(likelihood(known, usual_cars(), seen, weight)[0, 0])
+
+
 def test_a_part_is_like_its_whole_and_not_like_another() -> None:
-    """A car of red paint and grey panes of which the paint alone comes out; blue paint with the same panes."""
-    noise = np.random.default_rng(1).integers(-12, 13, (20, 30, 3))
-    image = (np.full((20, 30, 3), 90) + noise).astype(np.uint8)
-    ids = np.zeros((20, 30), np.uint8)
-    for value, (left, width, paint) in enumerate(
-        ((0, 10, (30, 30, 200)), (10, 3, (30, 30, 200)), (13, 10, (200, 30, 30))), 1
-    ):
-        ids[:, left : left + width] = value
-        image[10:, left : left + width] = np.array(paint) + noise[10:, left : left + width]
-    ids[:10, 10:13] = 0  # of the second, the part, the panes are covered
-    red, part, blue, nothing = color_counts(image, MaskRuns.of_map(ids, [1, 2, 3, 9]), 512)
-    pairs = np.array([red, red, blue, red, red]), np.array([red, part, part, blue, nothing])
-    same, of_part, of_other, with_panes, unseen = alike(*pairs).tolist()
-    assert (same, unseen) == (1, 1)
-    assert of_part > 0.9
-    assert of_other == pytest.approx(1 - 30 / 64)  # of 30 pixels: they are few
-    assert 0.3 < with_panes < 0.7
+    red, part, blue = of_colors(pane=200, red=200), of_colors(red=30), of_colors(pane=200, blue=200)
+    assert likely(red, part) > 2
+    assert likely(red, red) > likely(red, part)
+    assert likely(blue, part) < 0.5
+    assert likely(blue, red) < 0.5
+    assert likely(red, of_colors()) == 1  # nothing seen, or nothing known, says nothing
+    assert likely(of_colors(), red) == pytest.approx(1)
 
 
-def test_few_pixels_say_little() -> None:
-    red, blue = np.zeros((2, 512))
-    red[0], blue[511] = 1000, 1000
-    few = np.array([[0.0], [1], [16], [64], [1000]]) * blue / 1000
-    assert alike(np.tile(red, (5, 1)), few).tolist() == [1, 1 - 1 / 64, 0.75, 0, 0]
+def test_what_all_have_says_little() -> None:
+    red = of_colors(pane=200, red=200)
+    assert likely(red, of_colors(pane=40)) == pytest.approx(1, abs=0.15)
+    assert likely(red, of_colors(red=40)) > 2
+
+
+def test_few_pixels_say_little_and_many_no_more_than_some() -> None:
+    red = of_colors(pane=500, red=500)
+    grades = [likely(red, of_colors(blue=number)) for number in (1, 16, 64, 256)]
+    assert 1 > grades[0] > grades[1] > grades[2] > grades[3]
+    assert likely(red, of_colors(blue=256)) == likely(red, of_colors(blue=1000))
+    sliver = of_colors(red=4)
+    assert likely(sliver, of_colors(blue=256)) > grades[1]  # little is known of it
+
+
+def test_likelihoods_are_those_of_the_formula() -> None:
+    rng = np.random.default_rng(5)
+    known, seen = rng.integers(0, 9, (3, 512)).astype(float), rng.integers(0, 9, (4, 512)).astype(float)
+    usual = rng.uniform(0.1, 1, (3, 512))
+    usual /= usual.sum(axis=1, keepdims=True)
+    got = likelihood(known, usual, seen, 0.5)
+    for i, j in product(range(3), range(4)):
+        mean = 0.0
+        for color in range(512):
+            own = (known[i, color] + 32 * usual[i, color]) / (known[i].sum() + 32)
+            mixed = 0.7 * own + 0.3 * usual[i, color]
+            mean += seen[j, color] * math.log(mixed / usual[i, color]) / seen[j].sum()
+        number = min(known[i].sum(), seen[j].sum(), 256)
+        assert got[i, j] == pytest.approx(math.exp(0.5 * (0.47 + 0.18 * number**0.5) * mean))
+    assert likelihood(known, usual, seen, 0.0).tolist() == np.ones((3, 4)).tolist()
+
+
+def test_usual_colours_are_those_of_the_class_and_of_late() -> None:
+    usual = UsualColors()
+    assert usual.of(np.array([7]))[0] == pytest.approx(np.full(512, 1 / 512))
+    usual.take_in(np.array([2, 7]), np.concatenate((of_colors(red=900), of_colors(blue=3))))
+    cars, dogs = pickle.loads(pickle.dumps(usual)).of(np.array([2, 7]))
+    assert cars[1] == dogs[2] == pytest.approx(1.02 / (1 + 512 * 0.02))
+    for color, last in (("red", 9000), ("blue", 9000)):
+        for _ in range(last // 100):
+            usual.take_in(np.full(100, 2), np.tile(of_colors(**{color: 5}), (100, 1)))
+    cars = usual.of(np.array([2]))[0]
+    assert cars.sum() == pytest.approx(1)
+    assert cars[2] > 4 * cars[1] > 0
+    assert usual.of(np.zeros(0, np.intp)).shape == (0, 512)
 
 
 def test_masks_outside_the_picture_are_refused() -> None:

@@ -5,7 +5,7 @@ from collections import Counter
 import pytest
 
 from segrt.runtime.streetworld.clips import LABELS, ClipFrame, StreetClip
-from segrt.runtime.tracking import Tracker
+from segrt.runtime.tracking import Tracker, TrackerOptions
 from segrt.runtime.zones.counting import ZoneCounter
 from segrt.runtime.zones.shapes import Line, Zone, ZonePlan
 
@@ -41,3 +41,11 @@ def test_events_and_counts_are_those_of_the_truths_ids(seed: int) -> None:
     assert min(sum(number for (event, *_), number in expected.items() if event == kind)  # type: ignore[misc]
                for kind in ("entered", "left", "crossed", "gone")) > 3  # fmt: skip
     assert seen(frames, Tracker()) == (expected, counts)
+
+
+def test_colours_tell_whom_masks_take_for_another() -> None:
+    """Colours were weighed on this clip among others; by masks alone two cars change places in it."""
+    frames = list(StreetClip(115, frames=60, size=(96, 160), fps=8, meetings=0))
+    truth = seen(frames, None)
+    assert seen(frames, Tracker()) != truth
+    assert seen(frames, Tracker(TrackerOptions(appearance=0.9))) == truth
