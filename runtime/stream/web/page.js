@@ -133,7 +133,7 @@ function status(state) {
   let said = state ? state.states[source || Object.keys(state.states)[0]] || "connecting" : "no connection";
   if (!state && ended) { said = "ended"; }
   const over = said === "ended" || (said === "no connection" && last !== null);
-  if (said === "live" && late) { said = waiting ? "waiting" : "no picture"; }
+  if (said === "live" && (late || waiting)) { said = waiting ? "waiting" : "no picture"; }
   say("state", said);
   $("state").className = said === "live" ? "pill live" : "pill";
   $("view").classList.toggle("over", over);

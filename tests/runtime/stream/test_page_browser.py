@@ -250,6 +250,7 @@ def test_a_sixth_page_of_one_browser_says_why_it_waits(cameras, browser):
     sixth.wait_for_selector("#notice:visible", timeout=30_000)
     assert sixth.locator("#notice").text_content().startswith("5 pages of this browser are watching")
     assert sixth.locator("#notice").get_attribute("role") == "status"
+    assert sixth.locator("#state").text_content() == "waiting"
     pages[0].close()
     sixth.wait_for_selector("#state.live", timeout=30_000)
     assert sixth.locator("#notice").is_hidden()
