@@ -15,7 +15,7 @@ _DOUBT = 32.0  # pixels of what is usual that are added to a track's own, which 
 _OWN = 0.7  # share of a thing's pixels that its track explains; others are another side of it, or blended with others
 _FIRST, _MORE = 0.47, 0.18  # what the mean pixel says, and for each root of their number: neighbours say the same
 _MOST_PIXELS = 256  # that say more than fewer
-_MOST_ALIKE = 3.0  # so much can be said for a pair, as a logarithm
+_FOR, _AGAINST = 3.0, 9.0  # so much can be said of a pair, as a logarithm
 
 
 class UsualColors:
@@ -53,5 +53,5 @@ def likelihood(known: Floats, usual: Floats, counts: Floats, weight: float) -> F
     mean = of_pixels / np.maximum(pixels, 1e-9)
     number = np.minimum(np.minimum(pixels, known_pixels), _MOST_PIXELS)
     says = weight * (_FIRST + _MORE * np.sqrt(number)) * mean
-    likely: Floats = np.exp(np.clip(says, -_MOST_ALIKE * 3, _MOST_ALIKE))
+    likely: Floats = np.exp(np.clip(says, -_AGAINST, _FOR))
     return likely

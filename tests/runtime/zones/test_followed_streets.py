@@ -44,7 +44,7 @@ def test_events_and_counts_are_those_of_the_truths_ids(seed: int) -> None:
 
 
 def test_colours_tell_whom_masks_take_for_another() -> None:
-    """Colours were weighed on this clip among others; by masks alone two cars change places in it."""
+    """Colours were weighed on this clip among others; by masks alone two cyclists change places in it."""
     frames = list(StreetClip(115, frames=60, size=(96, 160), fps=8, meetings=0))
     truth = seen(frames, None)
     assert seen(frames, Tracker()) != truth
