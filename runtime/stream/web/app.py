@@ -20,11 +20,12 @@ from segrt.runtime.stream.recorder import Recorder
 from segrt.runtime.stream.web.access import ADMITTED, Receive, Scope, Send
 from segrt.runtime.stream.web.answering import apart, json_answer
 from segrt.runtime.stream.web.frame_message import picture
-from segrt.runtime.stream.web.hub import Client, Hub, Newest
+from segrt.runtime.stream.web.hub import Hub, Newest
 from segrt.runtime.stream.web.prometheus import exposition
 from segrt.runtime.stream.web.video_answer import MOST_BYTES as MOST_OFFER
 from segrt.runtime.stream.web.video_answer import VIDEO_PATH, video_answer
 from segrt.runtime.stream.web.video_peers import Peers, why_no_webrtc
+from segrt.runtime.stream.web.viewers import Client
 from segrt.runtime.stream.web.zone_answer import ZONES_PATH, file_of, zone_answer
 from segrt.runtime.zones.zone_file import MOST_BYTES
 
@@ -154,9 +155,10 @@ class _Answers:
         if request.method == "HEAD":
             return Response(media_type=_STREAM)
         film = request.query_params.get("film", "")  # the video that it has in the place of pictures
-        client = self._hub.add(source_id, request.query_params.get("browser", "")[:_LONGEST_NAME], pictured=not film)
-        if isinstance(client, str):
-            return json_answer({"error": client}, 503)
+        browser, page = (request.query_params.get(name, "")[:_LONGEST_NAME] for name in ("browser", "page"))
+        client = Client(source_id, browser, page, pictured=not film)
+        if (reason := self._hub.add(client)) is not None:
+            return json_answer({"error": reason}, 503)
         return _Messages(self._hub, client, self._peers, film)
 
     def _source_of(self, request: Request) -> str | None:

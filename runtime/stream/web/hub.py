@@ -3,17 +3,15 @@
 import asyncio
 import threading
 import time
-from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import NamedTuple, Protocol
 
 from segrt.runtime.results import Label, Result
 from segrt.runtime.stream.frame import Frame
+from segrt.runtime.stream.web.viewers import Client, Viewers
 from segrt.runtime.zones.zone_totals import Tallies
 
 MOST_CLIENTS = 32
-MOST_PAGES = 5
-"""Pages of one browser that may watch: it makes six connections to a place at most, and needs one to ask with."""
 
 
 class Newest(NamedTuple):
@@ -33,38 +31,6 @@ class Encode(Protocol):
     ) -> bytes: ...
 
 
-class Client:
-    """One browser: it has the newest message it has not been sent, and no other; `pictured` ones have pictures."""
-
-    def __init__(self, source_id: str, browser: str = "", *, pictured: bool = True) -> None:
-        self.source_id = source_id
-        self.browser = browser
-        self.pictured = pictured
-        self.dropped = 0
-        self._message: bytes | None = None
-        self._changed = asyncio.Event()
-        self.gone = False
-
-    def offer(self, message: bytes) -> None:
-        """Give the newest message; one that waits is dropped."""
-        self.dropped += self._message is not None
-        self._message = message
-        self._changed.set()
-
-    def leave(self) -> None:
-        """Let `next` return None."""
-        self.gone = True
-        self._changed.set()
-
-    async def next(self) -> bytes | None:
-        """Wait for the newest message; None when there will be none."""
-        while self._message is None and not self.gone:
-            self._changed.clear()
-            await self._changed.wait()
-        message, self._message = self._message, None
-        return None if self.gone else message
-
-
 class Hub:
     """Keeps the latest result of each source and hands messages to the clients that watch it.
 
@@ -79,10 +45,9 @@ class Hub:
     ) -> None:
         self._encode = encode
         self._tallies = tallies
-        self._most = most_clients
+        self._viewers = Viewers(most_clients)
         self._lock = threading.Lock()
         self._latest: dict[str, Newest] = {}
-        self._clients: set[Client] = set()
         self._loop: asyncio.AbstractEventLoop | None = None
         self.source_ids: list[str] = []
         self.labels: tuple[Label, ...] = ()
@@ -101,7 +66,7 @@ class Hub:
         newest = Newest(frame, result, time.time() - age, round(age * 1e3, 1))
         with self._lock:
             self._latest[frame.source_id] = newest
-            watched = {client.pictured for client in self._clients if client.source_id == frame.source_id}
+            watched = {client.pictured for client in self._viewers if client.source_id == frame.source_id}
             loop = self._loop
         self.labels = result.labels
         self.technique = type(result).__name__.removesuffix("Result").lower()
@@ -117,46 +82,33 @@ class Hub:
         with self._lock:
             return self._latest.get(source_id)
 
-    def add(self, source_id: str, browser: str = "", *, pictured: bool = True) -> Client | str:
-        """Add a client, in the server's loop; return why it has to wait when there are too many.
-
-        `browser` is the same for all pages of one browser, "" where that is not known.
-        """
+    def add(self, client: Client) -> str | None:
+        """Add a client, in the server's loop; return why it has to wait when there are too many."""
         with self._lock:
-            if len(self._clients) >= self._most:
-                return f"{self._most} pages are watching, which is the most; this one goes on when one leaves"
-            pages = Counter(client.browser for client in self._clients)
-            if browser and pages[browser] >= MOST_PAGES:
-                return (
-                    f"{MOST_PAGES} pages of this browser are watching, and it makes no more connections; "
-                    "this one goes on when one is closed"
-                )
             self._loop = asyncio.get_running_loop()
-            client = Client(source_id, browser, pictured=pictured)
-            self._clients.add(client)
-            return client
+            return self._viewers.admit(client)
 
     def remove(self, client: Client) -> None:
         """Remove a client."""
         client.leave()
         with self._lock:
-            self._clients.discard(client)
+            self._viewers.remove(client)
 
     def clients(self) -> int:
         """Return how many browsers watch."""
         with self._lock:
-            return len(self._clients)
+            return len(self._viewers)
 
     def close(self) -> None:
         """Let all clients leave; called from any thread."""
         with self._lock:
-            loop, clients = self._loop, list(self._clients)
+            loop, clients = self._loop, list(self._viewers)
         if loop is not None and not loop.is_closed():
             for client in clients:
                 loop.call_soon_threadsafe(client.leave)
 
     def _hand_out(self, source_id: str, pictured: bool, message: bytes) -> None:
         with self._lock:
-            clients = [one for one in self._clients if one.source_id == source_id and one.pictured == pictured]
+            clients = [one for one in self._viewers if one.source_id == source_id and one.pictured == pictured]
         for client in clients:
             client.offer(message)

@@ -8,6 +8,7 @@ import { ZoneEditor } from "./page_zone_editor.js";
 
 const $ = (id) => document.getElementById(id);
 const make = (tag, text = "") => Object.assign(document.createElement(tag), { textContent: text });
+const page = random(); // tells the server that its requests are of one page
 const HISTORY = 120;
 const LATE_MS = 3000;
 const COUNTS_MS = 200; // numbers beside the picture change no faster
@@ -22,15 +23,18 @@ let source = kept("segrt source") || "";
 let last = null; // the newest picture, kept to paint again when a class is toggled
 let lastAt = -Infinity;
 let countedAt = -Infinity;
-let attempt = null;
+let request = null; // the newest one for the stream
 let times = [];
 let waiting = ""; // why there is no stream
 let ended = false;
-const film = new Film(() => attempt && attempt.abort(), (message, still) => present({ ...message, picture: still }));
+const film = new Film(() => watch(), (message, still) => present({ ...message, picture: still }));
+
+function random() {
+  return Array.from(crypto.getRandomValues(new Uint8Array(8)), (one) => one.toString(16)).join("");
+}
 
 function browser() { // tabs of one browser share its few connections; the server is told which belong together
-  const name = kept("segrt browser") || Array.from(crypto.getRandomValues(new Uint8Array(8)), (one) => one.toString(16)).join("");
-  kept("segrt browser", name);
+  kept("segrt browser", kept("segrt browser") || random());
   return kept("segrt browser") || "";
 }
 
@@ -38,17 +42,23 @@ function say(id, text) { // only changes are announced to screen readers
   if ($(id).textContent !== text) { $(id).textContent = text; }
 }
 
+// Reads the stream until a newer request for it takes over. That goes out while the earlier one is still read: the server
+// gives it the earlier one's place, which another page that waits would take otherwise.
 async function watch() {
-  for (;;) {
-    attempt = new AbortController();
+  const earlier = request, own = request = new AbortController();
+  while (own === request) {
     try {
       const seen = film.playing ? { film: film.name } : {}; // then without pictures
-      const query = new URLSearchParams({ browser: browser(), ...(source ? { source } : {}), ...seen });
-      const answer = await fetch("stream?" + query, { signal: attempt.signal, cache: "no-store" });
+      const query = new URLSearchParams({ browser: browser(), page, ...(source ? { source } : {}), ...seen });
+      const answer = await fetch("stream?" + query, { signal: own.signal, cache: "no-store" });
+      if (earlier) { earlier.abort(); }
       if (answer.ok) {
         waiting = "";
-        for await (const bytes of messages(answer.body.getReader())) { await show(parse(bytes)); }
-        ended = last !== null;
+        for await (const bytes of messages(answer.body.getReader())) {
+          const shown = await decode(parse(bytes));
+          if (own === request) { show(shown); }
+        }
+        if (own === request) { ended = last !== null; }
       } else if (answer.status === 404 && source) {
         source = ""; // one of an earlier run
         kept("segrt source", "");
@@ -56,13 +66,12 @@ async function watch() {
         waiting = await reason(answer);
       }
     } catch (error) { /* the connection is gone: again in a second */ }
-    await new Promise((resume) => setTimeout(resume, attempt.signal.aborted ? 0 : 1000));
+    await new Promise((resume) => setTimeout(resume, 1000));
   }
 }
 
-async function show(message) {
+function show(shown) {
   ended = false;
-  const shown = await decode(message);
   if (shown.picture) { film.note(shown); present(shown); } else { film.take(shown); }
 }
 
@@ -203,7 +212,7 @@ $("sources").addEventListener("change", (event) => {
   kept("segrt source", source);
   tracks.clear();
   past.clear();
-  attempt.abort();
+  watch();
 });
 $("fullscreen").hidden = !document.fullscreenEnabled;
 $("fullscreen").addEventListener("click", () => $("view").requestFullscreen());

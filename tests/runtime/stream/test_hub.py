@@ -1,4 +1,4 @@
-"""The live page's messages: made once for all who watch, and not at all for nobody."""
+"""The live page's messages: made once for all who watch, and not at all for nobody; who may watch."""
 
 import asyncio
 import time
@@ -6,6 +6,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from segrt.runtime.stream.web.hub import Hub
+from segrt.runtime.stream.web.viewers import Client, Viewers
 
 
 def test_a_result_is_encoded_once_for_all_who_watch_its_source_and_never_for_nobody() -> None:
@@ -22,12 +23,13 @@ def test_a_result_is_encoded_once_for_all_who_watch_its_source_and_never_for_nob
         hub.publish(frame, SimpleNamespace(labels=()))  # type: ignore[arg-type]
 
     async def watched() -> list[bytes | None]:
-        clients = [hub.add("door"), hub.add("door"), hub.add("door")]
+        clients = [Client("door") for _ in range(3)]
+        assert [hub.add(client) for client in clients] == [None] * 3
         for source_id in ("yard", "door", "yard"):
             publish(source_id)
-        messages = [await client.next() for client in clients]  # type: ignore[union-attr]
+        messages = [await client.next() for client in clients]
         for client in clients:
-            hub.remove(client)  # type: ignore[arg-type]
+            hub.remove(client)
         publish("door")
         return messages
 
@@ -41,3 +43,29 @@ def test_a_result_is_encoded_once_for_all_who_watch_its_source_and_never_for_nob
     assert all(message is messages[0] for message in messages)
     newest = hub.latest("door")
     assert newest is not None
+
+
+def test_a_page_that_asks_for_something_else_keeps_its_place() -> None:
+    viewers = Viewers(most=6)
+    pages = [Client("door", "browser", str(number)) for number in range(5)]
+    assert [viewers.admit(page) for page in pages] == [None] * 5
+    sixth = viewers.admit(Client("door", "browser", "5"))
+    assert sixth is not None
+    assert sixth.startswith("5 pages of this browser")
+    again = Client("yard", "browser", "3", pictured=False)
+    assert viewers.admit(again) is None, "the page before has not left yet"
+    assert [page.gone for page in pages] == [False, False, False, True, False]
+    viewers.remove(pages[3])
+    assert set(viewers) == {*pages[:3], again, pages[4]}
+    assert viewers.admit(Client("door", "other", "3")) is None
+    full = viewers.admit(Client("door", "third"))
+    assert full is not None
+    assert full.startswith("6 pages are watching")
+    assert viewers.admit(Client("door", "other", "3")) is None
+    assert len(viewers) == 6
+
+
+def test_requests_that_name_no_page_are_of_different_ones() -> None:
+    viewers = Viewers(most=2)
+    assert [viewers.admit(Client("door")) for _ in range(2)] == [None, None]
+    assert viewers.admit(Client("door")) is not None

@@ -122,7 +122,7 @@ def wait_until(condition, seconds=60):
 def kinds(page):
     """Return of whom messages are encoded: True with pictures, False without."""
     with page.sink._hub._lock:
-        return sorted(client.pictured for client in page.sink._hub._clients)
+        return sorted(client.pictured for client in page.sink._hub._viewers)
 
 
 def need_another_address():
