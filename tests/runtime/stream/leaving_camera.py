@@ -126,7 +126,7 @@ class PushedTo:
         with contextlib.suppress(ValueError, OSError):  # it was ended
             for line in process.stdout:
                 words = line.split()
-                if words[0] == b"picture":
+                if words[0] == b"picture" and line.endswith(b"\n"):  # a killed one leaves half a line
                     seconds = None if words[3] == b"None" else float(words[3])
                     pictures.append((int(words[1]), int(words[2]), seconds, time.monotonic()))
 
