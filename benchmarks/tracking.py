@@ -116,7 +116,8 @@ def moving_things(frames: int, things: int = 50, size: tuple[int, int] = (1080, 
         for number in range(2, things + 2):
             x, y, w, h = cv2.boundingRect((ids == number).view(np.uint8))
             if w:
-                segments.append(Segment(number, 1, True, 0.9, int((ids == number).sum()), (x, y, w, h)))
+                score = float(rng.uniform(0.5, 1))  # it is another one in every frame, as a network's
+                segments.append(Segment(number, 1, True, score, int((ids == number).sum()), (x, y, w, h)))
         results.append(PanopticResult.decided(ids, segments, LABELS))
     return results
 

@@ -55,6 +55,27 @@ void paint_objects_(py::array canvas, const py::array& runs, const py::array& st
     paint_objects(target, masks, by_columns, taps, {places, tables, lights, keeps});
 }
 
+using SpriteParts = std::tuple<py::array, py::array, std::int64_t, std::int64_t>;
+
+void paste_sprites_(py::array canvas, const std::vector<SpriteParts>& sprites) {
+    const Canvas target = canvas_of(canvas, "canvas");
+    std::vector<Sprite> laid;
+    laid.reserve(sprites.size());
+    for (const auto& [light, keep, left, top] : sprites) {
+        const auto lights = flat<std::uint8_t>(light, "light", "uint8 with shape (h, w, 3)");
+        const auto keeps = flat<std::uint8_t>(keep, "keep", "uint8 with light's shape");
+        if (light.ndim() != 3 || light.shape(2) != 3) {
+            refuse("light", "uint8 with shape (h, w, 3)", light);
+        }
+        if (keep.ndim() != 3 || !std::equal(light.shape(), light.shape() + 3, keep.shape())) {
+            refuse("keep", "uint8 with light's shape", keep);
+        }
+        laid.push_back({lights.data(), keeps.data(), light.shape(0), light.shape(1), left, top});
+    }
+    const py::gil_scoped_release release;
+    paste_sprites(target, laid);
+}
+
 }  // namespace
 
 void bind_overlay(py::module_& module) {
@@ -63,6 +84,7 @@ void bind_overlay(py::module_& module) {
                "painted"_a, "reach"_a, "weights"_a, "out"_a);
     module.def("paint_objects", &paint_objects_, "canvas"_a, "runs"_a, "starts"_a, "by_columns"_a, "weights"_a,
                "places"_a, "tables"_a, "light"_a, "keep"_a);
+    module.def("paste_sprites", &paste_sprites_, "canvas"_a, "sprites"_a);
 }
 
 }  // namespace segrt

@@ -57,4 +57,17 @@ struct ObjectColors {
 void paint_objects(const Canvas& canvas, const MaskRunsView& masks, bool by_columns,
                    std::span<const std::uint16_t> weights, const ObjectColors& colors);
 
+// A small picture, shape (height, width, 3), rows one after the other, whose corner is pixel (left, top) of the
+// canvas; either may lie outside. It adds `light` and keeps the share `keep` / 255 of what lies below.
+struct Sprite {
+    const std::uint8_t* light = nullptr;
+    const std::uint8_t* keep = nullptr;
+    Index height = 0, width = 0;
+    std::int64_t left = 0, top = 0;
+};
+
+// Lays sprites over `canvas`, the first first; what lies outside is cut off. Shares are rounded to the nearest, sums
+// end at 255: as OpenCV's multiply and add do it.
+void paste_sprites(const Canvas& canvas, std::span<const Sprite> sprites);
+
 }  // namespace segrt

@@ -127,6 +127,9 @@ def paint_objects(
     light: NDArray[np.uint8],
     keep: NDArray[np.uint8],
 ) -> None: ...
+def paste_sprites(
+    canvas: NDArray[np.uint8], sprites: list[tuple[NDArray[np.uint8], NDArray[np.uint8], int, int]]
+) -> None: ...
 def fit_tracks(
     tracks: tuple[NDArray[np.int32], NDArray[np.int64]],
     things: tuple[NDArray[np.int32], NDArray[np.int64]],

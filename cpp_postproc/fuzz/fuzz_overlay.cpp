@@ -100,6 +100,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     paint_objects(target, {masks.runs, masks.starts}, false, weights, {tables, tables, lights, keeps});
     check_far(image, canvas, ids, picture, radius);
     const std::vector<std::int64_t> starts{0, 1};
+    const Index tall = bytes.between(0, picture.height), wide = bytes.between(0, picture.width);
+    const Sprite sprite{image.data(), image.data(), tall, wide, bytes.between(0, 400) - 200, bytes.between(0, 40) - 20};
+    paste_sprites(target, {&sprite, 1});
     try {  // a run that may lie anywhere
         paint_objects(target, {{&stray, 1}, starts}, by_columns, weights, {tables, tables, lights, keeps});
     } catch (const std::invalid_argument&) {

@@ -2,7 +2,9 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
+#include <limits>
 #include <stdexcept>
 
 #include "everywhere.h"
@@ -134,6 +136,22 @@ TEST(Overlay, MasksBeyondTheCanvasAreRefused) {
             EXPECT_THROW(paint_objects({canvas.data(), 4, 4, 12}, {runs, starts}, by_columns, weights,
                                        {tables, tables, light, keep}),
                          std::invalid_argument);
+        }
+    }
+}
+
+TEST(Overlay, SpritesAreCutAtTheCanvasEdges) {
+    const Bytes light(3 * 5 * 7, 10), keep(3 * 5 * 7, 128);
+    constexpr std::int64_t kFar = std::numeric_limits<std::int64_t>::max();
+    for (const std::int64_t left : {-kFar - 1, std::int64_t{-8}, std::int64_t{-3}, std::int64_t{2}, kFar}) {
+        for (const std::int64_t top : {-kFar - 1, std::int64_t{-5}, std::int64_t{-4}, std::int64_t{3}, kFar}) {
+            Bytes canvas(3 * 6 * 4, 200);
+            paste_sprites({canvas.data(), 6, 4, 12}, std::array{Sprite{light.data(), keep.data(), 5, 7, left, top}});
+            for (Index i = 0; i < std::ssize(canvas); ++i) {
+                const Index y = i / 12, x = i % 12 / 3;
+                const bool inside = y >= top && x >= left && y - 5 < top && x - 7 < left;
+                EXPECT_EQ(canvas[static_cast<std::size_t>(i)], inside ? 110 : 200);
+            }
         }
     }
 }

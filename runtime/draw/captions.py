@@ -1,6 +1,6 @@
 """Where labels stand: inside their segment where it is widest, beside it where it is small, never on each other."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from segrt.runtime.draw.fills import Image, Pen
-from segrt.runtime.draw.text import Sprite, pill
+from segrt.runtime.draw.text import Row, Sprite, paste, pill
 from segrt.runtime.results.labels.palette import Color
 
 # Places are sought on a small map: a label is some pixels off at most, and a 4K frame costs what a small one does.
@@ -22,6 +22,12 @@ _SMALLEST_OBJECT = 0.6
 SMALLEST_REGION = 0.004
 _SECOND_REGION = 0.04
 _REGIONS_PER_CLASS = 2
+# Labels are looked for among those in their own bands of so many rows.
+_BAND = 64
+
+
+Box = tuple[int, int, int, int]
+"""(left, top, right, bottom) in pixels."""
 
 
 @dataclass(frozen=True)
@@ -54,11 +60,15 @@ class Board:
     `reserved` are boxes (left, top, right, bottom) that are taken already.
     """
 
-    def __init__(self, canvas: Image, pen: Pen, reserved: Sequence[tuple[int, int, int, int]] = ()) -> None:
+    def __init__(self, canvas: Image, pen: Pen, reserved: Sequence[Box] = ()) -> None:
         self._canvas = canvas
         self._pen = pen
-        self._taken: list[tuple[int, int, int, int]] = list(reserved)
-        self._waiting: list[tuple[Sprite, int, int]] = []
+        self._margin = max(2, pen.font // 3)
+        self._taken: list[Box] = []
+        self._bands: dict[int, list[Box]] = {}
+        self._waiting: list[tuple[Sprite | Row, int, int]] = []
+        for box in reserved:
+            self._take(box)
 
     def label_object(self, subject: Subject, *, score: bool) -> None:
         """Put a label into the object, or above or below it where it is too small; a tiny object gets none."""
@@ -92,30 +102,31 @@ class Board:
                 return
 
     @property
-    def places(self) -> list[tuple[int, int, int, int]]:
+    def places(self) -> list[Box]:
         """Where the labels stand: (left, top, right, bottom) of each in pixels."""
         return [(x, y, x + sprite.size[1], y + sprite.size[0]) for sprite, x, y in self._waiting]
 
     def paste(self) -> None:
         """Draw all labels, the ones put down first on top."""
-        for sprite, left, top in reversed(self._waiting):
-            sprite.paste(self._canvas, left, top)
+        paste(self._canvas, reversed(self._waiting))
 
     def _free_part(self, subject: Subject, tall: int, wide: int) -> Image:
         """Return the subject's reduced mask without the places from which a label would touch another."""
         small = _reduced(subject)
         fy, fx = small.shape[0] / subject.size[0], small.shape[1] / subject.size[1]
-        for left, top, right, bottom in self._taken:
-            x0, x1 = (left - subject.left - wide * 0.55) * fx, (right - subject.left + wide * 0.55) * fx
-            y0, y1 = (top - subject.top - tall * 0.6) * fy, (bottom - subject.top + tall * 0.6) * fy
-            small[max(0, int(y0)) : max(0, int(y1)), max(0, int(x0)) : max(0, int(x1))] = 0
+        taken = np.array(self._taken, np.float32).reshape(-1, 4)
+        taken += (-wide * 0.55, -tall * 0.6, wide * 0.55, tall * 0.6)
+        taken = (taken - (subject.left, subject.top) * 2) * (fx, fy, fx, fy)
+        taken = np.clip(taken, 0, (*small.shape[::-1], *small.shape[::-1])).astype(np.int32)
+        for left, top, right, bottom in taken[(taken[:, 0] < taken[:, 2]) & (taken[:, 1] < taken[:, 3])].tolist():
+            small[top:bottom, left:right] = 0
         return small
 
-    def _put(self, sprite: Sprite, x: int, y: int) -> bool:
+    def _put(self, sprite: Sprite | Row, x: int, y: int) -> bool:
         """Take the place centred on (x, y), moved into the picture; return whether it was free."""
         tall, wide = sprite.size
         height, width = self._canvas.shape[:2]
-        margin = max(2, self._pen.font // 3)
+        margin = self._margin
         if wide + 2 * margin > width or tall + 2 * margin > height:
             return False
         left = min(max(x - wide // 2, margin), width - wide - margin)
@@ -124,10 +135,23 @@ class Board:
             return False
         gap = max(1, margin // 2)
         box = (left - gap, top - gap, left + wide + gap, top + tall + gap)
-        if any(box[0] < b[2] and b[0] < box[2] and box[1] < b[3] and b[1] < box[3] for b in self._taken):
+        if not self._is_free(box):
             return False
-        self._taken.append(box)
+        self._take(box)
         self._waiting.append((sprite, left, top))
+        return True
+
+    def _take(self, box: Box) -> None:
+        self._taken.append(box)
+        for band in range(box[1] // _BAND, box[3] // _BAND + 1):
+            self._bands.setdefault(band, []).append(box)
+
+    def _is_free(self, box: Box) -> bool:
+        left, top, right, bottom = box
+        for band in range(top // _BAND, bottom // _BAND + 1):
+            for other in self._bands.get(band, ()):
+                if left < other[2] and other[0] < right and top < other[3] and other[1] < bottom:
+                    return False
         return True
 
 
@@ -139,8 +163,8 @@ def _reduced(subject: Subject) -> Image:
     return cv2.resize(subject.mask(), size, interpolation=cv2.INTER_NEAREST)
 
 
-def _widest_places(subject: Subject, small: Image, count: int) -> list[tuple[int, int, float]]:
-    """Return up to `count` places (x, y, room) of the picture where `small`, the subject's reduced mask, is widest.
+def _widest_places(subject: Subject, small: Image, count: int) -> Iterator[tuple[int, int, float]]:
+    """Yield up to `count` places (x, y, room) of the picture where `small`, the subject's reduced mask, is widest.
 
     `room` is the free height around the place in pixels: the pole of inaccessibility, in a metric in which width counts
     less than height. Borders of the mask's array count as edges.
@@ -148,18 +172,16 @@ def _widest_places(subject: Subject, small: Image, count: int) -> list[tuple[int
     fy, fx = small.shape[0] / subject.size[0], small.shape[1] / subject.size[1]
     framed = cv2.copyMakeBorder(small, 1, 1, 1, 1, cv2.BORDER_CONSTANT, value=0)
     depth: npt.NDArray[Any] = cv2.distanceTransform(framed, cv2.DIST_L2, 3)
-    places = []
     for _ in range(count):
         deepest = float(depth.max())
         if deepest <= 0:
-            break
+            return
         # The middle of all equally deep places: a band of even width has its label in the middle, not at its end.
         ridge = np.argwhere(depth >= deepest * 0.97)
         row, column = (int(value) for value in ridge[np.abs(ridge - ridge.mean(axis=0)).sum(axis=1).argmin()])
-        places.append((subject.left + int((column - 0.5) / fx), subject.top + int((row - 0.5) / fy), deepest / fy))
+        yield subject.left + int((column - 0.5) / fx), subject.top + int((row - 0.5) / fy), deepest / fy
         radius = int(deepest) + 1
         depth[max(0, row - radius) : row + radius + 1, max(0, column - 2 * radius) : column + 2 * radius + 1] = 0
-    return places
 
 
 def regions(mask: Image, picture_area: int) -> list[tuple[Image, int, int, int]]:
@@ -167,13 +189,15 @@ def regions(mask: Image, picture_area: int) -> list[tuple[Image, int, int, int]]
 
     `picture_area` is in pixels of the same map. At most two parts come back, and none too small for a label.
     """
-    count, parts, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=4)
-    order = sorted(range(1, count), key=lambda part: -int(stats[part, cv2.CC_STAT_AREA]))[:_REGIONS_PER_CLASS]
+    count, parts = cv2.connectedComponents(mask, connectivity=4)
+    areas = np.bincount(parts.reshape(-1), minlength=count)
+    order = sorted(range(1, count), key=lambda part: -int(areas[part]))[:_REGIONS_PER_CLASS]
     cuts = []
     for rank, part in enumerate(order):
-        left, top, width, height, area = (int(value) for value in stats[part])
+        area = int(areas[part])
         if area < (_SECOND_REGION if rank else SMALLEST_REGION) * picture_area:
             break
-        cut = (parts[top : top + height, left : left + width] == part).astype(np.uint8)
-        cuts.append((cut, left, top, area))
+        whole = (parts == part).view(np.uint8)
+        left, top, width, height = cv2.boundingRect(whole)
+        cuts.append((whole[top : top + height, left : left + width], left, top, area))
     return cuts

@@ -1,6 +1,7 @@
 """Text as small pictures, rendered once and kept: OpenCV's own letters are made of strokes, Pillow's are type."""
 
 import unicodedata
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -9,6 +10,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from segrt.runtime.postproc import paste_sprites
 from segrt.runtime.results.labels.palette import Color
 
 # Letters are drawn larger and reduced by area: spacing stays even at 9 pixels, where hinted type closes its gaps.
@@ -33,16 +35,33 @@ class Sprite:
         """(height, width) in pixels."""
         return self.light.shape[0], self.light.shape[1]
 
+    @property
+    def parts(self) -> tuple["Sprite", ...]:
+        """The sprites that it is made of."""
+        return (self,)
+
     def paste(self, canvas: npt.NDArray[np.uint8], left: int, top: int) -> None:
         """Blend into `canvas` uint8 (H, W, 3) BGR with its corner at (left, top); what lies outside is cut off."""
-        height, width = self.size
-        y0, x0 = max(top, 0), max(left, 0)
-        y1, x1 = min(top + height, canvas.shape[0]), min(left + width, canvas.shape[1])
-        if y0 >= y1 or x0 >= x1:
-            return
-        part = (slice(y0 - top, y1 - top), slice(x0 - left, x1 - left))
-        region = canvas[y0:y1, x0:x1]
-        canvas[y0:y1, x0:x1] = cv2.add(cv2.multiply(region, self.keep[part], scale=1 / 255), self.light[part])
+        paste(canvas, [(self, left, top)])
+
+
+@dataclass(frozen=True, eq=False)
+class Row:
+    """Sprites of one height that stand beside each other as one."""
+
+    parts: tuple[Sprite, ...]
+    size: tuple[int, int]
+    """(height, width) in pixels."""
+
+
+def paste(canvas: npt.NDArray[np.uint8], placed: Iterable[tuple[Sprite | Row, int, int]]) -> None:
+    """Blend sprites into `canvas` uint8 (H, W, 3) BGR, each with its corner at (left, top), the first first."""
+    laid = []
+    for sprite, left, top in placed:
+        for part in sprite.parts:
+            laid.append((part.light, part.keep, left, top))
+            left += part.size[1]
+    paste_sprites(canvas, laid)
 
 
 def _font(size: int) -> Any:
@@ -88,40 +107,77 @@ def line(text: str, size: int, color: Color, weight: float = 0.0) -> Sprite:
     return _sprite(cover[..., None] * np.array(color[::-1], np.float32), cover)
 
 
-@lru_cache(maxsize=512)
-def pill(name: str, score: str, size: int, color: Color) -> Sprite:
-    """Return a label: a dark rounded pill with a dot in an RGB colour, the name, and the score more quietly."""
+def pill(name: str, score: str, size: int, color: Color) -> Sprite | Row:
+    """Return a label: a dark rounded pill with a dot in an RGB colour, the name, and the score more quietly.
+
+    Scores change from frame to frame and names do not, so that a pill is put together from both.
+    """
+    if not score:
+        return _named(name, size, color, True)
+    begin, end = _named(name, size, color, False), _scored(score, size)
+    return Row((begin, end), (begin.size[0], begin.size[1] + end.size[1]))
+
+
+@lru_cache(maxsize=1024)
+def _named(name: str, size: int, color: Color, alone: bool) -> Sprite:
+    """Return a pill's beginning with its dot and name; `alone`, with its end."""
+    unit = size * _OVERSAMPLING
+    dot, gap, margin = unit * 0.48, unit * 0.34, unit * 0.52
+    left, shown = margin + dot + gap, printable(name)
+    width = _round_up(left + _metrics(size)[0].getlength(shown) + (unit * 0.60 if alone else 0))
+    words = _Words(shown, left, 255)
+    return _part_of_pill(size, width, words, (True, alone), (margin, dot, color))
+
+
+@lru_cache(maxsize=1024)
+def _scored(score: str, size: int) -> Sprite:
+    """Return a pill's end with its score."""
+    unit, shown = size * _OVERSAMPLING, printable(score)
+    left = unit * 0.36
+    width = _round_up(left + _metrics(size)[0].getlength(shown) + unit * 0.60)
+    return _part_of_pill(size, width, _Words(shown, left, round(255 * _QUIET)), (False, True))
+
+
+@dataclass(frozen=True)
+class _Words:
+    """What a part of a pill says, from where on (pixels of the larger drawing), and how brightly (0 to 255)."""
+
+    text: str
+    left: float
+    light: int
+
+
+def _part_of_pill(
+    size: int, width: int, words: _Words, rounded: tuple[bool, bool], dot: tuple[float, float, Color] | None = None
+) -> Sprite:
+    """Return a part of a pill, `rounded` at its left and right end; `dot` is where it begins, its width and colour."""
     from PIL import Image, ImageDraw
 
     font, ascent, _ = _metrics(size)
-    shown, number = printable(name), printable(score)
     unit = size * _OVERSAMPLING
     height = _round_up(unit * 1.50)
-    dot, gap, margin = unit * 0.48, unit * 0.34, unit * 0.52
-    name_width = font.getlength(shown)
-    number_left = margin + dot + gap + name_width + unit * 0.36
-    end = number_left + font.getlength(number) if number else margin + dot + gap + name_width
-    width = _round_up(end + unit * 0.60)
-
     body = Image.new("L", (width, height), 0)
-    ImageDraw.Draw(body).rounded_rectangle((0, 0, width - 1, height - 1), radius=height / 2, fill=255)
-    disc = Image.new("L", (width, height), 0)
-    top = (height - dot) / 2
-    ImageDraw.Draw(disc).ellipse((margin, top, margin + dot, top + dot), fill=255)
+    ends = 0 if rounded[0] else -height, width - 1 if rounded[1] else width + height
+    ImageDraw.Draw(body).rounded_rectangle((ends[0], 0, ends[1], height - 1), radius=height / 2, fill=255)
     letters = Image.new("L", (width, height), 0)
-    pen = ImageDraw.Draw(letters)
     # Centred by the height of lower-case letters and capitals together, which is what the eye takes for the middle.
     baseline = height / 2 + ascent * 0.47
     # A hair of stroke: light type on dark looks thinner than it is.
     hair = max(1, round(unit * 0.012)) if size < 24 else 0
-    pen.text((margin + dot + gap, baseline), shown, fill=255, font=font, anchor="ls", stroke_width=hair)
-    if number:
-        pen.text((number_left, baseline), number, fill=round(255 * _QUIET), font=font, anchor="ls", stroke_width=hair)
+    ImageDraw.Draw(letters).text(
+        (words.left, baseline), words.text, fill=words.light, font=font, anchor="ls", stroke_width=hair
+    )
+    layers = [(letters, (255, 255, 255))]
+    if dot is not None:
+        begin, across, color = dot
+        disc, top = Image.new("L", (width, height), 0), (height - across) / 2
+        ImageDraw.Draw(disc).ellipse((begin, top, begin + across, top + across), fill=255)
+        layers.insert(0, (disc, color))
 
     back = _reduce(np.asarray(body)).astype(np.float32) / 255 * _PILL_OPACITY
     light = back[..., None] * np.array(_PILL[::-1], np.float32)
     alpha = back
-    for layer, tint in ((disc, color), (letters, (255, 255, 255))):
+    for layer, tint in layers:
         cover = _reduce(np.asarray(layer)).astype(np.float32) / 255
         light = light * (1 - cover[..., None]) + cover[..., None] * np.array(tint[::-1], np.float32)
         alpha = alpha * (1 - cover) + cover

@@ -31,7 +31,7 @@ from segrt.runtime.postproc.mask_colors import color_counts
 from segrt.runtime.postproc.mask_runs import MaskRuns
 from segrt.runtime.postproc.objects import decode_yolo, matrix_nms, query_instances_rle
 from segrt.runtime.postproc.overlaps import count_ids, count_overlaps, ids_of_colors
-from segrt.runtime.postproc.painting import ObjectColors, RegionTints, paint_objects, paint_regions
+from segrt.runtime.postproc.painting import ObjectColors, RegionTints, paint_objects, paint_regions, paste_sprites
 from segrt.runtime.postproc.resizing import (
     antialias_taps,
     copy_picture,
@@ -86,6 +86,7 @@ __all__ = [
     "paint_regions",
     "paste_masks",
     "paste_masks_rle",
+    "paste_sprites",
     "prototype_masks_rle",
     "query_instances_rle",
     "query_semantic",

@@ -77,3 +77,14 @@ def paint_objects(
         core.paint_objects, canvas, masks.runs, masks.starts, masks.by_columns, weights,
         class_list("places", colors.places), class_list("tables", colors.tables), colors.light, colors.keep,
     )  # fmt: skip
+
+
+def paste_sprites(
+    canvas: NDArray[np.uint8], sprites: Sequence[tuple[NDArray[np.uint8], NDArray[np.uint8], int, int]]
+) -> None:
+    """Lay small pictures over `canvas`, uint8 (H, W, 3), the first first; what lies outside is cut off.
+
+    Each has `light` and `keep`, uint8 (h, w, 3), and the pixel (left, top) of its corner: what lies below becomes
+    keep / 255 of what it was, rounded, plus light, at most 255.
+    """
+    call_checked(core.paste_sprites, canvas, list(sprites))

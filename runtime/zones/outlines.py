@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from segrt.runtime.draw.text import Sprite, pill
+from segrt.runtime.draw.text import Row, Sprite, paste, pill
 from segrt.runtime.files.images import Picture
 from segrt.runtime.zones.shapes import Line, Point, Zone, ZonePlan
 
@@ -22,7 +22,7 @@ _ROWS_OFF = (0, 1, -1, 2, -2, 3)  # from its place, in heights of a label
 class ZoneLabel:
     """What is written of a zone or line, and where in the picture: its corner at (left, top), pixels."""
 
-    sprite: Sprite
+    sprite: Sprite | Row
     left: int
     top: int
 
@@ -52,7 +52,7 @@ def labels_of(size: tuple[int, int], plan: ZonePlan, counts: Mapping[str, Mappin
     return found
 
 
-def _placed(sprite: Sprite, x: int, y: int, size: tuple[int, int], others: Sequence[ZoneLabel]) -> ZoneLabel:
+def _placed(sprite: Sprite | Row, x: int, y: int, size: tuple[int, int], others: Sequence[ZoneLabel]) -> ZoneLabel:
     """Return a label whose upper edge's middle is at (x, y), or a few rows of text off, where it is free."""
     rows, columns = sprite.size
     left = min(max(0, x - columns // 2), max(0, size[1] - columns))
@@ -89,8 +89,8 @@ def draw_zones(picture: Picture, plan: ZonePlan, counts: Mapping[str, Mapping[st
             cv2.arrowedLine(
                 canvas, _place(ends[0]), _place(ends[1]), color[::-1], thick, cv2.LINE_AA, tipLength=_tip(ends, size)
             )
-    for label in labels_of((height, width), plan, counts):  # above what is drawn
-        label.sprite.paste(canvas, label.left, label.top)
+    labels = labels_of((height, width), plan, counts)
+    paste(canvas, ((label.sprite, label.left, label.top) for label in labels))  # above what is drawn
     return canvas
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from segrt.runtime.draw import overlay
 from segrt.runtime.draw.fills import _LINE_OPACITY, Index, Pen, _object_tables, paint_outlined, paint_tinted
-from segrt.runtime.postproc import MaskRuns
+from segrt.runtime.postproc import ArgumentError, MaskRuns, paste_sprites
 from segrt.runtime.results import Label, PanopticResult, Segment, SemanticResult, rle
 
 
@@ -29,6 +29,17 @@ def outlined_slowly(canvas, masks, colors, alpha, pen):
         light, keep = _object_tables(color, round(alpha, 3), round(pen.line, 2), round(pen.sigma, 2))[..., :3]
         canvas = cv2.add(cv2.multiply(canvas, keep[soft], scale=1 / 255), light[soft])
     return canvas
+
+
+def pasted_slowly(canvas, sprites):
+    height, width = canvas.shape[:2]
+    for light, keep, left, top in sprites:
+        y0, x0 = max(top, 0), max(left, 0)
+        y1, x1 = min(top + light.shape[0], height), min(left + light.shape[1], width)
+        if y0 < y1 and x0 < x1:
+            part = (slice(y0 - top, y1 - top), slice(x0 - left, x1 - left))
+            below = cv2.multiply(canvas[y0:y1, x0:x1], np.ascontiguousarray(keep[part]), scale=1 / 255)
+            canvas[y0:y1, x0:x1] = cv2.add(below, np.ascontiguousarray(light[part]))
 
 
 def scene(size, seed):
@@ -151,3 +162,46 @@ def test_rows_that_are_not_contiguous_are_said_of_out(style):
     assert overlay(image, result, style=style, out=part) is part
     np.testing.assert_array_equal(part, overlay(image, result, style=style))
     assert not wide[:, :100].any()
+
+
+def test_sprites_are_pasted_as_by_whole_picture_steps_and_cut_at_every_edge():
+    rng = np.random.default_rng(4)
+
+    def sprite():
+        shape = (*rng.integers(1, 12, 2), 3)
+        places = [int(place) for place in rng.integers(-14, 50, 2)]
+        return *rng.integers(0, 256, (2, *shape), dtype=np.uint8), *places
+
+    sprites = [sprite() for _ in range(60)] + [(*sprite()[:2], -(2**62), 0), (*sprite()[:2], 0, 2**62)]
+    canvas = rng.integers(0, 256, (40, 30, 3), dtype=np.uint8)
+    expected = canvas.copy()
+    pasted_slowly(expected, sprites[:60])
+    wide = np.zeros((40, 50, 3), np.uint8)
+    wide[:, 5:35] = canvas
+    for target in (canvas, wide[:, 5:35]):
+        paste_sprites(target, sprites)
+        np.testing.assert_array_equal(target, expected)
+    assert not wide[:, :5].any()
+    assert not wide[:, 35:].any()
+
+
+def test_every_byte_is_kept_as_opencv_rounds_it():
+    every = np.repeat(np.arange(256, dtype=np.uint8), 3).reshape(1, 256, 3).repeat(256, 0)
+    canvas, light = every.transpose(1, 0, 2).copy(), np.zeros_like(every)
+    expected = cv2.multiply(canvas, every, scale=1 / 255)
+    paste_sprites(canvas, [(light, every, 0, 0)])
+    np.testing.assert_array_equal(canvas, expected)
+
+
+@pytest.mark.parametrize(
+    ("light", "keep", "named"),
+    [
+        ((2, 3, 4), (2, 3, 4), "light"),
+        ((2, 3, 3), (2, 2, 3), "keep"),
+        ((6,), (6,), "light"),
+        ((2, 3, 3), (18,), "keep"),
+    ],
+)
+def test_sprites_of_other_shapes_are_refused(light, keep, named):
+    with pytest.raises(ArgumentError, match=named):
+        paste_sprites(np.zeros((4, 4, 3), np.uint8), [(np.zeros(light, np.uint8), np.zeros(keep, np.uint8), 0, 0)])

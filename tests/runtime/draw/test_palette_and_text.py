@@ -63,11 +63,31 @@ def test_a_pill_grows_with_its_text_and_its_size():
     assert text.pill("car", "", 14, (9, 9, 200)) is short
 
 
+def test_a_name_is_drawn_once_whatever_its_scores_and_a_score_once_for_all_names():
+    first, second = text.pill("car 7", "0.93", 14, (9, 9, 200)), text.pill("car 7", "0.94", 14, (9, 9, 200))
+    other = text.pill("person", "0.93", 14, (200, 9, 9))
+    assert first.parts[0] is second.parts[0]
+    assert first.parts[1] is other.parts[1]
+    assert first.size == (first.parts[0].size[0], sum(part.size[1] for part in first.parts))
+
+
+def test_a_pill_of_two_parts_is_one_dark_pill_with_round_ends():
+    canvas = np.full((60, 200, 3), 250, np.uint8)
+    pill = text.pill("car", "0.93", 20, (9, 9, 200))
+    text.paste(canvas, [(pill, 10, 10)])
+    (tall, wide), row = pill.size, 13  # above the letters
+    assert (canvas[row, 20 : 10 + wide - 10] < 80).all(), "no gap where the parts meet"
+    assert (canvas[10, [10, 9 + wide]] > 200).all(), "round at both ends"
+    assert (canvas[10 + tall // 2, [11, 8 + wide]] < 200).all()
+    changed = (canvas != 250).any(axis=2)
+    assert changed.any(axis=0).sum() == wide
+
+
 def test_a_sprite_is_cut_at_the_canvas_edge():
     sprite = text.pill("traffic light", "0.50", 16, (250, 200, 40))
     canvas = np.full((30, 40, 3), 200, np.uint8)
     for left, top in ((-20, -5), (30, 20), (500, 500), (-500, 0)):
-        sprite.paste(canvas, left, top)
+        text.paste(canvas, [(sprite, left, top)])
     assert canvas.shape == (30, 40, 3)
     assert (canvas[25:, 35:] != 200).any()
 
