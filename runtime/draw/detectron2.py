@@ -16,9 +16,11 @@ import numpy.typing as npt
 
 from segrt.runtime.draw.fills import Image
 from segrt.runtime.draw.painted_classes import is_painted
-from segrt.runtime.draw.text import boxed
+from segrt.runtime.draw.text import boxed, paste
+from segrt.runtime.postproc import MaskRuns
 from segrt.runtime.results import InstanceResult, PanopticResult, Result, SemanticResult
 from segrt.runtime.results.labels.palette import Color
+from segrt.runtime.results.thing_runs import thing_runs
 
 # draw_sem_seg, draw_panoptic_seg, draw_instance_predictions
 _ALPHAS = {"SemanticResult": 0.8, "PanopticResult": 0.7, "InstanceResult": 0.5}
@@ -31,10 +33,31 @@ Mask = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True, eq=False)
-class _Object:
-    """An instance: its mask (H, W), what its label says, its colour, and its box (left, top, right, bottom)."""
+class _Cut:
+    """A part of the picture at (left, top) that holds all of a mask (h, w)."""
 
     mask: Mask
+    left: int
+    top: int
+
+    @classmethod
+    def of(cls, mask: Mask, box: tuple[int, int, int, int]) -> "_Cut":
+        """Return what lies within a box (left, top, width, height) of a mask (H, W)."""
+        left, top, width, height = box
+        return cls(mask[top : top + height, left : left + width], left, top)
+
+    @property
+    def middle(self) -> tuple[float, float]:
+        """The median of its pixels' (x, y)."""
+        columns, rows = np.count_nonzero(self.mask, axis=0), np.count_nonzero(self.mask, axis=1)
+        return _median_place(columns) + self.left, _median_place(rows) + self.top
+
+
+@dataclass(frozen=True, eq=False)
+class _Object:
+    """An instance: its mask, what its label says, its colour, and its box (left, top, right, bottom)."""
+
+    cut: _Cut
     text: str
     color: Color
     box: tuple[float, float, float, float]
@@ -51,24 +74,34 @@ class _Page:
         self._scale, self._captions = text_scale, captions
         self._texts: list[tuple[str, float, float, Color, float, bool]] = []
 
-    def fill(self, mask: Mask, color: Color, alpha: float) -> None:
+    def fill(self, cut: _Cut, color: Color, alpha: float) -> None:
         """Blend a colour over a mask."""
-        mixed = self.canvas[mask] * (1 - alpha) + np.array(color[::-1]) * alpha
-        self.canvas[mask] = np.rint(mixed).astype(np.uint8)
+        height, width = cut.mask.shape
+        part = self.canvas[cut.top : cut.top + height, cut.left : cut.left + width]
+        tinted = np.rint(np.arange(256)[:, None] * (1 - alpha) + np.array(color[::-1]) * alpha).astype(np.uint8)
+        cv2.copyTo(cv2.LUT(part, tinted[:, None]), cut.mask.view(np.uint8), part)
 
-    def edge(self, mask: Mask, color: Color) -> None:
+    def edge(self, cut: _Cut, color: Color) -> None:
         """Draw the outlines of a mask, its outermost pixels."""
-        outlines, _ = cv2.findContours(mask.view(np.uint8), cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
+        outlines, _ = cv2.findContours(
+            np.ascontiguousarray(cut.mask).view(np.uint8),
+            cv2.RETR_CCOMP,
+            cv2.CHAIN_APPROX_NONE,
+            offset=(cut.left, cut.top),
+        )
         width = max(1, round(max(self._points // 15, 1) * _PIXELS_PER_POINT))
         cv2.drawContours(self.canvas, outlines, -1, color[::-1], width)
 
     def frame(self, box: tuple[float, float, float, float], color: Color) -> None:
         """Draw a box, half transparent."""
-        drawn = self.canvas.copy()
-        left, top, right, bottom = (round(side) for side in box)
         width = max(1, round(max(self._points / 4, 1) * _PIXELS_PER_POINT))
-        cv2.rectangle(drawn, (left, top), (right - 1, bottom - 1), color[::-1], width)
-        self.canvas[...] = cv2.addWeighted(drawn, _BOX_ALPHA, self.canvas, 1 - _BOX_ALPHA, 0)
+        left, top, right, bottom = (round(side) for side in box)
+        x, y = max(min(left, right) - width, 0), max(min(top, bottom) - width, 0)
+        part = self.canvas[y : max(top + width, bottom + width, 0), x : max(left + width, right + width, 0)]
+        if part.size:
+            drawn = part.copy()
+            cv2.rectangle(drawn, (left - x, top - y), (right - 1 - x, bottom - 1 - y), color[::-1], width)
+            part[...] = cv2.addWeighted(drawn, _BOX_ALPHA, part, 1 - _BOX_ALPHA, 0)
 
     def write(self, text: str, x: float, y: float, color: Color, *, size: float = 1.0, centred: bool = True) -> None:
         """Remember a label whose top is at `y`, in the middle or at the left at `x`; `size` times the usual one."""
@@ -79,7 +112,7 @@ class _Page:
         for text, x, y, color, size, centred in self._texts if self._captions else ():
             pixels = max(6, round(self._points * size * _PIXELS_PER_POINT * self._scale))
             sprite = boxed(text, pixels, color)
-            sprite.paste(self.canvas, round(x - sprite.size[1] / 2 if centred else x), round(y))
+            paste(self.canvas, [(sprite, round(x - sprite.size[1] / 2 if centred else x), round(y))])
         drawn: Image = self.canvas
         return drawn
 
@@ -143,26 +176,26 @@ def _draw_stuff(page: _Page, mask: Mask, name: str, color: Color, alpha: float, 
     kept = [part for part in range(1, count) if areas[part - 1] >= max(area_threshold, 1)]
     if not kept:
         return
-    drawn: Mask = mask if len(kept) == count - 1 else np.isin(parts, kept)
+    shown = np.zeros(count, np.bool_)
+    shown[kept] = True
+    drawn = _Cut(mask if len(kept) == count - 1 else shown[parts], 0, 0)
     page.fill(drawn, color, alpha)
     page.edge(drawn, _OFF_WHITE)
     largest = int(areas.argmax()) + 1
     for part in kept:
         if part == largest or areas[part - 1] > _LARGE_PART:
-            y, x = np.median(np.nonzero(parts == part), axis=1)
-            page.write(plain_name(name), float(x), float(y), color)
+            left, top, width, height = (int(side) for side in stats[part, :4])
+            alone = _Cut.of(parts, (left, top, width, height))
+            page.write(plain_name(name), *_Cut(alone.mask == part, left, top).middle, color)
 
 
 def _draw_object(page: _Page, one: _Object, alpha: float, has_box: bool) -> None:
     left, top, right, bottom = one.box
     if has_box:
         page.frame(one.box, one.color)
-    page.fill(one.mask, one.color, alpha)
-    page.edge(one.mask, one.color)
-    if has_box:
-        x, y = left, top
-    else:
-        y, x = (float(place) for place in np.median(np.nonzero(one.mask), axis=1))
+    page.fill(one.cut, one.color, alpha)
+    page.edge(one.cut, one.color)
+    x, y = (left, top) if has_box else one.cut.middle
     if (bottom - top) * (right - left) < _SMALL_BOX or bottom - top < _LOW_BOX:
         # Beside what is small, below it where there is room.
         x, y = (right, top) if bottom >= page.canvas.shape[0] - 5 else (left, bottom)
@@ -183,26 +216,41 @@ def _objects(result: InstanceResult | PanopticResult, scores: bool) -> Iterator[
         return f"{name} {score * 100:.0f}%" if scores else name
 
     if isinstance(result, PanopticResult):
-        for segment in sorted(result.segments, key=lambda segment: -segment.area):
-            if segment.isthing and segment.area:
-                x, y, width, height = segment.bbox
-                told = text(segment.class_id, segment.score, segment.track_id)
-                color = shade(segment.class_id, segment.track_id)
-                mask = result.segment_ids == segment.id
-                yield _Object(mask, told, color, (x, y, x + width, y + height))
+        places, masks = thing_runs(result)
+        areas, extents = masks.measure()
+        segments = [result.segments[place] for place in places]
+        for index in sorted(np.flatnonzero(areas).tolist(), key=lambda index: -segments[index].area):
+            segment = segments[index]
+            x, y, width, height = segment.bbox
+            told = text(segment.class_id, segment.score, segment.track_id)
+            color = shade(segment.class_id, segment.track_id)
+            yield _Object(_cut_of(masks, index, extents), told, color, (x, y, x + width, y + height))
         return
-    for index in range(len(result)):
+    masks = MaskRuns.of_rles(result.rles)
+    areas, extents = masks.measure()
+    for index in np.flatnonzero(areas).tolist():
         one: Any = result[index]
-        mask = result.masks[index]
-        if mask.any():
-            left, top, right, bottom = (float(side) for side in result.boxes[index])
-            told = text(int(one.class_id), float(one.score), one.track_id)
-            yield _Object(mask, told, shade(int(one.class_id), one.track_id), (left, top, right, bottom))
+        left, top, right, bottom = (float(side) for side in result.boxes[index])
+        told = text(int(one.class_id), float(one.score), one.track_id)
+        color = shade(int(one.class_id), one.track_id)
+        yield _Object(_cut_of(masks, index, extents), told, color, (left, top, right, bottom))
+
+
+def _cut_of(masks: MaskRuns, index: int, extents: npt.NDArray[np.int64]) -> _Cut:
+    left, top, right, bottom = (int(side) for side in extents[index])
+    return _Cut(masks.cut(index, (left, top, right, bottom)), left, top)
+
+
+def _median_place(counts: npt.NDArray[np.int64]) -> float:
+    """Return the median of places of which each comes `counts` times."""
+    until = np.cumsum(counts)
+    lower, upper = np.searchsorted(until, ((until[-1] - 1) // 2, until[-1] // 2), side="right")
+    return float(lower + upper) / 2
 
 
 def _area(one: _Object, has_boxes: bool) -> float:
     left, top, right, bottom = one.box
-    return (right - left) * (bottom - top) if has_boxes else float(np.count_nonzero(one.mask))
+    return (right - left) * (bottom - top) if has_boxes else float(np.count_nonzero(one.cut.mask))
 
 
 def _lighter(color: Color) -> Color:

@@ -270,11 +270,9 @@ def _itself(mask: Image) -> Image:
 
 
 def _filled(masks: MaskRuns, place: int, box: tuple[int, int, int, int]) -> Image:
-    """Return one mask of columns within its box (x, y, width, height), uint8 0 or 1."""
+    """Return one mask within its box (x, y, width, height), uint8 0 or 1."""
     x, y, width, height = box
-    mask = np.zeros((height, width), np.uint8)
-    for column, begin, end in masks.one(place).runs.tolist():
-        mask[begin - y : end - y, column - x] = 1
+    mask: Image = masks.cut(place, (x, y, x + width, y + height)).view(np.uint8)
     return mask
 
 

@@ -184,19 +184,31 @@ def _part_of_pill(
     return _sprite(light, alpha)
 
 
-@lru_cache(maxsize=512)
-def boxed(text: str, size: int, color: Color) -> Sprite:
-    """Return one line of text in an RGB colour on a black box, as Detectron2 writes its labels."""
+def boxed(text: str, size: int, color: Color) -> Sprite | Row:
+    """Return one line of text in an RGB colour on a black box, as Detectron2 writes its labels.
+
+    Its last word, which may be a score, is drawn for itself: it changes from frame to frame.
+    """
+    begin, space, last = text.rpartition(" ")
+    if not begin:
+        return _boxed(text, size, color, (True, True))
+    parts = _boxed(begin, size, color, (True, False)), _boxed(space + last, size, color, (False, True))
+    return Row(parts, (parts[0].size[0], parts[0].size[1] + parts[1].size[1]))
+
+
+@lru_cache(maxsize=1024)
+def _boxed(text: str, size: int, color: Color, margins: tuple[bool, bool]) -> Sprite:
+    """Return a part of a line on its box, which has margins above and below, and at its left and right as told."""
     letters = line(text, size, color)
     margin = max(1, round(size * _BOX_MARGIN))
-    height, width = letters.size[0] + 2 * margin, letters.size[1] + 2 * margin
+    before, after = (margin if told else 0 for told in margins)
+    height, width = letters.size[0] + 2 * margin, before + letters.size[1] + after
     light = np.zeros((height, width, 3), np.uint8)
     keep = np.full((height, width, 3), round((1 - _PILL_OPACITY) * 255), np.uint8)
-    box = Sprite(light, keep)
-    inside = (slice(margin, height - margin), slice(margin, width - margin))
+    inside = (slice(margin, height - margin), slice(before, width - after))
     light[inside] = letters.light
     keep[inside] = cv2.multiply(keep[inside], letters.keep, scale=1 / 255)
-    return box
+    return Sprite(light, keep)
 
 
 def _sprite(light: npt.NDArray[Any], alpha: npt.NDArray[Any]) -> Sprite:

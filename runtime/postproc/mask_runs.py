@@ -102,6 +102,15 @@ class MaskRuns:
         areas, extents = call_checked(core.measure_runs, self.runs, self.starts)
         return areas, extents if self.by_columns else extents[:, [1, 0, 3, 2]]
 
+    def cut(self, index: int, extent: Sequence[int]) -> NDArray[np.bool_]:
+        """Return the mask of this index within `extent` (x0, y0, x1, y1), which holds all of it, bool (h, w)."""
+        left, top, right, bottom = (int(side) for side in extent)
+        mask = np.zeros((bottom - top, right - left), np.bool_)
+        lines, first, before = (mask.T, left, top) if self.by_columns else (mask, top, left)
+        for line, begin, end in self.runs[int(self.starts[index]) : int(self.starts[index + 1])].tolist():
+            lines[line - first, begin - before : end - before] = True
+        return mask
+
     def shared(self, others: "MaskRuns", shifts: NDArray[Any] | None = None) -> NDArray[np.int64]:
         """Return how many pixels each mask has in common with each of `others`, int64 (N, M).
 

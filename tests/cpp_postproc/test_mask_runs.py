@@ -84,6 +84,16 @@ def test_codes_of_runs_are_those_of_their_union(seed: int, size: Any) -> None:
     assert one.moved(right, down).codes(larger) == postproc.encode_rle(placed)
 
 
+def test_a_mask_is_cut_out_of_the_picture_by_its_extent() -> None:
+    ids = np.random.default_rng(2).integers(0, 4, (9, 14)).astype(np.uint8)
+    ids[:3], ids[:, :5] = 0, 0
+    codes = [rle.encode(ids == number) for number in (1, 2, 3)]
+    for masks in (MaskRuns.of_map(ids, (1, 2, 3)), MaskRuns.of_rles(codes)):
+        for index, (left, top, right, bottom) in enumerate(masks.measure()[1].tolist()):
+            expected = (ids == index + 1)[top:bottom, left:right]
+            np.testing.assert_array_equal(masks.cut(index, (left, top, right, bottom)), expected)
+
+
 def test_codes_of_rows_and_of_what_leaves_the_picture_are_refused() -> None:
     whole = MaskRuns.of_rles(postproc.encode_rle(np.ones((1, 4, 6), bool)))
     with pytest.raises(postproc.ArgumentError, match="inside 4 x 6, but one covers 1 to 5 of column 0"):

@@ -1,11 +1,13 @@
 """Detectron2's drawing: its colours, names, percentages and places, pixel by pixel where that can be said."""
 
+import cv2
 import numpy as np
 import pytest
 
 from segrt.runtime import draw
 from segrt.runtime.draw import detectron2
 from segrt.runtime.draw.detectron2 import jittered, plain_name
+from segrt.runtime.draw.text import boxed
 from segrt.runtime.results import InstanceResult, Label, PanopticResult, Segment, SemanticResult, rle
 
 LABELS = (
@@ -134,6 +136,40 @@ def test_labels_stand_on_black_boxes_that_let_a_fifth_through() -> None:
     top, left = changed.min(0)
     assert top == round(np.median(np.arange(SIZE[0])))
     np.testing.assert_allclose(drawn[top, left], plain[top, left] * 0.2, atol=1)
+
+
+def test_masks_are_drawn_within_their_extents_as_on_the_whole_picture() -> None:
+    found, drawn = panoptic(), draw.overlay(picture(), panoptic(), style="detectron2", captions=False)
+    expected = draw.overlay(picture(), panoptic().filter(classes=[0, 1]), style="detectron2", captions=False)
+    for number, value in enumerate((3, 4)):
+        mask = (found.segment_ids == value).view(np.uint8)
+        color = jittered(LABELS[2].color, 2, number)[::-1]
+        expected[mask > 0] = np.rint(expected[mask > 0] * (1 - 0.7) + np.array(color) * 0.7)
+        outlines, _ = cv2.findContours(mask, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
+        cv2.drawContours(expected, outlines, -1, color, 1)
+    np.testing.assert_array_equal(drawn, expected)
+
+
+def test_boxes_may_lie_anywhere_and_upside_down() -> None:
+    mask = panoptic().segment_ids == 3
+    for box in ((150, 100, 220, 190), (-30, -20, 20, 10), (400, 400, 420, 420), (90, 60, 30, 20)):
+        found = InstanceResult(
+            np.array([box], np.float32), np.array([0.5], np.float32), np.array([2]), [rle.encode(mask)], SIZE, LABELS
+        )
+        drawn = draw.overlay(picture(), found, style="detectron2", captions=False)
+        whole = picture()
+        cv2.rectangle(whole, box[:2], (box[2] - 1, box[3] - 1), jittered(LABELS[2].color, 2, 0)[::-1], 3)
+        framed = cv2.addWeighted(whole, 0.5, picture(), 0.5, 0)
+        far = cv2.dilate(mask.view(np.uint8), np.ones((3, 3), np.uint8)) == 0
+        np.testing.assert_array_equal(drawn[far], framed[far])
+
+
+def test_a_labels_last_word_is_drawn_once_for_all_names() -> None:
+    first, other = boxed("person 7 98%", 14, (9, 9, 200)), boxed("traffic light 98%", 14, (9, 9, 200))
+    assert first.parts[1] is other.parts[1]
+    assert first.parts[0] is boxed("person 7 97%", 14, (9, 9, 200)).parts[0]
+    assert first.parts[0].size[0] == first.parts[1].size[0]
+    assert len(boxed("sky", 14, (9, 9, 200)).parts) == 1
 
 
 def test_no_style_is_the_picture_and_others_are_refused() -> None:
