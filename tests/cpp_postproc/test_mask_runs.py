@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from segrt.runtime import postproc
 from segrt.runtime.postproc import MaskRuns
+from segrt.runtime.results import rle
 
 
 def moved(mask: Any, dx: int, dy: int) -> Any:
@@ -86,7 +87,7 @@ def test_codes_of_runs_are_those_of_their_union(seed: int, size: Any) -> None:
 
 def test_a_mask_is_cut_out_of_the_picture_by_its_extent() -> None:
     ids = np.random.default_rng(2).integers(0, 4, (9, 14)).astype(np.uint8)
-    ids[:3], ids[:, :5] = 0, 0
+    ids[:3] = ids[:, :5] = 0
     codes = [rle.encode(ids == number) for number in (1, 2, 3)]
     for masks in (MaskRuns.of_map(ids, (1, 2, 3)), MaskRuns.of_rles(codes)):
         for index, (left, top, right, bottom) in enumerate(masks.measure()[1].tolist()):
