@@ -114,12 +114,12 @@ class Board:
         """Return the subject's reduced mask without the places from which a label would touch another."""
         small = _reduced(subject)
         fy, fx = small.shape[0] / subject.size[0], small.shape[1] / subject.size[1]
-        taken = np.array(self._taken, np.float32).reshape(-1, 4)
-        taken += (-wide * 0.55, -tall * 0.6, wide * 0.55, tall * 0.6)
-        taken = (taken - (subject.left, subject.top) * 2) * (fx, fy, fx, fy)
-        taken = np.clip(taken, 0, (*small.shape[::-1], *small.shape[::-1])).astype(np.int32)
-        for left, top, right, bottom in taken[(taken[:, 0] < taken[:, 2]) & (taken[:, 1] < taken[:, 3])].tolist():
-            small[top:bottom, left:right] = 0
+        across, along = wide * 0.55, tall * 0.6
+        for left, top, right, bottom in self._taken:
+            y0, y1 = int((top - along - subject.top) * fy), int((bottom + along - subject.top) * fy)
+            x0, x1 = int((left - across - subject.left) * fx), int((right + across - subject.left) * fx)
+            if y1 > 0 and x1 > 0:
+                small[max(0, y0) : y1, max(0, x0) : x1] = 0
         return small
 
     def _put(self, sprite: Sprite | Row, x: int, y: int) -> bool:

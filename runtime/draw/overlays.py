@@ -24,6 +24,7 @@ from segrt.runtime.results.thing_runs import thing_runs
 # Regions are labelled from a reduced map, whose long side is this.
 _REGION_MAP_SIDE = 256
 _LABELLED_OBJECTS = 60
+_CLOSING = np.ones((3, 3), np.uint8)
 
 
 def overlay(
@@ -224,14 +225,16 @@ def _region_subjects(index: Index, names: dict[int, Label]) -> Iterable[Subject]
     for value, label in names.items():
         if present[value] < SMALLEST_REGION * small.size:
             continue
-        mask = _where(small, value)
+        mask = (small == value).view(np.uint8)
+        x, y, wide, high = cv2.boundingRect(mask)
+        # With its surroundings, from which closing takes what lies at its edge.
+        x0, y0 = max(0, x - 2), max(0, y - 2)
+        mask = np.ascontiguousarray(mask[y0 : y + high + 2, x0 : x + wide + 2])
         # A line of one pixel, a lamp post for instance, does not cut a region in two.
-        joined = cv2.morphologyEx(mask, cv2.MORPH_CLOSE, np.ones((3, 3), np.uint8))
+        joined = cv2.morphologyEx(mask, cv2.MORPH_CLOSE, _CLOSING)
         for cut, left, top, area in regions(joined, small.size):
-            inside = cv2.bitwise_and(
-                cut, (mask[top : top + cut.shape[0], left : left + cut.shape[1]] > 0).view(np.uint8)
-            )
-            place = (left * step, top * step, area * step * step, step)
+            inside = cut & mask[top : top + cut.shape[0], left : left + cut.shape[1]]
+            place = ((x0 + left) * step, (y0 + top) * step, area * step * step, step)
             subjects.append(Subject(label.name, None, label.color, partial(_itself, inside), inside.shape, *place))
     return sorted(subjects, key=lambda subject: -subject.area)
 
