@@ -40,12 +40,6 @@ class _Cut:
     left: int
     top: int
 
-    @classmethod
-    def of(cls, mask: Mask, box: tuple[int, int, int, int]) -> "_Cut":
-        """Return what lies within a box (left, top, width, height) of a mask (H, W)."""
-        left, top, width, height = box
-        return cls(mask[top : top + height, left : left + width], left, top)
-
     @property
     def middle(self) -> tuple[float, float]:
         """The median of its pixels' (x, y)."""
@@ -185,8 +179,8 @@ def _draw_stuff(page: _Page, mask: Mask, name: str, color: Color, alpha: float, 
     for part in kept:
         if part == largest or areas[part - 1] > _LARGE_PART:
             left, top, width, height = (int(side) for side in stats[part, :4])
-            alone = _Cut.of(parts, (left, top, width, height))
-            page.write(plain_name(name), *_Cut(alone.mask == part, left, top).middle, color)
+            alone = parts[top : top + height, left : left + width] == part
+            page.write(plain_name(name), *_Cut(alone, left, top).middle, color)
 
 
 def _draw_object(page: _Page, one: _Object, alpha: float, has_box: bool) -> None:
