@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-import reference
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from reference import slow_boxes, slow_pasting, slow_prototypes, slow_query_instances, slow_resize
 from scenes import available_kernels, kernels, query_heads
 
 from segrt.runtime import postproc
@@ -50,7 +50,7 @@ def test_paste_detectron2_equals_sampling_at_pixel_centres() -> None:
     result = postproc.paste_masks(masks, boxes, SIZE, rule="detectron2")
     for mask, box, pasted in zip(masks, boxes, result, strict=True):
         # float32 against float64: a pixel at the threshold may fall to either side.
-        assert (pasted != reference.paste_detectron2(mask, box, SIZE)).sum() <= 1
+        assert (pasted != slow_pasting.paste_detectron2(mask, box, SIZE)).sum() <= 1
 
 
 STRANGE_BOXES = {
@@ -81,7 +81,7 @@ def test_strange_boxes_are_pasted_alike_by_both_ways(name: str, rule: Any) -> No
     if name == "around everything":
         assert painted.all()
     if rule == "torchvision" and name not in ("huge", "beyond integers"):
-        assert np.array_equal(painted[0], reference.paste_torchvision(mask[0], box[0], SIZE))
+        assert np.array_equal(painted[0], slow_pasting.paste_torchvision(mask[0], box[0], SIZE))
 
 
 def test_paste_reuses_a_buffer_that_holds_another_frame() -> None:
@@ -123,7 +123,7 @@ def test_every_kernel_pastes_alike_and_codes_equal_pictures(
 @pytest.mark.parametrize("weigh", [True, False])
 def test_query_instances_equal_the_reference(activation: Any, weigh: bool) -> None:
     class_logits, mask_logits = query_heads(np.random.default_rng(1), 12, 4, 23, 31)
-    found = reference.query_instances(
+    found = slow_query_instances.query_instances(
         class_logits, mask_logits, SIZE, top_k=20, activation=activation, weigh_by_mask=weigh
     )
     result = postproc.query_instances_rle(
@@ -134,7 +134,7 @@ def test_query_instances_equal_the_reference(activation: Any, weigh: bool) -> No
     assert result.class_ids.tolist() == [class_id for class_id, _, _ in found]
     assert result.rles == pycocotools_codes([mask for _, _, mask in found])
     for box, (_, _, mask) in zip(result.boxes, found, strict=True):
-        x, y, width, height = reference.box_of(mask)
+        x, y, width, height = slow_boxes.box_of(mask)
         assert box.tolist() == [x, y, x + width, y + height]
 
 
@@ -177,7 +177,7 @@ def test_every_kernel_finds_the_same_instances(seed: int, grid: Any, size: Any, 
     codes, decoded = results[0][0], postproc.decode_rle(results[0][0])
     assert codes == (pycocotools_codes(decoded) if codes else [])
     if kind in ("smooth", "noisy", "ties"):
-        large = reference.resize(mask_logits, size, part) > 0
+        large = slow_resize.resize(mask_logits, size, part) > 0
         assert {mask.tobytes() for mask in decoded} <= {mask.tobytes() for mask in large}
 
 
@@ -190,7 +190,7 @@ def test_prototype_masks_equal_the_reference(half: bool, compat: bool) -> None:
     coefficients = rng.normal(size=(12, 8)).astype(kind)
     boxes = boxes_for(rng, 12, (160, 208)).astype(kind)
     codes = postproc.prototype_masks_rle(prototypes, coefficients, boxes, (160, 208), threads=2, compat=compat)
-    expected = reference.prototype_mask_cut_first if compat else reference.prototype_mask
+    expected = slow_prototypes.prototype_mask_cut_first if compat else slow_prototypes.prototype_mask
     for code, weights, box in zip(codes, coefficients, boxes, strict=True):
         mask = expected(prototypes, weights, box.astype(np.float32), (160, 208))
         # The sum over prototypes is rounded in another order.
@@ -225,7 +225,7 @@ def prototype_scene(seed: int, grid: tuple[int, int], size: tuple[int, int]) -> 
     """Prototypes that change over some cells, coefficients and boxes of nine objects."""
     rng = np.random.default_rng(seed)
     coarse = rng.normal(size=(6, grid[0] // 4 + 1, grid[1] // 4 + 1)).astype(np.float32)
-    prototypes = reference.resize(coarse, grid) + rng.normal(0, 0.1, (6, *grid)).astype(np.float32)
+    prototypes = slow_resize.resize(coarse, grid) + rng.normal(0, 0.1, (6, *grid)).astype(np.float32)
     return prototypes, rng.normal(size=(9, 6)).astype(np.float32), boxes_for(rng, 9, size)
 
 
@@ -256,7 +256,7 @@ def test_padding_is_cut_away_before_a_part_is_enlarged(window: tuple[int, int, i
         processed_size=(40 * factor, 52 * factor),
     )
     for code, weights, box in zip(codes, coefficients, boxes, strict=True):
-        expected = reference.prototype_mask_native(prototypes, weights, box, window, size)
+        expected = slow_prototypes.prototype_mask_native(prototypes, weights, box, window, size)
         assert (postproc.decode_rle([code])[0] != expected).sum() <= 2
     blended = postproc.prototype_masks_rle(prototypes, coefficients, boxes, size, window=(top, left, bottom, right))
     assert blended != codes
@@ -361,7 +361,7 @@ def test_masks_of_the_whole_picture_are_enlarged_and_cut(
     seed: int, grid: Any, size: Any, threshold: float, kind: str, window: bool
 ) -> None:
     rng = np.random.default_rng(seed)
-    masks = reference.resize(rng.uniform(size=(4, grid[0] // 3 + 1, grid[1] // 3 + 1)).astype(np.float32), grid)
+    masks = slow_resize.resize(rng.uniform(size=(4, grid[0] // 3 + 1, grid[1] // 3 + 1)).astype(np.float32), grid)
     masks = masks.astype(np.float16) if kind == "half" else masks
     if kind == "nonfinite":
         masks[rng.uniform(size=masks.shape) < 0.1] = np.nan
@@ -375,5 +375,5 @@ def test_masks_of_the_whole_picture_are_enlarged_and_cut(
             codes = postproc.whole_masks_rle(masks, size, threshold=threshold, window=part, threads=2)
         assert codes == expected, name
     if kind != "nonfinite":
-        large = reference.resize(masks.astype(np.float32), size, part) > threshold
+        large = slow_resize.resize(masks.astype(np.float32), size, part) > threshold
         assert (postproc.decode_rle(expected) != large).sum() == 0
