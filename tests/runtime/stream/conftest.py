@@ -261,6 +261,12 @@ def fakes() -> ModuleType:
 
 
 @pytest.fixture
+def video(tmp_path):
+    """A video of 30 frames."""
+    return write_video(tmp_path / "in.mp4", shades(30, (96, 128)), container_options={"movflags": "faststart"})
+
+
+@pytest.fixture
 def segmenter():
     """A fake segmenter that answers at once."""
     with FakeSegmenter() as opened:
