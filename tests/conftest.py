@@ -220,7 +220,6 @@ def box_model() -> Any:
     return _model([helper.make_node("Identity", [k], [v]) for k, v in names.items()], inputs, outputs, constants)
 
 
-IMAGE = InputSpec("image", "uint8", (1, HEIGHT, WIDTH, 3))
 QUERY_HEADS = (
     HeadSpec("classes", "class_logits", "float32", (1, 4, 4)),
     HeadSpec("masks", "mask_logits", "float32", (1, 4, 8, 12)),

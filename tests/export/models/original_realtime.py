@@ -28,8 +28,6 @@ from segrt.export.family import Request, Weights
 from segrt.export.models.catalogue import find_model
 from segrt.export.weights.random_weights import calibrate, calibration_pixels
 
-Network = Callable[[Any], nn.Module]
-
 
 def pidnet(folder: Path, name: str) -> nn.Module:
     """Return the authors' PIDNet."""
