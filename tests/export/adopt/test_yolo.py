@@ -8,6 +8,7 @@ import msgspec
 import numpy as np
 import pytest
 from constant_networks import ANCHORS, HEIGHT, NAMES, PROTOTYPES, WIDTH, constant_model, metadata, yolo_table
+from reference import slow_prototypes
 
 from segrt.export.adopt.guessing import Output, rows_of
 from segrt.runtime.bundle.manifest import Manifest
@@ -55,8 +56,6 @@ def test_coco_s_own_numbers_go_with_coco_s_whole_list(adopt_and_run: Adopt) -> N
 
 
 def test_masks_of_a_letterboxed_picture_lie_where_ultralytics_puts_them(adopt_and_run: Adopt) -> None:
-    from reference import slow_prototypes
-
     table, prototypes = yolo_table(np.random.default_rng(2))
     _, _, whole = adopt_and_run(constant_model({"output0": table[None], "output1": prototypes}, metadata()))
     # A picture of 32x96 fills rows 16 to 48 of the input.
