@@ -119,7 +119,7 @@ QUERY_HEADS = (
     HeadSpec("classes", "class_logits", "float32", (1, 4, 4)),
     HeadSpec("masks", "mask_logits", "float32", (1, 4, 8, 12)),
 )
-_KINDS: dict[str, tuple[Callable[[], Any], str, tuple[HeadSpec, ...], Any]] = {
+KINDS: dict[str, tuple[Callable[[], Any], str, tuple[HeadSpec, ...], Any]] = {
     "argmax": (
         semantic_model,
         "semantic",
@@ -157,7 +157,7 @@ _KINDS: dict[str, tuple[Callable[[], Any], str, tuple[HeadSpec, ...], Any]] = {
 
 def network(kind: str, resize: Resize | None = None) -> Network:
     """The description of a tiny network, one for each decode rule."""
-    _, technique, heads, decode = _KINDS[kind]
+    _, technique, heads, decode = KINDS[kind]
     image = InputSpec("image", "uint8", (1, HEIGHT, WIDTH, 3), resize=resize or Resize())
     source = Source("none", "Apache-2.0")
     labels = LABELS[:2] if kind == "binary" else LABELS
@@ -184,7 +184,7 @@ def builders(tmp_path: Path) -> SimpleNamespace:
 
     def bundle(kind: str, *, out: str | None = None, resize: Resize | None = None, **options: Any) -> Path:
         described = options.pop("network", None) or network(kind, resize)
-        model = options.pop("model", None) or _KINDS[kind][0]()
+        model = options.pop("model", None) or KINDS[kind][0]()
         golden = options.pop("golden", [GoldenPicture("thirds", thirds(24, 48))])
         file = save(model, f"{kind}.onnx")
         return write_bundle(
@@ -210,7 +210,7 @@ def builders(tmp_path: Path) -> SimpleNamespace:
         network=network,
         thirds=thirds,
         labels=LABELS,
-        kinds=tuple(_KINDS),
+        kinds=tuple(KINDS),
         size=(HEIGHT, WIDTH),
         semantic_model=semantic_model,
         class_map_model=class_map_model,
