@@ -1,7 +1,6 @@
 """Published models by name: fetched, exported, verified, and kept in segrt's cache, where every command finds them."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 from segrt.export.convert.export_options import ExportOptions
@@ -17,15 +16,6 @@ _BYTES_PER_PARAMETER = 4
 Say = Callable[[str], None]
 
 
-@dataclass(frozen=True)
-class Kept:
-    """A bundle in the cache: its model's name and folder, and whether it was there before."""
-
-    name: str
-    folder: Path
-    already: bool = False
-
-
 def get_model(
     name: str,
     *,
@@ -34,7 +24,7 @@ def get_model(
     overwrite: bool = False,
     threads: int = 0,
     say: Say = lambda line: None,  # noqa: ARG005
-) -> Kept:
+) -> None:
     """Fetch the published weights of the model `name` (or read `weights`), export, verify and keep its bundle.
 
     One that is kept already is left alone unless `overwrite`. Raises SegrtError for an unknown model, one without
@@ -44,7 +34,7 @@ def get_model(
     model = find_model(name)
     folder = kept_folder(name)
     if is_kept(name) and not overwrite:
-        return Kept(name, folder, already=True)
+        return
     if weights is None:
         _check_published(model)
         assert model.checkpoint is not None
@@ -56,7 +46,6 @@ def get_model(
     done = export_model(name, folder, options, say=lambda line: say(f"{name}: {line}"))
     if done.failed:
         raise next(iter(done.failed.values()))
-    return Kept(name, done.bundle)
 
 
 def get_missing(names: tuple[str, ...], say: Say) -> None:

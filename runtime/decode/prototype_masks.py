@@ -17,7 +17,6 @@ from segrt.runtime.preprocess.geometry import Geometry
 from segrt.runtime.results import InstanceResult
 from segrt.runtime.results.technique import Technique
 
-Floats = npt.NDArray[np.float32]
 AGNOSTIC = "agnostic"
 """What a manifest names in `required_features` where boxes of all classes compete: older readers don't know it."""
 

@@ -5,7 +5,7 @@ import struct
 
 # A marker that is neither a stuffed byte, nor a restart, nor a fill byte.
 _JPEG_MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
-_SOI, _EOI, _SOS, _TEM = 0xD8, 0xD9, 0xDA, 0x01
+_SOI, _EOI, _TEM = 0xD8, 0xD9, 0x01
 
 
 def is_truncated(data: bytes) -> bool:

@@ -50,6 +50,13 @@ def query_heads(
     return logits.astype(np.float32), masks.astype(np.float32)
 
 
+def boxes_for(rng: np.random.Generator, count: int, size: tuple[int, int]) -> NDArray[Any]:
+    """Boxes that touch the picture, some reaching out of it."""
+    corner = rng.uniform(-0.2, 0.9, (count, 2)) * size[::-1]
+    extent = rng.uniform(0.25, 0.6, (count, 2)) * size[::-1]
+    return np.concatenate([corner, corner + extent], 1).astype(np.float32)
+
+
 def same_up_to(actual: NDArray[Any], expected: NDArray[Any], per_million: float = 2.0) -> bool:
     """At most so many pixels in a million differ, or a single one."""
     return int((actual != expected).sum()) <= max(1.0, per_million * actual.size / 1e6)

@@ -4,16 +4,16 @@ from typing import Any
 
 import numpy as np
 import pytest
-import reference
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from reference import slow_resize
 
 from segrt.runtime import postproc
 from segrt.runtime.postproc import ScoreView, blend_map
 
 
 def enlarged(scores: Any, size: tuple[int, int]) -> Any:
-    return reference.resize(scores.astype(np.float32), size).astype(np.float64)
+    return slow_resize.resize(scores.astype(np.float32), size).astype(np.float64)
 
 
 def probabilities(scores: Any, *, shares: bool) -> Any:

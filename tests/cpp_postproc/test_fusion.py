@@ -4,9 +4,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-import reference
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from reference import slow_boxes, slow_centers, slow_fusion
 
 from segrt.runtime import postproc
 
@@ -17,7 +17,7 @@ def check_segments(ids: Any, segments: list[postproc.MergedSegment]) -> None:
         mask = ids == segment.id
         assert mask.sum() == segment.area
         if segment.area:
-            assert reference.box_of(mask) == segment.bbox
+            assert slow_boxes.box_of(mask) == segment.bbox
 
 
 @settings(max_examples=40, deadline=None)
@@ -38,7 +38,7 @@ def test_instance_merge_equals_detectron2s_arithmetic(
     centre = rng.uniform(0, 1, (count, 2, 1, 1)) * np.array(size)[:, None, None]
     masks = np.hypot(ys - centre[:, 0], xs - centre[:, 1]) < rng.uniform(0, 25, (count, 1, 1))
     scores = np.round(rng.uniform(size=count), 1).astype(np.float32)
-    expected, painted = reference.merge_semantic_instances(semantic, masks, scores, stuff_area_limit=60)
+    expected, painted = slow_fusion.merge_semantic_instances(semantic, masks, scores, stuff_area_limit=60)
     classes = rng.integers(0, 9, count)
     ids, segments = postproc.merge_semantic_instances(
         semantic, masks, scores, classes, stuff_area_limit=60, threads=threads
@@ -95,7 +95,7 @@ def test_grouping_equals_panoptic_deeplabs_arithmetic(
         "stuff_area_limit": 40,
         "threshold": 0.2,
     }
-    expected, classes = reference.group_centers(semantic, heat, offsets, **options)
+    expected, classes = slow_centers.group_centers(semantic, heat, offsets, **options)
     ids, segments = postproc.group_centers(semantic, heat, offsets, threads=threads, **options)
     assert np.array_equal(ids, expected)
     assert [s.class_id for s in segments] == classes

@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-import reference
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from reference import slow_boxes, slow_merging
 from scenes import available_kernels, kernels, query_heads, same_up_to
 
 from segrt.runtime import postproc
@@ -75,7 +75,7 @@ def test_default_differs_from_transformers_only_by_the_ids_it_reuses() -> None:
     for segment in segments:
         mask = ours == segment.id
         assert mask.sum() == segment.area
-        assert reference.box_of(mask) == segment.bbox
+        assert slow_boxes.box_of(mask) == segment.bbox
 
 
 @pytest.mark.parametrize("seed", range(2))
@@ -115,7 +115,7 @@ def test_eomt_equals_transformers_with_its_padding_cut_away(seed: int) -> None:
 def test_equals_the_reference(rule: Any, size: tuple[int, int], window: Any) -> None:
     class_logits, mask_logits = query_heads(np.random.default_rng(sum(size)), 14, 3, 21, 34)
     options: Any = {"rule": rule, "overlap_threshold": 0.3, "stuff_classes": (0,), "window": window}
-    expected, segments = reference.merge_queries(class_logits, mask_logits, size, **options)
+    expected, segments = slow_merging.merge_queries(class_logits, mask_logits, size, **options)
     ids, merged = postproc.merge_queries(class_logits, mask_logits, size, **options)
     assert same_up_to(ids, expected)
     assert [m.id for m in merged] == [s.id for s in segments]
@@ -132,7 +132,7 @@ def test_equals_the_reference(rule: Any, size: tuple[int, int], window: Any) -> 
 def test_detr_equals_the_reference(compat: bool, processed_size: Any) -> None:
     class_logits, mask_logits = query_heads(np.random.default_rng(5), 20, 3, 30, 40, noise=2.0)
     options: Any = {"stuff_classes": (0, 1), "processed_size": processed_size, "compat": compat}
-    expected, classes = reference.merge_detr(class_logits, mask_logits, (133, 170), score_threshold=0.6, **options)
+    expected, classes = slow_merging.merge_detr(class_logits, mask_logits, (133, 170), score_threshold=0.6, **options)
     ids, segments = postproc.merge_queries(
         class_logits, mask_logits, (133, 170), rule="detr", score_threshold=0.6, **options
     )

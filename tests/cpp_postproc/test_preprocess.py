@@ -4,10 +4,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-import reference
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
+from reference import slow_resize
 
 from segrt.runtime import _postproc, postproc
 
@@ -28,7 +28,7 @@ def test_equals_the_reference(seed: int, source: Any, size: Any, layout: Any, sw
     result = postproc.resize_normalize(
         image, size, mean=MEAN, std=STD, scale=1 / 255, swap_rb=swap_rb, layout=layout, threads=threads
     )
-    expected = reference.resize_normalize(image[:, :, ::-1] if swap_rb else image, size, MEAN, STD, 1 / 255)
+    expected = slow_resize.resize_normalize(image[:, :, ::-1] if swap_rb else image, size, MEAN, STD, 1 / 255)
     planes = result[0] if layout.startswith("N") else result
     np.testing.assert_allclose(planes if "CHW" in layout else planes.transpose(2, 0, 1), expected, atol=2e-5)
 
@@ -146,10 +146,10 @@ def test_resizing_by_way_of_the_networks_size_is_two_resizes(
     top, left = (data.draw(st.integers(0, side - 1)) for side in way)
     bottom, right = data.draw(st.integers(top + 1, way[0])), data.draw(st.integers(left + 1, way[1]))
     stack = np.random.default_rng(0).normal(size=shape).astype(dtype)
-    between = reference.resize(stack.astype(np.float32), way)[:, top:bottom, left:right]
+    between = slow_resize.resize(stack.astype(np.float32), way)[:, top:bottom, left:right]
     got = postproc.resize_by_way(stack, way, (top, left, bottom, right), size, threads=threads)
     assert got.dtype == np.float32
-    np.testing.assert_allclose(got, reference.resize(between, size), atol=2e-5)
+    np.testing.assert_allclose(got, slow_resize.resize(between, size), atol=2e-5)
 
 
 def test_resizing_by_way_limits_what_is_not_finite() -> None:

@@ -5,9 +5,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-import reference
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from reference import slow_resize, slow_scores
 from scenes import available_kernels, kernels, query_heads
 
 from segrt.runtime import postproc
@@ -18,13 +18,13 @@ WINDOWS: tuple[tuple[float, float, float, float] | None, ...] = (None, (0, 0, 17
 
 def enlarged(stack: Any, window: Any, size: tuple[int, int] = SIZE) -> tuple[Any, Any]:
     """Return `stack` at the processed size, the part in the window alone, and that at the picture's size."""
-    whole = reference.resize(stack, PROCESSED)
+    whole = slow_resize.resize(stack, PROCESSED)
     scale = np.array([PROCESSED[0] / stack.shape[1], PROCESSED[1] / stack.shape[2]] * 2)
     top, left, bottom, right = np.array(window or (0, 0, *stack.shape[1:])) * scale
     first, last = (int(top), int(left)), (int(np.ceil(bottom)), int(np.ceil(right)))
     part = whole[:, first[0] : last[0], first[1] : last[1]]
     shown = (top - first[0], left - first[1], bottom - first[0], right - first[1])
-    return part, reference.resize(part, size, shown)
+    return part, slow_resize.resize(part, size, shown)
 
 
 @pytest.mark.parametrize("window", WINDOWS)
@@ -41,10 +41,10 @@ def test_logits_are_enlarged_twice(window: Any, threads: int) -> None:
 def test_classes_of_queries_are_added_up_at_the_processed_size(window: Any) -> None:
     class_logits, mask_logits = query_heads(np.random.default_rng(1), 20, 7, 24, 40, noise=3.0)
     part, _ = enlarged(mask_logits, window)
-    scores = np.einsum("qc,qhw->chw", reference.softmax(class_logits)[:, :-1], reference.sigmoid(part))
+    scores = np.einsum("qc,qhw->chw", slow_scores.softmax(class_logits)[:, :-1], slow_scores.sigmoid(part))
     top, left, bottom, right = np.array(window or (0, 0, 24, 40)) * 4
     shown = (top - int(top), left - int(left), bottom - int(top), right - int(left))
-    expected = reference.resize(scores.astype(np.float32), SIZE, shown).argmax(0)
+    expected = slow_resize.resize(scores.astype(np.float32), SIZE, shown).argmax(0)
     found = postproc.query_semantic(class_logits, mask_logits, SIZE, window=window, processed_size=PROCESSED)
     assert (found != expected).sum() <= 2  # sums are rounded in another order
     on_the_grid = postproc.query_semantic(class_logits, mask_logits, SIZE, window=window)
@@ -56,8 +56,8 @@ def test_the_mean_probability_is_taken_where_it_is_said(score_at: Any) -> None:
     class_logits, mask_logits = query_heads(np.random.default_rng(2), 15, 4, 24, 40, noise=1.0)
     processed, picture = enlarged(mask_logits, None)
     at = {"grid": mask_logits, "processed": processed, "picture": picture}[score_at]
-    quality = (reference.sigmoid(at) * (at > 0)).sum((1, 2), dtype=np.float64) / ((at > 0).sum((1, 2)) + 1e-6)
-    expected = np.sort((reference.softmax(class_logits)[:, :-1] * quality[:, None]).ravel())[::-1]
+    quality = (slow_scores.sigmoid(at) * (at > 0)).sum((1, 2), dtype=np.float64) / ((at > 0).sum((1, 2)) + 1e-6)
+    expected = np.sort((slow_scores.softmax(class_logits)[:, :-1] * quality[:, None]).ravel())[::-1]
     found = postproc.query_instances_rle(class_logits, mask_logits, SIZE, processed_size=PROCESSED, score_at=score_at)
     np.testing.assert_allclose(found.scores, expected[: len(found.scores)], rtol=2e-6)
     masks = {mask.tobytes() for mask in postproc.decode_rle(found.rles)}
@@ -66,9 +66,9 @@ def test_the_mean_probability_is_taken_where_it_is_said(score_at: Any) -> None:
 
 def test_scores_at_the_picture_need_no_processed_size() -> None:
     class_logits, mask_logits = query_heads(np.random.default_rng(3), 15, 4, 24, 40)
-    at = reference.resize(mask_logits, SIZE)
-    quality = (reference.sigmoid(at) * (at > 0)).sum((1, 2), dtype=np.float64) / ((at > 0).sum((1, 2)) + 1e-6)
-    expected = np.sort((reference.softmax(class_logits)[:, :-1] * quality[:, None]).ravel())[::-1]
+    at = slow_resize.resize(mask_logits, SIZE)
+    quality = (slow_scores.sigmoid(at) * (at > 0)).sum((1, 2), dtype=np.float64) / ((at > 0).sum((1, 2)) + 1e-6)
+    expected = np.sort((slow_scores.softmax(class_logits)[:, :-1] * quality[:, None]).ravel())[::-1]
     found = postproc.query_instances_rle(class_logits, mask_logits, SIZE, score_at="picture")
     np.testing.assert_allclose(found.scores, expected[: len(found.scores)], rtol=2e-6)
     on_the_grid = postproc.query_instances_rle(class_logits, mask_logits, SIZE)
@@ -112,7 +112,7 @@ def test_every_kernel_and_thread_count_gives_the_same(
             )
     assert all(result == results[0] for result in results)
     if kind in ("smooth", "noisy", "ties") and part is None:
-        twice = reference.resize(reference.resize(mask_logits, processed), size)
+        twice = slow_resize.resize(slow_resize.resize(mask_logits, processed), size)
         assert np.array_equal(np.frombuffer(results[0][3], np.uint8).reshape(size), twice.argmax(0))
         decoded = postproc.decode_rle(results[0][0]) if results[0][0] else []
         assert {mask.tobytes() for mask in decoded} <= {mask.tobytes() for mask in twice > 0}

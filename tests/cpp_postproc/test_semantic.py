@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-import reference
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from reference import slow_class_maps
 from scenes import available_kernels, kernels, query_heads, same_up_to
 
 from segrt.runtime import postproc
@@ -30,7 +30,7 @@ def test_the_smallest_type_holds_all_classes(classes: int) -> None:
     logits = np.random.default_rng(1).normal(size=(classes, 5, 4)).astype(np.float32)
     result = postproc.argmax_map(logits, (11, 13))
     assert result.dtype == (np.uint8 if classes <= 256 else np.uint16)
-    assert np.array_equal(result, reference.argmax_map(logits, (11, 13)))
+    assert np.array_equal(result, slow_class_maps.argmax_map(logits, (11, 13)))
 
 
 def _scene(seed: int, shape: Any, kind: str, window: bool) -> tuple[Any, Any]:
@@ -70,7 +70,7 @@ def test_every_kernel_equals_the_reference(
     seed: int, shape: Any, size: Any, kind: str, window: bool, threads: int
 ) -> None:
     logits, part = _scene(seed, shape, kind, window)
-    expected = reference.argmax_map(logits, size, part)
+    expected = slow_class_maps.argmax_map(logits, size, part)
     counts = set()
     for name in available_kernels():
         report = postproc.Report()
@@ -98,7 +98,7 @@ def test_every_kernel_cuts_as_the_reference(
     seed: int, grid: Any, size: Any, kind: str, threshold: float, values: Any, window: bool, threads: int
 ) -> None:
     scores, part = _scene(seed, (1, *grid), kind, window)
-    expected = np.where(reference.binary_map(scores, size, np.clip(threshold, -3e38, 3e38), window=part), *values)
+    expected = np.where(slow_class_maps.binary_map(scores, size, np.clip(threshold, -3e38, 3e38), window=part), *values)
     counts = set()
     for name in available_kernels():
         report = postproc.Report()
@@ -167,6 +167,6 @@ def test_query_semantic_equals_transformers(threads: int) -> None:
 def test_query_semantic_picks_a_class_whose_score_is_highest() -> None:
     class_logits, mask_logits = query_heads(np.random.default_rng(4), 9, 5, 12, 9)
     result = postproc.query_semantic(class_logits, mask_logits, (50, 37))
-    scores = reference.query_semantic(class_logits, mask_logits, (50, 37))
+    scores = slow_class_maps.query_semantic(class_logits, mask_logits, (50, 37))
     chosen = np.take_along_axis(scores, result[None].astype(np.int64), 0)[0]
     np.testing.assert_allclose(chosen, scores.max(0), rtol=1e-5)

@@ -1,4 +1,4 @@
-"""Lets the tests of this room import the slow references and the tiny family, and adds models to the catalogue."""
+"""Lets the tests of this room import the tiny family, and adds models to the catalogue."""
 
 import sys
 from collections.abc import Callable, Iterator
@@ -12,7 +12,7 @@ import pytest
 from segrt.export.family import Model
 from segrt.export.models import catalogue
 
-sys.path[:0] = [str(folder) for folder in Path(__file__).resolve().parents[:2]]
+sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 AddModel = Callable[[Model, Callable[[Any], Any]], None]
 

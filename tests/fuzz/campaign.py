@@ -22,7 +22,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-HERE = Path(__file__).resolve().parent
 MOST_SECONDS = 20.0
 MOST_BYTES = 2 << 30
 _STARTING_SECONDS = 120.0

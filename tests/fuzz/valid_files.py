@@ -1,52 +1,44 @@
 """The valid files that changed ones are made of."""
 
-import importlib.util
 import json
 import struct
+import sys
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-HERE = Path(__file__).resolve().parent
+sys.path.append(str(Path(__file__).resolve().parents[1]))
+
+import tiny_networks
+
 SIZE = (24, 48)
 
 
 def prepare(folder: Path) -> None:
     """Write all valid files into `folder`."""
-    tiny = _tests_conftest()
-    _bundles(folder, tiny)
-    _dataset(folder, tiny)
-    _pictures(folder, tiny)
+    _bundles(folder)
+    _dataset(folder)
+    _pictures(folder)
     _texts(folder)
     _published(folder)
     _video(folder)
 
 
-def _tests_conftest() -> Any:
-    spec = importlib.util.spec_from_file_location("segrt_tests_conftest", HERE.parent / "conftest.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-def _bundles(folder: Path, tiny: Any) -> None:
+def _bundles(folder: Path) -> None:
     from segrt.export.bundling import GoldenPicture, VariantFile, write_bundle
     from segrt.runtime.bundle.locating import read_bundle
     from segrt.runtime.bundle.pack.writer import write_pack
 
     for kind in ("argmax", "query_instances", "merge_queries", "paste_masks"):
-        model = tiny._KINDS[kind][0]()
+        model = tiny_networks.KINDS[kind][0]()
         file = folder / f"{kind}.onnx"
         file.write_bytes(model.SerializeToString())
-        golden = [GoldenPicture("thirds", tiny.thirds(*SIZE))]
-        write_bundle(folder / kind, tiny.network(kind), [VariantFile("fp32", file)], golden, threads=1)
+        golden = [GoldenPicture("thirds", tiny_networks.thirds(*SIZE))]
+        write_bundle(folder / kind, tiny_networks.network(kind), [VariantFile("fp32", file)], golden, threads=1)
     write_pack(read_bundle(folder / "argmax"), folder / "argmax.segrt")
 
 
-def _dataset(folder: Path, tiny: Any) -> None:
+def _dataset(folder: Path) -> None:
     import cv2
 
     from segrt.runtime.outputs import coco_results
@@ -59,7 +51,7 @@ def _dataset(folder: Path, tiny: Any) -> None:
     for number in range(2):
         ids = np.zeros(SIZE, np.int32)
         ids[:, 4:20], ids[5:15, 24:40] = 1, 2
-        cv2.imwrite(str(folder / "images" / f"{number}.png"), tiny.thirds(*SIZE))
+        cv2.imwrite(str(folder / "images" / f"{number}.png"), tiny_networks.thirds(*SIZE))
         cv2.imwrite(str(folder / "classes" / f"{number}.png"), np.where(ids > 0, ids * 10, 255).astype(np.uint8))
         coco_results.write_panoptic_png(folder / "truth" / f"{number}.png", ids)
         images.append({"id": number, "file_name": f"{number}.png", "height": SIZE[0], "width": SIZE[1]})
@@ -73,7 +65,7 @@ def _dataset(folder: Path, tiny: Any) -> None:
             objects.append({**common, "id": len(objects) + 1, "iscrowd": 0, "area": 160.0, "segmentation": mask})
         results.append({**common, "score": 0.75, "segmentation": code})
         stuff.append({"image_id": number, "category_id": 10, "segmentation": rle.text(rle.encode(ids == 1))})
-    labels = [label for label in tiny.LABELS if label.dataset_id < 30]
+    labels = [label for label in tiny_networks.LABELS if label.dataset_id < 30]
     coco_results.write_panoptic_json(folder / "truth.json", images, annotations, labels)
     categories = [{"id": label.dataset_id, "name": label.name} for label in labels]
     things = {"images": images, "annotations": objects, "categories": categories}
@@ -83,10 +75,10 @@ def _dataset(folder: Path, tiny: Any) -> None:
         (folder / f"{name}.json").write_text(json.dumps(content))
 
 
-def _pictures(folder: Path, tiny: Any) -> None:
+def _pictures(folder: Path) -> None:
     from PIL import Image
 
-    picture = Image.fromarray(tiny.thirds(*SIZE)[..., ::-1])
+    picture = Image.fromarray(tiny_networks.thirds(*SIZE)[..., ::-1])
     for name, options in (
         ("jpg", {}),
         ("progressive.jpg", {"progressive": True}),

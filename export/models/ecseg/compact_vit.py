@@ -13,7 +13,6 @@ from torch.nn import functional as F
 
 from segrt.export.models.ecseg.ec_sizes import Config
 
-PATCH = 16
 _EPSILON = 1e-6
 _BASE = 100.0
 

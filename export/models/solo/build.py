@@ -6,19 +6,18 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from segrt.export.family import Exportable, HeadParityLimit, ParityLimits, Request, Size
+from segrt.export.family import Exportable, Request, Size
 from segrt.export.models.solo.location_heads import LocationHead, LocationOptions, WholeHead
 from segrt.export.models.solo.network import SOLO, SOLOHeads
-from segrt.export.models.solov2.framework_result import FrameworkResult, MaskOf
-from segrt.export.models.solov2.head import MASK_STRIDE, grid_maps
-from segrt.export.models.solov2.mmdetection_input import FrameworkPixels, check_sides, kept_shape
+from segrt.export.models.solov2.framework_result import MaskOf
+from segrt.export.models.solov2.grid_exportable import grid_exportable, top_cells
+from segrt.export.models.solov2.head import grid_maps
+from segrt.export.models.solov2.mmdetection_input import check_sides
 from segrt.export.models.solov2.published_names import load_published
 from segrt.export.weights import network_weights
 from segrt.export.weights.checkpoint_labels import labels as labels_of
 from segrt.export.weights.random_weights import Spread, calibrate, calm, photo_like_pixels, seeded
-from segrt.runtime.decode.matrix_nms import MatrixNms
 
-_TOP_CELLS = 500
 _SOME = 4  # every fourth pixel stands for all where random weights are calibrated
 
 
@@ -39,26 +38,8 @@ def build(request: Request) -> Exportable:
     load_published(network, tensors, network_weights.name_of(request))
     if tensors is None:
         _randomise(network, request.size, request.weights.seed)
-    rule = MatrixNms(stride=MASK_STRIDE)
-    roles = ("scores", "class_ids", "least_areas", "mask_probabilities")
-    return Exportable(
-        core=SOLOHeads(network, request.top_queries or _TOP_CELLS).eval(),
-        heads=tuple((role, role) for role in roles),
-        labels=labels,
-        decode=rule,
-        source=network_weights.source(request, "torchvision", notes="SOLO as in mmdetection, written anew"),
-        resize=kept_shape(request),
-        framework_result=FrameworkResult(partial(_look, network), labels, rule),
-        framework_pixels=FrameworkPixels(request),
-        valid_mask=True,
-        keep=("selection",),
-        limits=ParityLimits(
-            # Cells of nearly equal score may change places, so that rows are compared through the final result alone.
-            head=HeadParityLimit(2e-3, 2e-3),
-            heads={"class_ids": None, "least_areas": None, "mask_probabilities": None},
-            agreement=0.99,
-        ),
-    )
+    core = SOLOHeads(network, top_cells(request))
+    return grid_exportable(request, labels, core, partial(_look, network), "SOLO")
 
 
 def _look(network: SOLO, pixels: Tensor) -> tuple[list[Tensor], MaskOf]:

@@ -7,18 +7,16 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from segrt.export.family import Exportable, HeadParityLimit, ParityLimits, Request, Size
-from segrt.export.models.solov2.framework_result import FrameworkResult, MaskOf
-from segrt.export.models.solov2.head import MASK_STRIDE, HeadOptions
-from segrt.export.models.solov2.mmdetection_input import FrameworkPixels, check_sides, kept_shape
+from segrt.export.family import Exportable, Request, Size
+from segrt.export.models.solov2.framework_result import MaskOf
+from segrt.export.models.solov2.grid_exportable import grid_exportable, top_cells
+from segrt.export.models.solov2.head import HeadOptions
+from segrt.export.models.solov2.mmdetection_input import check_sides
 from segrt.export.models.solov2.network import SOLOv2, SOLOv2Heads
 from segrt.export.models.solov2.published_names import load_published
 from segrt.export.weights import network_weights
 from segrt.export.weights.checkpoint_labels import labels as labels_of
 from segrt.export.weights.random_weights import Spread, calibrate, calm, photo_like_pixels, seeded
-from segrt.runtime.decode.matrix_nms import MatrixNms
-
-_TOP_CELLS = 500
 
 
 def build(request: Request) -> Exportable:
@@ -37,26 +35,8 @@ def build(request: Request) -> Exportable:
     load_published(network, tensors, network_weights.name_of(request))
     if tensors is None:
         _randomise(network, request.size, request.weights.seed)
-    rule = MatrixNms(stride=MASK_STRIDE)
-    roles = ("scores", "class_ids", "least_areas", "mask_probabilities")
-    return Exportable(
-        core=SOLOv2Heads(network, request.top_queries or _TOP_CELLS).eval(),
-        heads=tuple((role, role) for role in roles),
-        labels=labels,
-        decode=rule,
-        source=network_weights.source(request, "torchvision", notes="SOLOv2 as in mmdetection, written anew"),
-        resize=kept_shape(request),
-        framework_result=FrameworkResult(partial(_look, network), labels, rule),
-        framework_pixels=FrameworkPixels(request),
-        valid_mask=True,
-        keep=("selection",),
-        limits=ParityLimits(
-            # Cells of nearly equal score may change places, so that rows are compared through the final result alone.
-            head=HeadParityLimit(2e-3, 2e-3),
-            heads={"class_ids": None, "least_areas": None, "mask_probabilities": None},
-            agreement=0.99,
-        ),
-    )
+    core = SOLOv2Heads(network, top_cells(request))
+    return grid_exportable(request, labels, core, partial(_look, network), "SOLOv2")
 
 
 def _look(network: SOLOv2, pixels: Tensor) -> tuple[list[Tensor], MaskOf]:

@@ -1,6 +1,5 @@
 """Workers as actors of a Ray cluster: where they run, and that they come up again elsewhere, is Ray's business."""
 
-import logging
 import os
 import socket
 import time
@@ -14,7 +13,6 @@ from segrt.runtime.scale.archive.archive_job import ArchiveJob, FailedOutcome, L
 from segrt.runtime.scale.archive.clip_worker import ClipWorker, Task
 from segrt.runtime.scale.archive.crew import Finished
 
-log = logging.getLogger("segrt.archive")
 _CLUSTERS = (
     "begin one with `ray start --head`, give its address, with its RAY_AUTH_TOKEN in the environment where it has one, "
     "or give --address local"

@@ -13,7 +13,6 @@ from segrt.runtime.files.uri import redact, scheme_of
 from segrt.runtime.outputs.sink_options import SinkOptions
 from segrt.runtime.outputs.written_files import WrittenFiles
 from segrt.runtime.registry import Registry
-from segrt.runtime.stream.needs import Needs
 
 if TYPE_CHECKING:
     from segrt.runtime.stream.sinks.sink import Sink
@@ -98,12 +97,6 @@ def extras_of(specs: Iterable[str]) -> set[str]:
     """Return the extras of segrt that the sinks `specs` need."""
     kinds = {kind for spec in specs if (kind := kind_of(spec)) in SINKS}
     return {needs.extra for kind in kinds if (needs := SINKS.load(kind).needs) is not None and needs.extra}
-
-
-def needs_of_sinks(names: Iterable[str] | None = None) -> list[Needs]:
-    """Return what the kinds of sinks need, each once: all of them, or those of these `names`."""
-    needs = (SINKS.load(name).needs for name in (SINKS if names is None else names))
-    return list(dict.fromkeys(need for need in needs if need is not None))
 
 
 def _forms() -> dict[str, str]:

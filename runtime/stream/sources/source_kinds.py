@@ -13,7 +13,6 @@ from urllib.parse import unquote, urlsplit
 from segrt.runtime.errors import VideoError
 from segrt.runtime.files.uri import redact, scheme_of
 from segrt.runtime.registry import Registry
-from segrt.runtime.stream.needs import Needs
 from segrt.runtime.stream.sources.source import Source
 
 if TYPE_CHECKING:
@@ -124,12 +123,6 @@ def extras_of(specs: Iterable[str]) -> set[str]:
     """Return the extras of segrt that the sources `specs` need."""
     kinds = {kind for spec in specs if (kind := kind_of(spec)) in SOURCES}
     return {needs.extra for kind in kinds if (needs := SOURCES.load(kind).needs) is not None and needs.extra}
-
-
-def needs_of_sources(names: Iterable[str] | None = None) -> list[Needs]:
-    """Return what the kinds of sources need, each once: all of them, or those of these `names`."""
-    needs = (SOURCES.load(name).needs for name in (SOURCES if names is None else names))
-    return list(dict.fromkeys(need for need in needs if need is not None))
 
 
 def _camera_or(spec: str) -> str:

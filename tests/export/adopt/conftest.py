@@ -28,6 +28,14 @@ def names(tmp_path: Path) -> str:
 
 
 @pytest.fixture
+def one(tmp_path: Path) -> str:
+    """A file of one class."""
+    path = tmp_path / "one.txt"
+    path.write_text("object\n")
+    return str(path)
+
+
+@pytest.fixture
 def adopt(tiny: SimpleNamespace, tmp_path: Path, names: str) -> Callable[..., tuple[Path, list[str]]]:
     """Adopt a model with technique and options: → (folder, what was said)."""
 

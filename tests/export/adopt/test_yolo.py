@@ -8,6 +8,7 @@ import msgspec
 import numpy as np
 import pytest
 from constant_networks import ANCHORS, HEIGHT, NAMES, PROTOTYPES, WIDTH, constant_model, metadata, yolo_table
+from reference import slow_prototypes
 
 from segrt.export.adopt.guessing import Output, rows_of
 from segrt.runtime.bundle.manifest import Manifest
@@ -55,8 +56,6 @@ def test_coco_s_own_numbers_go_with_coco_s_whole_list(adopt_and_run: Adopt) -> N
 
 
 def test_masks_of_a_letterboxed_picture_lie_where_ultralytics_puts_them(adopt_and_run: Adopt) -> None:
-    import reference
-
     table, prototypes = yolo_table(np.random.default_rng(2))
     _, _, whole = adopt_and_run(constant_model({"output0": table[None], "output1": prototypes}, metadata()))
     # A picture of 32x96 fills rows 16 to 48 of the input.
@@ -68,7 +67,7 @@ def test_masks_of_a_letterboxed_picture_lie_where_ultralytics_puts_them(adopt_an
         anchor = int(np.argmin(np.abs(scores - score)))
         x, y, width, height = table[:4, anchor]
         box = np.array([x - width / 2, y - height / 2, x + width / 2, y + height / 2], np.float32)
-        wanted = reference.prototype_mask(prototypes[0], table[7:, anchor], box, (HEIGHT, WIDTH))
+        wanted = slow_prototypes.prototype_mask(prototypes[0], table[7:, anchor], box, (HEIGHT, WIDTH))
         assert (mask != wanted).sum() <= 3
         index = int(np.argmin(np.abs(part.scores - score)))
         assert (part.masks[index] != wanted[16:48]).sum() <= 3

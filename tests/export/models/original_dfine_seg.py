@@ -8,15 +8,14 @@ training, its random weights are given statistics, saved as its training saves t
 with 1 unless all are at most 1e-4 of one. Both compute in float64: random decoders let rounding grow a thousandfold.
 """
 
-import argparse
 import copy
 import sys
-import tempfile
 import types
 from pathlib import Path
 from typing import Any
 
 import torch
+from authors_code import SIZE, agree, compare_models, enter_bare
 
 from segrt.export.convert.exporting import build
 from segrt.export.family import Request, Weights
@@ -24,8 +23,6 @@ from segrt.export.models.catalogue import find_model
 from segrt.export.models.dfine_seg.dfine_names import our_name
 from segrt.export.weights.random_weights import calibration_pixels
 
-SIZE = (256, 320)
-MOST = 1e-4
 MODELS = ("dfine-seg-n", "dfine-seg-s", "dfine-seg-m", "dfine-seg-l", "dfine-seg-x")
 
 
@@ -34,10 +31,7 @@ def original(repository: Path, size: str) -> Any:
     logger = types.ModuleType("loguru")
     logger.logger = types.SimpleNamespace(error=print, info=print, warning=print)  # type: ignore[attr-defined]
     sys.modules.setdefault("loguru", logger)
-    for package in ("src", "src.d_fine", "src.d_fine.arch"):  # without what their `__init__` imports
-        empty = types.ModuleType(package)
-        empty.__path__ = [str(repository / package.replace(".", "/"))]
-        sys.modules[package] = empty
+    enter_bare(repository, ("src", "src.d_fine", "src.d_fine.arch"))
     from src.d_fine.arch.dfine_decoder import DFINETransformer  # the authors'
     from src.d_fine.arch.hgnetv2 import HGNetv2
     from src.d_fine.arch.hybrid_encoder import HybridEncoder
@@ -84,32 +78,10 @@ def compare(repository: Path, model: str, out: Path) -> bool:
         logits, boxes, weights, features = ours(pixels)
         masks = torch.sigmoid(torch.einsum("nqe,nehw->nqhw", weights, features))
     found = {"pred_logits": logits, "pred_boxes": boxes, "pred_masks": masks}
-    differences = {
-        name: float((expected[name] - value).abs().max() / expected[name].std()) for name, value in found.items()
-    }
     spread = float(expected["pred_logits"].std()), float(expected["pred_boxes"].std()), float(masks.std())
-    print(
-        f"{model:16}"
-        + "".join(f"  {name} {difference:.1e}" for name, difference in differences.items())
-        + f"  (deviations {spread[0]:.2f}, {spread[1]:.2f}, {spread[2]:.2f})",
-        flush=True,
-    )
-    return max(differences.values()) <= MOST
-
-
-def main() -> None:
-    """Compare what was asked for."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("repository", type=Path)
-    parser.add_argument("--model", action="append", choices=MODELS)
-    given = parser.parse_args()
-    if not (given.repository / "src/d_fine/arch").is_dir():
-        print(f"{given.repository}: is no checkout of ArgoHA/D-FINE-seg; nothing is compared")
-        return
-    with tempfile.TemporaryDirectory(prefix="dfine-seg-") as out:
-        found = [compare(given.repository, model, Path(out)) for model in given.model or MODELS]
-    sys.exit(0 if all(found) else 1)
+    remark = f"  (deviations {spread[0]:.2f}, {spread[1]:.2f}, {spread[2]:.2f})"
+    return agree(model, {name: (expected[name], value) for name, value in found.items()}, remark)
 
 
 if __name__ == "__main__":
-    main()
+    compare_models(__doc__, "ArgoHA/D-FINE-seg", "src/d_fine/arch", MODELS, compare)

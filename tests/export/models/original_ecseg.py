@@ -9,14 +9,13 @@ are at most 1e-4 of one. Both compute in float64: by rounding, cells of nearly e
 order.
 """
 
-import argparse
 import sys
-import tempfile
 import types
 from pathlib import Path
 from typing import Any
 
 import torch
+from authors_code import SIZE, agree, compare_models, enter_bare
 from torch import nn
 
 from segrt.export.convert.exporting import build
@@ -25,8 +24,6 @@ from segrt.export.models.catalogue import find_model
 from segrt.export.models.ecseg.ec_sizes import configuration
 from segrt.export.weights.random_weights import calibration_pixels
 
-SIZE = (256, 320)
-MOST = 1e-4
 MODELS = ("ecseg-s", "ecseg-m", "ecseg-l", "ecseg-x")
 DEPTHS = {2: 0.67, 3: 1.0}  # the authors' name for so many layers of a block
 ZERO_AT_FIRST = ("bbox_head", "reg_conf", "sampling_offsets", "attention_weights", "gate.weight")
@@ -34,10 +31,7 @@ ZERO_AT_FIRST = ("bbox_head", "reg_conf", "sampling_offsets", "attention_weights
 
 def original(repository: Path, size: str) -> Any:
     """Return the authors' network with a mask head; their registry and their training's helpers need not be there."""
-    for package in ("engine", "engine.core", "engine.misc", "engine.edgecrafter"):  # without what `__init__` imports
-        empty = types.ModuleType(package)
-        empty.__path__ = [str(repository / "ecdetseg" / package.replace(".", "/"))]
-        sys.modules[package] = empty
+    enter_bare(repository / "ecdetseg", ("engine", "engine.core", "engine.misc", "engine.edgecrafter"))
     sys.modules["engine.core"].register = lambda: lambda found: found  # type: ignore[attr-defined]
     sys.modules["engine.misc"].dist_utils = types.ModuleType("dist_utils")  # type: ignore[attr-defined]
     from engine.edgecrafter.decoder import ECTransformer  # the authors'
@@ -82,26 +76,8 @@ def compare(repository: Path, model: str, out: Path) -> bool:
     expected = theirs.decoder(maps, None, maps[0])
     found = dict(zip(("pred_logits", "pred_masks"), ours(pixels), strict=True))
     torch.set_default_dtype(torch.float32)
-    differences = {
-        name: float((expected[name] - value).abs().max() / expected[name].std()) for name, value in found.items()
-    }
-    print(f"{model:8}" + "".join(f"  {name} {most:.1e}" for name, most in differences.items()), flush=True)
-    return max(differences.values()) <= MOST
-
-
-def main() -> None:
-    """Compare what was asked for."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("repository", type=Path)
-    parser.add_argument("--model", action="append", choices=MODELS)
-    given = parser.parse_args()
-    if not (given.repository / "ecdetseg/engine/edgecrafter").is_dir():
-        print(f"{given.repository}: is no checkout of Intellindust-AI-Lab/EdgeCrafter; nothing is compared")
-        return
-    with tempfile.TemporaryDirectory(prefix="ecseg-") as out:
-        found = [compare(given.repository, model, Path(out)) for model in given.model or MODELS]
-    sys.exit(0 if all(found) else 1)
+    return agree(model, {name: (expected[name], value) for name, value in found.items()})
 
 
 if __name__ == "__main__":
-    main()
+    compare_models(__doc__, "Intellindust-AI-Lab/EdgeCrafter", "ecdetseg/engine/edgecrafter", MODELS, compare)

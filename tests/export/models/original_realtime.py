@@ -20,16 +20,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from authors_code import MOST, SIZE, enter_bare
 from torch import nn
 
 from segrt.export.convert.exporting import build
 from segrt.export.family import Request, Weights
 from segrt.export.models.catalogue import find_model
 from segrt.export.weights.random_weights import calibrate, calibration_pixels
-
-SIZE = (256, 320)
-MOST = 1e-4
-Network = Callable[[Any], nn.Module]
 
 
 def pidnet(folder: Path, name: str) -> nn.Module:
@@ -91,10 +88,7 @@ def imported(folder: Path, name: str, bare: tuple[str, ...] = ()) -> Any:
     """Return a module of a checkout; packages in `bare` are entered without what their `__init__` imports."""
     for known in [known for known in sys.modules if known.partition(".")[0] == name.partition(".")[0]]:
         del sys.modules[known]
-    for package in bare:
-        empty = types.ModuleType(package)
-        empty.__path__ = [str(folder / package.replace(".", "/"))]
-        sys.modules[package] = empty
+    enter_bare(folder, bare)
     if str(folder) in sys.path:
         sys.path.remove(str(folder))
     sys.path.insert(0, str(folder))

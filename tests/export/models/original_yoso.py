@@ -9,15 +9,14 @@ features, class logits and mask logits in deviations of each, and exits with 1 u
 compute in float64: one pixel that falls on the other side of a mask's edge changes what comes after it.
 """
 
-import argparse
 import sys
-import tempfile
 import types
 from pathlib import Path
 from typing import Any
 
 import torch
 import torchvision
+from authors_code import SIZE, agree, compare_models
 from torch import nn
 
 from segrt.export.convert.exporting import build
@@ -25,8 +24,6 @@ from segrt.export.family import Request, Weights
 from segrt.export.models.catalogue import find_model
 from segrt.export.weights.random_weights import photo_like_pixels
 
-SIZE = (256, 320)
-MOST = 1e-4
 CLASSES_AND_LAYERS = {"yoso-resnet50-coco": (133, 1), "yoso-resnet50-cityscapes": (19, 3)}
 LEVELS = ("res2", "res3", "res4", "res5")
 
@@ -106,24 +103,8 @@ def compare(repository: Path, name: str, out: Path) -> bool:
     pairs = {"features": (features, ours.features(pixels))}
     pairs |= dict(zip(("classes", "masks"), zip((classes, masks), ours(pixels), strict=True), strict=True))
     torch.set_default_dtype(torch.float32)
-    found = {what: float((one - other).abs().max() / one.std()) for what, (one, other) in pairs.items()}
-    print(f"{name:26}" + "".join(f"  {what} {difference:.1e}" for what, difference in found.items()), flush=True)
-    return max(found.values()) <= MOST
-
-
-def main() -> None:
-    """Compare what was asked for."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("repository", type=Path)
-    parser.add_argument("--model", action="append", choices=tuple(CLASSES_AND_LAYERS))
-    given = parser.parse_args()
-    if not (given.repository / "projects/YOSO/yoso").is_dir():
-        print(f"{given.repository}: is no checkout of hujiecpp/YOSO; nothing is compared")
-        return
-    with tempfile.TemporaryDirectory(prefix="yoso-") as out:
-        found = [compare(given.repository, name, Path(out)) for name in given.model or CLASSES_AND_LAYERS]
-    sys.exit(0 if all(found) else 1)
+    return agree(name, pairs)
 
 
 if __name__ == "__main__":
-    main()
+    compare_models(__doc__, "hujiecpp/YOSO", "projects/YOSO/yoso", CLASSES_AND_LAYERS, compare)

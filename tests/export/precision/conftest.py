@@ -20,7 +20,6 @@ from segrt.runtime.results import Label
 SIZE = (32, 48)
 CHANNELS = 8
 CLASSES = 4
-PLANTED = "body.2"
 
 
 def chain(*, overflow: bool = False, outlier: bool = False, clipped: bool = False) -> onnx.ModelProto:

@@ -1,6 +1,5 @@
 """Manifests of bundles that take prompts: what contradicts itself is named."""
 
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +8,6 @@ import pytest
 
 pytest.importorskip("onnx")
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from pointing import pointing_manifest, write_pointing_bundle
 
 from segrt.runtime.bundle.bundle_writer import BundleWriter

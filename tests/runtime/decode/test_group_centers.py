@@ -6,8 +6,8 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-import reference
 from onnx import TensorProto, helper
+from reference import slow_centers, slow_class_maps, slow_resize
 
 from segrt.export.bundling import GoldenPicture, Network, VariantFile, write_bundle
 from segrt.runtime import open_bundle
@@ -61,14 +61,14 @@ def test_segments_are_those_of_the_described_arithmetic(source: tuple[int, int])
         top, left, bottom, right = (int(edge) for edge in geometry.window)
 
         def full(stack: np.ndarray, window: tuple[slice, slice], target: tuple[int, int]) -> np.ndarray:
-            return reference.resize(reference.resize(stack, NETWORK)[:, window[0], window[1]], target)
+            return slow_resize.resize(slow_resize.resize(stack, NETWORK)[:, window[0], window[1]], target)
 
         window = (slice(top, bottom), slice(left, right))
-        classes = reference.argmax_map(heads["semantic_logits"], source, geometry.window_on((32, 48)))
+        classes = slow_class_maps.argmax_map(heads["semantic_logits"], source, geometry.window_on((32, 48)))
         heat = full(heads["center_heatmap"], window, source)[0]
         steps = np.array([source[0] / (bottom - top), source[1] / (right - left)], np.float32)
         offsets = full(heads["offsets"] * 4, window, source) * steps[:, None, None]
-        ids, wanted = reference.group_centers(
+        ids, wanted = slow_centers.group_centers(
             classes, heat, offsets, thing_classes=(2, 3), threshold=0.1, nms_kernel=9, stuff_area_limit=300
         )
         result = group_centers(heads, geometry, Context(rule, LABELS))
@@ -103,7 +103,7 @@ def test_a_head_is_interpolated_as_torch_does() -> None:
     head = rng.normal(size=(2, 32, 48)).astype(np.float32)
     for geometry in places((97, 205)):
         top, left, bottom, right = (int(edge) for edge in geometry.window)
-        expected = reference.resize(reference.resize(head, NETWORK)[:, top:bottom, left:right], (97, 205))
+        expected = slow_resize.resize(slow_resize.resize(head, NETWORK)[:, top:bottom, left:right], (97, 205))
         np.testing.assert_allclose(to_source(head, geometry), expected, atol=2e-5)
 
 

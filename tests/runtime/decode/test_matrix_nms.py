@@ -5,7 +5,7 @@ from itertools import pairwise
 import cv2
 import numpy as np
 import pytest
-import reference
+from reference import slow_matrix_nms
 
 from segrt.runtime.decode.decoders import find_decoder
 from segrt.runtime.decode.matrix_nms import MatrixNms, matrix_nms
@@ -41,7 +41,7 @@ def expected(heads: dict[str, np.ndarray], geometry: Geometry, rule: MatrixNms) 
         if score > rule.candidate_threshold and inside.sum() > least:
             candidates.append((float(score * (mask * inside).sum() / inside.sum()), int(label), mask))
     candidates = sorted(candidates, key=lambda found: -found[0])[: rule.nms_pre]
-    scores = reference.matrix_nms(
+    scores = slow_matrix_nms.matrix_nms(
         np.array([mask > rule.mask_threshold for _, _, mask in candidates]),
         np.array([score for score, _, _ in candidates]),
         np.array([label for _, label, _ in candidates]),

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import msgspec
 import numpy as np
 import pytest
-import reference
+from reference import slow_prototypes
 
 from segrt.runtime.decode.prototype_masks import PrototypeMasks, prototype_masks
 from segrt.runtime.decode.rule import Context
@@ -55,7 +55,7 @@ def ultralytics(table: np.ndarray, prototypes: np.ndarray, rule: PrototypeMasks)
             kept.append(int(index))
     found = []
     for index in kept:
-        mask = reference.prototype_mask(prototypes, table[7:, index], boxes[:, index], NETWORK)
+        mask = slow_prototypes.prototype_mask(prototypes, table[7:, index], boxes[:, index], NETWORK)
         if mask.any():
             found.append((int(classes[index]), float(scores[index]), boxes[:, index], mask))
     return found
@@ -120,7 +120,7 @@ def test_letterboxed_pictures_get_their_part_of_the_masks(source: tuple[int, int
     for class_id, score, box, _ in ultralytics(table, prototypes, rule):
         moved = (box - np.array([left, top] * 2, np.float32)) * scale
         coefficients = table[7:, np.argmin(np.abs(table[4:7].max(0) - score))]
-        mask = reference.prototype_mask_native(prototypes, coefficients, moved, window, source)  # type: ignore[arg-type]
+        mask = slow_prototypes.prototype_mask_native(prototypes, coefficients, moved, window, source)  # type: ignore[arg-type]
         if not mask.any():
             continue
         index = by_score[round(score, 5)]

@@ -28,6 +28,8 @@ from segrt.runtime.bundle.locating import read_bundle
 from segrt.runtime.bundle.pack.writer import write_pack
 from segrt.runtime.cli import main
 
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
 STAND_IN = """#!{python} -IS
 import json, os, socket, sys, time
 words = sys.argv[1:]

@@ -15,7 +15,6 @@ import av
 import numpy as np
 import pytest
 
-from segrt.runtime.files.images import write_image
 from segrt.runtime.inference.backend import Backend
 from segrt.runtime.inference.tensors import Head, TensorSpec
 from segrt.runtime.preprocess.geometry import Geometry
@@ -231,13 +230,6 @@ def write_video(
     return path
 
 
-def write_picture(path: Path):
-    """Write a small black picture, and its folder."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_image(path, np.zeros((48, 64, 3), np.uint8))
-    return path
-
-
 def shades(count, size=(48, 64)):
     """Return `count` flat grey images of rising brightness."""
     return [np.full((*size, 3), 20 + 200 * index // max(1, count), np.uint8) for index in range(count)]
@@ -258,6 +250,12 @@ def quadrants(size=(64, 96)):
 def fakes() -> ModuleType:
     """This module: its fakes and helpers."""
     return sys.modules[__name__]
+
+
+@pytest.fixture
+def video(tmp_path):
+    """A video of 30 frames."""
+    return write_video(tmp_path / "in.mp4", shades(30, (96, 128)), container_options={"movflags": "faststart"})
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from segrt.runtime.errors import VideoError
-from segrt.runtime.results import InstanceResult, Label, PanopticResult, Segment, SemanticResult, Timings, rle
+from segrt.runtime.results import Label, SemanticResult, Timings
 from segrt.runtime.stream.frame import Frame
 from segrt.runtime.stream.recorder import Recorder
 from segrt.runtime.stream.sources.source import SourceInfo
@@ -21,8 +21,6 @@ from segrt.runtime.stream.sources.source import SourceInfo
 pytest.importorskip("uvicorn", reason="needs the extra segrt[web]")
 pytest.importorskip("prometheus_client", reason="needs the extra segrt[web]")
 from segrt.runtime.stream.sinks.live_page import PageSink
-from segrt.runtime.stream.web.class_amounts import amounts_of
-from segrt.runtime.stream.web.frame_message import message, region_map
 from segrt.runtime.stream.web.hub import MOST_CLIENTS
 
 pytestmark = pytest.mark.timeout(60)
@@ -114,23 +112,6 @@ def test_metrics_are_those_of_the_metrics_file(served):
     (info,) = (name for name in values if name.startswith("segrt_info{"))
     assert 'model="cars"' in info
     assert 'precision="int8"' in info
-
-
-def test_classes_are_counted_by_technique():
-    ids = np.zeros(SIZE, np.int32)
-    ids[45:], ids[:10, :16], ids[20:30, :16] = 3, 5, 6
-    segments = [
-        Segment(3, 0, False, 1.0, 45 * 160, (0, 45, 160, 45)),
-        Segment(5, 1, True, 0.9, 160, (0, 0, 16, 10)),
-        Segment(6, 1, True, 0.8, 160, (0, 20, 16, 10)),
-    ]
-    panoptic = amounts_of(PanopticResult(ids, segments, LABELS))
-    assert panoptic == {"road": (None, 0.5), "car": (2, 320 / (90 * 160))}
-    masks = [rle.encode(ids == 5), rle.encode(ids == 6)]
-    boxes = np.array([[0, 0, 16, 10], [0, 20, 16, 30]], np.float32)
-    scores, classes = np.array([0.9, 0.8], np.float32), np.array([1, 1])
-    instance = amounts_of(InstanceResult(boxes, scores, classes, masks, SIZE, LABELS))
-    assert instance["car"] == (2, 320 / (90 * 160))
 
 
 def test_pages_of_one_browser_leave_it_a_connection(served):
@@ -304,44 +285,6 @@ def test_several_sources_are_picked_by_name():
         assert b'source="b&c"' in served.get("/metrics")[1]
     finally:
         served.sink.close()
-
-
-def test_the_map_numbers_every_techniques_regions():
-    ids = np.zeros((6, 8), np.int32)
-    ids[3:], ids[1:4, 2:5] = 70_000, 9
-    road = Segment(id=70_000, class_id=0, isthing=False, score=1.0, area=21, bbox=(0, 3, 8, 3))
-    car = Segment(id=9, class_id=1, isthing=True, score=0.876, area=9, bbox=(2, 1, 3, 3))
-    panoptic = PanopticResult(ids, [car, road], LABELS)
-    regions, tracks, numbers = region_map(panoptic)
-    assert tracks == [None, None]
-    assert region_map(panoptic.with_tracks([4, 1]))[1] == [None, 4], "the road is no track"
-    assert regions == [(0, None, 0.0, 0.5, 1.0, 0.5), (1, 0.88, 0.25, 0.1667, 0.375, 0.5)]
-    assert np.array_equal(numbers, np.where(ids == 9, 2, np.where(ids == 70_000, 1, 0)))
-
-    mask = np.zeros((6, 8), bool)
-    mask[1:4, 2:5] = True
-    boxes, scores = np.array([[2, 1, 5, 4]], np.float32), np.array([0.5], np.float32)
-    result = InstanceResult(boxes, scores, np.array([1]), [rle.encode(mask)], (6, 8), LABELS)
-    regions, tracks, numbers = region_map(result.with_tracks([8]))
-    assert tracks == [8]
-    assert regions == [(1, 0.5, 0.25, 0.1667, 0.375, 0.5)]
-    assert np.array_equal(numbers, mask)
-
-    class_map = np.full((6, 8), 255, np.uint8)
-    class_map[2:] = 1
-    regions, _, numbers = region_map(SemanticResult(class_map, LABELS))
-    assert [region[0] for region in regions] == [1]
-    assert np.array_equal(numbers, class_map == 1)
-
-
-def test_a_message_is_what_its_header_says():
-    data = message(frame_at(3), semantic())
-    length = int.from_bytes(data[:4], "big")
-    header = json.loads(data[4 : 4 + length])
-    assert len(data) == 4 + length + header["jpeg"] + header["map"]
-    assert data[4 + length :][:2] == b"\xff\xd8"
-    assert data[-header["map"] :][:4] == b"\x89PNG"
-    assert (header["index"], header["size"]) == (3, list(SIZE))
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from cuda_sessions import opened, picture, put_in_place
 from simulated_gpu import FakeCuda, fake_flavor
-from test_onnxruntime_cuda import opened, picture, put_in_place
 
 from segrt.runtime.authoring.two_pictures import check_two_pictures
 from segrt.runtime.authoring.verification import verify

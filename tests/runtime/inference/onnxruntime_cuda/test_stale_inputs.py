@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from cuda_sessions import put_in_place
 from simulated_gpu import FakeCuda
-from test_onnxruntime_cuda import put_in_place
 
 from segrt.runtime.authoring.two_pictures import check_two_pictures
 from segrt.runtime.authoring.verification import verify
