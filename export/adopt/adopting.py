@@ -8,6 +8,7 @@ from typing import Any, cast
 
 from segrt.export.adopt.adopt_options import AdoptOptions, check_precision, check_rule, completed
 from segrt.export.adopt.binary_heads import as_binary, describe_cut, object_labels, scores_of
+from segrt.export.adopt.box_form import check_boxes
 from segrt.export.adopt.class_channels import check_exclusive
 from segrt.export.adopt.class_names import class_count, first_labels, fitting_labels
 from segrt.export.adopt.conventions.convention import LETTERBOX, YOLACT, Convention, Normalisation
@@ -143,6 +144,8 @@ class _Adoption:
             self.notes += check_exclusive(
                 self._graph, logits, runs, self._labels, casts.old(logits.spec.name), stated="semantic_logits" in given
             )
+        if rule == "paste_masks" and "boxes" not in given:
+            check_boxes(by_role, runs, self._inputs[0].size, casts.old(by_role["boxes"].spec.name))
         others = other_maps(outputs, by_role)
         family, heads = self._meanings(rule, by_role, runs)
         self.notes += others

@@ -38,7 +38,12 @@ class Output:
     @property
     def rank(self) -> int:
         """The number of axes with the batch."""
-        return len(self.spec.shape) + (not self.has_batch)
+        return len(self.lengths)
+
+    @property
+    def lengths(self) -> tuple[int | str, ...]:
+        """The lengths of all axes, with the batch."""
+        return self.spec.shape if self.has_batch else (1, *self.spec.shape)
 
 
 def guess_heads(
@@ -137,13 +142,11 @@ def _query_heads(
         if len(masks) == 1:
             heads["mask_logits"] = masks[0]
     if "class_logits" not in heads and "mask_logits" in heads:
-        queries = heads["mask_logits"].spec.shape[1]
-        rows = [out for out in free if out.spec.dtype in _FLOATS and out.rank == 3 and out.spec.shape[1] == queries]
+        queries = heads["mask_logits"].lengths[1]
+        rows = [out for out in free if out.spec.dtype in _FLOATS and out.rank == 3 and out.lengths[1] == queries]
         # A DETR's boxes lie beside its logits, with four numbers for each query.
-        rows = [
-            out for out in rows if len(rows) == 1 or (out.spec.shape[2] != 4 and "box" not in out.spec.name.lower())
-        ]
-        exact = [out for out in rows if out.spec.shape[2] in (labels, labels + 1)] or _named(rows, "class_logits")
+        rows = [out for out in rows if len(rows) == 1 or (out.lengths[2] != 4 and "box" not in out.spec.name.lower())]
+        exact = [out for out in rows if out.lengths[2] in (labels, labels + 1)] or _named(rows, "class_logits")
         if len(exact) == 1:
             heads["class_logits"] = exact[0]
     for role in ("class_logits", "mask_logits"):

@@ -33,10 +33,14 @@ def run_on(file: Path, graph: Graph, inputs: Sequence[InputSpec], pictures: Sequ
 def measured_outputs(declared: Sequence[TensorSpec], heads: Heads) -> list[Output]:
     """Return the outputs with the lengths that they really have, beside what the file says of them (`declared`).
 
-    A network without a batch axis (torchvision's detectors) gives itself away by an output of one dimension, or by one
-    whose first length is not 1.
+    A network without a batch axis (torchvision's detectors) gives itself away by an output of one dimension, by one
+    whose first length is not 1, or by the one box (1, 4) that it has found. Beside boxes (1, N, 4) four numbers are
+    scores or ids.
     """
-    has_batch = all(array.ndim > 1 and array.shape[0] == 1 and array.shape != (1, 4) for array in heads.values())
+    in_batch = any(array.ndim == 3 and array.shape[-1] == 4 for array in heads.values())
+    has_batch = all(
+        array.ndim > 1 and array.shape[0] == 1 and (in_batch or array.shape != (1, 4)) for array in heads.values()
+    )
     return [
         Output(TensorSpec(spec.name, str(heads[spec.name].dtype), heads[spec.name].shape), has_batch, spec.shape)
         for spec in declared
