@@ -92,6 +92,11 @@ def _fitting_roles(output: Output) -> list[str]:
 def _guess(
     outputs: Sequence[Output], technique: Technique, labels: int, stated: dict[str, Output]
 ) -> tuple[str, dict[str, Output]]:
+    if technique != "semantic" and not any(_may_hold_masks(output) for output in outputs):
+        raise SegrtError(
+            f"the outputs {_listed(outputs)} hold no masks: a network that finds boxes alone, or a classifier, does no "
+            f"{technique} segmentation; export its sibling that has masks (-seg, Mask R-CNN)"
+        )
     names = {output.spec.name for output in stated.values()}
     free = [output for output in outputs if output.spec.name not in names]
     if technique == "semantic" and not _is_query_network(stated) and not _has_queries(free):
@@ -231,6 +236,11 @@ def _center_heads(free: Sequence[Output], stated: dict[str, Output], labels: int
     if any(role not in heads for role in CENTER_ROLES):
         return None
     return {role: heads[role] for role in CENTER_ROLES}
+
+
+def _may_hold_masks(out: Output) -> bool:
+    """Whether an output is a map, or several; rows of numbers for each anchor or query are none."""
+    return out.rank > 3 or (out.rank == 3 and out.spec.dtype not in _FLOATS)
 
 
 def _is_float(out: Output, rank: int) -> bool:

@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from segrt.export.adopt.guessing import BOX_ROLES, Output
 from segrt.export.graph.editing import Graph
-from segrt.runtime.errors import BackendError
+from segrt.runtime.errors import BackendError, SegrtError
 from segrt.runtime.inference.onnxruntime import run_file
 from segrt.runtime.inference.tensors import Array, TensorSpec
 from segrt.runtime.preprocess.channels import Raster
@@ -25,9 +25,16 @@ def run_on(file: Path, graph: Graph, inputs: Sequence[InputSpec], pictures: Sequ
     """Write the network to `file` and run it on each of the pictures; return all its outputs for each."""
     file.write_bytes(graph.bytes())
     try:
-        return [run_file(file, network_inputs(inputs, picture)[0]) for picture in pictures]
+        runs = [run_file(file, network_inputs(inputs, picture)[0]) for picture in pictures]
     except BackendError as error:
         raise BackendError(str(error).replace(str(file), str(graph.path))) from None
+    for name, value in runs[0].items():
+        if not isinstance(value, np.ndarray):
+            kind = "a sequence" if isinstance(value, list) else "something else"
+            raise SegrtError(
+                f"{graph.path}: output {name!r} is no tensor but {kind}; export it as tensors, or leave it out"
+            )
+    return runs
 
 
 def measured_outputs(declared: Sequence[TensorSpec], heads: Heads) -> list[Output]:
