@@ -23,18 +23,18 @@ _YOLACT = {"loc", "conf", "mask", "proto"}
 
 def run_on(file: Path, graph: Graph, inputs: Sequence[InputSpec], pictures: Sequence[Raster]) -> list[Heads]:
     """Write the network to `file` and run it on each of the pictures; return all its outputs for each."""
+    for output in graph.model.graph.output:
+        kind = str(output.type.WhichOneof("value")).removesuffix("_type")
+        if kind != "tensor":
+            raise SegrtError(
+                f"{graph.path}: output {output.name!r} is no tensor but of type {kind}; export it as tensors, "
+                "or leave it out"
+            )
     file.write_bytes(graph.bytes())
     try:
-        runs = [run_file(file, network_inputs(inputs, picture)[0]) for picture in pictures]
+        return [run_file(file, network_inputs(inputs, picture)[0]) for picture in pictures]
     except BackendError as error:
         raise BackendError(str(error).replace(str(file), str(graph.path))) from None
-    for name, value in runs[0].items():
-        if not isinstance(value, np.ndarray):
-            kind = "a sequence" if isinstance(value, list) else "something else"
-            raise SegrtError(
-                f"{graph.path}: output {name!r} is no tensor but {kind}; export it as tensors, or leave it out"
-            )
-    return runs
 
 
 def measured_outputs(declared: Sequence[TensorSpec], heads: Heads) -> list[Output]:

@@ -39,7 +39,7 @@ def test_a_sequence_is_named_in_one_line(tmp_path: Path) -> None:
     model = constant_model({"maps": IDS.astype(np.int64)})
     model.graph.node.append(helper.make_node("SequenceConstruct", ["maps"], ["parts"]))
     model.graph.output.append(helper.make_tensor_sequence_value_info("parts", TensorProto.INT64, None))
-    with pytest.raises(SegrtError, match=r"network.onnx: output 'parts' is no tensor but a sequence; export"):
+    with pytest.raises(SegrtError, match=r"network.onnx: output 'parts' is no tensor but of type sequence; export"):
         adopted(model, tmp_path)
 
 
