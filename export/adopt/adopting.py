@@ -16,7 +16,7 @@ from segrt.export.adopt.conventions.exporters import read_convention
 from segrt.export.adopt.decode_rule import decode_rule
 from segrt.export.adopt.dequantize import dequantize, is_asymmetric
 from segrt.export.adopt.float_variant import compare_with_original
-from segrt.export.adopt.guessing import Output, guess_heads
+from segrt.export.adopt.guessing import Output, guess_heads, rows_of
 from segrt.export.adopt.head_types import cast_outputs
 from segrt.export.adopt.heads import in_standard_layout, measured_outputs, rewrite_outputs, run_on
 from segrt.export.adopt.inputs import normalised, picture_input
@@ -30,6 +30,7 @@ from segrt.export.adopt.meanings import (
 )
 from segrt.export.adopt.processor_check import compare_with_processor
 from segrt.export.adopt.signs import Runs, activation, first_class, masks_in
+from segrt.export.adopt.value_forms import check_values
 from segrt.export.bundling import GoldenPicture, Network, VariantFile, write_bundle
 from segrt.export.golden_pictures import golden_pictures, prove_little, trial_pictures
 from segrt.export.graph.checks import refused_nodes
@@ -144,6 +145,10 @@ class _Adoption:
             self.notes += check_exclusive(
                 self._graph, logits, runs, self._labels, casts.old(logits.spec.name), stated="semantic_logits" in given
             )
+        rows = self._options.rows
+        if rule == "prototype_masks" and rows is None:
+            rows = rows_of(by_role["predictions"], by_role["prototypes"], count)
+        check_values(by_role, runs, (rows or "yolo", count), given.keys(), casts.old)
         if rule == "paste_masks" and "boxes" not in given:
             check_boxes(by_role, runs, self._inputs[0].size, casts.old(by_role["boxes"].spec.name))
         others = other_maps(outputs, by_role)

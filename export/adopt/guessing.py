@@ -111,7 +111,7 @@ def _guess(
             return "group_centers", heads
     if technique == "instance" and not stated:
         _refuse_other_classes(free, labels)
-    if technique == "instance" and ("boxes" in stated or _boxes(free)) and not _is_query_network(stated):
+    if technique == "instance" and ("boxes" in stated or _boxes(free, stated)) and not _is_query_network(stated):
         return "paste_masks", _box_heads(free, stated, outputs)
     rules = {"semantic": "query_semantic", "instance": "query_instances", "panoptic": "merge_queries"}
     return rules[technique], _query_heads(free, stated, outputs, labels)
@@ -163,7 +163,7 @@ def _query_heads(
 def _box_heads(free: Sequence[Output], stated: dict[str, Output], outputs: Sequence[Output]) -> dict[str, Output]:
     heads = dict(stated)
     candidates = {
-        "boxes": _boxes(free),
+        "boxes": _boxes(free, stated),
         "scores": [out for out in free if out.spec.dtype in _FLOATS and out.rank == 2],
         "class_ids": [out for out in free if out.spec.dtype in _INTEGERS and out.rank == 2],
         "masks": [out for out in free if out.spec.dtype in _FLOATS and out.rank in (4, 5)],
@@ -247,9 +247,9 @@ def _is_float(out: Output, rank: int) -> bool:
     return out.has_batch and out.spec.dtype in _FLOATS and out.rank == rank
 
 
-def _boxes(outputs: Sequence[Output]) -> list[Output]:
+def _boxes(outputs: Sequence[Output], stated: Mapping[str, Output]) -> list[Output]:
     """Return the outputs that may be boxes: four numbers each, in a network that also gives a score for each."""
-    if not any(out.spec.dtype in _FLOATS and out.rank == 2 for out in outputs):
+    if "scores" not in stated and not any(out.spec.dtype in _FLOATS and out.rank == 2 for out in outputs):
         return []
     return [out for out in outputs if out.spec.dtype in _FLOATS and out.rank == 3 and out.spec.shape[-1] == 4]
 
