@@ -8,6 +8,7 @@ from typing import Any, cast
 
 from segrt.export.adopt.adopt_options import AdoptOptions, check_precision, check_rule, completed
 from segrt.export.adopt.binary_heads import as_binary, describe_cut, object_labels, scores_of
+from segrt.export.adopt.box_form import check_boxes
 from segrt.export.adopt.class_channels import check_exclusive
 from segrt.export.adopt.class_names import class_count, first_labels, fitting_labels
 from segrt.export.adopt.conventions.convention import LETTERBOX, YOLACT, Convention, Normalisation
@@ -15,7 +16,7 @@ from segrt.export.adopt.conventions.exporters import read_convention
 from segrt.export.adopt.decode_rule import decode_rule
 from segrt.export.adopt.dequantize import dequantize, is_asymmetric
 from segrt.export.adopt.float_variant import compare_with_original
-from segrt.export.adopt.guessing import Output, guess_heads
+from segrt.export.adopt.guessing import Output, guess_heads, rows_of
 from segrt.export.adopt.head_types import cast_outputs
 from segrt.export.adopt.heads import in_standard_layout, measured_outputs, rewrite_outputs, run_on
 from segrt.export.adopt.inputs import normalised, picture_input
@@ -29,6 +30,7 @@ from segrt.export.adopt.meanings import (
 )
 from segrt.export.adopt.processor_check import compare_with_processor
 from segrt.export.adopt.signs import Runs, activation, first_class, masks_in
+from segrt.export.adopt.value_forms import check_values
 from segrt.export.bundling import GoldenPicture, Network, VariantFile, write_bundle
 from segrt.export.golden_pictures import golden_pictures, prove_little, trial_pictures
 from segrt.export.graph.checks import refused_nodes
@@ -143,6 +145,12 @@ class _Adoption:
             self.notes += check_exclusive(
                 self._graph, logits, runs, self._labels, casts.old(logits.spec.name), stated="semantic_logits" in given
             )
+        rows = self._options.rows
+        if rule == "prototype_masks" and rows is None:
+            rows = rows_of(by_role["predictions"], by_role["prototypes"], count)
+        check_values(by_role, runs, (rows or "yolo", count), given.keys(), casts.old)
+        if rule == "paste_masks" and "boxes" not in given:
+            check_boxes(by_role, runs, self._inputs[0].size, casts.old(by_role["boxes"].spec.name))
         others = other_maps(outputs, by_role)
         family, heads = self._meanings(rule, by_role, runs)
         self.notes += others

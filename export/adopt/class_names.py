@@ -9,7 +9,7 @@ from segrt.export.weights.checkpoint_labels import from_names
 from segrt.runtime.decode.head_spec import HeadSpec
 from segrt.runtime.errors import SegrtError
 from segrt.runtime.results import Label
-from segrt.runtime.results.labels.class_lists import NAMES, read_labels, spread
+from segrt.runtime.results.labels.class_lists import NAMES, read_labels, spread, uncounted
 from segrt.runtime.results.technique import Technique
 
 # In which list to look first, for names are in several: "person" is in all.
@@ -30,7 +30,10 @@ def first_labels(
     """
     things = technique == "instance"
     if given is not None:
-        return read_labels(given, things=things)
+        labels = read_labels(given, things=things)
+        if technique == "panoptic" and (warning := uncounted(labels, f"--labels {given}")) is not None:
+            notes.append(warning)
+        return labels
     if not names:
         raise SegrtError(f"the file names no classes; add --labels {', '.join(NAMES)} or a file")
     for built_in in _LIKELY[technique]:

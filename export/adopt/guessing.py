@@ -38,7 +38,12 @@ class Output:
     @property
     def rank(self) -> int:
         """The number of axes with the batch."""
-        return len(self.spec.shape) + (not self.has_batch)
+        return len(self.lengths)
+
+    @property
+    def lengths(self) -> tuple[int | str, ...]:
+        """The lengths of all axes, with the batch."""
+        return self.spec.shape if self.has_batch else (1, *self.spec.shape)
 
 
 def guess_heads(
@@ -87,6 +92,11 @@ def _fitting_roles(output: Output) -> list[str]:
 def _guess(
     outputs: Sequence[Output], technique: Technique, labels: int, stated: dict[str, Output]
 ) -> tuple[str, dict[str, Output]]:
+    if technique != "semantic" and not any(_may_hold_masks(output) for output in outputs):
+        raise SegrtError(
+            f"the outputs {_listed(outputs)} hold no masks: a network that finds boxes alone, or a classifier, does no "
+            f"{technique} segmentation; export its sibling that has masks (-seg, Mask R-CNN)"
+        )
     names = {output.spec.name for output in stated.values()}
     free = [output for output in outputs if output.spec.name not in names]
     if technique == "semantic" and not _is_query_network(stated) and not _has_queries(free):
@@ -101,7 +111,7 @@ def _guess(
             return "group_centers", heads
     if technique == "instance" and not stated:
         _refuse_other_classes(free, labels)
-    if technique == "instance" and ("boxes" in stated or _boxes(free)) and not _is_query_network(stated):
+    if technique == "instance" and ("boxes" in stated or _boxes(free, stated)) and not _is_query_network(stated):
         return "paste_masks", _box_heads(free, stated, outputs)
     rules = {"semantic": "query_semantic", "instance": "query_instances", "panoptic": "merge_queries"}
     return rules[technique], _query_heads(free, stated, outputs, labels)
@@ -137,13 +147,11 @@ def _query_heads(
         if len(masks) == 1:
             heads["mask_logits"] = masks[0]
     if "class_logits" not in heads and "mask_logits" in heads:
-        queries = heads["mask_logits"].spec.shape[1]
-        rows = [out for out in free if out.spec.dtype in _FLOATS and out.rank == 3 and out.spec.shape[1] == queries]
+        queries = heads["mask_logits"].lengths[1]
+        rows = [out for out in free if out.spec.dtype in _FLOATS and out.rank == 3 and out.lengths[1] == queries]
         # A DETR's boxes lie beside its logits, with four numbers for each query.
-        rows = [
-            out for out in rows if len(rows) == 1 or (out.spec.shape[2] != 4 and "box" not in out.spec.name.lower())
-        ]
-        exact = [out for out in rows if out.spec.shape[2] in (labels, labels + 1)] or _named(rows, "class_logits")
+        rows = [out for out in rows if len(rows) == 1 or (out.lengths[2] != 4 and "box" not in out.spec.name.lower())]
+        exact = [out for out in rows if out.lengths[2] in (labels, labels + 1)] or _named(rows, "class_logits")
         if len(exact) == 1:
             heads["class_logits"] = exact[0]
     for role in ("class_logits", "mask_logits"):
@@ -155,7 +163,7 @@ def _query_heads(
 def _box_heads(free: Sequence[Output], stated: dict[str, Output], outputs: Sequence[Output]) -> dict[str, Output]:
     heads = dict(stated)
     candidates = {
-        "boxes": _boxes(free),
+        "boxes": _boxes(free, stated),
         "scores": [out for out in free if out.spec.dtype in _FLOATS and out.rank == 2],
         "class_ids": [out for out in free if out.spec.dtype in _INTEGERS and out.rank == 2],
         "masks": [out for out in free if out.spec.dtype in _FLOATS and out.rank in (4, 5)],
@@ -230,13 +238,18 @@ def _center_heads(free: Sequence[Output], stated: dict[str, Output], labels: int
     return {role: heads[role] for role in CENTER_ROLES}
 
 
+def _may_hold_masks(out: Output) -> bool:
+    """Whether an output is a map, or several; rows of numbers for each anchor or query are none."""
+    return out.rank > 3 or (out.rank == 3 and out.spec.dtype not in _FLOATS)
+
+
 def _is_float(out: Output, rank: int) -> bool:
     return out.has_batch and out.spec.dtype in _FLOATS and out.rank == rank
 
 
-def _boxes(outputs: Sequence[Output]) -> list[Output]:
+def _boxes(outputs: Sequence[Output], stated: Mapping[str, Output]) -> list[Output]:
     """Return the outputs that may be boxes: four numbers each, in a network that also gives a score for each."""
-    if not any(out.spec.dtype in _FLOATS and out.rank == 2 for out in outputs):
+    if "scores" not in stated and not any(out.spec.dtype in _FLOATS and out.rank == 2 for out in outputs):
         return []
     return [out for out in outputs if out.spec.dtype in _FLOATS and out.rank == 3 and out.spec.shape[-1] == 4]
 

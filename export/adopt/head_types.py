@@ -51,14 +51,14 @@ def _wanted(
         return _INTEGERS[dtype], dtype
     if dtype == "bool" and technique != "semantic":
         return "float32", "bool"
-    if dtype == "float64":
-        return "float32", "float64"
     if (
         technique == "semantic"
-        and dtype in ("float16", "float32")
+        and dtype in ("float16", "float32", "float64")
         and _is_class_map(graph, name, values, labels, stated)
     ):
         return "int32", f"a class map in {dtype}"
+    if dtype == "float64":
+        return "float32", "float64"
     return None, ""
 
 

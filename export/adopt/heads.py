@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from segrt.export.adopt.guessing import BOX_ROLES, Output
 from segrt.export.graph.editing import Graph
-from segrt.runtime.errors import BackendError
+from segrt.runtime.errors import BackendError, SegrtError
 from segrt.runtime.inference.onnxruntime import run_file
 from segrt.runtime.inference.tensors import Array, TensorSpec
 from segrt.runtime.preprocess.channels import Raster
@@ -23,6 +23,13 @@ _YOLACT = {"loc", "conf", "mask", "proto"}
 
 def run_on(file: Path, graph: Graph, inputs: Sequence[InputSpec], pictures: Sequence[Raster]) -> list[Heads]:
     """Write the network to `file` and run it on each of the pictures; return all its outputs for each."""
+    for output in graph.model.graph.output:
+        kind = str(output.type.WhichOneof("value")).removesuffix("_type")
+        if kind != "tensor":
+            raise SegrtError(
+                f"{graph.path}: output {output.name!r} is no tensor but of type {kind}; export it as tensors, "
+                "or leave it out"
+            )
     file.write_bytes(graph.bytes())
     try:
         return [run_file(file, network_inputs(inputs, picture)[0]) for picture in pictures]
@@ -33,10 +40,14 @@ def run_on(file: Path, graph: Graph, inputs: Sequence[InputSpec], pictures: Sequ
 def measured_outputs(declared: Sequence[TensorSpec], heads: Heads) -> list[Output]:
     """Return the outputs with the lengths that they really have, beside what the file says of them (`declared`).
 
-    A network without a batch axis (torchvision's detectors) gives itself away by an output of one dimension, or by one
-    whose first length is not 1.
+    A network without a batch axis (torchvision's detectors) gives itself away by an output of one dimension, by one
+    whose first length is not 1, or by the one box (1, 4) that it has found. Beside boxes (1, N, 4) four numbers are
+    scores or ids.
     """
-    has_batch = all(array.ndim > 1 and array.shape[0] == 1 and array.shape != (1, 4) for array in heads.values())
+    in_batch = any(array.ndim == 3 and array.shape[-1] == 4 for array in heads.values())
+    has_batch = all(
+        array.ndim > 1 and array.shape[0] == 1 and (in_batch or array.shape != (1, 4)) for array in heads.values()
+    )
     return [
         Output(TensorSpec(spec.name, str(heads[spec.name].dtype), heads[spec.name].shape), has_batch, spec.shape)
         for spec in declared

@@ -14,7 +14,7 @@ MasksIn = Literal["box", "picture"]
 
 _MOST_BOX_MASK = 56  # cells of a mask in its box: 14 or 28 mostly, twice that at most
 _INSIDE, _SPREAD = 0.98, 0.7  # shares of a mask's pixels that lie in its box, if it lies in the picture
-_SURE = 0.05  # score from which a row is taken for a detection
+SURE = 0.05  # score from which a row is taken for a detection
 
 
 def masks_in(heads: Mapping[str, Output], runs: Runs, size: tuple[int, int], said: bool | None) -> MasksIn:
@@ -54,7 +54,7 @@ def _share_in_boxes(heads: Mapping[str, Output], runs: Runs, size: tuple[int, in
         masks = masks.reshape(-1, *cells)
         scale = np.array([cells[1] / size[1], cells[0] / size[0]] * 2)
         for box, score, mask in zip(boxes.reshape(-1, 4), scores.reshape(-1), masks, strict=False):
-            if not (score > _SURE and np.isfinite(box).all()):
+            if not (score > SURE and np.isfinite(box).all()):
                 continue
             x0, y0, x1, y1 = box * scale
             top, left = max(int(np.floor(y0)) - 1, 0), max(int(np.floor(x0)) - 1, 0)

@@ -31,7 +31,7 @@ from segrt.runtime.errors import SegrtError, one_line
 from segrt.runtime.evaluate.datasets.dataset import Dataset
 from segrt.runtime.files.images import Picture
 from segrt.runtime.inference.onnxruntime.network_session import little_memory
-from segrt.runtime.results.labels.class_lists import read_labels
+from segrt.runtime.results.labels.class_lists import read_labels, uncounted
 
 _SMALLEST_SIDE = 32
 
@@ -71,6 +71,8 @@ def export_model(
     labels = None
     if options.labels is not None:
         labels = read_labels(options.labels, things=model.technique == "instance")
+        if model.technique == "panoptic" and (warning := uncounted(labels, f"--labels {options.labels}")) is not None:
+            say(warning)
     memory.check(model, size)
     request = Request(model, size, options.weights, labels, options.top_queries, options.overrides, shortest)
     _say_licence(model, options, say)

@@ -230,10 +230,16 @@ def read_graph(path: Path) -> Graph:
         for tensor in model.graph.initializer:
             tensor.ClearField("external_data")
             tensor.data_location = onnx.TensorProto.DEFAULT
+    shapeless = [value for value in model.graph.output if not value.type.tensor_type.HasField("shape")]
+    shapeless = [value for value in shapeless if value.type.HasField("tensor_type")]
+    for value in shapeless:  # which every runtime takes, but not the checker
+        value.type.tensor_type.shape.SetInParent()
     try:
         onnx.checker.check_model(model)
     except (onnx.checker.ValidationError, ValueError) as error:  # ValueError: texts that are no UTF-8
         raise BundleError(f"{path}: is no valid ONNX file ({one_line(error, 200)}); export the network again") from None
+    for value in shapeless:
+        value.type.tensor_type.ClearField("shape")
     return Graph(model, path, is_changed=external)
 
 

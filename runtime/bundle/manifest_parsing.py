@@ -10,7 +10,7 @@ from segrt.runtime.bundle.manifest import FORMAT, KNOWN_FEATURES, Manifest
 from segrt.runtime.decode.decoders import RULES, rule_from_json
 from segrt.runtime.decode.rule import DecodeRule
 from segrt.runtime.errors import BundleError
-from segrt.runtime.files.json_files import JsonError, convert_json, decode_json
+from segrt.runtime.files.json_files import JsonError, convert_json, decode_json, encode_json
 
 _REMEDY = "write the bundle again with `segrt export` or `segrt adopt`"
 
@@ -52,7 +52,7 @@ def parse_manifest(data: bytes, where: str) -> Manifest:
 
 def dump_manifest(manifest: Manifest) -> bytes:
     """Return `manifest` as indented JSON that ends in a newline."""
-    return msgspec.json.format(msgspec.json.encode(manifest), indent=2) + b"\n"
+    return msgspec.json.format(encode_json(manifest), indent=2) + b"\n"
 
 
 def _is_newer_minor(version: str, where: str) -> bool:

@@ -7,6 +7,7 @@ import click
 
 from segrt.runtime.cli.json_output import STANDARD_OUTPUT, JsonCommand, check_json, json_option, write_json_text
 from segrt.runtime.console.tables import print_table
+from segrt.runtime.files.json_files import encode_json
 
 if TYPE_CHECKING:
     from segrt.runtime.doctor.facts import Facts
@@ -43,7 +44,7 @@ def doctor(json_path: Path | None) -> int:
             "decoding": [place._asdict() for place in rule_places(facts)],
             "asked": machine.asked,
         }
-        write_json_text(json_path, msgspec.json.format(msgspec.json.encode(document), indent=2).decode())
+        write_json_text(json_path, msgspec.json.format(encode_json(document), indent=2).decode())
     if json_path != STANDARD_OUTPUT:
         report(facts, features)
     return int(any(feature.state == "missing" for feature in features))

@@ -10,6 +10,7 @@ from segrt.runtime.evaluate.by_technique import TECHNIQUES
 from segrt.runtime.evaluate.datasets.dataset import Dataset, clips_of
 from segrt.runtime.evaluate.evaluation import Evaluation
 from segrt.runtime.evaluate.metrics.meters import meters_of
+from segrt.runtime.files.json_files import encode_json
 
 
 def with_drops(evaluations: list[Evaluation]) -> list[Evaluation]:
@@ -79,7 +80,7 @@ def show_mismatch(rows: tuple[tuple[str, int | None, int | None], ...], subject:
 def write_json(path: Path, evaluations: list[Evaluation]) -> None:
     """Write one evaluation as it is, several as {"runs": [...]}."""
     content = evaluations[0] if len(evaluations) == 1 else {"runs": evaluations}
-    write_json_text(path, msgspec.json.format(msgspec.json.encode(content), indent=2).decode())
+    write_json_text(path, msgspec.json.format(encode_json(content), indent=2).decode())
 
 
 def _title(outcome: Evaluation) -> str:

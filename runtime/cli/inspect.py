@@ -9,6 +9,7 @@ from segrt.runtime.cli.json_output import STANDARD_OUTPUT, JsonCommand, check_js
 from segrt.runtime.console.printable import say
 from segrt.runtime.console.tables import print_table
 from segrt.runtime.console.words import counted
+from segrt.runtime.files.json_files import encode_json
 
 if TYPE_CHECKING:
     from segrt.runtime.bundle.bundle import Bundle
@@ -36,7 +37,7 @@ def inspect(bundle: str, json_path: Path | None) -> None:
         import msgspec
 
         content = {"folder": str(opened.folder.resolve()), "manifest": manifest, "files": states}
-        write_json_text(json_path, msgspec.json.format(msgspec.json.encode(content), indent=2).decode())
+        write_json_text(json_path, msgspec.json.format(encode_json(content), indent=2).decode())
         if json_path == STANDARD_OUTPUT:
             return
     _show_bundle(opened)

@@ -237,7 +237,7 @@ def _techniques(predictor: Predictor, dataset: Dataset, options: Options) -> tup
     if wanted not in dataset.techniques:
         raise SegrtError(
             f"{dataset.path} holds {' and '.join(dataset.techniques).replace('instance', 'instances')}, "
-            f"but a {wanted} model needs {NEEDED_TRUTH[wanted]}"
+            f"but {'an' if wanted == 'instance' else 'a'} {wanted} model needs {NEEDED_TRUTH[wanted]}"
         )
     return (wanted,)
 

@@ -10,8 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-import msgspec
-
 from segrt.runtime.errors import SegrtError
 from segrt.runtime.evaluate import conversion
 from segrt.runtime.evaluate.class_matching import ClassMatch
@@ -19,6 +17,7 @@ from segrt.runtime.evaluate.conversion import Prediction
 from segrt.runtime.evaluate.datasets.dataset import Dataset, ImageId, Sample
 from segrt.runtime.evaluate.truth import PanopticTruth
 from segrt.runtime.files.atomic import make_folder, write_atomic
+from segrt.runtime.files.json_files import encode_json
 from segrt.runtime.outputs.coco_results import image_entry, write_panoptic_json, write_panoptic_png
 from segrt.runtime.results import InstanceResult, Label, SemanticResult
 from segrt.runtime.results.coco_entries import instance_entry, stuff_entries
@@ -90,7 +89,7 @@ class PredictionSink:
             images = [image_entry(sample.image_id, sample.image_path.name, sample.size) for sample in dataset.samples]
             write_panoptic_json(path, images, entries, labels)
         else:
-            write_atomic(path, msgspec.json.encode(entries) + b"\n")
+            write_atomic(path, encode_json(entries) + b"\n")
         return path
 
 

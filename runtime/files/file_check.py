@@ -56,7 +56,7 @@ class _Record:
 
     def __init__(self, path: Path, status: os.stat_result, expected: str) -> None:
         where = str(path.resolve())
-        self.file = cache_folder() / "verified" / f"{hashlib.sha256(where.encode()).hexdigest()[:32]}.json"
+        self.file = cache_folder() / "verified" / f"{hashlib.sha256(os.fsencode(where)).hexdigest()[:32]}.json"
         self.content = {"path": where, "size": status.st_size, "mtime_ns": status.st_mtime_ns, "sha256": expected}
 
     def is_known(self) -> bool:

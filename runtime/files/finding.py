@@ -7,6 +7,7 @@ from pathlib import Path
 from segrt.runtime.errors import ImageError
 from segrt.runtime.files.collisions import tell_apart
 from segrt.runtime.files.images import SUFFIXES
+from segrt.runtime.files.json_files import readable
 from segrt.runtime.files.rasters import ARRAYS
 from segrt.runtime.files.reading import exists, is_folder, is_regular
 
@@ -28,8 +29,11 @@ def find_pictures(sources: Iterable[str], *, arrays: bool = False) -> list[Path]
 
 
 def unique_names(paths: Iterable[Path]) -> list[str]:
-    """Return a name without suffix for each path's results: its stem, numbered where two have the same."""
-    return tell_apart(path.stem for path in paths)
+    """Return a name without suffix for each path's results: its stem, numbered where two have the same.
+
+    It is fit for files and JSON: what a stem has that is no UTF-8 is escaped.
+    """
+    return tell_apart(readable(path.stem) for path in paths)
 
 
 def image_ids(names: Sequence[str]) -> list[int | str]:

@@ -1,4 +1,4 @@
-"""Decodes JSON: every way in which a text can fail to be what was asked for is one `JsonError`."""
+"""Decodes JSON: every way in which a text can fail to be what was asked for is one `JsonError`. Encodes it."""
 
 import json
 from collections.abc import Callable
@@ -48,6 +48,29 @@ def convert_json(value: Any, kind: type[_Content] | Any, hook: Hook | None = Non
     except _FAILURES as error:
         raise _reason(error) from None
     return content
+
+
+def encode_json(value: Any) -> bytes:
+    """Return `value` as JSON; what the names of files have that is no UTF-8 becomes readable (see `readable`)."""
+    try:
+        return msgspec.json.encode(value)
+    except UnicodeEncodeError:
+        return msgspec.json.encode(_readable_texts(msgspec.to_builtins(value)))
+
+
+def readable(name: str) -> str:
+    """Return a file's name or path as text that can be encoded: each byte that is no UTF-8 is an escape."""
+    return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+
+
+def _readable_texts(value: Any) -> Any:
+    if isinstance(value, str):
+        return readable(value)
+    if isinstance(value, dict):
+        return {_readable_texts(key): _readable_texts(entry) for key, entry in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_readable_texts(entry) for entry in value]
+    return value
 
 
 def _reason(error: BaseException) -> JsonError:

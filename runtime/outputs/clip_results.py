@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import numpy as np
 
 from segrt.runtime.files.atomic import make_folder, write_atomic
+from segrt.runtime.files.json_files import encode_json
 from segrt.runtime.outputs.coco_results import categories, image_entry, write_panoptic_png
 from segrt.runtime.results import InstanceResult, Label, PanopticResult, rle
 from segrt.runtime.results.coco_entries import ImageId
@@ -92,7 +92,7 @@ class ClipFolder:
         return paths
 
     def _write(self, name: str, content: dict[str, Any]) -> Path:
-        write_atomic(self._folder / name, msgspec.json.encode(content) + b"\n")
+        write_atomic(self._folder / name, encode_json(content) + b"\n")
         return self._folder / name
 
     def _add_map(self, clip: _ClipOfFiles, result: PanopticResult, image_id: ImageId, name: str) -> None:

@@ -8,10 +8,10 @@ from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import numpy.typing as npt
 
 from segrt.runtime.files.atomic import make_folder, write_atomic
+from segrt.runtime.files.json_files import encode_json
 from segrt.runtime.results import Label, PanopticResult
 from segrt.runtime.results.coco_entries import ImageId
 from segrt.runtime.results.coco_format import encode_panoptic_png
@@ -57,7 +57,7 @@ def write_panoptic_json(
     annotations = list(annotations)
     listed = meant(categories(labels), categories_of(annotations))
     content = {"images": list(images), "annotations": annotations, "categories": listed}
-    write_atomic(Path(path), msgspec.json.encode(content) + b"\n")
+    write_atomic(Path(path), encode_json(content) + b"\n")
 
 
 class PanopticFolder:

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import numpy as np
 import numpy.typing as npt
 
 from segrt.runtime.files.atomic import make_folder, write_atomic
 from segrt.runtime.files.images import Picture, write_image
+from segrt.runtime.files.json_files import encode_json
 from segrt.runtime.outputs.output_files import safe_name
 from segrt.runtime.outputs.saver import Saver, Segmented
 from segrt.runtime.results import InstanceResult, PanopticResult, Result
@@ -63,7 +63,7 @@ class _PartsSaver(Saver):
             row |= {} if part.score is None else {"score": part.score}
             rows.append(row | {"box": part.box, "area": int(part.mask.sum())})
         listed = folder.with_name(f"{item.name}.json")
-        write_atomic(listed, msgspec.json.encode(rows) + b"\n")
+        write_atomic(listed, encode_json(rows) + b"\n")
         return listed
 
     @abstractmethod

@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from segrt.runtime.files.atomic import replace_atomic
+from segrt.runtime.files.json_files import encode_json
 from segrt.runtime.outputs.coco_results import categories, categories_of, meant
 from segrt.runtime.outputs.line_file import LineFile
 from segrt.runtime.results import PanopticResult
@@ -38,9 +39,9 @@ class PanopticJournal:
         if self._lines is None:
             self._lines = LineFile(self._path)
         if self._lines.size == 0:
-            self._lines.append(msgspec.json.encode({"categories": categories(result.labels)}))
+            self._lines.append(encode_json({"categories": categories(result.labels)}))
         line = {"image": image, "annotation": result.to_coco(image["id"], png_name)}
-        self._lines.append(msgspec.json.encode(line))
+        self._lines.append(encode_json(line))
         self.pictures += 1
 
     def stands(self) -> bool:
@@ -92,10 +93,10 @@ def _json_parts(journal: Path) -> Iterator[bytes]:
         for entry in _entries(journal):
             if key in entry:
                 used |= categories_of([entry[key]]) if key == "annotation" else set()
-                yield comma + msgspec.json.encode(entry[key])
+                yield comma + encode_json(entry[key])
                 comma = b",\n"
     known: list[Any] = next((entry["categories"] for entry in _entries(journal) if "categories" in entry), [])
-    yield b'],"categories":' + msgspec.json.encode(meant(known, used)) + b"}\n"
+    yield b'],"categories":' + encode_json(meant(known, used)) + b"}\n"
 
 
 def _entries(journal: Path) -> Iterator[dict[str, Any]]:

@@ -9,14 +9,13 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
 from segrt.runtime.decode.merge_queries import MergeQueries
 from segrt.runtime.decode.query_instances import QueryInstances
 from segrt.runtime.decode.query_semantic import QuerySemantic
 from segrt.runtime.errors import SegrtError
 from segrt.runtime.files.atomic import check_folder, make_folder, write_atomic
 from segrt.runtime.files.images import write_image
+from segrt.runtime.files.json_files import encode_json
 from segrt.runtime.outputs.coco_results import PanopticFolder
 from segrt.runtime.outputs.object_savers import CutoutsSaver, MasksSaver
 from segrt.runtime.outputs.saver import Origin, Saver, Segmented
@@ -82,7 +81,7 @@ class CocoSaver(Saver):
 
     def finish(self) -> None:
         """Write the JSON."""
-        write_atomic(self.out / "coco.json", msgspec.json.encode(self._entries) + b"\n")
+        write_atomic(self.out / "coco.json", encode_json(self._entries) + b"\n")
 
 
 class LabelsSaver(Saver):
@@ -106,7 +105,7 @@ class LabelsSaver(Saver):
     def finish(self) -> None:
         """Write the labels' names by class id."""
         labels = [{"id": index, "name": label.name} for index, label in enumerate(self.origin.manifest.labels)]
-        write_atomic(self.out / "labels.json", msgspec.json.encode(labels) + b"\n")
+        write_atomic(self.out / "labels.json", encode_json(labels) + b"\n")
 
 
 class QueriesSaver(Saver):

@@ -1,5 +1,6 @@
 """Cold start and memory of a candidate, in processes of its own."""
 
+import json
 import subprocess
 import sys
 import time
@@ -51,7 +52,7 @@ def cold_start(candidate: Candidate, size: tuple[int, int], runs: int = _RUNS) -
     starts = []
     for _ in range(runs):
         begin = time.monotonic()
-        command = [sys.executable, "-c", _CHILD, msgspec.json.encode(task).decode()]
+        command = [sys.executable, "-c", _CHILD, json.dumps(msgspec.to_builtins(task))]
         child = subprocess.run(command, capture_output=True, text=True, timeout=_TIMEOUT_SECONDS, check=False)
         if child.returncode:
             last = (child.stderr.strip().splitlines() or ["no message"])[-1]
@@ -93,7 +94,7 @@ def answer(text: str) -> None:
     from segrt.runtime.profiling.nvml import gpu_state
     from segrt.runtime.segmenter import find_bundle, open_segmenter
 
-    task = msgspec.json.decode(text, type=_Task)
+    task = msgspec.convert(json.loads(text), _Task)
     folder = None if task.engine_dir is None else Path(task.engine_dir)
     engines = EnginePolicy(folder, build=task.build, trust=task.trust)
     with open_segmenter(

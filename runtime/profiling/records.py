@@ -6,7 +6,7 @@ import msgspec
 
 from segrt.runtime.errors import SegrtError
 from segrt.runtime.files.atomic import make_folder, write_atomic
-from segrt.runtime.files.json_files import JsonError, decode_json
+from segrt.runtime.files.json_files import JsonError, decode_json, encode_json
 from segrt.runtime.files.reading import read_bytes
 
 _MOST_BYTES = 512 << 20  # it holds the times of every frame
@@ -166,7 +166,7 @@ class Profile(msgspec.Struct, frozen=True):
 
     def text(self) -> str:
         """Return the JSON."""
-        return msgspec.json.format(msgspec.json.encode(self), indent=1).decode()
+        return msgspec.json.format(encode_json(self), indent=1).decode()
 
 
 def read_profile(path: Path) -> Profile:

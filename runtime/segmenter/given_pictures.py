@@ -7,7 +7,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from segrt.runtime.errors import ImageError
+from segrt.runtime.errors import ImageError, one_line
 from segrt.runtime.files.images import Picture, decode_image
 from segrt.runtime.files.uri import redact, scheme_of
 from segrt.runtime.preprocess.channels import Raster, image_input, read_input, wanted
@@ -55,6 +55,17 @@ def given_picture(
     if hasattr(image, "mode") and hasattr(image, "getexif"):
         return _of_pillow(image, image_input(inputs))
     raise no_picture(image)
+
+
+def no_array(image: object) -> ImageError:
+    """Return the error for `image` where an array alone is taken, and not what a segmenter makes one of."""
+    if isinstance(image, (str, Path, bytes, bytearray, memoryview)) or hasattr(image, "getexif"):
+        kind = f"{type(image).__module__.partition('.')[0]}.{type(image).__name__}".removeprefix("builtins.")
+        return ImageError(
+            f"plot: image must not be of type {kind}; give an array, uint8 BGR (H, W, 3), as segmenter.read(path) "
+            "makes it, or nothing: a result knows the picture that was segmented"
+        )
+    return no_picture(image)
 
 
 def no_picture(image: object) -> ImageError:
@@ -128,7 +139,12 @@ def _of_pillow(image: Any, spec: InputSpec) -> Raster:
 
     if image.width * image.height == 0:
         raise ImageError(f"image must have at least one pixel, but is a PIL.Image of size {image.size}")
-    image = ImageOps.exif_transpose(image)
+    try:
+        image = ImageOps.exif_transpose(image)
+        image.load()  # now, where Pillow has only looked at its head
+    except (OSError, SyntaxError, ValueError) as error:
+        name = getattr(image, "filename", "") or "image"
+        raise ImageError(f"{name}: is a PIL.Image that cannot be read ({one_line(error)}); open it again") from None
     if not spec.takes_pictures:
         _refuse_other_values(spec, "a PIL.Image")
     if image.mode in _WIDE:
@@ -137,6 +153,8 @@ def _of_pillow(image: Any, spec: InputSpec) -> Raster:
         raise ImageError(
             f"image is a PIL.Image of mode {image.mode!r}, whose range is not known; bring it to 'L' first"
         )
+    if image.mode == "La":
+        image = image.convert("LA")
     colors: Picture = np.asarray(image.convert("RGB"))
     return np.ascontiguousarray(colors[..., ::-1])
 

@@ -10,7 +10,7 @@ from segrt.runtime.errors import ImageError
 from segrt.runtime.files.images import Picture
 from segrt.runtime.preprocess.channels import shown
 from segrt.runtime.results import Result
-from segrt.runtime.segmenter.given_pictures import no_picture
+from segrt.runtime.segmenter.given_pictures import no_array
 
 
 def plot(image: npt.NDArray[Any], result: Result, **options: Any) -> Picture:
@@ -19,7 +19,7 @@ def plot(image: npt.NDArray[Any], result: Result, **options: Any) -> Picture:
     Raises ImageError for what is no picture or has another size than the result.
     """
     if not isinstance(image, np.ndarray):
-        raise no_picture(image)
+        raise no_array(image)
     if image.shape[:2] != result.size:
         raise ImageError(
             f"plot: image must be of the result's size, height {result.size[0]} and width {result.size[1]}, but has "

@@ -5,6 +5,7 @@ from pathlib import Path
 import msgspec
 
 from segrt.runtime.files.atomic import make_folder, write_atomic
+from segrt.runtime.files.json_files import encode_json
 
 
 class StageTimes(msgspec.Struct, frozen=True):
@@ -79,4 +80,4 @@ class StreamMetrics(msgspec.Struct, frozen=True, omit_defaults=True):
     def write(self, path: Path) -> None:
         """Write as JSON, whole or not at all; raise SegrtError when that fails."""
         make_folder(path.parent)
-        write_atomic(path, msgspec.json.format(msgspec.json.encode(self)) + b"\n")
+        write_atomic(path, msgspec.json.format(encode_json(self)) + b"\n")

@@ -2,6 +2,8 @@
 
 import msgspec
 
+from segrt.runtime.files.json_files import encode_json
+
 
 class Event(
     msgspec.Struct, frozen=True, omit_defaults=True, rename={"class_name": "class"}, tag_field="format", tag="1.0"
@@ -38,4 +40,4 @@ class Event(
 
 def line_of_event(event: Event) -> bytes:
     """Return the event as JSON, without a line feed."""
-    return msgspec.json.encode(event)
+    return encode_json(event)

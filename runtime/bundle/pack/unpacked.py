@@ -54,7 +54,7 @@ class _Note:
     def __init__(self, pack: Pack) -> None:
         where = str(pack.path.resolve())
         status = pack.status()
-        self._file = cache_folder() / "packs" / f"{hashlib.sha256(where.encode()).hexdigest()[:32]}.json"
+        self._file = cache_folder() / "packs" / f"{hashlib.sha256(os.fsencode(where)).hexdigest()[:32]}.json"
         self._content = {
             "path": where,
             "digest": pack.digest,

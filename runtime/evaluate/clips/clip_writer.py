@@ -10,7 +10,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import numpy as np
 
 from segrt.runtime.errors import SegrtError
@@ -22,6 +21,7 @@ from segrt.runtime.evaluate.datasets.dataset import ClipSpan, Dataset, Sample, c
 from segrt.runtime.evaluate.prediction_writer import NAMES, PredictionSink, png_name
 from segrt.runtime.evaluate.truth import PanopticTruth
 from segrt.runtime.files.atomic import make_folder, write_atomic
+from segrt.runtime.files.json_files import encode_json
 from segrt.runtime.outputs.coco_results import categories, categories_of, meant, write_panoptic_png
 from segrt.runtime.results import InstanceResult, Label, PanopticResult, rle
 from segrt.runtime.results.remap import remap
@@ -57,7 +57,7 @@ class ClipPredictionSink(PredictionSink):
             content: Any = {**_by_clip(entries, dataset), "categories": listed}
         else:
             content = _tracks(entries, dataset)
-        write_atomic(path, msgspec.json.encode(content) + b"\n")
+        write_atomic(path, encode_json(content) + b"\n")
         return path
 
     def _lasting(self, result: PanopticResult) -> PanopticResult:

@@ -2,6 +2,7 @@
 
 import hashlib
 import logging
+import os
 import time
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -158,7 +159,7 @@ class EngineCache:
 
 def default_folder(bundle: Path) -> Path:
     """Return the folder in segrt's cache for the engines of the bundle that lies at `bundle`."""
-    place = hashlib.sha256(str(bundle.resolve()).encode()).hexdigest()[:12]
+    place = hashlib.sha256(os.fsencode(bundle.resolve())).hexdigest()[:12]
     return cache_folder() / "engines" / place
 
 

@@ -11,6 +11,7 @@ import msgspec
 from segrt.runtime.errors import SegrtError
 from segrt.runtime.evaluate.by_technique import MAIN_METRIC, TECHNIQUES
 from segrt.runtime.files.atomic import make_folder, write_atomic
+from segrt.runtime.files.json_files import readable
 from segrt.runtime.profiling.budget import Budget, lost_accuracy, pareto_front
 from segrt.runtime.profiling.gpu_trace import gpu_cells
 from segrt.runtime.profiling.records import GPU_STAGES, Machine, Profile, Run
@@ -69,7 +70,7 @@ def write_report(profile: Profile, path: Path, budget: Budget | None = None) -> 
 </html>
 """
     make_folder(path.absolute().parent)
-    write_atomic(path, page.encode())
+    write_atomic(path, readable(page).encode())
 
 
 def _by_technique(runs: Sequence[Run]) -> list[Run]:

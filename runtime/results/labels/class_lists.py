@@ -32,6 +32,16 @@ def read_labels(name_or_file: str, *, things: bool = False) -> tuple[Label, ...]
     return read_label_file(Path(name_or_file), things=things, known=tuple(NAMES))
 
 
+def uncounted(labels: Sequence[Label], where: str) -> str | None:
+    """Return the warning that none of a panoptic network's labels from `where` is a thing, or None where one is."""
+    if any(label.isthing for label in labels):
+        return None
+    return (
+        f"warning: {where} tells no things from stuff: all classes are stuff, of which no two objects are told apart; "
+        'give a JSON list of {"name", "isthing"} for what can be counted'
+    )
+
+
 def spread(labels: Sequence[Label], count: int) -> tuple[Label, ...]:
     """Return `count` labels of which each lies at the position of its `dataset_id`, "unused N" between them.
 

@@ -12,6 +12,7 @@ from typing import Any
 from segrt.runtime.errors import SegrtError
 from segrt.runtime.files.finding import VIDEOS
 from segrt.runtime.files.images import SUFFIXES
+from segrt.runtime.files.json_files import readable
 from segrt.runtime.files.reading import exists, is_folder
 from segrt.runtime.files.uri import redact, scheme_of
 from segrt.runtime.scale.archive.archive_clips import Kind, SourceFile
@@ -89,8 +90,7 @@ def _of_path(path: str, *, named: bool) -> SourceFile | None:
         size, modified = (status.st_size, status.st_mtime_ns) if S_ISREG(status.st_mode) else (0, 0)
     except OSError:  # whoever reads it says why it cannot be
         size, modified = 0, 0
-    name = path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
-    return SourceFile("", path, name, kind, size, modified)
+    return SourceFile("", path, readable(path), kind, size, modified)
 
 
 def _remote(source: str) -> Iterator[SourceFile | None]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from segrt.runtime.errors import SegrtError
+from segrt.runtime.files.json_files import readable
 from segrt.runtime.files.uri import redact, redact_error, scheme_of
 from segrt.runtime.scale.archive.arrow_library import arrow
 
@@ -35,6 +36,8 @@ def open_address(address: str) -> Opened:
     fs = arrow("fs")
     scheme = scheme_of(address)
     if scheme is None:
+        if readable(address) != address:
+            raise SegrtError(f"{readable(address)}: the path is no UTF-8, which pyarrow asks for; take another folder")
         return Opened(fs.LocalFileSystem(), address, "")
     shown = redact(address)
     try:

@@ -4,9 +4,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar
 
-import msgspec
-
 from segrt.runtime.files.images import Picture
+from segrt.runtime.files.json_files import encode_json
 from segrt.runtime.outputs.line_file import LineFile
 from segrt.runtime.outputs.output_files import check_file
 from segrt.runtime.outputs.result_lines import line_of
@@ -61,7 +60,7 @@ class JsonlSink(Sink):
             self.open(())
             self._files.due(frame.pts)  # notes when it begins
         assert self._file is not None
-        self._file.append(msgspec.json.encode(line_of(frame, result, masks=self._masks)))
+        self._file.append(encode_json(line_of(frame, result, masks=self._masks)))
 
     def written(self) -> Sequence[Path]:
         """Return the files of lines."""

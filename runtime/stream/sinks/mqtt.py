@@ -4,9 +4,8 @@ import logging
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
-import msgspec
-
 from segrt.runtime.files.images import Picture
+from segrt.runtime.files.json_files import encode_json
 from segrt.runtime.outputs.output_files import names_of_sources
 from segrt.runtime.outputs.result_lines import line_of
 from segrt.runtime.outputs.sink_options import SinkOptions
@@ -62,7 +61,7 @@ class MqttSink(Sink):
 
     def write(self, frame: Frame, result: Result, drawn: Picture | None) -> None:  # noqa: ARG002
         """Hand the message to the client, which delivers it at least once, or drops it when too many wait."""
-        payload = msgspec.json.encode(line_of(frame, result, masks=self._masks))
+        payload = encode_json(line_of(frame, result, masks=self._masks))
         if not self._link.publish(self._topics[frame.source_id], payload):
             raise Dropped(f"{self._link.broker}: {_QUEUED} messages wait for the broker")
 

@@ -3,9 +3,10 @@
 from collections.abc import Callable
 from typing import Any
 
-import msgspec
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
+
+from segrt.runtime.files.json_files import encode_json
 
 
 async def apart(work: Callable[..., Any], *arguments: Any) -> Any:
@@ -18,4 +19,4 @@ async def apart(work: Callable[..., Any], *arguments: Any) -> Any:
 
 def json_answer(value: Any, status: int = 200) -> Response:
     """Return `value` as JSON."""
-    return Response(msgspec.json.encode(value), status_code=status, media_type="application/json")
+    return Response(encode_json(value), status_code=status, media_type="application/json")

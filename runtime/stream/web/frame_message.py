@@ -17,11 +17,11 @@ import time
 from typing import Any
 
 import cv2
-import msgspec
 import numpy as np
 import numpy.typing as npt
 
 from segrt.runtime.files.images import Picture
+from segrt.runtime.files.json_files import encode_json
 from segrt.runtime.results import InstanceResult, PanopticResult, Result, rle
 from segrt.runtime.results.remap import remap
 from segrt.runtime.stream.frame import Frame
@@ -52,7 +52,7 @@ def message(
         "inference": round(timings.inference_ms, 2),
         "postprocess": round(timings.postprocess_ms, 2),
     }  # fmt: skip
-    header = msgspec.json.encode(
+    header = encode_json(
         {
             "jpeg": len(jpeg),
             "map": len(png),

@@ -136,6 +136,14 @@ def test_class_ids_of_the_data_set_are_spread(tiny: SimpleNamespace, adopt: Adop
     assert [label.name for label in read_bundle(folder).manifest.labels] == ["zero", "unused 1", "two"]
 
 
+def test_a_panoptic_list_without_things_is_warned_of(tiny: SimpleNamespace, adopt: Adopt, tmp_path: Path) -> None:
+    for kind, isthing, warned in (("panoptic", False, 1), ("panoptic", True, 0), ("semantic", False, 0)):
+        path = tmp_path / "kinds.json"
+        path.write_text(json.dumps([{"name": name, "isthing": isthing} for name in ("red", "green", "blue")]))
+        _, said = adopt(tiny.query_model(), kind, labels=str(path))
+        assert sum("kinds.json tells no things from stuff: all classes are stuff" in line for line in said) == warned
+
+
 def test_a_list_without_gaps_is_not_spread(tiny: SimpleNamespace, adopt: Adopt, tmp_path: Path) -> None:
     path = tmp_path / "two.txt"
     path.write_text("a\nb\n")

@@ -261,3 +261,25 @@ def test_a_family_without_batches_refuses_a_dynamic_one(family: Callable[..., No
 def test_top_queries_needs_queries(tmp_path: Path) -> None:
     said = refused(["tiny", "--out", str(tmp_path / "b"), "--weights", "random", "--top-queries", "5"])
     assert "has no queries to choose from" in said
+
+
+def test_labels_without_things_are_warned_of_where_a_network_is_panoptic(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def stop(*_: object) -> None:
+        raise SegrtError("enough")
+
+    monkeypatch.setattr(memory, "check", stop)
+    (tmp_path / "two.txt").write_text("road\ncar\n")
+    (tmp_path / "two.json").write_text('[{"name": "road"}, {"name": "car", "isthing": true}]')
+    said: list[str] = []
+    for name, labels in (
+        ("detr-resnet50-panoptic", "two.json"),
+        ("tiny", "two.txt"),
+        ("detr-resnet50-panoptic", "two.txt"),
+    ):
+        options = replace(RANDOM, labels=str(tmp_path / labels))
+        with pytest.raises(SegrtError, match="enough"):
+            export_model(name, tmp_path / "out", options, say=said.append, show=lambda *_: None)
+    assert len(said) == 1
+    assert said[0].startswith(f"warning: --labels {tmp_path}/two.txt tells no things from stuff")

@@ -201,3 +201,22 @@ def test_streamed_results_know_their_frames(tiny: SimpleNamespace, file: Path) -
         ((frame, result),) = segmenter.stream(file)
     assert result.image is frame.image
     assert result.plot().shape == (20, 30, 3)
+
+
+def test_what_pillow_has_only_begun_to_read_is_named_where_it_is_cut_off(tiny: SimpleNamespace, tmp_path: Path) -> None:
+    Image.effect_noise((90, 60), 50).save(tmp_path / "whole.png")
+    (tmp_path / "cut.png").write_bytes((tmp_path / "whole.png").read_bytes()[:2000])
+    with open_bundle(tiny.bundle("argmax"), threads=1) as segmenter:
+        cut = r"cut\.png: is a PIL\.Image that cannot be read \(.*\); open it again"
+        with Image.open(tmp_path / "cut.png") as begun, pytest.raises(ImageError, match=cut):
+            segmenter(begun)
+        grey = Image.new("LA", (9, 9), (70, 255))
+        assert np.array_equal(segmenter(grey.convert("La")).image, segmenter(grey).image)
+
+
+def test_plot_says_what_it_takes_alone(tiny: SimpleNamespace, file: Path) -> None:
+    with open_bundle(tiny.bundle("argmax"), threads=1) as segmenter:
+        result = segmenter(file)
+    for given, kind in ((str(file), "str"), (Image.new("RGB", (9, 9)), "PIL.Image"), (file.read_bytes(), "bytes")):
+        with pytest.raises(ImageError, match=rf"plot: image must not be of type {kind}; give an array, .* or nothing"):
+            result.plot(given)  # type: ignore[arg-type]
