@@ -97,6 +97,8 @@ def normalised(
     if image.dtype == "uint8":
         return (image, *inputs[1:])
     channels = image.channels
+    if options.std is not None and 0 in options.std:
+        raise SegrtError(f"--std {','.join(f'{number:g}' for number in options.std)}: nothing can be divided by 0")
     chosen = Normalisation(
         1.0 if options.scale is None else options.scale,
         per_channel(options.mean, "--mean", image) or (0.0,) * channels,

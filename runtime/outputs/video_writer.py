@@ -25,6 +25,7 @@ from segrt.runtime.outputs.place import Anchor, delete_empty
 TICKS = 90_000
 """Ticks a second: whole for all common rates, 30000/1001 included; the clock of MPEG's transport streams."""
 LOOKAHEAD = 5  # frames; no B-frames: a frame leaves the encoder 5 frames later, and files stay as small
+_LONGEST_SIDE = 16_384  # of x264
 _KEY_SECONDS = 2  # from key frame to key frame, what a seek has to decode
 _HYBRID_SINCE = (61, 7)
 _HEAD_BYTES = 4096  # more than what libavformat goes back to when it closes a file
@@ -113,6 +114,11 @@ class Mp4Writer:
             self._let_go()
 
     def _start(self, height: int, width: int) -> None:
+        if max(height, width) > _LONGEST_SIDE:
+            raise VideoError(
+                f"{self._path}: pictures of {width}x{height} are too large for H.264, whose sides are {_LONGEST_SIDE} "
+                "pixels at most; write pictures, with a folder in place of the video"
+            )
         try:
             av.codec.Codec("libx264", "w")
         except av.codec.codec.UnknownCodecError:

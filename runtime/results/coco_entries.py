@@ -1,5 +1,6 @@
 """Objects and regions as entries of COCO's result files: https://cocodataset.org/#format-results."""
 
+import operator
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -10,6 +11,11 @@ from segrt.runtime.results import rle
 from segrt.runtime.results.labels.label import Label
 
 ImageId = int | str
+
+
+def plain_id(image_id: Any) -> ImageId:
+    """Return an image id as JSON has it: NumPy's integers are none of Python's."""
+    return image_id if isinstance(image_id, str) else operator.index(image_id)
 
 
 def instance_entry(
@@ -24,7 +30,7 @@ def instance_entry(
 
     Of both the mask is written alone; see `InstanceResult.to_coco`.
     """
-    entry: dict[str, Any] = {"image_id": image_id, "category_id": category_id}
+    entry: dict[str, Any] = {"image_id": plain_id(image_id), "category_id": category_id}
     if bbox is not None and mask is None:
         entry["bbox"] = list(bbox)
     entry["score"] = score
@@ -42,6 +48,6 @@ def stuff_entries(classes: npt.NDArray[Any], labels: Sequence[Label], image_id: 
     for position, label in enumerate(labels):
         mask = classes == position
         if np.any(mask):
-            entry = {"image_id": image_id, "category_id": label.dataset_id, "segmentation": rle.text(rle.encode(mask))}
-            entries.append(entry)
+            code = rle.text(rle.encode(mask))
+            entries.append({"image_id": plain_id(image_id), "category_id": label.dataset_id, "segmentation": code})
     return entries

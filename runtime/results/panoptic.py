@@ -11,7 +11,7 @@ import numpy.typing as npt
 from segrt.runtime.errors import SegrtError
 from segrt.runtime.results import rle
 from segrt.runtime.results.class_choice import Classes, check_score, chosen_classes
-from segrt.runtime.results.coco_entries import ImageId
+from segrt.runtime.results.coco_entries import ImageId, plain_id
 from segrt.runtime.results.detections import detections
 from segrt.runtime.results.found import counted_names, found_text
 from segrt.runtime.results.instance import InstanceResult
@@ -266,7 +266,7 @@ class PanopticResult(Viewable):
         `segments_info` has them, which COCO's readers ignore, and so is `track_id` where there is one.
         """
         return {
-            "image_id": image_id,
+            "image_id": plain_id(image_id),
             "file_name": f"{image_id}.png" if file_name is None else file_name,
             "segments_info": [
                 {

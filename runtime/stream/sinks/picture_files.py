@@ -79,9 +79,8 @@ class PictureSink(Sink):
         self._given = _names_of(path)
         pattern = self._given.pattern
         if len(_NUMBER.findall(pattern)) != 1 or pattern.count("%") != 1:
-            raise VideoError(
-                f"{path}: is one picture, but there is one for each frame; use {path.stem}-%06d{path.suffix}"
-            )
+            stem = path.stem.partition("%")[0].rstrip("-_.") or "frame"
+            raise VideoError(f"{path}: is one picture, but there is one for each frame; use {stem}-%06d{path.suffix}")
         make_folder(self._given.folder)
         self._live = options is not None and options.live
         self._disk = Disk(self._given.folder)

@@ -225,6 +225,11 @@ def test_the_command_says_what_it_guessed(
     assert (spec.resize.rule, spec.resize.shortest_edge, spec.resize.pad_side) == ("shortest_edge", 16, "bottom_right")
 
 
+def test_what_nothing_can_be_divided_by_is_refused_before_it_is(tiny: SimpleNamespace, adopt: Adopt) -> None:
+    with pytest.raises(SegrtError, match="--std 1,0,1: nothing can be divided by 0"):
+        adopt(float_model(tiny), "semantic", std=(1.0, 0.0, 1.0))
+
+
 def test_adopting_needs_no_torch(tiny: SimpleNamespace, tmp_path: Path, names: str) -> None:
     file = tiny.save(tiny.query_model())
     script = (

@@ -10,7 +10,7 @@ import pytest
 from segrt.runtime.errors import ImageError
 from segrt.runtime.outputs.coco_results import write_panoptic_png
 from segrt.runtime.postproc import ids_of_colors
-from segrt.runtime.results import coco_format
+from segrt.runtime.results import Label, PanopticResult, Segment, SemanticResult, coco_format
 
 FIXTURES = Path(__file__).resolve().parents[4] / "shared" / "fixtures" / "coco_panoptic"
 
@@ -26,6 +26,17 @@ def test_ids_are_red_plus_256_green_plus_65536_blue():
     np.testing.assert_array_equal(colors[..., 2], ids // 65536)
     np.testing.assert_array_equal(ids_of_colors(colors[..., ::-1].copy()), ids)
     assert coco_format.id2rgb(int(ids[0, 0])) == colors[0, 0].tolist()
+
+
+def test_ids_of_numpy_are_written_as_numbers():
+    label = Label("car", 3, True, (9, 9, 9))
+    mask = np.ones((2, 3), np.uint8)
+    panoptic = PanopticResult(mask.astype(np.int32), [Segment(1, 0, True, 0.5, 6, (0, 0, 3, 2))], (label,))
+    for result in (panoptic, panoptic.to_instances(), SemanticResult(mask * 0, (label,))):
+        for image_id, written in ((np.int64(5), 5), ("a", "a")):
+            entry = result.to_coco(image_id)
+            entry = entry[0] if isinstance(entry, list) else entry
+            assert json.loads(json.dumps(entry))["image_id"] == written
 
 
 def test_a_panoptic_png_survives_writing_and_reading(tmp_path):

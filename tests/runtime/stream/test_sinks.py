@@ -112,6 +112,24 @@ def test_without_a_frame_there_is_no_file(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_pictures_too_large_for_h264_are_refused_in_one_line(tmp_path):
+    writer = Mp4Writer(tmp_path / "a.mp4")
+    with pytest.raises(VideoError, match=r"pictures of 16386x2 are too large for H\.264, .* 16384 pixels"):
+        writer.write(np.zeros((2, 16386, 3), np.uint8), 0.0)
+    writer.close()
+    assert list(tmp_path.iterdir()) == []
+    writer = Mp4Writer(tmp_path / "b.mp4")
+    writer.write(np.zeros((2, 16384, 3), np.uint8), 0.0)
+    writer.close()
+    assert (tmp_path / "b.mp4").stat().st_size > 0
+
+
+@pytest.mark.parametrize(("name", "better"), [("f.png", "f-%06d.png"), ("%s.png", "frame-%06d.png")])
+def test_one_picture_for_all_frames_is_told_what_to_write(tmp_path, name, better):
+    with pytest.raises(VideoError, match=f"one for each frame; use {better}$"):
+        open_sink(str(tmp_path / name))
+
+
 WRITE_AND_DIE = """
 import os, signal, sys
 import numpy as np
