@@ -15,6 +15,7 @@ import av
 import numpy as np
 import pytest
 
+from segrt.runtime.files.images import write_image
 from segrt.runtime.inference.backend import Backend
 from segrt.runtime.inference.tensors import Head, TensorSpec
 from segrt.runtime.preprocess.geometry import Geometry
@@ -227,6 +228,13 @@ def write_video(
                 frame.pts, frame.time_base = index, Fraction(1, rate)
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
+    return path
+
+
+def write_picture(path: Path):
+    """Write a small black picture, and its folder."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_image(path, np.zeros((48, 64, 3), np.uint8))
     return path
 
 
