@@ -50,6 +50,18 @@ def query_heads(
     return logits.astype(np.float32), masks.astype(np.float32)
 
 
+def heads_of_kind(
+    rng: np.random.Generator, kind: str, queries: int, classes: int, grid: tuple[int, int]
+) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Class logits and mask logits that are smooth, or "noisy", with "ties", "nonfinite", or of "half" precision."""
+    logits, masks = query_heads(rng, queries, classes, *grid, noise=4.0 if kind == "noisy" else 0.3)
+    if kind == "ties":
+        masks = np.round(masks / 4)
+    if kind == "nonfinite":
+        masks[rng.uniform(size=masks.shape) < 0.1] = rng.choice([np.nan, np.inf, -np.inf])
+    return logits, masks.astype(np.float16) if kind == "half" else masks
+
+
 def boxes_for(rng: np.random.Generator, count: int, size: tuple[int, int]) -> NDArray[Any]:
     """Boxes that touch the picture, some reaching out of it."""
     corner = rng.uniform(-0.2, 0.9, (count, 2)) * size[::-1]

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from reference import slow_resize, slow_scores
-from scenes import available_kernels, kernels, query_heads
+from scenes import available_kernels, heads_of_kind, kernels, query_heads
 
 from segrt.runtime import postproc
 
@@ -89,13 +89,7 @@ def test_every_kernel_and_thread_count_gives_the_same(
     seed: int, grid: Any, processed: Any, size: Any, kind: str, window: bool, score_at: Any
 ) -> None:
     rng = np.random.default_rng(seed)
-    class_logits, mask_logits = query_heads(rng, 6, 5, *grid, noise=4.0 if kind == "noisy" else 0.3)
-    if kind == "ties":
-        mask_logits = np.round(mask_logits / 4)
-    if kind == "nonfinite":
-        mask_logits[rng.uniform(size=mask_logits.shape) < 0.1] = rng.choice([np.nan, np.inf, -np.inf])
-    if kind == "half":
-        mask_logits = mask_logits.astype(np.float16)  # type: ignore[assignment]
+    class_logits, mask_logits = heads_of_kind(rng, kind, 6, 5, grid)
     part = (0.0, 0.25, float(grid[0]), grid[1] - 0.25) if window else None
     given = SimpleNamespace(window=part, processed_size=processed)
     results = []

@@ -8,7 +8,7 @@ from coco_codes import pycocotools_codes
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from reference import slow_boxes, slow_query_instances, slow_resize
-from scenes import available_kernels, kernels, query_heads
+from scenes import available_kernels, heads_of_kind, kernels, query_heads
 
 from segrt.runtime import postproc
 
@@ -55,13 +55,7 @@ def test_query_instances_leave_out_what_is_not_above_the_threshold() -> None:
 )
 def test_every_kernel_finds_the_same_instances(seed: int, grid: Any, size: Any, kind: str, window: bool) -> None:
     rng = np.random.default_rng(seed)
-    class_logits, mask_logits = query_heads(rng, 5, 2, *grid, noise=4.0 if kind == "noisy" else 0.3)
-    if kind == "ties":
-        mask_logits = np.round(mask_logits / 4)
-    if kind == "nonfinite":
-        mask_logits[rng.uniform(size=mask_logits.shape) < 0.1] = rng.choice([np.nan, np.inf, -np.inf])
-    if kind == "half":
-        mask_logits = mask_logits.astype(np.float16)  # type: ignore[assignment]
+    class_logits, mask_logits = heads_of_kind(rng, kind, 5, 2, grid)
     part = (0.0, 0.25, float(grid[0]), grid[1] - 0.25) if window else None
     results = []
     for name in available_kernels():

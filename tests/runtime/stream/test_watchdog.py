@@ -5,34 +5,18 @@ import os
 import signal
 import socket
 import subprocess
-import sys
 import time
 from contextlib import suppress
-from pathlib import Path
 
 import av
 import pytest
+from stream_commands import command
 
 from segrt.runtime.stream.pipeline import Pipeline
 from segrt.runtime.stream.sd_notify import Notifier
 from segrt.runtime.stream.watchdog import Watchdog
 
 pytestmark = pytest.mark.timeout(90)
-
-FAKE_CLI = """
-import sys
-sys.path.insert(0, {here!r})
-import conftest
-import segrt.runtime.segmenter
-segrt.runtime.segmenter.open_bundle = lambda *_, **__: conftest.FakeSegmenter(seconds={seconds})
-from segrt.runtime.cli import main
-main()
-"""
-
-
-def command(*arguments, seconds=0.0):
-    code = FAKE_CLI.format(here=str(Path(__file__).parent), seconds=seconds)
-    return [sys.executable, "-c", code, "stream", "bundle", *map(str, arguments)]
 
 
 def test_a_network_that_hangs_ends_the_process_with_all_stacks(tmp_path):
