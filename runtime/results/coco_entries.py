@@ -1,6 +1,5 @@
 """Objects and regions as entries of COCO's result files: https://cocodataset.org/#format-results."""
 
-import operator
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -15,7 +14,8 @@ ImageId = int | str
 
 def plain_id(image_id: Any) -> ImageId:
     """Return an image id as JSON has it: NumPy's integers are none of Python's."""
-    return image_id if isinstance(image_id, str) else operator.index(image_id)
+    plain: ImageId = image_id.item() if isinstance(image_id, np.generic) else image_id
+    return plain
 
 
 def instance_entry(
